@@ -1,3 +1,8 @@
 //! Tower layers that watch a service exactly, and raise the alarm seconds after a threshold is
 //! breached.
 
+mod operation;
+mod outcome;
+mod series;
+
+pub use self::{operation::Operation, outcome::Outcome, series::BUCKETS};

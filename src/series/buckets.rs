@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use super::bounds::nanos;
+
+/// The upper bounds of the histograms' buckets that OpenTelemetry advises for HTTP: 5 ms to 10 s.
+///
+/// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
+pub const BUCKETS: [Duration; 14] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(75),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_millis(750),
+    Duration::from_secs(1),
+    Duration::from_millis(2_500),
+    Duration::from_secs(5),
+    Duration::from_millis(7_500),
+    Duration::from_secs(10),
+];
+
+/// More would make each series of the scrape heavy for nothing.
+const MOST: usize = 200;
+
+/// The mend, if these can't be a histogram's bounds.
+pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
+    if buckets.is_empty() {
+        Some("there are none: give at least one bound".to_owned())
+    } else if buckets.len() > MOST {
+        Some(format!("{} are too many: use at most {MOST}", buckets.len()))
+    } else if buckets[0].is_zero() {
+        Some("the first is 0: begin above it".to_owned())
+    } else {
+        buckets.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| {
+            format!("{:?} does not come after {:?}: put them in order", pair[1], pair[0])
+        })
+    }
+}
+
+/// A bound in seconds, as the durations are told to the recorder: so that one that lies on a bound
+/// is not rounded past it.
+pub(crate) fn seconds(bound: Duration) -> f64 {
+    nanos(bound) as f64 / 1e9
+}

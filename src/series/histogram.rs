@@ -1,0 +1,120 @@
+use std::{
+    hint, iter,
+    sync::atomic::{AtomicU64, Ordering, fence},
+    thread,
+};
+
+/// The cells of one histogram in one shard: how many durations fell into each, and their sum.
+///
+/// One thread writes. The version is odd while it does, so that a reader never takes a count without
+/// its sum (a seqlock); the writer never waits for a reader.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    version: AtomicU64,
+    cells: Box<[Cell]>,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    count: AtomicU64,
+    nanos: AtomicU64,
+}
+
+/// A number of durations and their sum in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) nanos: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.nanos = self.nanos.wrapping_add(other.nanos);
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { count: self.count - earlier.count, nanos: self.nanos.wrapping_sub(earlier.nanos) }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn new(cells: usize) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            cells: iter::repeat_with(Cell::default).take(cells).collect(),
+        }
+    }
+
+    pub(crate) fn record(&self, cell: usize, nanos: u64) {
+        let cell = &self.cells[cell];
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        super::add(&cell.count, 1, Ordering::Relaxed);
+        super::add(&cell.nanos, nanos, Ordering::Relaxed);
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// Adds what is in the cells to `sums`, all of one moment.
+    ///
+    /// Gives `false`, with `sums` as it was, where the writer was stopped in the middle of a record
+    /// for as long as a reader may wait: then the next reader finds it.
+    #[must_use]
+    pub(crate) fn add_to(&self, sums: &mut [Tally], copy: &mut Vec<Tally>) -> bool {
+        for attempt in 0..READ_ATTEMPTS {
+            let version = self.version.load(Ordering::Acquire);
+            if version % 2 == 0 {
+                copy.clear();
+                copy.extend(self.cells.iter().map(|cell| Tally {
+                    count: cell.count.load(Ordering::Relaxed),
+                    nanos: cell.nanos.load(Ordering::Relaxed),
+                }));
+                fence(Ordering::Acquire);
+                if self.version.load(Ordering::Relaxed) == version {
+                    for (sum, read) in sums.iter_mut().zip(copy) {
+                        sum.add(*read);
+                    }
+                    return true;
+                }
+            }
+            if attempt < READ_ATTEMPTS / 2 { hint::spin_loop() } else { thread::yield_now() }
+        }
+        false
+    }
+}
+
+const READ_ATTEMPTS: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_beside_the_writer_never_sees_a_count_without_its_sum() {
+        let histogram = Histogram::new(2);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..200_000 {
+                    histogram.record(n % 2, 7);
+                }
+                done.store(true, Ordering::Release);
+            });
+            let mut copy = Vec::new();
+            while !done.load(Ordering::Acquire) {
+                let mut sums = [Tally::default(); 2];
+                if histogram.add_to(&mut sums, &mut copy) {
+                    for sum in sums {
+                        assert_eq!(sum.nanos, sum.count * 7);
+                    }
+                }
+            }
+            let mut sums = [Tally::default(); 2];
+            assert!(histogram.add_to(&mut sums, &mut copy));
+            assert_eq!(sums.map(|sum| sum.count), [100_000; 2]);
+        });
+    }
+}

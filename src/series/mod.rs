@@ -1,0 +1,35 @@
+//! The cells that the request path adds to, and their sums.
+//!
+//! Each thread has a [`Shard`] of its own, which only it writes: plain loads and stores on atomics,
+//! no read-modify-write, no cache line shared with another writer. Nothing is ever reset, so that no
+//! increment can be lost to a reader; readers sum the shards and take differences.
+
+mod ages;
+mod bounds;
+mod buckets;
+mod histogram;
+mod key;
+mod shard;
+mod store;
+
+pub use self::buckets::BUCKETS;
+#[cfg(feature = "prometheus")]
+pub(crate) use self::buckets::seconds;
+pub(crate) use self::{
+    ages::Ages,
+    bounds::Bounds,
+    buckets::bucket_problem,
+    histogram::{Histogram, Tally},
+    key::{SeriesKey, StatusKey},
+    shard::{OperationCells, Shard},
+    store::Store,
+};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::shard::ShardLayout;
+
+/// Adds without a read-modify-write: right only where one thread alone writes the cell.
+fn add(cell: &AtomicU64, by: u64, order: Ordering) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), order);
+}
