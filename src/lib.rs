@@ -4,5 +4,6 @@
 mod operation;
 mod outcome;
 mod series;
+mod window;
 
 pub use self::{operation::Operation, outcome::Outcome, series::BUCKETS};

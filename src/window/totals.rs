@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use crate::outcome::Outcome;
+
+/// Sums since the start: how many exchanges ended in which way, and how long they took together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    outcomes: [u64; Outcome::COUNT],
+    nanos: u128,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, outcome: Outcome, count: u64, nanos: u64) {
+        self.outcomes[outcome as usize] += count;
+        self.nanos += u128::from(nanos);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (outcome, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *outcome += more;
+        }
+        self.nanos += other.nanos;
+    }
+
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut difference = *self;
+        for (outcome, less) in difference.outcomes.iter_mut().zip(earlier.outcomes) {
+            *outcome -= less;
+        }
+        difference.nanos -= earlier.nanos;
+        difference
+    }
+
+    /// The sum of the outcomes, and not a counter of its own: so errors never exceed it.
+    pub(crate) fn requests(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        Outcome::ALL
+            .iter()
+            .filter(|outcome| outcome.is_error())
+            .map(|outcome| self.outcomes[*outcome as usize])
+            .sum()
+    }
+
+    /// The durations of all requests together.
+    pub(crate) fn time(&self) -> Duration {
+        let seconds = u64::try_from(self.nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        Duration::new(seconds, (self.nanos % 1_000_000_000) as u32)
+    }
+}
