@@ -1,0 +1,190 @@
+use metrics::{Key, Label, Level, Metadata, Recorder};
+
+use super::Facade;
+use crate::series::{Bounds, Tally};
+
+const METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// A handle of the facade, taken from the recorder when first needed and again when that changes.
+#[derive(Debug)]
+struct Handle<H> {
+    key: Key,
+    taken: Option<(u32, H)>,
+}
+
+impl<H> Handle<H> {
+    fn new(name: &'static str, labels: Vec<Label>) -> Self {
+        Self { key: Key::from_parts(name, labels), taken: None }
+    }
+
+    fn is_stale(&self, facade: &Facade) -> bool {
+        !matches!(&self.taken, Some((epoch, _)) if *epoch == facade.epoch)
+    }
+
+    /// The handle, and whether it is from another recorder than the last time.
+    fn take(
+        &mut self,
+        facade: &Facade,
+        register: impl FnOnce(&dyn Recorder, &Key) -> H,
+    ) -> (&H, bool) {
+        let stale = self.is_stale(facade);
+        if stale {
+            self.taken = None;
+        }
+        let key = &self.key;
+        let (_, handle) = self
+            .taken
+            .get_or_insert_with(|| (facade.epoch, facade.with(|recorder| register(recorder, key))));
+        (handle, stale)
+    }
+}
+
+/// A counter that is told its total.
+#[derive(Debug)]
+pub(crate) struct Counter(Handle<metrics::Counter>);
+
+impl Counter {
+    pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
+        Self(Handle::new(name, labels))
+    }
+
+    pub(crate) fn set(&mut self, facade: &Facade, total: u64) {
+        self.0
+            .take(facade, |recorder, key| recorder.register_counter(key, &METADATA))
+            .0
+            .absolute(total);
+    }
+}
+
+/// A gauge.
+#[derive(Debug)]
+pub(crate) struct Gauge(Handle<metrics::Gauge>);
+
+impl Gauge {
+    pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
+        Self(Handle::new(name, labels))
+    }
+
+    /// Whether the recorder it was set on is no longer the one.
+    pub(crate) fn is_stale(&self, facade: &Facade) -> bool {
+        self.0.is_stale(facade)
+    }
+
+    pub(crate) fn set(&mut self, facade: &Facade, value: f64) {
+        self.0.take(facade, |recorder, key| recorder.register_gauge(key, &METADATA)).0.set(value);
+    }
+}
+
+/// A histogram that is told the sums of its cells, and hands on what came since the last time.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    handle: Handle<metrics::Histogram>,
+    /// By the recorder's buckets, what it has been told.
+    carried: Vec<Tally>,
+}
+
+impl Histogram {
+    pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
+        Self { handle: Handle::new(name, labels), carried: Vec::new() }
+    }
+
+    /// One sample, for a histogram that has no cells.
+    pub(crate) fn record(&mut self, facade: &Facade, value: f64) {
+        self.take(facade).record(value);
+    }
+
+    /// Carries over what `cells` hold beyond the last time.
+    ///
+    /// Each bucket's new durations go as so many times their mean: it lies in the bucket, and its
+    /// multiple is their sum, so counts and `_sum` stay exact.
+    pub(crate) fn carry(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) {
+        let mut totals = vec![Tally::default(); bounds.buckets()];
+        for (cell, tally) in cells.iter().enumerate().filter(|(_, tally)| tally.count > 0) {
+            totals[bounds.bucket_of(cell)].add(*tally);
+        }
+        let handle = self.take(facade).clone();
+        self.carried.resize(bounds.buckets(), Tally::default());
+        for (bucket, (carried, total)) in self.carried.iter_mut().zip(totals).enumerate() {
+            let new = total.since(*carried);
+            if new.count > 0 {
+                handle.record_many(
+                    mean_seconds(new, bounds.bucket(bucket)),
+                    usize::try_from(new.count).unwrap_or(usize::MAX),
+                );
+                *carried = total;
+            }
+        }
+    }
+
+    fn take(&mut self, facade: &Facade) -> &metrics::Histogram {
+        let (handle, stale) =
+            self.handle.take(facade, |recorder, key| recorder.register_histogram(key, &METADATA));
+        if stale {
+            self.carried.clear();
+        }
+        handle
+    }
+}
+
+/// The mean, kept off the bucket's lower bound, which rounding could put it on.
+fn mean_seconds(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
+    let mean = tally.nanos as f64 / tally.count as f64;
+    let lowest = if lower == 0 { 0 } else { lower + 1 };
+    mean.clamp(lowest as f64, upper as f64) / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    fn tally(count: u64, nanos: u64) -> Tally {
+        Tally { count, nanos }
+    }
+
+    #[test]
+    fn a_histogram_hands_on_only_what_is_new() {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let mut facade = Facade::new(Some(Arc::new(recorder)));
+        facade.resolve();
+        let bounds = Bounds::new(&[std::time::Duration::from_millis(5)], &[]);
+        let mut cells = vec![Tally::default(); bounds.cells()];
+        let mut histogram = Histogram::new("h", Vec::new());
+        let samples = || match snapshotter.snapshot().into_vec().pop().unwrap().3 {
+            DebugValue::Histogram(samples) => {
+                samples.into_iter().map(|sample| sample.into_inner()).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+
+        cells[bounds.cell_of(5_000_000)] = tally(2, 10_000_000);
+        histogram.carry(&facade, &bounds, &cells);
+        assert_eq!(samples(), [0.005, 0.005]);
+
+        cells[bounds.cell_of(6_000_000)] = tally(1, 6_000_000);
+        histogram.carry(&facade, &bounds, &cells);
+        histogram.carry(&facade, &bounds, &cells);
+        assert_eq!(samples(), [0.006]);
+    }
+
+    #[test]
+    fn another_recorder_is_told_everything_from_the_start() {
+        let mut facade = Facade::new(Some(Arc::new(DebuggingRecorder::new())));
+        facade.resolve();
+        let mut counter = Counter::new("c_total", Vec::new());
+        counter.set(&facade, 5);
+
+        let second = DebuggingRecorder::new();
+        let snapshotter = second.snapshotter();
+        facade.given = Some(Arc::new(second));
+        facade.resolve();
+        counter.set(&facade, 6);
+        let value = snapshotter.snapshot().into_vec().pop().unwrap().3;
+        assert_eq!(value, DebugValue::Counter(6));
+    }
+}

@@ -1,0 +1,79 @@
+//! The way to the `metrics` facade: the recorder, the names, and handles that outlive a change of it.
+//!
+//! Only the tick and the scrape come here, never a request.
+
+mod handles;
+mod names;
+
+use std::{fmt, sync::Arc};
+
+use metrics::Recorder;
+
+pub(crate) use self::{
+    handles::{Counter, Gauge, Histogram},
+    names::*,
+};
+
+/// A recorder that several threads may use.
+pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
+
+/// The recorder that the builder was given, or else the global one, whenever that is installed.
+pub(crate) struct Facade {
+    given: Option<SharedRecorder>,
+    /// The address of the recorder that the handles are from.
+    resolved: usize,
+    epoch: u32,
+}
+
+impl Facade {
+    pub(crate) fn new(given: Option<SharedRecorder>) -> Self {
+        Self { given, resolved: 0, epoch: 0 }
+    }
+
+    /// Looks for the recorder again. A handle from before the global one was installed is dead for
+    /// ever, so a change makes all handles anew, and each carries its whole total over.
+    pub(crate) fn resolve(&mut self) {
+        let address = self.address();
+        if address != self.resolved {
+            self.resolved = address;
+            self.epoch += 1;
+            self.with(names::describe);
+        }
+    }
+
+    /// Whether the calling thread sees the recorder that was resolved: one that is under
+    /// `metrics::with_local_recorder` does not, and must not carry anything over.
+    pub(crate) fn in_sight(&self) -> bool {
+        self.address() == self.resolved
+    }
+
+    /// Changes whenever another recorder was found.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&dyn Recorder) -> R) -> R {
+        match &self.given {
+            Some(recorder) => f(recorder),
+            None => metrics::with_recorder(f),
+        }
+    }
+
+    fn address(&self) -> usize {
+        match &self.given {
+            Some(recorder) => Arc::as_ptr(recorder).cast::<()>().addr(),
+            None => {
+                metrics::with_recorder(|recorder| std::ptr::from_ref(recorder).cast::<()>().addr())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Facade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facade")
+            .field("given", &self.given.is_some())
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
