@@ -2,6 +2,7 @@
 //! breached.
 
 mod facade;
+pub mod observe;
 mod operation;
 mod outcome;
 mod series;

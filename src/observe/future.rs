@@ -1,0 +1,57 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{ResponseBody, exchange::Exchange};
+use crate::outcome::Outcome;
+
+pin_project! {
+    /// The future of a [`Watched`](super::Watched) service. Dropped before its response, it counts
+    /// as `cancelled`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) fn new(inner: F, exchange: Option<Exchange>) -> Self {
+        Self { inner, exchange }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(exchange) = this.exchange {
+            exchange.enter();
+        }
+        let result = this.inner.poll(cx);
+        if let Some(exchange) = this.exchange {
+            exchange.leave();
+        }
+        result.map(|result| match result {
+            Ok(response) => Ok(ResponseBody::wrap(response, this.exchange.take())),
+            Err(error) => {
+                if let Some(exchange) = this.exchange {
+                    exchange.end(Outcome::Error);
+                }
+                Err(error)
+            }
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! How a thread finds its own shard of a lookout, by the lookout's number.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use super::Core;
+use crate::series::Shard;
+
+/// A lookout's number, never used twice in a process. Copying it is what a request costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LookoutId(u32);
+
+/// A thread's hold on its shard; given back for the next thread when this one ends.
+struct Lease {
+    id: LookoutId,
+    core: Arc<Core>,
+    shard: Arc<Shard>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.core.store.give_back(Arc::clone(&self.shard));
+    }
+}
+
+thread_local! {
+    static LEASES: RefCell<Vec<Lease>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The lookouts that are open.
+static OPEN: RwLock<Vec<(LookoutId, Arc<Core>)>> = RwLock::new(Vec::new());
+
+pub(crate) fn open(core: Arc<Core>) -> LookoutId {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let id = LookoutId(NEXT.fetch_add(1, Ordering::Relaxed));
+    OPEN.write().unwrap_or_else(PoisonError::into_inner).push((id, core));
+    id
+}
+
+pub(crate) fn close(id: LookoutId) {
+    let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(place) = open.iter().position(|(open, _)| *open == id) {
+        open.swap_remove(place).1.close();
+    }
+}
+
+/// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
+pub(super) fn with<R>(id: LookoutId, write: impl FnOnce(&Core, &Shard) -> R) -> Option<R> {
+    let mut write = Some(write);
+    let written = LEASES.try_with(|leases| {
+        // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
+        // closure that itself makes requests finds its shard as well.
+        if let Ok(leases) = leases.try_borrow()
+            && let Some(lease) = leases.iter().find(|lease| lease.id == id)
+        {
+            return write.take().map(|write| write(&lease.core, &lease.shard));
+        }
+        let core = find(id)?;
+        let shard = core.store.lease();
+        if let Ok(mut leases) = leases.try_borrow_mut() {
+            leases.retain(|lease| !lease.core.is_closed());
+            leases.push(Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) });
+            drop(leases);
+            write.take().map(|write| write(&core, &shard))
+        } else {
+            core.store.give_back(shard);
+            None
+        }
+    });
+    if let Ok(Some(written)) = written {
+        return Some(written);
+    }
+    // This thread's storage is gone: an exchange is dropped at the very end of a thread.
+    let (write, core) = (write?, find(id)?);
+    Some(core.store.with_last_resort(|shard| write(&core, shard)))
+}
+
+fn find(id: LookoutId) -> Option<Arc<Core>> {
+    let open = OPEN.read().unwrap_or_else(PoisonError::into_inner);
+    open.iter().find(|(open, _)| *open == id).map(|(_, core)| Arc::clone(core))
+}

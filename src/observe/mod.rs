@@ -1,0 +1,27 @@
+//! The layer: one [`Exchange`](exchange::Exchange) a request, which travels from the service through
+//! the future into the body, and ends exactly once.
+//!
+//! A request costs two reads of the raw clock (three where the body outlives the head) and some adds
+//! to cells that this thread alone writes. There is no lock, no allocation in the steady state, and
+//! no count on a shared `Arc`: what travels is the lookout's number, which the thread's own storage
+//! resolves.
+
+mod body;
+mod core;
+mod exchange;
+mod future;
+mod layer;
+mod local;
+mod route;
+mod service;
+
+pub use self::{
+    body::ResponseBody, future::ResponseFuture, layer::LookoutLayer, route::RequestHead,
+    service::Watched,
+};
+
+pub(crate) use self::{
+    core::Core,
+    local::{LookoutId, close, open},
+    route::RouteFn,
+};
