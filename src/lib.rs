@@ -1,6 +1,7 @@
 //! Tower layers that watch a service exactly, and raise the alarm seconds after a threshold is
 //! breached.
 
+mod collect;
 mod facade;
 pub mod observe;
 mod operation;

@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use crate::{
+    outcome::Outcome,
+    series::Tally,
+    window::{History, Tick, Totals},
+};
+
+/// The figures of one scope: what has ended, in its windows, and what is in flight now.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) history: History,
+    pub(crate) in_flight: u64,
+    /// The age of the oldest request in flight, as far as it is certain; streams left out.
+    pub(crate) oldest: Option<Duration>,
+    /// What ended since the last tick: the sums, and the durations by cell.
+    new: Totals,
+    new_cells: Vec<u32>,
+}
+
+impl Figures {
+    pub(super) fn new(cells: usize) -> Self {
+        Self {
+            history: History::default(),
+            in_flight: 0,
+            oldest: None,
+            new: Totals::default(),
+            new_cells: vec![0; cells],
+        }
+    }
+
+    /// Counts durations that ended in one way, and fell into one cell.
+    pub(super) fn add(&mut self, outcome: Outcome, cell: usize, tally: Tally) {
+        self.new.add(outcome, tally.count, tally.nanos);
+        self.new_cells[cell] += u32::try_from(tally.count).unwrap_or(u32::MAX);
+    }
+
+    /// Counts what another scope, a part of this one, has new.
+    pub(super) fn absorb(&mut self, part: &Self) {
+        if part.new_requests() > 0 {
+            self.new.merge(&part.new);
+            for (cell, more) in self.new_cells.iter_mut().zip(&part.new_cells) {
+                *cell += more;
+            }
+        }
+    }
+
+    pub(super) fn new_requests(&self) -> u64 {
+        self.new.requests()
+    }
+
+    /// All requests that have ended.
+    pub(super) fn all_requests(&self) -> u64 {
+        self.history.totals().requests() + self.new_requests()
+    }
+
+    pub(super) fn tick(&mut self, tick: &Tick) {
+        let cells: Vec<_> = if self.new_requests() == 0 {
+            Vec::new()
+        } else {
+            let counts = self.new_cells.iter().enumerate();
+            counts.filter(|(_, n)| **n > 0).map(|(cell, n)| (cell as u16, *n)).collect()
+        };
+        self.history.tick(tick, &self.new, &cells);
+        for (cell, _) in cells {
+            self.new_cells[usize::from(cell)] = 0;
+        }
+        self.new = Totals::default();
+    }
+}

@@ -1,0 +1,182 @@
+//! What the tick and the scrape do: sum the shards, and carry what is new over to the facade and
+//! into the windows.
+
+mod figures;
+mod live;
+mod operation;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+#[cfg(feature = "prometheus")]
+pub(crate) use self::live::carry_all;
+use self::operation::Collected;
+pub(crate) use self::{
+    figures::Figures,
+    live::{SharedCollector, share},
+    operation::labels,
+};
+use crate::{
+    facade::{Counter, Facade, Histogram, OVERFLOWED, THROUGHPUT},
+    operation::{Operation, OperationTable},
+    series::{Bounds, Store},
+    window::Timeline,
+};
+
+/// Whether an operation belongs to a group.
+pub(crate) type Member = Box<dyn Fn(&Operation) -> bool + Send>;
+
+/// Figures that are kept elsewhere, and carried over with the rest.
+pub(crate) trait Carry: Send + Sync {
+    /// Tells the facade what there is.
+    fn carry(&self, facade: &Facade);
+}
+
+/// The one reader of all cells.
+pub(crate) struct Collector {
+    store: Arc<Store>,
+    pub(crate) facade: Facade,
+    timeline: Timeline,
+    operations: Vec<Collected>,
+    overflow: Collected,
+    groups: Vec<(Member, Figures)>,
+    throughput: Histogram,
+    overflowed: Counter,
+    has_warned: bool,
+    others: Vec<Arc<dyn Carry>>,
+}
+
+impl Collector {
+    /// `groups` are the sets of operations that are watched as one, besides each by itself.
+    pub(crate) fn new(
+        store: Arc<Store>,
+        facade: Facade,
+        groups: Vec<Member>,
+        others: Vec<Arc<dyn Carry>>,
+    ) -> Self {
+        let cells = store.bounds.cells();
+        Self {
+            timeline: Timeline::new(store.elapsed()),
+            operations: Vec::new(),
+            overflow: Collected::new(
+                store.operations.overflow(),
+                OperationTable::overflow_operation(),
+                cells,
+            ),
+            groups: groups.into_iter().map(|member| (member, Figures::new(cells))).collect(),
+            throughput: Histogram::new(THROUGHPUT, Vec::new()),
+            overflowed: Counter::new(OVERFLOWED, Vec::new()),
+            has_warned: false,
+            others,
+            store,
+            facade,
+        }
+    }
+
+    /// Carries everything over that the calling thread may; a scrape's part.
+    pub(crate) fn carry(&mut self) {
+        if self.facade.in_sight() {
+            self.collect();
+        }
+    }
+
+    /// Carries everything over and marks the moment in all windows.
+    pub(crate) fn tick(&mut self) {
+        self.facade.resolve();
+        self.collect();
+        let before = self.timeline.now();
+        let tick = self.timeline.tick(self.store.elapsed());
+        let mut ended = 0;
+        for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
+            ended += collected.figures.new_requests();
+            for (member, group) in &mut self.groups {
+                if member(&collected.operation) {
+                    group.absorb(&collected.figures);
+                }
+            }
+            collected.figures.tick(&tick);
+        }
+        for (_, group) in &mut self.groups {
+            group.tick(&tick);
+        }
+        let elapsed = (self.timeline.now().saturating_sub(before)).as_secs_f64();
+        if elapsed > 0.0 {
+            self.throughput.record(&self.facade, ended as f64 / elapsed);
+        }
+    }
+
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.store.bounds
+    }
+
+    /// The figures of a group, by its place in what `new` was given.
+    pub(crate) fn group(&self, group: usize) -> &Figures {
+        &self.groups[group].1
+    }
+
+    pub(crate) fn operations(&self) -> impl Iterator<Item = (&Operation, &Figures)> {
+        self.operations
+            .iter()
+            .chain([&self.overflow])
+            .map(|collected| (&collected.operation, &collected.figures))
+    }
+
+    fn collect(&mut self) {
+        let known = self.operations.len();
+        for (new, operation) in self.store.operations.listed_from(known).into_iter().enumerate() {
+            let id = self.store.operations.nth(known + new);
+            self.operations.push(Collected::new(id, operation, self.store.bounds.cells()));
+        }
+        let shards = self.store.shards();
+        for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
+            collected.collect(&shards, &self.store, &self.facade);
+        }
+        let overflowed = self.overflow.figures.all_requests();
+        self.overflowed.set(&self.facade, overflowed);
+        if overflowed > 0 && !self.has_warned {
+            self.has_warned = true;
+            tracing::warn!(
+                max_operations = self.operations.len(),
+                "more operations than max_operations: the rest is counted under route _OVERFLOW"
+            );
+        }
+        self.group_figures();
+        for other in &self.others {
+            other.carry(&self.facade);
+        }
+    }
+
+    /// What is in flight is a state, and so summed anew each time.
+    fn group_figures(&mut self) {
+        for (member, group) in &mut self.groups {
+            group.in_flight = 0;
+            group.oldest = None;
+            for Collected { operation, figures, .. } in
+                self.operations.iter().chain([&self.overflow])
+            {
+                if figures.in_flight > 0 && member(operation) {
+                    group.in_flight += figures.in_flight;
+                    group.oldest = group.oldest.max(figures.oldest);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector")
+            .field("operations", &self.operations.len())
+            .field("groups", &self.groups.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An age as far as it is certain: a start is known to the second, so it is taken as late in it as
+/// it can have been.
+fn certain_age(now: Duration, began: u64) -> Duration {
+    now.saturating_sub(Duration::from_secs(began + 1))
+}
