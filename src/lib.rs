@@ -6,7 +6,8 @@ mod facade;
 pub mod observe;
 mod operation;
 mod outcome;
+pub mod rule;
 mod series;
 mod window;
 
-pub use self::{operation::Operation, outcome::Outcome, series::BUCKETS};
+pub use self::{operation::Operation, outcome::Outcome, rule::Rule, series::BUCKETS};

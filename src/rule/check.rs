@@ -1,0 +1,205 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use http::Method;
+
+use super::{Comparison, Rule, Scope, Signal, Threshold, scope::method_and_route, signal::Unit};
+use crate::window;
+
+/// A rule that can't make sense: it names the rule, what is wrong, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rule `{rule}`: {problem}")]
+pub struct RuleError {
+    rule: String,
+    problem: String,
+}
+
+impl RuleError {
+    /// The name of the rule.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+/// Checks each rule, and that their names differ.
+pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
+    let mut names = BTreeSet::new();
+    for rule in rules {
+        let name = rule.name();
+        let problem = rule.problem().or_else(|| {
+            (!names.insert(name.clone())).then(|| {
+                "another rule has the same name: give one of them another, with .named(..)"
+                    .to_owned()
+            })
+        });
+        if let Some(problem) = problem {
+            return Err(RuleError { rule: name, problem });
+        }
+    }
+    Ok(())
+}
+
+impl Rule {
+    fn problem(&self) -> Option<String> {
+        let Some((comparison, threshold)) = self.threshold else {
+            return Some("has no threshold: add .above(..) or .below(..)".to_owned());
+        };
+        if self.name().trim().is_empty() {
+            return Some("its name is empty: give .named(..) a word".to_owned());
+        }
+        self.signal_problem()
+            .or_else(|| self.threshold_problem(comparison, threshold))
+            .or_else(|| self.signal.has_window().then(|| self.over.problem()).flatten())
+            .or_else(|| self.scope_problem())
+            .or_else(|| self.label_problem())
+    }
+
+    fn signal_problem(&self) -> Option<String> {
+        match self.signal {
+            Signal::LatencyQuantile(q) if !(q > 0.0 && q < 1.0) => Some(format!(
+                "latency_quantile({q}) is no quantile: use a number between 0 and 1, such as 0.99"
+            )),
+            Signal::SlowRatio(slow) => duration_problem("slow_ratio", slow),
+            _ => None,
+        }
+    }
+
+    fn threshold_problem(&self, comparison: Comparison, threshold: Threshold) -> Option<String> {
+        match (self.signal.unit(), threshold) {
+            (Unit::Seconds, Threshold::Duration(duration)) => {
+                if self.signal == Signal::OldestInFlight && comparison == Comparison::Below {
+                    return Some(
+                        "below can't be asked of the oldest request, since there may be none: \
+                         use .above(..)"
+                            .to_owned(),
+                    );
+                }
+                duration_problem(&comparison.to_string(), duration)
+            }
+            (Unit::Seconds, Threshold::Number(number)) => Some(format!(
+                "{comparison} {number} is a number, but {} is compared with a duration: use \
+                 .{comparison}(Duration::from_secs(..))",
+                self.signal
+            )),
+            (_, Threshold::Duration(duration)) => Some(format!(
+                "{comparison} {duration:?} is a duration, but {} is compared with a number: use \
+                 .{comparison}({})",
+                self.signal,
+                if self.signal.unit() == Unit::Ratio { "0.01" } else { "100" }
+            )),
+            (unit, Threshold::Number(number)) => {
+                if !number.is_finite() || number < 0.0 {
+                    return Some(format!(
+                        "{comparison} {number} can never be crossed: use a number of at least 0"
+                    ));
+                }
+                let can_cross = match comparison {
+                    Comparison::Above => unit != Unit::Ratio || number < 1.0,
+                    Comparison::Below => number > 0.0 && (unit != Unit::Ratio || number <= 1.0),
+                };
+                (!can_cross).then(|| {
+                    let mend = match unit {
+                        Unit::Ratio => "a ratio is from 0 to 1, so that 1 % is 0.01",
+                        _ => "nothing is below 0",
+                    };
+                    format!("{comparison} {number} can never hold: {mend}")
+                })
+            }
+        }
+    }
+
+    fn scope_problem(&self) -> Option<String> {
+        let Scope::Route(text) = &self.scope else { return None };
+        let (method, route) = method_and_route(text);
+        if route.trim().is_empty() || route.contains(' ') {
+            Some(format!(
+                "route {text:?} names no route: use a template such as \"/orders/{{id}}\", or one \
+                 with a method such as \"GET /orders/{{id}}\""
+            ))
+        } else if method.is_some_and(|method| {
+            method != "_OTHER" && Method::from_bytes(method.as_bytes()).is_err()
+        }) {
+            Some(format!("route {text:?} begins with no method: use one such as GET"))
+        } else {
+            None
+        }
+    }
+
+    fn label_problem(&self) -> Option<String> {
+        let is_name = |name: &str| {
+            name.bytes().enumerate().all(|(at, byte)| {
+                byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit())
+            }) && !name.is_empty()
+        };
+        self.labels.keys().find(|name| !is_name(name)).map(|name| {
+            format!("label {name:?} is no name: use letters, digits and _, no digit first")
+        })
+    }
+}
+
+fn duration_problem(what: &str, duration: Duration) -> Option<String> {
+    if duration.is_zero() {
+        Some(format!("{what} {duration:?} makes no sense: use more than 0"))
+    } else if duration > window::LONGEST {
+        Some(format!("{what} {duration:?} is longer than can be seen: use at most an hour"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn refused(rule: Rule) -> String {
+        check(&[rule]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_make_sense() {
+        check(&Rule::defaults()).unwrap();
+    }
+
+    #[test]
+    fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
+        let ratio = || Rule::error_ratio().above(0.01);
+        for (rule, says) in [
+            (Rule::error_ratio(), "has no threshold: add .above(..)"),
+            (Rule::error_ratio().above(1.5), "above 1.5 can never hold: a ratio is from 0 to 1"),
+            (Rule::error_ratio().above(1), "above 1 can never hold"),
+            (Rule::error_ratio().below(0), "below 0 can never hold"),
+            (Rule::error_ratio().above(f64::NAN), "above NaN can never be crossed"),
+            (Rule::throughput().above(-1), "use a number of at least 0"),
+            (Rule::error_ratio().above(SECOND), "is compared with a number: use .above(0.01)"),
+            (Rule::mean_latency().above(3), "use .above(Duration::from_secs(..))"),
+            (Rule::mean_latency().above(Duration::ZERO), "above 0ns makes no sense"),
+            (Rule::slow_ratio(Duration::ZERO).above(0.1), "slow_ratio 0ns makes no sense"),
+            (Rule::latency_quantile(99.0).above(SECOND), "such as 0.99"),
+            (Rule::oldest_in_flight().above(SECOND * 7_200), "use at most an hour"),
+            (Rule::oldest_in_flight().below(SECOND), "use .above(..)"),
+            (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
+            (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
+            (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
+            (ratio().route(""), "names no route"),
+            (ratio().route("GET  /x"), "names no route"),
+            (ratio().label("2x", "y"), "label \"2x\" is no name"),
+            (ratio().named(" "), "its name is empty"),
+        ] {
+            let name = rule.name();
+            let error = refused(rule);
+            assert!(error.contains(says), "{error:?} lacks {says:?}");
+            assert!(error.starts_with(&format!("rule `{name}`: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_rules_of_one_name_are_refused() {
+        let error = check(&[Rule::error_ratio().above(0.1), Rule::error_ratio().above(0.2)]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "rule `HighErrorRatio`: another rule has the same name: give one of them another, with \
+             .named(..)"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! Rules: which signal, over which window, above or below what, and what to say of it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_lookout::rule::{Rule, Severity};
+//!
+//! let checkout = Rule::latency_quantile(0.99)
+//!     .above(Duration::from_millis(800))
+//!     .over(Duration::from_secs(10)..=Duration::from_secs(60))
+//!     .route("POST /checkout")
+//!     .severity(Severity::Critical)
+//!     .runbook("https://wiki.example.com/checkout");
+//! assert_eq!(checkout.name(), "HighLatencyP99");
+//! ```
+
+mod check;
+mod read;
+mod scope;
+mod signal;
+mod threshold;
+mod window_range;
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+pub use self::{
+    check::RuleError,
+    threshold::{Comparison, Threshold},
+    window_range::WindowRange,
+};
+pub(crate) use self::{
+    check::check,
+    read::{Reading, weight},
+    scope::Scope,
+    signal::Signal,
+};
+
+/// A condition on what is watched, that raises an alert while it holds.
+///
+/// Made from a signal ([`Rule::error_ratio`], …) and a threshold ([`above`](Self::above) or
+/// [`below`](Self::below)); the rest has defaults. What can't make sense is refused when the lookout
+/// [starts](crate::LookoutBuilder::start).
+#[derive(Clone, Debug)]
+#[must_use = "a rule does nothing until the builder is given it"]
+pub struct Rule {
+    name: Option<String>,
+    pub(crate) signal: Signal,
+    pub(crate) threshold: Option<(Comparison, Threshold)>,
+    pub(crate) over: WindowRange,
+    pub(crate) hold_for: Duration,
+    pub(crate) keep_firing_for: Duration,
+    pub(crate) min_requests: u64,
+    pub(crate) scope: Scope,
+    pub(crate) severity: Severity,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) summary: Option<String>,
+    pub(crate) runbook: Option<String>,
+}
+
+/// How urgent an alert is; a label that receivers route by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth a look in working hours.
+    Warning,
+    /// Worth waking somebody.
+    Critical,
+}
+
+impl Rule {
+    /// The numbers to begin with, each for the service as a whole:
+    ///
+    /// | rule | fires when |
+    /// |---|---|
+    /// | `HighMeanLatency` | the mean response time is above 3 s |
+    /// | `HighErrorRatio` | more than 1 % of the requests fail |
+    /// | `StuckRequests` | a request has been in flight for more than 10 s |
+    ///
+    /// All are critical and keep firing for 10 s after the last breach, so that a value which swings
+    /// about its threshold sends one message and not a storm.
+    pub fn defaults() -> [Self; 3] {
+        [
+            Self::mean_latency()
+                .above(Duration::from_secs(3))
+                .summary("Responses take too long on average."),
+            Self::error_ratio().above(0.01).summary("Too many requests fail."),
+            Self::oldest_in_flight()
+                .above(Duration::from_secs(10))
+                .summary("Requests hang: they neither complete nor fail."),
+        ]
+        .map(|rule| rule.severity(Severity::Critical).keep_firing_for(Duration::from_secs(10)))
+    }
+
+    /// The mean time from request to end of response; exact. Compared with a duration.
+    ///
+    /// A stream (server-sent events, an upgrade, a body of unknown length that goes on for 10 s)
+    /// counts with the time to its head, here and in the other signals of latency.
+    pub fn mean_latency() -> Self {
+        Self::new(Signal::MeanLatency)
+    }
+
+    /// The duration that a share `q` of the requests does not exceed, such as 0.99 for the p99.
+    /// Compared with a duration.
+    ///
+    /// Whether it is above the threshold is decided exactly; the value told in the message is within
+    /// 11.2 % of the true one.
+    pub fn latency_quantile(q: f64) -> Self {
+        Self::new(Signal::LatencyQuantile(q))
+    }
+
+    /// The share of the requests that took longer than `slow`; exact. Compared with a number from 0
+    /// to 1.
+    pub fn slow_ratio(slow: Duration) -> Self {
+        Self::new(Signal::SlowRatio(slow))
+    }
+
+    /// The share of the requests that failed ([`Outcome::is_error`](crate::Outcome::is_error));
+    /// exact. Compared with a number from 0 to 1.
+    pub fn error_ratio() -> Self {
+        Self::new(Signal::ErrorRatio)
+    }
+
+    /// Requests that end, a second. Compared with a number; it is judged without any request, too,
+    /// but not before the lookout is as old as the window is long.
+    pub fn throughput() -> Self {
+        Self::new(Signal::Throughput).min_requests(0)
+    }
+
+    /// Requests that have not ended yet, at the moment. Compared with a number; it has no window.
+    pub fn in_flight() -> Self {
+        Self::new(Signal::InFlight)
+    }
+
+    /// The age of the oldest request that has not ended yet; streams left out. Compared with a
+    /// duration of up to an hour; it has no window.
+    ///
+    /// The only signal that sees a hang, since the others are told of requests that end. Exact to
+    /// the second for two minutes, then for a single stuck request; where several of one minute are
+    /// stuck and the oldest of them ends, it may show up to a minute too much.
+    pub fn oldest_in_flight() -> Self {
+        Self::new(Signal::OldestInFlight)
+    }
+
+    fn new(signal: Signal) -> Self {
+        Self {
+            name: None,
+            signal,
+            threshold: None,
+            over: WindowRange::DEFAULT,
+            hold_for: Duration::ZERO,
+            keep_firing_for: Duration::ZERO,
+            min_requests: 20,
+            scope: Scope::Service,
+            severity: Severity::Warning,
+            labels: BTreeMap::new(),
+            summary: None,
+            runbook: None,
+        }
+    }
+
+    /// Fires while the signal is above the threshold: a [`Duration`] or a number, as the signal asks.
+    pub fn above(mut self, threshold: impl Into<Threshold>) -> Self {
+        self.threshold = Some((Comparison::Above, threshold.into()));
+        self
+    }
+
+    /// Fires while the signal is below the threshold: a [`Duration`] or a number, as the signal asks.
+    pub fn below(mut self, threshold: impl Into<Threshold>) -> Self {
+        self.threshold = Some((Comparison::Below, threshold.into()));
+        self
+    }
+
+    /// The length of the window, from a second to an hour; or a range of lengths, of which the
+    /// shortest with [`min_requests`](Self::min_requests) in it decides: so a busy service is judged
+    /// within seconds, and a quiet one not by three requests.
+    ///
+    /// Above a minute a window may be up to a minute longer than asked. Defaults to 10 s to 60 s.
+    pub fn over(mut self, window: impl Into<WindowRange>) -> Self {
+        self.over = window.into();
+        self
+    }
+
+    /// How long the condition must hold before the alert fires. Defaults to 0: at once.
+    pub fn hold_for(mut self, duration: Duration) -> Self {
+        self.hold_for = duration;
+        self
+    }
+
+    /// How long the alert goes on firing after the condition held last. Defaults to 0.
+    pub fn keep_firing_for(mut self, duration: Duration) -> Self {
+        self.keep_firing_for = duration;
+        self
+    }
+
+    /// With fewer requests in the window there is no verdict: nothing fires by it, and what fires
+    /// goes on until the longest window has passed without one. Defaults to 20, and to 0 for
+    /// throughput; what is in flight does not ask for it.
+    pub fn min_requests(mut self, requests: u64) -> Self {
+        self.min_requests = requests;
+        self
+    }
+
+    /// Judges each operation (method and route) by itself, with an alert each. By default a rule
+    /// judges the service as a whole.
+    pub fn each_route(mut self) -> Self {
+        self.scope = Scope::EachRoute;
+        self
+    }
+
+    /// Judges one route: `/orders/{id}` with all its methods, or `GET /orders/{id}`.
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.scope = Scope::Route(route.into());
+        self
+    }
+
+    /// The name in messages and metrics, unique within a lookout. Defaults to one made from the
+    /// signal, such as `HighErrorRatio`.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How urgent it is. Defaults to [`Severity::Warning`].
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// A label that goes with each alert, such as the team.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// A sentence for whoever is woken. Defaults to none.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
+
+    /// The address of what to do then. Defaults to none.
+    pub fn runbook(mut self, url: impl Into<String>) -> Self {
+        self.runbook = Some(url.into());
+        self
+    }
+
+    /// The name in messages and metrics.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| {
+            let comparison = self.threshold.map_or(Comparison::Above, |(comparison, _)| comparison);
+            self.signal.default_name(comparison)
+        })
+    }
+}
+
+impl Severity {
+    /// The label's value, such as `critical`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

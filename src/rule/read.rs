@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use super::{Comparison, Rule, Scope, Signal, Threshold};
+use crate::{
+    collect::Figures,
+    series::Bounds,
+    window::{Timeline, Totals, Window},
+};
+
+/// What a rule sees in a scope at one tick.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) value: f64,
+    pub(crate) is_breached: bool,
+    /// The window that decided, and how many requests it held; none for a signal of the moment.
+    pub(crate) window: Option<(Duration, u64)>,
+    /// The sums before that window.
+    pub(crate) before: Totals,
+}
+
+impl Rule {
+    /// The verdict on a scope; `None` where there is too little to judge by.
+    pub(crate) fn read(
+        &self,
+        figures: &Figures,
+        timeline: &Timeline,
+        bounds: &Bounds,
+    ) -> Option<Reading> {
+        let (comparison, threshold) = self.threshold?;
+        let moment = |value: f64| Reading {
+            value,
+            is_breached: comparison.holds(value, threshold.value()),
+            window: None,
+            before: *figures.history.totals(),
+        };
+        match self.signal {
+            Signal::InFlight => Some(moment(figures.in_flight as f64)),
+            Signal::OldestInFlight => {
+                Some(moment(figures.oldest.unwrap_or_default().as_secs_f64()))
+            }
+            _ => {
+                let window = self.window(figures, timeline)?;
+                let (value, is_breached) = self.judge(&window, comparison, threshold, bounds)?;
+                Some(Reading {
+                    value,
+                    is_breached,
+                    window: Some((window.elapsed(), window.requests())),
+                    before: window.before(),
+                })
+            }
+        }
+    }
+
+    /// The shortest window of the range that holds enough requests.
+    fn window<'a>(&self, figures: &'a Figures, timeline: &'a Timeline) -> Option<Window<'a>> {
+        let longest = figures.history.window(timeline, self.over.longest());
+        if longest.requests() < self.min_requests {
+            return None;
+        }
+        let decides = self
+            .over
+            .lengths()
+            .map(|length| figures.history.window(timeline, length))
+            .find(|window| window.requests() >= self.min_requests)?;
+        // A rate over a part of its window would call every start a drop in traffic.
+        let is_whole = self.signal != Signal::Throughput || decides.elapsed() >= self.over.shortest;
+        is_whole.then_some(decides)
+    }
+
+    fn judge(
+        &self,
+        window: &Window<'_>,
+        comparison: Comparison,
+        threshold: Threshold,
+        bounds: &Bounds,
+    ) -> Option<(f64, bool)> {
+        let value = match self.signal {
+            Signal::MeanLatency => window.mean()?.as_secs_f64(),
+            Signal::ErrorRatio => window.error_ratio()?,
+            Signal::Throughput => window.throughput()?,
+            Signal::SlowRatio(slow) => {
+                let ratio = window.slower_than(slow, bounds) as f64 / window.requests() as f64;
+                Some(ratio).filter(|ratio| ratio.is_finite())?
+            }
+            Signal::LatencyQuantile(q) => {
+                let value = window.quantile(q, bounds)?.as_secs_f64();
+                let Threshold::Duration(threshold) = threshold else { return None };
+                // Exact, whatever the estimate says: the quantile is above the threshold if and
+                // only if more than a share 1 - q took longer.
+                let rank = (q * window.requests() as f64).ceil() as u64;
+                let is_above =
+                    window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
+                return Some((value, is_above == (comparison == Comparison::Above)));
+            }
+            Signal::InFlight | Signal::OldestInFlight => return None,
+        };
+        Some((value, comparison.holds(value, threshold.value())))
+    }
+
+    /// The durations at which the histogram must be split for exact verdicts.
+    pub(crate) fn splits(&self) -> impl Iterator<Item = Duration> {
+        let threshold = match (self.signal, self.threshold) {
+            (Signal::LatencyQuantile(_), Some((_, Threshold::Duration(threshold)))) => {
+                Some(threshold)
+            }
+            _ => None,
+        };
+        self.signal.split().into_iter().chain(threshold)
+    }
+
+    pub(crate) fn is_each_route(&self) -> bool {
+        self.scope == Scope::EachRoute
+    }
+}
+
+/// How much an operation adds to what a rule sees, and that in words; `None` if nothing.
+pub(crate) fn weight(
+    rule: &Rule,
+    figures: &Figures,
+    timeline: &Timeline,
+    bounds: &Bounds,
+    over: Duration,
+) -> Option<(f64, String)> {
+    let window = figures.history.window(timeline, over);
+    let requests = window.requests();
+    let (weight, words) = match rule.signal {
+        Signal::ErrorRatio => {
+            let errors = window.errors();
+            (errors as f64, format!("{errors} of {requests} requests failed"))
+        }
+        Signal::MeanLatency | Signal::LatencyQuantile(_) => {
+            let mean = rule.signal.unit().show(window.mean()?.as_secs_f64());
+            (window.time().as_secs_f64(), format!("{requests} requests, mean {mean}"))
+        }
+        Signal::SlowRatio(slow) => {
+            let slow = window.slower_than(slow, bounds);
+            (slow as f64, format!("{slow} of {requests} requests were slower"))
+        }
+        Signal::Throughput => (requests as f64, rule.signal.unit().show(window.throughput()?)),
+        Signal::InFlight => (figures.in_flight as f64, format!("{} in flight", figures.in_flight)),
+        Signal::OldestInFlight => {
+            let oldest = figures.oldest?.as_secs_f64();
+            let shown = rule.signal.unit().show(oldest);
+            (oldest, format!("{} in flight, the oldest for {shown}", figures.in_flight))
+        }
+    };
+    (weight > 0.0).then_some((weight, words))
+}

@@ -1,0 +1,48 @@
+use crate::operation::Operation;
+
+/// What a rule judges as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Service,
+    EachRoute,
+    /// A route template, with a method before it or for all of them.
+    Route(String),
+}
+
+impl Scope {
+    /// Whether an operation is part of what is judged.
+    pub(crate) fn covers(&self, operation: &Operation) -> bool {
+        match self {
+            Self::Service | Self::EachRoute => true,
+            Self::Route(text) => match method_and_route(text) {
+                (Some(method), route) => operation.method() == method && operation.route() == route,
+                (None, route) => operation.route() == route,
+            },
+        }
+    }
+}
+
+/// `GET /orders` in its parts, or `/orders` for any method.
+pub(crate) fn method_and_route(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(' ') {
+        Some((method, route)) => (Some(method), route),
+        None => (None, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::operation::MethodLabel;
+
+    #[test]
+    fn a_route_covers_all_its_methods_unless_one_is_named() {
+        let get = Operation::new(MethodLabel::of(&Method::GET), "/orders");
+        assert!(Scope::Route("/orders".into()).covers(&get));
+        assert!(Scope::Route("GET /orders".into()).covers(&get));
+        assert!(!Scope::Route("POST /orders".into()).covers(&get));
+        assert!(!Scope::Route("/orders/{id}".into()).covers(&get));
+    }
+}

@@ -1,0 +1,148 @@
+use std::{fmt, time::Duration};
+
+use super::Comparison;
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Signal {
+    MeanLatency,
+    LatencyQuantile(f64),
+    SlowRatio(Duration),
+    ErrorRatio,
+    Throughput,
+    InFlight,
+    OldestInFlight,
+}
+
+/// What a value is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Seconds,
+    Ratio,
+    PerSecond,
+    Requests,
+}
+
+impl Signal {
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::MeanLatency | Self::LatencyQuantile(_) | Self::OldestInFlight => Unit::Seconds,
+            Self::SlowRatio(_) | Self::ErrorRatio => Unit::Ratio,
+            Self::Throughput => Unit::PerSecond,
+            Self::InFlight => Unit::Requests,
+        }
+    }
+
+    /// Whether the signal is of a stretch of time, and not of the moment.
+    pub(crate) fn has_window(self) -> bool {
+        !matches!(self, Self::InFlight | Self::OldestInFlight)
+    }
+
+    /// Whether the whole is the greatest of its parts, and not their sum.
+    pub(crate) fn is_extreme(self) -> bool {
+        self == Self::OldestInFlight
+    }
+
+    pub(super) fn default_name(self, comparison: Comparison) -> String {
+        let side = match comparison {
+            Comparison::Above => "High",
+            Comparison::Below => "Low",
+        };
+        match self {
+            Self::MeanLatency => format!("{side}MeanLatency"),
+            Self::LatencyQuantile(q) => format!("{side}LatencyP{}", percentile(q).replace('.', "")),
+            Self::SlowRatio(_) => format!("{side}SlowRatio"),
+            Self::ErrorRatio => format!("{side}ErrorRatio"),
+            Self::Throughput => format!("{side}Throughput"),
+            Self::InFlight => format!("{side}InFlight"),
+            Self::OldestInFlight => "StuckRequests".to_owned(),
+        }
+    }
+
+    /// The bound that the histogram needs for an exact verdict.
+    pub(super) fn split(self) -> Option<Duration> {
+        match self {
+            Self::SlowRatio(slow) => Some(slow),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MeanLatency => f.write_str("mean response time"),
+            Self::LatencyQuantile(q) => write!(f, "p{} response time", percentile(*q)),
+            Self::SlowRatio(slow) => {
+                write!(f, "share slower than {}", Unit::Seconds.show(slow.as_secs_f64()))
+            }
+            Self::ErrorRatio => f.write_str("error ratio"),
+            Self::Throughput => f.write_str("throughput"),
+            Self::InFlight => f.write_str("requests in flight"),
+            Self::OldestInFlight => f.write_str("oldest request in flight"),
+        }
+    }
+}
+
+impl Unit {
+    /// A value as a person reads it: three digits and the unit.
+    pub(crate) fn show(self, value: f64) -> String {
+        match self {
+            Self::Seconds if value >= 120.0 => format!("{:.1} min", value / 60.0),
+            Self::Seconds if value >= 1.0 => format!("{} s", digits(value)),
+            Self::Seconds => format!("{} ms", digits(value * 1e3)),
+            Self::Ratio => format!("{} %", digits(value * 100.0)),
+            Self::PerSecond => format!("{}/s", digits(value)),
+            Self::Requests => format!("{value:.0}"),
+        }
+    }
+}
+
+/// Three significant digits, without zeros at the end.
+fn digits(value: f64) -> String {
+    let decimals = if value.abs() >= 100.0 {
+        0
+    } else if value.abs() >= 10.0 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A quantile in the way people say it, such as `99.9`.
+fn percentile(q: f64) -> String {
+    // Rounded to what a person may have written: 0.999 × 100 is 99.9 and a bit.
+    let percent = (q * 1e9).round() / 1e7;
+    percent.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_as_a_person_would_say_them() {
+        assert_eq!(Unit::Seconds.show(0.0123), "12.3 ms");
+        assert_eq!(Unit::Seconds.show(5.0), "5 s");
+        assert_eq!(Unit::Seconds.show(5.017), "5.02 s");
+        assert_eq!(Unit::Seconds.show(300.0), "5.0 min");
+        assert_eq!(Unit::Ratio.show(0.01), "1 %");
+        assert_eq!(Unit::Ratio.show(0.2034), "20.3 %");
+        assert_eq!(Unit::PerSecond.show(1234.5), "1234/s");
+        assert_eq!(Unit::Requests.show(17.0), "17");
+    }
+
+    #[test]
+    fn a_quantile_is_called_by_its_percentile() {
+        let name = |q| Signal::LatencyQuantile(q).default_name(Comparison::Above);
+        assert_eq!(name(0.99), "HighLatencyP99");
+        assert_eq!(name(0.999), "HighLatencyP999");
+        assert_eq!(Signal::LatencyQuantile(0.999).to_string(), "p99.9 response time");
+    }
+}

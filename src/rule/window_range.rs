@@ -1,0 +1,60 @@
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::window;
+
+/// One length of a window, or a range of lengths; made from a [`Duration`] or an inclusive range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowRange {
+    pub(super) shortest: Duration,
+    pub(super) longest: Duration,
+}
+
+impl WindowRange {
+    pub(super) const DEFAULT: Self =
+        Self { shortest: Duration::from_secs(10), longest: Duration::from_secs(60) };
+
+    /// The lengths to try, from the shortest: by the second up to a minute, then by the minute, as
+    /// that is how the snapshots lie.
+    pub(super) fn lengths(self) -> impl Iterator<Item = Duration> {
+        std::iter::successors(Some(self.shortest), move |length| {
+            let step = if *length < MINUTE { Duration::from_secs(1) } else { MINUTE };
+            (*length < self.longest).then(|| (*length + step).min(self.longest))
+        })
+    }
+
+    /// The longest window of the range.
+    pub(crate) fn longest(self) -> Duration {
+        self.longest
+    }
+
+    /// The mend, if no window can be as long.
+    pub(super) fn problem(self) -> Option<String> {
+        let Self { shortest, longest } = self;
+        if shortest > longest {
+            Some(format!("over {shortest:?}..={longest:?} is empty: give the shorter one first"))
+        } else if shortest < Duration::from_secs(1) {
+            Some(format!("over {shortest:?} is shorter than a tick: use at least 1 s"))
+        } else if longest > window::LONGEST {
+            Some(format!(
+                "over {longest:?} is longer than an hour: use at most 3600 s, and a Prometheus rule \
+                 for what is longer"
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl From<Duration> for WindowRange {
+    fn from(length: Duration) -> Self {
+        Self { shortest: length, longest: length }
+    }
+}
+
+impl From<RangeInclusive<Duration>> for WindowRange {
+    fn from(range: RangeInclusive<Duration>) -> Self {
+        Self { shortest: *range.start(), longest: *range.end() }
+    }
+}
