@@ -1,6 +1,7 @@
 //! Tower layers that watch a service exactly, and raise the alarm seconds after a threshold is
 //! breached.
 
+pub mod alert;
 mod collect;
 mod facade;
 pub mod observe;
@@ -10,4 +11,6 @@ pub mod rule;
 mod series;
 mod window;
 
-pub use self::{operation::Operation, outcome::Outcome, rule::Rule, series::BUCKETS};
+pub use self::{
+    alert::Alert, operation::Operation, outcome::Outcome, rule::Rule, series::BUCKETS,
+};

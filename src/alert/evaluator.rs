@@ -1,0 +1,246 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use metrics::Label;
+
+use super::{
+    Alert, AlertStatus, Contribution, Origin, Target,
+    state::{Change, State, Timing},
+};
+use crate::{
+    collect::{Collector, Figures, Member, labels},
+    facade::{ALERT_STATE, Facade, Gauge},
+    operation::Operation,
+    rule::{Reading, Rule, Scope, weight},
+    window::Totals,
+};
+
+/// How many operations an alert names.
+const TOP: usize = 3;
+
+/// Decides at each tick which alerts change.
+#[derive(Debug)]
+pub(crate) struct Evaluator {
+    rules: Vec<Watch>,
+    origin: Arc<Origin>,
+}
+
+/// A rule with the alerts that it has raised.
+#[derive(Debug)]
+struct Watch {
+    rule: Rule,
+    name: Arc<str>,
+    timing: Timing,
+    /// One for the service or a route; for each operation, those that were ever judged.
+    tracked: HashMap<Target, Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    state: State,
+    gauge: Gauge,
+    told: Option<f64>,
+    /// Since the condition held first.
+    peak: f64,
+    before: Totals,
+}
+
+impl Evaluator {
+    /// The rules must have been checked.
+    pub(crate) fn new(rules: Vec<Rule>, origin: Arc<Origin>) -> Self {
+        let rules = rules.into_iter().map(Watch::new).collect();
+        Self { rules, origin }
+    }
+
+    /// The groups that the rules judge, one each, in the order of the rules.
+    pub(crate) fn groups(rules: &[Rule]) -> Vec<Member> {
+        rules
+            .iter()
+            .map(|rule| {
+                let (scope, is_each) = (rule.scope.clone(), rule.is_each_route());
+                Box::new(move |operation: &Operation| !is_each && scope.covers(operation)) as Member
+            })
+            .collect()
+    }
+
+    /// Judges every rule; `wall` is the time of day that goes with the last tick.
+    pub(crate) fn evaluate(&mut self, collector: &Collector, wall: SystemTime) -> Vec<Alert> {
+        let mut changes = Vec::new();
+        for (group, watch) in self.rules.iter_mut().enumerate() {
+            let target = match &watch.rule.scope {
+                Scope::EachRoute => {
+                    for (operation, figures) in collector.operations() {
+                        let target = Target::Operation(operation.clone());
+                        changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+                    }
+                    continue;
+                }
+                Scope::Service => Target::Service,
+                Scope::Route(route) => Target::Route(route.clone()),
+            };
+            let figures = collector.group(group);
+            changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+        }
+        changes
+    }
+}
+
+impl Watch {
+    fn new(rule: Rule) -> Self {
+        Self {
+            name: rule.name().into(),
+            timing: Timing {
+                hold_for: rule.hold_for,
+                keep_firing_for: rule.keep_firing_for,
+                forget_after: rule.over.longest(),
+            },
+            rule,
+            tracked: HashMap::new(),
+        }
+    }
+
+    fn judge(
+        &mut self,
+        target: Target,
+        figures: &Figures,
+        collector: &Collector,
+        origin: &Arc<Origin>,
+        wall: SystemTime,
+    ) -> Option<Alert> {
+        let reading = self.rule.read(figures, collector.timeline(), collector.bounds());
+        // An operation that no rule could ever judge has no state to keep.
+        if reading.is_none() && !self.tracked.contains_key(&target) && self.rule.is_each_route() {
+            return None;
+        }
+        let (name, rule) = (&self.name, &self.rule);
+        let tracked = self
+            .tracked
+            .entry(target.clone())
+            .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target)));
+        let now = collector.timeline().now();
+        let (change, since) = tracked.advance(self.timing, reading.as_ref(), rule, now);
+        tracked.tell(&collector.facade);
+        let status = match change? {
+            Change::Fired => AlertStatus::Firing,
+            Change::Resolved => AlertStatus::Resolved,
+        };
+        let ended = figures.history.totals().since(&tracked.before);
+        let (comparison, threshold) = rule.threshold?;
+        Some(Alert {
+            status,
+            rule: Arc::clone(name),
+            severity: rule.severity,
+            value: reading.as_ref().map(|reading| reading.value),
+            peak: tracked.peak,
+            threshold: threshold.value(),
+            comparison,
+            window: reading.as_ref().and_then(|reading| reading.window),
+            starts_at: wall.checked_sub(now.saturating_sub(since)).unwrap_or(wall),
+            ends_at: (status == AlertStatus::Resolved).then_some(wall),
+            requests: ended.requests(),
+            errors: ended.errors(),
+            top: match (status, &target) {
+                (AlertStatus::Resolved, _) | (_, Target::Operation(_)) => Vec::new(),
+                _ => top(rule, reading.as_ref(), collector),
+            },
+            labels: rule.labels.clone(),
+            summary: rule.summary.clone(),
+            runbook: rule.runbook.clone(),
+            origin: Arc::clone(origin),
+            signal: rule.signal,
+            target,
+        })
+    }
+}
+
+impl Tracked {
+    fn new(labels: Vec<Label>) -> Self {
+        Self {
+            state: State::Inactive,
+            gauge: Gauge::new(ALERT_STATE, labels),
+            told: None,
+            peak: 0.0,
+            before: Totals::default(),
+        }
+    }
+
+    /// Gives the change, and since when the condition has held.
+    fn advance(
+        &mut self,
+        timing: Timing,
+        reading: Option<&Reading>,
+        rule: &Rule,
+        now: Duration,
+    ) -> (Option<Change>, Duration) {
+        let was = self.state;
+        let change;
+        (self.state, change) = was.next(timing, reading.map(|reading| reading.is_breached), now);
+        if let (Some(reading), Some((comparison, _))) = (reading, rule.threshold) {
+            if was == State::Inactive {
+                self.peak = reading.value;
+                self.before = reading.before;
+            } else {
+                self.peak = comparison.worse(self.peak, reading.value);
+            }
+        }
+        let since = [was, self.state].into_iter().find_map(|state| match state {
+            State::Inactive => None,
+            State::Pending { since } | State::Firing { since, .. } => Some(since),
+        });
+        (change, since.unwrap_or(now))
+    }
+
+    /// Sets the metric where it changed, or where another recorder needs to be told.
+    fn tell(&mut self, facade: &Facade) {
+        let number = self.state.number();
+        if self.told != Some(number) || self.gauge.is_stale(facade) {
+            self.gauge.set(facade, number);
+            self.told = Some(number);
+        }
+    }
+}
+
+/// The operations that add the most to what the rule sees, with their shares.
+fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Contribution> {
+    let over = reading.and_then(|reading| reading.window).map_or(Duration::ZERO, |(over, _)| over);
+    let (timeline, bounds) = (collector.timeline(), collector.bounds());
+    let mut weights: Vec<_> = collector
+        .operations()
+        .filter(|(operation, _)| rule.scope.covers(operation))
+        .filter_map(|(operation, figures)| {
+            Some((operation, weight(rule, figures, timeline, bounds, over)?))
+        })
+        .collect();
+    weights.sort_by(|(_, (one, _)), (_, (other, _))| other.total_cmp(one));
+    let weights_only = weights.iter().map(|(_, (weight, _))| *weight);
+    let whole = if rule.signal.is_extreme() {
+        weights_only.fold(0.0, f64::max)
+    } else {
+        weights_only.sum()
+    };
+    weights
+        .into_iter()
+        .take(TOP)
+        .map(|(operation, (weight, detail))| Contribution {
+            operation: operation.clone(),
+            share: weight / whole,
+            detail,
+        })
+        .collect()
+}
+
+fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target) -> Vec<Label> {
+    let mut alert = vec![
+        Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name))),
+        Label::from_static_parts("severity", rule.severity.as_str()),
+    ];
+    match target {
+        Target::Service => {}
+        Target::Operation(operation) => alert.extend(labels(operation)),
+        Target::Route(route) => alert.push(Label::new("http_route", route.clone())),
+    }
+    alert
+}

@@ -1,0 +1,211 @@
+//! Alerts: what a rule found, from the first breach to the recovery.
+
+mod evaluator;
+mod origin;
+mod state;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub(crate) use self::evaluator::Evaluator;
+pub use self::origin::Origin;
+use crate::{
+    operation::Operation,
+    rule::{Comparison, Severity, Signal},
+};
+
+/// A change of an alert: it began to fire, or it is resolved.
+///
+/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests.
+/// Its [`Display`](fmt::Display) is one line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Alert {
+    /// Whether it fires or is resolved.
+    pub status: AlertStatus,
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// What the rule judged.
+    pub target: Target,
+    /// The value at this change; after a resolve, the one that recovered. `None` if it is resolved
+    /// because there are too few requests to judge by.
+    pub value: Option<f64>,
+    /// The worst value since it began.
+    pub peak: f64,
+    /// What the value is compared with.
+    pub threshold: f64,
+    /// On which side of the threshold it fires.
+    pub comparison: Comparison,
+    /// The window that decided, and the requests in it; `None` for a signal of the moment.
+    pub window: Option<(Duration, u64)>,
+    /// When the condition held first.
+    pub starts_at: SystemTime,
+    /// When it was resolved; `None` while it fires.
+    pub ends_at: Option<SystemTime>,
+    /// Requests that have ended since the window that first breached began.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// What adds the most to the value, at most three, the greatest share first.
+    pub top: Vec<Contribution>,
+    /// The rule's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The rule's summary.
+    pub summary: Option<String>,
+    /// The rule's runbook.
+    pub runbook: Option<String>,
+    /// Where it comes from.
+    pub origin: Arc<Origin>,
+    pub(crate) signal: Signal,
+}
+
+/// Whether an alert fires or is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "what Alertmanager knows on the wire")]
+pub enum AlertStatus {
+    /// The rule's condition holds.
+    Firing,
+    /// It holds no more.
+    Resolved,
+}
+
+/// What a rule judged: the service, an operation, or a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// All that is watched.
+    Service,
+    /// One operation, under a rule for each route.
+    Operation(Operation),
+    /// The route that the rule names.
+    Route(String),
+}
+
+/// What one operation adds to an alert's value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Contribution {
+    /// The operation.
+    pub operation: Operation,
+    /// Its share of the errors, the time, or the requests, as the signal is; 0 to 1. For the oldest
+    /// request it is the age, relative to the oldest.
+    pub share: f64,
+    /// In words, such as `65 of 320 requests failed`.
+    pub detail: String,
+}
+
+impl Alert {
+    /// State, rule and operation, such as `[FIRING] HighErrorRatio · POST /orders`; where the rule
+    /// judges the whole service, the service's name stands for the operation.
+    pub fn title(&self) -> String {
+        format!("[{}] {} · {}", self.status, self.rule, self.target_name())
+    }
+
+    /// The operation, the route, or the service's name.
+    pub fn target_name(&self) -> String {
+        match &self.target {
+            Target::Service => self.origin.service.clone(),
+            Target::Operation(operation) => operation.to_string(),
+            Target::Route(route) => route.clone(),
+        }
+    }
+
+    /// What was measured, such as `error ratio 20.3 %`, or why there is no value.
+    pub fn measured(&self) -> String {
+        match self.value {
+            Some(value) => format!("{} {}", self.signal, self.show(value)),
+            None => format!("{} unknown: too few requests to judge by", self.signal),
+        }
+    }
+
+    /// The condition, such as `threshold: above 1 %`.
+    pub fn condition(&self) -> String {
+        format!("threshold: {} {}", self.comparison, self.show(self.threshold))
+    }
+
+    /// How long it has lasted; until `now` while it fires.
+    pub fn lasted(&self, now: SystemTime) -> Duration {
+        let end = self.ends_at.unwrap_or(now);
+        end.duration_since(self.starts_at).unwrap_or_default()
+    }
+
+    /// A value with its unit, such as `20.3 %`.
+    pub fn show(&self, value: f64) -> String {
+        self.signal.unit().show(value)
+    }
+
+    /// What makes two changes be of one alert: the rule and what it judged.
+    pub(crate) fn identity(&self) -> (&str, &Target) {
+        (&self.rule, &self.target)
+    }
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
+        if self.status == AlertStatus::Resolved {
+            let lasted = whole_seconds(self.lasted(self.starts_at));
+            write!(f, ", peak {}, lasted {lasted}", self.show(self.peak))?;
+            write!(f, ", {} requests, {} failed", self.requests, self.errors)?;
+        }
+        Ok(())
+    }
+}
+
+/// A length of time as people say it, to the second.
+pub(crate) fn whole_seconds(duration: Duration) -> impl fmt::Display {
+    let seconds = (duration + Duration::from_millis(500)).as_secs();
+    humantime::format_duration(Duration::from_secs(seconds))
+}
+
+impl fmt::Display for AlertStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Firing => "FIRING",
+            Self::Resolved => "RESOLVED",
+        })
+    }
+}
+
+impl fmt::Display for Contribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.0} % ({})", self.operation, self.share * 100.0, self.detail)
+    }
+}
+
+/// An alert of the error ratio of a service `orders`, for the tests of notifiers.
+#[cfg(test)]
+pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
+    let starts_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    Alert {
+        status,
+        rule: rule.into(),
+        severity: Severity::Critical,
+        target: Target::Service,
+        value: Some(if status == AlertStatus::Firing { 0.203 } else { 0.002 }),
+        peak: 0.221,
+        threshold: 0.01,
+        comparison: Comparison::Above,
+        window: Some((Duration::from_secs(10), 512)),
+        starts_at,
+        ends_at: (status == AlertStatus::Resolved).then(|| starts_at + Duration::from_secs(34)),
+        requests: 1_800,
+        errors: 412,
+        top: Vec::new(),
+        labels: BTreeMap::new(),
+        summary: None,
+        runbook: None,
+        origin: Arc::new(Origin {
+            service: "orders".to_owned(),
+            instance: "host-1:42".to_owned(),
+            version: Some("1.2.3".to_owned()),
+        }),
+        signal: Signal::ErrorRatio,
+    }
+}

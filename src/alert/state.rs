@@ -1,0 +1,147 @@
+use std::time::Duration;
+
+/// Where an alert is. Times are since the lookout's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum State {
+    #[default]
+    Inactive,
+    /// The condition holds, but not yet long enough.
+    Pending { since: Duration },
+    Firing {
+        since: Duration,
+        /// When the condition held last, and when there was a verdict last.
+        breached: Duration,
+        judged: Duration,
+    },
+}
+
+/// What an alert's change means to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Fired,
+    Resolved,
+}
+
+/// The lengths of time that a rule sets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    pub(super) hold_for: Duration,
+    pub(super) keep_firing_for: Duration,
+    /// How long a firing alert outlives the last verdict: as long as the longest window, so that a
+    /// pause in the traffic is no recovery.
+    pub(super) forget_after: Duration,
+}
+
+impl State {
+    /// The state after a verdict: `None` where there was too little to judge by.
+    pub(super) fn next(
+        self,
+        timing: Timing,
+        is_breached: Option<bool>,
+        now: Duration,
+    ) -> (Self, Option<Change>) {
+        let fire =
+            |since| (Self::Firing { since, breached: now, judged: now }, Some(Change::Fired));
+        match (self, is_breached) {
+            (Self::Inactive, Some(true)) if timing.hold_for.is_zero() => fire(now),
+            (Self::Inactive, Some(true)) => (Self::Pending { since: now }, None),
+            (Self::Pending { since }, Some(true)) => {
+                if now.saturating_sub(since) >= timing.hold_for {
+                    fire(since)
+                } else {
+                    (self, None)
+                }
+            }
+            (Self::Inactive | Self::Pending { .. }, _) => (Self::Inactive, None),
+            (Self::Firing { since, .. }, Some(true)) => {
+                (Self::Firing { since, breached: now, judged: now }, None)
+            }
+            (Self::Firing { since, breached, judged }, verdict) => {
+                let is_kept = now.saturating_sub(breached) < timing.keep_firing_for;
+                let is_unknown =
+                    verdict.is_none() && now.saturating_sub(judged) < timing.forget_after;
+                if is_kept || is_unknown {
+                    let judged = if verdict.is_some() { now } else { judged };
+                    (Self::Firing { since, breached, judged }, None)
+                } else {
+                    (Self::Inactive, Some(Change::Resolved))
+                }
+            }
+        }
+    }
+
+    /// The value of the state's metric.
+    pub(super) fn number(self) -> f64 {
+        match self {
+            Self::Inactive => 0.0,
+            Self::Pending { .. } => 1.0,
+            Self::Firing { .. } => 2.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays one verdict a second: `!` breached, `.` not, `?` unknown; gives a letter for the state
+    /// after each: `i`, `p`, `f`, and a capital where it just changed to or from firing.
+    fn play(hold: u64, keep: u64, forget: u64, verdicts: &str) -> String {
+        let timing = Timing {
+            hold_for: Duration::from_secs(hold),
+            keep_firing_for: Duration::from_secs(keep),
+            forget_after: Duration::from_secs(forget),
+        };
+        let mut state = State::Inactive;
+        verdicts
+            .chars()
+            .enumerate()
+            .map(|(second, verdict)| {
+                let is_breached = match verdict {
+                    '!' => Some(true),
+                    '.' => Some(false),
+                    _ => None,
+                };
+                let (next, change) =
+                    state.next(timing, is_breached, Duration::from_secs(second as u64));
+                state = next;
+                let letter = match state {
+                    State::Inactive => 'i',
+                    State::Pending { .. } => 'p',
+                    State::Firing { .. } => 'f',
+                };
+                match change {
+                    Some(Change::Fired) => {
+                        assert_eq!(letter, 'f');
+                        'F'
+                    }
+                    Some(Change::Resolved) => {
+                        assert_eq!(letter, 'i');
+                        'I'
+                    }
+                    None => letter,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_states_follow_the_verdicts() {
+        for (title, (hold, keep, forget), verdicts, states) in [
+            ("fires at once, resolves at once", (0, 0, 0), "..!!..", "iiFfIi"),
+            ("fires again after a resolve", (0, 0, 0), "!.!.", "FIFI"),
+            ("is held back until it has held", (3, 0, 0), "!!!!!.", "pppFfI"),
+            ("one verdict without breach starts the hold anew", (3, 0, 0), "!!.!!!!", "ppipppF"),
+            ("what is unknown ends the hold", (3, 0, 0), "!!?!!!!", "ppipppF"),
+            ("is kept after the last breach", (0, 3, 0), "!...", "FffI"),
+            ("a breach while kept starts that anew", (0, 3, 0), "!..!...", "FfffffI"),
+            ("a pause in the traffic is no recovery", (0, 0, 4), "!???!.", "FffffI"),
+            ("a long pause ends it", (0, 0, 4), "!????", "FfffI"),
+            ("a verdict ends it at once after a pause", (0, 0, 4), "!?.", "FfI"),
+            ("unknown from the start is inactive", (0, 0, 4), "???", "iii"),
+        ] {
+            let played = play(hold, keep, forget, verdicts);
+            assert_eq!(played, states, "{title}");
+        }
+    }
+}
