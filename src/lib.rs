@@ -1,16 +1,28 @@
 //! Tower layers that watch a service exactly, and raise the alarm seconds after a threshold is
 //! breached.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;
 mod collect;
 mod facade;
+mod lookout;
+pub mod notify;
 pub mod observe;
 mod operation;
 mod outcome;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 pub mod rule;
 mod series;
 mod window;
 
+#[cfg(feature = "slack")]
+pub use self::notify::Slack;
 pub use self::{
-    alert::Alert, operation::Operation, outcome::Outcome, rule::Rule, series::BUCKETS,
+    alert::Alert,
+    lookout::{Lookout, LookoutBuilder, StartError},
+    operation::Operation,
+    outcome::Outcome,
+    rule::Rule,
+    series::BUCKETS,
 };

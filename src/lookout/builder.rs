@@ -1,0 +1,255 @@
+use std::{
+    borrow::Cow,
+    fmt, io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use metrics::Recorder;
+use quanta::Clock;
+use tower::BoxError;
+use tower_service::Service;
+
+use super::{Inner, Lookout, StartError, thread::LookoutThread};
+use crate::{
+    alert::{Alert, Evaluator, Origin},
+    collect::{Carry, Collector, share},
+    facade::{Facade, SharedRecorder},
+    notify::{Hook, Mailbox, Notification, Worker},
+    observe::{self, Core, RequestHead, RouteFn},
+    rule::{self, Rule},
+    series::{BUCKETS, Bounds, Store, bucket_problem},
+};
+
+/// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
+#[must_use = "nothing is watched before `start`"]
+pub struct LookoutBuilder {
+    origin: Origin,
+    rules: Vec<Rule>,
+    notifiers: Vec<(Arc<Mailbox>, Worker)>,
+    recorder: Option<SharedRecorder>,
+    buckets: Vec<Duration>,
+    route: Option<Box<RouteFn>>,
+    max_operations: usize,
+    shutdown_timeout: Duration,
+}
+
+impl LookoutBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Origin::default(),
+            rules: Vec::new(),
+            notifiers: Vec::new(),
+            recorder: None,
+            buckets: BUCKETS.to_vec(),
+            route: None,
+            max_operations: 1_000,
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The service's name in alerts. Defaults to the name of the executable.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.origin.service = name.into();
+        self
+    }
+
+    /// The instance in alerts, to tell replicas apart. Defaults to the host's name and the process
+    /// id, `host:4711`.
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.origin.instance = name.into();
+        self
+    }
+
+    /// The service's version in alerts, such as `env!("CARGO_PKG_VERSION")`. Defaults to none.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.origin.version = Some(version.into());
+        self
+    }
+
+    /// Adds a rule. Without any, the lookout only counts.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Adds rules, such as [`Rule::defaults`].
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules.extend(rules);
+        self
+    }
+
+    /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify).
+    ///
+    /// It runs on the lookout's thread, so it must not block: what does belongs into
+    /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
+    pub fn notify<N>(self, notifier: N) -> Self
+    where
+        N: Service<Notification, Response = ()> + Send + 'static,
+        N::Error: Into<BoxError>,
+        N::Future: Send + 'static,
+    {
+        let name = type_word::<N>();
+        self.notify_as(name, notifier)
+    }
+
+    /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
+    /// the name is taken it gets a number, `slack-2`.
+    pub fn notify_as<N>(mut self, name: impl Into<String>, notifier: N) -> Self
+    where
+        N: Service<Notification, Response = ()> + Send + 'static,
+        N::Error: Into<BoxError>,
+        N::Future: Send + 'static,
+    {
+        let name = name.into();
+        let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
+        let name = std::iter::once(name.clone())
+            .chain((2..).map(|number| format!("{name}-{number}")))
+            .find(|name| !is_taken(name))
+            .unwrap_or(name);
+        let mailbox = Arc::new(Mailbox::new(name));
+        let worker = Worker::new(Arc::clone(&mailbox), notifier);
+        self.notifiers.push((mailbox, worker));
+        self
+    }
+
+    /// Calls `hook` for each alert that fires or is resolved; on a thread of its own, where it may
+    /// block. A panic in it counts as a failed delivery, and is tried again.
+    pub fn on_alert(self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
+        self.notify_as("on_alert", Hook::new(hook))
+    }
+
+    /// The recorder that takes the figures. Defaults to the global one, whenever that is installed:
+    /// what was counted before is carried over then.
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorder = Some(Arc::new(recorder));
+        self
+    }
+
+    /// The upper bounds of the recorder's buckets for durations, ascending: counts are exact if they
+    /// are the same. Defaults to [`BUCKETS`], which [`prometheus::install`] uses, too.
+    ///
+    /// [`prometheus::install`]: crate::prometheus::install
+    pub fn buckets(mut self, buckets: impl IntoIterator<Item = Duration>) -> Self {
+        self.buckets = buckets.into_iter().collect();
+        self
+    }
+
+    /// Names the route of a request that has no axum `MatchedPath`. It must give templates, a few of
+    /// them, and never the path itself. Defaults to none: those requests are `unmatched`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().route(|request| {
+    ///     request.uri.path().starts_with("/static/").then(|| "/static/{*file}".into())
+    /// });
+    /// ```
+    pub fn route(
+        mut self,
+        route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.route = Some(Box::new(route));
+        self
+    }
+
+    /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
+    /// that share the route `_OVERFLOW`. Defaults to 1,000.
+    pub fn max_operations(mut self, max: usize) -> Self {
+        self.max_operations = max;
+        self
+    }
+
+    /// How long [`Lookout::shutdown`] may take to deliver what is queued. Defaults to 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings and starts the lookout's thread.
+    ///
+    /// It calibrates the raw clock once a process, which takes up to 200 ms.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] that names the rule or the setting, and the mend.
+    pub fn start(self) -> Result<Lookout, StartError> {
+        self.check()?;
+        let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
+        let bounds = Bounds::new(&self.buckets, &splits);
+        let store = Arc::new(Store::new(self.max_operations, bounds, Clock::new()));
+        let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
+        let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
+        let groups = Evaluator::groups(&self.rules);
+        let facade = Facade::new(self.recorder);
+        let collector = Collector::new(Arc::clone(&store), facade, groups, carried.collect());
+        let thread = LookoutThread {
+            store: Arc::clone(&store),
+            collector: share(collector),
+            evaluator: Evaluator::new(self.rules, Arc::new(self.origin)),
+            mailboxes,
+            workers,
+            shutdown_timeout: self.shutdown_timeout,
+        };
+        let shutdown = spawn(thread).map_err(StartError::Thread)?;
+        let id = observe::open(Arc::new(Core::new(store, self.route)));
+        Ok(Lookout { inner: Arc::new(Inner { id, shutdown }) })
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        rule::check(&self.rules)?;
+        let setting = |field, problem| Err(StartError::Setting { field, problem });
+        if self.origin.service.trim().is_empty() {
+            return setting("service", "the name is empty: give the service's".to_owned());
+        }
+        if let Some(problem) = bucket_problem(&self.buckets) {
+            return setting("buckets", problem);
+        }
+        match self.max_operations {
+            1..=100_000 => Ok(()),
+            max => setting("max_operations", format!("{max} is not from 1 to 100,000")),
+        }
+    }
+}
+
+/// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right
+/// after has all names.
+fn spawn(
+    thread: LookoutThread,
+) -> io::Result<tokio::sync::mpsc::UnboundedSender<tokio::sync::oneshot::Sender<()>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (shutdown, asked) = tokio::sync::mpsc::unbounded_channel();
+    let (ready, is_ready) = mpsc::channel();
+    thread::Builder::new().name("lookout".to_owned()).spawn(move || {
+        thread.resolve();
+        // The starter waits, or is gone.
+        let _ = ready.send(());
+        runtime.block_on(thread.run(asked));
+        // A hook that blocks for ever must not keep the thread.
+        runtime.shutdown_background();
+    })?;
+    // An error says that the recorder panicked; then the scrape has nothing to show.
+    let _ = is_ready.recv();
+    Ok(shutdown)
+}
+
+/// The last word of a type's path, in lower case and without its parameters: `slack`.
+fn type_word<T>() -> String {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    path.rsplit("::").next().unwrap_or(path).to_lowercase()
+}
+
+impl fmt::Debug for LookoutBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.notifiers.iter().map(|(mailbox, _)| &mailbox.name).collect();
+        f.debug_struct("LookoutBuilder")
+            .field("origin", &self.origin)
+            .field("rules", &self.rules)
+            .field("notifiers", &names)
+            .finish_non_exhaustive()
+    }
+}

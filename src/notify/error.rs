@@ -1,0 +1,82 @@
+use std::{error::Error, fmt, time::Duration};
+
+use tower::BoxError;
+
+/// Why a notification was not delivered, and what is to be done about it.
+///
+/// A notifier may fail with any error: one that is no `DeliveryError` is tried again with backoff.
+/// The text goes into logs, so it must hold no secret.
+#[derive(Debug)]
+pub struct DeliveryError {
+    remedy: Remedy,
+    source: BoxError,
+}
+
+/// What may help after a failed delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The same again, in a while.
+    Retry,
+    /// The same again, not before this has passed.
+    RetryAfter(Duration),
+    /// A person: the receiver does not take anything from here.
+    Mend,
+    /// Nothing: the receiver does not take this message.
+    GiveUp,
+}
+
+impl DeliveryError {
+    /// A passing failure: tried again with backoff.
+    pub fn retry(source: impl Into<BoxError>) -> Self {
+        Self { remedy: Remedy::Retry, source: source.into() }
+    }
+
+    /// The receiver asked to wait: tried again when that has passed.
+    pub fn retry_after(wait: Duration, source: impl Into<BoxError>) -> Self {
+        Self { remedy: Remedy::RetryAfter(wait), source: source.into() }
+    }
+
+    /// The receiver takes nothing, such as a webhook that was revoked: logged as an error once, and
+    /// tried again every 30 s, or as soon as there is something new to tell.
+    pub fn broken(source: impl Into<BoxError>) -> Self {
+        Self { remedy: Remedy::Mend, source: source.into() }
+    }
+
+    /// The receiver will never take this message: logged as an error, counted as dropped.
+    pub fn rejected(source: impl Into<BoxError>) -> Self {
+        Self { remedy: Remedy::GiveUp, source: source.into() }
+    }
+
+    pub(crate) fn remedy_of(error: &BoxError) -> Remedy {
+        error.downcast_ref::<Self>().map_or(Remedy::Retry, |error| error.remedy)
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.remedy {
+            Remedy::Retry => "not delivered",
+            Remedy::RetryAfter(_) => "not delivered yet",
+            Remedy::Mend => "the receiver takes nothing",
+            Remedy::GiveUp => "the receiver does not take this message",
+        })
+    }
+}
+
+impl Error for DeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn chain(error: &BoxError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

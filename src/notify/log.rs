@@ -1,0 +1,53 @@
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+
+use tower_service::Service;
+
+use super::Notification;
+use crate::{
+    alert::{Alert, AlertStatus},
+    rule::Severity,
+};
+
+/// Writes each alert as an event of `tracing`: a firing one at `ERROR`, `WARN` or `INFO` by its
+/// severity, a resolved one at `INFO`.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Log;
+
+impl Log {
+    /// The notifier; it has nothing to set.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Service<Notification> for Log {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Ready<Result<(), Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, notification: Notification) -> Self::Future {
+        notification.alerts.iter().for_each(log);
+        ready(Ok(()))
+    }
+}
+
+fn log(alert: &Alert) {
+    let top: Vec<_> = alert.top.iter().map(ToString::to_string).collect();
+    let top = top.join("; ");
+    match (alert.status, alert.severity) {
+        (AlertStatus::Firing, Severity::Critical) => tracing::error!(top, "{alert}"),
+        (AlertStatus::Firing, Severity::Warning) => tracing::warn!(top, "{alert}"),
+        (AlertStatus::Firing, Severity::Info) | (AlertStatus::Resolved, _) => {
+            tracing::info!("{alert}");
+        }
+    }
+}

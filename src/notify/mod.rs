@@ -1,0 +1,39 @@
+//! Notifiers: how an alert reaches people.
+//!
+//! A notifier is a tower service that takes a [`Notification`]; what retries, limits or times out
+//! tower services does so here, too. Each notifier has a bounded queue and a worker of its own on the
+//! lookout's thread, so that a dead one delays no other, and no request ever waits for any.
+//!
+//! What waits is merged: of several changes of one alert the last is told, with their number. A
+//! delivery that fails is tried again with what has come since: after what the receiver asked for,
+//! else after 1 s, 2 s, 4 s … up to 30 s with jitter, for as long as it takes; see [`DeliveryError`]
+//! for the two kinds of failure that are treated otherwise. What is given up on is counted in
+//! `lookout_notifications_dropped_total` and logged.
+//!
+//! ```
+//! use tower::service_fn;
+//! use tower_lookout::{Lookout, notify::{DeliveryError, Notification}};
+//!
+//! let pager = service_fn(|notification: Notification| async move {
+//!     for alert in &notification.alerts {
+//!         println!("{alert}");
+//!     }
+//!     Ok::<_, DeliveryError>(())
+//! });
+//! let builder = Lookout::builder().notify_as("pager", pager);
+//! ```
+
+mod error;
+mod hook;
+mod log;
+mod mailbox;
+mod notification;
+#[cfg(feature = "slack")]
+mod slack;
+mod stats;
+mod worker;
+
+#[cfg(feature = "slack")]
+pub use self::slack::{Slack, SlackError};
+pub use self::{error::DeliveryError, log::Log, notification::Notification};
+pub(crate) use self::{hook::Hook, mailbox::Mailbox, stats::Stats, worker::Worker};

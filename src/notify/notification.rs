@@ -1,0 +1,36 @@
+use crate::alert::{Alert, AlertStatus};
+
+/// One message: the changes of alerts that wait to be told, each alert once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Notification {
+    /// The changes, in the order in which their alerts came to wait; never empty.
+    pub alerts: Vec<Alert>,
+    /// For each, how many changes it stands for: more than one where the notifier was slow, of which
+    /// only the last is told.
+    pub changes: Vec<u32>,
+}
+
+impl Notification {
+    /// The title of the only alert, or how many alerts fire and are resolved.
+    pub fn title(&self) -> String {
+        if let [alert] = self.alerts.as_slice() {
+            return alert.title();
+        }
+        let firing = self.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
+        let resolved = self.alerts.len() - firing;
+        let mut names: Vec<_> = self.alerts.iter().map(|alert| &*alert.rule).collect();
+        names.dedup();
+        let counts = match (firing, resolved) {
+            (firing, 0) => format!("[FIRING: {firing}]"),
+            (0, resolved) => format!("[RESOLVED: {resolved}]"),
+            (firing, resolved) => format!("[FIRING: {firing}, RESOLVED: {resolved}]"),
+        };
+        format!("{counts} {}", names.join(", "))
+    }
+
+    /// Each alert with the number of changes that it stands for.
+    pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
+        self.alerts.iter().zip(self.changes.iter().copied())
+    }
+}

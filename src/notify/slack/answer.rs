@@ -1,0 +1,108 @@
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::notify::DeliveryError;
+
+/// What Slack's answer to a post means.
+///
+/// A success is a 200 with the body `ok`. An error is told by a word, which says more than the
+/// status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
+pub(super) fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    answer: &str,
+    now: SystemTime,
+) -> Result<(), DeliveryError> {
+    let answer = answer.trim();
+    if status.is_success() && matches!(answer, "" | "ok") {
+        return Ok(());
+    }
+    let told = format!("{status} {:?}", answer.chars().take(80).collect::<String>());
+    Err(match status.as_u16() {
+        429 => DeliveryError::retry_after(retry_after(headers, now).unwrap_or(DEFAULT_WAIT), told),
+        408 | 425 | 500.. => DeliveryError::retry(told),
+        _ if IS_BROKEN.contains(&answer) => DeliveryError::broken(told),
+        // A success with another answer was taken by something that is not Slack: a second try
+        // would most likely be taken, too.
+        200..300 | 400 | 413 | 422 => DeliveryError::rejected(told),
+        _ => DeliveryError::broken(told),
+    })
+}
+
+/// The words that say that the webhook is no good any more; they come with 400, 403, 404 or 410.
+const IS_BROKEN: [&str; 10] = [
+    "action_prohibited",
+    "channel_is_archived",
+    "channel_not_found",
+    "invalid_token",
+    "no_active_hooks",
+    "no_service",
+    "no_service_id",
+    "no_team",
+    "posting_to_general_channel_denied",
+    "user_not_found",
+];
+
+const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+
+/// Longer than any receiver asks for in earnest.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Both forms of RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::error::Remedy;
+
+    fn remedy(status: u16, retry_after: Option<&str>, answer: &str) -> Option<Remedy> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        }
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 12:00:00 GMT").unwrap();
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = judge(status, &headers, answer, now).err()?;
+        Some(DeliveryError::remedy_of(&error.into()))
+    }
+
+    #[test]
+    fn every_answer_has_its_remedy() {
+        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
+        for (status, retry_after, answer, expected) in [
+            (200, None, "ok", None),
+            (200, None, "", None),
+            (200, None, "<html>sign in</html>", Some(Remedy::GiveUp)),
+            (302, None, "", Some(Remedy::Mend)),
+            (400, None, "invalid_payload", Some(Remedy::GiveUp)),
+            (400, None, "invalid_blocks", Some(Remedy::GiveUp)),
+            (400, None, "no_service", Some(Remedy::Mend)),
+            (403, None, "invalid_token", Some(Remedy::Mend)),
+            (404, None, "no_service", Some(Remedy::Mend)),
+            (404, None, "", Some(Remedy::Mend)),
+            (410, None, "channel_is_archived", Some(Remedy::Mend)),
+            (413, None, "", Some(Remedy::GiveUp)),
+            (429, Some("7"), "rate_limited", after(7)),
+            (429, Some("Sun, 22 Nov 2026 12:00:30 GMT"), "", after(30)),
+            (429, Some("Sun, 22 Nov 2026 11:00:00 GMT"), "", after(0)),
+            (429, Some("soon"), "", after(1)),
+            (429, Some("1e300"), "", after(1)),
+            (429, Some("999999"), "", after(3_600)),
+            (429, None, "", after(1)),
+            (408, None, "", Some(Remedy::Retry)),
+            (500, None, "rollup_error", Some(Remedy::Retry)),
+            (503, None, "", Some(Remedy::Retry)),
+        ] {
+            assert_eq!(remedy(status, retry_after, answer), expected, "{status} {answer:?}");
+        }
+    }
+}

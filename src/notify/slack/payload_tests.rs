@@ -1,0 +1,124 @@
+use super::*;
+use crate::{
+    alert::{Contribution, Target, test_alert},
+    operation::{MethodLabel, Operation},
+};
+
+fn message(alerts: Vec<Alert>) -> Value {
+    let changes = vec![1; alerts.len()];
+    let now = alerts[0].starts_at + Duration::from_secs(2);
+    payload(&Notification { alerts, changes }, now)
+}
+
+fn operation(route: &str) -> Operation {
+    Operation::new(MethodLabel::Post, route)
+}
+
+fn text(message: &Value, block: usize) -> &str {
+    let block = &message["blocks"][block];
+    let text = if block["type"] == "context" { &block["elements"][0] } else { block };
+    text["text"]["text"].as_str().or(text["text"].as_str()).unwrap()
+}
+
+#[test]
+fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.summary = Some("Too many requests fail.".to_owned());
+    alert.runbook = Some("https://wiki.example.com/errors".to_owned());
+    alert.labels.insert("team".to_owned(), "shop".to_owned());
+    alert.top = vec![Contribution {
+        operation: operation("/orders"),
+        share: 0.83,
+        detail: "85 of 410 requests failed".to_owned(),
+    }];
+    let message = message(vec![alert]);
+    assert_eq!(text(&message, 0), "🔴 [FIRING] HighErrorRatio · orders");
+    assert_eq!(
+        text(&message, 1),
+        "*error ratio 20.3 %* · threshold: above 1 % · 512 requests in 10s\n\
+         Too many requests fail.\n\
+         since <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> (2s)\n\
+         *Top routes*\n\
+         • `POST /orders` 83 % · 85 of 410 requests failed\n\
+         <https://wiki.example.com/errors|Runbook>"
+    );
+    assert_eq!(
+        text(&message, 2),
+        "service `orders` · instance `host-1:42` · version `1.2.3` · severity critical · team `shop`"
+    );
+    assert_eq!(
+        message["text"],
+        "[FIRING] HighErrorRatio · orders: error ratio 20.3 % (threshold: above 1 %)"
+    );
+}
+
+#[test]
+fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
+    alert.target = Target::Operation(operation("/orders"));
+    let message = message(vec![alert]);
+    assert_eq!(text(&message, 0), "🟢 [RESOLVED] HighErrorRatio · POST /orders");
+    assert_eq!(
+        text(&message, 1),
+        "*error ratio 0.2 %* · threshold: above 1 %\n\
+         lasted 34s from <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> \
+         · peak 22.1 % · 1800 requests, 412 failed"
+    );
+}
+
+#[test]
+fn what_users_control_can_mention_nobody_and_break_nothing() {
+    let mut alert = test_alert("<!channel>", AlertStatus::Firing);
+    let evil = "<!here> ``` <https://evil|x>";
+    alert.target = Target::Operation(operation(evil));
+    alert.top = vec![Contribution {
+        operation: operation(evil),
+        share: 1.0,
+        detail: "1 of 1 requests failed".to_owned(),
+    }];
+    alert.summary = Some(evil.to_owned());
+    alert.runbook = Some(evil.to_owned());
+    let message = message(vec![alert]);
+    for block in 1..=2 {
+        let text = text(&message, block).replace("<!date^", "");
+        assert!(!text.contains("<!") && !text.contains("<http"), "{text}");
+    }
+    assert_eq!(message["blocks"][0]["text"]["type"], "plain_text");
+    assert!(!message["text"].as_str().unwrap().contains('<'));
+}
+
+#[test]
+fn a_message_keeps_to_the_limits_of_slack() {
+    let long = "<&>".repeat(5_000);
+    let alerts = (0..60)
+        .map(|n| {
+            let mut alert = test_alert(&format!("Rule{n}{long}"), AlertStatus::Firing);
+            alert.summary = Some(long.clone());
+            alert.runbook = Some(format!("https://x/{long}"));
+            alert.labels.insert(long.clone(), long.clone());
+            alert
+        })
+        .collect();
+    let message = message(alerts);
+    let blocks = message["blocks"].as_array().unwrap();
+    assert!(blocks.len() <= 50);
+    let limits = [("header", HEADER), ("section", SECTION), ("context", CONTEXT)];
+    let mut total = 0;
+    for (at, block) in blocks.iter().enumerate() {
+        let length = text(&message, at).chars().count();
+        let (_, limit) = limits.iter().find(|(kind, _)| block["type"] == *kind).unwrap();
+        assert!((1..=*limit).contains(&length), "{length} in {block}");
+        total += length;
+    }
+    assert!(total <= 13_000, "{total}");
+    assert!(message["text"].as_str().unwrap().chars().count() <= FALLBACK);
+    assert!(text(&message, blocks.len() - 1).starts_with("*And "));
+}
+
+#[test]
+fn what_was_merged_is_told() {
+    let alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
+    let now = alert.starts_at;
+    let message = payload(&Notification { alerts: vec![alert], changes: vec![3] }, now);
+    assert!(text(&message, 1).contains("3 changes while this message waited"));
+}

@@ -1,0 +1,186 @@
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tower::{BoxError, Service, ServiceExt, timeout::Timeout, util::BoxService};
+
+use super::{
+    DeliveryError, Mailbox, Notification,
+    error::{Remedy, chain},
+    stats::count,
+};
+
+/// How many alerts go into one message.
+const BATCH: usize = 100;
+
+/// How long a delivery may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a receiver that takes nothing is left alone.
+const BROKEN_PAUSE: Duration = Duration::from_secs(30);
+
+/// Delivers what comes into a mailbox, one message at a time.
+pub(crate) struct Worker {
+    mailbox: Arc<Mailbox>,
+    notifier: BoxService<Notification, (), BoxError>,
+    /// Failed attempts since the last delivery.
+    failures: u32,
+}
+
+/// A message under way: it goes back into the mailbox unless it is settled, also where the worker
+/// is stopped in the middle.
+struct Delivery<'a> {
+    mailbox: &'a Mailbox,
+    notification: Option<Notification>,
+}
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        if let Some(notification) = &self.notification {
+            self.mailbox.put_back(notification);
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new<N>(mailbox: Arc<Mailbox>, notifier: N) -> Self
+    where
+        N: Service<Notification, Response = ()> + Send + 'static,
+        N::Error: Into<BoxError>,
+        N::Future: Send + 'static,
+    {
+        let notifier =
+            BoxService::new(Timeout::new(notifier.map_err(Into::<BoxError>::into), TIMEOUT));
+        Self { mailbox, notifier, failures: 0 }
+    }
+
+    /// Works until the mailbox is closed and empty.
+    pub(crate) async fn run(mut self) {
+        let mailbox = Arc::clone(&self.mailbox);
+        while mailbox.wait().await {
+            // While a notifier that limits its rate is not ready, what comes is merged.
+            let delivered = match self.ready().await {
+                Err(error) => Err(error),
+                Ok(()) => self.deliver_all(&mailbox).await,
+            };
+            match delivered {
+                Ok(()) => self.failures = 0,
+                Err(error) => self.pause(&mailbox, &error).await,
+            }
+        }
+    }
+
+    async fn deliver_all(&mut self, mailbox: &Mailbox) -> Result<(), BoxError> {
+        let Some(notification) = mailbox.take(BATCH) else { return Ok(()) };
+        let mut delivery = Delivery { mailbox, notification: Some(notification.clone()) };
+        if self.failures > 0 {
+            count(&mailbox.stats.retried, 1);
+        }
+        match self.deliver(notification).await {
+            Ok(()) => {
+                delivery.notification = None;
+                count(&mailbox.stats.sent, 1);
+                if self.failures > 0 {
+                    tracing::info!(notifier = mailbox.name, "notifier delivers again");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                count(&mailbox.stats.failed, 1);
+                if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
+                    let reason = chain(&error);
+                    for alert in delivery.notification.take().iter().flat_map(|it| &it.alerts) {
+                        mailbox.dropped(alert, &reason);
+                    }
+                    return Ok(());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn ready(&mut self) -> Result<(), BoxError> {
+        self.notifier.ready().await.map(|_| ())
+    }
+
+    /// Calls the notifier; its panic is its failure, and nobody else's.
+    async fn deliver(&mut self, notification: Notification) -> Result<(), BoxError> {
+        let call = catch_unwind(AssertUnwindSafe(|| self.notifier.call(notification)))
+            .map_err(|panic| panicked(&*panic))?;
+        match tokio::spawn(call).await {
+            Ok(delivered) => delivered,
+            Err(stopped) => Err(match stopped.try_into_panic() {
+                Ok(panic) => panicked(&*panic),
+                Err(stopped) => stopped.into(),
+            }),
+        }
+    }
+
+    async fn pause(&mut self, mailbox: &Mailbox, error: &BoxError) {
+        self.failures = self.failures.saturating_add(1);
+        let remedy = DeliveryError::remedy_of(error);
+        let wait = match remedy {
+            Remedy::RetryAfter(wait) => wait,
+            Remedy::Mend => BROKEN_PAUSE,
+            Remedy::Retry | Remedy::GiveUp => backoff(self.failures, fastrand::f64()),
+        };
+        let (reason, notifier) = (chain(error), &mailbox.name);
+        // Loud once; the counters tell how often.
+        match (self.failures, remedy) {
+            (1, Remedy::Mend) => tracing::error!(notifier, reason, ?wait, "notifier is broken"),
+            (1, _) => tracing::warn!(notifier, reason, ?wait, "notification failed, is retried"),
+            _ => tracing::debug!(notifier, reason, ?wait, "notification failed again"),
+        }
+        let until = Instant::now() + wait;
+        let arrivals = mailbox.arrivals();
+        match remedy {
+            // What the receiver asked for is kept to, even in a hurry.
+            Remedy::RetryAfter(_) => sleep_until(until).await,
+            Remedy::Mend => tokio::select! {
+                () = sleep_until(until) => {}
+                () = mailbox.wait_for_news(arrivals), if !mailbox.is_closed() => {}
+                () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
+            },
+            Remedy::Retry | Remedy::GiveUp => tokio::select! {
+                () = sleep_until(until) => {}
+                () = mailbox.wait_for_close(), if !mailbox.is_closed() => {}
+                () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
+            },
+        }
+    }
+}
+
+/// The pause between attempts once the lookout shuts down.
+const CLOSING_PAUSE: Duration = Duration::from_millis(250);
+
+/// 1 s, 2 s, 4 s … 30 s, of which a random half is taken off, so that replicas come apart.
+fn backoff(failures: u32, random: f64) -> Duration {
+    let longest = Duration::from_secs(1 << (failures.clamp(1, 6) - 1)).min(Duration::from_secs(30));
+    longest.mul_f64(0.5 + random / 2.0)
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> BoxError {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    format!("the notifier panicked: {message}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backoff_doubles_up_to_half_a_minute() {
+        let longest: Vec<_> = (1..8).map(|n| backoff(n, 1.0).as_secs()).collect();
+        assert_eq!(longest, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(backoff(1, 0.0), Duration::from_millis(500));
+        assert_eq!(backoff(u32::MAX, 0.0), Duration::from_secs(15));
+    }
+}

@@ -1,0 +1,105 @@
+use std::{io, time::Duration};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+
+use super::{Recorder, Scrape};
+use crate::{
+    facade::{HEAD_DURATION, REQUEST_DURATION, THROUGHPUT},
+    series::{BUCKETS, bucket_problem, seconds},
+};
+
+/// The settings of the recorder.
+#[derive(Debug, Default)]
+#[must_use = "nothing is recorded before `install` or `build`"]
+pub struct Builder {
+    exporter: PrometheusBuilder,
+    buckets: Option<Vec<Duration>>,
+}
+
+/// Why there is no recorder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrometheusError {
+    /// The buckets can't be used.
+    #[error("prometheus buckets: {0}")]
+    Buckets(String),
+    /// The process has a global recorder already.
+    #[error(
+        "a global metrics recorder is installed already: install this one first, or use \
+         prometheus::build() and LookoutBuilder::recorder"
+    )]
+    Installed,
+    /// The exporter refused its settings.
+    #[error("the Prometheus exporter refused its settings")]
+    Exporter(#[source] metrics_exporter_prometheus::BuildError),
+    /// The thread that does the upkeep can't be started.
+    #[error("the thread for the recorder's upkeep can't be started")]
+    Thread(#[source] io::Error),
+}
+
+/// The bounds of the throughput's histogram, in requests a second.
+const THROUGHPUT_BUCKETS: [f64; 18] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5,
+    5e5,
+];
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The upper bounds of the buckets for durations, ascending. A lookout that uses this recorder
+    /// must be given the same ([`LookoutBuilder::buckets`](crate::LookoutBuilder::buckets)), else
+    /// its counts are off by what lies between the bounds. Defaults to OpenTelemetry's, 5 ms to
+    /// 10 s.
+    pub fn buckets(mut self, buckets: impl IntoIterator<Item = Duration>) -> Self {
+        self.buckets = Some(buckets.into_iter().collect());
+        self
+    }
+
+    /// Changes the exporter's own settings, such as global labels, or buckets of other histograms.
+    ///
+    /// An idle timeout must not remove counters or histograms: a series that comes back after that
+    /// starts anew.
+    pub fn exporter(mut self, set: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
+        self.exporter = set(self.exporter);
+        self
+    }
+
+    /// Installs the recorder as the global one, and gives the scrape of it.
+    ///
+    /// # Errors
+    ///
+    /// If there is a global recorder already, or if the buckets are not ascending.
+    pub fn install(self) -> Result<Scrape, PrometheusError> {
+        let (recorder, scrape) = self.build()?;
+        metrics::set_global_recorder(recorder).map_err(|_| PrometheusError::Installed)?;
+        Ok(scrape)
+    }
+
+    /// A recorder that is not global, and the scrape of it.
+    ///
+    /// # Errors
+    ///
+    /// If the buckets are not ascending, or the thread that does the upkeep can't be started.
+    pub fn build(self) -> Result<(Recorder, Scrape), PrometheusError> {
+        let buckets = self.buckets.unwrap_or_else(|| BUCKETS.to_vec());
+        if let Some(problem) = bucket_problem(&buckets) {
+            return Err(PrometheusError::Buckets(problem));
+        }
+        let buckets: Vec<f64> = buckets.into_iter().map(seconds).collect();
+        let full = |name: &str| Matcher::Full(name.to_owned());
+        let recorder = self
+            .exporter
+            .set_buckets_for_metric(full(REQUEST_DURATION), &buckets)
+            .and_then(|exporter| exporter.set_buckets_for_metric(full(HEAD_DURATION), &buckets))
+            .and_then(|exporter| {
+                exporter.set_buckets_for_metric(full(THROUGHPUT), &THROUGHPUT_BUCKETS)
+            })
+            .map_err(PrometheusError::Exporter)?
+            .build_recorder();
+        let scrape = Scrape::new(recorder.handle());
+        Ok((Recorder::new(recorder).map_err(PrometheusError::Thread)?, scrape))
+    }
+}
