@@ -30,6 +30,7 @@ impl Outcome {
         [Self::Success, Self::Failure, Self::Error, Self::Cancelled, Self::Aborted, Self::Panicked];
 
     /// The outcome of a response that was complete.
+    #[inline]
     pub(crate) fn of_complete(status: StatusCode) -> Self {
         if status.as_u16() >= 500 { Self::Failure } else { Self::Success }
     }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use metrics::Recorder;
-use quanta::Clock;
 use tower::BoxError;
 use tower_service::Service;
 
@@ -180,7 +179,7 @@ impl LookoutBuilder {
         self.check()?;
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let bounds = Bounds::new(&self.buckets, &splits);
-        let store = Arc::new(Store::new(self.max_operations, bounds, Clock::new()));
+        let store = Arc::new(Store::new(self.max_operations, bounds));
         let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
         let groups = Evaluator::groups(&self.rules);

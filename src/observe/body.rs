@@ -35,13 +35,14 @@ pin_project! {
                 && !thread::panicking()
                 && this.inner.is_end_stream()
             {
-                exchange.complete();
+                exchange.complete(None);
             }
         }
     }
 }
 
 impl<B: Body> ResponseBody<B> {
+    #[inline]
     pub(super) fn wrap(response: Response<B>, mut exchange: Option<Exchange>) -> Response<Self> {
         let remaining = announced(&response);
         // Ended exchanges are let go at once, so that the rest of the body costs nothing.
@@ -52,10 +53,18 @@ impl<B: Body> ResponseBody<B> {
     }
 }
 
+/// A body that was not watched, as layers outside make one for an answer of their own.
+impl<B: Body + Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self { inner: B::default(), exchange: None, remaining: None }
+    }
+}
+
 impl<B: Body> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -65,11 +74,12 @@ impl<B: Body> Body for ResponseBody<B> {
         exchange.enter();
         let polled = this.inner.as_mut().poll_frame(cx);
         exchange.leave();
+        let now = exchange.polled();
         let frame = ready!(polled);
         let complete = match &frame {
             None => true,
             Some(Err(_)) => {
-                exchange.end(Outcome::Error);
+                exchange.end(Outcome::Error, now);
                 false
             }
             Some(Ok(frame)) => match frame.data_ref() {
@@ -81,22 +91,25 @@ impl<B: Body> Body for ResponseBody<B> {
             },
         };
         if complete {
-            exchange.complete();
+            exchange.complete(now);
             *this.exchange = None;
         }
         Poll::Ready(frame)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         self.inner.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
 }
 
 /// How many bytes the response announced.
+#[inline]
 fn announced<B: Body>(response: &Response<B>) -> Option<u64> {
     response
         .body()
@@ -106,6 +119,7 @@ fn announced<B: Body>(response: &Response<B>) -> Option<u64> {
 }
 
 /// Takes the bytes of a frame off what remains; whether they were the last.
+#[inline]
 fn is_last(remaining: &mut Option<u64>, bytes: usize) -> bool {
     remaining.as_mut().is_some_and(|remaining| {
         *remaining = remaining.saturating_sub(bytes as u64);

@@ -10,7 +10,7 @@ use http::Request;
 
 use super::{RequestHead, RouteFn};
 use crate::{
-    operation::{MethodLabel, OperationId, UNMATCHED},
+    operation::{MethodLabel, OperationId},
     series::Store,
 };
 
@@ -26,6 +26,7 @@ impl Core {
         Self { store, route, closed: AtomicBool::new(false) }
     }
 
+    #[inline]
     pub(super) fn operation<B>(&self, request: &Request<B>) -> OperationId {
         let method = MethodLabel::of(request.method());
         #[cfg(feature = "axum")]
@@ -37,7 +38,7 @@ impl Core {
         {
             return self.store.operations.id_of(method, &route);
         }
-        self.store.operations.id_of(method, UNMATCHED)
+        self.store.operations.unmatched(method)
     }
 
     /// Lets the threads forget this lookout; what still ends is counted for nobody.

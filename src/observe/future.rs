@@ -17,14 +17,8 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
         #[pin]
-        inner: F,
-        exchange: Option<Exchange>,
-    }
-}
-
-impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: F, exchange: Option<Exchange>) -> Self {
-        Self { inner, exchange }
+        pub(super) inner: F,
+        pub(super) exchange: Option<Exchange>,
     }
 }
 
@@ -35,23 +29,27 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Some(exchange) = this.exchange {
             exchange.enter();
         }
-        let result = this.inner.poll(cx);
+        let polled = this.inner.poll(cx);
         if let Some(exchange) = this.exchange {
             exchange.leave();
         }
-        result.map(|result| match result {
-            Ok(response) => Ok(ResponseBody::wrap(response, this.exchange.take())),
-            Err(error) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.end(Outcome::Error);
-                }
-                Err(error)
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(response)) => {
+                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange.take())))
             }
-        })
+            Poll::Ready(Err(error)) => {
+                if let Some(exchange) = this.exchange {
+                    exchange.end(Outcome::Error, None);
+                }
+                Poll::Ready(Err(error))
+            }
+        }
     }
 }

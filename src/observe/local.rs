@@ -50,34 +50,37 @@ pub(crate) fn close(id: LookoutId) {
 }
 
 /// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
-pub(super) fn with<R>(id: LookoutId, write: impl FnOnce(&Core, &Shard) -> R) -> Option<R> {
-    let mut write = Some(write);
+#[inline]
+pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
     let written = LEASES.try_with(|leases| {
         // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
         // closure that itself makes requests finds its shard as well.
-        if let Ok(leases) = leases.try_borrow()
-            && let Some(lease) = leases.iter().find(|lease| lease.id == id)
-        {
-            return write.take().map(|write| write(&lease.core, &lease.shard));
-        }
-        let core = find(id)?;
-        let shard = core.store.lease();
-        if let Ok(mut leases) = leases.try_borrow_mut() {
-            leases.retain(|lease| !lease.core.is_closed());
-            leases.push(Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) });
-            drop(leases);
-            write.take().map(|write| write(&core, &shard))
-        } else {
-            core.store.give_back(shard);
-            None
-        }
+        let leases = leases.try_borrow().ok()?;
+        let lease = leases.iter().find(|lease| lease.id == id)?;
+        Some(write(&lease.core, &lease.shard))
     });
-    if let Ok(Some(written)) = written {
-        return Some(written);
+    match written {
+        Ok(Some(written)) => Some(written),
+        _ => first_with(id, &write),
     }
-    // This thread's storage is gone: an exchange is dropped at the very end of a thread.
-    let (write, core) = (write?, find(id)?);
-    Some(core.store.with_last_resort(|shard| write(&core, shard)))
+}
+
+/// The first time on this thread, or so late that the thread's storage is gone.
+#[cold]
+#[inline(never)]
+fn first_with<R>(id: LookoutId, write: &impl Fn(&Core, &Shard) -> R) -> Option<R> {
+    let core = find(id)?;
+    let leased = LEASES.try_with(|leases| {
+        let mut leases = leases.try_borrow_mut().ok()?;
+        leases.retain(|lease| !lease.core.is_closed());
+        let shard = core.store.lease();
+        leases.push(Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) });
+        Some(shard)
+    });
+    Some(match leased {
+        Ok(Some(shard)) => write(&core, &shard),
+        _ => core.store.with_last_resort(|shard| write(&core, shard)),
+    })
 }
 
 fn find(id: LookoutId) -> Option<Arc<Core>> {

@@ -30,19 +30,15 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::begin(self.lookout, &request);
-        if let Some(exchange) = &mut exchange {
-            exchange.enter();
-        }
-        let inner = self.inner.call(request);
-        if let Some(exchange) = &mut exchange {
-            exchange.leave();
-        }
-        ResponseFuture::new(inner, exchange)
+        let exchange = Exchange::begin(self.lookout, &request);
+        // Made in place: a future may be large to move. If `call` panics, the exchange is dropped.
+        ResponseFuture { exchange, inner: self.inner.call(request) }
     }
 }

@@ -18,6 +18,9 @@ pub(crate) enum MethodLabel {
 }
 
 impl MethodLabel {
+    pub(crate) const COUNT: usize = 11;
+
+    #[inline]
     pub(crate) fn of(method: &Method) -> Self {
         match *method {
             Method::GET => Self::Get,

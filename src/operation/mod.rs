@@ -15,10 +15,10 @@ pub(crate) use self::{
 };
 
 /// The route of a request that no router and no closure named.
-pub(crate) const UNMATCHED: &str = "unmatched";
+const UNMATCHED: &str = "unmatched";
 
 /// The route of the requests that came after the bound on operations was reached.
-pub(crate) const OVERFLOW: &str = "_OVERFLOW";
+const OVERFLOW: &str = "_OVERFLOW";
 
 /// A method and a route template, such as `POST /orders`: the unit in which requests are counted.
 ///

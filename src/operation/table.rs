@@ -1,9 +1,9 @@
 use std::{
-    hash::{BuildHasher, Hash, Hasher},
+    hash::{BuildHasher, Hasher},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use super::{MethodLabel, OVERFLOW, Operation};
+use super::{MethodLabel, OVERFLOW, Operation, UNMATCHED};
 
 /// An operation's place in the table, dense from zero; the last one is the overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,8 @@ pub(crate) struct OperationTable {
     hasher: foldhash::fast::RandomState,
     /// Guards additions; in the order of their ids.
     listed: Mutex<Vec<Operation>>,
+    /// By method, the operation of what has no route: the commonest look-up needs no hash.
+    unmatched: [OnceLock<OperationId>; MethodLabel::COUNT],
     limit: usize,
 }
 
@@ -41,6 +43,7 @@ impl OperationTable {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             hasher: foldhash::fast::RandomState::default(),
             listed: Mutex::new(Vec::new()),
+            unmatched: [const { OnceLock::new() }; MethodLabel::COUNT],
             limit,
         }
     }
@@ -64,11 +67,17 @@ impl OperationTable {
         Operation::new(MethodLabel::Other, OVERFLOW)
     }
 
+    #[inline]
     pub(crate) fn id_of(&self, method: MethodLabel, route: &str) -> OperationId {
         match self.find(method, route) {
             Ok(id) => id,
             Err(_) => self.add(method, route),
         }
+    }
+
+    #[inline]
+    pub(crate) fn unmatched(&self, method: MethodLabel) -> OperationId {
+        *self.unmatched[method as usize].get_or_init(|| self.id_of(method, UNMATCHED))
     }
 
     /// The operations with the ids from `known` on, so that a reader copies only what is new to it.
@@ -78,12 +87,12 @@ impl OperationTable {
     }
 
     /// The id, or else the empty slot where the operation belongs.
+    #[inline]
     fn find(&self, method: MethodLabel, route: &str) -> Result<OperationId, usize> {
         let mask = self.slots.len() - 1;
         let mut hasher = self.hasher.build_hasher();
-        method.hash(&mut hasher);
         hasher.write(route.as_bytes());
-        let mut slot = hasher.finish() as usize & mask;
+        let mut slot = (hasher.finish() as usize ^ method as usize) & mask;
         loop {
             match self.slots[slot].get() {
                 Some(Entry { operation, id })

@@ -21,16 +21,19 @@ impl Ages {
         }
     }
 
-    pub(crate) fn opened(&self, second: u64) {
+    #[inline]
+    pub(crate) fn opened(&self, second: u32) {
         self.add(second, 1);
     }
 
-    pub(crate) fn closed(&self, second: u64) {
+    #[inline]
+    pub(crate) fn closed(&self, second: u32) {
         self.add(second, u32::MAX);
     }
 
     /// Plain loads and stores: one thread alone writes.
-    fn add(&self, second: u64, by: u32) {
+    #[inline]
+    fn add(&self, second: u32, by: u32) {
         for cell in [
             &self.seconds[second as usize % SECONDS],
             &self.minutes[(second / 60) as usize % MINUTES],
@@ -97,8 +100,8 @@ mod tests {
         let mut known = None;
         for now in 605..605 + 3_600 {
             // Traffic around it, all of which ends.
-            ages.opened(now);
-            ages.closed(now);
+            ages.opened(now as u32);
+            ages.closed(now as u32);
             known = oldest(&[&ages], now, known);
             assert_eq!(known, Some(605), "at {now}");
         }

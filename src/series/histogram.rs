@@ -46,6 +46,7 @@ impl Histogram {
         }
     }
 
+    #[inline]
     pub(crate) fn record(&self, cell: usize, nanos: u64) {
         let cell = &self.cells[cell];
         let version = self.version.load(Ordering::Relaxed);

@@ -82,6 +82,7 @@ impl Statuses {
         }
     }
 
+    #[inline]
     pub(super) fn key(&self, status: StatusCode) -> StatusKey {
         let status = status.as_u16();
         let known = &self.known[usize::from(status)];

@@ -7,6 +7,7 @@
 mod ages;
 mod bounds;
 mod buckets;
+mod clock;
 mod histogram;
 mod key;
 mod shard;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     ages::Ages,
     bounds::Bounds,
     buckets::bucket_problem,
+    clock::RawTime,
     histogram::{Histogram, Tally},
     key::{SeriesKey, StatusKey},
     shard::{OperationCells, Shard},
@@ -30,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::shard::ShardLayout;
 
 /// Adds without a read-modify-write: right only where one thread alone writes the cell.
+#[inline]
 fn add(cell: &AtomicU64, by: u64, order: Ordering) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), order);
 }

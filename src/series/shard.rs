@@ -53,6 +53,7 @@ impl Shard {
     }
 
     /// The cells to write to.
+    #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
         self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.cells)))
     }
@@ -75,10 +76,12 @@ impl OperationCells {
         }
     }
 
+    #[inline]
     pub(crate) fn start(&self) {
         add(&self.started, 1, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn end(&self, key: SeriesKey, cell: usize, nanos: u64) {
         self.series(key).duration.record(cell, nanos);
         // Released last: who sees the end also sees what was recorded of it.
@@ -103,6 +106,7 @@ impl OperationCells {
         })
     }
 
+    #[inline]
     fn series(&self, key: SeriesKey) -> &Series {
         let mut link = &self.first;
         loop {

@@ -4,12 +4,11 @@ use std::{
 };
 
 use http::StatusCode;
-use quanta::Clock;
 
-use super::{Bounds, Shard, ShardLayout, StatusKey, key::Statuses};
+use super::{Bounds, RawTime, Shard, ShardLayout, StatusKey, key::Statuses};
 use crate::operation::OperationTable;
 
-/// Everything that the request path writes to, and the clock it reads; one a lookout.
+/// Everything that the request path writes to; one a lookout.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) operations: OperationTable,
@@ -20,8 +19,7 @@ pub(crate) struct Store {
     /// the threads that come here.
     last_resort: Mutex<Arc<Shard>>,
     layout: ShardLayout,
-    clock: Clock,
-    epoch: u64,
+    epoch: RawTime,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +30,7 @@ struct Shards {
 }
 
 impl Store {
-    pub(crate) fn new(max_operations: usize, bounds: Bounds, clock: Clock) -> Self {
+    pub(crate) fn new(max_operations: usize, bounds: Bounds) -> Self {
         let operations = OperationTable::new(max_operations);
         let layout = ShardLayout { operations: operations.capacity(), cells: bounds.cells() };
         let last_resort = Shard::new(layout);
@@ -44,22 +42,23 @@ impl Store {
             shards: Mutex::new(shards),
             last_resort: Mutex::new(last_resort),
             layout,
-            epoch: clock.raw(),
-            clock,
+            epoch: RawTime::now(),
         }
-    }
-
-    /// Nanoseconds since the store was made, by the raw clock.
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.delta_as_nanos(self.epoch, self.clock.raw())
     }
 
     /// The time since the store was made.
     pub(crate) fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.now())
+        RawTime::now().since(self.epoch)
+    }
+
+    /// The second, since the store was made, in which an exchange began; ages are told by it.
+    #[inline]
+    pub(crate) fn second(&self, began: RawTime) -> u32 {
+        (began.nanos_since(self.epoch) / 1_000_000_000) as u32
     }
 
     /// What to count a status under: its own for the first ones met, else its class.
+    #[inline]
     pub(crate) fn status(&self, status: StatusCode) -> StatusKey {
         self.statuses.key(status)
     }
@@ -78,6 +77,7 @@ impl Store {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).free.push(shard);
     }
 
+    #[inline]
     pub(crate) fn with_last_resort<R>(&self, write: impl FnOnce(&Shard) -> R) -> R {
         write(&self.last_resort.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_shard_of_an_ended_thread_goes_to_the_next_one() {
-        let store = Store::new(1, Bounds::new(&[], &[]), Clock::new());
+        let store = Store::new(1, Bounds::new(&[], &[]));
         let shard = store.lease();
         store.give_back(Arc::clone(&shard));
         assert!(Arc::ptr_eq(&store.lease(), &shard));

@@ -174,8 +174,8 @@ impl Window<'_> {
             .sum()
     }
 
-    /// The duration that a share `q` of the requests did not exceed, within
-    /// [`Bounds::QUANTILE_ERROR`]; `None` without requests.
+    /// The duration that a share `q` of the requests did not exceed, within 1/9 of it; `None` without
+    /// requests.
     pub(crate) fn quantile(&self, q: f64, bounds: &Bounds) -> Option<Duration> {
         let mut counts = vec![0_u64; bounds.cells()];
         for (cell, count) in self.cells() {
