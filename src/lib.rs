@@ -1,5 +1,4 @@
-//! Tower layers that watch a service exactly, and raise the alarm seconds after a threshold is
-//! breached.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;

@@ -1,0 +1,200 @@
+//! What watching adds to a request: bare service, two raw clock reads (the physical limit), the
+//! layer; on one thread and on two; on a bare tower stack and in an axum router.
+//!
+//! After criterion's figures comes the verdict, from rounds that take turns in one run: what the
+//! layer adds may be at most twice what two raw clock reads add. Without optimisation or with
+//! `--test` it only shows that everything runs.
+
+#![expect(missing_docs, reason = "criterion's macro makes a function without any")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks, and may stop")]
+
+use std::{
+    convert::Infallible,
+    hint::black_box,
+    pin::pin,
+    sync::{Arc, Barrier},
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
+
+use axum::{Router, extract::Path, routing::get};
+use criterion::{Criterion, criterion_group};
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use quanta::{Clock, Instant};
+use tower::{Layer, Service, service_fn};
+use tower_lookout::{Lookout, Rule};
+
+/// The three things that are compared, as one runnable unit each: so many requests.
+type Load = Arc<dyn Fn(u64) + Send + Sync>;
+
+fn poll_now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+/// Takes a response to its end, as a server does.
+fn consume<B: Body<Error: std::fmt::Debug>>(response: Response<B>) {
+    let mut body = pin!(response.into_body());
+    while !body.is_end_stream() {
+        let frame = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Some(frame)) = frame else { break };
+        black_box(frame.unwrap());
+    }
+}
+
+fn bare()
+-> impl Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync {
+    service_fn(|request: Request<()>| {
+        black_box(request);
+        std::future::ready(Ok(Response::new(Full::new(Bytes::from_static(b"ok")))))
+    })
+}
+
+fn load<S, B>(service: S) -> Load
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    B: Body<Error: std::fmt::Debug>,
+{
+    Arc::new(move |requests| {
+        let mut service = service.clone();
+        for _ in 0..requests {
+            consume(poll_now(service.call(Request::new(()))).unwrap());
+        }
+    })
+}
+
+/// The bare service with two reads of the raw clock around it.
+fn two_reads() -> Load {
+    let (service, clock) = (bare(), Clock::new());
+    Arc::new(move |requests| {
+        let mut service = service.clone();
+        for _ in 0..requests {
+            let start = clock.raw();
+            consume(poll_now(service.call(Request::new(()))).unwrap());
+            black_box(clock.raw().wrapping_sub(start));
+        }
+    })
+}
+
+fn router() -> Router {
+    Router::new().route("/orders/{id}", get(|Path(id): Path<u64>| async move { id.to_string() }))
+}
+
+fn axum_load(router: Router) -> Load {
+    Arc::new(move |requests| {
+        let mut router = router.clone();
+        for _ in 0..requests {
+            let request = Request::get("/orders/7").body(axum::body::Body::empty()).unwrap();
+            consume(poll_now(router.call(request)).unwrap());
+        }
+    })
+}
+
+/// An axum layer that does nothing, since any layer costs axum some boxes.
+fn no_op(router: Router) -> Router {
+    router.layer(tower::layer::layer_fn(|inner| inner))
+}
+
+/// The time for so many requests on each of so many threads.
+fn run(load: &Load, threads: usize, requests: u64) -> Duration {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let start = Instant::now();
+                    load(requests);
+                    start.elapsed()
+                })
+            })
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).max().unwrap()
+    })
+}
+
+fn loads(lookout: &Lookout) -> [(&'static str, Load); 6] {
+    [
+        ("bare", load(bare())),
+        ("two raw clock reads", two_reads()),
+        ("watched", load(lookout.layer().layer(bare()))),
+        ("axum", axum_load(router())),
+        ("axum, no-op layer", axum_load(no_op(router()))),
+        ("axum, watched", axum_load(router().layer(lookout.layer()))),
+    ]
+}
+
+fn lookout() -> Lookout {
+    Lookout::builder().rules(Rule::defaults()).start().unwrap()
+}
+
+fn overhead(criterion: &mut Criterion) {
+    let lookout = lookout();
+    for threads in [1, 2] {
+        let mut group = criterion.benchmark_group(format!("{threads} thread(s)"));
+        for (name, load) in loads(&lookout) {
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|requests| run(&load, threads, requests));
+            });
+        }
+    }
+}
+
+/// Rounds that take turns, so that what disturbs one disturbs all; the median of each.
+fn verdict() {
+    const ROUNDS: usize = 61;
+    const REQUESTS: u64 = 100_000;
+    let lookout = lookout();
+    for threads in [1, 2] {
+        let loads = loads(&lookout);
+        let mut times = vec![Vec::new(); loads.len()];
+        for _ in 0..ROUNDS {
+            for ((_, load), times) in loads.iter().zip(&mut times) {
+                times.push(run(load, threads, REQUESTS).as_secs_f64() * 1e9 / REQUESTS as f64);
+            }
+        }
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        let [bare, reads, watched, axum, no_op, axum_watched] =
+            std::array::from_fn(|load| median(&mut times[load]));
+        let (limit, added) = (reads - bare, watched - bare);
+        println!(
+            "{threads} thread(s): bare {bare:.1} ns; two raw clock reads add {limit:.1} ns; \
+             watching adds {added:.1} ns, {:.2} times that (at most 2); in axum ({axum:.0} ns) a \
+             no-op layer adds {:.1} ns, watching {:.1} ns",
+            added / limit,
+            no_op - axum,
+            axum_watched - axum,
+        );
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = overhead
+}
+
+fn main() {
+    let is_smoke = std::env::args().any(|argument| argument == "--test");
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    if !is_smoke && !cfg!(debug_assertions) {
+        verdict();
+    }
+}

@@ -1,0 +1,142 @@
+//! An axum order service under watch, with an incident to follow in the terminal.
+//!
+//! `cargo run --release --example order_service [-- --manual] [-- --no-traffic]`
+//!
+//! By default it drives traffic to itself over HTTP, and goes through an incident: the database gets
+//! slow, then orders fail, then all is mended. `--manual` leaves the faults to `POST /faults` and
+//! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
+//!
+//! Environment: `PORT` (3000; 0 for any free one), `SLACK_WEBHOOK_URL` (adds Slack),
+//! `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest window).
+
+#![expect(clippy::print_stdout, reason = "a person reads along")]
+
+mod incident;
+mod service;
+mod traffic;
+
+use std::{env, error::Error, net::SocketAddr, process::ExitCode, time::Duration};
+
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tower_lookout::{Lookout, Rule, Slack, prometheus};
+
+use self::{incident::Incident, service::Faults};
+
+/// What the command line and the environment ask for.
+struct Options {
+    has_incident: bool,
+    has_traffic: bool,
+    port: u16,
+    window: Duration,
+    slack: Option<Slack>,
+}
+
+impl Options {
+    fn read() -> Result<Self, Box<dyn Error>> {
+        let mut options = Self {
+            has_incident: true,
+            has_traffic: true,
+            port: number("PORT", 3000)?,
+            window: Duration::from_secs(number("LOOKOUT_WINDOW_SECONDS", 10)?),
+            slack: None,
+        };
+        for argument in env::args().skip(1) {
+            match argument.as_str() {
+                "--manual" => options.has_incident = false,
+                "--no-traffic" => (options.has_incident, options.has_traffic) = (false, false),
+                other => {
+                    return Err(format!("{other}: there are --manual and --no-traffic").into());
+                }
+            }
+        }
+        if let Ok(url) = env::var("SLACK_WEBHOOK_URL") {
+            options.slack = Some(Slack::new(url)?);
+        }
+        Ok(options)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
+    match env::var(name) {
+        Ok(text) => text.parse().map_err(|_| format!("{name}={text}: give a whole number")),
+        Err(_) => Ok(default),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("warn").init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let options = Options::read()?;
+    let (alerts, told) = mpsc::unbounded_channel();
+    let scrape = prometheus::install()?;
+    let window = options.window;
+    let mut lookout = Lookout::builder()
+        .service("orders")
+        .version(env!("CARGO_PKG_VERSION"))
+        .rules(Rule::defaults().map(|rule| rule.over(window..=window * 6)))
+        .on_alert(move |alert| {
+            // Nobody listens once the service shuts down.
+            let _ = alerts.send(alert.clone());
+        });
+    if let Some(slack) = options.slack.clone() {
+        lookout = lookout.notify(slack);
+    }
+    let lookout = lookout.start()?;
+
+    let faults = Faults::default();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port))).await?;
+    let address = listener.local_addr()?;
+    let app = service::router(&faults, lookout.layer(), scrape);
+    introduce(&options, address);
+
+    let story =
+        tokio::spawn(Incident::new(faults.clone(), told).run(options.has_incident, address));
+    let traffic = options.has_traffic.then(|| tokio::spawn(traffic::drive(address)));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async {
+                let _ = stopped.await;
+            })
+            .into_future(),
+    );
+
+    tokio::signal::ctrl_c().await?;
+    println!("\nCtrl-C: no more traffic, the open requests end, what is queued is sent");
+    story.abort();
+    if let Some(traffic) = traffic {
+        traffic.abort();
+    }
+    faults.mend();
+    let _ = stop.send(());
+    if timeout(Duration::from_secs(5), server).await.is_err() {
+        println!("some requests are still open after 5 s");
+    }
+    lookout.shutdown().await;
+    Ok(())
+}
+
+fn introduce(options: &Options, address: SocketAddr) {
+    println!("order service on http://{address}");
+    println!("  GET  /orders/7   POST /orders   GET /metrics   GET /healthz (not watched)");
+    println!("  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,");
+    println!("         over {} s or more", options.window.as_secs());
+    match &options.slack {
+        Some(_) => println!("  alerts go to Slack, and here"),
+        None => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
+    }
+    if !options.has_traffic {
+        println!("  no traffic of its own: send some, such as `curl http://{address}/orders/7`");
+    }
+    println!();
+}
