@@ -1,1 +1,38 @@
-fn main() {}
+//! What a tick costs the lookout's thread: shards summed, windows moved on, six rules judged for the
+//! service and for each route. Two shards; all operations with new requests, or a tenth of them.
+
+#![expect(missing_docs, reason = "criterion's macro makes a function without any")]
+
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tower_lookout::bench::Ticker;
+
+fn tick(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tick");
+    for operations in [1_000, 10_000] {
+        for (name, touched) in [("all", operations), ("a tenth", operations / 10)] {
+            let mut ticker = Ticker::new(operations, 2);
+            ticker.touch(operations);
+            ticker.tick();
+            let ticker = std::cell::RefCell::new(ticker);
+            group.bench_function(format!("{operations} series, {name} touched"), |bencher| {
+                bencher.iter_batched(
+                    || ticker.borrow().touch(touched),
+                    |()| ticker.borrow_mut().tick(),
+                    BatchSize::PerIteration,
+                );
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = tick
+}
+criterion_main!(benches);

@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;
+#[doc(hidden)]
+pub mod bench;
 mod collect;
 mod facade;
 mod lookout;

@@ -3,23 +3,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "support/script.rs"]
+mod script;
 mod support;
 
-use std::{
-    convert::Infallible,
-    future::pending,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, future::pending, io, sync::Arc, time::Duration};
 
 use axum::{Router, routing::any};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn};
 use hyper_util::{
@@ -32,73 +26,8 @@ use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use tower_lookout::Lookout;
 
+use script::{Script, Step};
 use support::{eventually, series, start, sum};
-
-/// A body that plays a script.
-#[derive(Clone, Default)]
-struct Script {
-    steps: std::collections::VecDeque<Step>,
-    hint: SizeHint,
-}
-
-#[derive(Clone)]
-enum Step {
-    Data(&'static str),
-    Trailers,
-    Error,
-    Panic,
-    /// Nothing more comes, and no end.
-    Hang,
-}
-
-impl Script {
-    fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), hint: SizeHint::default() }
-    }
-
-    /// Its length is known, and with it `is_end_stream`.
-    fn exact(self, length: u64) -> Self {
-        Self { hint: SizeHint::with_exact(length), ..self }
-    }
-}
-
-impl Body for Script {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.steps.pop_front() {
-            None => Poll::Ready(None),
-            Some(Step::Data(text)) => {
-                if let Some(left) = self.hint.exact() {
-                    self.hint = SizeHint::with_exact(left - text.len() as u64);
-                }
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
-            }
-            Some(Step::Trailers) => {
-                let trailers = [("x-checksum".parse().unwrap(), "7".parse().unwrap())];
-                Poll::Ready(Some(Ok(Frame::trailers(trailers.into_iter().collect()))))
-            }
-            Some(Step::Error) => Poll::Ready(Some(Err(io::Error::other("disk gone")))),
-            Some(Step::Panic) => panic!("a body panics, as the test asks"),
-            Some(Step::Hang) => {
-                self.steps.push_front(Step::Hang);
-                Poll::Pending
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.hint.exact() == Some(0)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
-    }
-}
 
 /// What the service does with a request.
 #[derive(Clone)]

@@ -1,0 +1,70 @@
+//! For this crate's own benches, which need a tick when they want one; no part of the API.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use crate::{
+    alert::{Evaluator, Origin},
+    collect::Collector,
+    facade::Facade,
+    operation::MethodLabel,
+    outcome::Outcome,
+    rule::Rule,
+    series::{BUCKETS, Bounds, SeriesKey, Shard, Store},
+};
+
+/// A lookout's figures without its thread.
+pub struct Ticker {
+    store: Arc<Store>,
+    shards: Vec<Arc<Shard>>,
+    collector: Collector,
+    evaluator: Evaluator,
+}
+
+impl Ticker {
+    /// With the default rules, for the service and for each route, and so many shards.
+    pub fn new(operations: usize, shards: usize) -> Self {
+        let each = Rule::defaults().map(|rule| {
+            let name = format!("{}OfRoute", rule.name());
+            rule.each_route().named(name)
+        });
+        let rules: Vec<_> = Rule::defaults().into_iter().chain(each).collect();
+        let bounds = Bounds::new(&BUCKETS, &[]);
+        let store = Arc::new(Store::new(operations, bounds));
+        let groups = Evaluator::groups(&rules);
+        let mut facade = Facade::new(None);
+        facade.resolve();
+        Self {
+            shards: (0..shards).map(|_| store.lease()).collect(),
+            collector: Collector::new(Arc::clone(&store), facade, groups, Vec::new()),
+            evaluator: Evaluator::new(rules, Arc::new(Origin::default())),
+            store,
+        }
+    }
+
+    /// Ends a request of each of the first `operations`, in every shard.
+    pub fn touch(&self, operations: usize) {
+        let status = self.store.status(http::StatusCode::OK);
+        let key = SeriesKey { status, outcome: Outcome::Success };
+        for operation in 0..operations {
+            let id = self.store.operations.id_of(MethodLabel::Get, &format!("/route/{operation}"));
+            for shard in &self.shards {
+                let cells = shard.operation(id);
+                let nanos = 1_000_000 * (1 + operation as u64 % 50);
+                cells.start();
+                cells.end(key, self.store.bounds.cell_of(nanos), nanos);
+            }
+        }
+    }
+
+    /// One tick with its verdicts; gives how many alerts changed.
+    pub fn tick(&mut self) -> usize {
+        self.collector.tick();
+        self.evaluator.evaluate(&self.collector, SystemTime::now()).len()
+    }
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker").finish_non_exhaustive()
+    }
+}

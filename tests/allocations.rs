@@ -1,0 +1,78 @@
+//! In the steady state a request allocates nothing on a bare stack, and in axum no more than axum
+//! itself does for a layer that wraps the body.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use axum::{Router, routing::get};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use tower::{Layer, Service, service_fn};
+use tower_http::metrics::InFlightRequestsLayer;
+
+use support::start;
+
+fn poll_now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+/// One request to its end.
+fn exchange<S, ReqB, ResB>(service: &mut S, request: Request<ReqB>)
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>, Error = Infallible>,
+    ResB: Body<Error: std::fmt::Debug>,
+{
+    let mut body = pin!(poll_now(service.call(request)).unwrap().into_body());
+    while !body.is_end_stream() {
+        match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(frame)) => drop(frame.unwrap()),
+            Poll::Ready(None) => break,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+}
+
+const REQUESTS: u64 = 1_000;
+
+fn allocations(mut requests: impl FnMut()) -> u64 {
+    // What is met first is made then.
+    requests();
+    allocation_counter::measure(|| (0..REQUESTS).for_each(|_| requests())).count_total
+}
+
+#[test]
+fn a_request_on_a_bare_stack_allocates_nothing() {
+    let (lookout, _scrape) = start(|builder| builder.route(|_| Some("/orders/{id}".into())));
+    let inner = service_fn(|_: Request<()>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok")))))
+    });
+    let mut watched = lookout.layer().layer(inner);
+    assert_eq!(allocations(|| exchange(&mut watched, Request::new(()))), 0);
+}
+
+#[test]
+fn a_request_in_axum_allocates_what_axum_does_for_any_layer_that_wraps_the_body() {
+    let router = || Router::new().route("/orders/{id}", get(|| async { "an order" }));
+    let count = |router: Router| {
+        allocations(move || {
+            let request = Request::get("/orders/7").body(axum::body::Body::empty()).unwrap();
+            exchange(&mut router.clone(), request);
+        })
+    };
+    let (lookout, _scrape) = start(|builder| builder);
+    let (in_flight, _) = InFlightRequestsLayer::pair();
+    let other = count(router().layer(in_flight));
+    assert_eq!(count(router().layer(lookout.layer())), other);
+}
