@@ -1,0 +1,105 @@
+//! A local HTTP server in Slack's place, that answers by a script and remembers what it got.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+use std::{
+    collections::VecDeque,
+    future::pending,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, time::Instant};
+
+/// What the receiver does with a post.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reply {
+    /// A status, a `Retry-After` if not empty, and a body.
+    Answer(u16, &'static str, &'static str),
+    /// Takes the post and never answers.
+    Hang,
+}
+
+pub(crate) const OK: Reply = Reply::Answer(200, "", "ok");
+
+/// A post as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    pub(crate) at: Instant,
+    pub(crate) body: Value,
+    pub(crate) was_taken: bool,
+}
+
+impl Post {
+    /// The texts of the header blocks.
+    pub(crate) fn titles(&self) -> Vec<String> {
+        let blocks = self.body["blocks"].as_array().unwrap();
+        let headers = blocks.iter().filter(|block| block["type"] == "header");
+        headers.map(|block| block["text"]["text"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Receiver {
+    script: Arc<Mutex<VecDeque<Reply>>>,
+    posts: Arc<Mutex<Vec<Post>>>,
+}
+
+impl Receiver {
+    /// Answers by the script, and `ok` after that.
+    pub(crate) fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+        let script = Arc::new(Mutex::new(script.into_iter().collect()));
+        Self { script, posts: Arc::default() }
+    }
+
+    pub(crate) async fn serve(&self) -> String {
+        self.serve_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Gives the address to post to, which holds a secret.
+    pub(crate) async fn serve_at(&self, address: SocketAddr) -> String {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let receiver = self.clone();
+        let app = Router::new().fallback(move |body: String| receiver.clone().take(body));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url(address)
+    }
+
+    async fn take(self, body: String) -> impl IntoResponse {
+        let reply = self.script.lock().unwrap().pop_front().unwrap_or(OK);
+        let was_taken = matches!(reply, Reply::Answer(200, _, _));
+        let body = serde_json::from_str(&body).unwrap();
+        self.posts.lock().unwrap().push(Post { at: Instant::now(), body, was_taken });
+        match reply {
+            Reply::Answer(status, retry_after, body) => {
+                let mut headers = HeaderMap::new();
+                if !retry_after.is_empty() {
+                    headers.insert("retry-after", retry_after.parse().unwrap());
+                }
+                (StatusCode::from_u16(status).unwrap(), headers, body)
+            }
+            Reply::Hang => pending().await,
+        }
+    }
+
+    pub(crate) fn posts(&self) -> Vec<Post> {
+        self.posts.lock().unwrap().clone()
+    }
+
+    /// The posts that were answered with 200.
+    pub(crate) fn taken(&self) -> Vec<Post> {
+        self.posts().into_iter().filter(|post| post.was_taken).collect()
+    }
+}
+
+pub(crate) fn url(address: SocketAddr) -> String {
+    format!("http://{address}/services/T000/B000/s3cret")
+}

@@ -1,0 +1,134 @@
+//! The lookout's own thread: it works while the application's runtime is blocked, delivers at the
+//! shutdown, and ends with the last handle.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    sync::{Arc, Weak, mpsc},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use tokio::runtime;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_lookout::{Lookout, Rule, notify::Notification};
+
+use support::{start, sum};
+
+/// Begins a request that never ends, on the calling runtime.
+fn hang(lookout: &Lookout) {
+    let service = lookout.layer().layer(service_fn(|_: Request<()>| async {
+        pending::<Result<Response<Empty<&[u8]>>, Infallible>>().await
+    }));
+    tokio::spawn(service.oneshot(Request::new(())));
+}
+
+#[test]
+fn an_alert_is_raised_while_every_worker_of_the_runtime_is_blocked() {
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let (alerts, raised) = mpsc::channel();
+    let (lookout, _scrape) = start(|builder| {
+        builder
+            .rule(Rule::oldest_in_flight().above(Duration::from_secs(1)))
+            .on_alert(move |alert| alerts.send(alert.title()).unwrap())
+    });
+    runtime.block_on(async {
+        hang(&lookout);
+        tokio::task::yield_now().await;
+    });
+    let (release, blocked) = mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let (entered, is_blocked) = mpsc::channel();
+    for _ in 0..2 {
+        let (blocked, entered) = (Arc::clone(&blocked), entered.clone());
+        runtime.spawn(async move {
+            entered.send(()).unwrap();
+            // One waits for the release, the other for the lock: both block their worker.
+            let _ = blocked.lock().unwrap().recv();
+        });
+    }
+    for _ in 0..2 {
+        is_blocked.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+    let title = raised.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(title, "[FIRING] StuckRequests · test");
+    drop(release);
+}
+
+#[tokio::test]
+async fn what_is_queued_is_delivered_at_the_shutdown() {
+    let (sent, told) = mpsc::channel();
+    let slow = service_fn(move |notification: Notification| {
+        let sent = sent.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            sent.send(notification.title()).unwrap();
+            Ok::<_, BoxError>(())
+        }
+    });
+    let (lookout, scrape) =
+        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("slow", slow));
+    hang(&lookout);
+    let is_firing = |text: String| sum(&text, "lookout_alert_state", &[]) == 2.0;
+    support::eventually(3, "firing", || is_firing(scrape.render()).then_some(())).await;
+    assert!(told.try_recv().is_err(), "the notifier is slow");
+    lookout.shutdown().await;
+    assert_eq!(told.try_recv().unwrap(), "[FIRING] HighInFlight · test");
+    lookout.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
+    let stuck = service_fn(|_: Notification| pending::<Result<(), BoxError>>());
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .rule(Rule::in_flight().above(0))
+            .notify_as("stuck", stuck)
+            .shutdown_timeout(Duration::from_millis(200))
+    });
+    hang(&lookout);
+    let is_firing = |text: String| sum(&text, "lookout_alert_state", &[]) == 2.0;
+    support::eventually(3, "firing", || is_firing(scrape.render()).then_some(())).await;
+    tokio::time::timeout(Duration::from_secs(3), lookout.shutdown()).await.unwrap();
+    let dropped =
+        sum(&scrape.render(), "lookout_notifications_dropped_total", &[("notifier", "stuck")]);
+    assert_eq!(dropped, 1.0);
+}
+
+#[tokio::test]
+async fn the_thread_ends_with_the_last_handle() {
+    let held = Arc::new(());
+    let weak: Weak<()> = Arc::downgrade(&held);
+    let (lookout, scrape) = start(|builder| {
+        builder.on_alert(move |_| {
+            let _ = &held;
+        })
+    });
+    let other = lookout.clone();
+    drop(lookout);
+    let ticks = |text: String| sum(&text, "http_server_throughput_requests_per_second_count", &[]);
+    support::eventually(3, "a tick", || (ticks(scrape.render()) > 0.0).then_some(())).await;
+    assert!(weak.upgrade().is_some(), "one handle is left");
+    drop(other);
+    support::eventually(5, "the end", || weak.upgrade().is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_notifier_that_panics_is_tried_again_and_stops_nothing() {
+    let (sent, told) = mpsc::channel();
+    let mut is_first = true;
+    let clumsy = service_fn(move |notification: Notification| {
+        assert!(!std::mem::take(&mut is_first), "a notifier panics, as the test asks");
+        sent.send(notification.title()).unwrap();
+        std::future::ready(Ok::<_, BoxError>(()))
+    });
+    let (lookout, _scrape) =
+        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("clumsy", clumsy));
+    hang(&lookout);
+    support::eventually(6, "the second try", || told.try_recv().ok()).await;
+}
