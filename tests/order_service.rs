@@ -1,0 +1,144 @@
+//! The example as a user runs it, by hand: from the fault to the message, in time.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::time::{Instant, sleep_until};
+
+use receiver::Receiver;
+use support::{Process, eventually};
+
+struct OrderService {
+    _process: Process,
+    address: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Where cargo puts the examples, beside the tests.
+fn executable() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("examples/order_service");
+    assert!(path.is_file(), "build it first: cargo build --example order_service");
+    path
+}
+
+impl OrderService {
+    fn start(slack: &str) -> Self {
+        let mut process = Process::spawn(
+            Command::new(executable())
+                .arg("--manual")
+                .env("PORT", "0")
+                .env("SLACK_WEBHOOK_URL", slack)
+                .env_remove("LOOKOUT_WINDOW_SECONDS")
+                .stdout(Stdio::piped()),
+        );
+        let mut output = BufReader::new(process.0.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("order service on ").unwrap().to_owned();
+        // Read to the end, so that the example never waits for its reader.
+        std::thread::spawn(move || for _ in output.lines() {});
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { _process: process, address, client }
+    }
+
+    async fn request(&self, method: Method, path: &str, body: &str) -> String {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address))
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_owned()))
+            .unwrap();
+        let response = self.client.request(request).await.unwrap();
+        assert!(response.status().is_success(), "{path} {body}: {}", response.status());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+}
+
+/// From the fault to the message of `rule`, and from the mending to its resolve, once each.
+async fn fault(fault: &str, rule: &str, within: Duration) {
+    let receiver = Receiver::new([]);
+    let service = OrderService::start(&receiver.serve().await);
+    // Healthy traffic for as long as the window is.
+    sleep_until(Instant::now() + Duration::from_secs(12)).await;
+    assert!(receiver.posts().is_empty(), "nothing is wrong yet");
+
+    let begun = Instant::now();
+    service.request(Method::POST, "/faults", fault).await;
+    let of_rule = |state: &str| {
+        let title = format!("[{state}] {rule} · orders");
+        let posts = receiver.posts().into_iter();
+        posts
+            .filter(|post| post.titles().iter().any(|found| found.ends_with(&title)))
+            .collect::<Vec<_>>()
+    };
+    let message = eventually(20, rule, || of_rule("FIRING").pop()).await;
+    let took = message.at - begun;
+    println!("{fault}: {rule} after {took:?}");
+    assert!(took <= within, "{rule} came after {took:?}, more than {within:?}");
+
+    service.request(Method::DELETE, "/faults", "").await;
+    eventually(60, "the resolve", || of_rule("RESOLVED").pop()).await;
+    let is_over = |text: &str| support::sum(text, "lookout_alert_state", &[]) == 0.0;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_over(&service.request(Method::GET, "/metrics", "").await) {
+        assert!(Instant::now() < deadline, "an alert goes on");
+        sleep_until(Instant::now() + Duration::from_millis(200)).await;
+    }
+    assert_eq!((of_rule("FIRING").len(), of_rule("RESOLVED").len()), (1, 1), "{rule}: once each");
+}
+
+#[tokio::test]
+async fn at_20_percent_errors_the_message_comes_within_2_and_a_half_seconds() {
+    let within = Duration::from_millis(2_500);
+    fault(r#"{"error_ratio": 0.2, "latency_ms": 0}"#, "HighErrorRatio", within).await;
+}
+
+#[tokio::test]
+async fn at_a_latency_of_5_seconds_the_message_comes_within_10() {
+    let within = Duration::from_secs(10);
+    fault(r#"{"latency_ms": 5000}"#, "HighMeanLatency", within).await;
+}
+
+#[tokio::test]
+async fn a_hang_is_told_within_11_and_a_half_seconds_before_any_request_has_ended() {
+    let within = Duration::from_millis(11_500);
+    fault(r#"{"latency_ms": 60000}"#, "StuckRequests", within).await;
+}
+
+#[tokio::test]
+async fn its_scrape_passes_promtool() {
+    let Some(promtool) = support::program("promtool") else { return };
+    let service = OrderService::start(&Receiver::new([]).serve().await);
+    let scrape = service.request(Method::GET, "/metrics", "").await;
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut check.stdin.take().unwrap(), scrape.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}

@@ -1,0 +1,229 @@
+//! A real Prometheus scrapes 200,000 requests of every kind, and has each of them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use axum::{Router, extract::Path, response::IntoResponse, routing::get};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tower_lookout::prometheus::Scrape;
+
+use support::{Process, eventually, series, start, sum};
+
+async fn handle(Path(kind): Path<String>) -> impl IntoResponse {
+    match kind.as_str() {
+        "fail" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        "panic" => panic!("a handler panics, as the test asks"),
+        "abort" => {
+            let first = futures_util::stream::iter([Ok::<_, std::io::Error>("first")]);
+            let rest = futures_util::stream::pending();
+            let body = futures_util::StreamExt::chain(first, rest);
+            axum::body::Body::from_stream(body).into_response()
+        }
+        _ => "an order".into_response(),
+    }
+}
+
+async fn connect(address: SocketAddr) -> (SendRequest<Empty<Bytes>>, tokio::task::AbortHandle) {
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (send, connection) = http1::handshake(stream).await.unwrap();
+    (send, tokio::spawn(connection).abort_handle())
+}
+
+fn request(kind: &str) -> Request<Empty<Bytes>> {
+    Request::get(format!("/kinds/{kind}")).header("host", "test").body(Empty::new()).unwrap()
+}
+
+/// Requests that are answered, on one connection.
+async fn answered(address: SocketAddr, kind: &str, count: u64) {
+    let (mut send, _connection) = connect(address).await;
+    for _ in 0..count {
+        let response = send.send_request(request(kind)).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+}
+
+/// Requests that take their connection with them.
+async fn broken(address: SocketAddr, kind: &str, count: u64, scrape: &Scrape) {
+    for _ in 0..count {
+        let (mut send, connection) = connect(address).await;
+        let response = send.send_request(request(kind));
+        match kind {
+            "abort" => {
+                let mut body = response.await.unwrap().into_body();
+                body.frame().await.unwrap().unwrap();
+            }
+            "cancel" => tokio::select! {
+                _ = response => panic!("it hangs"),
+                () = in_flight(scrape, 1.0) => {}
+            },
+            _ => assert!(response.await.is_err(), "a panic closes the connection"),
+        }
+        connection.abort();
+        in_flight(scrape, 0.0).await;
+    }
+}
+
+/// Until so many hanging requests are in the service: one at a time, and none before the next.
+async fn in_flight(scrape: &Scrape, count: f64) {
+    let route = [("http_route", "/kinds/cancel")];
+    let active = || sum(&scrape.render(), "http_server_active_requests", &route);
+    eventually(5, "in flight", || (active() == count).then_some(())).await;
+}
+
+const KINDS: [(&str, &str, u64); 5] = [
+    ("ok", "success", 150_000),
+    ("fail", "failure", 49_700),
+    ("panic", "panicked", 100),
+    ("cancel", "cancelled", 100),
+    ("abort", "aborted", 100),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_prometheus_has_every_request() {
+    let Some(prometheus) = support::program("prometheus") else { return };
+    let (lookout, scrape) = start(|builder| builder);
+    let app = Router::new()
+        .route("/kinds/{kind}", get(handle))
+        .route("/kinds/cancel", get(std::future::pending::<()>))
+        .layer(lookout.layer())
+        .route("/metrics", get(scrape.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let server = PrometheusServer::start(&prometheus, address);
+
+    // One of each, so that every series is there before it is counted.
+    for (kind, _, _) in KINDS {
+        match kind {
+            "ok" | "fail" => answered(address, kind, 1).await,
+            _ => broken(address, kind, 1, &scrape).await,
+        }
+    }
+    let before = server.has("sum(http_server_requests_total)", 5.0).await;
+    assert_eq!(before, 5.0);
+
+    let many = KINDS.iter().filter(|(kind, _, _)| matches!(*kind, "ok" | "fail"));
+    let many = many.flat_map(|(kind, _, count)| [(*kind, count / 2); 2]);
+    let mut running: Vec<_> =
+        many.map(|(kind, count)| tokio::spawn(answered(address, kind, count))).collect();
+    running.push(tokio::spawn({
+        let scrape = scrape.clone();
+        async move {
+            for (kind, _, count) in KINDS.into_iter().skip(2) {
+                broken(address, kind, count, &scrape).await;
+            }
+        }
+    }));
+    for running in running {
+        running.await.unwrap();
+    }
+    let total: u64 = KINDS.iter().map(|(_, _, count)| count).sum();
+    assert_eq!(total, 200_000);
+    let sent = server.has("sum(http_server_requests_total)", (total + 5) as f64).await - before;
+    assert_eq!(sent, total as f64);
+    for (kind, outcome, count) in KINDS {
+        let query = format!("sum(http_server_requests_total{{outcome=\"{outcome}\"}}) - 1");
+        assert_eq!(server.has(&query, count as f64).await, count as f64, "{kind}");
+    }
+    // A rate over the whole time, by the first and the last sample: no extrapolation.
+    let rate = "sum(last_over_time(http_server_requests_total[10m])) \
+                - sum(min_over_time(http_server_requests_total[10m]))";
+    assert_eq!(server.query(rate), Some(total as f64));
+
+    let text = scrape.render();
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0);
+    for (labels, count) in series(&text, "http_server_request_duration_seconds_count") {
+        let bucket = format!("{},le=\"+Inf\"}}", labels.trim_end_matches('}'));
+        let infinite = series(&text, "http_server_request_duration_seconds_bucket")
+            .find(|(found, _)| *found == bucket);
+        assert_eq!(infinite.map(|(_, value)| value), Some(count), "{labels}");
+    }
+    let durations = "sum(http_server_request_duration_seconds_count)";
+    assert_eq!(server.query(durations), Some((total + 5) as f64));
+}
+
+/// Prometheus itself, on a free port, scraping each second.
+struct PrometheusServer {
+    _process: Process,
+    address: SocketAddr,
+    _folder: Folder,
+}
+
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl PrometheusServer {
+    fn start(program: &std::path::Path, target: SocketAddr) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let folder = std::env::temp_dir().join(format!("lookout-prometheus-{}", address.port()));
+        fs::create_dir_all(&folder).unwrap();
+        let config = format!(
+            "global:\n  scrape_interval: 1s\nscrape_configs:\n- job_name: test\n  static_configs:\n  \
+             - targets: ['{target}']\n"
+        );
+        fs::write(folder.join("prometheus.yml"), config).unwrap();
+        let process = Process::spawn(
+            Command::new(program)
+                .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
+                .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+                .arg(format!("--web.listen-address={address}"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        );
+        Self { _process: process, address, _folder: Folder(folder) }
+    }
+
+    /// The only value of an instant query.
+    fn query(&self, query: &str) -> Option<f64> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = get_text(self.address, &format!("/api/v1/query?query={encoded}"))?;
+        let answer: serde_json::Value = serde_json::from_str(&answer).ok()?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+
+    /// The value of a query, once it has reached `expected`, or after half a minute.
+    async fn has(&self, query: &str, expected: f64) -> f64 {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let value = tokio::task::block_in_place(|| self.query(query));
+            match value {
+                Some(value) if value >= expected || tokio::time::Instant::now() > deadline => {
+                    return value;
+                }
+                None if tokio::time::Instant::now() > deadline => panic!("no value of {query}"),
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+/// A GET without keep-alive: status line and headers off, body back.
+fn get_text(address: SocketAddr, path: &str) -> Option<String> {
+    use std::io::{Read, Write};
+
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: test\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+}

@@ -1,0 +1,154 @@
+//! Which operation a request counts for, and that no client can make more of them than the bound.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::convert::Infallible;
+
+use axum::{Router, body::Body, routing::get};
+use http::{Method, Request, Response};
+use http_body_util::Empty;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_lookout::Lookout;
+
+use support::{series, start, sum};
+
+async fn send<S, B>(service: &S, method: &str, path: &str)
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    let request = Request::builder()
+        .method(Method::from_bytes(method.as_bytes()).unwrap())
+        .uri(path)
+        .body(Body::empty())
+        .unwrap();
+    service.clone().oneshot(request).await.unwrap();
+}
+
+fn bare(
+    lookout: &Lookout,
+) -> impl Service<Request<Body>, Response = Response<impl http_body::Body>, Error = Infallible> + Clone
+{
+    lookout
+        .layer()
+        .layer(service_fn(|_: Request<Body>| async { Ok(Response::new(Empty::<&[u8]>::new())) }))
+}
+
+/// The operations with their requests, in order.
+fn operations(text: &str) -> Vec<(String, f64)> {
+    let label = |labels: &str, name: &str| {
+        let value = labels.split_once(&format!("{name}=\"")).unwrap().1;
+        value.split('"').next().unwrap().to_owned()
+    };
+    let mut found: Vec<_> = series(text, "http_server_requests_total")
+        .map(|(labels, count)| {
+            let (method, route) =
+                (label(labels, "http_request_method"), label(labels, "http_route"));
+            (format!("{method} {route}"), count)
+        })
+        .collect();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found
+}
+
+#[tokio::test]
+async fn in_axum_the_route_is_the_template() {
+    let (lookout, scrape) = start(|builder| builder);
+    let orders = Router::new().route("/{id}", get(|| async { "an order" }));
+    let app = Router::new()
+        .nest("/orders", orders)
+        .route("/files/{*path}", get(|| async { "a file" }))
+        .layer(lookout.layer())
+        .route("/healthz", get(|| async { "ok" }));
+    for (method, path) in [
+        ("GET", "/orders/1"),
+        ("GET", "/orders/2"),
+        ("POST", "/orders/2"),
+        ("GET", "/files/a/b"),
+        ("GET", "/nowhere/1"),
+        ("GET", "/nowhere/2"),
+        ("PROPFIND", "/orders/1"),
+        ("GET", "/healthz"),
+    ] {
+        send(&app, method, path).await;
+    }
+    assert_eq!(
+        operations(&scrape.render()),
+        [
+            ("GET /files/{*path}".to_owned(), 1.0),
+            ("GET /orders/{id}".to_owned(), 2.0),
+            ("GET unmatched".to_owned(), 2.0),
+            ("POST /orders/{id}".to_owned(), 1.0),
+            ("_OTHER /orders/{id}".to_owned(), 1.0),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn without_a_router_a_closure_names_the_route() {
+    let (lookout, scrape) = start(|builder| {
+        builder.route(|request| {
+            let first = request.uri.path().split('/').nth(1)?;
+            ["orders", "users"].contains(&first).then(|| first.into())
+        })
+    });
+    let service = bare(&lookout);
+    for path in ["/orders/1", "/orders/2", "/users/1", "/wp-login.php"] {
+        send(&service, "GET", path).await;
+    }
+    assert_eq!(
+        operations(&scrape.render()),
+        [
+            ("GET orders".to_owned(), 2.0),
+            ("GET unmatched".to_owned(), 1.0),
+            ("GET users".to_owned(), 1.0),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn past_the_bound_all_share_one_visible_series_and_none_is_lost() {
+    let (lookout, scrape) = start(|builder| {
+        builder.max_operations(10).route(|request| Some(request.uri.path().into()))
+    });
+    let service = bare(&lookout);
+    for path in 0..1_000 {
+        send(&service, "GET", &format!("/{path}")).await;
+    }
+    let text = scrape.render();
+    let operations = operations(&text);
+    assert_eq!(operations.len(), 11);
+    assert_eq!(operations.last().unwrap(), &("_OTHER _OVERFLOW".to_owned(), 990.0));
+    assert_eq!(sum(&text, "lookout_overflowed_requests_total", &[]), 990.0);
+    assert_eq!(sum(&text, "http_server_requests_total", &[]), 1_000.0);
+}
+
+#[tokio::test]
+async fn two_lookouts_in_a_process_count_apart() {
+    let ((one, one_scrape), (two, two_scrape)) =
+        (start(|builder| builder), start(|builder| builder));
+    let both = one.layer().layer(bare(&two));
+    send(&both, "GET", "/").await;
+    send(&bare(&two), "GET", "/").await;
+    let count = |text: String| sum(&text, "http_server_requests_total", &[]);
+    assert_eq!((count(one_scrape.render()), count(two_scrape.render())), (1.0, 2.0));
+}
+
+#[tokio::test]
+async fn what_can_not_be_used_is_refused_with_the_field_and_the_mend() {
+    let refused = |builder: tower_lookout::LookoutBuilder| builder.start().unwrap_err().to_string();
+    let builder = Lookout::builder;
+    assert_eq!(refused(builder().max_operations(0)), "max_operations: 0 is not from 1 to 100,000");
+    assert_eq!(refused(builder().service(" ")), "service: the name is empty: give the service's");
+    let milliseconds = |all: [u64; 2]| all.map(std::time::Duration::from_millis);
+    assert_eq!(
+        refused(builder().buckets(milliseconds([10, 5]))),
+        "buckets: 5ms does not come after 10ms: put them in order"
+    );
+    assert_eq!(refused(builder().buckets([])), "buckets: there are none: give at least one bound");
+    assert_eq!(
+        refused(builder().rule(tower_lookout::Rule::error_ratio().above(1.5))),
+        "rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so that 1 % is 0.01"
+    );
+}
