@@ -1,8 +1,6 @@
 //! What a tick costs the lookout's thread: shards summed, windows moved on, six rules judged for the
 //! service and for each route. Two shards; all operations with new requests, or a tenth of them.
 
-#![expect(missing_docs, reason = "criterion's macro makes a function without any")]
-
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

@@ -5,7 +5,6 @@
 //! layer adds may be at most twice what two raw clock reads add. Without optimisation or with
 //! `--test` it only shows that everything runs.
 
-#![expect(missing_docs, reason = "criterion's macro makes a function without any")]
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks, and may stop")]
 
 use std::{

@@ -1,5 +1,7 @@
 //! The README's ten lines: an axum service that is watched, and that speaks up.
 
+#![expect(clippy::print_stdout, reason = "a person reads along")]
+
 use std::error::Error;
 
 use axum::{Router, routing::get};

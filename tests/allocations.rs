@@ -1,6 +1,7 @@
 //! In the steady state a request allocates nothing on a bare stack, and in axum no more than axum
 //! itself does for a layer that wraps the body.
 
+#![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 mod support;

@@ -1,6 +1,7 @@
 //! Every way in which a request can end, over real sockets: what is counted, once, and that nothing
 //! stays in flight.
 
+#![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "support/script.rs"]

@@ -1,5 +1,6 @@
 //! The example as a user runs it, by hand: from the fault to the message, in time.
 
+#![cfg(all(feature = "axum", feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/receiver.rs"]

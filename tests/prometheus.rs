@@ -1,5 +1,6 @@
 //! A real Prometheus scrapes 200,000 requests of every kind, and has each of them.
 
+#![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 mod support;

@@ -1,6 +1,7 @@
 //! Receivers that are down, slow, refuse or hang: no request waits, nothing is lost in silence, and
 //! recovery needs no restart.
 
+#![cfg(all(feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/receiver.rs"]
@@ -11,7 +12,7 @@ use std::{
     convert::Infallible,
     io::{self, Write},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -156,11 +157,12 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
     let service = lookout.layer().layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     }));
-    let start = Instant::now();
-    for _ in 0..10_000 {
-        service.clone().oneshot(Request::new(())).await.unwrap();
-    }
-    assert!(start.elapsed() < Duration::from_secs(5), "requests waited: {:?}", start.elapsed());
+    let requests = async {
+        for _ in 0..10_000 {
+            service.oneshot(Request::new(())).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), requests).await.expect("no request waits");
 
     // The attempt is given up after 10 s; the second one is answered.
     eventually(15, "the second try", || (hanging.taken().len() == 1).then_some(())).await;

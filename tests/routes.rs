@@ -1,5 +1,6 @@
 //! Which operation a request counts for, and that no client can make more of them than the bound.
 
+#![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;

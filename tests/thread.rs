@@ -1,8 +1,7 @@
 //! The lookout's own thread: it works while the application's runtime is blocked, delivers at the
 //! shutdown, and ends with the last handle.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
+#![cfg(feature = "prometheus")]
 mod support;
 
 use std::{

@@ -54,7 +54,11 @@ impl Incident {
         self.faults.mend();
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.firing.is_empty() && self.next_alert(deadline).await {}
-        self.say("over: every alert was raised once and resolved once\n");
+        if self.firing.is_empty() {
+            self.say("over: each alert is resolved\n");
+        } else {
+            self.say(&format!("still firing after a minute: {:?}\n", self.firing));
+        }
     }
 
     /// Tells what comes until the rule fires, for half a minute at most.

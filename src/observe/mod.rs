@@ -1,7 +1,7 @@
-//! The layer: one [`Exchange`](exchange::Exchange) a request, which travels from the service through
+//! The layer: one `Exchange` a request, which travels from the service through
 //! the future into the body, and ends exactly once.
 //!
-//! A request costs two reads of the raw clock (three where the body outlives the head) and some adds
+//! A request costs two reads of the raw clock (three where the body takes several polls) and some adds
 //! to cells that this thread alone writes. There is no lock, no allocation in the steady state, and
 //! no count on a shared `Arc`: what travels is the lookout's number, which the thread's own storage
 //! resolves.

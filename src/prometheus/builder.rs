@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use super::{Recorder, Scrape};
 use crate::{
     facade::{HEAD_DURATION, REQUEST_DURATION, THROUGHPUT},
-    series::{BUCKETS, bucket_problem, seconds},
+    series::{BUCKETS, bucket_problem},
 };
 
 /// The settings of the recorder.
@@ -102,4 +102,10 @@ impl Builder {
         let scrape = Scrape::new(recorder.handle());
         Ok((Recorder::new(recorder).map_err(PrometheusError::Thread)?, scrape))
     }
+}
+
+/// A bound as the durations are told to the recorder, so that one that lies on it is not rounded
+/// past it.
+fn seconds(bound: Duration) -> f64 {
+    bound.as_nanos() as f64 / 1e9
 }

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use super::bounds::nanos;
-
 /// The upper bounds of the histograms' buckets that OpenTelemetry advises for HTTP: 5 ms to 10 s.
 ///
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
@@ -38,10 +36,4 @@ pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
             format!("{:?} does not come after {:?}: put them in order", pair[1], pair[0])
         })
     }
-}
-
-/// A bound in seconds, as the durations are told to the recorder: so that one that lies on a bound
-/// is not rounded past it.
-pub(crate) fn seconds(bound: Duration) -> f64 {
-    nanos(bound) as f64 / 1e9
 }

@@ -65,7 +65,7 @@ impl Histogram {
     pub(crate) fn add_to(&self, sums: &mut [Tally], copy: &mut Vec<Tally>) -> bool {
         for attempt in 0..READ_ATTEMPTS {
             let version = self.version.load(Ordering::Acquire);
-            if version % 2 == 0 {
+            if version.is_multiple_of(2) {
                 copy.clear();
                 copy.extend(self.cells.iter().map(|cell| Tally {
                     count: cell.count.load(Ordering::Relaxed),

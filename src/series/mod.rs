@@ -14,8 +14,6 @@ mod shard;
 mod store;
 
 pub use self::buckets::BUCKETS;
-#[cfg(feature = "prometheus")]
-pub(crate) use self::buckets::seconds;
 pub(crate) use self::{
     ages::Ages,
     bounds::Bounds,

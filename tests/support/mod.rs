@@ -2,7 +2,7 @@
 //! waiting with a deadline.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says so")]
 
 use std::{
     env,

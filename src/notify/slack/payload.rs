@@ -86,7 +86,8 @@ fn body(alert: &Alert, changes: u32, now: SystemTime) -> String {
         ),
         _ => format!("*{measured}* · {}", escape(&alert.condition())),
     }];
-    if let Some(summary) = &alert.summary {
+    // A summary says what is wrong, and nothing is any more once it is resolved.
+    if let (AlertStatus::Firing, Some(summary)) = (alert.status, &alert.summary) {
         lines.push(escape(&cut(summary, WORDS)));
     }
     let since = date(alert.starts_at);
