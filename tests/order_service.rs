@@ -1,7 +1,11 @@
 //! The example as a user runs it, by hand: from the fault to the message, in time.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "slack"))]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and tells its figures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop, and tells its figures"
+)]
 
 #[path = "support/receiver.rs"]
 mod receiver;
