@@ -11,7 +11,7 @@ use crate::{
 pub(crate) struct Figures {
     pub(crate) history: History,
     pub(crate) in_flight: u64,
-    /// The age of the oldest request in flight, as far as it is certain; streams left out.
+    /// The age of the oldest request that waits for its head, as far as it is certain.
     pub(crate) oldest: Option<Duration>,
     /// What ended since the last tick: the sums, and the durations by cell.
     new: Totals,

@@ -10,7 +10,7 @@ use crate::{
     },
     operation::{Operation, OperationId},
     outcome::Outcome,
-    series::{Ages, OperationCells, SeriesKey, Shard, Store, Tally},
+    series::{OldestStart, OperationCells, SeriesKey, Shard, Store, Tally},
 };
 
 /// One operation as its reader knows it.
@@ -23,7 +23,7 @@ pub(super) struct Collected {
     started: u64,
     ended: u64,
     epoch: u32,
-    oldest_second: Option<u64>,
+    oldest_start: OldestStart,
     series: Vec<CollectedSeries>,
     requests: Vec<Requests>,
     head: CollectedHistogram,
@@ -63,7 +63,7 @@ impl Collected {
             started: 0,
             ended: 0,
             epoch: 0,
-            oldest_second: None,
+            oldest_start: OldestStart::default(),
             series: Vec::new(),
             requests: Vec::new(),
             head: CollectedHistogram {
@@ -80,9 +80,10 @@ impl Collected {
     pub(super) fn collect(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) {
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
-        // Ends before starts: so none is seen without its start.
         let ended = cells().map(OperationCells::ended).sum();
-        let started = cells().map(OperationCells::started).sum();
+        let started: u64 = cells().map(OperationCells::started).sum();
+        // Again after the starts: what began meanwhile must not pass for in flight.
+        let ended_since: u64 = cells().map(OperationCells::ended).sum();
         let is_new = facade.epoch() != self.epoch;
         if started == 0 || (!is_new && (started, ended) == (self.started, self.ended)) {
             if self.figures.in_flight > 0 {
@@ -92,22 +93,22 @@ impl Collected {
         }
         let is_complete = self.read_series(shards, store, facade)
             & self.head.read(cells().map(|cells| &cells.head), |_, _| {});
-        self.head.histogram.carry(facade, &store.bounds, &self.head.cells);
+        let is_carried = self.head.histogram.carry(facade, &store.bounds, &self.head.cells);
         for requests in &mut self.requests {
             requests.counter.set(facade, requests.total);
         }
-        self.figures.in_flight = started.saturating_sub(ended);
+        self.figures.in_flight = started.saturating_sub(ended_since);
         self.active.set(facade, self.figures.in_flight as f64);
         self.age(shards, store, facade);
         self.started = started;
-        if is_complete {
-            // Else it is read again next time, though nothing else may have ended.
+        if is_complete && is_carried {
+            // Else it is done again next time, though nothing else may have ended.
             self.ended = ended;
         }
         self.epoch = facade.epoch();
     }
 
-    /// Whether all could be read.
+    /// Whether all could be read and carried over.
     fn read_series(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) -> bool {
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
@@ -126,7 +127,7 @@ impl Collected {
                 self.figures.add(key.outcome, cell, new);
                 requests.total += new.count;
             });
-            duration.histogram.carry(facade, &store.bounds, &duration.cells);
+            is_complete &= duration.histogram.carry(facade, &store.bounds, &duration.cells);
         }
         is_complete
     }
@@ -134,8 +135,8 @@ impl Collected {
     fn age(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) {
         let now = store.elapsed();
         let ages = shards.iter().filter_map(|shard| Some(&shard.seen(self.id.index())?.ages));
-        self.oldest_second = Ages::oldest(ages, now.as_secs(), self.oldest_second);
-        self.figures.oldest = self.oldest_second.map(|began| certain_age(now, began));
+        let began = self.oldest_start.at(ages, now.as_secs());
+        self.figures.oldest = began.map(|began| certain_age(now, began));
         self.oldest.set(facade, self.figures.oldest.unwrap_or_default().as_secs_f64());
     }
 }

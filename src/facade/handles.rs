@@ -40,20 +40,32 @@ impl<H> Handle<H> {
     }
 }
 
-/// A counter that is told its total.
+/// A counter that is told its total, and hands on what came since the last time.
+///
+/// Not by `absolute`, which takes the greater of two totals: so several lookouts may share a
+/// recorder, also one after the other, and their counts add up.
 #[derive(Debug)]
-pub(crate) struct Counter(Handle<metrics::Counter>);
+pub(crate) struct Counter {
+    handle: Handle<metrics::Counter>,
+    carried: u64,
+}
 
 impl Counter {
     pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
-        Self(Handle::new(name, labels))
+        Self { handle: Handle::new(name, labels), carried: 0 }
     }
 
     pub(crate) fn set(&mut self, facade: &Facade, total: u64) {
-        self.0
-            .take(facade, |recorder, key| recorder.register_counter(key, &METADATA))
-            .0
-            .absolute(total);
+        facade.guard(|| {
+            let (handle, stale) =
+                self.handle.take(facade, |recorder, key| recorder.register_counter(key, &METADATA));
+            if stale {
+                self.carried = 0;
+            }
+            // Also where nothing is new: so a counter shows from the start, with 0.
+            handle.increment(total - self.carried);
+            self.carried = total;
+        });
     }
 }
 
@@ -72,7 +84,12 @@ impl Gauge {
     }
 
     pub(crate) fn set(&mut self, facade: &Facade, value: f64) {
-        self.0.take(facade, |recorder, key| recorder.register_gauge(key, &METADATA)).0.set(value);
+        facade.guard(|| {
+            self.0
+                .take(facade, |recorder, key| recorder.register_gauge(key, &METADATA))
+                .0
+                .set(value);
+        });
     }
 }
 
@@ -91,14 +108,25 @@ impl Histogram {
 
     /// One sample, for a histogram that has no cells.
     pub(crate) fn record(&mut self, facade: &Facade, value: f64) {
-        self.take(facade).record(value);
+        facade.guard(|| self.take(facade).record(value));
     }
 
     /// Carries over what `cells` hold beyond the last time.
     ///
     /// Each bucket's new durations go as so many times their mean: it lies in the bucket, and its
     /// multiple is their sum, so counts and `_sum` stay exact.
-    pub(crate) fn carry(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) {
+    ///
+    /// Gives whether that was all: at most [`AT_ONCE`] of a bucket go at once, since recorders keep
+    /// each of them for a while, and there may be a billion where the recorder came late.
+    #[must_use]
+    pub(crate) fn carry(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) -> bool {
+        let mut is_all = true;
+        facade.guard(|| is_all = self.carry_some(facade, bounds, cells));
+        is_all
+    }
+
+    fn carry_some(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) -> bool {
+        let mut is_all = true;
         let mut totals = vec![Tally::default(); bounds.buckets()];
         for (cell, tally) in cells.iter().enumerate().filter(|(_, tally)| tally.count > 0) {
             totals[bounds.bucket_of(cell)].add(*tally);
@@ -107,14 +135,15 @@ impl Histogram {
         self.carried.resize(bounds.buckets(), Tally::default());
         for (bucket, (carried, total)) in self.carried.iter_mut().zip(totals).enumerate() {
             let new = total.since(*carried);
-            if new.count > 0 {
-                handle.record_many(
-                    mean_seconds(new, bounds.bucket(bucket)),
-                    usize::try_from(new.count).unwrap_or(usize::MAX),
-                );
-                *carried = total;
+            let some = new.first(AT_ONCE);
+            if some.count > 0 {
+                let mean = mean_seconds(some, bounds.bucket(bucket));
+                handle.record_many(mean, some.count as usize);
+                carried.add(some);
             }
+            is_all &= some == new;
         }
+        is_all
     }
 
     fn take(&mut self, facade: &Facade) -> &metrics::Histogram {
@@ -126,6 +155,9 @@ impl Histogram {
         handle
     }
 }
+
+/// How many durations of a bucket are carried over at once.
+const AT_ONCE: u64 = 1_000_000;
 
 /// The mean, kept off the bucket's lower bound, which rounding could put it on.
 fn mean_seconds(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
@@ -163,13 +195,33 @@ mod tests {
         };
 
         cells[bounds.cell_of(5_000_000)] = tally(2, 10_000_000);
-        histogram.carry(&facade, &bounds, &cells);
+        assert!(histogram.carry(&facade, &bounds, &cells));
         assert_eq!(samples(), [0.005, 0.005]);
 
         cells[bounds.cell_of(6_000_000)] = tally(1, 6_000_000);
-        histogram.carry(&facade, &bounds, &cells);
-        histogram.carry(&facade, &bounds, &cells);
+        assert!(histogram.carry(&facade, &bounds, &cells));
+        assert!(histogram.carry(&facade, &bounds, &cells));
         assert_eq!(samples(), [0.006]);
+
+        cells[bounds.cell_of(1_000_000)] = tally(AT_ONCE + 1, (AT_ONCE + 1) * 1_000_000);
+        assert!(!histogram.carry(&facade, &bounds, &cells), "there is more than goes at once");
+        assert_eq!(samples().len() as u64, AT_ONCE);
+        assert!(histogram.carry(&facade, &bounds, &cells));
+        assert_eq!(samples(), [0.001]);
+    }
+
+    #[test]
+    fn two_that_share_a_counter_add_up() {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let mut facade = Facade::new(Some(Arc::new(recorder)));
+        facade.resolve();
+        let [mut one, mut other] = [(); 2].map(|()| Counter::new("c_total", Vec::new()));
+        one.set(&facade, 5);
+        other.set(&facade, 2);
+        one.set(&facade, 6);
+        let value = snapshotter.snapshot().into_vec().pop().unwrap().3;
+        assert_eq!(value, DebugValue::Counter(8));
     }
 
     #[test]

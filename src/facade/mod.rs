@@ -5,7 +5,14 @@
 mod handles;
 mod names;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use metrics::Recorder;
 
@@ -23,11 +30,13 @@ pub(crate) struct Facade {
     /// The address of the recorder that the handles are from.
     resolved: usize,
     epoch: u32,
+    /// The recorder panicked: it is somebody else's code, and is left alone then.
+    is_broken: AtomicBool,
 }
 
 impl Facade {
     pub(crate) fn new(given: Option<SharedRecorder>) -> Self {
-        Self { given, resolved: 0, epoch: 0 }
+        Self { given, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
     }
 
     /// Looks for the recorder again. A handle from before the global one was installed is dead for
@@ -37,7 +46,8 @@ impl Facade {
         if address != self.resolved {
             self.resolved = address;
             self.epoch += 1;
-            self.with(names::describe);
+            self.is_broken.store(false, Ordering::Relaxed);
+            self.guard(|| self.with(names::describe));
         }
     }
 
@@ -50,6 +60,16 @@ impl Facade {
     /// Changes whenever another recorder was found.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// Runs what calls the recorder. Its panic must stop no verdict: it is logged, and the recorder is
+    /// not called again.
+    fn guard(&self, call: impl FnOnce()) {
+        if !self.is_broken.load(Ordering::Relaxed) && catch_unwind(AssertUnwindSafe(call)).is_err()
+        {
+            self.is_broken.store(true, Ordering::Relaxed);
+            tracing::error!("the metrics recorder panicked: it gets no more figures");
+        }
     }
 
     fn with<R>(&self, f: impl FnOnce(&dyn Recorder) -> R) -> R {

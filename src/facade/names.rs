@@ -44,7 +44,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
         OLDEST_REQUEST,
         Kind::Gauge,
         Unit::Seconds,
-        "Age of the oldest request that has not ended yet, streams left out; 0 without any.",
+        "Age of the oldest request that still waits for the head of its response; 0 without any.",
     ),
     (
         THROUGHPUT,

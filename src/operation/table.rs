@@ -1,6 +1,9 @@
 use std::{
     hash::{BuildHasher, Hasher},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{MethodLabel, OVERFLOW, Operation, UNMATCHED};
@@ -28,6 +31,8 @@ pub(crate) struct OperationTable {
     /// By method, the operation of what has no route: the commonest look-up needs no hash.
     unmatched: [OnceLock<OperationId>; MethodLabel::COUNT],
     limit: usize,
+    /// Set when the last place is taken: what is not found then needs no lock to be the overflow.
+    is_full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -45,6 +50,7 @@ impl OperationTable {
             listed: Mutex::new(Vec::new()),
             unmatched: [const { OnceLock::new() }; MethodLabel::COUNT],
             limit,
+            is_full: AtomicBool::new(false),
         }
     }
 
@@ -69,8 +75,11 @@ impl OperationTable {
 
     #[inline]
     pub(crate) fn id_of(&self, method: MethodLabel, route: &str) -> OperationId {
+        // Read before the look-up, which then sees all that there will ever be.
+        let is_full = self.is_full.load(Ordering::Acquire);
         match self.find(method, route) {
             Ok(id) => id,
+            Err(_) if is_full => self.overflow(),
             Err(_) => self.add(method, route),
         }
     }
@@ -117,7 +126,9 @@ impl OperationTable {
                 let id = OperationId(listed.len() as u32);
                 let operation = Operation::new(method, Arc::from(route));
                 listed.push(operation.clone());
-                self.slots[slot].get_or_init(|| Entry { operation, id }).id
+                let id = self.slots[slot].get_or_init(|| Entry { operation, id }).id;
+                self.is_full.store(listed.len() >= self.limit, Ordering::Release);
+                id
             }
         }
     }

@@ -33,6 +33,15 @@ impl Tally {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
+    /// The first `most` of these durations, as if they were all alike.
+    pub(crate) fn first(self, most: u64) -> Self {
+        if self.count <= most {
+            return self;
+        }
+        let nanos = u128::from(self.nanos) * u128::from(most) / u128::from(self.count);
+        Self { count: most, nanos: nanos as u64 }
+    }
+
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self { count: self.count - earlier.count, nanos: self.nanos.wrapping_sub(earlier.nanos) }
     }

@@ -38,6 +38,7 @@ pub(crate) struct OperationCells {
 /// The durations of one operation that ended in one way; a list in the order of first use, so that
 /// the commonest end is found first.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Series {
     key: SeriesKey,
     duration: Histogram,
