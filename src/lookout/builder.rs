@@ -15,7 +15,7 @@ use crate::{
     alert::{Alert, Evaluator, Origin},
     collect::{Carry, Collector, share},
     facade::{Facade, SharedRecorder},
-    notify::{Hook, Mailbox, Notification, Worker},
+    notify::{Mailbox, Notification, Worker},
     observe::{self, Core, RequestHead, RouteFn},
     rule::{self, Rule},
     series::{BUCKETS, Bounds, Store, bucket_problem},
@@ -95,28 +95,32 @@ impl LookoutBuilder {
 
     /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
     /// the name is taken it gets a number, `slack-2`.
-    pub fn notify_as<N>(mut self, name: impl Into<String>, notifier: N) -> Self
+    pub fn notify_as<N>(self, name: impl Into<String>, notifier: N) -> Self
     where
         N: Service<Notification, Response = ()> + Send + 'static,
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {
-        let name = name.into();
+        self.add(name.into(), |mailbox| Worker::new(mailbox, notifier))
+    }
+
+    fn add(mut self, name: String, worker: impl FnOnce(Arc<Mailbox>) -> Worker) -> Self {
         let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
         let name = std::iter::once(name.clone())
             .chain((2..).map(|number| format!("{name}-{number}")))
             .find(|name| !is_taken(name))
             .unwrap_or(name);
         let mailbox = Arc::new(Mailbox::new(name));
-        let worker = Worker::new(Arc::clone(&mailbox), notifier);
+        let worker = worker(Arc::clone(&mailbox));
         self.notifiers.push((mailbox, worker));
         self
     }
 
-    /// Calls `hook` for each alert that fires or is resolved; on a thread of its own, where it may
-    /// block. A panic in it counts as a failed delivery, and is tried again.
+    /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it
+    /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
+    /// again.
     pub fn on_alert(self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
-        self.notify_as("on_alert", Hook::new(hook))
+        self.add("on_alert".to_owned(), |mailbox| Worker::of_hook(mailbox, hook))
     }
 
     /// The recorder that takes the figures. Defaults to the global one, whenever that is installed:
@@ -219,19 +223,24 @@ impl LookoutBuilder {
 fn spawn(
     thread: LookoutThread,
 ) -> io::Result<tokio::sync::mpsc::UnboundedSender<tokio::sync::oneshot::Sender<()>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (shutdown, asked) = tokio::sync::mpsc::unbounded_channel();
     let (ready, is_ready) = mpsc::channel();
     thread::Builder::new().name("lookout".to_owned()).spawn(move || {
         thread.resolve();
+        // Made here, since a runtime may not be dropped within another one, if that is all there is.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (runtime, made) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
         // The starter waits, or is gone.
-        let _ = ready.send(());
+        let _ = ready.send(made);
+        let Some(runtime) = runtime else { return };
         runtime.block_on(thread.run(asked));
         // A hook that blocks for ever must not keep the thread.
         runtime.shutdown_background();
     })?;
-    // An error says that the recorder panicked; then the scrape has nothing to show.
-    let _ = is_ready.recv();
+    is_ready.recv().map_err(io::Error::other)??;
     Ok(shutdown)
 }
 

@@ -7,10 +7,10 @@ use std::{
 use tower::BoxError;
 use tower_service::Service;
 
-use super::Notification;
+use super::{DeliveryError, Notification};
 use crate::alert::Alert;
 
-/// A closure as a notifier: called for each alert, on a thread where it may block.
+/// A closure as a notifier: called on a thread where it may block.
 pub(crate) struct Hook<F>(Arc<F>);
 
 impl<F> Hook<F> {
@@ -35,7 +35,9 @@ where
         let hook = Arc::clone(&self.0);
         Box::pin(async move {
             let call = move || notification.alerts.iter().for_each(|alert| hook(alert));
-            Ok(tokio::task::spawn_blocking(call).await?)
+            // It would panic again, and hold up the alerts that come after.
+            tokio::task::spawn_blocking(call).await.map_err(DeliveryError::rejected)?;
+            Ok(())
         })
     }
 }

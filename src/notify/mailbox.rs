@@ -96,13 +96,17 @@ impl Mailbox {
     /// Counts and names in the log what was not delivered in time.
     pub(crate) fn give_up(&self) {
         for entry in self.lock().entries.drain(..) {
-            self.dropped(&entry.alert, "not delivered before the shutdown's deadline");
+            self.dropped(
+                &entry.alert,
+                entry.changes,
+                "not delivered before the shutdown's deadline",
+            );
         }
     }
 
-    pub(super) fn dropped(&self, alert: &Alert, reason: &str) {
-        count(&self.stats.dropped, 1);
-        tracing::error!(notifier = self.name, %alert, reason, "alert dropped");
+    pub(super) fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
+        count(&self.stats.dropped, changes as usize);
+        tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
     }
 
     /// Waits for something to deliver; `false` if nothing will come.
@@ -152,7 +156,8 @@ impl Mailbox {
     fn bound(&self, waiting: &mut Waiting) {
         while waiting.entries.len() > Self::CAPACITY {
             if let Some(entry) = waiting.entries.pop_front() {
-                self.dropped(&entry.alert, "more alerts wait for the notifier than it can hold");
+                let reason = "more alerts wait for the notifier than it can hold";
+                self.dropped(&entry.alert, entry.changes, reason);
             }
         }
     }

@@ -33,7 +33,8 @@ mod slack;
 mod stats;
 mod worker;
 
+use self::hook::Hook;
 #[cfg(feature = "slack")]
 pub use self::slack::{Slack, SlackError};
 pub use self::{error::DeliveryError, log::Log, notification::Notification};
-pub(crate) use self::{hook::Hook, mailbox::Mailbox, stats::Stats, worker::Worker};
+pub(crate) use self::{mailbox::Mailbox, stats::Stats, worker::Worker};

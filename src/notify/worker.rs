@@ -1,7 +1,9 @@
 use std::{
     any::Any,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -9,12 +11,12 @@ use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service, ServiceExt, timeout::Timeout, util::BoxService};
 
 use super::{
-    DeliveryError, Mailbox, Notification,
+    DeliveryError, Hook, Mailbox, Notification,
     error::{Remedy, chain},
     stats::count,
 };
+use crate::alert::Alert;
 
-/// How many alerts go into one message.
 const BATCH: usize = 100;
 
 /// How long a delivery may take.
@@ -27,8 +29,11 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Worker {
     mailbox: Arc<Mailbox>,
     notifier: BoxService<Notification, (), BoxError>,
-    /// Failed attempts since the last delivery.
+    /// How many alerts go into one message.
+    batch: usize,
+    /// Failed attempts since the last delivery, and whether it was told that the receiver is broken.
     failures: u32,
+    told_broken: bool,
 }
 
 /// A message under way: it goes back into the mailbox unless it is settled, also where the worker
@@ -53,9 +58,24 @@ impl Worker {
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {
-        let notifier =
-            BoxService::new(Timeout::new(notifier.map_err(Into::<BoxError>::into), TIMEOUT));
-        Self { mailbox, notifier, failures: 0 }
+        let notifier = Timeout::new(notifier.map_err(Into::<BoxError>::into), TIMEOUT);
+        Self {
+            mailbox,
+            notifier: BoxService::new(notifier),
+            batch: BATCH,
+            failures: 0,
+            told_broken: false,
+        }
+    }
+
+    /// For a closure: each alert by itself, and for as long as it takes, since a closure can't be
+    /// stopped, and its next call must not overtake it.
+    pub(crate) fn of_hook(
+        mailbox: Arc<Mailbox>,
+        hook: impl Fn(&Alert) + Send + Sync + 'static,
+    ) -> Self {
+        let notifier = BoxService::new(Hook::new(hook));
+        Self { mailbox, notifier, batch: 1, failures: 0, told_broken: false }
     }
 
     /// Works until the mailbox is closed and empty.
@@ -63,19 +83,24 @@ impl Worker {
         let mailbox = Arc::clone(&self.mailbox);
         while mailbox.wait().await {
             // While a notifier that limits its rate is not ready, what comes is merged.
-            let delivered = match self.ready().await {
-                Err(error) => Err(error),
-                Ok(()) => self.deliver_all(&mailbox).await,
+            let ready = self.ready().await;
+            let arrivals = mailbox.arrivals();
+            let delivered = match ready {
+                Err(error) => {
+                    count(&mailbox.stats.failed, 1);
+                    Err(error)
+                }
+                Ok(()) => self.deliver_some(&mailbox).await,
             };
             match delivered {
-                Ok(()) => self.failures = 0,
-                Err(error) => self.pause(&mailbox, &error).await,
+                Ok(()) => (self.failures, self.told_broken) = (0, false),
+                Err(error) => self.pause(&mailbox, &error, arrivals).await,
             }
         }
     }
 
-    async fn deliver_all(&mut self, mailbox: &Mailbox) -> Result<(), BoxError> {
-        let Some(notification) = mailbox.take(BATCH) else { return Ok(()) };
+    async fn deliver_some(&mut self, mailbox: &Mailbox) -> Result<(), BoxError> {
+        let Some(notification) = mailbox.take(self.batch) else { return Ok(()) };
         let mut delivery = Delivery { mailbox, notification: Some(notification.clone()) };
         if self.failures > 0 {
             count(&mailbox.stats.retried, 1);
@@ -93,8 +118,10 @@ impl Worker {
                 count(&mailbox.stats.failed, 1);
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
                     let reason = chain(&error);
-                    for alert in delivery.notification.take().iter().flat_map(|it| &it.alerts) {
-                        mailbox.dropped(alert, &reason);
+                    for (alert, changes) in
+                        delivery.notification.take().iter().flat_map(Notification::iter)
+                    {
+                        mailbox.dropped(alert, changes, &reason);
                     }
                     return Ok(());
                 }
@@ -103,8 +130,13 @@ impl Worker {
         }
     }
 
+    /// Waits until the notifier is ready; its panic is its failure here, too.
     async fn ready(&mut self) -> Result<(), BoxError> {
-        self.notifier.ready().await.map(|_| ())
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| self.notifier.poll_ready(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+        })
+        .await
     }
 
     /// Calls the notifier; its panic is its failure, and nobody else's.
@@ -120,23 +152,26 @@ impl Worker {
         }
     }
 
-    async fn pause(&mut self, mailbox: &Mailbox, error: &BoxError) {
+    /// Rests after a failure; `arrivals` is how much had arrived when it was tried.
+    async fn pause(&mut self, mailbox: &Mailbox, error: &BoxError, arrivals: u64) {
         self.failures = self.failures.saturating_add(1);
         let remedy = DeliveryError::remedy_of(error);
         let wait = match remedy {
-            Remedy::RetryAfter(wait) => wait,
+            Remedy::RetryAfter(wait) => wait.min(LONGEST_PAUSE),
             Remedy::Mend => BROKEN_PAUSE,
             Remedy::Retry | Remedy::GiveUp => backoff(self.failures, fastrand::f64()),
         };
         let (reason, notifier) = (chain(error), &mailbox.name);
         // Loud once; the counters tell how often.
-        match (self.failures, remedy) {
-            (1, Remedy::Mend) => tracing::error!(notifier, reason, ?wait, "notifier is broken"),
-            (1, _) => tracing::warn!(notifier, reason, ?wait, "notification failed, is retried"),
-            _ => tracing::debug!(notifier, reason, ?wait, "notification failed again"),
+        if remedy == Remedy::Mend && !self.told_broken {
+            self.told_broken = true;
+            tracing::error!(notifier, reason, ?wait, "notifier is broken");
+        } else if self.failures == 1 {
+            tracing::warn!(notifier, reason, ?wait, "notification failed, is retried");
+        } else {
+            tracing::debug!(notifier, reason, ?wait, "notification failed again");
         }
         let until = Instant::now() + wait;
-        let arrivals = mailbox.arrivals();
         match remedy {
             // What the receiver asked for is kept to, even in a hurry.
             Remedy::RetryAfter(_) => sleep_until(until).await,
@@ -153,6 +188,9 @@ impl Worker {
         }
     }
 }
+
+/// No receiver is waited for longer, whatever it asks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The pause between attempts once the lookout shuts down.
 const CLOSING_PAUSE: Duration = Duration::from_millis(250);

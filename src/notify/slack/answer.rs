@@ -18,7 +18,7 @@ pub(super) fn judge(
     if status.is_success() && matches!(answer, "" | "ok") {
         return Ok(());
     }
-    let told = format!("{status} {:?}", answer.chars().take(80).collect::<String>());
+    let told = format!("{status}{}", word(answer));
     Err(match status.as_u16() {
         429 => DeliveryError::retry_after(retry_after(headers, now).unwrap_or(DEFAULT_WAIT), told),
         408 | 425 | 500.. => DeliveryError::retry(told),
@@ -28,6 +28,17 @@ pub(super) fn judge(
         200..300 | 400 | 413 | 422 => DeliveryError::rejected(told),
         _ => DeliveryError::broken(told),
     })
+}
+
+/// An answer as it may go into a log: Slack's are a word. Anything else may repeat what was sent, the
+/// address among it.
+fn word(answer: &str) -> String {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    if !answer.is_empty() && answer.len() <= 64 && answer.bytes().all(is_word) {
+        format!(" {answer}")
+    } else {
+        format!(" ({} bytes that are no word of Slack's)", answer.len())
+    }
 }
 
 /// The words that say that the webhook is no good any more; they come with 400, 403, 404 or 410.

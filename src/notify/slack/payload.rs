@@ -41,8 +41,8 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
         told += 1;
         blocks.extend([
             json!({"type": "header", "text": {"type": "plain_text", "text": header}}),
-            json!({"type": "section", "text": {"type": "mrkdwn", "text": section}}),
-            json!({"type": "context", "elements": [{"type": "mrkdwn", "text": context}]}),
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": section, "verbatim": true}}),
+            json!({"type": "context", "elements": [{"type": "mrkdwn", "text": context, "verbatim": true}]}),
         ]);
     }
     let rest: Vec<_> =
@@ -50,7 +50,9 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
     if !rest.is_empty() {
         let text = format!("*And {} more:*\n{}", rest.len(), rest.join("\n"));
         let text = cut(&text, room.clamp(200, SECTION));
-        blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}));
+        blocks.push(
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}}),
+        );
     }
     json!({
         "text": cut(&fallback(notification), FALLBACK),
