@@ -14,7 +14,7 @@ use crate::{
     collect::{Collector, Figures, Member, labels},
     facade::{ALERT_STATE, Facade, Gauge},
     operation::Operation,
-    rule::{Reading, Rule, Scope, weight},
+    rule::{Reading, Rule, Scope, method_and_route, weight},
     window::Totals,
 };
 
@@ -240,7 +240,11 @@ fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target) -> Vec<Label> {
     match target {
         Target::Service => {}
         Target::Operation(operation) => alert.extend(labels(operation)),
-        Target::Route(route) => alert.push(Label::new("http_route", route.clone())),
+        Target::Route(text) => {
+            let (method, route) = method_and_route(text);
+            alert.extend(method.map(|method| Label::new("http_request_method", method.to_owned())));
+            alert.push(Label::new("http_route", route.to_owned()));
+        }
     }
     alert
 }

@@ -20,6 +20,12 @@ pub(crate) enum MethodLabel {
 impl MethodLabel {
     pub(crate) const COUNT: usize = 11;
 
+    /// Whether a label has this name.
+    pub(crate) fn is_name(name: &str) -> bool {
+        let method = Method::from_bytes(name.as_bytes());
+        name == Self::Other.as_str() || method.is_ok_and(|method| Self::of(&method) != Self::Other)
+    }
+
     #[inline]
     pub(crate) fn of(method: &Method) -> Self {
         match *method {

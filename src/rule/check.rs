@@ -1,9 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use http::Method;
-
 use super::{Comparison, Rule, Scope, Signal, Threshold, scope::method_and_route, signal::Unit};
-use crate::window;
+use crate::{operation::MethodLabel, window};
 
 /// A rule that can't make sense: it names the rule, what is wrong, and the mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,10 +113,11 @@ impl Rule {
                 "route {text:?} names no route: use a template such as \"/orders/{{id}}\", or one \
                  with a method such as \"GET /orders/{{id}}\""
             ))
-        } else if method.is_some_and(|method| {
-            method != "_OTHER" && Method::from_bytes(method.as_bytes()).is_err()
-        }) {
-            Some(format!("route {text:?} begins with no method: use one such as GET"))
+        } else if method.is_some_and(|method| !MethodLabel::is_name(method)) {
+            Some(format!(
+                "route {text:?} begins with no method that is told apart: use one such as GET, or \
+                 _OTHER for those that HTTP does not register"
+            ))
         } else {
             None
         }
@@ -183,6 +182,8 @@ mod tests {
             (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
             (ratio().route(""), "names no route"),
             (ratio().route("GET  /x"), "names no route"),
+            (ratio().route("get /x"), "begins with no method that is told apart"),
+            (ratio().route("PROPFIND /x"), "or _OTHER for those that HTTP does not register"),
             (ratio().label("2x", "y"), "label \"2x\" is no name"),
             (ratio().named(" "), "its name is empty"),
         ] {

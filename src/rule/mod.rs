@@ -30,7 +30,7 @@ pub use self::{
 pub(crate) use self::{
     check::check,
     read::{Reading, weight},
-    scope::Scope,
+    scope::{Scope, method_and_route},
     signal::Signal,
 };
 
@@ -132,12 +132,13 @@ impl Rule {
         Self::new(Signal::InFlight)
     }
 
-    /// The age of the oldest request that has not ended yet; streams left out. Compared with a
+    /// The age of the oldest request that still waits for its response's head. Compared with a
     /// duration of up to an hour; it has no window.
     ///
-    /// The only signal that sees a hang, since the others are told of requests that end. Exact to
-    /// the second for two minutes, then for a single stuck request; where several of one minute are
-    /// stuck and the oldest of them ends, it may show up to a minute too much.
+    /// The only signal that sees a hang, since the others are told of requests that end. A body
+    /// that is under way does not count: how long it takes is up to the client. Exact to the second
+    /// for two minutes, and for the oldest of each minute after that; where several of one minute
+    /// hang and the oldest of them ends, it shows up to a minute too much.
     pub fn oldest_in_flight() -> Self {
         Self::new(Signal::OldestInFlight)
     }
