@@ -80,10 +80,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (alerts, told) = mpsc::unbounded_channel();
     let scrape = prometheus::install()?;
     let window = options.window;
+    let longest = window.saturating_mul(6).min(Duration::from_secs(3600)).max(window);
     let mut lookout = Lookout::builder()
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
-        .rules(Rule::defaults().map(|rule| rule.over(window..=window * 6)))
+        .rules(Rule::defaults().map(|rule| rule.over(window..=longest)))
         .on_alert(move |alert| {
             // Nobody listens once the service shuts down.
             let _ = alerts.send(alert.clone());

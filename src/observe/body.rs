@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
@@ -75,7 +75,12 @@ impl<B: Body> Body for ResponseBody<B> {
         let polled = this.inner.as_mut().poll_frame(cx);
         exchange.leave();
         let now = exchange.polled();
-        let frame = ready!(polled);
+        let Poll::Ready(frame) = polled else {
+            if now.is_some() {
+                exchange.goes_on();
+            }
+            return Poll::Pending;
+        };
         let complete = match &frame {
             None => true,
             Some(Err(_)) => {
@@ -93,6 +98,8 @@ impl<B: Body> Body for ResponseBody<B> {
         if complete {
             exchange.complete(now);
             *this.exchange = None;
+        } else if now.is_some() {
+            exchange.goes_on();
         }
         Poll::Ready(frame)
     }

@@ -34,6 +34,8 @@ struct Facts {
     status: Option<StatusCode>,
     method: BodyRule,
     stream: Stream,
+    /// The head is recorded, and the age is at its end.
+    is_head_told: bool,
 }
 
 /// What a method says about the bodies of its responses (RFC 9110 §6.4.1).
@@ -83,6 +85,7 @@ impl Exchange {
             status: None,
             method: BodyRule::of(request.method()),
             stream: Stream::No,
+            is_head_told: false,
         };
         Some(Self { facts, inside: false, ended: false })
     }
@@ -124,10 +127,15 @@ impl Exchange {
             return None;
         }
         self.facts.head = Some(RawTime::now());
-        if self.facts.stream != Stream::No {
-            self.facts.open_end();
-        }
         self.facts.head
+    }
+
+    /// The body was not complete with the poll at which the head's time was read: what is known is
+    /// told, because the rest may take as long as the client likes.
+    #[inline]
+    pub(super) fn goes_on(&mut self) {
+        self.facts.is_head_told = true;
+        self.facts.tell_head();
     }
 
     /// The response was complete; at `now`, if that was read.
@@ -153,7 +161,7 @@ impl Facts {
         local::with(self.lookout, |core, shard| {
             let store = &core.store;
             let cells = shard.operation(self.operation);
-            if self.stream == Stream::No || self.head.is_none() {
+            if !self.is_head_told {
                 cells.ages.closed(self.second);
                 if self.status.is_some() {
                     self.record_head(store, cells, self.head.unwrap_or(now));
@@ -165,10 +173,8 @@ impl Facts {
         });
     }
 
-    /// A response of unknown length: what is known of it is told at its head, because it may go on
-    /// for long, and it is not waited for.
     #[inline(never)]
-    fn open_end(self) {
+    fn tell_head(self) {
         local::with(self.lookout, |core, shard| {
             let cells = shard.operation(self.operation);
             cells.ages.closed(self.second);
