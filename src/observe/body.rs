@@ -8,8 +8,8 @@ use http::{Response, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::exchange::Exchange;
-use crate::outcome::Outcome;
+use super::exchange::{Exchange, Inside};
+use crate::{outcome::Outcome, series::RawTime};
 
 pin_project! {
     /// A response body that knows when it is complete; dropped before that, it counts as `aborted`.
@@ -31,11 +31,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             // The inner body is asked nothing while a panic unwinds: a second one would abort.
-            if let Some(exchange) = this.exchange
-                && !thread::panicking()
-                && this.inner.is_end_stream()
-            {
-                exchange.complete(None);
+            if this.exchange.is_some() && !thread::panicking() && this.inner.is_end_stream() {
+                complete(this.exchange);
             }
         }
     }
@@ -43,12 +40,9 @@ pin_project! {
 
 impl<B: Body> ResponseBody<B> {
     #[inline]
-    pub(super) fn wrap(response: Response<B>, mut exchange: Option<Exchange>) -> Response<Self> {
+    pub(super) fn wrap(response: Response<B>, exchange: Option<Exchange>) -> Response<Self> {
         let remaining = announced(&response);
-        // Ended exchanges are let go at once, so that the rest of the body costs nothing.
-        if exchange.as_mut().is_some_and(|exchange| exchange.head(&response, remaining)) {
-            exchange = None;
-        }
+        let exchange = exchange.and_then(|exchange| exchange.head(&response, remaining));
         response.map(|inner| Self { inner, exchange, remaining })
     }
 }
@@ -70,38 +64,33 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(exchange) = this.exchange else { return this.inner.poll_frame(cx) };
-        exchange.enter();
+        let inside = Inside::enter(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
-        exchange.leave();
-        let now = exchange.polled();
-        let Poll::Ready(frame) = polled else {
-            if now.is_some() {
-                exchange.goes_on();
-            }
-            return Poll::Pending;
-        };
-        let complete = match &frame {
-            None => true,
-            Some(Err(_)) => {
-                exchange.end(Outcome::Error, now);
-                false
-            }
-            Some(Ok(frame)) => match frame.data_ref() {
-                None => frame.is_trailers() || this.inner.is_end_stream(),
-                Some(data) => {
-                    is_last(this.remaining, bytes::Buf::remaining(data))
-                        || this.inner.is_end_stream()
+        inside.leave();
+        let Some(exchange) = this.exchange else { return polled };
+        let is_complete = match &polled {
+            Poll::Pending => false,
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) => {
+                if let Some(exchange) = this.exchange.take() {
+                    exchange.end(Outcome::Error, RawTime::now());
                 }
-            },
+                return polled;
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let is_last = match frame.data_ref() {
+                    Some(data) => is_last(this.remaining, bytes::Buf::remaining(data)),
+                    None => frame.is_trailers(),
+                };
+                is_last || this.inner.is_end_stream()
+            }
         };
-        if complete {
-            exchange.complete(now);
-            *this.exchange = None;
-        } else if now.is_some() {
+        if is_complete {
+            complete(this.exchange);
+        } else if exchange.is_first_poll() {
             exchange.goes_on();
         }
-        Poll::Ready(frame)
+        polled
     }
 
     #[inline]
@@ -112,6 +101,13 @@ impl<B: Body> Body for ResponseBody<B> {
     #[inline]
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[inline]
+fn complete(exchange: &mut Option<Exchange>) {
+    if let Some(exchange) = exchange.take() {
+        exchange.complete(RawTime::now());
     }
 }
 

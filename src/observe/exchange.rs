@@ -1,4 +1,4 @@
-use std::{thread, time::Duration};
+use std::{mem, thread, time::Duration};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -7,25 +7,22 @@ use super::{LookoutId, local};
 use crate::{
     operation::OperationId,
     outcome::Outcome,
-    series::{OperationCells, RawTime, SeriesKey, StatusKey, Store},
+    series::{RawTime, SeriesKey, StatusKey},
 };
 
 /// One request with its response, alive: it holds when it began and what it counts for, and ends
 /// exactly once, by [`end`](Self::end) or by its drop.
+///
+/// Its steps consume it and give a new one: what is changed in place and then moved goes through
+/// memory by stores that the move has to wait for, which is most of what watching costs.
 #[derive(Debug)]
-pub(super) struct Exchange {
-    facts: Facts,
-    /// Inside the inner service's code: a drop in this state is the unwinding of its panic.
-    inside: bool,
-    ended: bool,
-}
+pub(super) struct Exchange(Facts);
 
-/// What is known of an exchange. It goes by value into what records it: nothing that the compiler
-/// keeps in registers need go to memory for that, the response least of all (70 ns a request).
+/// What is known of an exchange.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     began: RawTime,
-    /// When the head was out, if it was; see [`Exchange::polled`].
+    /// When the head was out, if it was and has been told; see [`Exchange::goes_on`].
     head: Option<RawTime>,
     lookout: LookoutId,
     operation: OperationId,
@@ -34,8 +31,6 @@ struct Facts {
     status: Option<StatusCode>,
     method: BodyRule,
     stream: Stream,
-    /// The head is recorded, and the age is at its end.
-    is_head_told: bool,
 }
 
 /// What a method says about the bodies of its responses (RFC 9110 §6.4.1).
@@ -76,7 +71,7 @@ impl Exchange {
             cells.ages.opened(second);
             (operation, second)
         })?;
-        let facts = Facts {
+        Some(Self(Facts {
             began,
             head: None,
             lookout,
@@ -85,109 +80,118 @@ impl Exchange {
             status: None,
             method: BodyRule::of(request.method()),
             stream: Stream::No,
-            is_head_told: false,
-        };
-        Some(Self { facts, inside: false, ended: false })
+        }))
     }
 
-    /// Marks that the inner service's code runs, until [`leave`](Self::leave).
+    /// The response head came, with the number of bytes that it announced; `None` if that was all of
+    /// the response.
     #[inline]
-    pub(super) fn enter(&mut self) {
-        self.inside = true;
-    }
-
-    #[inline]
-    pub(super) fn leave(&mut self) {
-        self.inside = false;
-    }
-
-    /// The response head came, with the number of bytes that it announced; gives back whether that
-    /// was all of the response.
-    #[inline]
-    pub(super) fn head<B: Body>(&mut self, response: &Response<B>, bytes: Option<u64>) -> bool {
+    pub(super) fn head<B: Body>(self, response: &Response<B>, bytes: Option<u64>) -> Option<Self> {
         let status = response.status();
-        self.facts.status = Some(status);
         let is_all = response.body().is_end_stream()
             || bytes == Some(0)
-            || self.facts.method.is_bodiless(status);
+            || self.0.method.is_bodiless(status);
+        let stream = if bytes.is_some() { Stream::No } else { Stream::of(response) };
+        let answered = Self(Facts { status: Some(status), stream, ..self.into_facts() });
         if is_all {
-            self.end(Outcome::of_complete(status), None);
-        } else if bytes.is_none() {
-            self.facts.stream = Stream::of(response);
-        }
-        is_all
-    }
-
-    /// The body was polled. The first time, the head is out, and the time is read: whoever serves a
-    /// response turns to its body with the next breath. A body that is complete with this poll ends
-    /// at the same moment, which saves a read.
-    #[inline]
-    pub(super) fn polled(&mut self) -> Option<RawTime> {
-        if self.facts.head.is_some() {
+            answered.complete(RawTime::now());
             return None;
         }
-        self.facts.head = Some(RawTime::now());
-        self.facts.head
+        Some(answered)
     }
 
-    /// The body was not complete with the poll at which the head's time was read: what is known is
-    /// told, because the rest may take as long as the client likes.
+    /// Whether the head's time is still to be told, after the first poll of the body: then the head
+    /// is out, since whoever serves a response turns to its body with the next breath. A body that is
+    /// complete with this poll ends at the same moment, which saves a read of the clock.
     #[inline]
+    pub(super) fn is_first_poll(&self) -> bool {
+        self.0.head.is_none()
+    }
+
+    /// The body was not complete with its first poll: what is known of the head is told, because the
+    /// rest may take as long as the client likes.
+    #[inline(never)]
     pub(super) fn goes_on(&mut self) {
-        self.facts.is_head_told = true;
-        self.facts.tell_head();
+        let now = RawTime::now();
+        self.0.head = Some(now);
+        self.0.tell_head(now);
     }
 
-    /// The response was complete; at `now`, if that was read.
+    /// The response was complete.
     #[inline]
-    pub(super) fn complete(&mut self, now: Option<RawTime>) {
-        self.end(self.facts.status.map_or(Outcome::Error, Outcome::of_complete), now);
+    pub(super) fn complete(self, now: RawTime) {
+        let outcome = self.0.status.map_or(Outcome::Error, Outcome::of_complete);
+        self.end(outcome, now);
     }
 
-    /// Ends the exchange; only the first call counts.
     #[inline]
-    pub(super) fn end(&mut self, outcome: Outcome, now: Option<RawTime>) {
-        if !self.ended {
-            self.ended = true;
-            self.facts.record(now.unwrap_or_else(RawTime::now), outcome);
+    pub(super) fn end(self, outcome: Outcome, now: RawTime) {
+        self.into_facts().record(now, outcome);
+    }
+
+    /// Takes the facts out, so that the drop records nothing.
+    #[inline]
+    fn into_facts(self) -> Facts {
+        let facts = self.0;
+        mem::forget(self);
+        facts
+    }
+}
+
+/// Ends an exchange as panicked if it is dropped, as the unwinding of the inner service's panic does,
+/// also where something outside catches that.
+pub(super) struct Inside<'a>(&'a mut Option<Exchange>);
+
+impl<'a> Inside<'a> {
+    #[inline]
+    pub(super) fn enter(exchange: &'a mut Option<Exchange>) -> Self {
+        Self(exchange)
+    }
+
+    #[inline]
+    pub(super) fn leave(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Inside<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            exchange.end(Outcome::Panicked, RawTime::now());
         }
     }
 }
 
 impl Facts {
     /// The one door through which every exchange ends.
-    #[inline(never)]
+    #[inline]
     fn record(self, now: RawTime, outcome: Outcome) {
         local::with(self.lookout, |core, shard| {
             let store = &core.store;
             let cells = shard.operation(self.operation);
-            if !self.is_head_told {
+            let took = self.end_of_latency(now).nanos_since(self.began);
+            let cell = store.bounds.cell_of(took);
+            if self.head.is_none() {
                 cells.ages.closed(self.second);
                 if self.status.is_some() {
-                    self.record_head(store, cells, self.head.unwrap_or(now));
+                    // The head and the end were out with the same poll.
+                    cells.head.record(cell, took);
                 }
             }
-            let took = self.end_of_latency(now).nanos_since(self.began);
             let status = self.status.map_or(StatusKey::NONE, |status| store.status(status));
-            cells.end(SeriesKey { status, outcome }, store.bounds.cell_of(took), took);
+            cells.end(SeriesKey { status, outcome }, cell, took);
         });
     }
 
-    #[inline(never)]
-    fn tell_head(self) {
+    /// A head before its end.
+    fn tell_head(self, now: RawTime) {
         local::with(self.lookout, |core, shard| {
             let cells = shard.operation(self.operation);
             cells.ages.closed(self.second);
-            if let Some(head) = self.head {
-                self.record_head(&core.store, cells, head);
-            }
+            let took = now.nanos_since(self.began);
+            cells.head.record(core.store.bounds.cell_of(took), took);
         });
-    }
-
-    #[inline]
-    fn record_head(self, store: &Store, cells: &OperationCells, head: RawTime) {
-        let took = head.nanos_since(self.began);
-        cells.head.record(store.bounds.cell_of(took), took);
     }
 
     /// The moment until which the latency counts: the end, but the head of a stream.
@@ -202,18 +206,15 @@ impl Facts {
 }
 
 impl Drop for Exchange {
-    #[inline]
     fn drop(&mut self) {
-        if !self.ended {
-            let outcome = if self.inside || thread::panicking() {
-                Outcome::Panicked
-            } else if self.facts.status.is_none() {
-                Outcome::Cancelled
-            } else {
-                Outcome::Aborted
-            };
-            self.end(outcome, None);
-        }
+        let outcome = if thread::panicking() {
+            Outcome::Panicked
+        } else if self.0.status.is_none() {
+            Outcome::Cancelled
+        } else {
+            Outcome::Aborted
+        };
+        self.0.record(RawTime::now(), outcome);
     }
 }
 

@@ -7,8 +7,11 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{ResponseBody, exchange::Exchange};
-use crate::outcome::Outcome;
+use super::{
+    ResponseBody,
+    exchange::{Exchange, Inside},
+};
+use crate::{outcome::Outcome, series::RawTime};
 
 pin_project! {
     /// The future of a [`Watched`](super::Watched) service. Dropped before its response, it counts
@@ -32,21 +35,17 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(exchange) = this.exchange {
-            exchange.enter();
-        }
+        let inside = Inside::enter(this.exchange);
         let polled = this.inner.poll(cx);
-        if let Some(exchange) = this.exchange {
-            exchange.leave();
-        }
+        inside.leave();
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
                 Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange.take())))
             }
             Poll::Ready(Err(error)) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.end(Outcome::Error, None);
+                if let Some(exchange) = this.exchange.take() {
+                    exchange.end(Outcome::Error, RawTime::now());
                 }
                 Poll::Ready(Err(error))
             }
