@@ -13,6 +13,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body_util::Empty;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tokio::runtime;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_lookout::{Lookout, Rule, notify::Notification};
@@ -130,4 +131,67 @@ async fn a_notifier_that_panics_is_tried_again_and_stops_nothing() {
         start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("clumsy", clumsy));
     hang(&lookout);
     support::eventually(6, "the second try", || told.try_recv().ok()).await;
+}
+
+/// A recorder that fails in every way it can.
+struct BrokenRecorder;
+
+impl Recorder for BrokenRecorder {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("a recorder panics, as the test asks");
+    }
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("a recorder panics, as the test asks");
+    }
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("a recorder panics, as the test asks");
+    }
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        panic!("a recorder panics, as the test asks");
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("a recorder panics, as the test asks");
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("a recorder panics, as the test asks");
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_panics_stops_no_alert() {
+    let (sent, told) = mpsc::channel();
+    let lookout = Lookout::builder()
+        .recorder(BrokenRecorder)
+        .rule(Rule::in_flight().above(0))
+        .on_alert(move |alert| sent.send(alert.rule.to_string()).unwrap())
+        .start()
+        .unwrap();
+    hang(&lookout);
+    let rule = support::eventually(4, "the alert", || told.try_recv().ok()).await;
+    assert_eq!(rule, "HighInFlight");
+}
+
+#[tokio::test]
+async fn a_closure_that_panics_for_one_alert_is_told_the_others_once() {
+    let (sent, told) = mpsc::channel();
+    let (lookout, scrape) = start(|builder| {
+        ["A", "B", "C"]
+            .map(|name| Rule::in_flight().above(0).named(name))
+            .into_iter()
+            .fold(builder, tower_lookout::LookoutBuilder::rule)
+            .on_alert(move |alert| {
+                assert_ne!(&*alert.rule, "B", "a closure panics, as the test asks");
+                sent.send(alert.rule.to_string()).unwrap();
+            })
+    });
+    hang(&lookout);
+    let dropped = || sum(&scrape.render(), "lookout_notifications_dropped_total", &[]);
+    support::eventually(4, "the drop", || (dropped() == 1.0).then_some(())).await;
+    lookout.shutdown().await;
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["A", "C"]);
 }
