@@ -58,7 +58,7 @@ impl Ticker {
 
     /// One tick with its verdicts; gives how many alerts changed.
     pub fn tick(&mut self) -> usize {
-        self.collector.tick();
+        self.collector.tick(self.store.elapsed());
         self.evaluator.evaluate(&self.collector, SystemTime::now()).len()
     }
 }

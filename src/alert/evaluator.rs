@@ -248,3 +248,7 @@ fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target) -> Vec<Label> {
     }
     alert
 }
+
+#[cfg(test)]
+#[path = "evaluator_tests.rs"]
+mod tests;

@@ -55,7 +55,7 @@ impl Collector {
     ) -> Self {
         let cells = store.bounds.cells();
         Self {
-            timeline: Timeline::new(store.elapsed()),
+            timeline: Timeline::new(Duration::ZERO),
             operations: Vec::new(),
             overflow: Collected::new(
                 store.operations.overflow(),
@@ -75,16 +75,16 @@ impl Collector {
     /// Carries everything over that the calling thread may; a scrape's part.
     pub(crate) fn carry(&mut self) {
         if self.facade.in_sight() {
-            self.collect();
+            self.collect(self.store.elapsed());
         }
     }
 
-    /// Carries everything over and marks the moment in all windows.
-    pub(crate) fn tick(&mut self) {
+    /// Carries everything over and marks the moment in all windows: `now`, since the store was made.
+    pub(crate) fn tick(&mut self, now: Duration) {
         self.facade.resolve();
-        self.collect();
+        self.collect(now);
         let before = self.timeline.now();
-        let tick = self.timeline.tick(self.store.elapsed());
+        let tick = self.timeline.tick(now);
         let mut ended = 0;
         for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
             ended += collected.figures.new_requests();
@@ -124,7 +124,7 @@ impl Collector {
             .map(|collected| (&collected.operation, &collected.figures))
     }
 
-    fn collect(&mut self) {
+    fn collect(&mut self, now: Duration) {
         let known = self.operations.len();
         for (new, operation) in self.store.operations.listed_from(known).into_iter().enumerate() {
             let id = self.store.operations.nth(known + new);
@@ -132,7 +132,7 @@ impl Collector {
         }
         let shards = self.store.shards();
         for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
-            collected.collect(&shards, &self.store, &self.facade);
+            collected.collect(&shards, &self.store, &self.facade, now);
         }
         let overflowed = self.overflow.figures.all_requests();
         self.overflowed.set(&self.facade, overflowed);

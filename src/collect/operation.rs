@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use metrics::{Label, SharedString};
 
@@ -77,7 +77,13 @@ impl Collected {
     }
 
     /// Reads the shards, adds what is new to the figures and carries it over to the facade.
-    pub(super) fn collect(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) {
+    pub(super) fn collect(
+        &mut self,
+        shards: &[Arc<Shard>],
+        store: &Store,
+        facade: &Facade,
+        now: Duration,
+    ) {
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
         let ended = cells().map(OperationCells::ended).sum();
@@ -87,7 +93,7 @@ impl Collected {
         let is_new = facade.epoch() != self.epoch;
         if started == 0 || (!is_new && (started, ended) == (self.started, self.ended)) {
             if self.figures.in_flight > 0 {
-                self.age(shards, store, facade);
+                self.age(shards, facade, now);
             }
             return;
         }
@@ -99,7 +105,7 @@ impl Collected {
         }
         self.figures.in_flight = started.saturating_sub(ended_since);
         self.active.set(facade, self.figures.in_flight as f64);
-        self.age(shards, store, facade);
+        self.age(shards, facade, now);
         self.started = started;
         if is_complete && is_carried {
             // Else it is done again next time, though nothing else may have ended.
@@ -132,8 +138,7 @@ impl Collected {
         is_complete
     }
 
-    fn age(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) {
-        let now = store.elapsed();
+    fn age(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
         let ages = shards.iter().filter_map(|shard| Some(&shard.seen(self.id.index())?.ages));
         let began = self.oldest_start.at(ages, now.as_secs());
         self.figures.oldest = began.map(|began| certain_age(now, began));

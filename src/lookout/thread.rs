@@ -76,7 +76,7 @@ impl LookoutThread {
         // A recorder is somebody else's code; should it panic, the next tick may go well.
         let ticked = catch_unwind(AssertUnwindSafe(|| {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
-            collector.tick();
+            collector.tick(self.store.elapsed());
             self.evaluator.evaluate(&collector, SystemTime::now())
         }));
         let Ok(changes) = ticked else {

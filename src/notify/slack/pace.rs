@@ -37,3 +37,23 @@ impl Clone for Pace {
         Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_a_second_between_two_messages() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        for message in 0..4 {
+            poll_fn(|cx| pace.poll_ready(cx)).await;
+            pace.spend();
+            assert_eq!(start.elapsed().as_secs(), message);
+        }
+    }
+}

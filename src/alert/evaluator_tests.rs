@@ -1,0 +1,230 @@
+//! Traces of requests, second by second in a time of their own, and the alerts that they raise.
+
+use http::StatusCode;
+
+use super::*;
+use crate::{
+    operation::MethodLabel,
+    outcome::Outcome,
+    series::{BUCKETS, Bounds, SeriesKey, Shard, Store},
+};
+
+struct Play {
+    store: Arc<Store>,
+    shard: Arc<Shard>,
+    collector: Collector,
+    evaluator: Evaluator,
+    second: u64,
+}
+
+const MS: u64 = 1_000_000;
+
+impl Play {
+    fn new(rules: impl Into<Vec<Rule>>) -> Self {
+        let rules = rules.into();
+        let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
+        let store = Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits)));
+        let groups = Evaluator::groups(&rules);
+        let collector = Collector::new(Arc::clone(&store), Facade::new(None), groups, Vec::new());
+        let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
+        let evaluator = Evaluator::new(rules, origin);
+        Self { shard: store.lease(), store, collector, evaluator, second: 0 }
+    }
+
+    fn started(&self, route: &str, count: u64) {
+        let id = self.store.operations.id_of(MethodLabel::Get, route);
+        let cells = self.shard.operation(id);
+        for _ in 0..count {
+            cells.start();
+            cells.ages.opened(self.second as u32);
+        }
+    }
+
+    fn ended(&self, route: &str, count: u64, nanos: u64, outcome: Outcome) {
+        let id = self.store.operations.id_of(MethodLabel::Get, route);
+        let key = SeriesKey { status: self.store.status(StatusCode::OK), outcome };
+        for _ in 0..count {
+            self.shard.operation(id).end(key, self.store.bounds.cell_of(nanos), nanos);
+        }
+    }
+
+    fn requests(&self, route: &str, count: u64, nanos: u64, outcome: Outcome) {
+        let id = self.store.operations.id_of(MethodLabel::Get, route);
+        (0..count).for_each(|_| self.shard.operation(id).start());
+        self.ended(route, count, nanos, outcome);
+    }
+
+    /// A second goes by; gives what changed.
+    fn tick(&mut self) -> Vec<Alert> {
+        self.second += 1;
+        self.collector.tick(Duration::from_secs(self.second));
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);
+        self.evaluator.evaluate(&self.collector, wall)
+    }
+
+    /// So many seconds of the same; gives each change with its second.
+    fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
+        let mut changes = Vec::new();
+        for _ in 0..seconds {
+            each(self);
+            let changed = self.tick();
+            changes.extend(changed.into_iter().map(|alert| (self.second, alert)));
+        }
+        changes
+    }
+}
+
+fn titles(changes: &[(u64, Alert)]) -> Vec<(u64, String)> {
+    changes.iter().map(|(second, alert)| (*second, alert.title())).collect()
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn healthy(play: &Play) {
+    play.requests("/a", 50, 10 * MS, Outcome::Success);
+}
+
+fn a_fifth_fails(play: &Play) {
+    play.requests("/a", 40, 10 * MS, Outcome::Success);
+    play.requests("/a", 10, 10 * MS, Outcome::Failure);
+}
+
+fn an_incident(play: &mut Play) -> Vec<(u64, Alert)> {
+    let mut changes = play.play(10, healthy);
+    changes.extend(play.play(5, a_fifth_fails));
+    changes.extend(play.play(20, healthy));
+    changes
+}
+
+#[test]
+fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
+    let mut play = Play::new([Rule::error_ratio().above(0.01).over(secs(10))]);
+    let changes = an_incident(&mut play);
+    assert_eq!(
+        titles(&changes),
+        [
+            (11, "[FIRING] HighErrorRatio · orders".to_owned()),
+            (25, "[RESOLVED] HighErrorRatio · orders".to_owned()),
+        ]
+    );
+    let (firing, resolved) = (&changes[0].1, &changes[1].1);
+    assert_eq!((firing.value, firing.window), (Some(0.02), Some((secs(10), 500))));
+    assert_eq!(firing.top[0].to_string(), "GET /a 100 % (10 of 500 requests failed)");
+    assert_eq!((resolved.value, resolved.peak), (Some(0.0), 0.1));
+    assert_eq!((resolved.requests, resolved.errors), (1_200, 50));
+    assert_eq!(resolved.lasted(SystemTime::now()), secs(14));
+}
+
+#[test]
+fn the_same_trace_gives_the_same_alerts_to_the_tick() {
+    let run = || {
+        let mut play = Play::new(Rule::defaults());
+        format!(
+            "{:?}",
+            an_incident(&mut play)
+                .iter()
+                .map(|(at, alert)| (*at, alert.to_string()))
+                .collect::<Vec<_>>()
+        )
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_quiet_service_is_judged_by_the_longer_window_and_not_by_three_requests() {
+    let rule = Rule::error_ratio().above(0.5).over(secs(10)..=secs(60)).min_requests(20);
+    let mut play = Play::new([rule]);
+    // One failure each other second: 5 in ten seconds, 20 in forty.
+    let changes = play.play(60, |play| {
+        if play.second % 2 == 0 {
+            play.requests("/a", 1, MS, Outcome::Failure);
+        }
+    });
+    assert_eq!(titles(&changes), [(39, "[FIRING] HighErrorRatio · orders".to_owned())]);
+    assert_eq!(changes[0].1.window.unwrap().1, 20);
+}
+
+#[test]
+fn a_mean_above_3_s_is_told_when_it_is_and_not_before() {
+    let rule = Rule::mean_latency().above(secs(3)).over(secs(10));
+    let mut play = Play::new([rule]);
+    assert!(play.play(10, healthy).is_empty());
+    let slow = |play: &Play| play.requests("/a", 50, 5_000 * MS, Outcome::Success);
+    // After six seconds: (6 · 5 s + 4 · 10 ms) / 10 = 3.004 s.
+    let changes = play.play(10, slow);
+    assert_eq!(titles(&changes), [(16, "[FIRING] HighMeanLatency · orders".to_owned())]);
+    assert_eq!(changes[0].1.measured(), "mean response time 3 s");
+}
+
+#[test]
+fn a_quantile_is_judged_exactly_at_its_threshold() {
+    let rule = || Rule::latency_quantile(0.99).above(Duration::from_millis(300)).over(secs(10));
+    let fires = |slow| {
+        let mut play = Play::new([rule()]);
+        play.requests("/a", 100 - slow, 300 * MS, Outcome::Success);
+        play.requests("/a", slow, 300 * MS + 1, Outcome::Success);
+        !play.tick().is_empty()
+    };
+    assert!(!fires(1), "one of a hundred is the one above the p99");
+    assert!(fires(2));
+}
+
+#[test]
+fn a_slow_ratio_counts_what_took_longer_than_its_bound() {
+    let rule = Rule::slow_ratio(Duration::from_millis(200)).above(0.1).over(secs(10));
+    let mut play = Play::new([rule]);
+    play.requests("/a", 90, 200 * MS, Outcome::Success);
+    play.requests("/a", 10, 201 * MS, Outcome::Success);
+    assert!(play.tick().is_empty(), "10 % is not above 10 %");
+    play.requests("/a", 1, 201 * MS, Outcome::Success);
+    assert_eq!(play.tick()[0].title(), "[FIRING] HighSlowRatio · orders");
+}
+
+#[test]
+fn a_rule_for_each_route_tells_the_one_that_fails_and_a_rule_for_one_route_sees_only_that() {
+    let ratio = || Rule::error_ratio().above(0.5).over(secs(10));
+    let rules =
+        [ratio().each_route(), ratio().route("/b").named("B"), ratio().route("POST /b").named("C")];
+    let mut play = Play::new(rules);
+    play.requests("/a", 100, MS, Outcome::Success);
+    play.requests("/b", 30, MS, Outcome::Failure);
+    let told: Vec<_> = play.tick().iter().map(Alert::title).collect();
+    assert_eq!(told, ["[FIRING] HighErrorRatio · GET /b", "[FIRING] B · /b"]);
+}
+
+#[test]
+fn too_little_traffic_is_told_though_there_is_none_but_not_before_the_window_is_whole() {
+    let mut play = Play::new([Rule::throughput().below(1).over(secs(10))]);
+    let changes = play.play(12, |_| {});
+    assert_eq!(titles(&changes), [(10, "[FIRING] LowThroughput · orders".to_owned())]);
+}
+
+#[test]
+fn a_hang_is_told_as_soon_as_its_age_is_certain_while_nothing_ends() {
+    let mut play = Play::new(Rule::defaults());
+    play.play(5, healthy);
+    play.started("/a", 3);
+    let changes = play.play(30, |_| {});
+    // Begun within the sixth second, so certainly older than 10 s after second 16; told at 17, since
+    // at 16 it may be 10 s to the nanosecond.
+    assert_eq!(titles(&changes), [(17, "[FIRING] StuckRequests · orders".to_owned())]);
+    assert_eq!(changes[0].1.top[0].detail, "3 in flight, the oldest for 11 s");
+}
+
+#[test]
+fn what_is_in_flight_is_judged_by_the_moment() {
+    let mut play = Play::new([Rule::in_flight().above(2).hold_for(secs(2))]);
+    play.started("/a", 3);
+    let mut changes = play.play(5, |_| {});
+    play.ended("/a", 1, MS, Outcome::Success);
+    changes.extend(play.play(1, |_| {}));
+    assert_eq!(
+        titles(&changes),
+        [
+            (3, "[FIRING] HighInFlight · orders".to_owned()),
+            (6, "[RESOLVED] HighInFlight · orders".to_owned()),
+        ]
+    );
+}
