@@ -7,7 +7,7 @@
 //! What waits is merged: of several changes of one alert the last is told, with their number. A
 //! delivery that fails is tried again with what has come since: after what the receiver asked for,
 //! else after 1 s, 2 s, 4 s … up to 30 s with jitter, for as long as it takes; see [`DeliveryError`]
-//! for the two kinds of failure that are treated otherwise. What is given up on is counted in
+//! for the kinds of failure that are treated otherwise. What is given up on is counted in
 //! `lookout_notifications_dropped_total` and logged.
 //!
 //! ```

@@ -1,8 +1,8 @@
 //! The cells that the request path adds to, and their sums.
 //!
 //! Each thread has a [`Shard`] of its own, which only it writes: plain loads and stores on atomics,
-//! no read-modify-write, no cache line shared with another writer. Nothing is ever reset, so that no
-//! increment can be lost to a reader; readers sum the shards and take differences.
+//! no read-modify-write. What it writes most is aligned to cache lines of its own. Nothing is ever
+//! reset, so that no increment can be lost to a reader; readers sum the shards and take differences.
 
 mod ages;
 mod bounds;
