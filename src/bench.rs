@@ -9,7 +9,7 @@ use crate::{
     operation::MethodLabel,
     outcome::Outcome,
     rule::Rule,
-    series::{BUCKETS, Bounds, SeriesKey, Shard, Store},
+    series::{BUCKETS, Bounds, End, Shard, Store},
 };
 
 /// A lookout's figures without its thread.
@@ -43,15 +43,15 @@ impl Ticker {
 
     /// Ends a request of each of the first `operations`, in every shard.
     pub fn touch(&self, operations: usize) {
-        let status = self.store.status(http::StatusCode::OK);
-        let key = SeriesKey { status, outcome: Outcome::Success };
         for operation in 0..operations {
             let id = self.store.operations.id_of(MethodLabel::Get, &format!("/route/{operation}"));
             for shard in &self.shards {
                 let cells = shard.operation(id);
                 let nanos = 1_000_000 * (1 + operation as u64 % 50);
                 cells.start();
-                cells.end(key, self.store.bounds.cell_of(nanos), nanos);
+                let cell = self.store.bounds.cell_of(nanos);
+                let end = End { status: 200, outcome: Outcome::Success, is_head_told: false };
+                cells.end(end, &self.store.statuses, cell, nanos);
             }
         }
     }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use http::StatusCode;
-
 /// How a request with its response ended; the `outcome` label of `http_server_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -29,10 +27,10 @@ impl Outcome {
     pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Success, Self::Failure, Self::Error, Self::Cancelled, Self::Aborted, Self::Panicked];
 
-    /// The outcome of a response that was complete.
+    /// The outcome of a response that was complete, by its status.
     #[inline]
-    pub(crate) fn of_complete(status: StatusCode) -> Self {
-        if status.as_u16() >= 500 { Self::Failure } else { Self::Success }
+    pub(crate) fn of_complete(status: u16) -> Self {
+        if status >= 500 { Self::Failure } else { Self::Success }
     }
 
     /// The label's value, such as `success`.

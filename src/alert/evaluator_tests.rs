@@ -1,12 +1,10 @@
 //! Traces of requests, second by second in a time of their own, and the alerts that they raise.
 
-use http::StatusCode;
-
 use super::*;
 use crate::{
     operation::MethodLabel,
     outcome::Outcome,
-    series::{BUCKETS, Bounds, SeriesKey, Shard, Store},
+    series::{BUCKETS, Bounds, End, Shard, Store},
 };
 
 struct Play {
@@ -42,9 +40,11 @@ impl Play {
 
     fn ended(&self, route: &str, count: u64, nanos: u64, outcome: Outcome) {
         let id = self.store.operations.id_of(MethodLabel::Get, route);
-        let key = SeriesKey { status: self.store.status(StatusCode::OK), outcome };
+        let cells = self.shard.operation(id);
+        let end = End { status: 200, outcome, is_head_told: false };
+        let cell = self.store.bounds.cell_of(nanos);
         for _ in 0..count {
-            self.shard.operation(id).end(key, self.store.bounds.cell_of(nanos), nanos);
+            cells.end(end, &self.store.statuses, cell, nanos);
         }
     }
 

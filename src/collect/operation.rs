@@ -98,7 +98,7 @@ impl Collected {
             return;
         }
         let is_complete = self.read_series(shards, store, facade)
-            & self.head.read(cells().map(|cells| &cells.head), |_, _| {});
+            & self.head.read(cells().flat_map(OperationCells::heads), |_, _| {});
         let is_carried = self.head.histogram.carry(facade, &store.bounds, &self.head.cells);
         for requests in &mut self.requests {
             requests.counter.set(facade, requests.total);
@@ -118,17 +118,18 @@ impl Collected {
     fn read_series(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) -> bool {
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
-        for (key, _) in cells().flat_map(OperationCells::all_series) {
-            if !self.series.iter().any(|series| series.key == key) {
-                self.series.push(CollectedSeries::new(&self.operation, key, store));
+        for found in cells().flat_map(OperationCells::all_series) {
+            if !self.series.iter().any(|series| series.key == found.key) {
+                self.series.push(CollectedSeries::new(&self.operation, found.key, store));
             }
         }
         let mut is_complete = true;
         for CollectedSeries { key, duration } in &mut self.series {
             let requests = Requests::of(&mut self.requests, &self.operation, *key);
             let sources = cells()
-                .filter_map(|cells| cells.all_series().find(|(found, _)| found == key))
-                .map(|(_, histogram)| histogram);
+                .flat_map(OperationCells::all_series)
+                .filter(|found| found.key == *key)
+                .map(|found| &found.duration);
             is_complete &= duration.read(sources, |cell, new| {
                 self.figures.add(key.outcome, cell, new);
                 requests.total += new.count;

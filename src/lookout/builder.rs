@@ -198,8 +198,9 @@ impl LookoutBuilder {
             shutdown_timeout: self.shutdown_timeout,
         };
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
+        let names_routes = self.route.is_some();
         let id = observe::open(Arc::new(Core::new(store, self.route)));
-        Ok(Lookout { inner: Arc::new(Inner { id, shutdown }) })
+        Ok(Lookout { inner: Arc::new(Inner { id, names_routes, shutdown }) })
     }
 
     fn check(&self) -> Result<(), StartError> {

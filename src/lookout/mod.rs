@@ -40,6 +40,8 @@ pub struct Lookout {
 
 struct Inner {
     id: LookoutId,
+    /// By the user's closure.
+    names_routes: bool,
     shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
@@ -52,7 +54,7 @@ impl Lookout {
     /// A layer that watches what passes through it. Any number of them may be made: what they watch
     /// counts for the same lookout.
     pub fn layer(&self) -> LookoutLayer {
-        LookoutLayer::new(self.inner.id)
+        LookoutLayer::new(self.inner.id, self.inner.names_routes)
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

@@ -4,12 +4,12 @@ use std::{
     thread,
 };
 
-use http::{Response, header};
+use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::exchange::{Exchange, Inside};
-use crate::{outcome::Outcome, series::RawTime};
+use super::exchange::{Exchange, Inside, Stream};
+use crate::{operation::MethodLabel, outcome::Outcome};
 
 pin_project! {
     /// A response body that knows when it is complete; dropped before that, it counts as `aborted`.
@@ -30,9 +30,8 @@ pin_project! {
     impl<B: Body> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            // The inner body is asked nothing while a panic unwinds: a second one would abort.
-            if this.exchange.is_some() && !thread::panicking() && this.inner.is_end_stream() {
-                complete(this.exchange);
+            if this.exchange.is_some() {
+                end_at_drop(this.inner, this.exchange, *this.remaining);
             }
         }
     }
@@ -40,10 +39,56 @@ pin_project! {
 
 impl<B: Body> ResponseBody<B> {
     #[inline]
-    pub(super) fn wrap(response: Response<B>, exchange: Option<Exchange>) -> Response<Self> {
-        let remaining = announced(&response);
-        let exchange = exchange.and_then(|exchange| exchange.head(&response, remaining));
-        response.map(|inner| Self { inner, exchange, remaining })
+    pub(super) fn wrap(
+        response: Response<B>,
+        exchange: &mut Option<Exchange>,
+        rule: BodyRule,
+    ) -> Response<Self> {
+        // The response goes by value into what is not inlined, lest it be copied for everyone.
+        let (response, mut remaining, stream) = match response.body().size_hint().exact() {
+            Some(bytes) => (response, Some(bytes), Stream::No),
+            None => of_no_exact_size(response),
+        };
+        let status = response.status();
+        let facts = Exchange::take(exchange).map(|facts| facts.answered(status, stream));
+        if rule.is_bodiless(status) {
+            remaining = Some(0);
+        }
+        response.map(|inner| Self { inner, exchange: facts.map(Exchange), remaining })
+    }
+}
+
+/// What a request's method says about the body of its response (RFC 9110 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyRule {
+    Any,
+    /// HEAD: never a body.
+    Never,
+    /// CONNECT: a success turns the connection into a tunnel.
+    NotOnSuccess,
+}
+
+impl BodyRule {
+    #[inline]
+    pub(super) fn of(method: MethodLabel) -> Self {
+        match method {
+            MethodLabel::Head => Self::Never,
+            MethodLabel::Connect => Self::NotOnSuccess,
+            _ => Self::Any,
+        }
+    }
+
+    /// Whether a response with this status is over with its head, whatever body the service made of
+    /// it. hyper drops such bodies without a poll.
+    #[inline]
+    fn is_bodiless(self, status: StatusCode) -> bool {
+        status.is_informational()
+            || matches!(
+                status,
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+            )
+            || self == Self::Never
+            || (self == Self::NotOnSuccess && status.is_success())
     }
 }
 
@@ -72,21 +117,19 @@ impl<B: Body> Body for ResponseBody<B> {
             Poll::Pending => false,
             Poll::Ready(None) => true,
             Poll::Ready(Some(Err(_))) => {
-                if let Some(exchange) = this.exchange.take() {
-                    exchange.end(Outcome::Error, RawTime::now());
-                }
+                Exchange::end(this.exchange, Outcome::Error);
                 return polled;
             }
             Poll::Ready(Some(Ok(frame))) => {
-                let is_last = match frame.data_ref() {
-                    Some(data) => is_last(this.remaining, bytes::Buf::remaining(data)),
-                    None => frame.is_trailers(),
-                };
-                is_last || this.inner.is_end_stream()
+                this.inner.is_end_stream()
+                    || match frame.data_ref() {
+                        Some(data) => is_last(this.remaining, bytes::Buf::remaining(data)),
+                        None => frame.is_trailers(),
+                    }
             }
         };
         if is_complete {
-            complete(this.exchange);
+            Exchange::complete(this.exchange);
         } else if exchange.is_first_poll() {
             exchange.goes_on();
         }
@@ -104,21 +147,27 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 }
 
-#[inline]
-fn complete(exchange: &mut Option<Exchange>) {
-    if let Some(exchange) = exchange.take() {
-        exchange.complete(RawTime::now());
+/// A body may be dropped unpolled, or with its last frame, and still be complete.
+#[cold]
+#[inline(never)]
+fn end_at_drop<B: Body>(
+    inner: Pin<&mut B>,
+    exchange: &mut Option<Exchange>,
+    remaining: Option<u64>,
+) {
+    // The inner body is asked nothing while a panic unwinds: a second one would abort.
+    if !thread::panicking() && (remaining == Some(0) || inner.is_end_stream()) {
+        Exchange::complete(exchange);
     }
 }
 
-/// How many bytes the response announced.
-#[inline]
-fn announced<B: Body>(response: &Response<B>) -> Option<u64> {
-    response
-        .body()
-        .size_hint()
-        .exact()
-        .or_else(|| response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
+/// The number of bytes that the headers announce, and whether the response is a stream.
+#[inline(never)]
+fn of_no_exact_size<B>(response: Response<B>) -> (Response<B>, Option<u64>, Stream) {
+    let length = response.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let stream = if length.is_some() { Stream::No } else { Stream::of(&response) };
+    (response, length, stream)
 }
 
 /// Takes the bytes of a frame off what remains; whether they were the last.

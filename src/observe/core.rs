@@ -6,8 +6,6 @@ use std::{
     },
 };
 
-use http::Request;
-
 use super::{RequestHead, RouteFn};
 use crate::{
     operation::{MethodLabel, OperationId},
@@ -26,19 +24,10 @@ impl Core {
         Self { store, route, closed: AtomicBool::new(false) }
     }
 
-    #[inline]
-    pub(super) fn operation<B>(&self, request: &Request<B>) -> OperationId {
-        let method = MethodLabel::of(request.method());
-        #[cfg(feature = "axum")]
-        if let Some(path) = request.extensions().get::<axum::extract::MatchedPath>() {
-            return self.store.operations.id_of(method, path.as_str());
-        }
-        if let Some(route) = &self.route
-            && let Some(route) = route(&RequestHead::of(request))
-        {
-            return self.store.operations.id_of(method, &route);
-        }
-        self.store.operations.unmatched(method)
+    /// The operation by the user's closure, if there is one that names the request's route.
+    pub(super) fn named(&self, method: MethodLabel, head: &RequestHead<'_>) -> Option<OperationId> {
+        let route = self.route.as_ref()?(head)?;
+        Some(self.store.operations.id_of(method, &route))
     }
 
     /// Lets the threads forget this lookout; what still ends is counted for nobody.

@@ -1,51 +1,82 @@
-use std::{mem, thread, time::Duration};
+use std::{mem, thread};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body::Body;
+use http::{HeaderMap, Response, StatusCode, header};
 
-use super::{LookoutId, local};
+use super::{LookoutId, local, route::Route};
 use crate::{
-    operation::OperationId,
+    operation::{MethodLabel, OperationId},
     outcome::Outcome,
-    series::{RawTime, SeriesKey, StatusKey},
+    series::{End, RawClock, RawTime},
 };
 
 /// One request with its response, alive: it holds when it began and what it counts for, and ends
 /// exactly once, by [`end`](Self::end) or by its drop.
 ///
-/// Its steps consume it and give a new one, which measured some 15 ns less a request than to change
-/// it in place before it moves on.
+/// What is known travels as [`Facts`], a plain copy, and an `Exchange` is only where it comes to lie.
+/// An `Exchange` has a drop, and so an address: to move one makes the compiler store it field by
+/// field and load it back in larger pieces, which wait for the stores.
 #[derive(Debug)]
-pub(super) struct Exchange(Facts);
+pub(super) struct Exchange(pub(super) Facts);
 
 /// What is known of an exchange.
 #[derive(Clone, Copy, Debug)]
-struct Facts {
+pub(super) struct Facts {
     began: RawTime,
     /// When the head was out, if it was and has been told; see [`Exchange::goes_on`].
     head: Option<RawTime>,
-    lookout: LookoutId,
-    operation: OperationId,
-    /// The second in which it began, by the store's clock; its age is told by it.
-    second: u32,
-    status: Option<StatusCode>,
-    method: BodyRule,
-    stream: Stream,
+    place: Place,
+    answer: Answer,
 }
 
-/// What a method says about the bodies of its responses (RFC 9110 §6.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyRule {
-    Any,
-    /// HEAD: never a body.
-    Never,
-    /// CONNECT: a success turns the connection into a tunnel.
-    NotOnSuccess,
+/// Lookout and operation in one word, since each field more is stored and loaded several times on its
+/// way from the service into the body.
+#[derive(Clone, Copy, Debug)]
+struct Place(u64);
+
+impl Place {
+    #[inline]
+    fn new(lookout: LookoutId, operation: OperationId) -> Self {
+        Self(u64::from(lookout.0) << 32 | operation.index() as u64)
+    }
+
+    #[inline]
+    fn lookout(self) -> LookoutId {
+        LookoutId((self.0 >> 32) as u32)
+    }
+
+    #[inline]
+    fn operation(self) -> OperationId {
+        OperationId::new(self.0 as u32)
+    }
+}
+
+/// Status and [`Stream`] in one word, for the same reason.
+#[derive(Clone, Copy, Debug)]
+struct Answer(u32);
+
+impl Answer {
+    const NONE: Self = Self(0);
+
+    #[inline]
+    fn new(status: StatusCode, stream: Stream) -> Self {
+        Self(u32::from(status.as_u16()) | (stream as u32) << 16)
+    }
+
+    /// 0 without an answer.
+    #[inline]
+    fn status(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline]
+    fn is(self, stream: Stream) -> bool {
+        self.0 >> 16 == stream as u32
+    }
 }
 
 /// Whether the response may go on for ever, so that its end says nothing about speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
+pub(super) enum Stream {
     /// Its length is known.
     No,
     /// Its length is unknown: a stream if it goes on for [`STREAM_AFTER`].
@@ -56,48 +87,38 @@ enum Stream {
 
 /// How long a response of unknown length may outlive its head before it counts as a stream, whose
 /// latency is the head's.
-const STREAM_AFTER: Duration = Duration::from_secs(10);
+const STREAM_AFTER: u64 = 10_000_000_000;
 
 impl Exchange {
     /// `None` once the lookout was closed.
     #[inline]
-    pub(super) fn begin<B>(lookout: LookoutId, request: &Request<B>) -> Option<Self> {
-        let began = RawTime::now();
-        let (operation, second) = local::with(lookout, |core, shard| {
-            let operation = core.operation(request);
-            let second = core.store.second(began);
+    pub(super) fn begin(
+        lookout: LookoutId,
+        method: MethodLabel,
+        route: Route<'_>,
+    ) -> Option<Facts> {
+        let (began, operation) = local::with(lookout, move |core, shard| {
+            let began = core.store.clock.now();
+            let operation = match route {
+                Route::Unmatched => core.store.operations.unmatched(method),
+                Route::Template(route) => core.store.operations.id_of(method, route),
+                Route::Looked(operation) => operation,
+            };
             let cells = shard.operation(operation);
             cells.start();
-            cells.ages.opened(second);
-            (operation, second)
+            cells.ages.opened(core.store.second(began));
+            (began, operation)
         })?;
-        Some(Self(Facts {
-            began,
-            head: None,
-            lookout,
-            operation,
-            second,
-            status: None,
-            method: BodyRule::of(request.method()),
-            stream: Stream::No,
-        }))
+        let place = Place::new(lookout, operation);
+        Some(Facts { began, head: None, place, answer: Answer::NONE })
     }
 
-    /// The response head came, with the number of bytes that it announced; `None` if that was all of
-    /// the response.
+    /// Takes the facts out, to go on with elsewhere.
     #[inline]
-    pub(super) fn head<B: Body>(self, response: &Response<B>, bytes: Option<u64>) -> Option<Self> {
-        let status = response.status();
-        let is_all = response.body().is_end_stream()
-            || bytes == Some(0)
-            || self.0.method.is_bodiless(status);
-        let stream = if bytes.is_some() { Stream::No } else { Stream::of(response) };
-        let answered = Self(Facts { status: Some(status), stream, ..self.into_facts() });
-        if is_all {
-            answered.complete(RawTime::now());
-            return None;
-        }
-        Some(answered)
+    pub(super) fn take(alive: &mut Option<Self>) -> Option<Facts> {
+        let facts = alive.as_ref().map(|exchange| exchange.0);
+        mem::forget(alive.take());
+        facts
     }
 
     /// Whether the head's time is still to be told, after the first poll of the body: then the head
@@ -112,29 +133,85 @@ impl Exchange {
     /// rest may take as long as the client likes.
     #[inline(never)]
     pub(super) fn goes_on(&mut self) {
-        let now = RawTime::now();
-        self.0.head = Some(now);
-        self.0.tell_head(now);
+        self.0.head = self.0.tell_head();
     }
 
     /// The response was complete.
     #[inline]
-    pub(super) fn complete(self, now: RawTime) {
-        let outcome = self.0.status.map_or(Outcome::Error, Outcome::of_complete);
-        self.end(outcome, now);
+    pub(super) fn complete(alive: &mut Option<Self>) {
+        if let Some(exchange) = alive {
+            exchange.0.record(Outcome::of_complete(exchange.0.answer.status()));
+            mem::forget(alive.take());
+        }
     }
 
     #[inline]
-    pub(super) fn end(self, outcome: Outcome, now: RawTime) {
-        self.into_facts().record(now, outcome);
+    pub(super) fn end(alive: &mut Option<Self>, outcome: Outcome) {
+        if let Some(exchange) = alive {
+            exchange.0.record(outcome);
+            mem::forget(alive.take());
+        }
+    }
+}
+
+impl Facts {
+    /// The response head came.
+    #[inline]
+    pub(super) fn answered(self, status: StatusCode, stream: Stream) -> Self {
+        Self { answer: Answer::new(status, stream), ..self }
     }
 
-    /// Takes the facts out, so that the drop records nothing.
+    /// The one door through which every exchange ends.
     #[inline]
-    fn into_facts(self) -> Facts {
-        let facts = self.0;
-        mem::forget(self);
-        facts
+    fn record(self, outcome: Outcome) {
+        local::with(self.place.lookout(), move |core, shard| {
+            let store = &core.store;
+            let took = store.clock.nanos(self.began, self.end_of_latency(store.clock));
+            let cell = store.bounds.cell_of(took);
+            let cells = shard.operation(self.place.operation());
+            let is_head_told = self.head.is_some();
+            if !is_head_told {
+                cells.ages.closed(store.second(self.began), took);
+            }
+            let end = End { status: self.answer.status(), outcome, is_head_told };
+            cells.end(end, &store.statuses, cell, took);
+        });
+    }
+
+    /// The exchange ended by its drop.
+    #[cold]
+    #[inline(never)]
+    fn dropped(self) {
+        self.record(if thread::panicking() {
+            Outcome::Panicked
+        } else if self.answer.status() == 0 {
+            Outcome::Cancelled
+        } else {
+            Outcome::Aborted
+        });
+    }
+
+    /// A head before its end.
+    fn tell_head(self) -> Option<RawTime> {
+        local::with(self.place.lookout(), move |core, shard| {
+            let store = &core.store;
+            let now = store.clock.now();
+            let cells = shard.operation(self.place.operation());
+            let took = store.clock.nanos(self.began, now);
+            cells.ages.closed(store.second(self.began), took);
+            cells.head.record(store.bounds.cell_of(took), took);
+            now
+        })
+    }
+
+    /// The moment until which the latency counts: now, but the head of a stream.
+    #[inline]
+    fn end_of_latency(self, clock: &RawClock) -> RawTime {
+        let now = clock.now();
+        let Some(head) = self.head else { return now };
+        let is_stream = self.answer.is(Stream::Yes)
+            || self.answer.is(Stream::Maybe) && clock.nanos(head, now) >= STREAM_AFTER;
+        if is_stream { head } else { now }
     }
 }
 
@@ -157,92 +234,20 @@ impl<'a> Inside<'a> {
 impl Drop for Inside<'_> {
     #[cold]
     fn drop(&mut self) {
-        if let Some(exchange) = self.0.take() {
-            exchange.end(Outcome::Panicked, RawTime::now());
-        }
-    }
-}
-
-impl Facts {
-    /// The one door through which every exchange ends.
-    #[inline]
-    fn record(self, now: RawTime, outcome: Outcome) {
-        local::with(self.lookout, |core, shard| {
-            let store = &core.store;
-            let cells = shard.operation(self.operation);
-            let took = self.end_of_latency(now).nanos_since(self.began);
-            let cell = store.bounds.cell_of(took);
-            if self.head.is_none() {
-                cells.ages.closed(self.second);
-                if self.status.is_some() {
-                    // The head and the end were out with the same poll.
-                    cells.head.record(cell, took);
-                }
-            }
-            let status = self.status.map_or(StatusKey::NONE, |status| store.status(status));
-            cells.end(SeriesKey { status, outcome }, cell, took);
-        });
-    }
-
-    /// A head before its end.
-    fn tell_head(self, now: RawTime) {
-        local::with(self.lookout, |core, shard| {
-            let cells = shard.operation(self.operation);
-            cells.ages.closed(self.second);
-            let took = now.nanos_since(self.began);
-            cells.head.record(core.store.bounds.cell_of(took), took);
-        });
-    }
-
-    /// The moment until which the latency counts: the end, but the head of a stream.
-    #[inline]
-    fn end_of_latency(self, now: RawTime) -> RawTime {
-        match (self.stream, self.head) {
-            (Stream::Yes, Some(head)) => head,
-            (Stream::Maybe, Some(head)) if now.since(head) >= STREAM_AFTER => head,
-            _ => now,
-        }
+        Exchange::end(self.0, Outcome::Panicked);
     }
 }
 
 impl Drop for Exchange {
-    fn drop(&mut self) {
-        let outcome = if thread::panicking() {
-            Outcome::Panicked
-        } else if self.0.status.is_none() {
-            Outcome::Cancelled
-        } else {
-            Outcome::Aborted
-        };
-        self.0.record(RawTime::now(), outcome);
-    }
-}
-
-impl BodyRule {
-    fn of(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Self::Never,
-            Method::CONNECT => Self::NotOnSuccess,
-            _ => Self::Any,
-        }
-    }
-
-    /// Whether a response is over with its head. hyper drops such bodies without a poll.
     #[inline]
-    fn is_bodiless(self, status: StatusCode) -> bool {
-        status.is_informational()
-            || matches!(
-                status,
-                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-            )
-            || self == Self::Never
-            || (self == Self::NotOnSuccess && status.is_success())
+    fn drop(&mut self) {
+        self.0.dropped();
     }
 }
 
 impl Stream {
     /// Of a response whose length is not known.
-    fn of<B>(response: &Response<B>) -> Self {
+    pub(super) fn of<B>(response: &Response<B>) -> Self {
         if is_event_stream(response.headers()) { Self::Yes } else { Self::Maybe }
     }
 }

@@ -9,9 +9,10 @@ use pin_project_lite::pin_project;
 
 use super::{
     ResponseBody,
+    body::BodyRule,
     exchange::{Exchange, Inside},
 };
-use crate::{outcome::Outcome, series::RawTime};
+use crate::outcome::Outcome;
 
 pin_project! {
     /// The future of a [`Watched`](super::Watched) service. Dropped before its response, it counts
@@ -22,6 +23,7 @@ pin_project! {
         #[pin]
         pub(super) inner: F,
         pub(super) exchange: Option<Exchange>,
+        pub(super) rule: BodyRule,
     }
 }
 
@@ -41,12 +43,10 @@ where
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange.take())))
+                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange, *this.rule)))
             }
             Poll::Ready(Err(error)) => {
-                if let Some(exchange) = this.exchange.take() {
-                    exchange.end(Outcome::Error, RawTime::now());
-                }
+                Exchange::end(this.exchange, Outcome::Error);
                 Poll::Ready(Err(error))
             }
         }

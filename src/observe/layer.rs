@@ -12,11 +12,12 @@ use super::{LookoutId, Watched};
 #[derive(Clone, Copy, Debug)]
 pub struct LookoutLayer {
     lookout: LookoutId,
+    names_routes: bool,
 }
 
 impl LookoutLayer {
-    pub(crate) fn new(lookout: LookoutId) -> Self {
-        Self { lookout }
+    pub(crate) fn new(lookout: LookoutId, names_routes: bool) -> Self {
+        Self { lookout, names_routes }
     }
 }
 
@@ -24,6 +25,6 @@ impl<S> Layer<S> for LookoutLayer {
     type Service = Watched<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Watched::new(inner, self.lookout)
+        Watched::new(inner, self.lookout, self.names_routes)
     }
 }

@@ -1,7 +1,7 @@
 //! How a thread finds its own shard of a lookout, by the lookout's number.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
@@ -13,7 +13,7 @@ use crate::series::Shard;
 
 /// A lookout's number, never used twice in a process. Copying it is what a request costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LookoutId(u32);
+pub(crate) struct LookoutId(pub(super) u32);
 
 /// A thread's hold on its shard; given back for the next thread when this one ends.
 struct Lease {
@@ -28,8 +28,16 @@ impl Drop for Lease {
     }
 }
 
+/// What a thread holds. The first lease is for good, since nearly every process has one lookout, and
+/// what is never taken away needs no borrow flag; those of further lookouts go when these are closed.
+struct Leases {
+    first: OnceCell<Lease>,
+    further: RefCell<Vec<Lease>>,
+}
+
 thread_local! {
-    static LEASES: RefCell<Vec<Lease>> = const { RefCell::new(Vec::new()) };
+    static LEASES: Leases =
+        const { Leases { first: OnceCell::new(), further: RefCell::new(Vec::new()) } };
 }
 
 /// The lookouts that are open.
@@ -49,32 +57,43 @@ pub(crate) fn close(id: LookoutId) {
     }
 }
 
-/// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
-#[inline]
-pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
-    let written = LEASES.try_with(|leases| {
+impl Leases {
+    #[inline(never)]
+    fn with_further<R>(&self, id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
         // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
         // closure that itself makes requests finds its shard as well.
-        let leases = leases.try_borrow().ok()?;
-        let lease = leases.iter().find(|lease| lease.id == id)?;
+        let further = self.further.try_borrow().ok()?;
+        let lease = further.iter().find(|lease| lease.id == id)?;
         Some(write(&lease.core, &lease.shard))
+    }
+}
+
+/// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
+#[inline]
+pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R + Copy) -> Option<R> {
+    let written = LEASES.try_with(|leases| match leases.first.get() {
+        Some(first) if first.id == id => Some(write(&first.core, &first.shard)),
+        _ => leases.with_further(id, write),
     });
     match written {
         Ok(Some(written)) => Some(written),
-        _ => first_with(id, &write),
+        _ => first_with(id, write),
     }
 }
 
 /// The first time on this thread, or so late that the thread's storage is gone.
 #[cold]
 #[inline(never)]
-fn first_with<R>(id: LookoutId, write: &impl Fn(&Core, &Shard) -> R) -> Option<R> {
+fn first_with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
-        let mut leases = leases.try_borrow_mut().ok()?;
-        leases.retain(|lease| !lease.core.is_closed());
+        let mut further = leases.further.try_borrow_mut().ok()?;
+        further.retain(|lease| !lease.core.is_closed());
         let shard = core.store.lease();
-        leases.push(Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) });
+        let lease = Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) };
+        if let Err(lease) = leases.first.set(lease) {
+            further.push(lease);
+        }
         Some(shard)
     });
     Some(match leased {

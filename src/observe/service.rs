@@ -1,10 +1,19 @@
-use std::task::{Context, Poll};
+use std::{
+    mem,
+    task::{Context, Poll},
+};
 
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{LookoutId, ResponseBody, ResponseFuture, exchange::Exchange};
+use super::{
+    LookoutId, ResponseBody, ResponseFuture,
+    body::BodyRule,
+    exchange::Exchange,
+    route::{Route, TakenHead},
+};
+use crate::operation::MethodLabel;
 
 /// A service whose requests are watched; made by a [`LookoutLayer`](super::LookoutLayer).
 ///
@@ -13,11 +22,12 @@ use super::{LookoutId, ResponseBody, ResponseFuture, exchange::Exchange};
 pub struct Watched<S> {
     inner: S,
     lookout: LookoutId,
+    names_routes: bool,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(inner: S, lookout: LookoutId) -> Self {
-        Self { inner, lookout }
+    pub(super) fn new(inner: S, lookout: LookoutId, names_routes: bool) -> Self {
+        Self { inner, lookout, names_routes }
     }
 }
 
@@ -36,9 +46,26 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let exchange = Exchange::begin(self.lookout, &request);
-        // Made in place: a future may be large to move. If `call` panics, the exchange is dropped.
-        ResponseFuture { exchange, inner: self.inner.call(request) }
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let method = MethodLabel::of(request.method());
+        let mut route = Route::of(&request);
+        if self.names_routes && matches!(route, Route::Unmatched) {
+            let head = TakenHead::of(&mut request);
+            let (head, named) = head.named(self.lookout, method);
+            head.give_back(&mut request);
+            route = named.map_or(Route::Unmatched, Route::Looked);
+        }
+        let facts = Exchange::begin(self.lookout, method, route);
+        // Ends the exchange if `call` panics.
+        let guard = facts.map(Exchange);
+        // Made in place: a future may be large to move.
+        ResponseFuture {
+            inner: self.inner.call(request),
+            exchange: {
+                mem::forget(guard);
+                facts.map(Exchange)
+            },
+            rule: BodyRule::of(method),
+        }
     }
 }

@@ -13,6 +13,12 @@ use super::{MethodLabel, OVERFLOW, Operation, UNMATCHED};
 pub(crate) struct OperationId(u32);
 
 impl OperationId {
+    #[inline]
+    pub(crate) fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    #[inline]
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }

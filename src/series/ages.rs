@@ -1,34 +1,37 @@
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-/// How many exchanges that began in a certain second, minute, and span of 64 minutes are still open.
+/// How many exchanges that began in a certain second are still open.
 ///
 /// A start adds and an end subtracts, on whichever thread: the sum over the shards (wrapping) is
-/// what is open. Each ring reaches back twice the step of the next one, so that they overlap:
-/// seconds for two minutes, minutes for two hours, spans for two days.
+/// what is open. The ring is exact while an exchange is young; its reader takes over what is older,
+/// and is told of the ends of those by a list.
 #[derive(Debug)]
 pub(crate) struct Ages {
     seconds: [AtomicU32; SECONDS],
-    minutes: [AtomicU32; MINUTES],
-    spans: [AtomicU32; SPANS],
+    /// By the second of their start, how many ended that were no longer young.
+    late: Mutex<BTreeMap<u64, u32>>,
 }
 
 const SECONDS: usize = 128;
-const MINUTES: usize = 128;
-const SPANS: usize = 64;
 
-/// How many minutes a span has.
-const SPAN: u64 = 64;
+/// What ends younger than this is taken off the ring.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// The age in seconds at which the reader takes over. Half a minute more than [`YOUNG`], for a thread
+/// that is held up between reading the clock and writing; and less than the ring reaches back, for
+/// ticks that come late.
+const TAKEN_OVER: u64 = 90;
 
 impl Ages {
     pub(crate) fn new() -> Self {
-        Self {
-            seconds: [const { AtomicU32::new(0) }; SECONDS],
-            minutes: [const { AtomicU32::new(0) }; MINUTES],
-            spans: [const { AtomicU32::new(0) }; SPANS],
-        }
+        Self { seconds: [const { AtomicU32::new(0) }; SECONDS], late: Mutex::new(BTreeMap::new()) }
     }
 
     #[inline]
@@ -36,33 +39,50 @@ impl Ages {
         self.add(second, 1);
     }
 
+    /// What began in `second` is no longer open, after so many nanoseconds.
     #[inline]
-    pub(crate) fn closed(&self, second: u32) {
-        self.add(second, u32::MAX);
+    pub(crate) fn closed(&self, second: u32, age: u64) {
+        if age < YOUNG.as_nanos() as u64 {
+            self.add(second, u32::MAX);
+        } else {
+            self.closed_late(second);
+        }
     }
 
-    /// Plain loads and stores: one thread alone writes.
+    #[cold]
+    #[inline(never)]
+    fn closed_late(&self, second: u32) {
+        *self.late().entry(second.into()).or_default() += 1;
+    }
+
+    fn late(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, u32>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A plain load and store: one thread alone writes.
     #[inline]
     fn add(&self, second: u32, by: u32) {
-        let minute = second / 60;
-        for cell in [
-            &self.seconds[second as usize % SECONDS],
-            &self.minutes[minute as usize % MINUTES],
-            &self.spans[(minute / SPAN as u32) as usize % SPANS],
-        ] {
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
-        }
+        let cell = &self.seconds[second as usize % SECONDS];
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 }
 
-/// What is known of the oldest open exchange, from tick to tick.
-///
-/// Seconds are exact for two minutes. What hangs for longer is known by its minute, or span, and by
-/// the oldest second that was seen in it while that was exact.
-#[derive(Debug, Default)]
+/// What is known of the open exchanges of an operation, from tick to tick.
+#[derive(Debug)]
 pub(crate) struct OldestStart {
-    /// By minute, the oldest second in which an exchange began that was open when it was exact.
-    seen: BTreeMap<u64, u64>,
+    /// By the second of their start, the open ones that are no longer young.
+    old: BTreeMap<u64, u32>,
+    /// What each cell of the ring held when its second was taken over: what it holds beyond that
+    /// belongs to a later second.
+    taken: [u32; SECONDS],
+    /// The first second that is not taken over.
+    young_from: u64,
+}
+
+impl Default for OldestStart {
+    fn default() -> Self {
+        Self { old: BTreeMap::new(), taken: [0; SECONDS], young_from: 0 }
+    }
 }
 
 impl OldestStart {
@@ -73,54 +93,80 @@ impl OldestStart {
         shards: impl Iterator<Item = &'a Ages> + Clone,
         now: u64,
     ) -> Option<u64> {
-        let open = |ring: fn(&'a Ages) -> &'a [AtomicU32], slot: u64| {
-            let sum = shards.clone().fold(0_u32, |sum, ages| {
-                let ring = ring(ages);
-                sum.wrapping_add(ring[slot as usize % ring.len()].load(Ordering::Relaxed))
-            });
-            // Negative for a moment when an end is read before its start.
-            sum.cast_signed() > 0
-        };
-        let is_open_minute = |minute: u64| open(|ages| &ages.minutes, minute);
-        let is_open_span = |span: u64| open(|ages| &ages.spans, span);
-        let (minute, span) = (now / 60, now / 60 / SPAN);
-
-        for exact in minute.saturating_sub(1)..=minute {
-            let mut seconds = exact * 60..=now.min(exact * 60 + 59);
-            match seconds.find(|second| open(|ages| &ages.seconds, *second)) {
-                Some(second) => self.seen.insert(exact, second),
-                None => self.seen.remove(&exact),
-            };
+        for ages in shards.clone() {
+            for (second, ended) in std::mem::take(&mut *ages.late()) {
+                self.end_late(second, ended);
+            }
         }
-        let by_minute = minute.saturating_sub(MINUTES as u64 - 1);
-        self.seen.retain(|seen, _| {
-            if *seen >= by_minute { is_open_minute(*seen) } else { is_open_span(seen / SPAN) }
-        });
+        let open = |taken: &[u32; SECONDS], second: u64| {
+            let place = second as usize % SECONDS;
+            let sum = shards.clone().fold(0_u32, |sum, ages| {
+                sum.wrapping_add(ages.seconds[place].load(Ordering::Relaxed))
+            });
+            sum.wrapping_sub(taken[place]).cast_signed()
+        };
+        let young_from = (now + 1).saturating_sub(TAKEN_OVER).max(self.young_from);
+        let reaches_back_to = (now + 1).saturating_sub(SECONDS as u64);
+        for second in self.young_from.max(reaches_back_to)..young_from {
+            let left = open(&self.taken, second);
+            self.take_over(second, left);
+        }
+        self.young_from = young_from;
+        // Negative for a moment when an end is read before its start.
+        let youngest = || (young_from..=now).find(|second| open(&self.taken, *second) > 0);
+        self.old.keys().next().copied().or_else(youngest)
+    }
 
-        let by_span = span.saturating_sub(SPANS as u64 - 1)..span.saturating_sub(1);
-        let stuck_span = by_span.clone().find(|span| is_open_span(*span)).map(|span| {
-            let first = span * SPAN;
-            let seen = self.seen.range(first..first + SPAN).next().map(|(_, second)| *second);
-            seen.unwrap_or((first + SPAN) * 60 - 1)
-        });
-        stuck_span
-            .or_else(|| {
-                let stuck =
-                    (by_minute..minute.saturating_sub(1)).find(|minute| is_open_minute(*minute))?;
-                Some(self.seen.get(&stuck).copied().unwrap_or(stuck * 60 + 59))
-            })
-            .or_else(|| {
-                self.seen.range(minute.saturating_sub(1)..).next().map(|(_, second)| *second)
-            })
+    fn take_over(&mut self, second: u64, left: i32) {
+        if left > 0 {
+            self.old.insert(second, left.cast_unsigned());
+        } else {
+            // A thread was held up for so long that its ends came after they were taken over.
+            for _ in left..0 {
+                let is_same_cell = |old: &u64| old % SECONDS as u64 == second % SECONDS as u64;
+                if let Some(old) = self.old.keys().copied().find(is_same_cell) {
+                    self.forget(old, 1);
+                }
+            }
+        }
+        let taken = &mut self.taken[second as usize % SECONDS];
+        *taken = taken.wrapping_add_signed(left);
+    }
+
+    fn end_late(&mut self, second: u64, ended: u32) {
+        if self.old.contains_key(&second) {
+            self.forget(second, ended);
+        } else {
+            // Still in the ring: not taken over yet, or missed by ticks that came too late.
+            let taken = &mut self.taken[second as usize % SECONDS];
+            *taken = taken.wrapping_add(ended);
+        }
+    }
+
+    fn forget(&mut self, second: u64, ended: u32) {
+        if let Some(open) = self.old.get_mut(&second) {
+            *open = open.saturating_sub(ended);
+            if *open == 0 {
+                self.old.remove(&second);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const MOMENT: u64 = 1_000_000;
 
     fn oldest(shards: &[&Ages], now: u64) -> Option<u64> {
         OldestStart::default().at(shards.iter().copied(), now)
+    }
+
+    fn nanos(seconds: u64) -> u64 {
+        seconds * 1_000_000_000
     }
 
     #[test]
@@ -129,9 +175,9 @@ mod tests {
         here.opened(1_000);
         here.opened(1_003);
         assert_eq!(oldest(&[&here, &there], 1_010), Some(1_000));
-        there.closed(1_000);
+        there.closed(1_000, nanos(10));
         assert_eq!(oldest(&[&here, &there], 1_010), Some(1_003));
-        there.closed(1_003);
+        there.closed(1_003, nanos(7));
         assert_eq!(oldest(&[&here, &there], 1_010), None);
     }
 
@@ -144,7 +190,7 @@ mod tests {
             for now in began..began + 24 * 3_600 {
                 // Traffic around it, all of which ends.
                 ages.opened(now as u32);
-                ages.closed(now as u32);
+                ages.closed(now as u32, MOMENT);
                 assert_eq!(known.at([&ages].into_iter(), now), Some(began), "at {now}");
             }
         }
@@ -161,16 +207,59 @@ mod tests {
             }
             assert_eq!(known.at([&ages].into_iter(), now), Some(10), "at {now}");
         }
-        ages.closed(10);
+        ages.closed(10, nanos(390));
         for now in 400..500 {
             assert_eq!(known.at([&ages].into_iter(), now), Some(120), "at {now}");
         }
     }
 
     #[test]
-    fn what_was_never_seen_while_it_was_exact_counts_as_young_as_it_can_be() {
+    fn ticks_that_stay_away_for_minutes_make_a_hang_look_younger_and_its_end_still_ends_it() {
         let ages = Ages::new();
-        ages.opened(605);
-        assert_eq!(oldest(&[&ages], 900), Some(659));
+        let mut known = OldestStart::default();
+        ages.opened(10);
+        assert_eq!(known.at([&ages].into_iter(), 20), Some(10));
+        let seen = known.at([&ages].into_iter(), 600).unwrap();
+        assert!((10..=600).contains(&seen) && seen % 128 == 10, "{seen}");
+        ages.closed(10, nanos(600));
+        assert_eq!(known.at([&ages].into_iter(), 601), None);
+    }
+
+    #[test]
+    fn an_end_that_a_thread_held_back_for_minutes_leaves_no_hang_behind() {
+        let ages = Ages::new();
+        let mut known = OldestStart::default();
+        ages.opened(10);
+        for now in 10..300 {
+            known.at([&ages].into_iter(), now);
+            if now == 150 {
+                // Measured as young, written when it was not.
+                ages.closed(10, nanos(1));
+            }
+        }
+        assert_eq!(known.at([&ages].into_iter(), 300), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_oldest_is_what_a_list_of_all_open_ones_says(
+            exchanges in prop::collection::vec((0_u64..600, prop_oneof![0_u64..5, 0_u64..500]), 1..60),
+        ) {
+            let ages = [Ages::new(), Ages::new()];
+            let mut known = OldestStart::default();
+            for now in 0..1_200 {
+                for (nth, (began, took)) in exchanges.iter().enumerate() {
+                    if *began == now {
+                        ages[nth % 2].opened(now as u32);
+                    }
+                    if began + took == now {
+                        ages[nth / 2 % 2].closed(*began as u32, nanos(*took));
+                    }
+                }
+                let open = exchanges.iter().filter(|(began, took)| *began <= now && now < began + took);
+                let expected = open.map(|(began, _)| *began).min();
+                prop_assert_eq!(known.at(ages.iter(), now), expected, "at {}", now);
+            }
+        }
     }
 }

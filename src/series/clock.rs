@@ -1,29 +1,92 @@
-use std::{num::NonZeroU64, sync::LazyLock, time::Duration};
+use std::{num::NonZeroU64, sync::LazyLock};
 
 use quanta::Clock;
 
 /// The process's raw clock: calibrated once, read without a lock.
-static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
+static CLOCK: LazyLock<RawClock> = LazyLock::new(RawClock::new);
+
+/// A raw clock with what turns its unit into nanoseconds and seconds by one multiplication each.
+#[derive(Debug)]
+pub(crate) struct RawClock {
+    clock: Clock,
+    /// Nanoseconds a unit, times 2³².
+    nanos: u64,
+    /// Seconds a unit, times 2⁶⁴.
+    seconds: u64,
+}
+
+impl RawClock {
+    fn new() -> Self {
+        let clock = Clock::new();
+        // Many units, so that the rounding to a nanosecond is less than one in 10⁹.
+        let nanos = u128::from(clock.delta_as_nanos(0, 1 << 40));
+        Self { clock, nanos: (nanos >> 8) as u64, seconds: ((nanos << 24) / 1_000_000_000) as u64 }
+    }
+}
+
+impl RawClock {
+    /// The one of the process; the first call calibrates it, which takes up to 200 ms.
+    #[inline]
+    pub(crate) fn get() -> &'static Self {
+        &CLOCK
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> RawTime {
+        // A unit up or down, so that an optional reading is as small as one.
+        RawTime(NonZeroU64::MIN | self.clock.raw())
+    }
+
+    /// Nanoseconds between two readings; 0 if the later one was not later.
+    #[inline]
+    pub(crate) fn nanos(&self, earlier: RawTime, later: RawTime) -> u64 {
+        ((u128::from(later.units_since(earlier)) * u128::from(self.nanos)) >> 32) as u64
+    }
+
+    /// Whole seconds between two readings; 0 if the later one was not later.
+    #[inline]
+    pub(crate) fn seconds(&self, earlier: RawTime, later: RawTime) -> u32 {
+        ((u128::from(later.units_since(earlier)) * u128::from(self.seconds)) >> 64) as u32
+    }
+}
 
 /// A reading of the raw clock, in a unit of its own, of about a third of a nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RawTime(NonZeroU64);
 
 impl RawTime {
-    /// Calibrates the clock at the first call, which takes up to 200 ms.
     #[inline]
-    pub(crate) fn now() -> Self {
-        // A unit up or down, so that an optional reading is as small as one.
-        Self(NonZeroU64::MIN | CLOCK.raw())
+    fn units_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_become_nanoseconds_and_seconds_to_less_than_one_in_a_thousand_million() {
+        let clock = RawClock::get();
+        let start = RawTime(NonZeroU64::MIN);
+        for units in [0, 1 << 20, 1 << 33, 3_600_000_000_000, 1 << 52] {
+            let end = RawTime(NonZeroU64::MIN.saturating_add(units));
+            let exact = clock.clock.delta_as_nanos(0, units);
+            let error = clock.nanos(start, end).abs_diff(exact);
+            assert!(error <= 1 + exact / 1_000_000_000, "{units} units: {error} ns off");
+            let seconds = clock.seconds(start, end);
+            let whole = exact.saturating_sub(exact / 1_000_000_000) / 1_000_000_000;
+            assert!(
+                (whole..=whole + 1).contains(&u64::from(seconds)),
+                "{units} units: {seconds} s"
+            );
+        }
     }
 
-    /// Nanoseconds since an earlier reading; 0 if it was not earlier.
-    #[inline]
-    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
-        CLOCK.delta_as_nanos(earlier.0.get(), self.0.get())
-    }
-
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.nanos_since(earlier))
+    #[test]
+    fn a_reading_that_was_not_earlier_is_no_time_ago() {
+        let clock = RawClock::get();
+        let (early, late) = (clock.now(), RawTime(NonZeroU64::MAX));
+        assert_eq!((clock.nanos(late, early), clock.seconds(late, early)), (0, 0));
     }
 }

@@ -3,8 +3,6 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use http::StatusCode;
-
 use crate::outcome::Outcome;
 
 /// How an exchange ended: with which status, and which outcome.
@@ -17,13 +15,19 @@ pub(crate) struct SeriesKey {
 /// A status, no response at all, or one of the statuses past the bound, of which only the class is
 /// kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StatusKey(u16);
+pub(crate) struct StatusKey(pub(super) u16);
 
 impl StatusKey {
     pub(crate) const NONE: Self = Self(0);
 
     /// Plus the class; above any status that HTTP allows.
     const OTHER: u16 = 10_000;
+
+    /// The status as it was met, whether it keeps a series of its own or not.
+    #[inline]
+    pub(super) fn of(met: u16) -> Self {
+        Self(met)
+    }
 
     fn class(self) -> u16 {
         if self.0 >= Self::OTHER { self.0 - Self::OTHER } else { self.0 / 100 }
@@ -67,7 +71,7 @@ impl SeriesKey {
 /// Which statuses have a series of their own: the first [`Statuses::LIMIT`] met, since what answers
 /// may be an upstream that makes up its own.
 #[derive(Debug)]
-pub(super) struct Statuses {
+pub(crate) struct Statuses {
     known: Box<[AtomicBool]>,
     met: AtomicUsize,
 }
@@ -82,9 +86,11 @@ impl Statuses {
         }
     }
 
-    #[inline]
-    pub(super) fn key(&self, status: StatusCode) -> StatusKey {
-        let status = status.as_u16();
+    /// What a status is counted under; 0 is no response.
+    pub(super) fn key(&self, status: u16) -> StatusKey {
+        if status == 0 {
+            return StatusKey::NONE;
+        }
         let known = &self.known[usize::from(status)];
         if known.load(Ordering::Relaxed) || self.meet(known) {
             StatusKey(status)
@@ -112,7 +118,7 @@ mod tests {
     use super::*;
 
     fn labels(statuses: &Statuses, status: u16) -> (Option<Cow<'static, str>>, &'static str) {
-        let status = statuses.key(StatusCode::from_u16(status).unwrap());
+        let status = statuses.key(status);
         let key = SeriesKey { status, outcome: Outcome::Success };
         (key.status(), key.class())
     }

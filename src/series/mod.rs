@@ -18,10 +18,10 @@ pub(crate) use self::{
     ages::{Ages, OldestStart},
     bounds::Bounds,
     buckets::bucket_problem,
-    clock::RawTime,
+    clock::{RawClock, RawTime},
     histogram::{Histogram, Tally},
-    key::{SeriesKey, StatusKey},
-    shard::{OperationCells, Shard},
+    key::{SeriesKey, StatusKey, Statuses},
+    shard::{End, OperationCells, Shard},
     store::Store,
 };
 

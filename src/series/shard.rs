@@ -1,10 +1,13 @@
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    iter,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::{Ages, Histogram, SeriesKey, add};
-use crate::operation::OperationId;
+use super::{Ages, Histogram, SeriesKey, StatusKey, Statuses, add};
+use crate::{operation::OperationId, outcome::Outcome};
 
 /// The sizes that all shards of a lookout share.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,7 @@ pub(crate) struct Shard {
 #[repr(align(128))]
 pub(crate) struct OperationCells {
     pub(crate) ages: Ages,
-    /// Time to the response head.
+    /// Time to the response head, where that was told before the end.
     pub(crate) head: Histogram,
     started: AtomicU64,
     ended: AtomicU64,
@@ -40,9 +43,41 @@ pub(crate) struct OperationCells {
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Series {
-    key: SeriesKey,
-    duration: Histogram,
+    id: SeriesId,
+    pub(crate) key: SeriesKey,
+    pub(crate) duration: Histogram,
     next: OnceLock<Box<Series>>,
+}
+
+/// How an exchange ended, before its status is held against the bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// As it was met; 0 without a response.
+    pub(crate) status: u16,
+    pub(crate) outcome: Outcome,
+    /// Whether the time to the head was told before; else the head was out with the end.
+    pub(crate) is_head_told: bool,
+}
+
+/// What a series is found by, in one comparison: status, outcome, and whether the head was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SeriesId(u32);
+
+impl SeriesId {
+    const HEAD_TOLD: u32 = 1 << 24;
+
+    #[inline]
+    fn new(status: StatusKey, end: End) -> Self {
+        let head_told = if end.is_head_told { Self::HEAD_TOLD } else { 0 };
+        Self(u32::from(status.0) | (end.outcome as u32) << 16 | head_told)
+    }
+}
+
+impl Series {
+    /// Whether the durations are the times to the head as well.
+    fn has_heads(&self) -> bool {
+        self.id.0 & SeriesId::HEAD_TOLD == 0 && self.key.status != StatusKey::NONE
+    }
 }
 
 impl Shard {
@@ -83,8 +118,16 @@ impl OperationCells {
     }
 
     #[inline]
-    pub(crate) fn end(&self, key: SeriesKey, cell: usize, nanos: u64) {
-        self.series(key).duration.record(cell, nanos);
+    pub(crate) fn end(&self, end: End, statuses: &Statuses, cell: usize, nanos: u64) {
+        let met = SeriesId::new(StatusKey::of(end.status), end);
+        let mut next = self.first.get();
+        while let Some(series) = next
+            && series.id != met
+        {
+            next = series.next.get();
+        }
+        let duration = next.map_or_else(|| self.duration(end, statuses), |series| &series.duration);
+        duration.record(cell, nanos);
         // Released last: who sees the end also sees what was recorded of it.
         add(&self.ended, 1, Ordering::Release);
     }
@@ -98,28 +141,35 @@ impl OperationCells {
     }
 
     /// Every way in which this operation has ended on this thread.
-    pub(crate) fn all_series(&self) -> impl Iterator<Item = (SeriesKey, &Histogram)> {
-        let mut next = self.first.get();
-        std::iter::from_fn(move || {
-            let series = next?;
-            next = series.next.get();
-            Some((series.key, &series.duration))
-        })
+    #[inline]
+    pub(crate) fn all_series(&self) -> impl Iterator<Item = &Series> {
+        iter::successors(self.first.get(), |series| series.next.get()).map(|series| &**series)
     }
 
-    #[inline]
-    fn series(&self, key: SeriesKey) -> &Series {
+    /// All times to the response head.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Histogram> {
+        let with_the_end = self.all_series().filter(|series| series.has_heads());
+        iter::once(&self.head).chain(with_the_end.map(|series| &series.duration))
+    }
+
+    /// The durations of a status that was not met here, or keeps only its class.
+    #[cold]
+    #[inline(never)]
+    fn duration(&self, end: End, statuses: &Statuses) -> &Histogram {
+        let status = statuses.key(end.status);
+        let id = SeriesId::new(status, end);
         let mut link = &self.first;
         loop {
             let series = link.get_or_init(|| {
                 Box::new(Series {
-                    key,
+                    id,
+                    key: SeriesKey { status, outcome: end.outcome },
                     duration: Histogram::new(self.cells),
                     next: OnceLock::new(),
                 })
             });
-            if series.key == key {
-                return series;
+            if series.id == id {
+                return &series.duration;
             }
             link = &series.next;
         }

@@ -3,9 +3,7 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
-
-use super::{Bounds, RawTime, Shard, ShardLayout, StatusKey, key::Statuses};
+use super::{Bounds, RawClock, RawTime, Shard, ShardLayout, Statuses};
 use crate::operation::OperationTable;
 
 /// Everything that the request path writes to; one a lookout.
@@ -13,12 +11,13 @@ use crate::operation::OperationTable;
 pub(crate) struct Store {
     pub(crate) operations: OperationTable,
     pub(crate) bounds: Bounds,
-    statuses: Statuses,
+    pub(crate) statuses: Statuses,
     shards: Mutex<Shards>,
     /// Takes what ends where a thread's own storage is already gone; its lock makes one writer of
     /// the threads that come here.
     last_resort: Mutex<Arc<Shard>>,
     layout: ShardLayout,
+    pub(crate) clock: &'static RawClock,
     epoch: RawTime,
 }
 
@@ -31,6 +30,7 @@ struct Shards {
 
 impl Store {
     pub(crate) fn new(max_operations: usize, bounds: Bounds) -> Self {
+        let clock = RawClock::get();
         let operations = OperationTable::new(max_operations);
         let layout = ShardLayout { operations: operations.capacity(), cells: bounds.cells() };
         let last_resort = Shard::new(layout);
@@ -42,25 +42,20 @@ impl Store {
             shards: Mutex::new(shards),
             last_resort: Mutex::new(last_resort),
             layout,
-            epoch: RawTime::now(),
+            clock,
+            epoch: clock.now(),
         }
     }
 
     /// The time since the store was made.
     pub(crate) fn elapsed(&self) -> Duration {
-        RawTime::now().since(self.epoch)
+        Duration::from_nanos(self.clock.nanos(self.epoch, self.clock.now()))
     }
 
     /// The second, since the store was made, in which an exchange began; ages are told by it.
     #[inline]
     pub(crate) fn second(&self, began: RawTime) -> u32 {
-        (began.nanos_since(self.epoch) / 1_000_000_000) as u32
-    }
-
-    /// What to count a status under: its own for the first ones met, else its class.
-    #[inline]
-    pub(crate) fn status(&self, status: StatusCode) -> StatusKey {
-        self.statuses.key(status)
+        self.clock.seconds(self.epoch, began)
     }
 
     /// A shard for the calling thread alone; to be given back when the thread ends.
