@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use crate::{
     alert::{Evaluator, Origin},
-    collect::Collector,
+    collect::{Collector, Judge},
     facade::Facade,
-    operation::MethodLabel,
-    outcome::Outcome,
+    operation::{MethodLabel, TrafficId},
+    outcome::Ending,
     rule::Rule,
-    series::{BUCKETS, Bounds, End, Shard, Store},
+    series::{BUCKETS, Bounds, End, Shard, StatusKey, Store},
 };
 
 /// A lookout's figures without its thread.
@@ -35,7 +35,7 @@ impl Ticker {
         facade.resolve();
         Self {
             shards: (0..shards).map(|_| store.lease()).collect(),
-            collector: Collector::new(Arc::clone(&store), facade, groups, Vec::new()),
+            collector: Collector::new(Arc::clone(&store), facade, Judge(None), groups, Vec::new()),
             evaluator: Evaluator::new(rules, Arc::new(Origin::default())),
             store,
         }
@@ -44,13 +44,21 @@ impl Ticker {
     /// Ends a request of each of the first `operations`, in every shard.
     pub fn touch(&self, operations: usize) {
         for operation in 0..operations {
-            let id = self.store.operations.id_of(MethodLabel::Get, &format!("/route/{operation}"));
+            let id = self.store.operations.id_of(
+                TrafficId::HTTP_SERVER,
+                MethodLabel::Get,
+                &format!("/route/{operation}"),
+            );
             for shard in &self.shards {
                 let cells = shard.operation(id);
                 let nanos = 1_000_000 * (1 + operation as u64 % 50);
                 cells.start();
                 let cell = self.store.bounds.cell_of(nanos);
-                let end = End { status: 200, outcome: Outcome::Success, is_head_told: false };
+                let end = End {
+                    status: StatusKey::http(http::StatusCode::OK),
+                    ending: Ending::Complete,
+                    is_head_told: false,
+                };
                 cells.end(end, &self.store.statuses, cell, nanos);
             }
         }

@@ -23,7 +23,7 @@ pub use self::{
     alert::Alert,
     lookout::{Lookout, LookoutBuilder, StartError},
     operation::Operation,
-    outcome::Outcome,
+    outcome::{GrpcStatus, Outcome, Status},
     rule::Rule,
     series::BUCKETS,
 };

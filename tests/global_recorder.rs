@@ -20,7 +20,7 @@ async fn what_was_counted_before_the_recorder_came_is_carried_over() {
         Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
     }));
     for _ in 0..3 {
-        service.oneshot(Request::new(())).await.unwrap();
+        service.clone().oneshot(Request::new(())).await.unwrap();
     }
     let scrape = prometheus::install().unwrap();
     let count = |name| sum(&scrape.render(), name, &[]);
@@ -30,7 +30,7 @@ async fn what_was_counted_before_the_recorder_came_is_carried_over() {
 
     // From here on a scrape is never stale.
     for sent in 4..100 {
-        service.oneshot(Request::new(())).await.unwrap();
+        service.clone().oneshot(Request::new(())).await.unwrap();
         assert_eq!(count("http_server_requests_total"), f64::from(sent));
     }
     let within = [("le", "0.005")];

@@ -159,7 +159,7 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
     }));
     let requests = async {
         for _ in 0..10_000 {
-            service.oneshot(Request::new(())).await.unwrap();
+            service.clone().oneshot(Request::new(())).await.unwrap();
         }
     };
     tokio::time::timeout(Duration::from_secs(5), requests).await.expect("no request waits");

@@ -72,7 +72,10 @@ impl Evaluator {
         for (group, watch) in self.rules.iter_mut().enumerate() {
             let target = match &watch.rule.scope {
                 Scope::EachRoute => {
-                    for (operation, figures) in collector.operations() {
+                    let operations = collector.operations();
+                    for (operation, figures) in
+                        operations.filter(|(operation, _)| Scope::EachRoute.covers(operation))
+                    {
                         let target = Target::Operation(operation.clone());
                         changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
                     }
@@ -80,6 +83,7 @@ impl Evaluator {
                 }
                 Scope::Service => Target::Service,
                 Scope::Route(route) => Target::Route(route.clone()),
+                Scope::Dependency(name) => Target::Dependency(name.clone()),
             };
             let figures = collector.group(group);
             changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
@@ -240,6 +244,7 @@ fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target) -> Vec<Label> {
     match target {
         Target::Service => {}
         Target::Operation(operation) => alert.extend(labels(operation)),
+        Target::Dependency(name) => alert.push(Label::new("dependency", name.clone())),
         Target::Route(text) => {
             let (method, route) = method_and_route(text);
             alert.extend(method.map(|method| Label::new("http_request_method", method.to_owned())));

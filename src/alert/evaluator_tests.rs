@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
-    operation::MethodLabel,
-    outcome::Outcome,
-    series::{BUCKETS, Bounds, End, Shard, Store},
+    collect::Judge,
+    operation::{MethodLabel, TrafficId},
+    outcome::Ending,
+    series::{BUCKETS, Bounds, End, Shard, StatusKey, Store},
 };
 
 struct Play {
@@ -23,14 +24,15 @@ impl Play {
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
         let store = Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits)));
         let groups = Evaluator::groups(&rules);
-        let collector = Collector::new(Arc::clone(&store), Facade::new(None), groups, Vec::new());
+        let collector =
+            Collector::new(Arc::clone(&store), Facade::new(None), Judge(None), groups, Vec::new());
         let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
         let evaluator = Evaluator::new(rules, origin);
         Self { shard: store.lease(), store, collector, evaluator, second: 0 }
     }
 
     fn started(&self, route: &str, count: u64) {
-        let id = self.store.operations.id_of(MethodLabel::Get, route);
+        let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         let cells = self.shard.operation(id);
         for _ in 0..count {
             cells.start();
@@ -38,20 +40,21 @@ impl Play {
         }
     }
 
-    fn ended(&self, route: &str, count: u64, nanos: u64, outcome: Outcome) {
-        let id = self.store.operations.id_of(MethodLabel::Get, route);
+    fn ended(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
+        let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         let cells = self.shard.operation(id);
-        let end = End { status: 200, outcome, is_head_told: false };
+        let end =
+            End { status: StatusKey::http(http::StatusCode::OK), ending, is_head_told: false };
         let cell = self.store.bounds.cell_of(nanos);
         for _ in 0..count {
             cells.end(end, &self.store.statuses, cell, nanos);
         }
     }
 
-    fn requests(&self, route: &str, count: u64, nanos: u64, outcome: Outcome) {
-        let id = self.store.operations.id_of(MethodLabel::Get, route);
+    fn requests(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
+        let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         (0..count).for_each(|_| self.shard.operation(id).start());
-        self.ended(route, count, nanos, outcome);
+        self.ended(route, count, nanos, ending);
     }
 
     /// A second goes by; gives what changed.
@@ -83,12 +86,12 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn healthy(play: &Play) {
-    play.requests("/a", 50, 10 * MS, Outcome::Success);
+    play.requests("/a", 50, 10 * MS, Ending::Complete);
 }
 
 fn a_fifth_fails(play: &Play) {
-    play.requests("/a", 40, 10 * MS, Outcome::Success);
-    play.requests("/a", 10, 10 * MS, Outcome::Failure);
+    play.requests("/a", 40, 10 * MS, Ending::Complete);
+    play.requests("/a", 10, 10 * MS, Ending::Panicked);
 }
 
 fn an_incident(play: &mut Play) -> Vec<(u64, Alert)> {
@@ -139,7 +142,7 @@ fn a_quiet_service_is_judged_by_the_longer_window_and_not_by_three_requests() {
     // One failure each other second: 5 in ten seconds, 20 in forty.
     let changes = play.play(60, |play| {
         if play.second % 2 == 0 {
-            play.requests("/a", 1, MS, Outcome::Failure);
+            play.requests("/a", 1, MS, Ending::Panicked);
         }
     });
     assert_eq!(titles(&changes), [(39, "[FIRING] HighErrorRatio · orders".to_owned())]);
@@ -151,7 +154,7 @@ fn a_mean_above_3_s_is_told_when_it_is_and_not_before() {
     let rule = Rule::mean_latency().above(secs(3)).over(secs(10));
     let mut play = Play::new([rule]);
     assert!(play.play(10, healthy).is_empty());
-    let slow = |play: &Play| play.requests("/a", 50, 5_000 * MS, Outcome::Success);
+    let slow = |play: &Play| play.requests("/a", 50, 5_000 * MS, Ending::Complete);
     // After six seconds: (6 · 5 s + 4 · 10 ms) / 10 = 3.004 s.
     let changes = play.play(10, slow);
     assert_eq!(titles(&changes), [(16, "[FIRING] HighMeanLatency · orders".to_owned())]);
@@ -163,8 +166,8 @@ fn a_quantile_is_judged_exactly_at_its_threshold() {
     let rule = || Rule::latency_quantile(0.99).above(Duration::from_millis(300)).over(secs(10));
     let fires = |slow| {
         let mut play = Play::new([rule()]);
-        play.requests("/a", 100 - slow, 300 * MS, Outcome::Success);
-        play.requests("/a", slow, 300 * MS + 1, Outcome::Success);
+        play.requests("/a", 100 - slow, 300 * MS, Ending::Complete);
+        play.requests("/a", slow, 300 * MS + 1, Ending::Complete);
         !play.tick().is_empty()
     };
     assert!(!fires(1), "one of a hundred is the one above the p99");
@@ -175,10 +178,10 @@ fn a_quantile_is_judged_exactly_at_its_threshold() {
 fn a_slow_ratio_counts_what_took_longer_than_its_bound() {
     let rule = Rule::slow_ratio(Duration::from_millis(200)).above(0.1).over(secs(10));
     let mut play = Play::new([rule]);
-    play.requests("/a", 90, 200 * MS, Outcome::Success);
-    play.requests("/a", 10, 201 * MS, Outcome::Success);
+    play.requests("/a", 90, 200 * MS, Ending::Complete);
+    play.requests("/a", 10, 201 * MS, Ending::Complete);
     assert!(play.tick().is_empty(), "10 % is not above 10 %");
-    play.requests("/a", 1, 201 * MS, Outcome::Success);
+    play.requests("/a", 1, 201 * MS, Ending::Complete);
     assert_eq!(play.tick()[0].title(), "[FIRING] HighSlowRatio · orders");
 }
 
@@ -188,8 +191,8 @@ fn a_rule_for_each_route_tells_the_one_that_fails_and_a_rule_for_one_route_sees_
     let rules =
         [ratio().each_route(), ratio().route("/b").named("B"), ratio().route("POST /b").named("C")];
     let mut play = Play::new(rules);
-    play.requests("/a", 100, MS, Outcome::Success);
-    play.requests("/b", 30, MS, Outcome::Failure);
+    play.requests("/a", 100, MS, Ending::Complete);
+    play.requests("/b", 30, MS, Ending::Panicked);
     let told: Vec<_> = play.tick().iter().map(Alert::title).collect();
     assert_eq!(told, ["[FIRING] HighErrorRatio · GET /b", "[FIRING] B · /b"]);
 }
@@ -218,7 +221,7 @@ fn what_is_in_flight_is_judged_by_the_moment() {
     let mut play = Play::new([Rule::in_flight().above(2).hold_for(secs(2))]);
     play.started("/a", 3);
     let mut changes = play.play(5, |_| {});
-    play.ended("/a", 1, MS, Outcome::Success);
+    play.ended("/a", 1, MS, Ending::Complete);
     changes.extend(play.play(1, |_| {}));
     assert_eq!(
         titles(&changes),

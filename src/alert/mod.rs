@@ -85,6 +85,8 @@ pub enum Target {
     Operation(Operation),
     /// The route that the rule names.
     Route(String),
+    /// The dependency that the rule names.
+    Dependency(String),
 }
 
 /// What one operation adds to an alert's value.
@@ -112,7 +114,7 @@ impl Alert {
         match &self.target {
             Target::Service => self.origin.service.clone(),
             Target::Operation(operation) => operation.to_string(),
-            Target::Route(route) => route.clone(),
+            Target::Route(name) | Target::Dependency(name) => name.clone(),
         }
     }
 

@@ -2,22 +2,24 @@
 //! into the windows.
 
 mod figures;
+mod judge;
 mod live;
 mod operation;
+mod series;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "prometheus")]
 pub(crate) use self::live::carry_all;
-use self::operation::Collected;
+use self::operation::{Collected, Means};
 pub(crate) use self::{
     figures::Figures,
+    judge::{FailureFn, Judge, labels},
     live::{SharedCollector, share},
-    operation::labels,
 };
 use crate::{
     facade::{Counter, Facade, Histogram, OVERFLOWED, THROUGHPUT},
-    operation::{Operation, OperationTable},
+    operation::Operation,
     series::{Bounds, Store},
     window::Timeline,
 };
@@ -37,7 +39,7 @@ pub(crate) struct Collector {
     pub(crate) facade: Facade,
     timeline: Timeline,
     operations: Vec<Collected>,
-    overflow: Collected,
+    judge: Judge,
     groups: Vec<(Member, Figures)>,
     throughput: Histogram,
     overflowed: Counter,
@@ -50,6 +52,7 @@ impl Collector {
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
+        judge: Judge,
         groups: Vec<Member>,
         others: Vec<Arc<dyn Carry>>,
     ) -> Self {
@@ -57,11 +60,7 @@ impl Collector {
         Self {
             timeline: Timeline::new(Duration::ZERO),
             operations: Vec::new(),
-            overflow: Collected::new(
-                store.operations.overflow(),
-                OperationTable::overflow_operation(),
-                cells,
-            ),
+            judge,
             groups: groups.into_iter().map(|member| (member, Figures::new(cells))).collect(),
             throughput: Histogram::new(THROUGHPUT, Vec::new()),
             overflowed: Counter::new(OVERFLOWED, Vec::new()),
@@ -86,8 +85,10 @@ impl Collector {
         let before = self.timeline.now();
         let tick = self.timeline.tick(now);
         let mut ended = 0;
-        for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
-            ended += collected.figures.new_requests();
+        for collected in &mut self.operations {
+            if collected.operation.dependency().is_none() {
+                ended += collected.figures.new_requests();
+            }
             for (member, group) in &mut self.groups {
                 if member(&collected.operation) {
                     group.absorb(&collected.figures);
@@ -118,28 +119,32 @@ impl Collector {
     }
 
     pub(crate) fn operations(&self) -> impl Iterator<Item = (&Operation, &Figures)> {
-        self.operations
-            .iter()
-            .chain([&self.overflow])
-            .map(|collected| (&collected.operation, &collected.figures))
+        self.operations.iter().map(|collected| (&collected.operation, &collected.figures))
     }
 
     fn collect(&mut self, now: Duration) {
         let known = self.operations.len();
         for (new, operation) in self.store.operations.listed_from(known).into_iter().enumerate() {
             let id = self.store.operations.nth(known + new);
-            self.operations.push(Collected::new(id, operation, self.store.bounds.cells()));
+            self.operations.push(Collected::new(id, operation, &self.store));
         }
-        let shards = self.store.shards();
-        for collected in self.operations.iter_mut().chain([&mut self.overflow]) {
-            collected.collect(&shards, &self.store, &self.facade, now);
+        let means = Means {
+            shards: &self.store.shards(),
+            store: &self.store,
+            facade: &self.facade,
+            judge: &self.judge,
+        };
+        for collected in &mut self.operations {
+            collected.collect(&means, now);
         }
-        let overflowed = self.overflow.figures.all_requests();
+        let overflows =
+            self.operations.iter().filter(|collected| collected.operation.is_overflow());
+        let overflowed = overflows.map(|collected| collected.figures.all_requests()).sum();
         self.overflowed.set(&self.facade, overflowed);
         if overflowed > 0 && !self.has_warned {
             self.has_warned = true;
             tracing::warn!(
-                max_operations = self.operations.len(),
+                operations = self.operations.len(),
                 "more operations than max_operations: the rest is counted under route _OVERFLOW"
             );
         }
@@ -154,9 +159,7 @@ impl Collector {
         for (member, group) in &mut self.groups {
             group.in_flight = 0;
             group.oldest = None;
-            for Collected { operation, figures, .. } in
-                self.operations.iter().chain([&self.overflow])
-            {
+            for Collected { operation, figures, .. } in &self.operations {
                 if figures.in_flight > 0 && member(operation) {
                     group.in_flight += figures.in_flight;
                     group.oldest = group.oldest.max(figures.oldest);

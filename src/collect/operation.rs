@@ -1,16 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
-use metrics::{Label, SharedString};
+use metrics::Label;
 
-use super::{Figures, certain_age};
+use super::{
+    Figures, certain_age,
+    judge::{Judge, labels},
+    series::{CollectedHistogram, CollectedSeries, Requests},
+};
 use crate::{
-    facade::{
-        ACTIVE_REQUESTS, Counter, Facade, Gauge, HEAD_DURATION, Histogram, OLDEST_REQUEST,
-        REQUEST_DURATION, REQUESTS,
-    },
+    facade::{Facade, Gauge, Names},
     operation::{Operation, OperationId},
-    outcome::Outcome,
-    series::{OldestStart, OperationCells, SeriesKey, Shard, Store, Tally},
+    series::{Extra, OldestStart, OperationCells, Shard, Store, StreamKind},
 };
 
 /// One operation as its reader knows it.
@@ -27,81 +27,68 @@ pub(super) struct Collected {
     series: Vec<CollectedSeries>,
     requests: Vec<Requests>,
     head: CollectedHistogram,
+    /// What few operations have.
+    extras: [Option<CollectedHistogram>; Extra::COUNT],
+    streams: [Option<Gauge>; StreamKind::ALL.len()],
     active: Gauge,
     oldest: Gauge,
 }
 
-/// One way in which the operation ends.
+/// What all operations are collected by.
 #[derive(Debug)]
-struct CollectedSeries {
-    key: SeriesKey,
-    duration: CollectedHistogram,
-}
-
-/// The sums of a histogram's cells over all shards, and where they go.
-#[derive(Debug)]
-struct CollectedHistogram {
-    cells: Vec<Tally>,
-    histogram: Histogram,
-}
-
-/// The requests of several statuses that share a class.
-#[derive(Debug)]
-struct Requests {
-    class: &'static str,
-    outcome: Outcome,
-    total: u64,
-    counter: Counter,
+pub(super) struct Means<'a> {
+    pub(super) shards: &'a [Arc<Shard>],
+    pub(super) store: &'a Store,
+    pub(super) facade: &'a Facade,
+    pub(super) judge: &'a Judge,
 }
 
 impl Collected {
-    pub(super) fn new(id: OperationId, operation: Operation, cells: usize) -> Self {
+    pub(super) fn new(id: OperationId, operation: Operation, store: &Store) -> Self {
         let labels = || labels(&operation);
+        let names = Names::of(operation.traffic());
         Self {
             id,
-            figures: Figures::new(cells),
+            figures: Figures::new(store.bounds.cells()),
             started: 0,
             ended: 0,
             epoch: 0,
             oldest_start: OldestStart::default(),
             series: Vec::new(),
             requests: Vec::new(),
-            head: CollectedHistogram {
-                cells: vec![Tally::default(); cells],
-                histogram: Histogram::new(HEAD_DURATION, labels()),
-            },
-            active: Gauge::new(ACTIVE_REQUESTS, labels()),
-            oldest: Gauge::new(OLDEST_REQUEST, labels()),
+            head: CollectedHistogram::new(names.head, labels(), &store.bounds),
+            extras: [const { None }; Extra::COUNT],
+            streams: [const { None }; StreamKind::ALL.len()],
+            active: Gauge::new(names.active, labels()),
+            oldest: Gauge::new(names.oldest, labels()),
             operation,
         }
     }
 
     /// Reads the shards, adds what is new to the figures and carries it over to the facade.
-    pub(super) fn collect(
-        &mut self,
-        shards: &[Arc<Shard>],
-        store: &Store,
-        facade: &Facade,
-        now: Duration,
-    ) {
+    pub(super) fn collect(&mut self, means: &Means<'_>, now: Duration) {
+        let Means { shards, store, facade, .. } = means;
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
-        let ended = cells().map(OperationCells::ended).sum();
-        let started: u64 = cells().map(OperationCells::started).sum();
+        let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
+        let ended = sum(OperationCells::ended);
+        let started = sum(OperationCells::started);
         // Again after the starts: what began meanwhile must not pass for in flight.
-        let ended_since: u64 = cells().map(OperationCells::ended).sum();
+        let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
         if started == 0 || (!is_new && (started, ended) == (self.started, self.ended)) {
             if self.figures.in_flight > 0 {
+                self.streams(means);
                 self.age(shards, facade, now);
             }
             return;
         }
-        let is_complete = self.read_series(shards, store, facade)
+        let is_complete = self.read_series(means)
             & self.head.read(cells().flat_map(OperationCells::heads), |_, _| {});
-        let is_carried = self.head.histogram.carry(facade, &store.bounds, &self.head.cells);
+        let is_carried = self.head.carry(facade, &store.bounds) & self.extras(means);
+        self.streams(means);
         for requests in &mut self.requests {
-            requests.counter.set(facade, requests.total);
+            requests.carry(facade);
         }
         self.figures.in_flight = started.saturating_sub(ended_since);
         self.active.set(facade, self.figures.in_flight as f64);
@@ -115,28 +102,73 @@ impl Collected {
     }
 
     /// Whether all could be read and carried over.
-    fn read_series(&mut self, shards: &[Arc<Shard>], store: &Store, facade: &Facade) -> bool {
+    fn read_series(&mut self, means: &Means<'_>) -> bool {
+        let Means { shards, store, facade, judge } = means;
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
         for found in cells().flat_map(OperationCells::all_series) {
             if !self.series.iter().any(|series| series.key == found.key) {
-                self.series.push(CollectedSeries::new(&self.operation, found.key, store));
+                let outcome = judge.outcome(&self.operation, found.key);
+                let new = CollectedSeries::new(&self.operation, found.key, outcome, store);
+                self.series.push(new);
             }
         }
         let mut is_complete = true;
-        for CollectedSeries { key, duration } in &mut self.series {
-            let requests = Requests::of(&mut self.requests, &self.operation, *key);
+        for CollectedSeries { key, outcome, duration } in &mut self.series {
+            let requests = Requests::of(&mut self.requests, &self.operation, *key, *outcome);
             let sources = cells()
                 .flat_map(OperationCells::all_series)
                 .filter(|found| found.key == *key)
                 .map(|found| &found.duration);
             is_complete &= duration.read(sources, |cell, new| {
-                self.figures.add(key.outcome, cell, new);
+                self.figures.add(*outcome, cell, new);
                 requests.total += new.count;
             });
-            is_complete &= duration.histogram.carry(facade, &store.bounds, &duration.cells);
+            is_complete &= duration.carry(facade, &store.bounds);
         }
         is_complete
+    }
+
+    /// Reads and carries over what few operations have; gives whether that was all.
+    fn extras(&mut self, means: &Means<'_>) -> bool {
+        let Means { shards, store, facade, .. } = means;
+        let cells = || shards.iter().filter_map(|shard| shard.seen(self.id.index()));
+        let names = Names::of(self.operation.traffic());
+        let mut is_all = true;
+        for (collected, extra) in self.extras.iter_mut().zip(Extra::ALL) {
+            let sources = || cells().filter_map(|cells| cells.extra(extra));
+            if sources().next().is_none() {
+                continue;
+            }
+            let histogram = collected.get_or_insert_with(|| {
+                let name = match extra {
+                    Extra::Wait => names.wait,
+                    Extra::Stream => names.stream,
+                };
+                CollectedHistogram::new(name, labels(&self.operation), &store.bounds)
+            });
+            is_all &= histogram.read(sources(), |_, _| {});
+            is_all &= histogram.carry(facade, &store.bounds);
+        }
+        is_all
+    }
+
+    fn streams(&mut self, means: &Means<'_>) {
+        let cells = || means.shards.iter().filter_map(|shard| shard.seen(self.id.index()));
+        let names = Names::of(self.operation.traffic());
+        for (gauge, kind) in self.streams.iter_mut().zip(StreamKind::ALL) {
+            let counts = cells().map(|cells| cells.streams(kind));
+            let [opened, closed] =
+                counts.fold([0_u64; 2], |[open, close], [more, less]| [open + more, close + less]);
+            if opened > 0 {
+                let gauge = gauge.get_or_insert_with(|| {
+                    let mut labels = labels(&self.operation);
+                    labels.push(Label::from_static_parts("kind", kind.as_str()));
+                    Gauge::new(names.streams, labels)
+                });
+                gauge.set(means.facade, opened.saturating_sub(closed) as f64);
+            }
+        }
     }
 
     fn age(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
@@ -145,74 +177,4 @@ impl Collected {
         self.figures.oldest = began.map(|began| certain_age(now, began));
         self.oldest.set(facade, self.figures.oldest.unwrap_or_default().as_secs_f64());
     }
-}
-
-impl CollectedSeries {
-    fn new(operation: &Operation, key: SeriesKey, store: &Store) -> Self {
-        let mut labels = labels(operation);
-        if let Some(status) = key.status() {
-            labels.push(Label::new("http_response_status_code", status));
-        }
-        if let Some(error) = key.error_type() {
-            labels.push(Label::new("error_type", error));
-        }
-        Self {
-            key,
-            duration: CollectedHistogram {
-                cells: vec![Tally::default(); store.bounds.cells()],
-                histogram: Histogram::new(REQUEST_DURATION, labels),
-            },
-        }
-    }
-}
-
-impl CollectedHistogram {
-    /// Sums the shards' cells, and tells each cell that has more than the last time, with how much.
-    /// Gives whether all of them could be read; else it leaves everything for the next time.
-    fn read<'a>(
-        &mut self,
-        shards: impl Iterator<Item = &'a crate::series::Histogram>,
-        mut new: impl FnMut(usize, Tally),
-    ) -> bool {
-        let mut sums = vec![Tally::default(); self.cells.len()];
-        let mut copy = Vec::new();
-        for histogram in shards {
-            if !histogram.add_to(&mut sums, &mut copy) {
-                return false;
-            }
-        }
-        for (cell, (before, sum)) in self.cells.iter_mut().zip(sums).enumerate() {
-            if sum.count > before.count {
-                new(cell, sum.since(*before));
-                *before = sum;
-            }
-        }
-        true
-    }
-}
-
-impl Requests {
-    fn of<'a>(all: &'a mut Vec<Self>, operation: &Operation, key: SeriesKey) -> &'a mut Self {
-        let class = key.class();
-        let place = all
-            .iter()
-            .position(|known| known.class == class && known.outcome == key.outcome)
-            .unwrap_or_else(|| {
-                let mut labels = labels(operation);
-                labels.push(Label::from_static_parts("status_class", class));
-                labels.push(Label::from_static_parts("outcome", key.outcome.as_str()));
-                let counter = Counter::new(REQUESTS, labels);
-                all.push(Self { class, outcome: key.outcome, total: 0, counter });
-                all.len() - 1
-            });
-        &mut all[place]
-    }
-}
-
-/// The labels of an operation, by OpenTelemetry's names in Prometheus form.
-pub(crate) fn labels(operation: &Operation) -> Vec<Label> {
-    vec![
-        Label::from_static_parts("http_request_method", operation.method()),
-        Label::new("http_route", SharedString::from_shared(operation.shared_route())),
-    ]
 }

@@ -1,10 +1,7 @@
 use metrics::{KeyName, Recorder, SharedString, Unit};
 
-pub(crate) const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
-pub(crate) const HEAD_DURATION: &str = "http_server_response_head_duration_seconds";
-pub(crate) const REQUESTS: &str = "http_server_requests_total";
-pub(crate) const ACTIVE_REQUESTS: &str = "http_server_active_requests";
-pub(crate) const OLDEST_REQUEST: &str = "http_server_oldest_active_request_seconds";
+use crate::operation::{Protocol, Traffic};
+
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
 pub(crate) const ALERT_STATE: &str = "lookout_alert_state";
@@ -13,39 +10,131 @@ pub(crate) const FAILED: &str = "lookout_notifications_failed_total";
 pub(crate) const RETRIED: &str = "lookout_notifications_retried_total";
 pub(crate) const DROPPED: &str = "lookout_notifications_dropped_total";
 
+/// What the metrics of one traffic are called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) duration: &'static str,
+    pub(crate) head: &'static str,
+    pub(crate) ended: &'static str,
+    pub(crate) active: &'static str,
+    pub(crate) oldest: &'static str,
+    pub(crate) stream: &'static str,
+    pub(crate) streams: &'static str,
+    /// Only a client waits.
+    pub(crate) wait: &'static str,
+}
+
+impl Names {
+    pub(crate) const ALL: [&Self; 4] =
+        [&Self::HTTP_SERVER, &Self::RPC_SERVER, &Self::HTTP_CLIENT, &Self::RPC_CLIENT];
+
+    const HTTP_SERVER: Self = Self {
+        duration: "http_server_request_duration_seconds",
+        head: "http_server_response_head_duration_seconds",
+        ended: "http_server_requests_total",
+        active: "http_server_active_requests",
+        oldest: "http_server_oldest_active_request_seconds",
+        stream: "http_server_stream_duration_seconds",
+        streams: "http_server_active_streams",
+        wait: "http_server_ready_wait_seconds",
+    };
+
+    const RPC_SERVER: Self = Self {
+        duration: "rpc_server_call_duration_seconds",
+        head: "rpc_server_response_head_duration_seconds",
+        ended: "rpc_server_calls_total",
+        active: "rpc_server_active_calls",
+        oldest: "rpc_server_oldest_active_call_seconds",
+        stream: "rpc_server_stream_duration_seconds",
+        streams: "rpc_server_active_streams",
+        wait: "rpc_server_ready_wait_seconds",
+    };
+
+    const HTTP_CLIENT: Self = Self {
+        duration: "http_client_request_duration_seconds",
+        head: "http_client_response_head_duration_seconds",
+        ended: "http_client_requests_total",
+        active: "http_client_active_requests",
+        oldest: "http_client_oldest_active_request_seconds",
+        stream: "http_client_stream_duration_seconds",
+        streams: "http_client_active_streams",
+        wait: "http_client_ready_wait_seconds",
+    };
+
+    const RPC_CLIENT: Self = Self {
+        duration: "rpc_client_call_duration_seconds",
+        head: "rpc_client_response_head_duration_seconds",
+        ended: "rpc_client_calls_total",
+        active: "rpc_client_active_calls",
+        oldest: "rpc_client_oldest_active_call_seconds",
+        stream: "rpc_client_stream_duration_seconds",
+        streams: "rpc_client_active_streams",
+        wait: "rpc_client_ready_wait_seconds",
+    };
+
+    pub(crate) fn of(traffic: &Traffic) -> &'static Self {
+        match (traffic.protocol, &traffic.dependency) {
+            (Protocol::Http, None) => &Self::HTTP_SERVER,
+            (Protocol::Grpc, None) => &Self::RPC_SERVER,
+            (Protocol::Http, Some(_)) => &Self::HTTP_CLIENT,
+            (Protocol::Grpc, Some(_)) => &Self::RPC_CLIENT,
+        }
+    }
+
+    /// The histograms of durations, which all have the same buckets.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn durations(&self) -> [&'static str; 4] {
+        [self.duration, self.head, self.stream, self.wait]
+    }
+
+    /// Each with what it says.
+    fn texts(&self) -> [Text; 8] {
+        use Kind::{Counter, Gauge, Histogram};
+        let second = Unit::Seconds;
+        [
+            (
+                self.duration,
+                Histogram,
+                second,
+                "Time from a request to the end of its response; to the head where the response is a stream.",
+            ),
+            (self.head, Histogram, second, "Time from a request to the head of its response."),
+            (
+                self.ended,
+                Counter,
+                Unit::Count,
+                "Requests that have ended, by status and by the way they ended.",
+            ),
+            (self.active, Gauge, Unit::Count, "Requests that have not ended yet."),
+            (
+                self.oldest,
+                Gauge,
+                second,
+                "Age of the oldest request that still waits for the head of its response; 0 without any.",
+            ),
+            (self.stream, Histogram, second, "Time from a request to the end of its stream."),
+            (self.streams, Gauge, Unit::Count, "Streams that are open, by kind."),
+            (
+                self.wait,
+                Histogram,
+                second,
+                "Time until a client that was not ready for a request became so.",
+            ),
+        ]
+    }
+}
+
+#[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 
-/// Every metric with what it says; `promtool check metrics` asks for a text each.
-const METRICS: &[(&str, Kind, Unit, &str)] = &[
-    (
-        REQUEST_DURATION,
-        Kind::Histogram,
-        Unit::Seconds,
-        "Time from a request to the end of its response; to the head where the response is a stream.",
-    ),
-    (
-        HEAD_DURATION,
-        Kind::Histogram,
-        Unit::Seconds,
-        "Time from a request to the head of its response.",
-    ),
-    (
-        REQUESTS,
-        Kind::Counter,
-        Unit::Count,
-        "Requests that have ended, by status class and by the way they ended.",
-    ),
-    (ACTIVE_REQUESTS, Kind::Gauge, Unit::Count, "Requests that have not ended yet."),
-    (
-        OLDEST_REQUEST,
-        Kind::Gauge,
-        Unit::Seconds,
-        "Age of the oldest request that still waits for the head of its response; 0 without any.",
-    ),
+type Text = (&'static str, Kind, Unit, &'static str);
+
+/// The other metrics with what they say; `promtool check metrics` asks for a text each.
+const METRICS: &[Text] = &[
     (
         THROUGHPUT,
         Kind::Histogram,
@@ -71,8 +160,9 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
 ];
 
 pub(super) fn describe(recorder: &dyn Recorder) {
-    for (name, kind, unit, text) in METRICS {
-        let (name, unit) = (KeyName::from_const_str(name), Some(*unit));
+    let texts = Names::ALL.iter().flat_map(|names| names.texts());
+    for (name, kind, unit, text) in texts.chain(METRICS.iter().copied()) {
+        let (name, unit) = (KeyName::from_const_str(name), Some(unit));
         let text = SharedString::const_str(text);
         match kind {
             Kind::Counter => recorder.describe_counter(name, unit, text),

@@ -13,10 +13,12 @@ use tower_service::Service;
 use super::{Inner, Lookout, StartError, thread::LookoutThread};
 use crate::{
     alert::{Alert, Evaluator, Origin},
-    collect::{Carry, Collector, share},
+    collect::{Carry, Collector, FailureFn, Judge, share},
     facade::{Facade, SharedRecorder},
     notify::{Mailbox, Notification, Worker},
     observe::{self, Core, RequestHead, RouteFn},
+    operation::{MethodLabel, Operation, Protocol, Side, TrafficId},
+    outcome::Status,
     rule::{self, Rule},
     series::{BUCKETS, Bounds, Store, bucket_problem},
 };
@@ -30,6 +32,9 @@ pub struct LookoutBuilder {
     recorder: Option<SharedRecorder>,
     buckets: Vec<Duration>,
     route: Option<Box<RouteFn>>,
+    failure: Option<Box<FailureFn>>,
+    grpc_methods: Vec<String>,
+    server_address: bool,
     max_operations: usize,
     shutdown_timeout: Duration,
 }
@@ -43,6 +48,9 @@ impl LookoutBuilder {
             recorder: None,
             buckets: BUCKETS.to_vec(),
             route: None,
+            failure: None,
+            grpc_methods: Vec::new(),
+            server_address: false,
             max_operations: 1_000,
             shutdown_timeout: Duration::from_secs(5),
         }
@@ -159,6 +167,48 @@ impl LookoutBuilder {
         self
     }
 
+    /// Says which statuses are failures of which operations, and `None` where the convention shall
+    /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for each operation and
+    /// status, not for each request. Defaults to the convention for all.
+    ///
+    /// # Examples
+    ///
+    /// A missing order is a failure, a conflict on the stock is none:
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Status};
+    ///
+    /// let builder = Lookout::builder().failure(|operation, status| {
+    ///     match (operation.route(), status) {
+    ///         ("/orders/{id}", Status::Http(status)) if status == 404 => Some(true),
+    ///         ("/stock", Status::Http(status)) if status == 409 => Some(false),
+    ///         _ => None,
+    ///     }
+    /// });
+    /// ```
+    pub fn failure(
+        mut self,
+        is_failure: impl Fn(&Operation, Status) -> Option<bool> + Send + Sync + 'static,
+    ) -> Self {
+        self.failure = Some(Box::new(is_failure));
+        self
+    }
+
+    /// gRPC methods that the server knows, such as `shop.Orders/Create`, so that they are told apart
+    /// from the first call on. Defaults to none: each is known from its first answer on.
+    pub fn grpc_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.grpc_methods.extend(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Tells a client's operations apart by the server's address, too: the host of the request's URI,
+    /// as label `server_address`. Only for clients whose hosts are few and known; each counts for
+    /// [`max_operations`](Self::max_operations). Defaults to no.
+    pub fn server_address(mut self, is_told: bool) -> Self {
+        self.server_address = is_told;
+        self
+    }
+
     /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
     /// that share the route `_OVERFLOW`. Defaults to 1,000.
     pub fn max_operations(mut self, max: usize) -> Self {
@@ -184,11 +234,21 @@ impl LookoutBuilder {
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let bounds = Bounds::new(&self.buckets, &splits);
         let store = Arc::new(Store::new(self.max_operations, bounds));
+        let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
+        for method in &self.grpc_methods {
+            store.operations.id_of(rpc_server, MethodLabel::Other, method);
+        }
         let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
         let groups = Evaluator::groups(&self.rules);
         let facade = Facade::new(self.recorder);
-        let collector = Collector::new(Arc::clone(&store), facade, groups, carried.collect());
+        let collector = Collector::new(
+            Arc::clone(&store),
+            facade,
+            Judge(self.failure),
+            groups,
+            carried.collect(),
+        );
         let thread = LookoutThread {
             store: Arc::clone(&store),
             collector: share(collector),
@@ -199,8 +259,10 @@ impl LookoutBuilder {
         };
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
         let names_routes = self.route.is_some();
-        let id = observe::open(Arc::new(Core::new(store, self.route)));
-        Ok(Lookout { inner: Arc::new(Inner { id, names_routes, shutdown }) })
+        let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route)));
+        let tells_address = self.server_address;
+        let inner = Inner { id, names_routes, tells_address, store, shutdown };
+        Ok(Lookout { inner: Arc::new(inner) })
     }
 
     fn check(&self) -> Result<(), StartError> {
@@ -212,11 +274,23 @@ impl LookoutBuilder {
         if let Some(problem) = bucket_problem(&self.buckets) {
             return setting("buckets", problem);
         }
+        if let Some(method) = self.grpc_methods.iter().find(|method| !is_grpc_method(method)) {
+            return setting(
+                "grpc_methods",
+                format!("{method:?} is no method: give it as \"package.Service/Method\""),
+            );
+        }
         match self.max_operations {
             1..=100_000 => Ok(()),
             max => setting("max_operations", format!("{max} is not from 1 to 100,000")),
         }
     }
+}
+
+/// `package.Service/Method`, without a slash before it.
+fn is_grpc_method(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ']);
+    text.split_once('/').is_some_and(|(service, method)| is_part(service) && is_part(method))
 }
 
 /// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right

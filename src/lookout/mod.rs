@@ -9,7 +9,11 @@ use std::{fmt, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::{builder::LookoutBuilder, error::StartError};
-use crate::observe::{self, LookoutId, LookoutLayer};
+use crate::{
+    observe::{self, Entrance, LookoutId, LookoutLayer},
+    operation::{Call, Dependency, Side},
+    series::Store,
+};
 
 /// A handle to a running lookout; clones are of the same one.
 ///
@@ -42,6 +46,8 @@ struct Inner {
     id: LookoutId,
     /// By the user's closure.
     names_routes: bool,
+    tells_address: bool,
+    store: Arc<Store>,
     shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
@@ -51,10 +57,47 @@ impl Lookout {
         LookoutBuilder::new()
     }
 
-    /// A layer that watches what passes through it. Any number of them may be made: what they watch
-    /// counts for the same lookout.
+    /// A layer that watches the HTTP requests which a server answers. Any number of layers may be
+    /// made: what they watch counts for the same lookout.
     pub fn layer(&self) -> LookoutLayer {
-        LookoutLayer::new(self.inner.id, self.inner.names_routes)
+        LookoutLayer::new(self.entrance(Side::SERVER))
+    }
+
+    /// A layer for a server that speaks gRPC, such as tonic's, alone or on one port with HTTP: it
+    /// tells them apart by the content type.
+    ///
+    /// A call counts by its method and its gRPC status, from the head or the trailers. Methods that
+    /// the server does not know count as `_OTHER`: those that it answers with `UNIMPLEMENTED` at
+    /// once. Until a method was answered once, a call that ends before the head counts there, too;
+    /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
+    pub fn grpc_layer(&self) -> LookoutLayer {
+        LookoutLayer::new(Entrance { speaks_grpc: true, ..self.entrance(Side::SERVER) })
+    }
+
+    /// A layer around a client, for what this process asks of `dependency`: the `dependency` label,
+    /// of which there may be 63. It fits around any tower client of HTTP or gRPC: hyper-util's, a
+    /// tonic `Channel`, and with the feature `reqwest` around a `reqwest::Client`.
+    ///
+    /// Around a retry layer it measures what the caller asked for; see
+    /// [`attempt_layer`](Self::attempt_layer) for the single attempts.
+    pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer {
+        self.of_client(dependency.into(), Call::Logical)
+    }
+
+    /// The same inside of a retry layer, for single attempts: the label `call` is `attempt` and not
+    /// `logical`, so that both may be watched at once.
+    pub fn attempt_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer {
+        self.of_client(dependency.into(), Call::Attempt)
+    }
+
+    fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer {
+        let side = self.inner.store.operations.side(Some(Dependency { name, call }));
+        LookoutLayer::new(Entrance { speaks_grpc: true, ..self.entrance(side) })
+    }
+
+    fn entrance(&self, side: Side) -> Entrance {
+        let Inner { id, names_routes, tells_address, .. } = *self.inner;
+        Entrance { lookout: id, side, speaks_grpc: false, names_routes, tells_address }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

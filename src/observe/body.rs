@@ -4,15 +4,27 @@ use std::{
     thread,
 };
 
+use bytes::Buf;
 use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::exchange::{Exchange, Inside, Stream};
-use crate::{operation::MethodLabel, outcome::Outcome};
+use super::{
+    entrance::Unknown,
+    error_kind::kind_of,
+    exchange::{Exchange, Inside},
+    facts::{Facts, Stream},
+    grpc::{self, Framing},
+};
+use crate::{
+    operation::MethodLabel,
+    outcome::Ending,
+    series::{StatusKey, StreamKind},
+};
 
 pin_project! {
-    /// A response body that knows when it is complete; dropped before that, it counts as `aborted`.
+    /// A response body that knows when it is complete; dropped before that, it counts as `aborted`, a
+    /// gRPC call as `cancelled`.
     ///
     /// hyper stops polling as soon as it has what it needs, so there are several ways to be complete:
     /// the end of the body, trailers, `is_end_stream` (at first, after a frame, or at the drop), as
@@ -23,18 +35,34 @@ pin_project! {
         #[pin]
         inner: B,
         exchange: Option<Exchange>,
-        // Bytes that are still to come, if that is known.
-        remaining: Option<u64>,
+        expected: Expected,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.exchange.is_some() {
-                end_at_drop(this.inner, this.exchange, *this.remaining);
+                end_at_drop(this.inner, this.exchange, *this.expected);
             }
         }
     }
+}
+
+/// What is still to come.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Unknown,
+    Bytes(u64),
+    Messages(Framing),
+}
+
+/// What a head says, besides its status code.
+struct Head {
+    status: StatusKey,
+    expected: Expected,
+    stream: Stream,
+    /// gRPC's answer for a method that it does not know.
+    is_unimplemented: bool,
 }
 
 impl<B: Body> ResponseBody<B> {
@@ -43,18 +71,35 @@ impl<B: Body> ResponseBody<B> {
         response: Response<B>,
         exchange: &mut Option<Exchange>,
         rule: BodyRule,
+        unknown: &mut Option<Box<Unknown>>,
     ) -> Response<Self> {
+        let is_grpc = exchange.as_ref().is_some_and(|exchange| exchange.0.is_grpc());
         // The response goes by value into what is not inlined, lest it be copied for everyone.
-        let (response, mut remaining, stream) = match response.body().size_hint().exact() {
-            Some(bytes) => (response, Some(bytes), Stream::No),
-            None => of_no_exact_size(response),
+        let (response, mut head) = match response.body().size_hint().exact() {
+            Some(bytes) if !is_grpc => {
+                let status = StatusKey::http(response.status());
+                let expected = Expected::Bytes(bytes);
+                (response, Head { status, expected, stream: Stream::No, is_unimplemented: false })
+            }
+            _ => examine(response, is_grpc),
         };
-        let status = response.status();
-        let facts = Exchange::take(exchange).map(|facts| facts.answered(status, stream));
-        if rule.is_bodiless(status) {
-            remaining = Some(0);
+        if rule.is_bodiless(response.status()) {
+            head.expected = Expected::Bytes(0);
         }
-        response.map(|inner| Self { inner, exchange: facts.map(Exchange), remaining })
+        let facts = Exchange::take(exchange);
+        let mut facts = facts.map(|facts| facts.answered(head.status, head.stream));
+        if let Some(unknown) = unknown.take()
+            && !head.is_unimplemented
+        {
+            facts = facts.map(|facts| facts.of_method(*unknown));
+        }
+        if head.stream == Stream::Events
+            && let Some(facts) = facts
+        {
+            facts.stream_opened(StreamKind::EventStream);
+        }
+        let expected = head.expected;
+        response.map(|inner| Self { inner, exchange: facts.map(Exchange), expected })
     }
 }
 
@@ -95,11 +140,15 @@ impl BodyRule {
 /// A body that was not watched, as layers outside make one for an answer of their own.
 impl<B: Body + Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self { inner: B::default(), exchange: None, remaining: None }
+        Self { inner: B::default(), exchange: None, expected: Expected::Unknown }
     }
 }
 
-impl<B: Body> Body for ResponseBody<B> {
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: 'static,
+{
     type Data = B::Data;
     type Error = B::Error;
 
@@ -112,26 +161,26 @@ impl<B: Body> Body for ResponseBody<B> {
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         inside.leave();
-        let Some(exchange) = this.exchange else { return polled };
+        let Some(Exchange(facts)) = this.exchange else { return polled };
         let is_complete = match &polled {
             Poll::Pending => false,
             Poll::Ready(None) => true,
-            Poll::Ready(Some(Err(_))) => {
-                Exchange::end(this.exchange, Outcome::Error);
+            Poll::Ready(Some(Err(error))) => {
+                Exchange::end(this.exchange, Ending::Error(kind_of(error)));
                 return polled;
             }
             Poll::Ready(Some(Ok(frame))) => {
-                this.inner.is_end_stream()
-                    || match frame.data_ref() {
-                        Some(data) => is_last(this.remaining, bytes::Buf::remaining(data)),
-                        None => frame.is_trailers(),
-                    }
+                let is_last = this.inner.is_end_stream() || is_last(this.expected, frame);
+                if facts.is_grpc() {
+                    read_grpc(facts, this.expected, frame);
+                }
+                is_last
             }
         };
         if is_complete {
             Exchange::complete(this.exchange);
-        } else if exchange.is_first_poll() {
-            exchange.goes_on();
+        } else if facts.is_first_poll() {
+            facts.goes_on();
         }
         polled
     }
@@ -150,31 +199,54 @@ impl<B: Body> Body for ResponseBody<B> {
 /// A body may be dropped unpolled, or with its last frame, and still be complete.
 #[cold]
 #[inline(never)]
-fn end_at_drop<B: Body>(
-    inner: Pin<&mut B>,
-    exchange: &mut Option<Exchange>,
-    remaining: Option<u64>,
-) {
+fn end_at_drop<B: Body>(inner: Pin<&mut B>, exchange: &mut Option<Exchange>, expected: Expected) {
     // The inner body is asked nothing while a panic unwinds: a second one would abort.
-    if !thread::panicking() && (remaining == Some(0) || inner.is_end_stream()) {
+    if !thread::panicking() && (matches!(expected, Expected::Bytes(0)) || inner.is_end_stream()) {
         Exchange::complete(exchange);
     }
 }
 
-/// The number of bytes that the headers announce, and whether the response is a stream.
+/// What the headers say of a response whose length its body does not tell, or of gRPC.
 #[inline(never)]
-fn of_no_exact_size<B>(response: Response<B>) -> (Response<B>, Option<u64>, Stream) {
-    let length = response.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    let stream = if length.is_some() { Stream::No } else { Stream::of(&response) };
-    (response, length, stream)
+fn examine<B>(response: Response<B>, is_grpc: bool) -> (Response<B>, Head) {
+    let headers = response.headers();
+    let head = if is_grpc {
+        let status = grpc::status_of_head(response.status(), headers);
+        Head {
+            status,
+            expected: Expected::Messages(Framing::default()),
+            stream: Stream::Maybe,
+            is_unimplemented: status == StatusKey::GRPC_UNIMPLEMENTED,
+        }
+    } else {
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        Head {
+            status: StatusKey::http(response.status()),
+            expected: length.map_or(Expected::Unknown, Expected::Bytes),
+            stream: if length.is_some() { Stream::No } else { Stream::of(headers) },
+            is_unimplemented: false,
+        }
+    };
+    (response, head)
 }
 
-/// Takes the bytes of a frame off what remains; whether they were the last.
+/// Takes a frame off what is expected; whether it was the last.
 #[inline]
-fn is_last(remaining: &mut Option<u64>, bytes: usize) -> bool {
-    remaining.as_mut().is_some_and(|remaining| {
-        *remaining = remaining.saturating_sub(bytes as u64);
-        *remaining == 0
-    })
+fn is_last<D: Buf>(expected: &mut Expected, frame: &Frame<D>) -> bool {
+    let Some(data) = frame.data_ref() else { return frame.is_trailers() };
+    let Expected::Bytes(left) = expected else { return false };
+    *left = left.saturating_sub(data.remaining() as u64);
+    *left == 0
+}
+
+/// Counts gRPC's messages, and reads the status that came last.
+#[inline(never)]
+fn read_grpc<D: Buf>(facts: &mut Facts, expected: &mut Expected, frame: &Frame<D>) {
+    if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
+        facts.trailed(StatusKey::grpc(status));
+    }
+    if let (Some(data), Expected::Messages(framing)) = (frame.data_ref(), expected) {
+        facts.sent(framing.begun(data.chunk()));
+    }
 }

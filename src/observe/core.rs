@@ -8,7 +8,7 @@ use std::{
 
 use super::{RequestHead, RouteFn};
 use crate::{
-    operation::{MethodLabel, OperationId},
+    operation::{MethodLabel, OperationId, TrafficId},
     series::Store,
 };
 
@@ -27,7 +27,7 @@ impl Core {
     /// The operation by the user's closure, if there is one that names the request's route.
     pub(super) fn named(&self, method: MethodLabel, head: &RequestHead<'_>) -> Option<OperationId> {
         let route = self.route.as_ref()?(head)?;
-        Some(self.store.operations.id_of(method, &route))
+        Some(self.store.operations.id_of(TrafficId::HTTP_SERVER, method, &route))
     }
 
     /// Lets the threads forget this lookout; what still ends is counted for nobody.

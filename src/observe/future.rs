@@ -10,9 +10,11 @@ use pin_project_lite::pin_project;
 use super::{
     ResponseBody,
     body::BodyRule,
+    entrance::Unknown,
+    error_kind::kind_of,
     exchange::{Exchange, Inside},
 };
-use crate::outcome::Outcome;
+use crate::outcome::Ending;
 
 pin_project! {
     /// The future of a [`Watched`](super::Watched) service. Dropped before its response, it counts
@@ -24,6 +26,7 @@ pin_project! {
         pub(super) inner: F,
         pub(super) exchange: Option<Exchange>,
         pub(super) rule: BodyRule,
+        pub(super) unknown: Option<Box<Unknown>>,
     }
 }
 
@@ -31,6 +34,7 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    E: 'static,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
@@ -42,11 +46,14 @@ where
         inside.leave();
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange, *this.rule)))
-            }
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(ResponseBody::wrap(
+                response,
+                this.exchange,
+                *this.rule,
+                this.unknown,
+            ))),
             Poll::Ready(Err(error)) => {
-                Exchange::end(this.exchange, Outcome::Error);
+                Exchange::end(this.exchange, Ending::Error(kind_of(&error)));
                 Poll::Ready(Err(error))
             }
         }

@@ -1,8 +1,9 @@
 use tower_layer::Layer;
 
-use super::{LookoutId, Watched};
+use super::{Entrance, Watched};
 
-/// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer).
+/// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
+/// [`grpc_layer`](crate::Lookout::grpc_layer) and [`client_layer`](crate::Lookout::client_layer).
 ///
 /// It is a few bytes to copy, and so is the service that it makes. Put it outside of what may answer
 /// for the service (timeouts, limits, authentication), so that those answers count, too; in axum
@@ -11,13 +12,12 @@ use super::{LookoutId, Watched};
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 #[derive(Clone, Copy, Debug)]
 pub struct LookoutLayer {
-    lookout: LookoutId,
-    names_routes: bool,
+    entrance: Entrance,
 }
 
 impl LookoutLayer {
-    pub(crate) fn new(lookout: LookoutId, names_routes: bool) -> Self {
-        Self { lookout, names_routes }
+    pub(crate) fn new(entrance: Entrance) -> Self {
+        Self { entrance }
     }
 }
 
@@ -25,6 +25,6 @@ impl<S> Layer<S> for LookoutLayer {
     type Service = Watched<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Watched::new(inner, self.lookout, self.names_routes)
+        Watched::new(inner, self.entrance)
     }
 }

@@ -8,13 +8,21 @@
 
 mod body;
 mod core;
+mod entrance;
+mod error_kind;
 mod exchange;
+mod facts;
 mod future;
+mod grpc;
 mod layer;
 mod local;
+#[cfg(feature = "reqwest")]
+mod reqwest_client;
 mod route;
 mod service;
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest_client::ReqwestFuture;
 pub use self::{
     body::ResponseBody, future::ResponseFuture, layer::LookoutLayer, route::RequestHead,
     service::Watched,
@@ -22,6 +30,7 @@ pub use self::{
 
 pub(crate) use self::{
     core::Core,
+    entrance::Entrance,
     local::{LookoutId, close, open},
     route::RouteFn,
 };

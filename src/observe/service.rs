@@ -8,32 +8,86 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    LookoutId, ResponseBody, ResponseFuture,
-    body::BodyRule,
-    exchange::Exchange,
-    route::{Route, TakenHead},
+    Entrance, ResponseBody, ResponseFuture, body::BodyRule, exchange::Exchange, facts::Facts,
 };
-use crate::operation::MethodLabel;
+use crate::{
+    operation::MethodLabel,
+    series::{RawClock, RawTime},
+};
 
 /// A service whose requests are watched; made by a [`LookoutLayer`](super::LookoutLayer).
 ///
 /// Request and error stay as they are, the response's body becomes a [`ResponseBody`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Watched<S> {
     inner: S,
-    lookout: LookoutId,
-    names_routes: bool,
+    pub(super) entrance: Entrance,
+    wait: Wait,
+}
+
+/// How long a client was not ready for the request that comes next.
+#[derive(Clone, Copy, Debug)]
+enum Wait {
+    None,
+    Since(RawTime),
+    /// In nanoseconds.
+    Over(u64),
+}
+
+/// A clone was never waited for, as tower has it of readiness.
+impl<S: Clone> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.entrance)
+    }
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(inner: S, lookout: LookoutId, names_routes: bool) -> Self {
-        Self { inner, lookout, names_routes }
+    pub(super) fn new(inner: S, entrance: Entrance) -> Self {
+        Self { inner, entrance, wait: Wait::None }
+    }
+
+    /// Keeps the time until the inner service is ready, which is no time of the call.
+    pub(super) fn poll_client_ready<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<R>,
+    {
+        let polled = self.inner.poll_ready(cx);
+        match (&polled, self.wait) {
+            (Poll::Pending, Wait::None | Wait::Over(_)) => {
+                self.wait = Wait::Since(RawClock::get().now());
+            }
+            (Poll::Ready(_), Wait::Since(since)) => {
+                let clock = RawClock::get();
+                self.wait = Wait::Over(clock.nanos(since, clock.now()));
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    /// Tells how long this request waited, if it did.
+    #[inline]
+    pub(super) fn tell_wait(&mut self, facts: Option<Facts>) {
+        if let Wait::Over(nanos) = self.wait {
+            self.wait = Wait::None;
+            if let Some(facts) = facts {
+                facts.waited(nanos);
+            }
+        }
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(super) fn inner(&mut self) -> &mut S {
+        &mut self.inner
     }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Watched<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -42,20 +96,20 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
+        if self.entrance.side.is_client() {
+            self.poll_client_ready(cx)
+        } else {
+            self.inner.poll_ready(cx)
+        }
     }
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let method = MethodLabel::of(request.method());
-        let mut route = Route::of(&request);
-        if self.names_routes && matches!(route, Route::Unmatched) {
-            let head = TakenHead::of(&mut request);
-            let (head, named) = head.named(self.lookout, method);
-            head.give_back(&mut request);
-            route = named.map_or(Route::Unmatched, Route::Looked);
-        }
-        let facts = Exchange::begin(self.lookout, method, route);
+        let rule = BodyRule::of(MethodLabel::of(request.method()));
+        let entry = self.entrance.enter(&mut request);
+        let facts = Facts::begin(self.entrance.lookout, &entry);
+        let unknown = entry.unknown;
+        self.tell_wait(facts);
         // Ends the exchange if `call` panics.
         let guard = facts.map(Exchange);
         // Made in place: a future may be large to move.
@@ -65,7 +119,8 @@ where
                 mem::forget(guard);
                 facts.map(Exchange)
             },
-            rule: BodyRule::of(method),
+            rule,
+            unknown,
         }
     }
 }

@@ -1,17 +1,20 @@
-//! What is counted apart: an [`Operation`] is a method and a route template.
+//! What is counted apart: an [`Operation`] is a method and a route template, or a gRPC method; a
+//! client's also says whom it calls.
 //!
 //! The set of operations is bounded by construction. Methods are the known ones or `_OTHER`, routes
 //! are templates or `unmatched`, and past the bound of the [`OperationTable`] every further pair
-//! shares one operation, `_OVERFLOW`.
+//! shares one operation a traffic, `_OVERFLOW`.
 
 mod method;
 mod table;
+mod traffic;
 
 use std::{fmt, sync::Arc};
 
 pub(crate) use self::{
     method::MethodLabel,
     table::{OperationId, OperationTable},
+    traffic::{Call, Dependency, Protocol, Side, Traffic, TrafficId},
 };
 
 /// The route of a request that no router and no closure named.
@@ -20,28 +23,62 @@ const UNMATCHED: &str = "unmatched";
 /// The route of the requests that came after the bound on operations was reached.
 const OVERFLOW: &str = "_OVERFLOW";
 
-/// A method and a route template, such as `POST /orders`: the unit in which requests are counted.
+/// The gRPC method of a call to what the server does not know.
+pub(crate) const OTHER: &str = "_OTHER";
+
+/// The unit in which requests are counted: a method and a route template, such as `POST /orders`, or
+/// a gRPC method, such as `shop.Orders/Create`; for a client, of the dependency that it calls.
 ///
-/// Its [`Display`](fmt::Display) is the method, a space and the route.
+/// Its [`Display`](fmt::Display) is that, with the dependency before it: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
+    traffic: Arc<Traffic>,
     method: MethodLabel,
     route: Arc<str>,
 }
 
 impl Operation {
-    pub(crate) fn new(method: MethodLabel, route: impl Into<Arc<str>>) -> Self {
-        Self { method, route: route.into() }
+    pub(crate) fn new(
+        traffic: Arc<Traffic>,
+        method: MethodLabel,
+        route: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { traffic, method, route: route.into() }
     }
 
-    /// The request's method, or `_OTHER` for one that HTTP does not register.
+    #[cfg(test)]
+    pub(crate) fn of_server(method: MethodLabel, route: &str) -> Self {
+        Self::new(Traffic { protocol: Protocol::Http, dependency: None }.into(), method, route)
+    }
+
+    /// The request's HTTP method, or `_OTHER` for one that HTTP does not register.
     pub fn method(&self) -> &'static str {
         self.method.as_str()
     }
 
-    /// The route template, `unmatched`, or `_OVERFLOW` past the bound on operations.
+    /// The route template, or `unmatched`; of gRPC the fully qualified method, or `_OTHER` for one
+    /// that the server does not know; of an HTTP client the server's address, if that is told apart,
+    /// else nothing. `_OVERFLOW` past the bound on operations.
     pub fn route(&self) -> &str {
         &self.route
+    }
+
+    /// The name of whom the process calls; `None` where it is called.
+    pub fn dependency(&self) -> Option<&str> {
+        self.traffic.dependency.as_ref().map(|dependency| &*dependency.name)
+    }
+
+    /// Whether it is a gRPC method.
+    pub fn is_grpc(&self) -> bool {
+        self.traffic.protocol == Protocol::Grpc
+    }
+
+    pub(crate) fn is_overflow(&self) -> bool {
+        &*self.route == OVERFLOW
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     pub(crate) fn shared_route(&self) -> Arc<str> {
@@ -51,6 +88,13 @@ impl Operation {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method(), self.route)
+        if let Some(dependency) = self.dependency() {
+            write!(f, "{dependency}: ")?;
+        }
+        match (self.is_grpc(), &*self.route) {
+            (true, route) => f.write_str(route),
+            (false, "") => f.write_str(self.method()),
+            (false, route) => write!(f, "{} {route}", self.method()),
+        }
     }
 }

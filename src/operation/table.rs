@@ -1,14 +1,16 @@
 use std::{
     hash::{BuildHasher, Hasher},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::{MethodLabel, OVERFLOW, Operation, UNMATCHED};
+use super::{
+    Dependency, MethodLabel, OVERFLOW, Operation, Protocol, Side, Traffic, TrafficId, UNMATCHED,
+};
 
-/// An operation's place in the table, dense from zero; the last one is the overflow.
+/// An operation's place in the table, dense from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OperationId(u32);
 
@@ -32,17 +34,32 @@ impl OperationId {
 pub(crate) struct OperationTable {
     slots: Box<[OnceLock<Entry>]>,
     hasher: foldhash::fast::RandomState,
-    /// Guards additions; in the order of their ids.
-    listed: Mutex<Vec<Operation>>,
-    /// By method, the operation of what has no route: the commonest look-up needs no hash.
+    /// Guards additions.
+    listed: Mutex<Listed>,
+    /// By method, the server's operation of what has no route: the commonest look-up needs no hash.
     unmatched: [OnceLock<OperationId>; MethodLabel::COUNT],
+    /// By traffic, the operation of what came after the bound.
+    overflow: [OnceLock<OperationId>; TrafficId::COUNT],
     limit: usize,
     /// Set when the last place is taken: what is not found then needs no lock to be the overflow.
     is_full: AtomicBool,
 }
 
 #[derive(Debug)]
+struct Listed {
+    /// In the order of their ids.
+    operations: Vec<Operation>,
+    /// In the order of their numbers, the server first.
+    sides: Vec<Option<Dependency>>,
+    /// By number; of those that have a side.
+    traffics: Vec<Arc<Traffic>>,
+    /// How many operations count for the bound.
+    bounded: usize,
+}
+
+#[derive(Debug)]
 struct Entry {
+    traffic: TrafficId,
     operation: Operation,
     id: OperationId,
 }
@@ -50,19 +67,53 @@ struct Entry {
 impl OperationTable {
     pub(crate) fn new(limit: usize) -> Self {
         let slots = (limit.max(1) * 2).next_power_of_two();
-        Self {
+        let table = Self {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             hasher: foldhash::fast::RandomState::default(),
-            listed: Mutex::new(Vec::new()),
+            listed: Mutex::new(Listed {
+                operations: Vec::new(),
+                sides: Vec::new(),
+                traffics: Vec::new(),
+                bounded: 0,
+            }),
             unmatched: [const { OnceLock::new() }; MethodLabel::COUNT],
+            overflow: [const { OnceLock::new() }; TrafficId::COUNT],
             limit,
             is_full: AtomicBool::new(false),
-        }
+        };
+        table.side(None);
+        table
     }
 
-    /// How many ids there are, the overflow among them.
+    /// How many ids there may be, the overflows among them.
     pub(crate) fn capacity(&self) -> usize {
-        self.limit + 1
+        self.limit + TrafficId::COUNT
+    }
+
+    /// The number of a dependency, a new one if it was not met; past the bound all share one, whose
+    /// name is `_OVERFLOW`. Without a dependency, the server.
+    pub(crate) fn side(&self, dependency: Option<Dependency>) -> Side {
+        let mut listed = self.listed();
+        let known = listed.sides.iter().position(|known| *known == dependency);
+        let number = known.unwrap_or(listed.sides.len()).min(Side::COUNT - 1);
+        let side = Side::new(number).unwrap_or(Side::SERVER);
+        if number == listed.sides.len() {
+            let is_last = number == Side::COUNT - 1;
+            let dependency = dependency.map(|dependency| match is_last {
+                true => Dependency { name: OVERFLOW.into(), ..dependency },
+                false => dependency,
+            });
+            listed.sides.push(dependency.clone());
+            for protocol in [Protocol::Http, Protocol::Grpc] {
+                let traffic = Arc::new(Traffic { protocol, dependency: dependency.clone() });
+                let overflow = Operation::new(Arc::clone(&traffic), MethodLabel::Other, OVERFLOW);
+                let id = OperationId(listed.operations.len() as u32);
+                listed.traffics.push(traffic);
+                listed.operations.push(overflow);
+                self.overflow[TrafficId::new(side, protocol).index()].get_or_init(|| id);
+            }
+        }
+        side
     }
 
     /// The id of the operation at a place in the list.
@@ -70,50 +121,75 @@ impl OperationTable {
         OperationId(place as u32)
     }
 
-    pub(crate) fn overflow(&self) -> OperationId {
-        OperationId(self.limit as u32)
-    }
-
-    /// The overflow as an operation; its method is `_OTHER`, since it holds any.
-    pub(crate) fn overflow_operation() -> Operation {
-        Operation::new(MethodLabel::Other, OVERFLOW)
+    pub(crate) fn overflow(&self, traffic: TrafficId) -> OperationId {
+        // A traffic's number comes from its side, which has one.
+        self.overflow[traffic.index()].get().copied().unwrap_or(OperationId(0))
     }
 
     #[inline]
-    pub(crate) fn id_of(&self, method: MethodLabel, route: &str) -> OperationId {
+    pub(crate) fn id_of(
+        &self,
+        traffic: TrafficId,
+        method: MethodLabel,
+        route: &str,
+    ) -> OperationId {
         // Read before the look-up, which then sees all that there will ever be.
         let is_full = self.is_full.load(Ordering::Acquire);
-        match self.find(method, route) {
+        match self.place_of(traffic, method, route) {
             Ok(id) => id,
-            Err(_) if is_full => self.overflow(),
-            Err(_) => self.add(method, route),
+            Err(_) if is_full => self.overflow(traffic),
+            Err(_) => self.add(traffic, method, route),
         }
     }
 
+    /// The id of an operation that is known already.
+    #[inline]
+    pub(crate) fn known(
+        &self,
+        traffic: TrafficId,
+        method: MethodLabel,
+        route: &str,
+    ) -> Option<OperationId> {
+        self.place_of(traffic, method, route).ok()
+    }
+
+    /// The server's operation of what has no route.
     #[inline]
     pub(crate) fn unmatched(&self, method: MethodLabel) -> OperationId {
-        *self.unmatched[method as usize].get_or_init(|| self.id_of(method, UNMATCHED))
+        *self.unmatched[method as usize]
+            .get_or_init(|| self.id_of(TrafficId::HTTP_SERVER, method, UNMATCHED))
     }
 
     /// The operations with the ids from `known` on, so that a reader copies only what is new to it.
     pub(crate) fn listed_from(&self, known: usize) -> Vec<Operation> {
-        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.get(known..).unwrap_or_default().to_vec()
+        self.listed().operations.get(known..).unwrap_or_default().to_vec()
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Listed> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id, or else the empty slot where the operation belongs.
     #[inline]
-    fn find(&self, method: MethodLabel, route: &str) -> Result<OperationId, usize> {
+    fn place_of(
+        &self,
+        traffic: TrafficId,
+        method: MethodLabel,
+        route: &str,
+    ) -> Result<OperationId, usize> {
         let mask = self.slots.len() - 1;
         let mut hasher = self.hasher.build_hasher();
         hasher.write(route.as_bytes());
-        let mut slot = (hasher.finish() as usize ^ method as usize) & mask;
+        let apart = (traffic.index() << 4) ^ method as usize;
+        let mut slot = (hasher.finish() as usize ^ apart) & mask;
         loop {
             match self.slots[slot].get() {
-                Some(Entry { operation, id })
-                    if operation.method == method && *operation.route == *route =>
+                Some(entry)
+                    if entry.operation.method == method
+                        && entry.traffic == traffic
+                        && *entry.operation.route == *route =>
                 {
-                    return Ok(*id);
+                    return Ok(entry.id);
                 }
                 Some(_) => slot = (slot + 1) & mask,
                 None => return Err(slot),
@@ -122,18 +198,20 @@ impl OperationTable {
     }
 
     #[cold]
-    fn add(&self, method: MethodLabel, route: &str) -> OperationId {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, traffic: TrafficId, method: MethodLabel, route: &str) -> OperationId {
+        let mut listed = self.listed();
         // Looked up again: another thread may have added it, and filled the table with it.
-        match self.find(method, route) {
+        match self.place_of(traffic, method, route) {
             Ok(id) => id,
-            Err(_) if listed.len() >= self.limit => self.overflow(),
+            Err(_) if listed.bounded >= self.limit => self.overflow(traffic),
             Err(slot) => {
-                let id = OperationId(listed.len() as u32);
-                let operation = Operation::new(method, Arc::from(route));
-                listed.push(operation.clone());
-                let id = self.slots[slot].get_or_init(|| Entry { operation, id }).id;
-                self.is_full.store(listed.len() >= self.limit, Ordering::Release);
+                let id = OperationId(listed.operations.len() as u32);
+                let operation =
+                    Operation::new(Arc::clone(&listed.traffics[traffic.index()]), method, route);
+                listed.operations.push(operation.clone());
+                listed.bounded += 1;
+                let id = self.slots[slot].get_or_init(|| Entry { traffic, operation, id }).id;
+                self.is_full.store(listed.bounded >= self.limit, Ordering::Release);
                 id
             }
         }
@@ -145,16 +223,21 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::operation::Call;
+
+    const HTTP: TrafficId = TrafficId::HTTP_SERVER;
+    /// The overflows of the server.
+    const SERVER: usize = 2;
 
     #[test]
     fn an_operation_keeps_its_id() {
         let table = OperationTable::new(8);
-        let get = table.id_of(MethodLabel::Get, "/orders");
-        let post = table.id_of(MethodLabel::Post, "/orders");
+        let get = table.id_of(HTTP, MethodLabel::Get, "/orders");
+        let post = table.id_of(HTTP, MethodLabel::Post, "/orders");
         assert_ne!(get, post);
-        assert_eq!(get, table.id_of(MethodLabel::Get, "/orders"));
+        assert_eq!(get, table.id_of(HTTP, MethodLabel::Get, "/orders"));
         assert_eq!(
-            table.listed_from(0).iter().map(ToString::to_string).collect::<Vec<_>>(),
+            table.listed_from(SERVER).iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["GET /orders", "POST /orders"]
         );
     }
@@ -162,13 +245,13 @@ mod tests {
     #[test]
     fn past_the_bound_everything_new_shares_the_overflow() {
         let table = OperationTable::new(2);
-        let first = table.id_of(MethodLabel::Get, "/a");
-        table.id_of(MethodLabel::Get, "/b");
+        let first = table.id_of(HTTP, MethodLabel::Get, "/a");
+        table.id_of(HTTP, MethodLabel::Get, "/b");
         for n in 0..1_000 {
-            assert_eq!(table.id_of(MethodLabel::Get, &format!("/{n}")), table.overflow());
+            assert_eq!(table.id_of(HTTP, MethodLabel::Get, &format!("/{n}")), table.overflow(HTTP));
         }
-        assert_eq!(table.id_of(MethodLabel::Get, "/a"), first);
-        assert_eq!(table.listed_from(0).len(), 2);
+        assert_eq!(table.id_of(HTTP, MethodLabel::Get, "/a"), first);
+        assert_eq!(table.listed_from(SERVER).len(), 2);
     }
 
     #[test]
@@ -178,13 +261,40 @@ mod tests {
             let racers: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {
-                        (0..100).map(|n| table.id_of(MethodLabel::Get, &format!("/{n}"))).collect()
+                        (0..100)
+                            .map(|n| table.id_of(HTTP, MethodLabel::Get, &format!("/{n}")))
+                            .collect()
                     })
                 })
                 .collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert!(ids.windows(2).all(|pair| pair[0] == pair[1]));
-        assert_eq!(table.listed_from(0).len(), 100);
+        assert_eq!(table.listed_from(SERVER).len(), 100);
+    }
+
+    #[test]
+    fn each_dependency_has_a_side_of_its_own_until_there_are_too_many() {
+        let table = OperationTable::new(8);
+        let dependency = |name: &str, call| Some(Dependency { name: name.into(), call });
+        let logical = table.side(dependency("inventory", Call::Logical));
+        let attempt = table.side(dependency("inventory", Call::Attempt));
+        assert_ne!(logical, attempt);
+        assert_eq!(table.side(dependency("inventory", Call::Logical)), logical);
+        assert!(logical.is_client());
+
+        let get = |side| table.id_of(TrafficId::new(side, Protocol::Http), MethodLabel::Get, "");
+        assert_ne!(get(logical), get(attempt));
+        let names = table.listed_from(0).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(names.contains(&"inventory: GET".to_owned()), "{names:?}");
+
+        let many: Vec<_> =
+            (0..200).map(|n| table.side(dependency(&format!("d{n}"), Call::Logical))).collect();
+        assert!(many[100..].iter().all(|side| *side == many[199]), "the last one is shared");
+        assert_eq!(
+            table.listed_from(0).last().unwrap().to_string(),
+            "_OVERFLOW: _OVERFLOW",
+            "and says so"
+        );
     }
 }

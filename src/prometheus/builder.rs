@@ -4,7 +4,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use super::{Recorder, Scrape};
 use crate::{
-    facade::{HEAD_DURATION, REQUEST_DURATION, THROUGHPUT},
+    facade::{Names, THROUGHPUT},
     series::{BUCKETS, bucket_problem},
 };
 
@@ -90,12 +90,12 @@ impl Builder {
         }
         let buckets: Vec<f64> = buckets.into_iter().map(seconds).collect();
         let full = |name: &str| Matcher::Full(name.to_owned());
-        let recorder = self
-            .exporter
-            .set_buckets_for_metric(full(REQUEST_DURATION), &buckets)
-            .and_then(|exporter| exporter.set_buckets_for_metric(full(HEAD_DURATION), &buckets))
-            .and_then(|exporter| {
-                exporter.set_buckets_for_metric(full(THROUGHPUT), &THROUGHPUT_BUCKETS)
+        let durations = Names::ALL.iter().flat_map(|names| names.durations());
+        let recorder = durations
+            .map(|name| (name, &buckets[..]))
+            .chain([(THROUGHPUT, &THROUGHPUT_BUCKETS[..])])
+            .try_fold(self.exporter, |exporter, (name, buckets)| {
+                exporter.set_buckets_for_metric(full(name), buckets)
             })
             .map_err(PrometheusError::Exporter)?
             .build_recorder();

@@ -106,7 +106,16 @@ impl Rule {
     }
 
     fn scope_problem(&self) -> Option<String> {
-        let Scope::Route(text) = &self.scope else { return None };
+        let text = match &self.scope {
+            Scope::Service | Scope::EachRoute => return None,
+            Scope::Dependency(name) if name.trim().is_empty() => {
+                return Some(
+                    "the dependency's name is empty: give that of a client_layer".to_owned(),
+                );
+            }
+            Scope::Dependency(_) => return None,
+            Scope::Route(text) => text,
+        };
         let (method, route) = method_and_route(text);
         if route.trim().is_empty() || route.contains(' ') {
             Some(format!(

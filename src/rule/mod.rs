@@ -203,7 +203,7 @@ impl Rule {
     }
 
     /// Judges each operation (method and route) by itself, with an alert each. By default a rule
-    /// judges the service as a whole.
+    /// judges the service as a whole, without what it asks of others.
     pub fn each_route(mut self) -> Self {
         self.scope = Scope::EachRoute;
         self
@@ -212,6 +212,13 @@ impl Rule {
     /// Judges one route: `/orders/{id}` with all its methods, or `GET /orders/{id}`.
     pub fn route(mut self, route: impl Into<String>) -> Self {
         self.scope = Scope::Route(route.into());
+        self
+    }
+
+    /// Judges what this process asks of one dependency, by the name that its
+    /// [`client_layer`](crate::Lookout::client_layer) was given; calls and attempts together.
+    pub fn dependency(mut self, name: impl Into<String>) -> Self {
+        self.scope = Scope::Dependency(name.into());
         self
     }
 

@@ -7,12 +7,16 @@ pub(crate) enum Scope {
     EachRoute,
     /// A route template, with a method before it or for all of them.
     Route(String),
+    /// What this process asks of one dependency.
+    Dependency(String),
 }
 
 impl Scope {
     /// Whether an operation is part of what is judged.
     pub(crate) fn covers(&self, operation: &Operation) -> bool {
         match self {
+            Self::Dependency(name) => operation.dependency() == Some(name),
+            _ if operation.dependency().is_some() => false,
             Self::Service | Self::EachRoute => true,
             Self::Route(text) => match method_and_route(text) {
                 (Some(method), route) => operation.method() == method && operation.route() == route,
@@ -39,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_route_covers_all_its_methods_unless_one_is_named() {
-        let get = Operation::new(MethodLabel::of(&Method::GET), "/orders");
+        let get = Operation::of_server(MethodLabel::of(&Method::GET), "/orders");
         assert!(Scope::Route("/orders".into()).covers(&get));
         assert!(Scope::Route("GET /orders".into()).covers(&get));
         assert!(!Scope::Route("POST /orders".into()).covers(&get));

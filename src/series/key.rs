@@ -3,17 +3,19 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::outcome::Outcome;
+use http::StatusCode;
 
-/// How an exchange ended: with which status, and which outcome.
+use crate::outcome::{Ending, GrpcStatus, Status};
+
+/// How an exchange ended: with which status, and which ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeriesKey {
     pub(crate) status: StatusKey,
-    pub(crate) outcome: Outcome,
+    pub(crate) ending: Ending,
 }
 
-/// A status, no response at all, or one of the statuses past the bound, of which only the class is
-/// kept.
+/// A status of HTTP or gRPC, no response at all, or one of the statuses past the bound, of which only
+/// the class is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StatusKey(pub(super) u16);
 
@@ -23,30 +25,61 @@ impl StatusKey {
     /// Plus the class; above any status that HTTP allows.
     const OTHER: u16 = 10_000;
 
-    /// The status as it was met, whether it keeps a series of its own or not.
+    /// Plus the code.
+    const GRPC: u16 = 20_000;
+
+    /// A gRPC answer that was complete without saying its status.
+    pub(crate) const GRPC_MISSING: Self = Self(30_000);
+
+    /// gRPC's answer for a method that the server does not know.
+    pub(crate) const GRPC_UNIMPLEMENTED: Self = Self(Self::GRPC + 12);
+
     #[inline]
-    pub(super) fn of(met: u16) -> Self {
-        Self(met)
+    pub(crate) fn http(status: StatusCode) -> Self {
+        Self(status.as_u16())
     }
 
-    fn class(self) -> u16 {
-        if self.0 >= Self::OTHER { self.0 - Self::OTHER } else { self.0 / 100 }
+    #[inline]
+    pub(crate) fn grpc(status: GrpcStatus) -> Self {
+        Self(Self::GRPC + u16::from(status.code()))
     }
-}
 
-impl SeriesKey {
-    /// The `http_response_status_code` label; `None` without a response.
-    pub(crate) fn status(self) -> Option<Cow<'static, str>> {
-        match self.status.0 {
-            0 => None,
-            StatusKey::OTHER.. => Some("_OTHER".into()),
-            status => Some(status.to_string().into()),
+    /// As a word that travels with a request.
+    #[inline]
+    pub(crate) fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// The status itself; of one past the bound, the first of its class.
+    pub(crate) fn status(self) -> Option<Status> {
+        match self.0 {
+            0 | 30_000.. => None,
+            Self::GRPC.. => Some(Status::Grpc(GrpcStatus::from_code((self.0 - Self::GRPC) as u8))),
+            _ => StatusCode::from_u16(self.class() * 100)
+                .ok()
+                .filter(|_| self.0 >= Self::OTHER)
+                .or_else(|| StatusCode::from_u16(self.0).ok())
+                .map(Status::Http),
         }
     }
 
-    /// The `status_class` label.
-    pub(crate) fn class(self) -> &'static str {
-        match self.status.class() {
+    /// The value of a status label; `None` without a status.
+    pub(crate) fn label(self) -> Option<Cow<'static, str>> {
+        match self.status()? {
+            Status::Grpc(status) => Some(status.name().into()),
+            Status::Http(_) if self.0 >= Self::OTHER => Some("_OTHER".into()),
+            Status::Http(status) => Some(status.as_u16().to_string().into()),
+        }
+    }
+
+    /// The `status_class` label of HTTP.
+    pub(crate) fn class_label(self) -> &'static str {
+        match self.class() {
             0 => "none",
             1 => "1xx",
             2 => "2xx",
@@ -57,14 +90,8 @@ impl SeriesKey {
         }
     }
 
-    /// OpenTelemetry's `error.type`: the status of a failure, else the outcome; a success must not
-    /// have one.
-    pub(crate) fn error_type(self) -> Option<Cow<'static, str>> {
-        match self.outcome {
-            Outcome::Success => None,
-            Outcome::Failure => self.status(),
-            outcome => Some(outcome.as_str().into()),
-        }
+    fn class(self) -> u16 {
+        if self.0 >= Self::OTHER { self.0 - Self::OTHER } else { self.0 / 100 }
     }
 }
 
@@ -86,14 +113,16 @@ impl Statuses {
         }
     }
 
-    /// What a status is counted under; 0 is no response.
-    pub(super) fn key(&self, status: u16) -> StatusKey {
-        if status == 0 {
-            return StatusKey::NONE;
+    /// What a status is counted under.
+    pub(super) fn key(&self, met: StatusKey) -> StatusKey {
+        let status = met.0;
+        // No response, and gRPC's, of which there are few.
+        if status == 0 || status >= StatusKey::OTHER {
+            return met;
         }
         let known = &self.known[usize::from(status)];
         if known.load(Ordering::Relaxed) || self.meet(known) {
-            StatusKey(status)
+            met
         } else {
             StatusKey(StatusKey::OTHER + status / 100)
         }
@@ -118,9 +147,8 @@ mod tests {
     use super::*;
 
     fn labels(statuses: &Statuses, status: u16) -> (Option<Cow<'static, str>>, &'static str) {
-        let status = statuses.key(status);
-        let key = SeriesKey { status, outcome: Outcome::Success };
-        (key.status(), key.class())
+        let key = statuses.key(StatusKey(status));
+        (key.label(), key.class_label())
     }
 
     #[test]
@@ -136,8 +164,18 @@ mod tests {
 
     #[test]
     fn without_a_response_there_is_no_status_and_the_class_is_none() {
-        let key = SeriesKey { status: StatusKey::NONE, outcome: Outcome::Cancelled };
-        assert_eq!((key.status(), key.class()), (None, "none"));
-        assert_eq!(key.error_type(), Some("cancelled".into()));
+        assert_eq!((StatusKey::NONE.label(), StatusKey::NONE.class_label()), (None, "none"));
+    }
+
+    #[test]
+    fn a_grpc_status_is_called_by_its_name() {
+        let statuses = Statuses::new();
+        for (code, name) in [(0, "OK"), (4, "DEADLINE_EXCEEDED"), (16, "UNAUTHENTICATED")] {
+            let key = statuses.key(StatusKey::grpc(GrpcStatus::from_code(code)));
+            assert_eq!(key.label(), Some(name.into()));
+            assert_eq!(key.status(), Some(Status::Grpc(GrpcStatus::from_code(code))));
+        }
+        assert_eq!(GrpcStatus::from_code(99), GrpcStatus::UNKNOWN);
+        assert_eq!(statuses.key(StatusKey::GRPC_MISSING).label(), None);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use self::{
     clock::{RawClock, RawTime},
     histogram::{Histogram, Tally},
     key::{SeriesKey, StatusKey, Statuses},
-    shard::{End, OperationCells, Shard},
+    shard::{End, Extra, OperationCells, Shard, StreamKind},
     store::Store,
 };
 

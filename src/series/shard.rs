@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Ages, Histogram, SeriesKey, StatusKey, Statuses, add};
-use crate::{operation::OperationId, outcome::Outcome};
+use crate::{operation::OperationId, outcome::Ending};
 
 /// The sizes that all shards of a lookout share.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,48 @@ pub(crate) struct OperationCells {
     started: AtomicU64,
     ended: AtomicU64,
     first: OnceLock<Box<Series>>,
+    extras: [OnceLock<Box<Histogram>>; Extra::COUNT],
+    /// Streams that were opened, and that were closed, by [`StreamKind`].
+    streams: [[AtomicU64; 2]; StreamKind::ALL.len()],
     cells: usize,
+}
+
+/// Durations that few operations have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    /// From the first time that a client was not ready until it was.
+    Wait,
+    /// From the request to the end of its stream.
+    Stream,
+}
+
+impl Extra {
+    pub(crate) const COUNT: usize = 2;
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Wait, Self::Stream];
+}
+
+/// What says of itself that it may stay open for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamKind {
+    /// Server-sent events.
+    EventStream,
+    /// gRPC with more than one message.
+    Grpc,
+    /// A connection that became something else: WebSocket, CONNECT.
+    Upgrade,
+}
+
+impl StreamKind {
+    pub(crate) const ALL: [Self; 3] = [Self::EventStream, Self::Grpc, Self::Upgrade];
+
+    /// The `kind` label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::EventStream => "event_stream",
+            Self::Grpc => "grpc",
+            Self::Upgrade => "upgrade",
+        }
+    }
 }
 
 /// The durations of one operation that ended in one way; a list in the order of first use, so that
@@ -52,14 +93,13 @@ pub(crate) struct Series {
 /// How an exchange ended, before its status is held against the bound.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
-    /// As it was met; 0 without a response.
-    pub(crate) status: u16,
-    pub(crate) outcome: Outcome,
+    pub(crate) status: StatusKey,
+    pub(crate) ending: Ending,
     /// Whether the time to the head was told before; else the head was out with the end.
     pub(crate) is_head_told: bool,
 }
 
-/// What a series is found by, in one comparison: status, outcome, and whether the head was told.
+/// What a series is found by, in one comparison: status, ending, and whether the head was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SeriesId(u32);
 
@@ -69,7 +109,7 @@ impl SeriesId {
     #[inline]
     fn new(status: StatusKey, end: End) -> Self {
         let head_told = if end.is_head_told { Self::HEAD_TOLD } else { 0 };
-        Self(u32::from(status.0) | (end.outcome as u32) << 16 | head_told)
+        Self(u32::from(status.0) | end.ending.code() << 16 | head_told)
     }
 }
 
@@ -108,6 +148,8 @@ impl OperationCells {
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             first: OnceLock::new(),
+            extras: [const { OnceLock::new() }; Extra::COUNT],
+            streams: [const { [const { AtomicU64::new(0) }; 2] }; StreamKind::ALL.len()],
             cells,
         }
     }
@@ -119,7 +161,7 @@ impl OperationCells {
 
     #[inline]
     pub(crate) fn end(&self, end: End, statuses: &Statuses, cell: usize, nanos: u64) {
-        let met = SeriesId::new(StatusKey::of(end.status), end);
+        let met = SeriesId::new(end.status, end);
         let mut next = self.first.get();
         while let Some(series) = next
             && series.id != met
@@ -130,6 +172,37 @@ impl OperationCells {
         duration.record(cell, nanos);
         // Released last: who sees the end also sees what was recorded of it.
         add(&self.ended, 1, Ordering::Release);
+    }
+
+    /// Takes a start back, which counts for another operation.
+    pub(crate) fn unstart(&self) {
+        add(&self.started, u64::MAX, Ordering::Relaxed);
+    }
+
+    #[cold]
+    pub(crate) fn record_extra(&self, extra: Extra, cell: usize, nanos: u64) {
+        let histogram =
+            self.extras[extra as usize].get_or_init(|| Box::new(Histogram::new(self.cells)));
+        histogram.record(cell, nanos);
+    }
+
+    pub(crate) fn extra(&self, extra: Extra) -> Option<&Histogram> {
+        self.extras[extra as usize].get().map(|histogram| &**histogram)
+    }
+
+    #[cold]
+    pub(crate) fn stream_opened(&self, kind: StreamKind) {
+        add(&self.streams[kind as usize][0], 1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    pub(crate) fn stream_closed(&self, kind: StreamKind) {
+        add(&self.streams[kind as usize][1], 1, Ordering::Relaxed);
+    }
+
+    /// How many streams were opened and how many closed, on this thread.
+    pub(crate) fn streams(&self, kind: StreamKind) -> [u64; 2] {
+        self.streams[kind as usize].each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     pub(crate) fn started(&self) -> u64 {
@@ -163,7 +236,7 @@ impl OperationCells {
             let series = link.get_or_init(|| {
                 Box::new(Series {
                     id,
-                    key: SeriesKey { status, outcome: end.outcome },
+                    key: SeriesKey { status, ending: end.ending },
                     duration: Histogram::new(self.cells),
                     next: OnceLock::new(),
                 })

@@ -11,7 +11,7 @@ fn message(alerts: Vec<Alert>) -> Value {
 }
 
 fn operation(route: &str) -> Operation {
-    Operation::new(MethodLabel::Post, route)
+    Operation::of_server(MethodLabel::Post, route)
 }
 
 fn text(message: &Value, block: usize) -> &str {

@@ -1,21 +1,30 @@
 //! How an exchange ended, as it is judged and labelled.
 
+mod ending;
+mod status;
+
 use std::fmt;
 
-/// How a request with its response ended; the `outcome` label of `http_server_requests_total`.
+pub(crate) use self::ending::{Ending, ErrorKind};
+pub use self::status::{GrpcStatus, Status};
+
+/// How a request with its response ended; the `outcome` label of the counters of requests and calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// A complete response below 500: on a server a 4xx is the client's error, as OpenTelemetry
-    /// has it.
+    /// A complete response that is no failure.
     Success,
-    /// A complete response of 500 or above.
+    /// A complete response whose status is a failure: on a server from 500 on, since a 4xx is the
+    /// client's error, to a client from 400 on, as OpenTelemetry has it; of gRPC by
+    /// [`GrpcStatus::is_server_failure`], to a client all but `OK`, and on both sides a call whose
+    /// status is missing.
     Failure,
     /// The service or the response body gave an error.
     Error,
     /// Dropped before there was a response: the client left, or a timeout outside the layer fired.
     Cancelled,
-    /// Dropped in the middle of the response body.
+    /// Dropped in the middle of the response body; a gRPC call that is dropped counts as
+    /// [`Cancelled`](Self::Cancelled).
     Aborted,
     /// The service panicked, or it was dropped while its thread unwound.
     Panicked,
@@ -26,12 +35,6 @@ impl Outcome {
 
     pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Success, Self::Failure, Self::Error, Self::Cancelled, Self::Aborted, Self::Panicked];
-
-    /// The outcome of a response that was complete, by its status.
-    #[inline]
-    pub(crate) fn of_complete(status: u16) -> Self {
-        if status >= 500 { Self::Failure } else { Self::Success }
-    }
 
     /// The label's value, such as `success`.
     pub fn as_str(self) -> &'static str {

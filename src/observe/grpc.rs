@@ -1,0 +1,111 @@
+//! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
+//! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::{outcome::GrpcStatus, series::StatusKey};
+
+/// Whether a request or a response is gRPC's, or gRPC-Web's.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The fully qualified method: `shop.Orders/Create` of `/shop.Orders/Create`.
+pub(super) fn method(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// The status in a head or in trailers.
+pub(super) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
+    headers.get("grpc-status").map(|status| GrpcStatus::parse(status.as_bytes()))
+}
+
+/// What a head says of the status: it may still come in the trailers.
+pub(super) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey {
+    match status(headers) {
+        Some(status) => StatusKey::grpc(status),
+        None if http == StatusCode::OK => StatusKey::GRPC_MISSING,
+        None => StatusKey::grpc(GrpcStatus::of_http(http)),
+    }
+}
+
+/// Counts the messages in a body: each is prefixed by a flag and its length in four bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Framing {
+    /// Bytes of the message that are still to come.
+    left: u32,
+    /// How much of a prefix there is, and the length as far as it is known.
+    prefix: u8,
+    length: u32,
+}
+
+impl Framing {
+    const PREFIX: u8 = 5;
+
+    /// How many messages begin in these bytes.
+    pub(super) fn begun(&mut self, mut bytes: &[u8]) -> u32 {
+        let mut begun = 0;
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let skipped = bytes.len().min(self.left as usize);
+                self.left -= skipped as u32;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            if self.prefix == 0 {
+                begun += 1;
+            } else {
+                self.length = self.length << 8 | u32::from(bytes[0]);
+            }
+            self.prefix += 1;
+            bytes = &bytes[1..];
+            if self.prefix == Self::PREFIX {
+                *self = Self { left: self.length, ..Self::default() };
+            }
+        }
+        begun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(length: usize) -> Vec<u8> {
+        let mut message = vec![0];
+        message.extend((length as u32).to_be_bytes());
+        message.extend(vec![7; length]);
+        message
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_counted_however_the_bytes_are_cut(
+            lengths in prop::collection::vec(0_usize..40, 0..20),
+            cut in 1_usize..50,
+        ) {
+            let bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
+            let mut framing = Framing::default();
+            let begun: u32 = bytes.chunks(cut).map(|chunk| framing.begun(chunk)).sum();
+            prop_assert_eq!(begun as usize, lengths.len());
+            prop_assert_eq!(framing, Framing::default());
+        }
+    }
+
+    #[test]
+    fn the_status_is_the_heads_or_missing_or_what_http_makes_of_it() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(status_of_head(StatusCode::OK, &headers), StatusKey::GRPC_MISSING);
+        let unavailable = StatusKey::grpc(GrpcStatus::from_code(14));
+        assert_eq!(status_of_head(StatusCode::BAD_GATEWAY, &headers), unavailable);
+        for (value, code) in [("0", 0), ("5", 5), ("77", 2), ("x", 2)] {
+            headers.insert("grpc-status", value.parse().unwrap());
+            let expected = StatusKey::grpc(GrpcStatus::from_code(code));
+            assert_eq!(status_of_head(StatusCode::OK, &headers), expected);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! reqwest's requests and responses are types of its own: this is the way through `http`'s.
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use reqwest::ResponseBuilderExt;
+use tower_service::Service;
+
+use super::{
+    ResponseFuture, Watched, body::BodyRule, entrance::Entry, exchange::Exchange, facts::Facts,
+    route::Route,
+};
+use crate::operation::{MethodLabel, Protocol, TrafficId};
+
+pin_project! {
+    /// The future of a watched [`reqwest::Client`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ReqwestFuture<F> {
+        #[pin]
+        inner: ResponseFuture<IntoHttp<F>>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    struct IntoHttp<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<S> Service<reqwest::Request> for Watched<S>
+where
+    S: Service<reqwest::Request, Response = reqwest::Response, Error: 'static>,
+{
+    type Response = reqwest::Response;
+    type Error = S::Error;
+    type Future = ReqwestFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_client_ready(cx)
+    }
+
+    fn call(&mut self, request: reqwest::Request) -> Self::Future {
+        let method = MethodLabel::of(request.method());
+        let host = request.url().host_str().filter(|_| self.entrance.tells_address);
+        let entry = Entry {
+            traffic: TrafficId::new(self.entrance.side, Protocol::Http),
+            method,
+            route: Route::Template(host.unwrap_or_default()),
+            unknown: None,
+        };
+        let facts = Facts::begin(self.entrance.lookout, &entry);
+        self.tell_wait(facts);
+        // Ends the exchange if `call` panics.
+        let guard = facts.map(Exchange);
+        let inner = IntoHttp { inner: self.inner().call(request) };
+        mem::forget(guard);
+        let exchange = facts.map(Exchange);
+        let rule = BodyRule::of(method);
+        ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, unknown: None } }
+    }
+}
+
+impl<F, E> Future for ReqwestFuture<F>
+where
+    F: Future<Output = Result<reqwest::Response, E>>,
+    E: 'static,
+{
+    type Output = Result<reqwest::Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.project().inner.poll(cx))?;
+        Poll::Ready(Ok(response.map(reqwest::Body::wrap).into()))
+    }
+}
+
+impl<F, E> Future for IntoHttp<F>
+where
+    F: Future<Output = Result<reqwest::Response, E>>,
+{
+    type Output = Result<http::Response<reqwest::Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.project().inner.poll(cx))?;
+        // The URL, which redirects may have changed, would be lost on the way.
+        let mut with_url = http::Response::builder().url(response.url().clone());
+        let mut response = http::Response::from(response);
+        if let Some(extensions) = with_url.extensions_mut() {
+            response.extensions_mut().extend(mem::take(extensions));
+        }
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+/// On which side of which protocol requests pass: what decides over names and labels, and over what
+/// counts as a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Traffic {
+    pub(crate) protocol: Protocol,
+    /// Whom this process calls; `None` where it is called.
+    pub(crate) dependency: Option<Dependency>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Protocol {
+    Http,
+    Grpc,
+}
+
+/// Whom a client calls, and at which height.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Dependency {
+    pub(crate) name: Arc<str>,
+    pub(crate) call: Call,
+}
+
+/// What one measured call is; the `call` label of a client's metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Call {
+    /// What the caller asked for, with all retries.
+    Logical,
+    /// A single attempt.
+    Attempt,
+}
+
+impl Call {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Logical => "logical",
+            Self::Attempt => "attempt",
+        }
+    }
+}
+
+/// A [`Traffic`]'s number within a lookout: the side, and the protocol in the lowest bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TrafficId(u8);
+
+impl TrafficId {
+    pub(crate) const HTTP_SERVER: Self = Self::new(Side::SERVER, Protocol::Http);
+    pub(crate) const COUNT: usize = Side::COUNT * 2;
+
+    #[inline]
+    pub(crate) const fn new(side: Side, protocol: Protocol) -> Self {
+        Self(side.0 << 1 | protocol as u8)
+    }
+
+    #[inline]
+    pub(crate) fn protocol(self) -> Protocol {
+        if self.0 & 1 == 0 { Protocol::Http } else { Protocol::Grpc }
+    }
+
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The number of a side: the server, or one of the dependencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Side(u8);
+
+impl Side {
+    pub(crate) const SERVER: Self = Self(0);
+    /// How many there may be: the server, and 63 dependencies.
+    pub(crate) const COUNT: usize = 64;
+
+    pub(crate) fn new(number: usize) -> Option<Self> {
+        (number < Self::COUNT).then_some(Self(number as u8))
+    }
+
+    #[inline]
+    pub(crate) fn is_client(self) -> bool {
+        self != Self::SERVER
+    }
+}

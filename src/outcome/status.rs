@@ -1,0 +1,96 @@
+use std::fmt;
+
+use http::StatusCode;
+
+/// What a response said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// HTTP's status code.
+    Http(StatusCode),
+    /// gRPC's status.
+    Grpc(GrpcStatus),
+}
+
+/// A gRPC status code: 0 (`OK`) to 16 (`UNAUTHENTICATED`).
+///
+/// Its [`Display`](fmt::Display) is the name, such as `DEADLINE_EXCEEDED`. See
+/// <https://grpc.io/docs/guides/status-codes/>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrpcStatus(u8);
+
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl GrpcStatus {
+    /// The call was served.
+    pub const OK: Self = Self(0);
+    /// Nobody knows what went wrong; also what a code above 16 counts as.
+    pub const UNKNOWN: Self = Self(2);
+    /// The server does not know the method.
+    pub const UNIMPLEMENTED: Self = Self(12);
+
+    /// The status of a number; one above 16 is [`UNKNOWN`](Self::UNKNOWN).
+    pub fn from_code(code: u8) -> Self {
+        if usize::from(code) < NAMES.len() { Self(code) } else { Self::UNKNOWN }
+    }
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self.0
+    }
+
+    /// The name, such as `DEADLINE_EXCEEDED`.
+    pub fn name(self) -> &'static str {
+        NAMES[usize::from(self.0)]
+    }
+
+    /// Whether a server has failed by OpenTelemetry's table: `UNKNOWN`, `DEADLINE_EXCEEDED`,
+    /// `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. To a client, all but `OK` are
+    /// failures.
+    pub fn is_server_failure(self) -> bool {
+        matches!(self.0, 2 | 4 | 12 | 13 | 14 | 15)
+    }
+
+    /// What a `grpc-status` header says; what is no number is [`UNKNOWN`](Self::UNKNOWN).
+    pub(crate) fn parse(value: &[u8]) -> Self {
+        let code = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        code.map_or(Self::UNKNOWN, Self::from_code)
+    }
+
+    /// What a client takes an answer without gRPC's status for, by the HTTP status; see
+    /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
+    pub(crate) fn of_http(status: StatusCode) -> Self {
+        Self(match status.as_u16() {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502 | 503 | 504 => 14,
+            _ => 2,
+        })
+    }
+}
+
+impl fmt::Display for GrpcStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
