@@ -76,7 +76,9 @@ impl Collected {
         // Again after the starts: what began meanwhile must not pass for in flight.
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
-        if started == 0 || (!is_new && (started, ended) == (self.started, self.ended)) {
+        // A start may be taken back, so that there is none again.
+        let is_untouched = (started, self.started) == (0, 0);
+        if is_untouched || (!is_new && (started, ended) == (self.started, self.ended)) {
             if self.figures.in_flight > 0 {
                 self.streams(means);
                 self.age(shards, facade, now);

@@ -76,6 +76,15 @@ fn of_hyper(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     }
 }
 
+#[cfg(feature = "tonic")]
+fn of_h2(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    let error = error.downcast_ref::<h2::Error>()?;
+    if let Some(error) = error.get_io() {
+        return of_io(error.kind());
+    }
+    (error.is_reset() || error.is_go_away()).then_some(ErrorKind::ConnectionReset)
+}
+
 #[cfg(feature = "reqwest")]
 fn of_reqwest(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     let error = error.downcast_ref::<reqwest::Error>()?;
@@ -106,6 +115,10 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     }
     #[cfg(feature = "hyper")]
     if let Some(kind) = of_hyper(error) {
+        return Some(kind);
+    }
+    #[cfg(feature = "tonic")]
+    if let Some(kind) = of_h2(error) {
         return Some(kind);
     }
     None

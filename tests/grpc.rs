@@ -1,0 +1,285 @@
+//! gRPC over real sockets, a tonic server and a tonic client: every way in which a call can end, what
+//! is counted for it on either side, once, and that nothing stays in flight.
+
+#![cfg(all(feature = "prometheus", feature = "tonic"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/echo.rs"]
+mod echo;
+mod support;
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::net::TcpListener;
+use tonic::transport::{Server, server::TcpIncoming};
+use tower::{Layer, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use tower_lookout::{Lookout, prometheus::Scrape};
+
+use echo::{Echo, call, connect};
+use support::{eventually, series, start, sum};
+
+#[derive(Clone, Copy)]
+enum Around {
+    Nothing,
+    TimeoutInside,
+    TimeoutOutside,
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    title: &'static str,
+    method: &'static str,
+    message: &'static str,
+    around: Around,
+    /// The client leaves while it waits.
+    leaves: bool,
+    /// `rpc_method`, `rpc_response_status_code`, `outcome` and `error_type`.
+    server: [&'static str; 4],
+    client: [&'static str; 4],
+    /// How many streams have ended.
+    streams: f64,
+}
+
+fn case(method: &'static str, message: &'static str, counted: [&'static str; 3]) -> Case {
+    let [status, outcome, error] = counted;
+    let counted = [method, status, outcome, error];
+    Case {
+        title: message,
+        method,
+        message,
+        around: Around::Nothing,
+        leaves: false,
+        server: counted,
+        client: counted,
+        streams: 0.0,
+    }
+}
+
+const UNARY: &str = "test.Echo/Unary";
+const SERVER: &str = "test.Echo/ServerStream";
+const CLIENT: &str = "test.Echo/ClientStream";
+const BIDI: &str = "test.Echo/Bidi";
+
+const OK: [&str; 3] = ["OK", "success", ""];
+const INTERNAL: [&str; 3] = ["INTERNAL", "failure", "INTERNAL"];
+const CANCELLED: [&str; 3] = ["", "cancelled", "cancelled"];
+const PANICKED: [&str; 3] = ["", "panicked", "panicked"];
+
+/// What the client sees of a server that breaks off.
+const RESET: [&str; 3] = ["", "error", "connection_reset"];
+
+fn cases() -> Vec<Case> {
+    let client =
+        |method, [status, outcome, error]: [&'static str; 3]| [method, status, outcome, error];
+    let mut cases = vec![
+        case(UNARY, "ok", OK),
+        case(CLIENT, "ok", OK),
+        Case { title: "one of a stream", ..case(SERVER, "ok", OK) },
+        Case { title: "one of a bidirectional stream", ..case(BIDI, "ok", OK) },
+        Case { streams: 1.0, ..case(SERVER, "three", OK) },
+        Case { streams: 1.0, ..case(BIDI, "three", OK) },
+        Case { streams: 1.0, ..case(SERVER, "two then status 13", INTERNAL) },
+        Case {
+            title: "missing trailers",
+            ..case("test.Echo/NoTrailers", "", ["", "failure", "missing_status"])
+        },
+        Case {
+            title: "a method that is not there",
+            server: ["_OTHER", "UNIMPLEMENTED", "failure", "UNIMPLEMENTED"],
+            ..case("test.Echo/Nothing", "", ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"])
+        },
+        Case {
+            title: "a service that is not there",
+            server: ["_OTHER", "UNIMPLEMENTED", "failure", "UNIMPLEMENTED"],
+            ..case("no.Service/Unary", "", ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"])
+        },
+        Case { leaves: true, ..case(UNARY, "hang", CANCELLED) },
+        Case {
+            leaves: true,
+            title: "leaves in a stream",
+            ..case(SERVER, "one then hang", CANCELLED)
+        },
+        Case {
+            title: "timeout outside",
+            around: Around::TimeoutOutside,
+            client: client(UNARY, RESET),
+            ..case(UNARY, "hang", CANCELLED)
+        },
+        Case {
+            title: "timeout inside",
+            around: Around::TimeoutInside,
+            client: client(UNARY, RESET),
+            ..case(UNARY, "hang", ["", "error", "timeout"])
+        },
+        Case { client: client(UNARY, RESET), ..case(UNARY, "panic", PANICKED) },
+        Case { client: client(SERVER, RESET), ..case(SERVER, "one then panic", PANICKED) },
+    ];
+    // All but OK is a failure to the client; to the server what it is to blame for.
+    for (code, name, is_server_failure) in [
+        ("status 1", "CANCELLED", false),
+        ("status 2", "UNKNOWN", true),
+        ("status 3", "INVALID_ARGUMENT", false),
+        ("status 4", "DEADLINE_EXCEEDED", true),
+        ("status 5", "NOT_FOUND", false),
+        ("status 7", "PERMISSION_DENIED", false),
+        ("status 8", "RESOURCE_EXHAUSTED", false),
+        ("status 13", "INTERNAL", true),
+        ("status 14", "UNAVAILABLE", true),
+        ("status 15", "DATA_LOSS", true),
+        ("status 16", "UNAUTHENTICATED", false),
+    ] {
+        let server = if is_server_failure {
+            [UNARY, name, "failure", name]
+        } else {
+            [UNARY, name, "success", ""]
+        };
+        cases.push(Case { server, ..case(UNARY, code, [name, "failure", name]) });
+    }
+    cases
+}
+
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+async fn serve(lookout: &Lookout, around: Around) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let incoming = TcpIncoming::from(listener);
+    let layer = lookout.grpc_layer();
+    let timeout = TimeoutLayer::new(TIMEOUT);
+    let mut server = Server::builder();
+    let serving: BoxFuture<'static, _> = match around {
+        Around::Nothing => {
+            server.layer(layer).add_service(Echo).serve_with_incoming(incoming).boxed()
+        }
+        Around::TimeoutOutside => server
+            .layer(ServiceBuilder::new().layer(timeout).layer(layer).into_inner())
+            .add_service(Echo)
+            .serve_with_incoming(incoming)
+            .boxed(),
+        Around::TimeoutInside => server
+            .layer(ServiceBuilder::new().layer(layer).layer(timeout).into_inner())
+            .add_service(Echo)
+            .serve_with_incoming(incoming)
+            .boxed(),
+    };
+    tokio::spawn(serving);
+    address
+}
+
+/// Fails unless exactly one call was counted, as `counted` says, and none is in flight.
+async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4], streams: f64) {
+    let [method, status, outcome, error] = counted;
+    let calls = format!("rpc_{side}_calls_total");
+    let active = format!("rpc_{side}_active_calls");
+    let text = eventually(5, title, || {
+        let text = scrape.render();
+        let is_over = sum(&text, &calls, &[]) >= 1.0 && sum(&text, &active, &[]) == 0.0;
+        is_over.then_some(text)
+    })
+    .await;
+    let all: Vec<_> = series(&text, &calls).filter(|(_, value)| *value > 0.0).collect();
+    assert_eq!(sum(&text, &calls, &[]), 1.0, "{title}, {side}: {all:?}");
+    let labels = [("rpc_method", method), ("outcome", outcome)];
+    assert_eq!(sum(&text, &calls, &labels), 1.0, "{title}, {side}: {all:?}");
+
+    let count = format!("rpc_{side}_call_duration_seconds_count");
+    let durations: Vec<_> = series(&text, &count).filter(|(_, value)| *value > 0.0).collect();
+    let [(found, 1.0)] = durations[..] else { panic!("{title}, {side}: {durations:?}") };
+    for (name, value) in
+        [("rpc_method", method), ("rpc_response_status_code", status), ("error_type", error)]
+    {
+        let expected = format!("{name}=\"{value}\"");
+        let holds =
+            if value.is_empty() { !found.contains(name) } else { found.contains(&expected) };
+        assert!(holds, "{title}, {side}: {expected} in {found}");
+    }
+    let ended = sum(&text, &format!("rpc_{side}_stream_duration_seconds_count"), &[]);
+    assert_eq!(ended, streams, "{title}, {side}: streams");
+    assert_eq!(sum(&text, &format!("rpc_{side}_active_streams"), &[]), 0.0, "{title}, {side}");
+}
+
+#[tokio::test]
+async fn every_end_of_a_call_is_counted_once_on_either_side() {
+    for (case, listed) in cases().into_iter().flat_map(|case| [(case, true), (case, false)]) {
+        let methods = [UNARY, SERVER, CLIENT, BIDI, "test.Echo/NoTrailers"];
+        let listed_methods = methods.into_iter().filter(|_| listed);
+        let (served, server) = start(|builder| builder.grpc_methods(listed_methods));
+        let (asked, client) = start(|builder| builder);
+        let address = serve(&served, case.around).await;
+        let channel = asked.client_layer("echo").layer(connect(address).await);
+        let call = call(channel, case.method, case.message);
+        if case.leaves {
+            let left = tokio::time::timeout(Duration::from_millis(200), call).await;
+            assert!(left.is_err(), "{}: {left:?}", case.title);
+        } else {
+            let _ = call.await;
+        }
+        let title = format!("{} {}, listed: {listed}", case.method, case.title);
+        let mut expected = case.server;
+        if !listed && matches!(case.message, "hang" | "panic") {
+            // Nobody knows that there is such a method before it has answered.
+            expected[0] = "_OTHER";
+        }
+        check(&title, &server, "server", expected, case.streams).await;
+        check(&title, &client, "client", case.client, case.streams).await;
+        assert!(client.render().contains(r#"dependency="echo",call="logical""#), "{title}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
+    let (served, scrape) = start(|builder| builder);
+    let address = serve(&served, Around::Nothing).await;
+    let channel = connect(address).await;
+    let call = tokio::spawn(async move { call(channel, "test.Echo/ServerStream", "three").await });
+    assert_eq!(call.await.unwrap().unwrap(), ["a", "b", "c"]);
+    let text = eventually(5, "the end of the stream", || {
+        let text = scrape.render();
+        (sum(&text, "rpc_server_stream_duration_seconds_count", &[]) == 1.0).then_some(text)
+    })
+    .await;
+    let latency = sum(&text, "rpc_server_call_duration_seconds_sum", &[]);
+    let life = sum(&text, "rpc_server_stream_duration_seconds_sum", &[]);
+    assert!(latency <= life, "{latency} s to the head, {life} s in all");
+}
+
+#[tokio::test]
+async fn methods_that_are_listed_are_known_before_their_first_answer() {
+    let (served, scrape) = start(|builder| builder.grpc_methods([UNARY]));
+    let address = serve(&served, Around::Nothing).await;
+    let call = call(connect(address).await, UNARY, "hang");
+    assert!(tokio::time::timeout(Duration::from_millis(200), call).await.is_err());
+    check("listed", &scrape, "server", [UNARY, "", "cancelled", "cancelled"], 0.0).await;
+}
+
+#[tokio::test]
+async fn http_and_grpc_share_a_port_and_are_told_apart() {
+    let (lookout, scrape) = start(|builder| builder);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = Echo.map_request(|request: http::Request<axum::body::Body>| {
+        request.map(tonic::body::Body::new)
+    });
+    let app = axum::Router::new()
+        .route("/orders/{id}", axum::routing::get(|| async { "an order" }))
+        .route_service("/test.Echo/{method}", echo)
+        .layer(lookout.grpc_layer());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    call(connect(address).await, UNARY, "ok").await.unwrap();
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .build_http::<http_body_util::Empty<bytes::Bytes>>();
+    client.get(format!("http://{address}/orders/7").parse().unwrap()).await.unwrap();
+
+    eventually(5, "both", || {
+        let text = scrape.render();
+        let http = sum(&text, "http_server_requests_total", &[("http_route", "/orders/{id}")]);
+        let rpc = sum(&text, "rpc_server_calls_total", &[("rpc_method", UNARY)]);
+        ((http, rpc) == (1.0, 1.0)).then_some(())
+    })
+    .await;
+    let text = scrape.render();
+    assert_eq!(sum(&text, "http_server_requests_total", &[]), 1.0);
+    assert_eq!(sum(&text, "rpc_server_calls_total", &[]), 1.0);
+}
