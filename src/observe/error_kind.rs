@@ -13,14 +13,18 @@ pub(super) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
         .or_else(|| error.downcast_ref::<io::Error>().map(|error| error as _))
         .or_else(|| error.downcast_ref::<tower::timeout::error::Elapsed>().map(|error| error as _))
         .or_else(|| known(error));
+    let mut vague = ErrorKind::Other;
     let mut next = error;
     while let Some(error) = next {
-        if let Some(kind) = kind(error) {
-            return kind;
+        match kind(error) {
+            // Its cause may say more.
+            Some(ErrorKind::Body) => vague = ErrorKind::Body,
+            Some(kind) => return kind,
+            None => {}
         }
         next = error.source();
     }
-    ErrorKind::Other
+    vague
 }
 
 /// A single error, without its causes.
