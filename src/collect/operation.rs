@@ -22,6 +22,7 @@ pub(super) struct Collected {
     /// What the cells said the last time; the rest is skipped while they say the same.
     started: u64,
     ended: u64,
+    rare: u64,
     epoch: u32,
     oldest_start: OldestStart,
     series: Vec<CollectedSeries>,
@@ -52,6 +53,7 @@ impl Collected {
             figures: Figures::new(store.bounds.cells()),
             started: 0,
             ended: 0,
+            rare: 0,
             epoch: 0,
             oldest_start: OldestStart::default(),
             series: Vec::new(),
@@ -71,16 +73,17 @@ impl Collected {
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
-        let ended = sum(OperationCells::ended);
+        let (ended, rare) = (sum(OperationCells::ended), sum(OperationCells::rare));
         let started = sum(OperationCells::started);
         // Again after the starts: what began meanwhile must not pass for in flight.
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
         // A start may be taken back, so that there is none again.
         let is_untouched = (started, self.started) == (0, 0);
-        if is_untouched || (!is_new && (started, ended) == (self.started, self.ended)) {
+        if is_untouched
+            || (!is_new && (started, ended, rare) == (self.started, self.ended, self.rare))
+        {
             if self.figures.in_flight > 0 {
-                self.streams(means);
                 self.age(shards, facade, now);
             }
             return;
@@ -98,7 +101,7 @@ impl Collected {
         self.started = started;
         if is_complete && is_carried {
             // Else it is done again next time, though nothing else may have ended.
-            self.ended = ended;
+            (self.ended, self.rare) = (ended, rare);
         }
         self.epoch = facade.epoch();
     }

@@ -35,6 +35,7 @@ pub struct LookoutBuilder {
     failure: Option<Box<FailureFn>>,
     grpc_methods: Vec<String>,
     server_address: bool,
+    upgrades: bool,
     max_operations: usize,
     shutdown_timeout: Duration,
 }
@@ -51,6 +52,7 @@ impl LookoutBuilder {
             failure: None,
             grpc_methods: Vec::new(),
             server_address: false,
+            upgrades: false,
             max_operations: 1_000,
             shutdown_timeout: Duration::from_secs(5),
         }
@@ -209,6 +211,14 @@ impl LookoutBuilder {
         self
     }
 
+    /// Gives each request that asks for an upgrade (WebSocket, CONNECT) an
+    /// [`UpgradeWatch`](crate::observe::UpgradeWatch), by which its handler lets the connection count.
+    /// Defaults to no, since it looks into the headers of every request.
+    pub fn upgrades(mut self, are_watched: bool) -> Self {
+        self.upgrades = are_watched;
+        self
+    }
+
     /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
     /// that share the route `_OVERFLOW`. Defaults to 1,000.
     pub fn max_operations(mut self, max: usize) -> Self {
@@ -260,8 +270,8 @@ impl LookoutBuilder {
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
         let names_routes = self.route.is_some();
         let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route)));
-        let tells_address = self.server_address;
-        let inner = Inner { id, names_routes, tells_address, store, shutdown };
+        let (tells_address, watches_upgrades) = (self.server_address, self.upgrades);
+        let inner = Inner { id, names_routes, tells_address, watches_upgrades, store, shutdown };
         Ok(Lookout { inner: Arc::new(inner) })
     }
 

@@ -47,6 +47,7 @@ struct Inner {
     /// By the user's closure.
     names_routes: bool,
     tells_address: bool,
+    watches_upgrades: bool,
     store: Arc<Store>,
     shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
@@ -96,8 +97,9 @@ impl Lookout {
     }
 
     fn entrance(&self, side: Side) -> Entrance {
-        let Inner { id, names_routes, tells_address, .. } = *self.inner;
-        Entrance { lookout: id, side, speaks_grpc: false, names_routes, tells_address }
+        let Inner { id, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
+        let speaks_grpc = false;
+        Entrance { lookout: id, side, speaks_grpc, names_routes, watches_upgrades, tells_address }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

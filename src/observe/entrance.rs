@@ -1,10 +1,13 @@
 use std::mem;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 
 use super::{
-    LookoutId, grpc, local,
+    LookoutId, UpgradeWatch,
+    facts::Facts,
+    grpc, local,
     route::{Route, TakenHead},
+    upgrade,
 };
 use crate::operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId};
 
@@ -17,6 +20,8 @@ pub(crate) struct Entrance {
     pub(crate) speaks_grpc: bool,
     /// A closure of the user names routes.
     pub(crate) names_routes: bool,
+    /// Requests that ask for an upgrade get a watch for it.
+    pub(crate) watches_upgrades: bool,
     /// A client's operations are told apart by the address, too.
     pub(crate) tells_address: bool,
 }
@@ -42,7 +47,7 @@ impl Entrance {
     /// Whether all that counts is the method and what a router says.
     #[inline]
     fn is_plain(self) -> bool {
-        !(self.speaks_grpc || self.names_routes)
+        !(self.speaks_grpc || self.names_routes || self.watches_upgrades)
     }
 
     #[inline(always)]
@@ -69,6 +74,18 @@ impl Entrance {
             return Entry { traffic: http, method, route, unknown: None };
         }
         Entry { traffic: http, method, route: Route::of(request), unknown: None }
+    }
+
+    /// Gives a request that asks for an upgrade what its connection is watched by.
+    #[inline(always)]
+    pub(super) fn watch_upgrade<B>(self, request: &mut Request<B>, facts: Option<Facts>) {
+        let Some(facts) = facts.filter(|_| self.watches_upgrades) else { return };
+        let is_tunnel = *request.method() == Method::CONNECT;
+        if is_tunnel || with_headers(request, upgrade::is_upgrade) {
+            let mut extensions = mem::take(request.extensions_mut());
+            extensions.insert(UpgradeWatch::new(facts));
+            *request.extensions_mut() = extensions;
+        }
     }
 
     fn enter_grpc<B>(self, request: &Request<B>) -> Entry<'_> {

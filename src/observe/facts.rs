@@ -182,6 +182,17 @@ impl Facts {
         });
     }
 
+    /// It was closed, so long after the request.
+    pub(super) fn stream_closed(self, kind: StreamKind) {
+        local::with(self.place.lookout(), move |core, shard| {
+            let store = &core.store;
+            let open = store.clock.nanos(self.began, store.clock.now());
+            let cells = shard.operation(self.place.operation());
+            cells.stream_closed(kind);
+            cells.record_extra(Extra::Stream, store.bounds.cell_of(open), open);
+        });
+    }
+
     /// So long did a client wait until it was ready for this request.
     #[cold]
     #[inline(never)]

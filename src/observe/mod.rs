@@ -20,12 +20,17 @@ mod local;
 mod reqwest_client;
 mod route;
 mod service;
+mod upgrade;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest_client::ReqwestFuture;
 pub use self::{
-    body::ResponseBody, future::ResponseFuture, layer::LookoutLayer, route::RequestHead,
+    body::ResponseBody,
+    future::ResponseFuture,
+    layer::LookoutLayer,
+    route::RequestHead,
     service::Watched,
+    upgrade::{OpenUpgrade, UpgradeWatch},
 };
 
 pub(crate) use self::{

@@ -110,6 +110,7 @@ where
         let facts = Facts::begin(self.entrance.lookout, &entry);
         let unknown = entry.unknown;
         self.tell_wait(facts);
+        self.entrance.watch_upgrade(&mut request, facts);
         // Ends the exchange if `call` panics.
         let guard = facts.map(Exchange);
         // Made in place: a future may be large to move.

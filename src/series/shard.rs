@@ -36,6 +36,8 @@ pub(crate) struct OperationCells {
     ended: AtomicU64,
     first: OnceLock<Box<Series>>,
     extras: [OnceLock<Box<Histogram>>; Extra::COUNT],
+    /// How often something changed that few operations have.
+    rare: AtomicU64,
     /// Streams that were opened, and that were closed, by [`StreamKind`].
     streams: [[AtomicU64; 2]; StreamKind::ALL.len()],
     cells: usize,
@@ -148,6 +150,7 @@ impl OperationCells {
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             first: OnceLock::new(),
+            rare: AtomicU64::new(0),
             extras: [const { OnceLock::new() }; Extra::COUNT],
             streams: [const { [const { AtomicU64::new(0) }; 2] }; StreamKind::ALL.len()],
             cells,
@@ -184,6 +187,12 @@ impl OperationCells {
         let histogram =
             self.extras[extra as usize].get_or_init(|| Box::new(Histogram::new(self.cells)));
         histogram.record(cell, nanos);
+        add(&self.rare, 1, Ordering::Release);
+    }
+
+    /// How often something changed besides starts and ends.
+    pub(crate) fn rare(&self) -> u64 {
+        self.rare.load(Ordering::Acquire)
     }
 
     pub(crate) fn extra(&self, extra: Extra) -> Option<&Histogram> {
@@ -193,11 +202,13 @@ impl OperationCells {
     #[cold]
     pub(crate) fn stream_opened(&self, kind: StreamKind) {
         add(&self.streams[kind as usize][0], 1, Ordering::Relaxed);
+        add(&self.rare, 1, Ordering::Release);
     }
 
     #[cold]
     pub(crate) fn stream_closed(&self, kind: StreamKind) {
         add(&self.streams[kind as usize][1], 1, Ordering::Relaxed);
+        add(&self.rare, 1, Ordering::Release);
     }
 
     /// How many streams were opened and how many closed, on this thread.

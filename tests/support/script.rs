@@ -1,5 +1,6 @@
 //! A response body that does as it is told.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use std::{

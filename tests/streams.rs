@@ -1,0 +1,132 @@
+//! What stays open: server-sent events, WebSockets, long polls and bodies without a length, with a
+//! real axum over real sockets. Their life is kept apart from the latency, and is seen while it lasts.
+
+#![cfg(all(feature = "axum", feature = "prometheus"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use axum::{
+    Extension, Router,
+    extract::ws::{Message, WebSocketUpgrade},
+    response::{Response, Sse, sse::Event},
+    routing::get,
+};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use tokio::net::TcpListener;
+use tower_lookout::{Lookout, observe::UpgradeWatch, prometheus::Scrape};
+
+use support::{eventually, start, sum};
+
+async fn events() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
+    let first = stream::iter([Ok(Event::default().data("one"))]);
+    Sse::new(first.chain(stream::pending()))
+}
+
+async fn live(upgrade: WebSocketUpgrade, Extension(watch): Extension<UpgradeWatch>) -> Response {
+    upgrade.on_upgrade(move |mut socket| async move {
+        let _open = watch.open();
+        while let Some(Ok(message)) = socket.recv().await {
+            if let Message::Text(text) = message {
+                socket.send(Message::Text(text)).await.unwrap();
+            }
+        }
+    })
+}
+
+async fn late() -> &'static str {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    "at last"
+}
+
+async fn serve(lookout: &Lookout) -> SocketAddr {
+    let app = Router::new()
+        .route("/events", get(events))
+        .route("/live", get(live))
+        .route("/late", get(late))
+        .layer(lookout.layer());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+fn client() -> legacy::Client<legacy::connect::HttpConnector, Empty<Bytes>> {
+    legacy::Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// Waits until a metric has a value.
+async fn becomes(scrape: &Scrape, name: &str, labels: &[(&str, &str)], value: f64) -> String {
+    eventually(5, &format!("{name} {labels:?} {value}"), || {
+        let text = scrape.render();
+        (sum(&text, name, labels) == value).then_some(text)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_head() {
+    let (lookout, scrape) = start(|builder| builder);
+    let address = serve(&lookout).await;
+    let client = client();
+    let mut response =
+        client.get(format!("http://{address}/events").parse().unwrap()).await.unwrap();
+    response.frame().await.unwrap().unwrap();
+
+    let streams = "http_server_active_streams";
+    let labels = [("kind", "event_stream"), ("http_route", "/events")];
+    let text = becomes(&scrape, streams, &labels, 1.0).await;
+    let heads = sum(&text, "http_server_response_head_duration_seconds_count", &[]);
+    assert_eq!(heads, 1.0, "the time to the first byte is known while the stream is open");
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 1.0);
+    assert_eq!(sum(&text, "http_server_oldest_active_request_seconds", &[]), 0.0, "no hang");
+
+    let open_for = Duration::from_millis(300);
+    tokio::time::sleep(open_for).await;
+    drop((response, client));
+    let text = becomes(&scrape, streams, &labels, 0.0).await;
+    assert_eq!(sum(&text, "http_server_requests_total", &[("outcome", "aborted")]), 1.0);
+    let life = sum(&text, "http_server_stream_duration_seconds_sum", &[]);
+    let latency = sum(&text, "http_server_request_duration_seconds_sum", &[]);
+    assert!(life >= open_for.as_secs_f64(), "{life} s of life");
+    assert!(latency < life / 2.0, "{latency} s of latency, {life} s of life");
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
+    let (lookout, scrape) = start(|builder| builder.upgrades(true));
+    let address = serve(&lookout).await;
+    let (mut socket, response) =
+        tokio_tungstenite::connect_async(format!("ws://{address}/live")).await.unwrap();
+    assert_eq!(response.status(), 101);
+    socket.send("hello".into()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), "hello");
+
+    let labels = [("kind", "upgrade"), ("http_route", "/live")];
+    let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
+    let counted = [("status_class", "1xx"), ("outcome", "success")];
+    assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request is over");
+
+    socket.close(None).await.unwrap();
+    let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
+    assert_eq!(sum(&text, "http_server_request_duration_seconds_count", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn a_long_poll_is_slow_and_no_stream() {
+    let (lookout, scrape) = start(|builder| builder);
+    let address = serve(&lookout).await;
+    let response = client().get(format!("http://{address}/late").parse().unwrap()).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    let text = becomes(&scrape, "http_server_requests_total", &[("outcome", "success")], 1.0).await;
+    assert!(sum(&text, "http_server_request_duration_seconds_sum", &[]) >= 0.2);
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 0.0);
+}
