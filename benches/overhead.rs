@@ -19,7 +19,7 @@ use std::{
 
 use axum::{Router, extract::Path, routing::get};
 use criterion::{Criterion, criterion_group};
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -70,6 +70,61 @@ where
         let mut service = service.clone();
         for _ in 0..requests {
             consume(poll_now(service.call(Request::new(()))).unwrap());
+        }
+    })
+}
+
+/// A gRPC answer: a message and its trailers.
+fn grpc()
+-> impl Service<Request<()>, Response = Response<Trailed>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync {
+    service_fn(|request: Request<()>| {
+        black_box(request);
+        std::future::ready(Ok(Response::new(Trailed { frames: 0 })))
+    })
+}
+
+struct Trailed {
+    frames: u8,
+}
+
+impl Body for Trailed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.frames += 1;
+        Poll::Ready(match self.frames {
+            1 => Some(Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x02ok")))),
+            2 => {
+                let mut trailers = HeaderMap::with_capacity(1);
+                trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn grpc_load<S, B>(service: S) -> Load
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    B: Body<Error: std::fmt::Debug>,
+{
+    Arc::new(move |requests| {
+        let mut service = service.clone();
+        for _ in 0..requests {
+            let mut request = Request::new(());
+            *request.uri_mut() = Uri::from_static("/shop.Orders/Create");
+            let kind = HeaderValue::from_static("application/grpc");
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+            consume(poll_now(service.call(request)).unwrap());
         }
     })
 }
@@ -187,12 +242,17 @@ fn run(load: &Load, threads: usize, requests: u64) -> Duration {
     })
 }
 
-fn loads(lookout: &Lookout) -> [(&'static str, Load); 7] {
+fn loads(lookout: &Lookout) -> [(&'static str, Load); 12] {
     [
         ("bare", load(bare())),
         ("two raw clock reads", two_reads()),
         ("wrapped, not watched", load(Wrap(bare()))),
         ("watched", load(lookout.layer().layer(bare()))),
+        ("watched, of a client", load(lookout.client_layer("inventory").layer(bare()))),
+        ("watched, beside gRPC", load(lookout.grpc_layer().layer(bare()))),
+        ("gRPC", grpc_load(grpc())),
+        ("gRPC, watched", grpc_load(lookout.grpc_layer().layer(grpc()))),
+        ("gRPC, watched, of a client", grpc_load(lookout.client_layer("echo").layer(grpc()))),
         ("axum", axum_load(router())),
         ("axum, no-op layer", axum_load(no_op(router()))),
         ("axum, watched", axum_load(router().layer(lookout.layer()))),
@@ -232,8 +292,20 @@ fn verdict() {
             times.sort_by(f64::total_cmp);
             times[times.len() / 2]
         };
-        let [bare, reads, wrapped, watched, axum, no_op, axum_watched] =
-            std::array::from_fn(|load| median(&mut times[load]));
+        let [
+            bare,
+            reads,
+            wrapped,
+            watched,
+            client,
+            beside,
+            grpc,
+            grpc_watched,
+            grpc_client,
+            axum,
+            no_op,
+            axum_watched,
+        ] = std::array::from_fn(|load| median(&mut times[load]));
         let (limit, added) = (reads - bare, watched - bare);
         println!(
             "{threads} thread(s): bare {bare:.1} ns; two raw clock reads add {limit:.1} ns; \
@@ -244,6 +316,14 @@ fn verdict() {
             added / limit,
             no_op - axum,
             axum_watched - axum,
+        );
+        println!(
+            "{threads} thread(s): as a client {:.1} ns, beside gRPC {:.1} ns; gRPC ({grpc:.0} ns): as \
+             a server {:.1} ns, as a client {:.1} ns (each at most 1.5 times the HTTP server's)",
+            client - bare,
+            beside - bare,
+            grpc_watched - grpc,
+            grpc_client - grpc,
         );
     }
 }

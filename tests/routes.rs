@@ -86,6 +86,123 @@ async fn in_axum_the_route_is_the_template() {
     );
 }
 
+/// A layer that answers by itself, as authentication does.
+fn refuse() -> impl Layer<
+    axum::routing::Route,
+    Service: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+                 + Clone
+                 + Send
+                 + Sync
+                 + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    axum::middleware::from_fn(|request: Request<Body>, next: axum::middleware::Next| async move {
+        if request.headers().contains_key("authorization") {
+            next.run(request).await
+        } else {
+            Response::builder().status(401).body(Body::empty()).unwrap()
+        }
+    })
+}
+
+#[tokio::test]
+async fn around_a_whole_router_the_inside_hands_the_route_out() {
+    let (lookout, scrape) = start(|builder| builder);
+    let route = lookout.route_layer();
+    let users = Router::new().route("/u/{id}", get(|| async { "a user" }));
+    let service = Router::new().route("/s/{id}", get(|| async { "as a service" })).layer(route);
+    let router = Router::new()
+        .route("/orders/{id}", get(|| async { "an order" }))
+        .nest("/api/{version}", users)
+        .nest_service("/nested", service)
+        .layer(route)
+        // Added after the layer: watched by the one outside all the same, without a route.
+        .route("/healthz", get(|| async { "ok" }));
+    let app = lookout.outer_layer().layer(router);
+    for (method, path) in [
+        ("GET", "/orders/1"),
+        ("POST", "/orders/1"),
+        ("GET", "/api/v2/u/7"),
+        ("GET", "/nested/s/7"),
+        ("GET", "/nested/nowhere"),
+        ("GET", "/nowhere"),
+        ("GET", "/healthz"),
+    ] {
+        send(&app, method, path).await;
+    }
+    let text = scrape.render();
+    assert_eq!(
+        operations(&text),
+        [
+            ("GET /api/{version}/u/{id}".to_owned(), 1.0),
+            ("GET /nested/s/{id}".to_owned(), 1.0),
+            ("GET /orders/{id}".to_owned(), 1.0),
+            ("GET unmatched".to_owned(), 2.0), // 404
+            ("GET unmatched".to_owned(), 1.0), // 200
+            ("POST /orders/{id}".to_owned(), 1.0),
+        ]
+    );
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn what_a_layer_between_answers_counts_without_a_route() {
+    let (lookout, scrape) = start(|builder| builder);
+    let router = Router::new()
+        .route("/orders/{id}", get(|| async { "an order" }))
+        .layer(lookout.route_layer())
+        .layer(refuse());
+    send(&lookout.outer_layer().layer(router), "GET", "/orders/1").await;
+    let text = scrape.render();
+    assert_eq!(operations(&text), [("GET unmatched".to_owned(), 1.0)]);
+    let refused = [("status_class", "4xx"), ("outcome", "success")];
+    assert_eq!(sum(&text, "http_server_requests_total", &refused), 1.0);
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_outside_of_its_router_ends_with_its_route() {
+    let (lookout, scrape) = start(|builder| builder);
+    let router = Router::new()
+        .route("/hang", get(std::future::pending::<&str>))
+        .route("/panic", get(|| async { panic!("as the test asks") as &str }))
+        .layer(lookout.route_layer());
+    let app = lookout.outer_layer().layer(router);
+    let request = |path| Request::get(path).body(Body::empty()).unwrap();
+    let hanging = app.clone().oneshot(request("/hang"));
+    let soon = std::time::Duration::from_millis(50);
+    assert!(tokio::time::timeout(soon, hanging).await.is_err());
+    let panicking = tokio::spawn(app.oneshot(request("/panic")));
+    assert!(panicking.await.unwrap_err().is_panic());
+    let text = scrape.render();
+    for (route, outcome) in [("/hang", "cancelled"), ("/panic", "panicked")] {
+        let labels = [("http_route", route), ("outcome", outcome)];
+        assert_eq!(sum(&text, "http_server_requests_total", &labels), 1.0, "{text}");
+    }
+    assert_eq!(sum(&text, "http_server_requests_total", &[]), 2.0);
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn without_a_router_templates_name_the_route() {
+    let (lookout, scrape) = start(|builder| builder.routes(["/orders/{id}", "/files/{*path}"]));
+    let service = bare(&lookout);
+    for path in ["/orders/1", "/orders/2", "/files/a/b", "/orders/1/2"] {
+        send(&service, "GET", path).await;
+    }
+    assert_eq!(
+        operations(&scrape.render()),
+        [
+            ("GET /files/{*path}".to_owned(), 1.0),
+            ("GET /orders/{id}".to_owned(), 2.0),
+            ("GET unmatched".to_owned(), 1.0),
+        ]
+    );
+    let refused = Lookout::builder().routes(["/a/{id}", "/a/{name}"]).start().unwrap_err();
+    assert!(refused.to_string().contains("routes") && refused.to_string().contains("/a/{name}"));
+}
+
 #[tokio::test]
 async fn without_a_router_a_closure_names_the_route() {
     let (lookout, scrape) = start(|builder| {

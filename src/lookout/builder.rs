@@ -16,7 +16,7 @@ use crate::{
     collect::{Carry, Collector, FailureFn, Judge, share},
     facade::{Facade, SharedRecorder},
     notify::{Mailbox, Notification, Worker},
-    observe::{self, Core, RequestHead, RouteFn},
+    observe::{self, Core, Naming, RequestHead},
     operation::{MethodLabel, Operation, Protocol, Side, TrafficId},
     outcome::Status,
     rule::{self, Rule},
@@ -31,7 +31,8 @@ pub struct LookoutBuilder {
     notifiers: Vec<(Arc<Mailbox>, Worker)>,
     recorder: Option<SharedRecorder>,
     buckets: Vec<Duration>,
-    route: Option<Box<RouteFn>>,
+    route: Option<Naming>,
+    templates: Vec<String>,
     failure: Option<Box<FailureFn>>,
     grpc_methods: Vec<String>,
     server_address: bool,
@@ -49,6 +50,7 @@ impl LookoutBuilder {
             recorder: None,
             buckets: BUCKETS.to_vec(),
             route: None,
+            templates: Vec::new(),
             failure: None,
             grpc_methods: Vec::new(),
             server_address: false,
@@ -165,7 +167,23 @@ impl LookoutBuilder {
         mut self,
         route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     ) -> Self {
-        self.route = Some(Box::new(route));
+        self.route = Some(Naming::Closure(Box::new(route)));
+        self
+    }
+
+    /// Names the route of a request that passed no router by templates of its path, as axum writes
+    /// them: `/orders/{id}`, `/files/{*path}`. Defaults to none; takes the place of
+    /// [`route`](Self::route).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().routes(["/orders", "/orders/{id}", "/files/{*path}"]);
+    /// ```
+    pub fn routes(mut self, templates: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.templates.extend(templates.into_iter().map(Into::into));
         self
     }
 
@@ -239,8 +257,11 @@ impl LookoutBuilder {
     /// # Errors
     ///
     /// A [`StartError`] that names the rule or the setting, and the mend.
-    pub fn start(self) -> Result<Lookout, StartError> {
+    pub fn start(mut self) -> Result<Lookout, StartError> {
         self.check()?;
+        if !self.templates.is_empty() {
+            self.route = Some(Naming::Templates(router(&self.templates)?));
+        }
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let bounds = Bounds::new(&self.buckets, &splits);
         let store = Arc::new(Store::new(self.max_operations, bounds));
@@ -295,6 +316,19 @@ impl LookoutBuilder {
             max => setting("max_operations", format!("{max} is not from 1 to 100,000")),
         }
     }
+}
+
+fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, StartError> {
+    let mut router = matchit::Router::new();
+    for template in templates {
+        router.insert(template, template.as_str().into()).map_err(|error| {
+            let problem = format!(
+                "{template:?} can't be a template: {error}; write it as \"/orders/{{id}}\""
+            );
+            StartError::Setting { field: "routes", problem }
+        })?;
+    }
+    Ok(router)
 }
 
 /// `package.Service/Method`, without a slash before it.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::{builder::LookoutBuilder, error::StartError};
 use crate::{
-    observe::{self, Entrance, LookoutId, LookoutLayer},
+    observe::{self, Entrance, HttpAndGrpc, LookoutId, LookoutLayer, OuterLayer, RouteLayer},
     operation::{Call, Dependency, Side},
     series::Store,
 };
@@ -64,6 +64,38 @@ impl Lookout {
         LookoutLayer::new(self.entrance(Side::SERVER))
     }
 
+    /// A layer around a whole router, where its 404s, CORS, authentication and timeouts are, and no
+    /// route is known; [`route_layer`](Self::route_layer) inside of the router hands the route out.
+    ///
+    /// A request that no route took counts as `unmatched`. The way out costs two allocations a
+    /// request; [`layer`](Self::layer) has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use tower::Layer;
+    /// use tower_lookout::Lookout;
+    ///
+    /// let lookout = Lookout::builder().start()?;
+    /// let router = Router::new()
+    ///     .route("/orders/{id}", get(|| async { "an order" }))
+    ///     .layer(lookout.route_layer());
+    /// let app = lookout.outer_layer().layer(router);
+    /// # let _: &dyn std::any::Any = &app;
+    /// # Ok::<_, tower_lookout::StartError>(())
+    /// ```
+    pub fn outer_layer(&self) -> OuterLayer {
+        OuterLayer(self.entrance(Side::SERVER))
+    }
+
+    /// Tells an [`outer_layer`](Self::outer_layer) around the router which route a request took; give
+    /// it to axum's `Router::layer` or `route_layer`, and to a router that is nested as a service.
+    /// Without an outer layer it does nothing.
+    pub fn route_layer(&self) -> RouteLayer {
+        RouteLayer(self.entrance(Side::SERVER))
+    }
+
     /// A layer for a server that speaks gRPC, such as tonic's, alone or on one port with HTTP: it
     /// tells them apart by the content type.
     ///
@@ -71,8 +103,8 @@ impl Lookout {
     /// the server does not know count as `_OTHER`: those that it answers with `UNIMPLEMENTED` at
     /// once. Until a method was answered once, a call that ends before the head counts there, too;
     /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
-    pub fn grpc_layer(&self) -> LookoutLayer {
-        LookoutLayer::new(Entrance { speaks_grpc: true, ..self.entrance(Side::SERVER) })
+    pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
+        LookoutLayer::new(self.entrance(Side::SERVER))
     }
 
     /// A layer around a client, for what this process asks of `dependency`: the `dependency` label,
@@ -81,25 +113,24 @@ impl Lookout {
     ///
     /// Around a retry layer it measures what the caller asked for; see
     /// [`attempt_layer`](Self::attempt_layer) for the single attempts.
-    pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer {
+    pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
     }
 
     /// The same inside of a retry layer, for single attempts: the label `call` is `attempt` and not
     /// `logical`, so that both may be watched at once.
-    pub fn attempt_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer {
+    pub fn attempt_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Attempt)
     }
 
-    fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer {
+    fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer<HttpAndGrpc> {
         let side = self.inner.store.operations.side(Some(Dependency { name, call }));
-        LookoutLayer::new(Entrance { speaks_grpc: true, ..self.entrance(side) })
+        LookoutLayer::new(self.entrance(side))
     }
 
     fn entrance(&self, side: Side) -> Entrance {
         let Inner { id, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
-        let speaks_grpc = false;
-        Entrance { lookout: id, side, speaks_grpc, names_routes, watches_upgrades, tells_address }
+        Entrance { lookout: id, side, names_routes, watches_upgrades, tells_address }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

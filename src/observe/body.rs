@@ -1,16 +1,17 @@
 use std::{
+    mem,
     pin::Pin,
     task::{Context, Poll},
     thread,
 };
 
 use bytes::Buf;
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
-    entrance::Unknown,
+    Watches,
     error_kind::kind_of,
     exchange::{Exchange, Inside},
     facts::{Facts, Stream},
@@ -67,32 +68,40 @@ struct Head {
 
 impl<B: Body> ResponseBody<B> {
     #[inline]
-    pub(super) fn wrap(
-        response: Response<B>,
+    pub(super) fn wrap<T: Watches>(
+        mut response: Response<B>,
         exchange: &mut Option<Exchange>,
         rule: BodyRule,
-        unknown: &mut Option<Box<Unknown>>,
     ) -> Response<Self> {
-        let is_grpc = exchange.as_ref().is_some_and(|exchange| exchange.0.is_grpc());
-        // The response goes by value into what is not inlined, lest it be copied for everyone.
-        let (response, mut head) = match response.body().size_hint().exact() {
-            Some(bytes) if !is_grpc => {
-                let status = StatusKey::http(response.status());
-                let expected = Expected::Bytes(bytes);
-                (response, Head { status, expected, stream: Stream::No, is_unimplemented: false })
+        let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.0.is_grpc());
+        let status = response.status();
+        let mut head = match response.body().size_hint().exact() {
+            Some(bytes) if !is_grpc => Head {
+                status: StatusKey::http(status),
+                expected: Expected::Bytes(bytes),
+                stream: Stream::No,
+                is_unimplemented: false,
+            },
+            _ => {
+                // Taken out, since a reference into the response would make the compiler keep it in
+                // memory and copy it, for everyone.
+                let headers = mem::take(response.headers_mut());
+                let (headers, head) = examine(headers, status, is_grpc);
+                *response.headers_mut() = headers;
+                head
             }
-            _ => examine(response, is_grpc),
         };
-        if rule.is_bodiless(response.status()) {
+        if rule.is_bodiless(status) {
             head.expected = Expected::Bytes(0);
         }
-        let facts = Exchange::take(exchange);
-        let mut facts = facts.map(|facts| facts.answered(head.status, head.stream));
-        if let Some(unknown) = unknown.take()
-            && !head.is_unimplemented
-        {
-            facts = facts.map(|facts| facts.of_method(*unknown));
-        }
+        let facts = Exchange::take(exchange).map(|facts| {
+            let known = if T::GRPC && facts.is_unknown() {
+                facts.known(!head.is_unimplemented)
+            } else {
+                facts
+            };
+            known.answered(head.status, head.stream)
+        });
         if head.stream == Stream::Events
             && let Some(facts) = facts
         {
@@ -172,7 +181,7 @@ where
             Poll::Ready(Some(Ok(frame))) => {
                 let is_last = this.inner.is_end_stream() || is_last(this.expected, frame);
                 if facts.is_grpc() {
-                    read_grpc(facts, this.expected, frame);
+                    (*facts, *this.expected) = read_grpc(*facts, *this.expected, frame);
                 }
                 is_last
             }
@@ -180,7 +189,7 @@ where
         if is_complete {
             Exchange::complete(this.exchange);
         } else if facts.is_first_poll() {
-            facts.goes_on();
+            *facts = facts.gone_on();
         }
         polled
     }
@@ -208,10 +217,9 @@ fn end_at_drop<B: Body>(inner: Pin<&mut B>, exchange: &mut Option<Exchange>, exp
 
 /// What the headers say of a response whose length its body does not tell, or of gRPC.
 #[inline(never)]
-fn examine<B>(response: Response<B>, is_grpc: bool) -> (Response<B>, Head) {
-    let headers = response.headers();
+fn examine(headers: HeaderMap, status: StatusCode, is_grpc: bool) -> (HeaderMap, Head) {
     let head = if is_grpc {
-        let status = grpc::status_of_head(response.status(), headers);
+        let status = grpc::status_of_head(status, &headers);
         Head {
             status,
             expected: Expected::Messages(Framing::default()),
@@ -222,13 +230,13 @@ fn examine<B>(response: Response<B>, is_grpc: bool) -> (Response<B>, Head) {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Head {
-            status: StatusKey::http(response.status()),
+            status: StatusKey::http(status),
             expected: length.map_or(Expected::Unknown, Expected::Bytes),
-            stream: if length.is_some() { Stream::No } else { Stream::of(headers) },
+            stream: if length.is_some() { Stream::No } else { Stream::of(&headers) },
             is_unimplemented: false,
         }
     };
-    (response, head)
+    (headers, head)
 }
 
 /// Takes a frame off what is expected; whether it was the last.
@@ -242,11 +250,16 @@ fn is_last<D: Buf>(expected: &mut Expected, frame: &Frame<D>) -> bool {
 
 /// Counts gRPC's messages, and reads the status that came last.
 #[inline(never)]
-fn read_grpc<D: Buf>(facts: &mut Facts, expected: &mut Expected, frame: &Frame<D>) {
+fn read_grpc<D: Buf>(
+    mut facts: Facts,
+    mut expected: Expected,
+    frame: &Frame<D>,
+) -> (Facts, Expected) {
     if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
         facts.trailed(StatusKey::grpc(status));
     }
-    if let (Some(data), Expected::Messages(framing)) = (frame.data_ref(), expected) {
+    if let (Some(data), Expected::Messages(framing)) = (frame.data_ref(), &mut expected) {
         facts.sent(framing.begun(data.chunk()));
     }
+    (facts, expected)
 }

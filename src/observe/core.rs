@@ -1,12 +1,12 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::{RequestHead, RouteFn};
+use super::{Naming, RequestHead};
 use crate::{
     operation::{MethodLabel, OperationId, TrafficId},
     series::Store,
@@ -15,19 +15,40 @@ use crate::{
 /// What the request path needs of a lookout.
 pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
-    route: Option<Box<RouteFn>>,
+    route: Option<Naming>,
     closed: AtomicBool,
+    /// gRPC methods that were never seen, of calls that wait for their answer.
+    unknown: Mutex<Vec<Option<Box<str>>>>,
 }
 
 impl Core {
-    pub(crate) fn new(store: Arc<Store>, route: Option<Box<RouteFn>>) -> Self {
-        Self { store, route, closed: AtomicBool::new(false) }
+    pub(crate) fn new(store: Arc<Store>, route: Option<Naming>) -> Self {
+        Self { store, route, closed: AtomicBool::new(false), unknown: Mutex::new(Vec::new()) }
     }
 
-    /// The operation by the user's closure, if there is one that names the request's route.
+    /// The operation by the user's closure or templates, if they name the request's route.
     pub(super) fn named(&self, method: MethodLabel, head: &RequestHead<'_>) -> Option<OperationId> {
-        let route = self.route.as_ref()?(head)?;
-        Some(self.store.operations.id_of(TrafficId::HTTP_SERVER, method, &route))
+        let operations = &self.store.operations;
+        self.route
+            .as_ref()?
+            .route(head, |route| operations.id_of(TrafficId::HTTP_SERVER, method, route))
+    }
+
+    /// Keeps the name of a method until its answer comes; gives the place, if there is one.
+    pub(super) fn remember(&self, method: &str) -> Option<u16> {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = unknown.iter().position(Option::is_none).unwrap_or(unknown.len());
+        let number = u16::try_from(place).ok()?;
+        if place == unknown.len() {
+            unknown.push(None);
+        }
+        unknown[place] = Some(method.into());
+        Some(number)
+    }
+
+    pub(super) fn recall(&self, place: u16) -> Option<Box<str>> {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.get_mut(usize::from(place))?.take()
     }
 
     /// Lets the threads forget this lookout; what still ends is counted for nobody.

@@ -1,23 +1,19 @@
-use std::mem;
-
-use http::{HeaderMap, Method, Request};
+use http::{Method, Request};
 
 use super::{
-    LookoutId, UpgradeWatch,
+    LookoutId, UpgradeWatch, Watches,
     facts::Facts,
     grpc, local,
     route::{Route, TakenHead},
     upgrade,
 };
-use crate::operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId};
+use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
 
 /// Where requests come in, and what they are asked there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entrance {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
-    /// gRPC is told apart, by the content type.
-    pub(crate) speaks_grpc: bool,
     /// A closure of the user names routes.
     pub(crate) names_routes: bool,
     /// Requests that ask for an upgrade get a watch for it.
@@ -31,89 +27,66 @@ pub(super) struct Entry<'a> {
     pub(super) traffic: TrafficId,
     pub(super) method: MethodLabel,
     pub(super) route: Route<'a>,
-    /// The gRPC method, if it was never seen: it counts as `_OTHER`, unless the answer says that
-    /// there is one.
-    pub(super) unknown: Option<Box<Unknown>>,
-}
-
-/// A gRPC method that was never seen.
-#[derive(Debug)]
-pub(super) struct Unknown {
-    pub(super) traffic: TrafficId,
-    pub(super) method: Box<str>,
 }
 
 impl Entrance {
-    /// Whether all that counts is the method and what a router says.
-    #[inline]
-    fn is_plain(self) -> bool {
-        !(self.speaks_grpc || self.names_routes || self.watches_upgrades)
-    }
-
     #[inline(always)]
-    pub(super) fn enter<B>(self, request: &mut Request<B>) -> Entry<'_> {
-        let method = MethodLabel::of(request.method());
-        if self.is_plain() {
-            let traffic = TrafficId::HTTP_SERVER;
-            return Entry { traffic, method, route: Route::of(request), unknown: None };
-        }
-        let http = TrafficId::new(self.side, Protocol::Http);
-        if self.speaks_grpc && with_headers(request, grpc::is_grpc) {
-            return self.enter_grpc(request);
-        }
-        if self.side.is_client() {
-            let host = if self.tells_address { request.uri().host() } else { None };
-            let route = Route::Template(host.unwrap_or_default());
-            return Entry { traffic: http, method, route, unknown: None };
-        }
-        if self.names_routes && matches!(Route::of(request), Route::Unmatched) {
-            let head = TakenHead::of(request);
-            let (head, named) = head.named(self.lookout, method);
+    pub(super) fn enter<T: Watches, B>(self, request: &mut Request<B>) -> Option<Facts> {
+        if T::GRPC || self.names_routes || self.watches_upgrades {
+            let (head, begun) = self.enter_by_head(TakenHead::of(request), T::GRPC);
             head.give_back(request);
-            let route = named.map_or(Route::Unmatched, Route::Looked);
-            return Entry { traffic: http, method, route, unknown: None };
+            return begun;
         }
-        Entry { traffic: http, method, route: Route::of(request), unknown: None }
+        // All that counts is the method, and what a router says.
+        let traffic = TrafficId::HTTP_SERVER;
+        let method = MethodLabel::of(request.method());
+        let entry = Entry { traffic, method, route: Route::of(request) };
+        Facts::begin(self.lookout, &entry)
     }
 
-    /// Gives a request that asks for an upgrade what its connection is watched by.
-    #[inline(always)]
-    pub(super) fn watch_upgrade<B>(self, request: &mut Request<B>, facts: Option<Facts>) {
-        let Some(facts) = facts.filter(|_| self.watches_upgrades) else { return };
-        let is_tunnel = *request.method() == Method::CONNECT;
-        if is_tunnel || with_headers(request, upgrade::is_upgrade) {
-            let mut extensions = mem::take(request.extensions_mut());
-            extensions.insert(UpgradeWatch::new(facts));
-            *request.extensions_mut() = extensions;
+    /// What looks into the head takes it by value; see [`TakenHead`].
+    #[inline(never)]
+    fn enter_by_head(self, mut head: TakenHead, grpc: bool) -> (TakenHead, Option<Facts>) {
+        let begun = self.begin(&head, grpc);
+        if self.watches_upgrades
+            && let Some(facts) = begun
+            && (head.method == Method::CONNECT || upgrade::is_upgrade(&head.headers))
+        {
+            head.extensions.insert(UpgradeWatch::new(facts));
         }
+        (head, begun)
     }
 
-    fn enter_grpc<B>(self, request: &Request<B>) -> Entry<'_> {
-        let traffic = TrafficId::new(self.side, Protocol::Grpc);
-        let name = grpc::method(request.uri().path());
-        let method = MethodLabel::Other;
-        let is_known = self.side.is_client() || known(self.lookout, traffic, name).is_some();
-        if is_known {
-            Entry { traffic, method, route: Route::Template(name), unknown: None }
+    fn begin(self, head: &TakenHead, grpc: bool) -> Option<Facts> {
+        if grpc && grpc::is_grpc(&head.headers) {
+            return self.begin_grpc(grpc::method(head.uri.path()));
+        }
+        let method = MethodLabel::of(&head.method);
+        let route = if self.side.is_client() {
+            Route::Template(head.uri.host().filter(|_| self.tells_address).unwrap_or_default())
         } else {
-            let unknown = Some(Box::new(Unknown { traffic, method: name.into() }));
-            Entry { traffic, method, route: Route::Template(OTHER), unknown }
-        }
+            match Route::by_router(&head.extensions) {
+                Route::Unmatched if self.names_routes => head.named(self.lookout, method),
+                route => route,
+            }
+        };
+        let entry = Entry { traffic: TrafficId::new(self.side, Protocol::Http), method, route };
+        Facts::begin(self.lookout, &entry)
     }
-}
 
-fn known(lookout: LookoutId, traffic: TrafficId, name: &str) -> Option<OperationId> {
-    local::with(lookout, move |core, _| {
-        core.store.operations.known(traffic, MethodLabel::Other, name)
-    })
-    .flatten()
-}
-
-/// Looks into the headers while they are out of the request; see [`TakenHead`].
-#[inline(always)]
-fn with_headers<B, R>(request: &mut Request<B>, look: fn(&HeaderMap) -> R) -> R {
-    let headers = mem::take(request.headers_mut());
-    let seen = look(&headers);
-    *request.headers_mut() = headers;
-    seen
+    fn begin_grpc(self, name: &str) -> Option<Facts> {
+        let traffic = TrafficId::new(self.side, Protocol::Grpc);
+        let method = MethodLabel::Other;
+        let known = local::with(self.lookout, move |core, _| {
+            core.store.operations.known(traffic, method, name)
+        });
+        // What a client asks for is known to be there.
+        let (route, is_known) = match known.flatten() {
+            Some(operation) => (Route::Looked(operation), true),
+            None if self.side.is_client() => (Route::Template(name), true),
+            None => (Route::Template(OTHER), false),
+        };
+        let facts = Facts::begin(self.lookout, &Entry { traffic, method, route })?;
+        Some(if is_known { facts } else { facts.of_unknown(name) })
+    }
 }

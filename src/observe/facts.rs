@@ -2,14 +2,9 @@ use std::thread;
 
 use http::{HeaderMap, header};
 
-use super::{
-    LookoutId,
-    entrance::{Entry, Unknown},
-    local,
-    route::Route,
-};
+use super::{LookoutId, entrance::Entry, local, route::Route};
 use crate::{
-    operation::{MethodLabel, OperationId, Protocol},
+    operation::{MethodLabel, OperationId, Protocol, Side, TrafficId},
     outcome::Ending,
     series::{End, Extra, RawClock, RawTime, StatusKey, StreamKind},
 };
@@ -18,7 +13,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     began: RawTime,
-    /// When the head was out, if it was and has been told; see [`goes_on`](Self::goes_on).
+    /// When the head was out, if it was and has been told; see [`gone_on`](Self::gone_on).
     head: Option<RawTime>,
     place: Place,
     answer: Answer,
@@ -55,6 +50,7 @@ impl Answer {
     const GRPC: u32 = 1 << 24;
     const NONE_OF_GRPC: Self = Self(Self::GRPC);
     const HAS_MESSAGE: u32 = 1 << 25;
+    const UNKNOWN: u32 = 1 << 26;
 
     #[inline]
     fn with(self, status: StatusKey, stream: Stream) -> Self {
@@ -74,6 +70,16 @@ impl Answer {
     #[inline]
     fn is_grpc(self) -> bool {
         self.0 & Self::GRPC != 0
+    }
+
+    /// Of a gRPC method that was never seen, and is remembered in this place.
+    fn unknown(self, place: u16) -> Self {
+        Self(self.0 & !0xffff | Self::UNKNOWN | u32::from(place))
+    }
+
+    #[inline]
+    fn is_unknown(self) -> bool {
+        self.0 & Self::UNKNOWN != 0
     }
 
     fn has_message(self) -> bool {
@@ -151,13 +157,56 @@ impl Facts {
         self.answer.is_grpc()
     }
 
-    /// The same exchange, of a gRPC method that its answer made known.
+    #[inline]
+    pub(super) fn lookout(self) -> LookoutId {
+        self.place.lookout()
+    }
+
+    /// The same exchange, of a gRPC method that was never seen: it counts as `_OTHER` until the answer
+    /// says that there is one.
     #[cold]
-    pub(super) fn of_method(self, unknown: Unknown) -> Self {
-        let Unknown { traffic, method } = &unknown;
-        let moved = local::with(self.place.lookout(), move |core, shard| {
+    pub(super) fn of_unknown(self, method: &str) -> Self {
+        let place = local::with(self.lookout(), move |core, _| core.remember(method)).flatten();
+        match place {
+            Some(place) => Self { answer: self.answer.unknown(place), ..self },
+            None => self,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_unknown(self) -> bool {
+        self.answer.is_unknown()
+    }
+
+    /// The method is known now to be there, or to be none that the server has.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn known(self, is_there: bool) -> Self {
+        let place = self.answer.0 as u16;
+        let method = local::with(self.lookout(), move |core, _| core.recall(place)).flatten();
+        let known = Self { answer: Answer::NONE_OF_GRPC, ..self };
+        match method {
+            Some(method) if is_there => {
+                let traffic = TrafficId::new(Side::SERVER, Protocol::Grpc);
+                known.moved(traffic, MethodLabel::Other, &method)
+            }
+            _ => known,
+        }
+    }
+
+    /// The same exchange, of the route that it took.
+    pub(super) fn of_route(self, method: MethodLabel, route: Route<'_>) -> Self {
+        match route {
+            Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route),
+            Route::Unmatched | Route::Looked(_) => self,
+        }
+    }
+
+    /// Counts from its beginning for another operation.
+    fn moved(self, traffic: TrafficId, method: MethodLabel, route: &str) -> Self {
+        let moved = local::with(self.lookout(), move |core, shard| {
             let store = &core.store;
-            let operation = store.operations.id_of(*traffic, MethodLabel::Other, method);
+            let operation = store.operations.id_of(traffic, method, route);
             let second = store.second(self.began);
             let age = store.clock.nanos(self.began, store.clock.now());
             let (from, to) = (shard.operation(self.place.operation()), shard.operation(operation));
@@ -168,7 +217,7 @@ impl Facts {
             operation
         });
         match moved {
-            Some(operation) => Self { place: Place::new(self.place.lookout(), operation), ..self },
+            Some(operation) => Self { place: Place::new(self.lookout(), operation), ..self },
             None => self,
         }
     }
@@ -177,14 +226,14 @@ impl Facts {
     #[cold]
     #[inline(never)]
     pub(super) fn stream_opened(self, kind: StreamKind) {
-        local::with(self.place.lookout(), move |_, shard| {
+        local::with(self.lookout(), move |_, shard| {
             shard.operation(self.place.operation()).stream_opened(kind);
         });
     }
 
     /// It was closed, so long after the request.
     pub(super) fn stream_closed(self, kind: StreamKind) {
-        local::with(self.place.lookout(), move |core, shard| {
+        local::with(self.lookout(), move |core, shard| {
             let store = &core.store;
             let open = store.clock.nanos(self.began, store.clock.now());
             let cells = shard.operation(self.place.operation());
@@ -197,7 +246,7 @@ impl Facts {
     #[cold]
     #[inline(never)]
     pub(super) fn waited(self, nanos: u64) {
-        local::with(self.place.lookout(), move |core, shard| {
+        local::with(self.lookout(), move |core, shard| {
             let cell = core.store.bounds.cell_of(nanos);
             shard.operation(self.place.operation()).record_extra(Extra::Wait, cell, nanos);
         });
@@ -206,7 +255,14 @@ impl Facts {
     /// The one door through which every exchange ends.
     #[inline]
     pub(super) fn record(self, ending: Ending) {
-        local::with(self.place.lookout(), move |core, shard| {
+        let is_unknown = self.is_grpc() && self.is_unknown();
+        let this = if is_unknown { self.known(false) } else { self };
+        this.record_known(ending);
+    }
+
+    #[inline]
+    fn record_known(self, ending: Ending) {
+        local::with(self.lookout(), move |core, shard| {
             let store = &core.store;
             let now = store.clock.now();
             let head_of_stream = self.head_of_stream(store.clock, now);
@@ -239,7 +295,7 @@ impl Facts {
     pub(super) fn dropped(self) {
         self.record(if thread::panicking() {
             Ending::Panicked
-        } else if self.answer.status() == StatusKey::NONE {
+        } else if self.is_unknown() || self.answer.status() == StatusKey::NONE {
             Ending::Cancelled
         } else {
             Ending::Aborted
@@ -248,7 +304,7 @@ impl Facts {
 
     /// A head before its end.
     fn tell_head(self) -> Option<RawTime> {
-        local::with(self.place.lookout(), move |core, shard| {
+        local::with(self.lookout(), move |core, shard| {
             let store = &core.store;
             let now = store.clock.now();
             let cells = shard.operation(self.place.operation());
@@ -270,8 +326,8 @@ impl Facts {
     /// The body was not complete with its first poll: what is known of the head is told, because the
     /// rest may take as long as the client likes.
     #[inline(never)]
-    pub(super) fn goes_on(&mut self) {
-        self.head = self.tell_head();
+    pub(super) fn gone_on(self) -> Self {
+        Self { head: self.tell_head(), ..self }
     }
 
     /// So many gRPC messages began; more than one in all make a stream.

@@ -1,4 +1,5 @@
 use std::{
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -8,9 +9,8 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{
-    ResponseBody,
+    Http, ResponseBody, Watches,
     body::BodyRule,
-    entrance::Unknown,
     error_kind::kind_of,
     exchange::{Exchange, Inside},
 };
@@ -21,20 +21,21 @@ pin_project! {
     /// as `cancelled`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, T = Http> {
         #[pin]
         pub(super) inner: F,
         pub(super) exchange: Option<Exchange>,
         pub(super) rule: BodyRule,
-        pub(super) unknown: Option<Box<Unknown>>,
+        pub(super) watches: PhantomData<T>,
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, B, E, T> Future for ResponseFuture<F, T>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
     E: 'static,
+    T: Watches,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
@@ -46,12 +47,9 @@ where
         inside.leave();
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(ResponseBody::wrap(
-                response,
-                this.exchange,
-                *this.rule,
-                this.unknown,
-            ))),
+            Poll::Ready(Ok(response)) => {
+                Poll::Ready(Ok(ResponseBody::wrap::<T>(response, this.exchange, *this.rule)))
+            }
             Poll::Ready(Err(error)) => {
                 Exchange::end(this.exchange, Ending::Error(kind_of(&error)));
                 Poll::Ready(Err(error))

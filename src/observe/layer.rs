@@ -1,6 +1,8 @@
+use std::marker::PhantomData;
+
 use tower_layer::Layer;
 
-use super::{Entrance, Watched};
+use super::{Entrance, Http, Watched, Watches};
 
 /// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
 /// [`grpc_layer`](crate::Lookout::grpc_layer) and [`client_layer`](crate::Lookout::client_layer).
@@ -11,18 +13,19 @@ use super::{Entrance, Watched};
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 #[derive(Clone, Copy, Debug)]
-pub struct LookoutLayer {
+pub struct LookoutLayer<T = Http> {
     entrance: Entrance,
+    watches: PhantomData<T>,
 }
 
-impl LookoutLayer {
+impl<T> LookoutLayer<T> {
     pub(crate) fn new(entrance: Entrance) -> Self {
-        Self { entrance }
+        Self { entrance, watches: PhantomData }
     }
 }
 
-impl<S> Layer<S> for LookoutLayer {
-    type Service = Watched<S>;
+impl<S, T: Watches> Layer<S> for LookoutLayer<T> {
+    type Service = Watched<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Watched::new(inner, self.entrance)

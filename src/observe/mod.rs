@@ -16,10 +16,12 @@ mod future;
 mod grpc;
 mod layer;
 mod local;
+mod outer;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod route;
 mod service;
+mod traffic;
 mod upgrade;
 
 #[cfg(feature = "reqwest")]
@@ -28,8 +30,10 @@ pub use self::{
     body::ResponseBody,
     future::ResponseFuture,
     layer::LookoutLayer,
+    outer::{Outer, OuterFuture, OuterLayer, RouteLayer, Routed},
     route::RequestHead,
     service::Watched,
+    traffic::{Http, HttpAndGrpc, Watches},
     upgrade::{OpenUpgrade, UpgradeWatch},
 };
 
@@ -37,5 +41,5 @@ pub(crate) use self::{
     core::Core,
     entrance::Entrance,
     local::{LookoutId, close, open},
-    route::RouteFn,
+    route::Naming,
 };

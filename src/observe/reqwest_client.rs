@@ -1,6 +1,7 @@
 //! reqwest's requests and responses are types of its own: this is the way through `http`'s.
 
 use std::{
+    marker::PhantomData,
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -34,7 +35,7 @@ pin_project! {
     }
 }
 
-impl<S> Service<reqwest::Request> for Watched<S>
+impl<S, T> Service<reqwest::Request> for Watched<S, T>
 where
     S: Service<reqwest::Request, Response = reqwest::Response, Error: 'static>,
 {
@@ -53,7 +54,6 @@ where
             traffic: TrafficId::new(self.entrance.side, Protocol::Http),
             method,
             route: Route::Template(host.unwrap_or_default()),
-            unknown: None,
         };
         let facts = Facts::begin(self.entrance.lookout, &entry);
         self.tell_wait(facts);
@@ -63,7 +63,7 @@ where
         mem::forget(guard);
         let exchange = facts.map(Exchange);
         let rule = BodyRule::of(method);
-        ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, unknown: None } }
+        ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
     }
 }
 

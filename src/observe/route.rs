@@ -1,4 +1,4 @@
-use std::{borrow::Cow, mem};
+use std::{borrow::Cow, mem, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
@@ -14,27 +14,32 @@ pub(super) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// By axum's router, if it has passed through one.
-    #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum leaves one"))]
     #[inline]
     pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self::by_router(request.extensions())
+    }
+
+    /// By axum's router, if the request has passed through one.
+    #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum leaves one"))]
+    #[inline]
+    pub(super) fn by_router(extensions: &'a Extensions) -> Self {
         #[cfg(feature = "axum")]
-        if let Some(path) = request.extensions().get::<axum::extract::MatchedPath>() {
+        if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
             return Self::Template(path.as_str());
         }
         Self::Unmatched
     }
 }
 
-/// The head of a request, taken out of it for as long as the user's closure reads it.
+/// The head of a request, taken out of it for as long as somebody looks into it.
 ///
-/// A reference into the request would make the compiler keep a copy of it for those without a
-/// closure, too.
+/// A reference into the request that is handed on would make the compiler keep a copy of the request,
+/// also for those whom nobody looks into.
 pub(super) struct TakenHead {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    extensions: Extensions,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) extensions: Extensions,
 }
 
 impl TakenHead {
@@ -56,13 +61,8 @@ impl TakenHead {
         *request.extensions_mut() = self.extensions;
     }
 
-    /// The operation by the user's closure.
-    #[inline(never)]
-    pub(super) fn named(
-        self,
-        lookout: LookoutId,
-        method: MethodLabel,
-    ) -> (Self, Option<OperationId>) {
+    /// The operation by the user's closure or templates.
+    pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Route<'static> {
         let head = &RequestHead {
             method: &self.method,
             uri: &self.uri,
@@ -70,7 +70,7 @@ impl TakenHead {
             extensions: &self.extensions,
         };
         let named = local::with(lookout, move |core, _| core.named(method, head)).flatten();
-        (self, named)
+        named.map_or(Route::Unmatched, Route::Looked)
     }
 }
 
@@ -86,6 +86,30 @@ pub struct RequestHead<'a> {
     pub headers: &'a HeaderMap,
     /// What the layers outside put into the request.
     pub extensions: &'a Extensions,
+}
+
+/// How a request's route is known that passed no router.
+pub(crate) enum Naming {
+    /// By the user's closure.
+    Closure(Box<RouteFn>),
+    /// By the path, which is matched against templates.
+    Templates(matchit::Router<Arc<str>>),
+}
+
+impl Naming {
+    /// Calls `with` with the route, if there is one.
+    pub(super) fn route<R>(
+        &self,
+        head: &RequestHead<'_>,
+        with: impl FnOnce(&str) -> R,
+    ) -> Option<R> {
+        match self {
+            Self::Closure(name) => name(head).map(|route| with(&route)),
+            Self::Templates(router) => {
+                router.at(head.uri.path()).ok().map(|found| with(found.value))
+            }
+        }
+    }
 }
 
 /// Names the route of a request, or leaves it `unmatched`.

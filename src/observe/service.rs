@@ -1,4 +1,5 @@
 use std::{
+    marker::PhantomData,
     mem,
     task::{Context, Poll},
 };
@@ -8,7 +9,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    Entrance, ResponseBody, ResponseFuture, body::BodyRule, exchange::Exchange, facts::Facts,
+    Entrance, Http, ResponseBody, ResponseFuture, Watches, body::BodyRule, exchange::Exchange,
+    facts::Facts,
 };
 use crate::{
     operation::MethodLabel,
@@ -19,10 +21,11 @@ use crate::{
 ///
 /// Request and error stay as they are, the response's body becomes a [`ResponseBody`].
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct Watched<S, T = Http> {
     inner: S,
     pub(super) entrance: Entrance,
     wait: Wait,
+    watches: PhantomData<T>,
 }
 
 /// How long a client was not ready for the request that comes next.
@@ -35,15 +38,15 @@ enum Wait {
 }
 
 /// A clone was never waited for, as tower has it of readiness.
-impl<S: Clone> Clone for Watched<S> {
+impl<S: Clone, T> Clone for Watched<S, T> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.entrance)
     }
 }
 
-impl<S> Watched<S> {
+impl<S, T> Watched<S, T> {
     pub(super) fn new(inner: S, entrance: Entrance) -> Self {
-        Self { inner, entrance, wait: Wait::None }
+        Self { inner, entrance, wait: Wait::None, watches: PhantomData }
     }
 
     /// Keeps the time until the inner service is ready, which is no time of the call.
@@ -85,14 +88,15 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Watched<S>
+impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for Watched<S, T>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
+    T: Watches,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, T>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -106,11 +110,8 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let rule = BodyRule::of(MethodLabel::of(request.method()));
-        let entry = self.entrance.enter(&mut request);
-        let facts = Facts::begin(self.entrance.lookout, &entry);
-        let unknown = entry.unknown;
+        let facts = self.entrance.enter::<T, _>(&mut request);
         self.tell_wait(facts);
-        self.entrance.watch_upgrade(&mut request, facts);
         // Ends the exchange if `call` panics.
         let guard = facts.map(Exchange);
         // Made in place: a future may be large to move.
@@ -121,7 +122,7 @@ where
                 facts.map(Exchange)
             },
             rule,
-            unknown,
+            watches: PhantomData,
         }
     }
 }
