@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
@@ -61,6 +61,31 @@ fn a_request_on_a_bare_stack_allocates_nothing() {
     });
     let mut watched = lookout.layer().layer(inner);
     assert_eq!(allocations(|| exchange(&mut watched, Request::new(()))), 0);
+}
+
+#[test]
+fn a_grpc_call_allocates_what_it_does_without_a_layer_on_either_side() {
+    let (lookout, _scrape) = start(|builder| builder);
+    let inner = || {
+        service_fn(|_: Request<()>| {
+            let mut response = Response::new(Full::new(Bytes::new()));
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static("0"));
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    };
+    let call = || {
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::from_static("/shop.Orders/Create");
+        let kind = HeaderValue::from_static("application/grpc");
+        request.headers_mut().insert("content-type", kind);
+        request
+    };
+    let mut bare = inner();
+    let without = allocations(|| exchange(&mut bare, call()));
+    for layer in [lookout.grpc_layer(), lookout.client_layer("orders")] {
+        let mut watched = layer.layer(inner());
+        assert_eq!(allocations(|| exchange(&mut watched, call())), without);
+    }
 }
 
 #[test]

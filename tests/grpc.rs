@@ -147,7 +147,7 @@ async fn serve(lookout: &Lookout, around: Around) -> SocketAddr {
     let incoming = TcpIncoming::from(listener);
     let layer = lookout.grpc_layer();
     let timeout = TimeoutLayer::new(TIMEOUT);
-    let mut server = Server::builder();
+    let server = Server::builder();
     let serving: BoxFuture<'static, _> = match around {
         Around::Nothing => {
             server.layer(layer).add_service(Echo).serve_with_incoming(incoming).boxed()

@@ -1,0 +1,152 @@
+//! Whatever clients send, the number of series and the memory stay at their bound, and what is past the
+//! bound is visible; and promtool has nothing to say against any of the metrics.
+
+#![cfg(feature = "prometheus")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    io::Write,
+    pin::pin,
+    process::{Command, Stdio},
+    task::{Context, Poll, Waker},
+};
+
+use http::{Method, Request, Response};
+use http_body::Body;
+use http_body_util::{Empty, Full};
+use tower::{Layer, Service, service_fn};
+use tower_lookout::observe::{HttpAndGrpc, LookoutLayer};
+
+use support::{program, start, sum};
+
+fn poll_now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+/// Numbers that look random and are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+type Answer = Ready<Result<Response<Full<&'static [u8]>>, Infallible>>;
+
+/// Answers HTTP with the status that it is asked for, and gRPC as a server does that knows no method,
+/// or a few.
+fn answer(request: Request<Empty<&'static [u8]>>) -> Answer {
+    let mut response = Response::new(Full::new(&b""[..]));
+    if request.headers().contains_key("content-type") {
+        let is_known = request.uri().path().starts_with("/shop.");
+        let status = if is_known { "0" } else { "12" };
+        response.headers_mut().insert("grpc-status", status.parse().unwrap());
+    } else {
+        let status: u16 = request.headers()["x-status"].to_str().unwrap().parse().unwrap();
+        *response.status_mut() = status.try_into().unwrap();
+    }
+    ready(Ok(response))
+}
+
+fn random_request(random: &mut Random) -> Request<Empty<&'static [u8]>> {
+    let (host, path) = (random.below(1_000_000), random.below(1_000_000));
+    let request = Request::builder();
+    let request = match random.below(4) {
+        0 => request.method(Method::from_bytes(format!("M{path}").as_bytes()).unwrap()),
+        1 => request.method(Method::POST),
+        _ => request,
+    };
+    let request = match random.below(3) {
+        0 => {
+            let service = if random.below(2) == 0 { format!("s{path}") } else { "shop".to_owned() };
+            request
+                .uri(format!("http://h{host}/{service}.Orders/M{}", path % 20))
+                .header("content-type", "application/grpc")
+        }
+        _ => request
+            .uri(format!("http://h{host}/{path}?q={host}"))
+            .header("x-status", 100 + random.below(900)),
+    };
+    request.header("user-agent", format!("agent {path}")).body(Empty::new()).unwrap()
+}
+
+fn send(layer: LookoutLayer<HttpAndGrpc>, random: &mut Random, requests: u64) {
+    let mut service = layer.layer(service_fn(answer));
+    for _ in 0..requests {
+        let response = poll_now(service.call(random_request(random))).unwrap();
+        let mut body = pin!(response.into_body());
+        while let Poll::Ready(Some(_)) =
+            body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()))
+        {}
+    }
+}
+
+#[test]
+fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
+    let (lookout, scrape) = start(|builder| builder.max_operations(100).server_address(true));
+    let layers = [lookout.grpc_layer(), lookout.client_layer("anybody")];
+    let mut random = Random(1);
+    let lines = || scrape.render().lines().filter(|line| !line.starts_with('#')).count();
+    let mut round = |requests| {
+        let used = allocation_counter::measure(|| {
+            for layer in layers {
+                send(layer, &mut random, requests);
+            }
+        });
+        (used.bytes_current, lines())
+    };
+    let (_, first) = round(100_000);
+    let (kept, last) = round(400_000);
+    assert!(
+        last <= first + first / 20,
+        "{first} series lines after 200,000 requests, {last} after a million"
+    );
+    assert!(kept < 1 << 20, "{kept} bytes more are held after 800,000 requests");
+
+    let text = scrape.render();
+    let all: f64 = [
+        "http_server_requests_total",
+        "http_client_requests_total",
+        "rpc_server_calls_total",
+        "rpc_client_calls_total",
+    ]
+    .map(|name| sum(&text, name, &[]))
+    .iter()
+    .sum();
+    assert_eq!(all, 1_000_000.0, "each is counted");
+    assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "the overflow is visible");
+    assert!(text.contains(r#"http_request_method="_OTHER",http_route="unmatched""#));
+    let unknown = [("rpc_method", "_OTHER"), ("rpc_response_status_code", "UNIMPLEMENTED")];
+    assert!(sum(&text, "rpc_server_calls_total", &unknown) > 0.0);
+    assert!(!text.contains("agent"), "what a client says of itself is no label");
+    check(&text);
+}
+
+/// Fails if promtool has anything to say.
+fn check(text: &str) {
+    let Some(promtool) = program("promtool") else { return };
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let said = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(text.as_bytes()).unwrap());
+        child.wait_with_output().unwrap()
+    });
+    let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && text.trim().is_empty(), "promtool: {text}");
+}
