@@ -7,19 +7,19 @@
 
 use std::{
     future,
-    net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::{Router, http::StatusCode, routing};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpListener, sync::mpsc, time};
 use tower::{
-    BoxError, Layer, ServiceBuilder, ServiceExt,
+    BoxError, Layer, Service, ServiceBuilder, ServiceExt,
     limit::ConcurrencyLimitLayer,
     retry::{Policy, RetryLayer},
     timeout::TimeoutLayer,
@@ -42,14 +42,18 @@ async fn main() -> Result<(), BoxError> {
     let inventory = inventory().await?;
     let hyper = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
 
-    // reqwest's client, with the layer around it. What is asked for counts once its body is read.
-    let reqwest = lookout.client_layer("inventory").layer(reqwest_client()?);
+    // reqwest's client, with the layer around it. An answer counts once its body is read.
+    // No TLS is spoken here, but with rustls in the tree no client is built without a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let reqwest = reqwest::Client::builder().no_proxy().build()?;
+    let reqwest = lookout.client_layer("inventory").layer(reqwest);
+    let stock = reqwest::Request::new(Method::GET, format!("{inventory}/stock").parse()?);
     for _ in 0..10 {
-        let request = reqwest::Request::new(reqwest::Method::GET, url(inventory, "stock").parse()?);
+        let request = stock.try_clone().ok_or("there is no body")?;
         reqwest.clone().oneshot(request).await?.bytes().await?;
     }
 
-    // hyper-util's, with what the caller gets watched outside of the retries, and each attempt inside.
+    // hyper-util's, with the caller's requests watched outside of the retries, and attempts inside.
     let patient = ServiceBuilder::new()
         .layer(lookout.client_layer("inventory"))
         .layer(RetryLayer::new(Again { left: 2 }))
@@ -57,69 +61,64 @@ async fn main() -> Result<(), BoxError> {
         .layer(TimeoutLayer::new(Duration::from_millis(200)))
         .service(hyper.clone());
     for _ in 0..3 {
-        let request = Request::get(url(inventory, "flaky")).body(Empty::new())?;
-        patient.clone().oneshot(request).await?.into_body().collect().await?;
+        get(patient.clone(), &inventory, "flaky").await?;
     }
-    let request = Request::get(url(inventory, "never")).body(Empty::new())?;
-    assert!(patient.oneshot(request).await.is_err(), "the timeout ends it");
+    assert!(get(patient.clone(), &inventory, "never").await.is_err(), "the timeout ends it");
 
     // Two at once through a limit of one: the second has to wait until the client is ready for it.
     let limited = ServiceBuilder::new()
         .layer(lookout.client_layer("inventory"))
         .layer(ConcurrencyLimitLayer::new(1))
         .service(hyper.clone());
-    let ask = async || {
-        let request = Request::get(url(inventory, "slow")).body(Empty::new())?;
-        limited.clone().oneshot(request).await?.into_body().collect().await?;
-        Ok::<_, BoxError>(())
-    };
-    tokio::try_join!(ask(), ask())?;
+    let slow = || get(limited.clone(), &inventory, "slow");
+    tokio::try_join!(slow(), slow())?;
 
     // A port that was closed a moment ago.
-    let nobody = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let closed = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let payments = lookout.client_layer("payments").layer(hyper);
-    let request = Request::get(url(nobody, "pay")).body(Empty::new())?;
-    assert!(payments.oneshot(request).await.is_err(), "nobody listens");
+    assert!(get(payments, &format!("http://{closed}"), "pay").await.is_err(), "nobody listens");
 
     // An outage, of which the lookout speaks with its next tick.
-    for _ in 0..40 {
-        let request = reqwest::Request::new(reqwest::Method::GET, url(inventory, "down").parse()?);
-        reqwest.clone().oneshot(request).await?.bytes().await?;
+    for _ in 0..20 {
+        get(patient.clone(), &inventory, "down").await?;
     }
     time::timeout(Duration::from_secs(5), told.recv()).await?;
 
-    tell_ends(&scrape.render());
+    tell(&scrape.render());
     lookout.shutdown().await;
     Ok(())
 }
 
 /// The upstream: `flaky` fails every other time, `slow` takes a while, `never` does not answer.
-async fn inventory() -> Result<SocketAddr, BoxError> {
+async fn inventory() -> Result<String, BoxError> {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let flaky = || async {
+    const DOWN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+    let flaky = async || {
         let is_up = ASKED.fetch_add(1, Ordering::Relaxed) % 2 == 1;
-        if is_up { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+        if is_up { StatusCode::OK } else { DOWN }
     };
     let app = Router::new()
-        .route("/stock", get(|| async { "7 in stock\n" }))
-        .route("/flaky", get(flaky))
-        .route("/slow", get(|| time::sleep(Duration::from_millis(100))))
-        .route("/never", get(future::pending::<()>))
-        .route("/down", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }));
+        .route("/stock", routing::get("7 in stock\n"))
+        .route("/flaky", routing::get(flaky))
+        .route("/slow", routing::get(|| time::sleep(Duration::from_millis(100))))
+        .route("/never", routing::get(future::pending::<()>))
+        .route("/down", routing::get(DOWN));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(address)
+    Ok(format!("http://{address}"))
 }
 
-fn url(address: SocketAddr, path: &str) -> String {
-    format!("http://{address}/{path}")
-}
-
-fn reqwest_client() -> Result<reqwest::Client, reqwest::Error> {
-    // No TLS is spoken here, but a client with rustls is not built without a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build()
+/// Asks, and reads the answer to its end.
+async fn get<S, B>(client: S, server: &str, path: &str) -> Result<(), BoxError>
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Error: Into<BoxError>>,
+{
+    let request = Request::get(format!("{server}/{path}")).body(Empty::new())?;
+    let response = client.oneshot(request).await.map_err(Into::into)?;
+    response.into_body().collect().await.map_err(Into::into)?;
+    Ok(())
 }
 
 /// Tries again what failed with a status from 500 on.
@@ -146,25 +145,21 @@ impl<B, R: Clone, E> Policy<Request<R>, Response<B>, E> for Again {
     }
 }
 
-fn tell_ends(text: &str) {
+/// Series of the scrape, with a sentence for each excerpt.
+fn tell(scrape: &str) {
     let requests = "http_client_requests_total";
-    tell(text, "What the caller got, after retries.", requests, r#"inventory",call="logical""#);
-    tell(text, "What that took: each attempt counts.", requests, r#"call="attempt""#);
-    tell(text, "What was asked of nobody.", requests, "payments");
-    let errors = "http_client_request_duration_seconds_count";
-    tell(text, "It never answered, so the timeout inside of the layer fired.", errors, "timeout");
-    tell(text, "There was no connection.", errors, r#""connect""#);
+    let durations = "http_client_request_duration_seconds_count";
     let wait = "http_client_ready_wait_seconds_count";
-    tell(text, "The wait for the limit is kept apart from the request.", wait, "");
-    tell(text, "The rule on this dependency fires.", "lookout_alert_state", "");
-}
-
-/// A sentence, and the series of a metric that it is about.
-fn tell(text: &str, sentence: &str, metric: &str, label: &str) {
-    println!("{sentence}");
-    let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
-    for line in text.lines().filter(is_it) {
-        println!("  {line}");
+    for (sentence, metric, label) in [
+        ("What the caller got, after retries:", requests, r#"inventory",call="logical""#),
+        ("What that took, each attempt:", requests, r#"call="attempt""#),
+        ("It never answered, and the timeout inside of the layer fired:", durations, "timeout"),
+        ("There was no connection:", durations, "payments"),
+        ("The wait for the limit, which is no time of the request:", wait, ""),
+        ("The rule fires, on this dependency:", "lookout_alert_state", ""),
+    ] {
+        println!("{sentence}");
+        let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
+        scrape.lines().filter(is_it).for_each(|line| println!("  {line}"));
     }
-    println!();
 }

@@ -72,15 +72,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         reporter.set_service_status("orders", status).await;
         changes.message().await?;
     }
-    let text = scrape.render();
-    println!("While a stream is open:\n");
-    tell(&text, "Open streams, seen from the server.", "rpc_server_active_streams", "Watch");
-    tell(&text, "The same from the client.", "rpc_client_active_streams", "Watch");
+    tell(&scrape.render(), &WHILE_OPEN);
 
     drop(changes);
-    let text = time::timeout(Duration::from_secs(5), all_ended(&scrape)).await?;
-    println!("After all has ended:\n");
-    tell_ends(&text);
+    tell(&time::timeout(Duration::from_secs(5), all_ended(&scrape)).await?, &AT_THE_END);
     server.abort();
     lookout.shutdown().await;
     Ok(())
@@ -108,28 +103,27 @@ async fn all_ended(scrape: &Scrape) -> String {
     }
 }
 
-fn tell_ends(text: &str) {
-    let server = "rpc_server_calls_total";
-    tell(text, "Served, to the last message and status.", server, r#""OK""#);
-    tell(text, "The caller's mistake, so no failure of the server.", server, "NOT_FOUND");
-    tell(text, "What the server does not have is one method to it.", server, "_OTHER");
-    tell(text, "The client left the stream, which is no failure.", server, "Watch");
-
-    let client = "rpc_client_calls_total";
-    tell(text, "The same calls, as their caller saw them.", client, r#""OK""#);
-    tell(text, "To the caller all but OK is a failure.", client, "failure");
-    tell(text, "It cancelled the stream itself.", client, "Watch");
-
-    let life = "A stream's life is kept apart from the latency, which ends with its head.";
-    tell(text, life, "rpc_server_stream_duration_seconds_count", "");
-}
-
-/// A sentence, and the series of a metric that it is about.
-fn tell(text: &str, sentence: &str, metric: &str, label: &str) {
-    println!("{sentence}");
-    let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
-    for line in text.lines().filter(is_it) {
-        println!("  {line}");
+/// Series of the scrape that have a label, with a sentence for each excerpt.
+fn tell(scrape: &str, excerpts: &[[&str; 3]]) {
+    for [sentence, metric, label] in excerpts {
+        println!("{sentence}");
+        let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
+        scrape.lines().filter(is_it).for_each(|line| println!("  {line}"));
     }
-    println!();
 }
+
+const WHILE_OPEN: [[&str; 3]; 2] = [
+    ["A stream is open, seen from the server:", "rpc_server_active_streams", "Watch"],
+    ["The same from the client:", "rpc_client_active_streams", "Watch"],
+];
+
+const AT_THE_END: [[&str; 3]; 8] = [
+    ["Served, to the last message and status:", "rpc_server_calls_total", r#""OK""#],
+    ["The caller's mistake, so no failure of the server:", "rpc_server_calls_total", "NOT_FOUND"],
+    ["All that the server does not have is one method:", "rpc_server_calls_total", "_OTHER"],
+    ["The client left the stream, which is no failure:", "rpc_server_calls_total", "Watch"],
+    ["The same calls, as their caller saw them:", "rpc_client_calls_total", r#""OK""#],
+    ["To the caller all but OK is a failure:", "rpc_client_calls_total", "failure"],
+    ["It cancelled the stream itself:", "rpc_client_calls_total", "Watch"],
+    ["A stream's life, which is no latency:", "rpc_server_stream_duration_seconds_count", ""],
+];
