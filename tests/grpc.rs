@@ -228,6 +228,17 @@ async fn every_end_of_a_call_is_counted_once_on_either_side() {
 }
 
 #[tokio::test]
+async fn a_channels_own_timeout_is_an_error_of_that_kind() {
+    let (served, _) = start(|builder| builder);
+    let (asked, client) = start(|builder| builder);
+    let address = serve(&served, Around::Nothing).await;
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel = endpoint.timeout(TIMEOUT).connect().await.unwrap();
+    call(asked.client_layer("echo").layer(channel), UNARY, "hang").await.unwrap_err();
+    check("timeout", &client, "client", [UNARY, "", "error", "timeout"], 0.0).await;
+}
+
+#[tokio::test]
 async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
     let (served, scrape) = start(|builder| builder);
     let address = serve(&served, Around::Nothing).await;

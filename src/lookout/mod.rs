@@ -78,7 +78,7 @@ impl Lookout {
     /// use tower_lookout::Lookout;
     ///
     /// let lookout = Lookout::builder().start()?;
-    /// let router = Router::new()
+    /// let router: Router = Router::new()
     ///     .route("/orders/{id}", get(|| async { "an order" }))
     ///     .layer(lookout.route_layer());
     /// let app = lookout.outer_layer().layer(router);

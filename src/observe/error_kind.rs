@@ -81,6 +81,14 @@ fn of_hyper(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 }
 
 #[cfg(feature = "tonic")]
+fn of_tonic(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if error.is::<tonic::TimeoutExpired>() {
+        return Some(ErrorKind::Timeout);
+    }
+    error.is::<tonic::ConnectError>().then_some(ErrorKind::Connect).or_else(|| of_h2(error))
+}
+
+#[cfg(feature = "tonic")]
 fn of_h2(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     let error = error.downcast_ref::<h2::Error>()?;
     if let Some(error) = error.get_io() {
@@ -122,7 +130,7 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         return Some(kind);
     }
     #[cfg(feature = "tonic")]
-    if let Some(kind) = of_h2(error) {
+    if let Some(kind) = of_tonic(error) {
         return Some(kind);
     }
     None
