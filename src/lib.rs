@@ -14,6 +14,7 @@ mod outcome;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 pub mod rule;
+mod runtime;
 mod series;
 mod window;
 

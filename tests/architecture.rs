@@ -4,13 +4,14 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "operation",
     "outcome",
     "series",
     "window",
     "facade",
     "observe",
+    "runtime",
     "collect",
     "rule",
     "alert",

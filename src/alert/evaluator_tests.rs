@@ -77,6 +77,41 @@ impl Play {
     }
 }
 
+#[test]
+fn a_lag_of_the_runtime_is_judged_at_its_tick_and_names_what_it_holds_up() {
+    let mut play = Play::new([Rule::runtime_lag().above(Duration::from_millis(500))]);
+    assert!(play.tick().is_empty(), "no runtime is no lag");
+    play.started("/orders", 3);
+    play.collector.note_runtime_lag(Some(Duration::from_millis(500)));
+    assert!(play.tick().is_empty(), "500 ms is not above 500 ms");
+
+    play.collector.note_runtime_lag(Some(Duration::from_millis(1_250)));
+    let [fired] = &play.tick()[..] else { panic!("one alert") };
+    assert_eq!(
+        fired.to_string(),
+        "[FIRING] HighRuntimeLag · orders: runtime lag 1.25 s (threshold: above 500 ms)"
+    );
+    assert_eq!(fired.top[0].to_string(), "GET /orders 100 % (3 in flight)");
+
+    play.collector.note_runtime_lag(Some(Duration::from_millis(1)));
+    let [resolved] = &play.tick()[..] else { panic!("one alert") };
+    assert!(resolved.to_string().starts_with(
+        "[RESOLVED] HighRuntimeLag · orders: runtime lag 1 ms (threshold: above 500 ms), peak 1.25 s"
+    ));
+}
+
+#[test]
+fn an_alert_of_a_runtime_that_is_gone_is_resolved_and_says_why() {
+    let rule = Rule::runtime_lag().above(Duration::from_millis(500));
+    let mut play = Play::new([rule.over(Duration::from_secs(2))]);
+    play.collector.note_runtime_lag(Some(Duration::from_secs(1)));
+    assert_eq!(play.tick().len(), 1);
+    play.collector.note_runtime_lag(None);
+    let changes = play.play(5, |_| ());
+    let [(_, resolved)] = &changes[..] else { panic!("one change") };
+    assert_eq!(resolved.measured(), "runtime lag unknown: the runtime is gone");
+}
+
 fn titles(changes: &[(u64, Alert)]) -> Vec<(u64, String)> {
     changes.iter().map(|(second, alert)| (*second, alert.title())).collect()
 }

@@ -34,7 +34,7 @@ pub struct Alert {
     /// What the rule judged.
     pub target: Target,
     /// The value at this change; after a resolve, the one that recovered. `None` if it is resolved
-    /// because there are too few requests to judge by.
+    /// because there are too few requests to judge by, or the runtime is gone.
     pub value: Option<f64>,
     /// The worst value since it began.
     pub peak: f64,
@@ -122,7 +122,7 @@ impl Alert {
     pub fn measured(&self) -> String {
         match self.value {
             Some(value) => format!("{} {}", self.signal, self.show(value)),
-            None => format!("{} unknown: too few requests to judge by", self.signal),
+            None => format!("{} unknown: {}", self.signal, self.signal.unknown()),
         }
     }
 

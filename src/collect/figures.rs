@@ -13,6 +13,8 @@ pub(crate) struct Figures {
     pub(crate) in_flight: u64,
     /// The age of the oldest request that waits for its head, as far as it is certain.
     pub(crate) oldest: Option<Duration>,
+    /// How late the application's runtime is; told of a group alone.
+    pub(crate) runtime_lag: Option<Duration>,
     /// What ended since the last tick: the sums, and the durations by cell.
     new: Totals,
     new_cells: Vec<u32>,
@@ -24,6 +26,7 @@ impl Figures {
             history: History::default(),
             in_flight: 0,
             oldest: None,
+            runtime_lag: None,
             new: Totals::default(),
             new_cells: vec![0; cells],
         }

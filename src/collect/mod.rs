@@ -105,6 +105,13 @@ impl Collector {
         }
     }
 
+    /// Notes how late the application's runtime is, which is the same for all groups.
+    pub(crate) fn note_runtime_lag(&mut self, lag: Option<Duration>) {
+        for (_, group) in &mut self.groups {
+            group.runtime_lag = lag;
+        }
+    }
+
     pub(crate) fn timeline(&self) -> &Timeline {
         &self.timeline
     }

@@ -4,6 +4,7 @@
 
 mod handles;
 mod names;
+mod vital_names;
 
 use std::{
     fmt,
@@ -19,6 +20,7 @@ use metrics::Recorder;
 pub(crate) use self::{
     handles::{Counter, Gauge, Histogram},
     names::*,
+    vital_names::*,
 };
 
 /// A recorder that several threads may use.

@@ -1,5 +1,6 @@
 use metrics::{KeyName, Recorder, SharedString, Unit};
 
+use super::vital_names;
 use crate::operation::{Protocol, Traffic};
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
@@ -125,13 +126,13 @@ impl Names {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 
-type Text = (&'static str, Kind, Unit, &'static str);
+pub(super) type Text = (&'static str, Kind, Unit, &'static str);
 
 /// The other metrics with what they say; `promtool check metrics` asks for a text each.
 const METRICS: &[Text] = &[
@@ -161,7 +162,8 @@ const METRICS: &[Text] = &[
 
 pub(super) fn describe(recorder: &dyn Recorder) {
     let texts = Names::ALL.iter().flat_map(|names| names.texts());
-    for (name, kind, unit, text) in texts.chain(METRICS.iter().copied()) {
+    let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
+    for (name, kind, unit, text) in texts.chain(others.copied()) {
         let (name, unit) = (KeyName::from_const_str(name), Some(unit));
         let text = SharedString::const_str(text);
         match kind {

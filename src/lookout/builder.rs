@@ -1,16 +1,14 @@
-use std::{
-    borrow::Cow,
-    fmt, io,
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use metrics::Recorder;
+use tokio::runtime::Handle;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{Inner, Lookout, StartError, thread::LookoutThread};
+use super::{
+    Inner, Lookout, StartError,
+    thread::{LookoutThread, spawn},
+};
 use crate::{
     alert::{Alert, Evaluator, Origin},
     collect::{Carry, Collector, FailureFn, Judge, share},
@@ -20,6 +18,7 @@ use crate::{
     operation::{MethodLabel, Operation, Protocol, Side, TrafficId},
     outcome::Status,
     rule::{self, Rule},
+    runtime::Vitals,
     series::{BUCKETS, Bounds, Store, bucket_problem},
 };
 
@@ -30,6 +29,7 @@ pub struct LookoutBuilder {
     rules: Vec<Rule>,
     notifiers: Vec<(Arc<Mailbox>, Worker)>,
     recorder: Option<SharedRecorder>,
+    runtime: Option<Handle>,
     buckets: Vec<Duration>,
     route: Option<Naming>,
     templates: Vec<String>,
@@ -48,6 +48,7 @@ impl LookoutBuilder {
             rules: Vec::new(),
             notifiers: Vec::new(),
             recorder: None,
+            runtime: None,
             buckets: BUCKETS.to_vec(),
             route: None,
             templates: Vec::new(),
@@ -139,6 +140,13 @@ impl LookoutBuilder {
     /// what was counted before is carried over then.
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.recorder = Some(Arc::new(recorder));
+        self
+    }
+
+    /// The application's runtime, which the lookout probes each 100 ms: for [`Rule::runtime_lag`] and
+    /// `lookout_runtime_lag_seconds`. Defaults to the one that [`start`](Self::start) is called in, if any; it is not kept alive.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
         self
     }
 
@@ -262,6 +270,14 @@ impl LookoutBuilder {
         if !self.templates.is_empty() {
             self.route = Some(Naming::Templates(router(&self.templates)?));
         }
+        let runtime = self.runtime.or_else(|| Handle::try_current().ok());
+        if let (None, Some(rule)) = (&runtime, self.rules.iter().find(|rule| rule.needs_runtime()))
+        {
+            tracing::warn!(
+                rule = rule.name(),
+                "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
+            );
+        }
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let bounds = Bounds::new(&self.buckets, &splits);
         let store = Arc::new(Store::new(self.max_operations, bounds));
@@ -283,6 +299,7 @@ impl LookoutBuilder {
         let thread = LookoutThread {
             store: Arc::clone(&store),
             collector: share(collector),
+            vitals: Vitals::new(runtime),
             evaluator: Evaluator::new(self.rules, Arc::new(self.origin)),
             mailboxes,
             workers,
@@ -335,32 +352,6 @@ fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, StartError>
 fn is_grpc_method(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ']);
     text.split_once('/').is_some_and(|(service, method)| is_part(service) && is_part(method))
-}
-
-/// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right
-/// after has all names.
-fn spawn(
-    thread: LookoutThread,
-) -> io::Result<tokio::sync::mpsc::UnboundedSender<tokio::sync::oneshot::Sender<()>>> {
-    let (shutdown, asked) = tokio::sync::mpsc::unbounded_channel();
-    let (ready, is_ready) = mpsc::channel();
-    thread::Builder::new().name("lookout".to_owned()).spawn(move || {
-        thread.resolve();
-        // Made here, since a runtime may not be dropped within another one, if that is all there is.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (runtime, made) = match runtime {
-            Ok(runtime) => (Some(runtime), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        // The starter waits, or is gone.
-        let _ = ready.send(made);
-        let Some(runtime) = runtime else { return };
-        runtime.block_on(thread.run(asked));
-        // A hook that blocks for ever must not keep the thread.
-        runtime.shutdown_background();
-    })?;
-    is_ready.recv().map_err(io::Error::other)??;
-    Ok(shutdown)
 }
 
 /// The last word of a type's path, in lower case and without its parameters: `slack`.

@@ -1,19 +1,23 @@
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{Arc, PoisonError},
+    thread,
     time::{Duration, SystemTime},
 };
 
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
     alert::Evaluator,
     collect::SharedCollector,
     notify::{Mailbox, Worker},
+    runtime::{BEAT, Vitals},
     series::Store,
 };
 
@@ -22,6 +26,7 @@ use crate::{
 pub(super) struct LookoutThread {
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
+    pub(super) vitals: Vitals,
     pub(super) evaluator: Evaluator,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) workers: Vec<Worker>,
@@ -29,6 +34,32 @@ pub(super) struct LookoutThread {
 }
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right
+/// after has all names.
+pub(super) fn spawn(
+    thread: LookoutThread,
+) -> io::Result<mpsc::UnboundedSender<oneshot::Sender<()>>> {
+    let (shutdown, asked) = mpsc::unbounded_channel();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    thread::Builder::new().name("lookout".to_owned()).spawn(move || {
+        thread.resolve();
+        // Made here, since a runtime may not be dropped within another one, if that is all there is.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (runtime, made) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        // The starter waits, or is gone.
+        let _ = ready.send(made);
+        let Some(runtime) = runtime else { return };
+        runtime.block_on(thread.run(asked));
+        // A hook that blocks for ever must not keep the thread.
+        runtime.shutdown_background();
+    })?;
+    is_ready.recv().map_err(io::Error::other)??;
+    Ok(shutdown)
+}
 
 impl LookoutThread {
     /// Finds the recorder and tells it all that is there.
@@ -43,11 +74,19 @@ impl LookoutThread {
         for worker in self.workers.drain(..) {
             workers.spawn(worker.run());
         }
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // One sleep a tick, whatever comes between: a new one after a beat could pass the tick by.
+        let mut ticks = pin!(sleep(self.until_tick()));
         let asked = loop {
             tokio::select! {
                 biased;
                 asked = shutdown.recv() => break asked,
-                () = sleep(self.until_tick()) => self.tick(),
+                () = &mut ticks => {
+                    self.tick();
+                    ticks.as_mut().reset(Instant::now() + self.until_tick());
+                }
+                _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
             }
         };
         if asked.is_none() {
@@ -77,6 +116,8 @@ impl LookoutThread {
         let ticked = catch_unwind(AssertUnwindSafe(|| {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
             collector.tick(self.store.elapsed());
+            let lag = self.vitals.tick(&collector.facade);
+            collector.note_runtime_lag(lag);
             self.evaluator.evaluate(&collector, SystemTime::now())
         }));
         let Ok(changes) = ticked else {

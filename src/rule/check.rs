@@ -57,6 +57,11 @@ impl Rule {
                 "latency_quantile({q}) is no quantile: use a number between 0 and 1, such as 0.99"
             )),
             Signal::SlowRatio(slow) => duration_problem("slow_ratio", slow),
+            Signal::RuntimeLag if self.min_requests > 0 => Some(format!(
+                "min_requests({}) can't be asked of the runtime's lag, which no request makes: \
+                 leave it out",
+                self.min_requests
+            )),
             _ => None,
         }
     }
@@ -64,14 +69,16 @@ impl Rule {
     fn threshold_problem(&self, comparison: Comparison, threshold: Threshold) -> Option<String> {
         match (self.signal.unit(), threshold) {
             (Unit::Seconds, Threshold::Duration(duration)) => {
-                if self.signal == Signal::OldestInFlight && comparison == Comparison::Below {
-                    return Some(
-                        "below can't be asked of the oldest request, since there may be none: \
-                         use .above(..)"
-                            .to_owned(),
-                    );
-                }
-                duration_problem(&comparison.to_string(), duration)
+                let why = match (self.signal, comparison) {
+                    (Signal::OldestInFlight, Comparison::Below) => {
+                        "the oldest request, since there may be none"
+                    }
+                    (Signal::RuntimeLag, Comparison::Below) => {
+                        "the runtime's lag, since a low one is how it should be"
+                    }
+                    _ => return duration_problem(&comparison.to_string(), duration),
+                };
+                Some(format!("below {duration:?} can't be asked of {why}: use .above(..)"))
             }
             (Unit::Seconds, Threshold::Number(number)) => Some(format!(
                 "{comparison} {number} is a number, but {} is compared with a duration: use \
@@ -106,6 +113,9 @@ impl Rule {
     }
 
     fn scope_problem(&self) -> Option<String> {
+        if self.signal == Signal::RuntimeLag {
+            return self.runtime_scope_problem();
+        }
         let text = match &self.scope {
             Scope::Service | Scope::EachRoute => return None,
             Scope::Dependency(name) if name.trim().is_empty() => {
@@ -130,6 +140,18 @@ impl Rule {
         } else {
             None
         }
+    }
+
+    fn runtime_scope_problem(&self) -> Option<String> {
+        let scope = match &self.scope {
+            Scope::Service => return None,
+            Scope::EachRoute => "each_route()".to_owned(),
+            Scope::Route(text) => format!("route {text:?}"),
+            Scope::Dependency(name) => format!("dependency {name:?}"),
+        };
+        Some(format!(
+            "{scope} can't be asked of the runtime's lag, which all requests share: leave it out"
+        ))
     }
 
     fn label_problem(&self) -> Option<String> {
@@ -172,6 +194,7 @@ mod tests {
     #[test]
     fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
         let ratio = || Rule::error_ratio().above(0.01);
+        let lag = || Rule::runtime_lag().above(SECOND);
         for (rule, says) in [
             (Rule::error_ratio(), "has no threshold: add .above(..)"),
             (Rule::error_ratio().above(1.5), "above 1.5 can never hold: a ratio is from 0 to 1"),
@@ -186,6 +209,14 @@ mod tests {
             (Rule::latency_quantile(99.0).above(SECOND), "such as 0.99"),
             (Rule::oldest_in_flight().above(SECOND * 7_200), "use at most an hour"),
             (Rule::oldest_in_flight().below(SECOND), "use .above(..)"),
+            (Rule::runtime_lag(), "has no threshold: add .above(..)"),
+            (Rule::runtime_lag().above(0.5), "use .above(Duration::from_secs(..))"),
+            (Rule::runtime_lag().above(Duration::ZERO), "above 0ns makes no sense"),
+            (Rule::runtime_lag().below(SECOND), "below 1s can't be asked of the runtime's lag"),
+            (lag().each_route(), "each_route() can't be asked of the runtime's lag, which all"),
+            (lag().route("GET /x"), "route \"GET /x\" can't be asked of the runtime's lag"),
+            (lag().dependency("x"), "dependency \"x\" can't be asked of the runtime's lag"),
+            (lag().min_requests(5), "min_requests(5) can't be asked of the runtime's lag"),
             (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
             (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
             (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),

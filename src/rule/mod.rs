@@ -143,6 +143,21 @@ impl Rule {
         Self::new(Signal::OldestInFlight)
     }
 
+    /// How late a tiny task that the lookout spawns on the application's runtime runs: the worst
+    /// since the last tick, or how long it has been waiting. Compared with a duration of up to an
+    /// hour; it has no window, and judges the service alone.
+    ///
+    /// It sees what blocks the runtime (a blocking call, a long computation, a lock that is waited for
+    /// in a task) while it does, on the tick after. A task is spawned each 100 ms, so a stall that is
+    /// shorter may go unseen. A worker that is blocked while others run hardly delays a task; it shows
+    /// by the age of its request ([`oldest_in_flight`](Self::oldest_in_flight)).
+    ///
+    /// The runtime is the one that the lookout is started in, or the one given by
+    /// [`runtime`](crate::LookoutBuilder::runtime); without any, the rule judges nothing.
+    pub fn runtime_lag() -> Self {
+        Self::new(Signal::RuntimeLag).min_requests(0)
+    }
+
     fn new(signal: Signal) -> Self {
         Self {
             name: None,
@@ -196,7 +211,7 @@ impl Rule {
 
     /// With fewer requests in the window there is no verdict: nothing fires by it, and what fires
     /// goes on until the longest window has passed without one. Defaults to 20, and to 0 for
-    /// throughput; what is in flight does not ask for it.
+    /// throughput; what is in flight does not ask for it, and the runtime's lag refuses it.
     pub fn min_requests(mut self, requests: u64) -> Self {
         self.min_requests = requests;
         self

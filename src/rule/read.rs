@@ -38,6 +38,7 @@ impl Rule {
             Signal::OldestInFlight => {
                 Some(moment(figures.oldest.unwrap_or_default().as_secs_f64()))
             }
+            Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
             _ => {
                 let window = self.window(figures, timeline)?;
                 let (value, is_breached) = self.judge(&window, comparison, threshold, bounds)?;
@@ -92,7 +93,7 @@ impl Rule {
                     window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
                 return Some((value, is_above == (comparison == Comparison::Above)));
             }
-            Signal::InFlight | Signal::OldestInFlight => return None,
+            Signal::InFlight | Signal::OldestInFlight | Signal::RuntimeLag => return None,
         };
         Some((value, comparison.holds(value, threshold.value())))
     }
@@ -106,6 +107,11 @@ impl Rule {
             _ => None,
         };
         self.signal.split().into_iter().chain(threshold)
+    }
+
+    /// Whether it judges nothing without a runtime.
+    pub(crate) fn needs_runtime(&self) -> bool {
+        self.signal == Signal::RuntimeLag
     }
 
     pub(crate) fn is_each_route(&self) -> bool {
@@ -137,7 +143,10 @@ pub(crate) fn weight(
             (slow as f64, format!("{slow} of {requests} requests were slower"))
         }
         Signal::Throughput => (requests as f64, rule.signal.unit().show(window.throughput()?)),
-        Signal::InFlight => (figures.in_flight as f64, format!("{} in flight", figures.in_flight)),
+        // What a blocked runtime holds up; what blocks it is most likely among it.
+        Signal::InFlight | Signal::RuntimeLag => {
+            (figures.in_flight as f64, format!("{} in flight", figures.in_flight))
+        }
         Signal::OldestInFlight => {
             let oldest = figures.oldest?.as_secs_f64();
             let shown = rule.signal.unit().show(oldest);

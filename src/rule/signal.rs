@@ -12,6 +12,7 @@ pub(crate) enum Signal {
     Throughput,
     InFlight,
     OldestInFlight,
+    RuntimeLag,
 }
 
 /// What a value is measured in.
@@ -26,7 +27,10 @@ pub(crate) enum Unit {
 impl Signal {
     pub(crate) fn unit(self) -> Unit {
         match self {
-            Self::MeanLatency | Self::LatencyQuantile(_) | Self::OldestInFlight => Unit::Seconds,
+            Self::MeanLatency
+            | Self::LatencyQuantile(_)
+            | Self::OldestInFlight
+            | Self::RuntimeLag => Unit::Seconds,
             Self::SlowRatio(_) | Self::ErrorRatio => Unit::Ratio,
             Self::Throughput => Unit::PerSecond,
             Self::InFlight => Unit::Requests,
@@ -35,12 +39,20 @@ impl Signal {
 
     /// Whether the signal is of a stretch of time, and not of the moment.
     pub(crate) fn has_window(self) -> bool {
-        !matches!(self, Self::InFlight | Self::OldestInFlight)
+        !matches!(self, Self::InFlight | Self::OldestInFlight | Self::RuntimeLag)
     }
 
     /// Whether the whole is the greatest of its parts, and not their sum.
     pub(crate) fn is_extreme(self) -> bool {
         self == Self::OldestInFlight
+    }
+
+    /// Why there may be no value.
+    pub(crate) fn unknown(self) -> &'static str {
+        match self {
+            Self::RuntimeLag => "the runtime is gone",
+            _ => "too few requests to judge by",
+        }
     }
 
     pub(super) fn default_name(self, comparison: Comparison) -> String {
@@ -56,6 +68,7 @@ impl Signal {
             Self::Throughput => format!("{side}Throughput"),
             Self::InFlight => format!("{side}InFlight"),
             Self::OldestInFlight => "StuckRequests".to_owned(),
+            Self::RuntimeLag => format!("{side}RuntimeLag"),
         }
     }
 
@@ -80,6 +93,7 @@ impl fmt::Display for Signal {
             Self::Throughput => f.write_str("throughput"),
             Self::InFlight => f.write_str("requests in flight"),
             Self::OldestInFlight => f.write_str("oldest request in flight"),
+            Self::RuntimeLag => f.write_str("runtime lag"),
         }
     }
 }

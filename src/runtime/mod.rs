@@ -1,0 +1,59 @@
+//! The application's runtime and the process: not what requests show, but where the cause often is.
+//!
+//! All of it is read on the lookout's thread: a blocked runtime can't tell that it is.
+
+mod probe;
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use self::probe::Probe;
+use crate::facade::{Facade, Gauge, RUNTIME_LAG};
+
+/// How often a probe is sent; a stall that is shorter may fall between two.
+pub(crate) const BEAT: Duration = Duration::from_millis(100);
+
+/// What is known of the process besides its requests.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    /// None without a runtime, or once that is gone.
+    probe: Option<Probe>,
+    lag: Gauge,
+    is_lag_told: bool,
+}
+
+impl Vitals {
+    pub(crate) fn new(runtime: Option<Handle>) -> Self {
+        Self {
+            probe: runtime.map(Probe::new),
+            lag: Gauge::new(RUNTIME_LAG, Vec::new()),
+            is_lag_told: false,
+        }
+    }
+
+    pub(crate) fn has_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    /// Sends a probe, unless one is still out.
+    pub(crate) fn beat(&mut self) {
+        if self.probe.as_mut().is_some_and(|probe| !probe.beat()) {
+            tracing::debug!("the application's runtime is gone: it is probed no more");
+            self.probe = None;
+        }
+    }
+
+    /// Tells the facade all there is, and gives the worst lag since the last tick.
+    pub(crate) fn tick(&mut self, facade: &Facade) -> Option<Duration> {
+        self.beat();
+        let delays = self.probe.as_mut().map(Probe::take);
+        let lag = delays.map(|delays| delays.worst);
+        if lag.is_some() || self.is_lag_told {
+            // A runtime that is gone has no lag, and the last one must not stand for ever.
+            self.lag.set(facade, lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+            self.is_lag_told = lag.is_some();
+        }
+        lag
+    }
+}

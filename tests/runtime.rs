@@ -1,0 +1,140 @@
+//! What is told of the application's runtime and of the process: a blocked runtime raises its alert
+//! while it is blocked, and without a runtime nothing is told or judged.
+
+#![cfg(feature = "prometheus")]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::{self, Handle, Runtime};
+use tower_lookout::{Alert, Rule, alert::AlertStatus, prometheus::Scrape};
+
+use support::{eventually, series, start};
+
+const LAG: &str = "lookout_runtime_lag_seconds";
+const THRESHOLD: Duration = Duration::from_millis(500);
+
+fn lag(scrape: &Scrape) -> Option<f64> {
+    series(&scrape.render(), LAG).map(|(_, value)| value).next()
+}
+
+fn application() -> Runtime {
+    runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// A runtime of the test's own, to wait on.
+fn wait_for<T>(seconds: u64, what: &str, find: impl FnMut() -> Option<T>) -> T {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(eventually(seconds, what, find))
+}
+
+/// Blocks both workers until what it gives is dropped.
+fn block(application: &Handle) -> mpsc::Sender<()> {
+    let (release, blocked) = mpsc::channel();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let (entered, is_blocked) = mpsc::channel();
+    for _ in 0..2 {
+        let (blocked, entered) = (Arc::clone(&blocked), entered.clone());
+        application.spawn(async move {
+            entered.send(()).unwrap();
+            // One waits for the release, the other for the lock: both block their worker.
+            let _ = blocked.lock().unwrap().recv();
+        });
+    }
+    for _ in 0..2 {
+        is_blocked.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+    release
+}
+
+#[test]
+fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
+    let application = application();
+    let (sent, alerts) = mpsc::channel::<Alert>();
+    let (_lookout, scrape) = start(|builder| {
+        builder
+            .runtime(application.handle().clone())
+            .rule(Rule::runtime_lag().above(THRESHOLD))
+            .on_alert(move |alert| sent.send(alert.clone()).unwrap())
+    });
+    let threshold = THRESHOLD.as_secs_f64();
+    wait_for(5, "a low lag", || lag(&scrape).filter(|lag| *lag < threshold));
+
+    let release = block(application.handle());
+    let fired = alerts.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(fired.title(), "[FIRING] HighRuntimeLag · test");
+    assert!(fired.value.unwrap() > threshold, "{fired}");
+    let first = wait_for(3, "a lag", || lag(&scrape).filter(|lag| *lag > threshold));
+    let second = wait_for(3, "a greater lag", || lag(&scrape).filter(|lag| *lag > first));
+    assert!((0.5..2.5).contains(&(second - first)), "it grows by the time: {first} s, {second} s");
+
+    drop(release);
+    let resolved = alerts.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(resolved.status, AlertStatus::Resolved);
+    assert!(resolved.peak >= second, "{resolved}");
+    wait_for(3, "a low lag", || lag(&scrape).filter(|lag| *lag < threshold));
+}
+
+#[test]
+fn a_stall_within_a_second_is_seen_at_its_end() {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // Started within the runtime, which is then the one that is probed.
+        let (_lookout, scrape) = start(|builder| builder);
+        eventually(5, "a low lag", || lag(&scrape).filter(|lag| *lag < 0.1)).await;
+        // The fault itself: a handler that blocks its thread.
+        thread::sleep(Duration::from_millis(400));
+        let seen = eventually(3, "the stall", || lag(&scrape).filter(|lag| *lag > 0.2)).await;
+        assert!(seen < 1.0, "{seen} s");
+        eventually(3, "its end", || lag(&scrape).filter(|lag| *lag < 0.1)).await;
+    });
+}
+
+#[test]
+fn without_a_runtime_there_is_no_lag_and_its_rule_judges_nothing() {
+    assert!(Handle::try_current().is_err());
+    let (sent, alerts) = mpsc::channel();
+    let (_lookout, scrape) = start(|builder| {
+        builder
+            .rule(Rule::runtime_lag().above(Duration::from_nanos(1)))
+            .on_alert(move |alert| sent.send(alert.title()).unwrap())
+    });
+    let ticks = |text: String| {
+        series(&text, "http_server_throughput_requests_per_second_count").map(|(_, n)| n).sum()
+    };
+    wait_for(6, "two ticks", || (2.0 <= ticks(scrape.render())).then_some(()));
+    assert_eq!(lag(&scrape), None);
+    assert!(alerts.try_recv().is_err());
+    assert_eq!(support::sum(&scrape.render(), "lookout_alert_state", &[]), 0.0);
+}
+
+#[test]
+fn a_runtime_that_ends_is_not_kept_and_has_no_lag_any_more() {
+    let application = application();
+    let held = Arc::new(());
+    let kept = Arc::clone(&held);
+    application.spawn(async move {
+        std::future::pending::<()>().await;
+        drop(kept);
+    });
+    let (sent, alerts) = mpsc::channel();
+    let (_lookout, scrape) = start(|builder| {
+        builder
+            .runtime(application.handle().clone())
+            .rule(Rule::runtime_lag().above(Duration::from_secs(60)))
+            .rule(Rule::in_flight().below(1))
+            .on_alert(move |alert| sent.send(alert.title()).unwrap())
+    });
+    wait_for(5, "a lag", || lag(&scrape).filter(|lag| lag.is_finite()));
+    drop(application);
+    assert_eq!(Arc::strong_count(&held), 1, "its tasks are gone");
+    wait_for(5, "no lag", || lag(&scrape).filter(|lag| lag.is_nan()));
+    // The lookout goes on.
+    assert_eq!(alerts.recv_timeout(Duration::from_secs(5)).unwrap(), "[FIRING] LowInFlight · test");
+}
