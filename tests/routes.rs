@@ -185,6 +185,27 @@ async fn a_request_that_hangs_outside_of_its_router_ends_with_its_route() {
 }
 
 #[tokio::test]
+async fn what_is_ignored_is_counted_nowhere() {
+    let (lookout, scrape) = start(|builder| {
+        builder.ignore(|request| {
+            request.uri.path() == "/healthz" || request.headers.contains_key("x-probe")
+        })
+    });
+    let app = Router::new()
+        .route("/orders/{id}", get(|| async { "an order" }))
+        .route("/healthz", get(|| async { "ok" }))
+        .layer(lookout.layer());
+    for path in ["/healthz", "/orders/1", "/healthz"] {
+        send(&app, "GET", path).await;
+    }
+    let probe = Request::get("/orders/1").header("x-probe", "1").body(Body::empty()).unwrap();
+    assert_eq!(app.clone().oneshot(probe).await.unwrap().status(), 200);
+    let text = scrape.render();
+    assert_eq!(operations(&text), [("GET /orders/{id}".to_owned(), 1.0)]);
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0);
+}
+
+#[tokio::test]
 async fn without_a_router_templates_name_the_route() {
     let (lookout, scrape) = start(|builder| builder.routes(["/orders/{id}", "/files/{*path}"]));
     let service = bare(&lookout);

@@ -14,7 +14,7 @@ use crate::{
     collect::{Carry, Collector, FailureFn, Judge, share},
     facade::{Facade, SharedRecorder},
     notify::{Mailbox, Notification, Worker},
-    observe::{self, Core, Naming, RequestHead},
+    observe::{self, Core, IgnoreFn, Naming, RequestHead},
     operation::{MethodLabel, Operation, Protocol, Side, TrafficId},
     outcome::Status,
     rule::{self, Rule},
@@ -33,6 +33,7 @@ pub struct LookoutBuilder {
     buckets: Vec<Duration>,
     route: Option<Naming>,
     templates: Vec<String>,
+    ignore: Option<Box<IgnoreFn>>,
     failure: Option<Box<FailureFn>>,
     grpc_methods: Vec<String>,
     server_address: bool,
@@ -52,6 +53,7 @@ impl LookoutBuilder {
             buckets: BUCKETS.to_vec(),
             route: None,
             templates: Vec::new(),
+            ignore: None,
             failure: None,
             grpc_methods: Vec::new(),
             server_address: false,
@@ -195,6 +197,23 @@ impl LookoutBuilder {
         self
     }
 
+    /// Says which requests are not watched at all, such as health checks. Defaults to none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().ignore(|request| request.uri.path() == "/healthz");
+    /// ```
+    pub fn ignore(
+        mut self,
+        is_ignored: impl for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.ignore = Some(Box::new(is_ignored));
+        self
+    }
+
     /// Says which statuses are failures of which operations, and `None` where the convention shall
     /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for each operation and
     /// status, not for each request. Defaults to the convention for all.
@@ -306,10 +325,11 @@ impl LookoutBuilder {
             shutdown_timeout: self.shutdown_timeout,
         };
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
-        let names_routes = self.route.is_some();
-        let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route)));
+        let (names_routes, ignores) = (self.route.is_some(), self.ignore.is_some());
+        let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route, self.ignore)));
         let (tells_address, watches_upgrades) = (self.server_address, self.upgrades);
-        let inner = Inner { id, names_routes, tells_address, watches_upgrades, store, shutdown };
+        let inner =
+            Inner { id, ignores, names_routes, tells_address, watches_upgrades, store, shutdown };
         Ok(Lookout { inner: Arc::new(inner) })
     }
 

@@ -44,6 +44,7 @@ pub struct Lookout {
 
 struct Inner {
     id: LookoutId,
+    ignores: bool,
     /// By the user's closure.
     names_routes: bool,
     tells_address: bool,
@@ -129,8 +130,8 @@ impl Lookout {
     }
 
     fn entrance(&self, side: Side) -> Entrance {
-        let Inner { id, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
-        Entrance { lookout: id, side, names_routes, watches_upgrades, tells_address }
+        let Inner { id, ignores, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
+        Entrance { lookout: id, side, ignores, names_routes, watches_upgrades, tells_address }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

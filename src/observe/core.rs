@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use super::{Naming, RequestHead};
+use super::{IgnoreFn, Naming, RequestHead};
 use crate::{
     operation::{MethodLabel, OperationId, TrafficId},
     series::Store,
@@ -16,14 +16,29 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
     route: Option<Naming>,
+    ignore: Option<Box<IgnoreFn>>,
     closed: AtomicBool,
     /// gRPC methods that were never seen, of calls that wait for their answer.
     unknown: Mutex<Vec<Option<Box<str>>>>,
 }
 
 impl Core {
-    pub(crate) fn new(store: Arc<Store>, route: Option<Naming>) -> Self {
-        Self { store, route, closed: AtomicBool::new(false), unknown: Mutex::new(Vec::new()) }
+    pub(crate) fn new(
+        store: Arc<Store>,
+        route: Option<Naming>,
+        ignore: Option<Box<IgnoreFn>>,
+    ) -> Self {
+        Self {
+            store,
+            route,
+            ignore,
+            closed: AtomicBool::new(false),
+            unknown: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn ignores(&self, head: &RequestHead<'_>) -> bool {
+        self.ignore.as_ref().is_some_and(|ignore| ignore(head))
     }
 
     /// The operation by the user's closure or templates, if they name the request's route.

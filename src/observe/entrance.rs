@@ -14,6 +14,8 @@ use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
 pub(crate) struct Entrance {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
+    /// A closure of the user says what is not watched.
+    pub(crate) ignores: bool,
     /// A closure of the user names routes.
     pub(crate) names_routes: bool,
     /// Requests that ask for an upgrade get a watch for it.
@@ -32,7 +34,7 @@ pub(super) struct Entry<'a> {
 impl Entrance {
     #[inline(always)]
     pub(super) fn enter<T: Watches, B>(self, request: &mut Request<B>) -> Option<Facts> {
-        if T::GRPC || self.names_routes || self.watches_upgrades {
+        if T::GRPC || self.ignores || self.names_routes || self.watches_upgrades {
             let (head, begun) = self.enter_by_head(TakenHead::of(request), T::GRPC);
             head.give_back(request);
             return begun;
@@ -58,6 +60,9 @@ impl Entrance {
     }
 
     fn begin(self, head: &TakenHead, grpc: bool) -> Option<Facts> {
+        if self.ignores && head.is_ignored(self.lookout) {
+            return None;
+        }
         if grpc && grpc::is_grpc(&head.headers) {
             return self.begin_grpc(grpc::method(head.uri.path()));
         }

@@ -41,5 +41,5 @@ pub(crate) use self::{
     core::Core,
     entrance::Entrance,
     local::{LookoutId, close, open},
-    route::Naming,
+    route::{IgnoreFn, Naming},
 };

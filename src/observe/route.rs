@@ -61,14 +61,24 @@ impl TakenHead {
         *request.extensions_mut() = self.extensions;
     }
 
-    /// The operation by the user's closure or templates.
-    pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Route<'static> {
-        let head = &RequestHead {
+    /// Whether the user's closure says that it is not watched.
+    pub(super) fn is_ignored(&self, lookout: LookoutId) -> bool {
+        let head = &self.as_ref();
+        local::with(lookout, move |core, _| core.ignores(head)).unwrap_or_default()
+    }
+
+    fn as_ref(&self) -> RequestHead<'_> {
+        RequestHead {
             method: &self.method,
             uri: &self.uri,
             headers: &self.headers,
             extensions: &self.extensions,
-        };
+        }
+    }
+
+    /// The operation by the user's closure or templates.
+    pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Route<'static> {
+        let head = &self.as_ref();
         let named = local::with(lookout, move |core, _| core.named(method, head)).flatten();
         named.map_or(Route::Unmatched, Route::Looked)
     }
@@ -87,6 +97,9 @@ pub struct RequestHead<'a> {
     /// What the layers outside put into the request.
     pub extensions: &'a Extensions,
 }
+
+/// Says which requests are not watched.
+pub(crate) type IgnoreFn = dyn for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync;
 
 /// How a request's route is known that passed no router.
 pub(crate) enum Naming {
