@@ -138,3 +138,49 @@ fn a_runtime_that_ends_is_not_kept_and_has_no_lag_any_more() {
     // The lookout goes on.
     assert_eq!(alerts.recv_timeout(Duration::from_secs(5)).unwrap(), "[FIRING] LowInFlight · test");
 }
+
+#[cfg(feature = "process")]
+#[test]
+fn the_process_is_told_by_the_names_that_prometheus_gives_it() {
+    let (_lookout, scrape) = start(|builder| builder);
+    // The last of them to be told.
+    let text = wait_for(3, "the process", || {
+        Some(scrape.render()).filter(|text| text.contains("\nprocess_threads "))
+    });
+    let value = |name| series(&text, name).map(|(_, value)| value).next();
+    for name in [
+        "process_open_fds",
+        "process_max_fds",
+        "process_virtual_memory_bytes",
+        "process_virtual_memory_max_bytes",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_threads",
+    ] {
+        assert!(value(name).is_some_and(|value| value > 0.0), "{name}: {:?}", value(name));
+        assert!(text.contains(&format!("# TYPE {name} gauge")), "{name}");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+    }
+    assert!(value("process_cpu_seconds_total").is_some(), "{text}");
+    assert!(text.contains("# TYPE process_cpu_seconds_total counter"));
+}
+
+#[cfg(feature = "process")]
+#[test]
+fn two_lookouts_of_a_recorder_tell_the_process_once() {
+    let (recorder, scrape) = tower_lookout::prometheus::build().unwrap();
+    let recorder = Arc::new(recorder);
+    let _lookouts = [(); 2].map(|()| {
+        tower_lookout::Lookout::builder().recorder(Arc::clone(&recorder)).start().unwrap()
+    });
+    let spent = |scrape: &Scrape| {
+        series(&scrape.render(), "process_cpu_seconds_total").map(|(_, value)| value).next()
+    };
+    // Whole seconds are told; a processor is kept busy until there are some.
+    let told = wait_for(20, "some seconds", || {
+        (0..2_000_000_u64).for_each(|n| _ = std::hint::black_box(n));
+        spent(&scrape).filter(|seconds| *seconds >= 2.0)
+    });
+    let real = metrics_process::collector::collect().cpu_seconds_total.unwrap();
+    assert!(told <= real, "{told} s told, {real} s spent");
+}

@@ -67,6 +67,17 @@ impl Counter {
             self.carried = total;
         });
     }
+
+    /// Raises it to a total that is the process's, and so the same from all lookouts.
+    #[cfg(feature = "process")]
+    pub(crate) fn raise(&mut self, facade: &Facade, total: u64) {
+        facade.guard(|| {
+            self.handle
+                .take(facade, |recorder, key| recorder.register_counter(key, &METADATA))
+                .0
+                .absolute(total);
+        });
+    }
 }
 
 /// A gauge.

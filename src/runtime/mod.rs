@@ -3,6 +3,8 @@
 //! All of it is read on the lookout's thread: a blocked runtime can't tell that it is.
 
 mod probe;
+#[cfg(feature = "process")]
+mod process;
 
 use std::time::Duration;
 
@@ -21,11 +23,15 @@ pub(crate) struct Vitals {
     probe: Option<Probe>,
     lag: Gauge,
     is_lag_told: bool,
+    #[cfg(feature = "process")]
+    process: process::Process,
 }
 
 impl Vitals {
     pub(crate) fn new(runtime: Option<Handle>) -> Self {
         Self {
+            #[cfg(feature = "process")]
+            process: process::Process::new(),
             probe: runtime.map(Probe::new),
             lag: Gauge::new(RUNTIME_LAG, Vec::new()),
             is_lag_told: false,
@@ -46,6 +52,8 @@ impl Vitals {
 
     /// Tells the facade all there is, and gives the worst lag since the last tick.
     pub(crate) fn tick(&mut self, facade: &Facade) -> Option<Duration> {
+        #[cfg(feature = "process")]
+        self.process.carry(facade);
         self.beat();
         let delays = self.probe.as_mut().map(Probe::take);
         let lag = delays.map(|delays| delays.worst);
