@@ -176,11 +176,40 @@ fn two_lookouts_of_a_recorder_tell_the_process_once() {
     let spent = |scrape: &Scrape| {
         series(&scrape.render(), "process_cpu_seconds_total").map(|(_, value)| value).next()
     };
-    // Whole seconds are told; a processor is kept busy until there are some.
-    let told = wait_for(20, "some seconds", || {
+    // Whole seconds are told; a processor is kept busy until there is one.
+    let told = wait_for(20, "a second", || {
         (0..2_000_000_u64).for_each(|n| _ = std::hint::black_box(n));
-        spent(&scrape).filter(|seconds| *seconds >= 2.0)
+        spent(&scrape).filter(|seconds| *seconds >= 1.0)
     });
     let real = metrics_process::collector::collect().cpu_seconds_total.unwrap();
     assert!(told <= real, "{told} s told, {real} s spent");
+}
+
+#[cfg(feature = "runtime-metrics")]
+#[test]
+fn the_scheduler_of_the_runtime_is_told() {
+    let application = application();
+    let (_lookout, scrape) = start(|builder| builder.runtime(application.handle().clone()));
+    let value = |name| series(&scrape.render(), name).map(|(_, value)| value).next();
+    let is = |name, wanted: f64| wait_for(5, name, || value(name).filter(|value| *value == wanted));
+    is("tokio_runtime_workers", 2.0);
+    is("tokio_runtime_global_queue_depth", 0.0);
+    for _ in 0..3 {
+        application.spawn(std::future::pending::<()>());
+    }
+    is("tokio_runtime_live_tasks", 3.0);
+    for name in ["busy_ratio", "busiest_worker_ratio"].map(|name| format!("tokio_runtime_{name}")) {
+        let value = series(&scrape.render(), &name).map(|(_, value)| value).next().unwrap();
+        assert!((0.0..=1.0).contains(&value), "{name} {value}");
+    }
+
+    let _release = block(application.handle());
+    for _ in 0..20 {
+        application.spawn(async {});
+    }
+    let name = "tokio_runtime_global_queue_depth";
+    // The twenty, and the probe that waits with them.
+    wait_for(5, name, || value(name).filter(|depth| *depth == 21.0));
+    let name = "tokio_runtime_mean_poll_delay_seconds";
+    wait_for(5, name, || value(name).filter(|delay| *delay > 0.5));
 }

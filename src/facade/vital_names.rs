@@ -19,11 +19,25 @@ pub(crate) const PROCESS_GAUGES: [&str; 7] = [
     "process_threads",
 ];
 
+#[cfg(feature = "runtime-metrics")]
+mod tokio {
+    pub(crate) const TOKIO_WORKERS: &str = "tokio_runtime_workers";
+    pub(crate) const TOKIO_TASKS: &str = "tokio_runtime_live_tasks";
+    pub(crate) const TOKIO_QUEUE: &str = "tokio_runtime_global_queue_depth";
+    pub(crate) const TOKIO_BUSY: &str = "tokio_runtime_busy_ratio";
+    pub(crate) const TOKIO_BUSIEST: &str = "tokio_runtime_busiest_worker_ratio";
+    pub(crate) const TOKIO_POLL_DELAY: &str = "tokio_runtime_mean_poll_delay_seconds";
+}
+#[cfg(feature = "runtime-metrics")]
+pub(crate) use self::tokio::*;
+
 /// What the features at hand can tell of the runtime and the process, with what it says.
 pub(super) const TEXTS: &[&[Text]] = &[
     LAG,
     #[cfg(feature = "process")]
     PROCESS,
+    #[cfg(feature = "runtime-metrics")]
+    SCHEDULER,
 ];
 
 const LAG: &[Text] = &[(
@@ -57,3 +71,23 @@ const PROCESS: &[Text] = &{
         (threads, Gauge, Unit::Count, "Threads of the operating system."),
     ]
 };
+
+#[cfg(feature = "runtime-metrics")]
+const SCHEDULER: &[Text] = &[
+    (TOKIO_WORKERS, Gauge, Unit::Count, "Worker threads of the application's runtime."),
+    (TOKIO_TASKS, Gauge, Unit::Count, "Tasks that have not ended."),
+    (TOKIO_QUEUE, Gauge, Unit::Count, "Tasks that wait in the runtime's global queue."),
+    (
+        TOKIO_BUSY,
+        Gauge,
+        Unit::Count,
+        "Share of the time since the last tick that the workers were busy, 0 to 1.",
+    ),
+    (TOKIO_BUSIEST, Gauge, Unit::Count, "The same of the worker that was busy the most."),
+    (
+        TOKIO_POLL_DELAY,
+        Gauge,
+        Unit::Seconds,
+        "Mean time from the spawn of the lookout's probes to their poll, since the last tick.",
+    ),
+];

@@ -146,7 +146,8 @@ impl LookoutBuilder {
     }
 
     /// The application's runtime, which the lookout probes each 100 ms: for [`Rule::runtime_lag`] and
-    /// `lookout_runtime_lag_seconds`. Defaults to the one that [`start`](Self::start) is called in, if any; it is not kept alive.
+    /// `lookout_runtime_lag_seconds`, and with the feature `runtime-metrics` for `tokio_runtime_*`.
+    /// Defaults to the one that [`start`](Self::start) is called in, if any; it is not kept alive.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self

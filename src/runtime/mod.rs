@@ -5,6 +5,8 @@
 mod probe;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "runtime-metrics")]
+mod scheduler;
 
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub(crate) struct Vitals {
     is_lag_told: bool,
     #[cfg(feature = "process")]
     process: process::Process,
+    #[cfg(feature = "runtime-metrics")]
+    scheduler: Option<scheduler::Scheduler>,
 }
 
 impl Vitals {
@@ -32,6 +36,8 @@ impl Vitals {
         Self {
             #[cfg(feature = "process")]
             process: process::Process::new(),
+            #[cfg(feature = "runtime-metrics")]
+            scheduler: runtime.as_ref().map(scheduler::Scheduler::new),
             probe: runtime.map(Probe::new),
             lag: Gauge::new(RUNTIME_LAG, Vec::new()),
             is_lag_told: false,
@@ -54,8 +60,17 @@ impl Vitals {
     pub(crate) fn tick(&mut self, facade: &Facade) -> Option<Duration> {
         #[cfg(feature = "process")]
         self.process.carry(facade);
+        #[cfg(feature = "runtime-metrics")]
+        if let Some(scheduler) = &mut self.scheduler {
+            // Before the next probe is sent, which would count among the tasks.
+            scheduler.carry(facade);
+        }
         self.beat();
         let delays = self.probe.as_mut().map(Probe::take);
+        #[cfg(feature = "runtime-metrics")]
+        if let (Some(scheduler), Some(delays)) = (&mut self.scheduler, delays) {
+            scheduler.delayed(facade, delays.mean);
+        }
         let lag = delays.map(|delays| delays.worst);
         if lag.is_some() || self.is_lag_told {
             // A runtime that is gone has no lag, and the last one must not stand for ever.

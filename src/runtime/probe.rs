@@ -90,6 +90,7 @@ impl Drop for Note {
 #[derive(Debug, Default)]
 struct Delays {
     worst: Duration,
+    sum: Duration,
     count: u32,
 }
 
@@ -97,17 +98,24 @@ struct Delays {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delay {
     pub(super) worst: Duration,
+    #[cfg_attr(not(feature = "runtime-metrics"), allow(dead_code, reason = "told by that alone"))]
+    pub(super) mean: Duration,
 }
 
 impl Delays {
     fn add(&mut self, late: Duration) {
         self.worst = self.worst.max(late);
+        self.sum += late;
         self.count += 1;
     }
 
     /// One that has waited so long, and is late by at least that, makes the figures no better.
     fn with(self, waiting: Duration) -> Delay {
-        Delay { worst: self.worst.max(waiting) }
+        let mean = self.sum.checked_div(self.count).unwrap_or_default();
+        Delay {
+            worst: self.worst.max(waiting),
+            mean: if waiting > mean { (self.sum + waiting) / (self.count + 1) } else { mean },
+        }
     }
 }
 
@@ -130,6 +138,13 @@ mod tests {
         assert_eq!(delays(&[1, 300, 2]).with(MS).worst, MS * 300);
         assert_eq!(delays(&[1, 2]).with(MS * 700).worst, MS * 700);
         assert_eq!(delays(&[]).with(Duration::ZERO).worst, Duration::ZERO);
+    }
+
+    #[test]
+    fn one_that_has_just_been_sent_makes_the_mean_no_better() {
+        assert_eq!(delays(&[2, 4]).with(Duration::ZERO).mean, MS * 3);
+        assert_eq!(delays(&[2, 4]).with(MS * 30).mean, MS * 12);
+        assert_eq!(delays(&[]).with(MS * 700).mean, MS * 700);
     }
 
     #[test]

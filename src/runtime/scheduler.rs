@@ -1,0 +1,79 @@
+use std::{fmt, time::Duration};
+
+use tokio::runtime::Handle;
+use tokio_metrics::{RuntimeIntervals, RuntimeMonitor};
+
+use crate::facade::{
+    Facade, Gauge, TOKIO_BUSIEST, TOKIO_BUSY, TOKIO_POLL_DELAY, TOKIO_QUEUE, TOKIO_TASKS,
+    TOKIO_WORKERS,
+};
+
+/// What tokio tells of its scheduler without `tokio_unstable`.
+pub(super) struct Scheduler {
+    intervals: RuntimeIntervals,
+    workers: Gauge,
+    tasks: Gauge,
+    queue: Gauge,
+    busy: Gauge,
+    busiest: Gauge,
+    poll_delay: Gauge,
+}
+
+impl Scheduler {
+    pub(super) fn new(runtime: &Handle) -> Self {
+        let gauge = |name| Gauge::new(name, Vec::new());
+        Self {
+            intervals: RuntimeMonitor::new(runtime).intervals(),
+            workers: gauge(TOKIO_WORKERS),
+            tasks: gauge(TOKIO_TASKS),
+            queue: gauge(TOKIO_QUEUE),
+            busy: gauge(TOKIO_BUSY),
+            busiest: gauge(TOKIO_BUSIEST),
+            poll_delay: gauge(TOKIO_POLL_DELAY),
+        }
+    }
+
+    pub(super) fn carry(&mut self, facade: &Facade) {
+        let Some(interval) = self.intervals.next() else { return };
+        let workers = interval.workers_count;
+        self.workers.set(facade, workers as f64);
+        self.tasks.set(facade, interval.live_tasks_count as f64);
+        self.queue.set(facade, interval.global_queue_depth as f64);
+        let elapsed = interval.elapsed;
+        let busy = share(interval.total_busy_duration, elapsed, workers);
+        self.busy.set(facade, busy);
+        self.busiest.set(facade, share(interval.max_busy_duration, elapsed, 1));
+    }
+
+    /// Tells the mean delay of the probes, which stands for the tasks': tokio itself knows delays only
+    /// of tasks that are instrumented one by one.
+    pub(super) fn delayed(&mut self, facade: &Facade, mean: Duration) {
+        self.poll_delay.set(facade, mean.as_secs_f64());
+    }
+}
+
+/// The share of their time that workers were busy. A worker tells when it parks, so what it did
+/// in the interval before may be told in this one: 1 is the most all the same.
+fn share(busy: Duration, elapsed: Duration, workers: usize) -> f64 {
+    let all = elapsed.as_secs_f64() * workers as f64;
+    if all > 0.0 { (busy.as_secs_f64() / all).min(1.0) } else { 0.0 }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_all_workers_and_at_most_the_whole() {
+        const SECOND: Duration = Duration::from_secs(1);
+        assert_eq!(share(SECOND, SECOND, 4), 0.25);
+        assert_eq!(share(SECOND * 3, SECOND, 1), 1.0);
+        assert_eq!(share(Duration::ZERO, Duration::ZERO, 0), 0.0);
+    }
+}
