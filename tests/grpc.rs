@@ -294,3 +294,31 @@ async fn http_and_grpc_share_a_port_and_are_told_apart() {
     assert_eq!(sum(&text, "http_server_requests_total", &[]), 1.0);
     assert_eq!(sum(&text, "rpc_server_calls_total", &[]), 1.0);
 }
+
+#[tokio::test]
+async fn a_generated_client_with_an_interceptor_takes_a_watched_channel() {
+    let (lookout, scrape) = start(|builder| builder);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let server = Server::builder().add_service(health);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+
+    let channel = lookout.client_layer("health").layer(connect(address).await);
+    let mut client = tonic_health::pb::health_client::HealthClient::with_interceptor(
+        channel,
+        |request: tonic::Request<()>| match request.metadata().get("refuse") {
+            Some(_) => Err(tonic::Status::unauthenticated("refused before it was sent")),
+            None => Ok(request),
+        },
+    );
+    let asked = tonic_health::pb::HealthCheckRequest::default;
+    client.check(asked()).await.unwrap();
+    let mut refused = tonic::Request::new(asked());
+    refused.metadata_mut().insert("refuse", "1".parse().unwrap());
+    client.check(refused).await.unwrap_err();
+
+    // What an interceptor refuses is never asked of the dependency.
+    let check = ["grpc.health.v1.Health/Check", "OK", "success", ""];
+    self::check("interceptor", &scrape, "client", check, 0.0).await;
+}
