@@ -89,6 +89,27 @@ fn a_grpc_call_allocates_what_it_does_without_a_layer_on_either_side() {
 }
 
 #[test]
+fn the_way_out_of_a_router_costs_what_is_said_of_it() {
+    let (lookout, _scrape) = start(|builder| builder);
+    let inner = || {
+        service_fn(|request: Request<()>| {
+            drop(request);
+            std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))))
+        })
+    };
+    let with_an_extension = || {
+        let mut request = Request::new(());
+        request.extensions_mut().insert(7);
+        request
+    };
+    let mut bare = inner();
+    let mut outer = lookout.outer_layer().layer(inner());
+    let without = allocations(|| exchange(&mut bare, with_an_extension()));
+    let with = allocations(|| exchange(&mut outer, with_an_extension()));
+    assert_eq!(with - without, 2 * REQUESTS, "the slot, and its place in the extensions");
+}
+
+#[test]
 fn a_request_in_axum_allocates_what_axum_does_for_any_layer_that_wraps_the_body() {
     let router = || Router::new().route("/orders/{id}", get(|| async { "an order" }));
     let count = |router: Router| {
