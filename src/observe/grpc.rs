@@ -5,11 +5,12 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
-/// Whether a request or a response is gRPC's, or gRPC-Web's.
+/// Whether a request is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
+/// sees the status, and so counts as HTTP.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// The fully qualified method: `shop.Orders/Create` of `/shop.Orders/Create`.
@@ -94,6 +95,18 @@ mod tests {
             prop_assert_eq!(begun as usize, lengths.len());
             prop_assert_eq!(framing, Framing::default());
         }
+    }
+
+    #[test]
+    fn grpc_is_told_by_its_content_type_and_grpc_web_is_none() {
+        let is = |kind: &str| {
+            is_grpc(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]))
+        };
+        assert!(
+            is("application/grpc") && is("application/grpc+proto") && is("application/grpc;a=b")
+        );
+        assert!(!is("application/grpc-web") && !is("application/grpc-web+proto"));
+        assert!(!is("application/json") && !is_grpc(&HeaderMap::new()));
     }
 
     #[test]
