@@ -9,9 +9,7 @@ mod support;
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    io::Write,
     pin::pin,
-    process::{Command, Stdio},
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +19,7 @@ use http_body_util::{Empty, Full};
 use tower::{Layer, Service, service_fn};
 use tower_lookout::observe::{HttpAndGrpc, LookoutLayer};
 
-use support::{program, start, sum};
+use support::{check_with_promtool, start, sum};
 
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -129,24 +127,5 @@ fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
     let unknown = [("rpc_method", "_OTHER"), ("rpc_response_status_code", "UNIMPLEMENTED")];
     assert!(sum(&text, "rpc_server_calls_total", &unknown) > 0.0);
     assert!(!text.contains("agent"), "what a client says of itself is no label");
-    check(&text);
-}
-
-/// Fails if promtool has anything to say.
-fn check(text: &str) {
-    let Some(promtool) = program("promtool") else { return };
-    let mut child = Command::new(promtool)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let said = std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(text.as_bytes()).unwrap());
-        child.wait_with_output().unwrap()
-    });
-    let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
-    assert!(said.status.success() && text.trim().is_empty(), "promtool: {text}");
+    check_with_promtool(&text);
 }

@@ -132,18 +132,6 @@ async fn a_hang_is_told_within_11_and_a_half_seconds_before_any_request_has_ende
 
 #[tokio::test]
 async fn its_scrape_passes_promtool() {
-    let Some(promtool) = support::program("promtool") else { return };
     let service = OrderService::start(&Receiver::new([]).serve().await);
-    let scrape = service.request(Method::GET, "/metrics", "").await;
-    let mut check = Command::new(promtool)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut check.stdin.take().unwrap(), scrape.as_bytes()).unwrap();
-    let output = check.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    support::check_with_promtool(&service.request(Method::GET, "/metrics", "").await);
 }

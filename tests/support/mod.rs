@@ -6,8 +6,10 @@
 
 use std::{
     env,
+    io::Write,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -71,6 +73,26 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
         println!("skipped: {name} is not installed");
     }
     found
+}
+
+/// Fails if promtool has anything to say against a scrape; skipped where there is none.
+pub(crate) fn check_with_promtool(scrape: &str) {
+    let Some(promtool) = program("promtool") else { return };
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = check.stdin.take().unwrap();
+    // Beside the reading, since either pipe may be full.
+    let output = thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(scrape.as_bytes()).unwrap());
+        check.wait_with_output().unwrap()
+    });
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "promtool: {said}");
 }
 
 /// A child process that ends with the test.
