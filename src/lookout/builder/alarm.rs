@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use tower::BoxError;
+use tower_service::Service;
+
+use super::LookoutBuilder;
+use crate::{
+    alert::Alert,
+    notify::{Mailbox, Notification, Worker},
+    rule::Rule,
+};
+
+/// Who is watched, what is wrong with it, and who hears of that.
+impl LookoutBuilder {
+    /// The service's name in alerts. Defaults to the name of the executable.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.origin.service = name.into();
+        self
+    }
+
+    /// The instance in alerts, to tell replicas apart. Defaults to the host's name and the process
+    /// id, `host:4711`.
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.origin.instance = name.into();
+        self
+    }
+
+    /// The service's version in alerts, such as `env!("CARGO_PKG_VERSION")`. Defaults to none.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.origin.version = Some(version.into());
+        self
+    }
+
+    /// Adds a rule. Without any, the lookout only counts.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Adds rules, such as [`Rule::defaults`].
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules.extend(rules);
+        self
+    }
+
+    /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify).
+    ///
+    /// It runs on the lookout's thread, so it must not block: what does belongs into
+    /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
+    pub fn notify<N>(self, notifier: N) -> Self
+    where
+        N: Service<Notification, Response = ()> + Send + 'static,
+        N::Error: Into<BoxError>,
+        N::Future: Send + 'static,
+    {
+        let name = type_word::<N>();
+        self.notify_as(name, notifier)
+    }
+
+    /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
+    /// the name is taken it gets a number, `slack-2`.
+    pub fn notify_as<N>(self, name: impl Into<String>, notifier: N) -> Self
+    where
+        N: Service<Notification, Response = ()> + Send + 'static,
+        N::Error: Into<BoxError>,
+        N::Future: Send + 'static,
+    {
+        self.add(name.into(), |mailbox| Worker::new(mailbox, notifier))
+    }
+
+    fn add(mut self, name: String, worker: impl FnOnce(Arc<Mailbox>) -> Worker) -> Self {
+        let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
+        let name = std::iter::once(name.clone())
+            .chain((2..).map(|number| format!("{name}-{number}")))
+            .find(|name| !is_taken(name))
+            .unwrap_or(name);
+        let mailbox = Arc::new(Mailbox::new(name));
+        let worker = worker(Arc::clone(&mailbox));
+        self.notifiers.push((mailbox, worker));
+        self
+    }
+
+    /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it
+    /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
+    /// again.
+    pub fn on_alert(self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
+        self.add("on_alert".to_owned(), |mailbox| Worker::of_hook(mailbox, hook))
+    }
+}
+
+/// The last word of a type's path, in lower case and without its parameters: `slack`.
+fn type_word<T>() -> String {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    path.rsplit("::").next().unwrap_or(path).to_lowercase()
+}

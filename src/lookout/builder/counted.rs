@@ -1,0 +1,121 @@
+use std::borrow::Cow;
+
+use super::LookoutBuilder;
+use crate::{
+    observe::{Naming, RequestHead},
+    operation::Operation,
+    outcome::Status,
+};
+
+/// What is counted, and as what.
+impl LookoutBuilder {
+    /// Names the route of a request that has no axum `MatchedPath`. It must give templates, a few of
+    /// them, and never the path itself. Defaults to none: those requests are `unmatched`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().route(|request| {
+    ///     request.uri.path().starts_with("/static/").then(|| "/static/{*file}".into())
+    /// });
+    /// ```
+    pub fn route(
+        mut self,
+        route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.route = Some(Naming::Closure(Box::new(route)));
+        self
+    }
+
+    /// Names the route of a request that passed no router by templates of its path, as axum writes
+    /// them: `/orders/{id}`, `/files/{*path}`. Defaults to none; takes the place of
+    /// [`route`](Self::route).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().routes(["/orders", "/orders/{id}", "/files/{*path}"]);
+    /// ```
+    pub fn routes(mut self, templates: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.templates.extend(templates.into_iter().map(Into::into));
+        self
+    }
+
+    /// Says which requests are not watched at all, such as health checks. Defaults to none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().ignore(|request| request.uri.path() == "/healthz");
+    /// ```
+    pub fn ignore(
+        mut self,
+        is_ignored: impl for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.ignore = Some(Box::new(is_ignored));
+        self
+    }
+
+    /// Says which statuses are failures of which operations, and `None` where the convention shall
+    /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for each operation and
+    /// status, not for each request. Defaults to the convention for all.
+    ///
+    /// # Examples
+    ///
+    /// A missing order is a failure, a conflict on the stock is none:
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Status};
+    ///
+    /// let builder = Lookout::builder().failure(|operation, status| {
+    ///     match (operation.route(), status) {
+    ///         ("/orders/{id}", Status::Http(status)) if status == 404 => Some(true),
+    ///         ("/stock", Status::Http(status)) if status == 409 => Some(false),
+    ///         _ => None,
+    ///     }
+    /// });
+    /// ```
+    pub fn failure(
+        mut self,
+        is_failure: impl Fn(&Operation, Status) -> Option<bool> + Send + Sync + 'static,
+    ) -> Self {
+        self.failure = Some(Box::new(is_failure));
+        self
+    }
+
+    /// gRPC methods that the server knows, such as `shop.Orders/Create`, so that they are told apart
+    /// from the first call on. Defaults to none: each is known from its first answer on.
+    pub fn grpc_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.grpc_methods.extend(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Tells a client's operations apart by the server's address, too: the host of the request's URI,
+    /// as label `server_address`. Only for clients whose hosts are few and known; each counts for
+    /// [`max_operations`](Self::max_operations). Defaults to no.
+    pub fn server_address(mut self, is_told: bool) -> Self {
+        self.server_address = is_told;
+        self
+    }
+
+    /// Gives each request that asks for an upgrade (WebSocket, CONNECT) an
+    /// [`UpgradeWatch`](crate::observe::UpgradeWatch), by which its handler lets the connection count.
+    /// Defaults to no, since it looks into the headers of every request.
+    pub fn upgrades(mut self, are_watched: bool) -> Self {
+        self.upgrades = are_watched;
+        self
+    }
+
+    /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
+    /// that share the route `_OVERFLOW`. Defaults to 1,000.
+    pub fn max_operations(mut self, max: usize) -> Self {
+        self.max_operations = max;
+        self
+    }
+}

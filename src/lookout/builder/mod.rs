@@ -1,0 +1,167 @@
+//! The settings, and how they become a lookout.
+
+mod alarm;
+mod check;
+mod counted;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use metrics::Recorder;
+use tokio::runtime::Handle;
+
+use self::check::router;
+
+use super::{
+    Inner, Lookout, StartError,
+    thread::{LookoutThread, spawn},
+};
+use crate::{
+    alert::{Evaluator, Origin},
+    collect::{Carry, Collector, FailureFn, Judge, share},
+    facade::{Facade, SharedRecorder},
+    notify::{Mailbox, Worker},
+    observe::{self, Core, IgnoreFn, Naming},
+    operation::{MethodLabel, Protocol, Side, TrafficId},
+    rule::Rule,
+    runtime::Vitals,
+    series::{BUCKETS, Bounds, Store},
+};
+
+/// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
+#[must_use = "nothing is watched before `start`"]
+pub struct LookoutBuilder {
+    origin: Origin,
+    rules: Vec<Rule>,
+    notifiers: Vec<(Arc<Mailbox>, Worker)>,
+    recorder: Option<SharedRecorder>,
+    runtime: Option<Handle>,
+    buckets: Vec<Duration>,
+    route: Option<Naming>,
+    templates: Vec<String>,
+    ignore: Option<Box<IgnoreFn>>,
+    failure: Option<Box<FailureFn>>,
+    grpc_methods: Vec<String>,
+    server_address: bool,
+    upgrades: bool,
+    max_operations: usize,
+    shutdown_timeout: Duration,
+}
+
+impl LookoutBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Origin::default(),
+            rules: Vec::new(),
+            notifiers: Vec::new(),
+            recorder: None,
+            runtime: None,
+            buckets: BUCKETS.to_vec(),
+            route: None,
+            templates: Vec::new(),
+            ignore: None,
+            failure: None,
+            grpc_methods: Vec::new(),
+            server_address: false,
+            upgrades: false,
+            max_operations: 1_000,
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The recorder that takes the figures. Defaults to the global one, whenever that is installed:
+    /// what was counted before is carried over then.
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorder = Some(Arc::new(recorder));
+        self
+    }
+
+    /// The application's runtime, which the lookout probes each 100 ms: for [`Rule::runtime_lag`] and
+    /// `lookout_runtime_lag_seconds`, and with the feature `runtime-metrics` for `tokio_runtime_*`.
+    /// Defaults to the one that [`start`](Self::start) is called in, if any; it is not kept alive.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The upper bounds of the recorder's buckets for durations, ascending: counts are exact if they
+    /// are the same. Defaults to [`BUCKETS`], which [`prometheus::install`] uses, too.
+    ///
+    /// [`prometheus::install`]: crate::prometheus::install
+    pub fn buckets(mut self, buckets: impl IntoIterator<Item = Duration>) -> Self {
+        self.buckets = buckets.into_iter().collect();
+        self
+    }
+
+    /// How long [`Lookout::shutdown`] may take to deliver what is queued. Defaults to 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings and starts the lookout's thread.
+    ///
+    /// It calibrates the raw clock once a process, which takes up to 200 ms.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] that names the rule or the setting, and the mend.
+    pub fn start(mut self) -> Result<Lookout, StartError> {
+        self.check()?;
+        if !self.templates.is_empty() {
+            self.route = Some(Naming::Templates(router(&self.templates)?));
+        }
+        let runtime = self.runtime.or_else(|| Handle::try_current().ok());
+        if let (None, Some(rule)) = (&runtime, self.rules.iter().find(|rule| rule.needs_runtime()))
+        {
+            tracing::warn!(
+                rule = rule.name(),
+                "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
+            );
+        }
+        let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
+        let bounds = Bounds::new(&self.buckets, &splits);
+        let store = Arc::new(Store::new(self.max_operations, bounds));
+        let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
+        for method in &self.grpc_methods {
+            store.operations.id_of(rpc_server, MethodLabel::Other, method);
+        }
+        let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
+        let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
+        let groups = Evaluator::groups(&self.rules);
+        let facade = Facade::new(self.recorder);
+        let collector = Collector::new(
+            Arc::clone(&store),
+            facade,
+            Judge(self.failure),
+            groups,
+            carried.collect(),
+        );
+        let thread = LookoutThread {
+            store: Arc::clone(&store),
+            collector: share(collector),
+            vitals: Vitals::new(runtime),
+            evaluator: Evaluator::new(self.rules, Arc::new(self.origin)),
+            mailboxes,
+            workers,
+            shutdown_timeout: self.shutdown_timeout,
+        };
+        let shutdown = spawn(thread).map_err(StartError::Thread)?;
+        let (names_routes, ignores) = (self.route.is_some(), self.ignore.is_some());
+        let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route, self.ignore)));
+        let (tells_address, watches_upgrades) = (self.server_address, self.upgrades);
+        let inner =
+            Inner { id, ignores, names_routes, tells_address, watches_upgrades, store, shutdown };
+        Ok(Lookout { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for LookoutBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.notifiers.iter().map(|(mailbox, _)| &mailbox.name).collect();
+        f.debug_struct("LookoutBuilder")
+            .field("origin", &self.origin)
+            .field("rules", &self.rules)
+            .field("notifiers", &names)
+            .finish_non_exhaustive()
+    }
+}
