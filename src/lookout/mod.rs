@@ -131,7 +131,16 @@ impl Lookout {
 
     fn entrance(&self, side: Side) -> Entrance {
         let Inner { id, ignores, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
-        Entrance { lookout: id, side, ignores, names_routes, watches_upgrades, tells_address }
+        let looks_into_head = ignores || names_routes || watches_upgrades;
+        Entrance {
+            lookout: id,
+            side,
+            looks_into_head,
+            ignores,
+            names_routes,
+            watches_upgrades,
+            tells_address,
+        }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 
 use super::{
     Watches,
+    answer::Stream,
     error_kind::kind_of,
     exchange::{Exchange, Inside},
-    facts::{Facts, Stream},
+    facts::Facts,
     grpc::{self, Framing},
 };
 use crate::{
@@ -136,11 +137,13 @@ impl BodyRule {
     /// it. hyper drops such bodies without a poll.
     #[inline]
     fn is_bodiless(self, status: StatusCode) -> bool {
-        status.is_informational()
-            || matches!(
-                status,
-                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-            )
+        // The commonest status first.
+        (status != StatusCode::OK
+            && (status.is_informational()
+                || matches!(
+                    status,
+                    StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+                )))
             || self == Self::Never
             || (self == Self::NotOnSuccess && status.is_success())
     }

@@ -14,6 +14,8 @@ use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
 pub(crate) struct Entrance {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
+    /// Some setting asks for more than the method and the route.
+    pub(crate) looks_into_head: bool,
     /// A closure of the user says what is not watched.
     pub(crate) ignores: bool,
     /// A closure of the user names routes.
@@ -33,15 +35,18 @@ pub(super) struct Entry<'a> {
 
 impl Entrance {
     #[inline(always)]
-    pub(super) fn enter<T: Watches, B>(self, request: &mut Request<B>) -> Option<Facts> {
-        if T::GRPC || self.ignores || self.names_routes || self.watches_upgrades {
+    pub(super) fn enter<T: Watches, B>(
+        self,
+        method: MethodLabel,
+        request: &mut Request<B>,
+    ) -> Option<Facts> {
+        if T::GRPC || self.looks_into_head {
             let (head, begun) = self.enter_by_head(TakenHead::of(request), T::GRPC);
             head.give_back(request);
             return begun;
         }
         // All that counts is the method, and what a router says.
         let traffic = TrafficId::HTTP_SERVER;
-        let method = MethodLabel::of(request.method());
         let entry = Entry { traffic, method, route: Route::of(request) };
         Facts::begin(self.lookout, &entry)
     }
@@ -82,7 +87,7 @@ impl Entrance {
     fn begin_grpc(self, name: &str) -> Option<Facts> {
         let traffic = TrafficId::new(self.side, Protocol::Grpc);
         let method = MethodLabel::Other;
-        let known = local::with(self.lookout, move |core, _| {
+        let known = local::with_core(self.lookout, move |core| {
             core.store.operations.known(traffic, method, name)
         });
         // What a client asks for is known to be there.

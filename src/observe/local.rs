@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::Core;
-use crate::series::Shard;
+use crate::series::{Shard, Store};
 
 /// A lookout's number, never used twice in a process. Copying it is what a request costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,14 @@ pub(crate) struct LookoutId(pub(super) u32);
 /// A thread's hold on its shard; given back for the next thread when this one ends.
 struct Lease {
     id: LookoutId,
-    core: Arc<Core>,
     shard: Arc<Shard>,
+    store: Arc<Store>,
+    core: Arc<Core>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.core.store.give_back(Arc::clone(&self.shard));
+        self.store.give_back(Arc::clone(&self.shard));
     }
 }
 
@@ -59,20 +60,34 @@ pub(crate) fn close(id: LookoutId) {
 
 impl Leases {
     #[inline(never)]
-    fn with_further<R>(&self, id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
+    fn with_further<R>(
+        &self,
+        id: LookoutId,
+        write: impl Fn(&Core, &Store, &Shard) -> R,
+    ) -> Option<R> {
         // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
         // closure that itself makes requests finds its shard as well.
         let further = self.further.try_borrow().ok()?;
         let lease = further.iter().find(|lease| lease.id == id)?;
-        Some(write(&lease.core, &lease.shard))
+        Some(write(&lease.core, &lease.store, &lease.shard))
     }
 }
 
 /// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
 #[inline]
-pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R + Copy) -> Option<R> {
+pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Store, &Shard) -> R + Copy) -> Option<R> {
+    with_all(id, move |_, store, shard| write(store, shard))
+}
+
+/// Calls `ask` with the lookout, as [`with`] does.
+pub(super) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Option<R> {
+    with_all(id, move |core, _, _| ask(core))
+}
+
+#[inline(always)]
+fn with_all<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R + Copy) -> Option<R> {
     let written = LEASES.try_with(|leases| match leases.first.get() {
-        Some(first) if first.id == id => Some(write(&first.core, &first.shard)),
+        Some(first) if first.id == id => Some(write(&first.core, &first.store, &first.shard)),
         _ => leases.with_further(id, write),
     });
     match written {
@@ -84,21 +99,22 @@ pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R + Copy) 
 /// The first time on this thread, or so late that the thread's storage is gone.
 #[cold]
 #[inline(never)]
-fn first_with<R>(id: LookoutId, write: impl Fn(&Core, &Shard) -> R) -> Option<R> {
+fn first_with<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R) -> Option<R> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
         let mut further = leases.further.try_borrow_mut().ok()?;
         further.retain(|lease| !lease.core.is_closed());
         let shard = core.store.lease();
-        let lease = Lease { id, core: Arc::clone(&core), shard: Arc::clone(&shard) };
+        let store = Arc::clone(&core.store);
+        let lease = Lease { id, shard: Arc::clone(&shard), store, core: Arc::clone(&core) };
         if let Err(lease) = leases.first.set(lease) {
             further.push(lease);
         }
         Some(shard)
     });
     Some(match leased {
-        Ok(Some(shard)) => write(&core, &shard),
-        _ => core.store.with_last_resort(|shard| write(&core, shard)),
+        Ok(Some(shard)) => write(&core, &core.store, &shard),
+        _ => core.store.with_last_resort(|shard| write(&core, &core.store, shard)),
     })
 }
 

@@ -6,6 +6,7 @@
 //! no count on a shared `Arc`: what travels is the lookout's number, which the thread's own storage
 //! resolves.
 
+mod answer;
 mod body;
 mod core;
 mod entrance;

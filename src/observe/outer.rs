@@ -120,14 +120,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let rule = BodyRule::of(MethodLabel::of(request.method()));
-        let facts = self.entrance.enter::<Http, _>(&mut request);
+        let method = MethodLabel::of(request.method());
+        let facts = self.entrance.enter::<Http, _>(method, &mut request);
         let slot = facts.map(|facts| Slot(Arc::new(Mutex::new(facts))));
         let alive = Alive(slot.clone());
         if let Some(slot) = slot {
             request.extensions_mut().insert(slot);
         }
-        OuterFuture { inner: self.inner.call(request), alive, rule }
+        OuterFuture { inner: self.inner.call(request), alive, rule: BodyRule::of(method) }
     }
 }
 

@@ -64,7 +64,7 @@ impl TakenHead {
     /// Whether the user's closure says that it is not watched.
     pub(super) fn is_ignored(&self, lookout: LookoutId) -> bool {
         let head = &self.as_ref();
-        local::with(lookout, move |core, _| core.ignores(head)).unwrap_or_default()
+        local::with_core(lookout, move |core| core.ignores(head)).unwrap_or_default()
     }
 
     fn as_ref(&self) -> RequestHead<'_> {
@@ -79,7 +79,7 @@ impl TakenHead {
     /// The operation by the user's closure or templates.
     pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Route<'static> {
         let head = &self.as_ref();
-        let named = local::with(lookout, move |core, _| core.named(method, head)).flatten();
+        let named = local::with_core(lookout, move |core| core.named(method, head)).flatten();
         named.map_or(Route::Unmatched, Route::Looked)
     }
 }

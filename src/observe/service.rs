@@ -109,8 +109,8 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let rule = BodyRule::of(MethodLabel::of(request.method()));
-        let facts = self.entrance.enter::<T, _>(&mut request);
+        let method = MethodLabel::of(request.method());
+        let facts = self.entrance.enter::<T, _>(method, &mut request);
         self.tell_wait(facts);
         // Ends the exchange if `call` panics.
         let guard = facts.map(Exchange);
@@ -121,7 +121,7 @@ where
                 mem::forget(guard);
                 facts.map(Exchange)
             },
-            rule,
+            rule: BodyRule::of(method),
             watches: PhantomData,
         }
     }

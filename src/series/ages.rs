@@ -21,6 +21,27 @@ pub(crate) struct Ages {
 
 const SECONDS: usize = 128;
 
+/// A second's place in the ring, in seven bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AgeSlot(u8);
+
+impl AgeSlot {
+    #[inline]
+    pub(crate) fn of(second: u32) -> Self {
+        Self((second as usize % SECONDS) as u8)
+    }
+
+    #[inline]
+    pub(crate) fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
 /// What ends younger than this is taken off the ring.
 const YOUNG: Duration = Duration::from_secs(60);
 
@@ -34,18 +55,22 @@ impl Ages {
         Self { seconds: [const { AtomicU32::new(0) }; SECONDS], late: Mutex::new(BTreeMap::new()) }
     }
 
+    /// Something began in `second`; gives its place in the ring.
     #[inline]
-    pub(crate) fn opened(&self, second: u32) {
-        self.add(second, 1);
+    pub(crate) fn opened(&self, second: u32) -> AgeSlot {
+        let slot = AgeSlot::of(second);
+        self.add(slot, 1);
+        slot
     }
 
-    /// What began in `second` is no longer open, after so many nanoseconds.
+    /// What began in a second that has this place is no longer open, after so many nanoseconds; which
+    /// second that was is asked only for what is old.
     #[inline]
-    pub(crate) fn closed(&self, second: u32, age: u64) {
+    pub(crate) fn closed(&self, slot: AgeSlot, age: u64, second: impl FnOnce() -> u32) {
         if age < YOUNG.as_nanos() as u64 {
-            self.add(second, u32::MAX);
+            self.add(slot, u32::MAX);
         } else {
-            self.closed_late(second);
+            self.closed_late(second());
         }
     }
 
@@ -61,8 +86,8 @@ impl Ages {
 
     /// A plain load and store: one thread alone writes.
     #[inline]
-    fn add(&self, second: u32, by: u32) {
-        let cell = &self.seconds[second as usize % SECONDS];
+    fn add(&self, slot: AgeSlot, by: u32) {
+        let cell = &self.seconds[usize::from(slot.0) % SECONDS];
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 }
@@ -165,6 +190,10 @@ mod tests {
         OldestStart::default().at(shards.iter().copied(), now)
     }
 
+    fn close(ages: &Ages, second: u32, age: u64) {
+        ages.closed(AgeSlot::of(second), age, || second);
+    }
+
     fn nanos(seconds: u64) -> u64 {
         seconds * 1_000_000_000
     }
@@ -175,9 +204,9 @@ mod tests {
         here.opened(1_000);
         here.opened(1_003);
         assert_eq!(oldest(&[&here, &there], 1_010), Some(1_000));
-        there.closed(1_000, nanos(10));
+        close(&there, 1_000, nanos(10));
         assert_eq!(oldest(&[&here, &there], 1_010), Some(1_003));
-        there.closed(1_003, nanos(7));
+        close(&there, 1_003, nanos(7));
         assert_eq!(oldest(&[&here, &there], 1_010), None);
     }
 
@@ -190,7 +219,7 @@ mod tests {
             for now in began..began + 24 * 3_600 {
                 // Traffic around it, all of which ends.
                 ages.opened(now as u32);
-                ages.closed(now as u32, MOMENT);
+                close(&ages, now as u32, MOMENT);
                 assert_eq!(known.at([&ages].into_iter(), now), Some(began), "at {now}");
             }
         }
@@ -207,7 +236,7 @@ mod tests {
             }
             assert_eq!(known.at([&ages].into_iter(), now), Some(10), "at {now}");
         }
-        ages.closed(10, nanos(390));
+        close(&ages, 10, nanos(390));
         for now in 400..500 {
             assert_eq!(known.at([&ages].into_iter(), now), Some(120), "at {now}");
         }
@@ -221,7 +250,7 @@ mod tests {
         assert_eq!(known.at([&ages].into_iter(), 20), Some(10));
         let seen = known.at([&ages].into_iter(), 600).unwrap();
         assert!((10..=600).contains(&seen) && seen % 128 == 10, "{seen}");
-        ages.closed(10, nanos(600));
+        close(&ages, 10, nanos(600));
         assert_eq!(known.at([&ages].into_iter(), 601), None);
     }
 
@@ -234,7 +263,7 @@ mod tests {
             known.at([&ages].into_iter(), now);
             if now == 150 {
                 // Measured as young, written when it was not.
-                ages.closed(10, nanos(1));
+                close(&ages, 10, nanos(1));
             }
         }
         assert_eq!(known.at([&ages].into_iter(), 300), None);
@@ -253,7 +282,7 @@ mod tests {
                         ages[nth % 2].opened(now as u32);
                     }
                     if began + took == now {
-                        ages[nth / 2 % 2].closed(*began as u32, nanos(*took));
+                        close(&ages[nth / 2 % 2], *began as u32, nanos(*took));
                     }
                 }
                 let open = exchanges.iter().filter(|(began, took)| *began <= now && now < began + took);

@@ -15,7 +15,7 @@ mod store;
 
 pub use self::buckets::BUCKETS;
 pub(crate) use self::{
-    ages::{Ages, OldestStart},
+    ages::{AgeSlot, Ages, OldestStart},
     bounds::Bounds,
     buckets::bucket_problem,
     clock::{RawClock, RawTime},

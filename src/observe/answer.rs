@@ -1,0 +1,161 @@
+use http::{HeaderMap, header};
+
+use super::LookoutId;
+use crate::{
+    operation::OperationId,
+    series::{AgeSlot, StatusKey, StreamKind},
+};
+
+/// Lookout and operation in one word, since each field more is stored and loaded several times on its
+/// way from the service into the body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(u64);
+
+impl Place {
+    #[inline]
+    pub(super) fn new(lookout: LookoutId, operation: OperationId) -> Self {
+        Self(u64::from(lookout.0) << 32 | operation.index() as u64)
+    }
+
+    #[inline]
+    pub(super) fn lookout(self) -> LookoutId {
+        LookoutId((self.0 >> 32) as u32)
+    }
+
+    #[inline]
+    pub(super) fn operation(self) -> OperationId {
+        OperationId::new(self.0 as u32)
+    }
+}
+
+/// Status, [`Stream`], protocol and the start's place among the ages, in one word for the same reason.
+///
+/// While a gRPC method is not known to be there, the number by which it is remembered takes the place
+/// of the status.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer(u32);
+
+impl Answer {
+    const STATUS: u32 = 0xffff;
+    const UNKNOWN: u32 = 1 << 16;
+    const HEAD_TOLD: u32 = 1 << 17;
+    const STREAM: u32 = Stream::Maybe as u32 | Stream::Events as u32 | Stream::Grpc as u32;
+    const GRPC: u32 = 1 << 21;
+    const HAS_MESSAGE: u32 = 1 << 22;
+    const SLOT: u32 = 24;
+
+    /// All that makes an end more than a status and a time.
+    const SPECIAL: u32 =
+        Self::UNKNOWN | Self::HEAD_TOLD | Stream::Events as u32 | Stream::Grpc as u32;
+
+    /// None yet.
+    #[inline]
+    pub(super) fn awaited(is_grpc: bool, slot: AgeSlot) -> Self {
+        let grpc = if is_grpc { Self::GRPC } else { 0 };
+        Self(grpc | u32::from(slot.to_bits()) << Self::SLOT)
+    }
+
+    #[inline]
+    pub(super) fn with(self, status: StatusKey, stream: Stream) -> Self {
+        Self(self.with_status(status).0 & !Self::STREAM | stream as u32)
+    }
+
+    #[inline]
+    pub(super) fn with_status(self, status: StatusKey) -> Self {
+        Self(self.0 & !Self::STATUS | u32::from(status.to_bits()))
+    }
+
+    /// None without an answer.
+    #[inline]
+    pub(super) fn status(self) -> StatusKey {
+        StatusKey::from_bits(self.0 as u16)
+    }
+
+    #[inline]
+    pub(super) fn is_special(self) -> bool {
+        self.0 & Self::SPECIAL != 0
+    }
+
+    #[inline]
+    pub(super) fn is_grpc(self) -> bool {
+        self.0 & Self::GRPC != 0
+    }
+
+    /// Where among the ages the exchange counts.
+    #[inline]
+    pub(super) fn slot(self) -> AgeSlot {
+        AgeSlot::from_bits((self.0 >> Self::SLOT) as u8)
+    }
+
+    /// Of a gRPC method that was never seen, and is remembered by this number.
+    pub(super) fn of_unknown(self, number: u16) -> Self {
+        Self(self.0 & !Self::STATUS | Self::UNKNOWN | u32::from(number))
+    }
+
+    /// The number of a method that was never seen; without it from now on.
+    pub(super) fn take_unknown(self) -> (Self, u16) {
+        (Self(self.0 & !Self::STATUS & !Self::UNKNOWN), self.0 as u16)
+    }
+
+    #[inline]
+    pub(super) fn is_unknown(self) -> bool {
+        self.0 & Self::UNKNOWN != 0
+    }
+
+    #[inline]
+    pub(super) fn is_head_told(self) -> bool {
+        self.0 & Self::HEAD_TOLD != 0
+    }
+
+    pub(super) fn with_head_told(self) -> Self {
+        Self(self.0 | Self::HEAD_TOLD)
+    }
+
+    pub(super) fn has_message(self) -> bool {
+        self.0 & Self::HAS_MESSAGE != 0
+    }
+
+    pub(super) fn with_message(self) -> Self {
+        Self(self.0 | Self::HAS_MESSAGE)
+    }
+
+    #[inline]
+    pub(super) fn is(self, stream: Stream) -> bool {
+        self.0 & Self::STREAM == stream as u32
+    }
+
+    /// What kind of stream the response says that it is.
+    #[inline]
+    pub(super) fn stream_kind(self) -> Option<StreamKind> {
+        match self.0 & Self::STREAM {
+            stream if stream == Stream::Events as u32 => Some(StreamKind::EventStream),
+            stream if stream == Stream::Grpc as u32 => Some(StreamKind::Grpc),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the response may go on for ever, so that its end says nothing about speed; each a bit of
+/// the [`Answer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Stream {
+    /// Its length is known.
+    No = 0,
+    /// Its length is unknown: a stream if it goes on for long.
+    Maybe = 1 << 18,
+    /// It says so itself, by its content type.
+    Events = 1 << 19,
+    /// It has more than one gRPC message.
+    Grpc = 1 << 20,
+}
+
+impl Stream {
+    /// Of a response whose length is not known.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let is_event_stream = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if is_event_stream { Self::Events } else { Self::Maybe }
+    }
+}
