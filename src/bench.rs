@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use crate::{
     alert::{Evaluator, Origin},
-    collect::{Collector, Judge},
+    collect::Collector,
     facade::Facade,
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
     rule::Rule,
-    series::{BUCKETS, Bounds, End, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, Shard, StatusKey, Store},
 };
 
 /// A lookout's figures without its thread.
@@ -35,7 +35,13 @@ impl Ticker {
         facade.resolve();
         Self {
             shards: (0..shards).map(|_| store.lease()).collect(),
-            collector: Collector::new(Arc::clone(&store), facade, Judge(None), groups, Vec::new()),
+            collector: Collector::new(
+                Arc::clone(&store),
+                facade,
+                Arc::new(Judge(None)),
+                groups,
+                Vec::new(),
+            ),
             evaluator: Evaluator::new(rules, Arc::new(Origin::default())),
             store,
         }

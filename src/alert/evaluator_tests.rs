@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::{
-    collect::Judge,
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
-    series::{BUCKETS, Bounds, End, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, Shard, StatusKey, Store},
 };
 
 struct Play {
@@ -24,8 +23,13 @@ impl Play {
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
         let store = Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits)));
         let groups = Evaluator::groups(&rules);
-        let collector =
-            Collector::new(Arc::clone(&store), Facade::new(None), Judge(None), groups, Vec::new());
+        let collector = Collector::new(
+            Arc::clone(&store),
+            Facade::new(None),
+            Arc::new(Judge(None)),
+            groups,
+            Vec::new(),
+        );
         let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
         let evaluator = Evaluator::new(rules, origin);
         Self { shard: store.lease(), store, collector, evaluator, second: 0 }

@@ -2,7 +2,7 @@
 //! into the windows.
 
 mod figures;
-mod judge;
+mod labels;
 mod live;
 mod operation;
 mod series;
@@ -14,13 +14,13 @@ pub(crate) use self::live::carry_all;
 use self::operation::{Collected, Means};
 pub(crate) use self::{
     figures::Figures,
-    judge::{FailureFn, Judge, labels},
+    labels::labels,
     live::{SharedCollector, share},
 };
 use crate::{
     facade::{Counter, Facade, Histogram, OVERFLOWED, THROUGHPUT},
     operation::Operation,
-    series::{Bounds, Store},
+    series::{Bounds, Judge, Store},
     window::Timeline,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Collector {
     pub(crate) facade: Facade,
     timeline: Timeline,
     operations: Vec<Collected>,
-    judge: Judge,
+    judge: Arc<Judge>,
     groups: Vec<(Member, Figures)>,
     throughput: Histogram,
     overflowed: Counter,
@@ -52,7 +52,7 @@ impl Collector {
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
-        judge: Judge,
+        judge: Arc<Judge>,
         groups: Vec<Member>,
         others: Vec<Arc<dyn Carry>>,
     ) -> Self {

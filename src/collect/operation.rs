@@ -4,13 +4,13 @@ use metrics::Label;
 
 use super::{
     Figures, certain_age,
-    judge::{Judge, labels},
+    labels::labels,
     series::{CollectedHistogram, CollectedSeries, Requests},
 };
 use crate::{
     facade::{Facade, Gauge, Names},
     operation::{Operation, OperationId},
-    series::{Extra, OldestStart, OperationCells, Shard, Store, StreamKind},
+    series::{Extra, Judge, OldestStart, OperationCells, Shard, Store, StreamKind},
 };
 
 /// One operation as its reader knows it.
@@ -142,18 +142,17 @@ impl Collected {
         let mut is_all = true;
         for (collected, extra) in self.extras.iter_mut().zip(Extra::ALL) {
             let sources = || cells().filter_map(|cells| cells.extra(extra));
+            let (bounds, Some(name)) = (store.bounds_of(extra), names.extra(extra)) else {
+                continue;
+            };
             if sources().next().is_none() {
                 continue;
             }
             let histogram = collected.get_or_insert_with(|| {
-                let name = match extra {
-                    Extra::Wait => names.wait,
-                    Extra::Stream => names.stream,
-                };
-                CollectedHistogram::new(name, labels(&self.operation), &store.bounds)
+                CollectedHistogram::new(name, labels(&self.operation), bounds)
             });
             is_all &= histogram.read(sources(), |_, _| {});
-            is_all &= histogram.carry(facade, &store.bounds);
+            is_all &= histogram.carry(facade, bounds);
         }
         is_all
     }

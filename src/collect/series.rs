@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use metrics::Label;
 
-use super::judge;
+use super::labels;
 use crate::{
     facade::{Counter, Facade, Histogram, Names},
     operation::Operation,
@@ -42,7 +42,7 @@ impl CollectedSeries {
         store: &Store,
     ) -> Self {
         let name = Names::of(operation.traffic()).duration;
-        let labels = judge::duration_labels(operation, key, outcome);
+        let labels = labels::duration_labels(operation, key, outcome);
         Self { key, outcome, duration: CollectedHistogram::new(name, labels, &store.bounds) }
     }
 }
@@ -93,12 +93,12 @@ impl Requests {
         key: SeriesKey,
         outcome: Outcome,
     ) -> &'a mut Self {
-        let (label, class) = judge::class(operation, key.status);
+        let (label, class) = labels::class(operation, key.status);
         let place = all
             .iter()
             .position(|known| known.class == class && known.outcome == outcome)
             .unwrap_or_else(|| {
-                let mut labels = judge::labels(operation);
+                let mut labels = labels::labels(operation);
                 labels.push(Label::new(label, class.clone()));
                 labels.push(Label::from_static_parts("outcome", outcome.as_str()));
                 let counter = Counter::new(Names::of(operation.traffic()).ended, labels);

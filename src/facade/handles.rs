@@ -148,7 +148,7 @@ impl Histogram {
             let new = total.since(*carried);
             let some = new.first(AT_ONCE);
             if some.count > 0 {
-                let mean = mean_seconds(some, bounds.bucket(bucket));
+                let mean = bounds.in_unit(mean(some, bounds.bucket(bucket)));
                 handle.record_many(mean, some.count as usize);
                 carried.add(some);
             }
@@ -171,10 +171,10 @@ impl Histogram {
 const AT_ONCE: u64 = 1_000_000;
 
 /// The mean, kept off the bucket's lower bound, which rounding could put it on.
-fn mean_seconds(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
+fn mean(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
     let mean = tally.nanos as f64 / tally.count as f64;
     let lowest = if lower == 0 { 0 } else { lower + 1 };
-    mean.clamp(lowest as f64, upper as f64) / 1e9
+    mean.clamp(lowest as f64, upper as f64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use metrics::{KeyName, Recorder, SharedString, Unit};
 
 use super::vital_names;
-use crate::operation::{Protocol, Traffic};
+use crate::{
+    operation::{Protocol, Traffic},
+    series::Extra,
+};
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
@@ -23,6 +26,10 @@ pub(crate) struct Names {
     pub(crate) streams: &'static str,
     /// Only a client waits.
     pub(crate) wait: &'static str,
+    /// Of the bodies of requests and of responses.
+    pub(crate) sizes: [&'static str; 2],
+    /// How many a request and a response have; only gRPC's.
+    pub(crate) messages: Option<[&'static str; 2]>,
 }
 
 impl Names {
@@ -38,6 +45,8 @@ impl Names {
         stream: "http_server_stream_duration_seconds",
         streams: "http_server_active_streams",
         wait: "http_server_ready_wait_seconds",
+        sizes: ["http_server_request_body_size_bytes", "http_server_response_body_size_bytes"],
+        messages: None,
     };
 
     const RPC_SERVER: Self = Self {
@@ -49,6 +58,8 @@ impl Names {
         stream: "rpc_server_stream_duration_seconds",
         streams: "rpc_server_active_streams",
         wait: "rpc_server_ready_wait_seconds",
+        sizes: ["rpc_server_request_size_bytes", "rpc_server_response_size_bytes"],
+        messages: Some(["rpc_server_requests_per_rpc", "rpc_server_responses_per_rpc"]),
     };
 
     const HTTP_CLIENT: Self = Self {
@@ -60,6 +71,8 @@ impl Names {
         stream: "http_client_stream_duration_seconds",
         streams: "http_client_active_streams",
         wait: "http_client_ready_wait_seconds",
+        sizes: ["http_client_request_body_size_bytes", "http_client_response_body_size_bytes"],
+        messages: None,
     };
 
     const RPC_CLIENT: Self = Self {
@@ -71,6 +84,8 @@ impl Names {
         stream: "rpc_client_stream_duration_seconds",
         streams: "rpc_client_active_streams",
         wait: "rpc_client_ready_wait_seconds",
+        sizes: ["rpc_client_request_size_bytes", "rpc_client_response_size_bytes"],
+        messages: Some(["rpc_client_requests_per_rpc", "rpc_client_responses_per_rpc"]),
     };
 
     pub(crate) fn of(traffic: &Traffic) -> &'static Self {
@@ -88,10 +103,27 @@ impl Names {
         [self.duration, self.head, self.stream, self.wait]
     }
 
+    /// The name of what few operations have.
+    pub(crate) fn extra(&self, extra: Extra) -> Option<&'static str> {
+        match extra {
+            Extra::Wait => Some(self.wait),
+            Extra::Stream => Some(self.stream),
+            Extra::RequestSize => Some(self.sizes[0]),
+            Extra::ResponseSize => Some(self.sizes[1]),
+            Extra::RequestMessages => self.messages.map(|messages| messages[0]),
+            Extra::ResponseMessages => self.messages.map(|messages| messages[1]),
+        }
+    }
+
     /// Each with what it says.
-    fn texts(&self) -> [Text; 8] {
+    fn texts(&self) -> impl Iterator<Item = Text> {
         use Kind::{Counter, Gauge, Histogram};
         let second = Unit::Seconds;
+        let [received, sent] = self.sizes;
+        let messages = self.messages.into_iter().flatten();
+        let messages = messages.map(|name| {
+            (name, Histogram, Unit::Count, "Messages of a gRPC call, in this direction.")
+        });
         [
             (
                 self.duration,
@@ -121,7 +153,11 @@ impl Names {
                 second,
                 "Time until a client that was not ready for a request became so.",
             ),
+            (received, Histogram, Unit::Bytes, "Bytes of a request's body that were read."),
+            (sent, Histogram, Unit::Bytes, "Bytes of a response's body that were handed on."),
         ]
+        .into_iter()
+        .chain(messages)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::{builder::LookoutBuilder, error::StartError};
 use crate::{
-    observe::{self, Entrance, HttpAndGrpc, LookoutId, LookoutLayer, OuterLayer, RouteLayer},
+    observe::{self, Entrance, Http, HttpAndGrpc, LookoutId, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
     series::Store,
 };
@@ -62,7 +62,7 @@ impl Lookout {
     /// A layer that watches the HTTP requests which a server answers. Any number of layers may be
     /// made: what they watch counts for the same lookout.
     pub fn layer(&self) -> LookoutLayer {
-        LookoutLayer::new(self.entrance(Side::SERVER))
+        LookoutLayer::new(self.entrance(Side::SERVER), Http)
     }
 
     /// A layer around a whole router, where its 404s, CORS, authentication and timeouts are, and no
@@ -86,8 +86,8 @@ impl Lookout {
     /// # let _: &dyn std::any::Any = &app;
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
-    pub fn outer_layer(&self) -> OuterLayer {
-        OuterLayer(self.entrance(Side::SERVER))
+    pub fn outer_layer(&self) -> LookoutLayer<Outer> {
+        LookoutLayer::new(self.entrance(Side::SERVER), Outer)
     }
 
     /// Tells an [`outer_layer`](Self::outer_layer) around the router which route a request took; give
@@ -105,7 +105,7 @@ impl Lookout {
     /// once. Until a method was answered once, a call that ends before the head counts there, too;
     /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
-        LookoutLayer::new(self.entrance(Side::SERVER))
+        LookoutLayer::new(self.entrance(Side::SERVER), HttpAndGrpc)
     }
 
     /// A layer around a client, for what this process asks of `dependency`: the `dependency` label,
@@ -126,7 +126,7 @@ impl Lookout {
 
     fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer<HttpAndGrpc> {
         let side = self.inner.store.operations.side(Some(Dependency { name, call }));
-        LookoutLayer::new(self.entrance(side))
+        LookoutLayer::new(self.entrance(side), HttpAndGrpc)
     }
 
     fn entrance(&self, side: Side) -> Entrance {

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use super::{
     Watches,
     answer::Stream,
+    companion::Companion,
     error_kind::kind_of,
     exchange::{Exchange, Inside},
     facts::Facts,
@@ -33,14 +34,14 @@ pin_project! {
     /// many bytes as `Content-Length` or the size hint announced, or a head that allows no body. The
     /// inner body's hints are handed on as they are.
     #[derive(Debug)]
-    pub struct ResponseBody<B: Body> {
+    pub struct ResponseBody<B: Body, C: Companion = ()> {
         #[pin]
         inner: B,
-        exchange: Option<Exchange>,
+        exchange: Option<Exchange<C>>,
         expected: Expected,
     }
 
-    impl<B: Body> PinnedDrop for ResponseBody<B> {
+    impl<B: Body, C: Companion> PinnedDrop for ResponseBody<B, C> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.exchange.is_some() {
@@ -67,14 +68,14 @@ struct Head {
     is_unimplemented: bool,
 }
 
-impl<B: Body> ResponseBody<B> {
+impl<B: Body, C: Companion> ResponseBody<B, C> {
     #[inline]
     pub(super) fn wrap<T: Watches>(
         mut response: Response<B>,
-        exchange: &mut Option<Exchange>,
+        exchange: &mut Option<Exchange<C>>,
         rule: BodyRule,
     ) -> Response<Self> {
-        let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.0.is_grpc());
+        let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.facts.is_grpc());
         let status = response.status();
         let mut head = match response.body().size_hint().exact() {
             Some(bytes) if !is_grpc => Head {
@@ -95,21 +96,21 @@ impl<B: Body> ResponseBody<B> {
         if rule.is_bodiless(status) {
             head.expected = Expected::Bytes(0);
         }
-        let facts = Exchange::take(exchange).map(|facts| {
+        let exchange = Exchange::take(exchange).map(|(facts, companion)| {
             let known = if T::GRPC && facts.is_unknown() {
                 facts.known(!head.is_unimplemented)
             } else {
                 facts
             };
-            known.answered(head.status, head.stream)
+            let facts = known.answered(head.status, head.stream);
+            companion.answered(&facts);
+            if head.stream == Stream::Events {
+                facts.stream_opened(StreamKind::EventStream);
+            }
+            Exchange { facts, companion }
         });
-        if head.stream == Stream::Events
-            && let Some(facts) = facts
-        {
-            facts.stream_opened(StreamKind::EventStream);
-        }
         let expected = head.expected;
-        response.map(|inner| Self { inner, exchange: facts.map(Exchange), expected })
+        response.map(|inner| Self { inner, exchange, expected })
     }
 }
 
@@ -150,16 +151,17 @@ impl BodyRule {
 }
 
 /// A body that was not watched, as layers outside make one for an answer of their own.
-impl<B: Body + Default> Default for ResponseBody<B> {
+impl<B: Body + Default, C: Companion> Default for ResponseBody<B, C> {
     fn default() -> Self {
         Self { inner: B::default(), exchange: None, expected: Expected::Unknown }
     }
 }
 
-impl<B> Body for ResponseBody<B>
+impl<B, C> Body for ResponseBody<B, C>
 where
     B: Body,
     B::Error: 'static,
+    C: Companion,
 {
     type Data = B::Data;
     type Error = B::Error;
@@ -173,7 +175,7 @@ where
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         inside.leave();
-        let Some(Exchange(facts)) = this.exchange else { return polled };
+        let Some(Exchange { facts, companion }) = this.exchange else { return polled };
         let is_complete = match &polled {
             Poll::Pending => false,
             Poll::Ready(None) => true,
@@ -183,9 +185,11 @@ where
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let is_last = this.inner.is_end_stream() || is_last(this.expected, frame);
+                let mut messages = 0;
                 if facts.is_grpc() {
-                    (*facts, *this.expected) = read_grpc(*facts, *this.expected, frame);
+                    (*facts, *this.expected, messages) = read_grpc(*facts, *this.expected, frame);
                 }
+                companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
                 is_last
             }
         };
@@ -211,7 +215,11 @@ where
 /// A body may be dropped unpolled, or with its last frame, and still be complete.
 #[cold]
 #[inline(never)]
-fn end_at_drop<B: Body>(inner: Pin<&mut B>, exchange: &mut Option<Exchange>, expected: Expected) {
+fn end_at_drop<B: Body, C: Companion>(
+    inner: Pin<&mut B>,
+    exchange: &mut Option<Exchange<C>>,
+    expected: Expected,
+) {
     // The inner body is asked nothing while a panic unwinds: a second one would abort.
     if !thread::panicking() && (matches!(expected, Expected::Bytes(0)) || inner.is_end_stream()) {
         Exchange::complete(exchange);
@@ -257,12 +265,14 @@ fn read_grpc<D: Buf>(
     mut facts: Facts,
     mut expected: Expected,
     frame: &Frame<D>,
-) -> (Facts, Expected) {
+) -> (Facts, Expected, u32) {
+    let mut messages = 0;
     if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
         facts.trailed(StatusKey::grpc(status));
     }
     if let (Some(data), Expected::Messages(framing)) = (frame.data_ref(), &mut expected) {
-        facts.sent(framing.begun(data.chunk()));
+        messages = framing.begun(data.chunk());
+        facts.sent(messages);
     }
-    (facts, expected)
+    (facts, expected, messages)
 }

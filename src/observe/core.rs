@@ -9,12 +9,13 @@ use std::{
 use super::{IgnoreFn, Naming, RequestHead};
 use crate::{
     operation::{MethodLabel, OperationId, TrafficId},
-    series::Store,
+    series::{Judge, Store},
 };
 
 /// What the request path needs of a lookout.
 pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
+    pub(super) judge: Arc<Judge>,
     route: Option<Naming>,
     ignore: Option<Box<IgnoreFn>>,
     closed: AtomicBool,
@@ -25,11 +26,13 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         store: Arc<Store>,
+        judge: Arc<Judge>,
         route: Option<Naming>,
         ignore: Option<Box<IgnoreFn>>,
     ) -> Self {
         Self {
             store,
+            judge,
             route,
             ignore,
             closed: AtomicBool::new(false),

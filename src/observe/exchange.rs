@@ -1,6 +1,6 @@
 use std::mem;
 
-use super::facts::Facts;
+use super::{companion::Companion, facts::Facts};
 use crate::outcome::Ending;
 
 /// One request with its response, alive: it holds when it began and what it counts for, and ends
@@ -10,42 +10,60 @@ use crate::outcome::Ending;
 /// An `Exchange` has a drop, and so an address: to move one makes the compiler store it field by
 /// field and load it back in larger pieces, which wait for the stores.
 #[derive(Debug)]
-pub(super) struct Exchange(pub(super) Facts);
+pub(super) struct Exchange<C: Companion = ()> {
+    pub(super) facts: Facts,
+    pub(super) companion: C,
+}
 
-impl Exchange {
+impl<C: Companion> Exchange<C> {
     /// Takes the facts out, to go on with elsewhere.
     #[inline]
-    pub(super) fn take(alive: &mut Option<Self>) -> Option<Facts> {
-        let facts = alive.as_ref().map(|exchange| exchange.0);
+    pub(super) fn take(alive: &mut Option<Self>) -> Option<(Facts, C)> {
+        let taken = alive.as_mut().map(|exchange| {
+            exchange.companion.update(&mut exchange.facts);
+            (exchange.facts, mem::take(&mut exchange.companion))
+        });
         mem::forget(alive.take());
-        facts
+        taken
+    }
+
+    /// Lets go of an exchange that goes on elsewhere, with its companion.
+    #[inline]
+    pub(super) fn let_go(mut alive: Option<Self>) -> C {
+        let companion = alive.as_mut().map(|exchange| mem::take(&mut exchange.companion));
+        mem::forget(alive);
+        companion.unwrap_or_default()
     }
 
     /// The response was complete.
     #[inline]
     pub(super) fn complete(alive: &mut Option<Self>) {
-        if let Some(exchange) = alive {
-            exchange.0.record(Ending::Complete);
-            mem::forget(alive.take());
-        }
+        Self::end(alive, Ending::Complete);
     }
 
     #[inline]
     pub(super) fn end(alive: &mut Option<Self>, ending: Ending) {
         if let Some(exchange) = alive {
-            exchange.0.record(ending);
+            exchange.record(ending);
             mem::forget(alive.take());
         }
+    }
+
+    #[inline]
+    fn record(&mut self, ending: Ending) {
+        self.companion.update(&mut self.facts);
+        self.facts.record(ending);
+        self.companion.ended(&self.facts, ending);
     }
 }
 
 /// Ends an exchange as panicked if it is dropped, as the unwinding of the inner service's panic does,
 /// also where something outside catches that.
-pub(super) struct Inside<'a>(&'a mut Option<Exchange>);
+pub(super) struct Inside<'a, C: Companion>(&'a mut Option<Exchange<C>>);
 
-impl<'a> Inside<'a> {
+impl<'a, C: Companion> Inside<'a, C> {
     #[inline]
-    pub(super) fn enter(exchange: &'a mut Option<Exchange>) -> Self {
+    pub(super) fn enter(exchange: &'a mut Option<Exchange<C>>) -> Self {
         Self(exchange)
     }
 
@@ -55,16 +73,18 @@ impl<'a> Inside<'a> {
     }
 }
 
-impl Drop for Inside<'_> {
+impl<C: Companion> Drop for Inside<'_, C> {
     #[cold]
     fn drop(&mut self) {
         Exchange::end(self.0, Ending::Panicked);
     }
 }
 
-impl Drop for Exchange {
-    #[inline]
+impl<C: Companion> Drop for Exchange<C> {
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
-        self.0.dropped();
+        let ending = self.facts.ending_by_drop();
+        self.record(ending);
     }
 }

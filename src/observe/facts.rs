@@ -1,21 +1,22 @@
-use std::thread;
+use std::{thread, time::Duration};
 
 use super::{
     LookoutId,
     answer::{Answer, Place, Stream},
     entrance::Entry,
     local,
+    observer::{Finished, Tell},
     route::Route,
 };
 use crate::{
     operation::{MethodLabel, Protocol, Side, TrafficId},
     outcome::Ending,
-    series::{End, Extra, RawTime, StatusKey, Store, StreamKind},
+    series::{End, Extra, RawTime, SeriesKey, StatusKey, Store, StreamKind},
 };
 
 /// What is known of an exchange, in a few words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub struct Facts {
     began: RawTime,
     /// When the head was out, once that has been told; see [`gone_on`](Self::gone_on).
     head: RawTime,
@@ -139,7 +140,7 @@ impl Facts {
             let open = store.clock.nanos(self.began, store.clock.now());
             let cells = shard.operation(self.place.operation());
             cells.stream_closed(kind);
-            cells.record_extra(Extra::Stream, store.bounds.cell_of(open), open);
+            cells.record_extra(Extra::Stream, store, open);
         });
     }
 
@@ -148,8 +149,7 @@ impl Facts {
     #[inline(never)]
     pub(super) fn waited(self, nanos: u64) {
         local::with(self.lookout(), move |store, shard| {
-            let cell = store.bounds.cell_of(nanos);
-            shard.operation(self.place.operation()).record_extra(Extra::Wait, cell, nanos);
+            shard.operation(self.place.operation()).record_extra(Extra::Wait, store, nanos);
         });
     }
 
@@ -185,7 +185,7 @@ impl Facts {
             if SPECIAL {
                 if head_of_stream.is_some() {
                     let open = store.clock.nanos(self.began, now);
-                    cells.record_extra(Extra::Stream, store.bounds.cell_of(open), open);
+                    cells.record_extra(Extra::Stream, store, open);
                 }
                 if let Some(kind) = self.answer.stream_kind() {
                     cells.stream_closed(kind);
@@ -196,16 +196,58 @@ impl Facts {
         });
     }
 
-    /// The exchange ended by its drop.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn dropped(&self) {
-        self.record(if thread::panicking() {
+    /// How an exchange ends that is dropped.
+    pub(super) fn ending_by_drop(&self) -> Ending {
+        if thread::panicking() {
             Ending::Panicked
-        } else if self.is_unknown() || self.answer.status() == StatusKey::NONE {
+        } else if self.status() == StatusKey::NONE {
             Ending::Cancelled
         } else {
             Ending::Aborted
+        }
+    }
+
+    /// None without an answer.
+    fn status(&self) -> StatusKey {
+        if self.is_unknown() { StatusKey::NONE } else { self.answer.status() }
+    }
+
+    /// From now on it counts for what `other` counts for.
+    pub(super) fn move_with(&mut self, other: &Self) {
+        self.place = other.place;
+    }
+
+    /// Tells observers how it ended.
+    pub(super) fn tell(&self, ending: Ending, bytes: [u64; 2], observers: Vec<Box<Tell>>) {
+        let key = SeriesKey { status: self.status(), ending };
+        let judged = local::with_core(self.lookout(), move |core| {
+            let duration = core.store.clock.nanos(self.began, core.store.clock.now());
+            let operation = core.store.operations.get(self.place.operation())?;
+            let outcome = core.judge.outcome(&operation, key);
+            Some((operation, outcome, Duration::from_nanos(duration)))
+        });
+        if let Some((operation, outcome, duration)) = judged.flatten() {
+            let [request_bytes, response_bytes] = bytes;
+            let status = key.status.status();
+            let operation = &operation;
+            let finished =
+                Finished { operation, status, outcome, duration, request_bytes, response_bytes };
+            for tell in observers {
+                tell(&finished);
+            }
+        }
+    }
+
+    /// So many bytes, and messages of gRPC, had the bodies of request and response.
+    pub(super) fn sizes(&self, bytes: [u64; 2], messages: Option<[u64; 2]>) {
+        local::with(self.lookout(), move |store, shard| {
+            let cells = shard.operation(self.place.operation());
+            cells.record_extra(Extra::RequestSize, store, bytes[0]);
+            cells.record_extra(Extra::ResponseSize, store, bytes[1]);
+            if let Some([received, sent]) = messages {
+                cells.record_extra(Extra::RequestMessages, store, received);
+                cells.record_extra(Extra::ResponseMessages, store, sent);
+            }
         });
     }
 

@@ -21,10 +21,10 @@ pin_project! {
     /// as `cancelled`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, T = Http> {
+    pub struct ResponseFuture<F, T: Watches = Http> {
         #[pin]
         pub(super) inner: F,
-        pub(super) exchange: Option<Exchange>,
+        pub(super) exchange: Option<Exchange<T::Companion>>,
         pub(super) rule: BodyRule,
         pub(super) watches: PhantomData<T>,
     }
@@ -37,7 +37,7 @@ where
     E: 'static,
     T: Watches,
 {
-    type Output = Result<Response<ResponseBody<B>>, E>;
+    type Output = Result<Response<ResponseBody<B, T::Companion>>, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,11 +1,12 @@
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Entrance, Http, Watched, Watches};
+use super::{Entrance, Http, Observer, Watched, Watches, traffic::Asked};
 
 /// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
-/// [`grpc_layer`](crate::Lookout::grpc_layer) and [`client_layer`](crate::Lookout::client_layer).
+/// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
+/// [`outer_layer`](crate::Lookout::outer_layer).
 ///
 /// It is a few bytes to copy, and so is the service that it makes. Put it outside of what may answer
 /// for the service (timeouts, limits, authentication), so that those answers count, too; in axum
@@ -15,12 +16,47 @@ use super::{Entrance, Http, Watched, Watches};
 #[derive(Clone, Copy, Debug)]
 pub struct LookoutLayer<T = Http> {
     entrance: Entrance,
-    watches: PhantomData<T>,
+    watches: T,
 }
 
-impl<T> LookoutLayer<T> {
-    pub(crate) fn new(entrance: Entrance) -> Self {
-        Self { entrance, watches: PhantomData }
+impl<T: Watches> LookoutLayer<T> {
+    pub(crate) fn new(entrance: Entrance, watches: T) -> Self {
+        Self { entrance, watches }
+    }
+
+    /// Counts the bodies, too: the bytes that were read of a request and handed on of its response, as
+    /// histograms, and of gRPC the messages of both.
+    ///
+    /// It counts what passes here, and not what a header claims: nothing for HEAD, what went out
+    /// before it broke off, and compressed bytes if the compression is inside of it. Each body is one
+    /// sample, told when both are gone. The inner service gets its request with a
+    /// [`RequestBody`](super::RequestBody), which must fit: axum's routers and tonic's take any.
+    /// Defaults to off, since it costs an allocation a request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::post};
+    /// use tower_lookout::Lookout;
+    ///
+    /// let lookout = Lookout::builder().start()?;
+    /// let app: Router = Router::new()
+    ///     .route("/echo", post(|body: String| async { body }))
+    ///     .layer(lookout.layer().bodies());
+    /// # Ok::<_, tower_lookout::StartError>(())
+    /// ```
+    pub fn bodies(self) -> LookoutLayer<T::Detailed> {
+        self.detailed(|asked| asked.counts_sizes = true)
+    }
+
+    /// Tells `observer` of each request; may be called for several. It costs as
+    /// [`bodies`](Self::bodies) does. Defaults to none.
+    pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
+        self.detailed(|asked| asked.observers.push(Arc::new(observer)))
+    }
+
+    fn detailed(self, ask: impl FnOnce(&mut Asked)) -> LookoutLayer<T::Detailed> {
+        LookoutLayer { entrance: self.entrance, watches: self.watches.detailed(ask) }
     }
 }
 
@@ -28,6 +64,6 @@ impl<S, T: Watches> Layer<S> for LookoutLayer<T> {
     type Service = Watched<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Watched::new(inner, self.entrance)
+        Watched::new(inner, self.entrance, self.watches.clone())
     }
 }

@@ -8,7 +8,9 @@
 
 mod answer;
 mod body;
+mod companion;
 mod core;
+mod detail;
 mod entrance;
 mod error_kind;
 mod exchange;
@@ -17,7 +19,9 @@ mod future;
 mod grpc;
 mod layer;
 mod local;
+mod observer;
 mod outer;
+mod request_body;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod route;
@@ -31,10 +35,12 @@ pub use self::{
     body::ResponseBody,
     future::ResponseFuture,
     layer::LookoutLayer,
-    outer::{Outer, OuterFuture, OuterLayer, RouteLayer, Routed},
+    observer::{Finished, Observer},
+    outer::{RouteLayer, Routed},
+    request_body::RequestBody,
     route::RequestHead,
     service::Watched,
-    traffic::{Http, HttpAndGrpc, Watches},
+    traffic::{Detailed, Http, HttpAndGrpc, Outer, Watches},
     upgrade::{OpenUpgrade, UpgradeWatch},
 };
 

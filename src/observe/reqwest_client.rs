@@ -12,8 +12,8 @@ use reqwest::ResponseBuilderExt;
 use tower_service::Service;
 
 use super::{
-    ResponseFuture, Watched, body::BodyRule, entrance::Entry, exchange::Exchange, facts::Facts,
-    route::Route,
+    HttpAndGrpc, ResponseFuture, Watched, body::BodyRule, entrance::Entry, exchange::Exchange,
+    facts::Facts, route::Route,
 };
 use crate::operation::{MethodLabel, Protocol, TrafficId};
 
@@ -23,7 +23,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ReqwestFuture<F> {
         #[pin]
-        inner: ResponseFuture<IntoHttp<F>>,
+        inner: ResponseFuture<IntoHttp<F>, HttpAndGrpc>,
     }
 }
 
@@ -35,7 +35,7 @@ pin_project! {
     }
 }
 
-impl<S, T> Service<reqwest::Request> for Watched<S, T>
+impl<S> Service<reqwest::Request> for Watched<S, HttpAndGrpc>
 where
     S: Service<reqwest::Request, Response = reqwest::Response, Error: 'static>,
 {
@@ -57,11 +57,9 @@ where
         };
         let facts = Facts::begin(self.entrance.lookout, &entry);
         self.tell_wait(facts);
-        // Ends the exchange if `call` panics.
-        let guard = facts.map(Exchange);
+        let mut guard = facts.map(|facts| Exchange { facts, companion: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
-        mem::forget(guard);
-        let exchange = facts.map(Exchange);
+        let exchange = guard.take();
         let rule = BodyRule::of(method);
         ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
     }

@@ -98,6 +98,17 @@ pub struct RequestHead<'a> {
     pub extensions: &'a Extensions,
 }
 
+impl<'a> RequestHead<'a> {
+    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
 /// Says which requests are not watched.
 pub(crate) type IgnoreFn = dyn for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync;
 

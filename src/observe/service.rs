@@ -1,6 +1,5 @@
 use std::{
     marker::PhantomData,
-    mem,
     task::{Context, Poll},
 };
 
@@ -25,7 +24,7 @@ pub struct Watched<S, T = Http> {
     inner: S,
     pub(super) entrance: Entrance,
     wait: Wait,
-    watches: PhantomData<T>,
+    watches: T,
 }
 
 /// How long a client was not ready for the request that comes next.
@@ -38,15 +37,15 @@ enum Wait {
 }
 
 /// A clone was never waited for, as tower has it of readiness.
-impl<S: Clone, T> Clone for Watched<S, T> {
+impl<S: Clone, T: Clone> Clone for Watched<S, T> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.entrance)
+        Self::new(self.inner.clone(), self.entrance, self.watches.clone())
     }
 }
 
 impl<S, T> Watched<S, T> {
-    pub(super) fn new(inner: S, entrance: Entrance) -> Self {
-        Self { inner, entrance, wait: Wait::None, watches: PhantomData }
+    pub(super) fn new(inner: S, entrance: Entrance, watches: T) -> Self {
+        Self { inner, entrance, wait: Wait::None, watches }
     }
 
     /// Keeps the time until the inner service is ready, which is no time of the call.
@@ -90,11 +89,11 @@ impl<S, T> Watched<S, T> {
 
 impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for Watched<S, T>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
+    S: Service<Request<T::RequestBody<ReqBody>>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
     T: Watches,
 {
-    type Response = Response<ResponseBody<ResBody>>;
+    type Response = Response<ResponseBody<ResBody, T::Companion>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, T>;
 
@@ -112,14 +111,15 @@ where
         let method = MethodLabel::of(request.method());
         let facts = self.entrance.enter::<T, _>(method, &mut request);
         self.tell_wait(facts);
+        let (request, companion) = self.watches.accompany(request, facts);
         // Ends the exchange if `call` panics.
-        let guard = facts.map(Exchange);
+        let guard = facts.map(|facts| Exchange { facts, companion });
         // Made in place: a future may be large to move.
         ResponseFuture {
             inner: self.inner.call(request),
             exchange: {
-                mem::forget(guard);
-                facts.map(Exchange)
+                let companion = Exchange::let_go(guard);
+                facts.map(|facts| Exchange { facts, companion })
             },
             rule: BodyRule::of(method),
             watches: PhantomData,

@@ -1,11 +1,30 @@
-use std::fmt;
+use std::{fmt, marker::PhantomData};
+
+use super::observer::SharedObserver;
 
 /// What a layer watches, as a type: what is not watched is not compiled in, since code that is only
 /// there costs a request, too.
-pub trait Watches: Clone + Copy + fmt::Debug + Send + Sync + 'static + sealed::Sealed {
+pub trait Watches: kind::Kind {
+    /// The same, with bodies or observers.
+    type Detailed: Watches;
+
     #[doc(hidden)]
-    const GRPC: bool;
+    fn detailed(self, ask: impl FnOnce(&mut Asked)) -> Self::Detailed;
 }
+
+macro_rules! watches {
+    ($($plain:ty),*) => {
+        $(impl Watches for $plain {
+            type Detailed = Detailed<Self>;
+
+            fn detailed(self, ask: impl FnOnce(&mut Asked)) -> Detailed<Self> {
+                Detailed { watches: PhantomData, asked: Asked::default() }.detailed(ask)
+            }
+        })*
+    };
+}
+
+watches!(Http, HttpAndGrpc, Outer);
 
 /// The HTTP requests that a server answers: [`Lookout::layer`](crate::Lookout::layer).
 #[derive(Clone, Copy, Debug)]
@@ -18,16 +37,128 @@ pub struct Http;
 #[non_exhaustive]
 pub struct HttpAndGrpc;
 
-impl Watches for Http {
-    const GRPC: bool = false;
+/// The HTTP requests that come to a router, whose routes the inside hands out:
+/// [`Lookout::outer_layer`](crate::Lookout::outer_layer).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Outer;
+
+/// The bodies, too, and what an [`Observer`](super::Observer) is told:
+/// [`LookoutLayer::bodies`](super::LookoutLayer::bodies),
+/// [`LookoutLayer::observer`](super::LookoutLayer::observer).
+#[derive(Clone, Debug)]
+pub struct Detailed<T> {
+    watches: PhantomData<T>,
+    asked: Asked,
 }
 
-impl Watches for HttpAndGrpc {
-    const GRPC: bool = true;
+/// What a detailed layer was asked for.
+#[derive(Clone, Default)]
+pub struct Asked {
+    pub(super) counts_sizes: bool,
+    pub(super) observers: Vec<SharedObserver>,
 }
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Http {}
-    impl Sealed for super::HttpAndGrpc {}
+impl<T: Watches> Watches for Detailed<T> {
+    type Detailed = Self;
+
+    fn detailed(mut self, ask: impl FnOnce(&mut Asked)) -> Self {
+        ask(&mut self.asked);
+        self
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("counts_sizes", &self.counts_sizes)
+            .field("observers", &self.observers.len())
+            .finish()
+    }
+}
+
+mod kind {
+    use std::fmt;
+
+    use http::Request;
+
+    use super::{
+        super::{companion::Companion, detail::Ticket, facts::Facts, request_body::RequestBody},
+        Detailed, Http, HttpAndGrpc, Outer,
+    };
+
+    /// What the layers' code asks of a type that [`Watches`].
+    pub trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
+        const GRPC: bool;
+        /// Whether the inside is asked for the route.
+        const TAKES_ROUTE: bool = false;
+        type Companion: Companion;
+        /// What the inner service gets as its request's body.
+        type RequestBody<B>;
+
+        fn accompany<B>(
+            &self,
+            request: Request<B>,
+            facts: Option<Facts>,
+        ) -> (Request<Self::RequestBody<B>>, Self::Companion);
+    }
+
+    impl Kind for Http {
+        const GRPC: bool = false;
+        type Companion = ();
+        type RequestBody<B> = B;
+
+        #[inline(always)]
+        fn accompany<B>(&self, request: Request<B>, _: Option<Facts>) -> (Request<B>, ()) {
+            (request, ())
+        }
+    }
+
+    impl Kind for HttpAndGrpc {
+        const GRPC: bool = true;
+        type Companion = ();
+        type RequestBody<B> = B;
+
+        #[inline(always)]
+        fn accompany<B>(&self, request: Request<B>, _: Option<Facts>) -> (Request<B>, ()) {
+            (request, ())
+        }
+    }
+
+    impl Kind for Outer {
+        const GRPC: bool = false;
+        const TAKES_ROUTE: bool = true;
+        type Companion = Ticket;
+        type RequestBody<B> = B;
+
+        fn accompany<B>(
+            &self,
+            mut request: Request<B>,
+            facts: Option<Facts>,
+        ) -> (Request<B>, Ticket) {
+            let ticket = Ticket::of_route(facts);
+            ticket.put_into(&mut request);
+            (request, ticket)
+        }
+    }
+
+    impl<T: Kind> Kind for Detailed<T> {
+        const GRPC: bool = T::GRPC;
+        const TAKES_ROUTE: bool = T::TAKES_ROUTE;
+        type Companion = Ticket;
+        type RequestBody<B> = RequestBody<B>;
+
+        fn accompany<B>(
+            &self,
+            mut request: Request<B>,
+            facts: Option<Facts>,
+        ) -> (Request<RequestBody<B>>, Ticket) {
+            let ticket = Ticket::of_all(facts, &request, &self.asked);
+            if T::TAKES_ROUTE {
+                ticket.put_into(&mut request);
+            }
+            let request = request.map(|body| RequestBody::new(body, &ticket));
+            (request, ticket)
+        }
+    }
 }

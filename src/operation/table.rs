@@ -121,6 +121,11 @@ impl OperationTable {
         OperationId(place as u32)
     }
 
+    /// The operation of an id.
+    pub(crate) fn get(&self, id: OperationId) -> Option<Operation> {
+        self.listed().operations.get(id.index()).cloned()
+    }
+
     pub(crate) fn overflow(&self, traffic: TrafficId) -> OperationId {
         // A traffic's number comes from its side, which has one.
         self.overflow[traffic.index()].get().copied().unwrap_or(OperationId(0))

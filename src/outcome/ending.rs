@@ -3,7 +3,7 @@ use super::Outcome;
 /// How an exchange came to its end, as the request path knows it. What it is judged as depends on the
 /// status, too, and on whether this side served or called; see [`Outcome`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     Complete,
     Cancelled,
     Aborted,
@@ -41,7 +41,7 @@ impl Ending {
 /// values, whatever the error's text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "some are told by the clients' errors alone, each with a feature")]
-pub(crate) enum ErrorKind {
+pub enum ErrorKind {
     /// None of the others.
     Other,
     Timeout,

@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use super::{Recorder, Scrape};
 use crate::{
     facade::{Names, THROUGHPUT},
-    series::{BUCKETS, bucket_problem},
+    series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
 
 /// The settings of the recorder.
@@ -90,9 +90,18 @@ impl Builder {
         }
         let buckets: Vec<f64> = buckets.into_iter().map(seconds).collect();
         let full = |name: &str| Matcher::Full(name.to_owned());
+        let in_order =
+            |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect::<Vec<_>>();
+        let (size_buckets, message_buckets) = (in_order(&SIZES), in_order(&MESSAGES));
+        let sizes = Names::ALL.iter().flat_map(|names| names.sizes);
+        let sizes = sizes.map(|name| (name, &size_buckets[..]));
+        let messages = Names::ALL.iter().filter_map(|names| names.messages).flatten();
+        let messages = messages.map(|name| (name, &message_buckets[..]));
         let durations = Names::ALL.iter().flat_map(|names| names.durations());
         let recorder = durations
             .map(|name| (name, &buckets[..]))
+            .chain(sizes)
+            .chain(messages)
             .chain([(THROUGHPUT, &THROUGHPUT_BUCKETS[..])])
             .try_fold(self.exporter, |exporter, (name, buckets)| {
                 exporter.set_buckets_for_metric(full(name), buckets)

@@ -16,6 +16,8 @@ pub(crate) struct Bounds {
     le: Box<[u64]>,
     /// The index among the recorder's buckets of each cell; past the last `le` it is `+Inf`'s.
     bucket_of: Box<[u16]>,
+    /// What the recorder's unit is, in this one's: a second has 10⁹ nanoseconds.
+    unit: f64,
 }
 
 const SUB_BITS: u32 = 2;
@@ -31,10 +33,17 @@ impl Bounds {
 
     /// `le` must be ascending and above zero, as the builder checks.
     pub(crate) fn new(le: &[Duration], thresholds: &[Duration]) -> Self {
-        let le: Box<[u64]> = le.iter().copied().map(nanos).collect();
+        let nanos =
+            |bounds: &[Duration]| -> Vec<u64> { bounds.iter().copied().map(nanos).collect() };
+        Self { unit: 1e9, ..Self::of(&nanos(le), &nanos(thresholds)) }
+    }
+
+    /// The same for what is no duration, in its own unit.
+    pub(crate) fn of(le: &[u64], thresholds: &[u64]) -> Self {
+        let le: Box<[u64]> = le.into();
         let mut upper: Vec<u64> = (0..STEPS).map(step_upper).collect();
         upper.extend(&le);
-        upper.extend(thresholds.iter().copied().map(nanos));
+        upper.extend(thresholds);
         upper.sort_unstable();
         upper.dedup();
         let mut first = [0; STEPS];
@@ -43,7 +52,12 @@ impl Bounds {
         }
         let bucket_of =
             upper.iter().map(|upper| le.partition_point(|le| le < upper) as u16).collect();
-        Self { upper: upper.into(), first, le, bucket_of }
+        Self { upper: upper.into(), first, le, bucket_of, unit: 1.0 }
+    }
+
+    /// A value as the recorder is told it.
+    pub(crate) fn in_unit(&self, value: f64) -> f64 {
+        value / self.unit
     }
 
     /// How many cells there are.

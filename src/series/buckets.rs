@@ -20,6 +20,20 @@ pub const BUCKETS: [Duration; 14] = [
     Duration::from_secs(10),
 ];
 
+/// The upper bounds of the buckets for bodies, in bytes: 64 B to 1 GiB.
+pub(crate) const SIZES: [u64; 13] = {
+    let mut bounds = [64; 13];
+    let mut place = 1;
+    while place < bounds.len() {
+        bounds[place] = bounds[place - 1] * 4;
+        place += 1;
+    }
+    bounds
+};
+
+/// The upper bounds of the buckets for the messages of a gRPC call.
+pub(crate) const MESSAGES: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
+
 /// More would make each series of the scrape heavy for nothing.
 const MOST: usize = 200;
 

@@ -9,6 +9,7 @@ mod bounds;
 mod buckets;
 mod clock;
 mod histogram;
+mod judge;
 mod key;
 mod shard;
 mod store;
@@ -17,9 +18,10 @@ pub use self::buckets::BUCKETS;
 pub(crate) use self::{
     ages::{AgeSlot, Ages, OldestStart},
     bounds::Bounds,
-    buckets::bucket_problem,
+    buckets::{MESSAGES, SIZES, bucket_problem},
     clock::{RawClock, RawTime},
     histogram::{Histogram, Tally},
+    judge::{FailureFn, Judge},
     key::{SeriesKey, StatusKey, Statuses},
     shard::{End, Extra, OperationCells, Shard, StreamKind},
     store::Store,

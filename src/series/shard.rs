@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use super::{Ages, Histogram, SeriesKey, StatusKey, Statuses, add};
+use super::{Ages, Histogram, SeriesKey, StatusKey, Statuses, Store, add};
 use crate::{operation::OperationId, outcome::Ending};
 
 /// The sizes that all shards of a lookout share.
@@ -43,18 +43,34 @@ pub(crate) struct OperationCells {
     cells: usize,
 }
 
-/// Durations that few operations have.
+/// What few operations have: durations, and what bodies are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
     /// From the first time that a client was not ready until it was.
     Wait,
     /// From the request to the end of its stream.
     Stream,
+    /// Bytes of a request's body.
+    RequestSize,
+    /// Bytes of a response's body.
+    ResponseSize,
+    /// gRPC messages of a request.
+    RequestMessages,
+    /// gRPC messages of a response.
+    ResponseMessages,
 }
 
 impl Extra {
-    pub(crate) const COUNT: usize = 2;
-    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Wait, Self::Stream];
+    pub(crate) const COUNT: usize = 6;
+
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Wait,
+        Self::Stream,
+        Self::RequestSize,
+        Self::ResponseSize,
+        Self::RequestMessages,
+        Self::ResponseMessages,
+    ];
 }
 
 /// What says of itself that it may stay open for ever.
@@ -183,10 +199,11 @@ impl OperationCells {
     }
 
     #[cold]
-    pub(crate) fn record_extra(&self, extra: Extra, cell: usize, nanos: u64) {
+    pub(crate) fn record_extra(&self, extra: Extra, store: &Store, value: u64) {
+        let bounds = store.bounds_of(extra);
         let histogram =
-            self.extras[extra as usize].get_or_init(|| Box::new(Histogram::new(self.cells)));
-        histogram.record(cell, nanos);
+            self.extras[extra as usize].get_or_init(|| Box::new(Histogram::new(bounds.cells())));
+        histogram.record(bounds.cell_of(value), value);
         add(&self.rare, 1, Ordering::Release);
     }
 

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bounds, RawClock, RawTime, Shard, ShardLayout, Statuses};
+use super::{Bounds, Extra, MESSAGES, RawClock, RawTime, SIZES, Shard, ShardLayout, Statuses};
 use crate::operation::OperationTable;
 
 /// Everything that the request path writes to; one a lookout.
@@ -11,6 +11,8 @@ use crate::operation::OperationTable;
 pub(crate) struct Store {
     pub(crate) operations: OperationTable,
     pub(crate) bounds: Bounds,
+    sizes: Bounds,
+    messages: Bounds,
     pub(crate) statuses: Statuses,
     shards: Mutex<Shards>,
     /// Takes what ends where a thread's own storage is already gone; its lock makes one writer of
@@ -38,12 +40,22 @@ impl Store {
         Self {
             operations,
             bounds,
+            sizes: Bounds::of(&SIZES, &[]),
+            messages: Bounds::of(&MESSAGES, &[]),
             statuses: Statuses::new(),
             shards: Mutex::new(shards),
             last_resort: Mutex::new(last_resort),
             layout,
             clock,
             epoch: clock.now(),
+        }
+    }
+
+    pub(crate) fn bounds_of(&self, extra: Extra) -> &Bounds {
+        match extra {
+            Extra::Wait | Extra::Stream => &self.bounds,
+            Extra::RequestSize | Extra::ResponseSize => &self.sizes,
+            Extra::RequestMessages | Extra::ResponseMessages => &self.messages,
         }
     }
 

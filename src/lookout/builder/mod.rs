@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     alert::{Evaluator, Origin},
-    collect::{Carry, Collector, FailureFn, Judge, share},
+    collect::{Carry, Collector, share},
     facade::{Facade, SharedRecorder},
     notify::{Mailbox, Worker},
     observe::{self, Core, IgnoreFn, Naming},
     operation::{MethodLabel, Protocol, Side, TrafficId},
     rule::Rule,
     runtime::Vitals,
-    series::{BUCKETS, Bounds, Store},
+    series::{BUCKETS, Bounds, FailureFn, Judge, Store},
 };
 
 /// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
@@ -128,11 +128,12 @@ impl LookoutBuilder {
         let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
         let groups = Evaluator::groups(&self.rules);
+        let judge = Arc::new(Judge(self.failure));
         let facade = Facade::new(self.recorder);
         let collector = Collector::new(
             Arc::clone(&store),
             facade,
-            Judge(self.failure),
+            Arc::clone(&judge),
             groups,
             carried.collect(),
         );
@@ -147,7 +148,8 @@ impl LookoutBuilder {
         };
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
         let (names_routes, ignores) = (self.route.is_some(), self.ignore.is_some());
-        let id = observe::open(Arc::new(Core::new(Arc::clone(&store), self.route, self.ignore)));
+        let id =
+            observe::open(Arc::new(Core::new(Arc::clone(&store), judge, self.route, self.ignore)));
         let (tells_address, watches_upgrades) = (self.server_address, self.upgrades);
         let inner =
             Inner { id, ignores, names_routes, tells_address, watches_upgrades, store, shutdown };

@@ -1,0 +1,26 @@
+use std::fmt;
+
+use super::facts::Facts;
+use crate::outcome::Ending;
+
+/// What goes with an exchange besides its facts, for the layers that were asked for more; for the plain
+/// ones it is nothing, and compiled away.
+pub trait Companion: fmt::Debug + Default + Send + Sync + 'static {
+    /// Brings the facts up to date: others may have changed the operation meanwhile.
+    #[inline]
+    fn update(&self, _facts: &mut Facts) {}
+
+    /// The response's head came, so that the operation is certain.
+    #[inline]
+    fn answered(&self, _facts: &Facts) {}
+
+    /// So much of the response's body was handed on.
+    #[inline]
+    fn sent(&self, _bytes: usize, _messages: u32) {}
+
+    /// The exchange ended. Afterwards there is nothing left in here that needs a drop.
+    #[inline]
+    fn ended(&mut self, _facts: &Facts, _ending: Ending) {}
+}
+
+impl Companion for () {}

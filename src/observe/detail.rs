@@ -1,0 +1,174 @@
+//! What goes with an exchange for the layers that count bodies, tell observers, or take the route from
+//! inside: one allocation a request, shared by the bodies of both directions.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http::Request;
+
+use super::{
+    LookoutId, RequestHead, companion::Companion, facts::Facts, observer::Tell, route::Route,
+    traffic::Asked,
+};
+use crate::{operation::MethodLabel, outcome::Ending};
+
+/// The details of one exchange; when the last of its bodies is gone, their sizes are told.
+pub(super) struct Detail {
+    alive: Mutex<Alive>,
+    is_grpc: bool,
+    counts_sizes: bool,
+    pub(super) request: Size,
+    response: Size,
+    observers: Mutex<Vec<Box<Tell>>>,
+}
+
+struct Alive {
+    facts: Facts,
+    has_ended: bool,
+}
+
+/// How much of a body passed.
+#[derive(Debug, Default)]
+pub(super) struct Size {
+    bytes: AtomicU64,
+    /// gRPC's.
+    messages: AtomicU64,
+}
+
+impl Size {
+    pub(super) fn add(&self, bytes: usize, messages: u32) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.messages.fetch_add(messages.into(), Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+}
+
+impl Detail {
+    pub(super) fn is_grpc(&self) -> bool {
+        self.is_grpc
+    }
+
+    fn alive(&self) -> MutexGuard<'_, Alive> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, facts: &Facts, ending: Ending) {
+        let observers =
+            std::mem::take(&mut *self.observers.lock().unwrap_or_else(PoisonError::into_inner));
+        if !observers.is_empty() {
+            facts.tell(ending, [self.request.bytes(), self.response.bytes()], observers);
+        }
+    }
+}
+
+impl Drop for Detail {
+    fn drop(&mut self) {
+        if self.counts_sizes {
+            let bytes = [self.request.bytes(), self.response.bytes()];
+            let messages = [self.request.messages(), self.response.messages()];
+            self.alive().facts.sizes(bytes, self.is_grpc.then_some(messages));
+        }
+    }
+}
+
+impl fmt::Debug for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detail")
+            .field("request", &self.request)
+            .field("response", &self.response)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The hold of an exchange on its details; empty for one that is not watched.
+#[derive(Debug, Default)]
+pub struct Ticket(Option<Arc<Detail>>);
+
+impl Ticket {
+    pub(super) fn of_route(facts: Option<Facts>) -> Self {
+        Self::new(facts, false, Vec::new())
+    }
+
+    pub(super) fn of_all<B>(facts: Option<Facts>, request: &Request<B>, asked: &Asked) -> Self {
+        let watched = asked.observers.iter().filter(|_| facts.is_some());
+        let begun =
+            watched.filter_map(|observer| Arc::clone(observer).begin(&RequestHead::of(request)));
+        Self::new(facts, asked.counts_sizes, begun.collect())
+    }
+
+    fn new(facts: Option<Facts>, counts_sizes: bool, observers: Vec<Box<Tell>>) -> Self {
+        Self(facts.map(|facts| {
+            Arc::new(Detail {
+                alive: Mutex::new(Alive { facts, has_ended: false }),
+                is_grpc: facts.is_grpc(),
+                counts_sizes,
+                request: Size::default(),
+                response: Size::default(),
+                observers: Mutex::new(observers),
+            })
+        }))
+    }
+
+    pub(super) fn detail(&self) -> Option<Arc<Detail>> {
+        self.0.clone()
+    }
+
+    /// Lets the inside say which route the request takes.
+    pub(super) fn put_into<B>(&self, request: &mut Request<B>) {
+        if let Some(detail) = self.detail() {
+            request.extensions_mut().insert(Slot(detail));
+        }
+    }
+}
+
+impl Companion for Ticket {
+    fn update(&self, facts: &mut Facts) {
+        if let Some(detail) = &self.0 {
+            facts.move_with(&detail.alive().facts);
+        }
+    }
+
+    fn answered(&self, facts: &Facts) {
+        if let Some(detail) = &self.0 {
+            detail.alive().facts = *facts;
+        }
+    }
+
+    fn sent(&self, bytes: usize, messages: u32) {
+        if let Some(detail) = &self.0 {
+            detail.response.add(bytes, messages);
+        }
+    }
+
+    fn ended(&mut self, facts: &Facts, ending: Ending) {
+        if let Some(detail) = self.0.take() {
+            detail.alive().has_ended = true;
+            detail.tell(facts, ending);
+        }
+    }
+}
+
+/// Where the inside says which route a request took.
+#[derive(Clone, Debug)]
+pub(super) struct Slot(Arc<Detail>);
+
+impl Slot {
+    pub(super) fn take_route(&self, lookout: LookoutId, method: MethodLabel, route: Route<'_>) {
+        let mut alive = self.0.alive();
+        if !alive.has_ended && alive.facts.lookout() == lookout {
+            alive.facts = alive.facts.of_route(method, route);
+        }
+    }
+}

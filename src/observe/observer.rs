@@ -1,0 +1,105 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::RequestHead;
+use crate::{
+    operation::Operation,
+    outcome::{Outcome, Status},
+};
+
+/// Is told of each request when it has finished, such as an access log, or one that samples; for
+/// [`LookoutLayer::observer`](super::LookoutLayer::observer).
+///
+/// It is called on the request's own path, on the thread where the request ends: it must not block. A
+/// panic in it is logged and harms no request.
+///
+/// # Examples
+///
+/// The slow ones, with their path:
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_lookout::{Lookout, observe::{Finished, Observer, RequestHead}};
+///
+/// struct Slow;
+///
+/// impl Observer for Slow {
+///     type Kept = String;
+///
+///     fn begun(&self, head: &RequestHead<'_>) -> String {
+///         head.uri.path().to_owned()
+///     }
+///
+///     fn finished(&self, path: String, finished: &Finished<'_>) {
+///         if finished.duration > Duration::from_secs(1) {
+///             eprintln!("{path} took {:?}", finished.duration);
+///         }
+///     }
+/// }
+///
+/// let lookout = Lookout::builder().start()?;
+/// let layer = lookout.layer().observer(Slow);
+/// # Ok::<_, tower_lookout::StartError>(())
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// What is kept of a request until it has finished; `()` for nothing.
+    type Kept: Send + 'static;
+
+    /// A request came.
+    fn begun(&self, head: &RequestHead<'_>) -> Self::Kept;
+
+    /// It finished, in whichever way. It is told exactly once, unless the lookout was shut down
+    /// meanwhile.
+    fn finished(&self, kept: Self::Kept, finished: &Finished<'_>);
+}
+
+/// A request that finished.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Finished<'a> {
+    /// What it counted for.
+    pub operation: &'a Operation,
+    /// The response's status; `None` without a response, and for a gRPC call that did not say it.
+    pub status: Option<Status>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The time from the request to the end of its response, streams included.
+    pub duration: Duration,
+    /// How many bytes of its body were read until then.
+    pub request_bytes: u64,
+    /// How many bytes of the response's body were handed on.
+    pub response_bytes: u64,
+}
+
+/// Tells one observer of one request.
+pub(super) type Tell = dyn FnOnce(&Finished<'_>) + Send;
+
+/// An observer of whatever type, as a layer and its services share it.
+pub(super) type SharedObserver = Arc<dyn AnyObserver>;
+
+/// An observer without its type.
+pub(super) trait AnyObserver: Send + Sync {
+    /// What tells it of this request; `None` if it panicked.
+    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<Tell>>;
+}
+
+impl<O: Observer> AnyObserver for O {
+    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<Tell>> {
+        let kept = guard(|| self.begun(head))?;
+        Some(Box::new(move |finished| {
+            guard(|| self.finished(kept, finished));
+        }))
+    }
+}
+
+/// Keeps an observer's panic from the request.
+fn guard<R>(call: impl FnOnce() -> R) -> Option<R> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    if called.is_err() {
+        tracing::error!("an observer panicked");
+    }
+    called.ok()
+}
