@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use crate::{
     alert::{Evaluator, Origin},
     collect::Collector,
-    facade::Facade,
+    facade::{Dialect, Facade},
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
     rule::Rule,
@@ -31,7 +31,7 @@ impl Ticker {
         let bounds = Bounds::new(&BUCKETS, &[]);
         let store = Arc::new(Store::new(operations, bounds));
         let groups = Evaluator::groups(&rules);
-        let mut facade = Facade::new(None);
+        let mut facade = Facade::new(None, Dialect::default());
         facade.resolve();
         Self {
             shards: (0..shards).map(|_| store.lease()).collect(),

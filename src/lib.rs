@@ -22,6 +22,7 @@ mod window;
 pub use self::notify::Slack;
 pub use self::{
     alert::Alert,
+    facade::{GrpcType, Preset},
     lookout::{Lookout, LookoutBuilder, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},

@@ -11,8 +11,8 @@ use super::{
     state::{Change, State, Timing},
 };
 use crate::{
-    collect::{Collector, Figures, Member, labels},
-    facade::{ALERT_STATE, Facade, Gauge},
+    collect::{Collector, Figures, Member, labels, route_labels},
+    facade::{ALERT_STATE, Dialect, Facade, Gauge},
     operation::Operation,
     rule::{Reading, Rule, Scope, method_and_route, weight},
     window::Totals,
@@ -119,11 +119,11 @@ impl Watch {
         if reading.is_none() && !self.tracked.contains_key(&target) && self.rule.is_each_route() {
             return None;
         }
-        let (name, rule) = (&self.name, &self.rule);
+        let (name, rule, dialect) = (&self.name, &self.rule, collector.facade.dialect());
         let tracked = self
             .tracked
             .entry(target.clone())
-            .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target)));
+            .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target, dialect)));
         let now = collector.timeline().now();
         let (change, since) = tracked.advance(self.timing, reading.as_ref(), rule, now);
         tracked.tell(&collector.facade);
@@ -236,19 +236,18 @@ fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Con
         .collect()
 }
 
-fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target) -> Vec<Label> {
+fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target, dialect: &Dialect) -> Vec<Label> {
     let mut alert = vec![
         Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name))),
         Label::from_static_parts("severity", rule.severity.as_str()),
     ];
     match target {
         Target::Service => {}
-        Target::Operation(operation) => alert.extend(labels(operation)),
+        Target::Operation(operation) => alert.extend(labels(dialect, operation)),
         Target::Dependency(name) => alert.push(Label::new("dependency", name.clone())),
         Target::Route(text) => {
             let (method, route) = method_and_route(text);
-            alert.extend(method.map(|method| Label::new("http_request_method", method.to_owned())));
-            alert.push(Label::new("http_route", route.to_owned()));
+            alert.extend(route_labels(dialect, method, route));
         }
     }
     alert

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    facade::Dialect,
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
     series::{BUCKETS, Bounds, End, Judge, Shard, StatusKey, Store},
@@ -25,7 +26,7 @@ impl Play {
         let groups = Evaluator::groups(&rules);
         let collector = Collector::new(
             Arc::clone(&store),
-            Facade::new(None),
+            Facade::new(None, Dialect::default()),
             Arc::new(Judge(None)),
             groups,
             Vec::new(),

@@ -1,31 +1,45 @@
+//! The labels of an operation and of its ends, as the preset of its traffic has them. A metric that
+//! the preset does not name has its labels all the same; see [`Preset`].
+
 use std::borrow::Cow;
 
 use metrics::{Label, SharedString};
 
 use crate::{
+    facade::{Dialect, Preset},
     operation::{Operation, Protocol},
-    outcome::{Ending, Outcome},
-    series::{SeriesKey, StatusKey},
+    outcome::{Ending, ErrorKind, Outcome, Status},
+    series::SeriesKey,
 };
 
-/// The labels of an operation, by OpenTelemetry's names in Prometheus form.
-pub(crate) fn labels(operation: &Operation) -> Vec<Label> {
-    let mut labels = Vec::with_capacity(6);
-    let route = || SharedString::from_shared(operation.shared_route());
-    if let Some(dependency) = &operation.traffic().dependency {
-        let name = SharedString::from_shared(dependency.name.clone());
-        labels.push(Label::new("dependency", name));
+/// The labels of an operation; each operation has others, so that no two share a gauge.
+pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
+    let traffic = operation.traffic();
+    let preset = dialect.presets.of(traffic);
+    let mut labels = Vec::with_capacity(8);
+    if let Some(dependency) = &traffic.dependency {
+        let label = if preset == Preset::SpringBoot { "client_name" } else { "dependency" };
+        labels.push(Label::new(label, SharedString::from_shared(dependency.name.clone())));
         labels.push(Label::from_static_parts("call", dependency.call.as_str()));
     }
-    match operation.traffic().protocol {
-        Protocol::Grpc => {
+    let route = || SharedString::from_shared(operation.shared_route());
+    match (traffic.protocol, preset) {
+        (Protocol::Grpc, Preset::GoGrpcMiddleware) => {
+            let (service, method) = service_and_method(operation.route());
+            let kind = dialect.grpc_types.get(operation.route()).copied().unwrap_or_default();
+            labels.push(Label::from_static_parts("grpc_type", kind.as_str()));
+            labels.push(Label::new("grpc_service", service.to_owned()));
+            labels.push(Label::new("grpc_method", method.to_owned()));
+        }
+        (Protocol::Grpc, _) => {
             labels.push(Label::from_static_parts("rpc_system_name", "grpc"));
             labels.push(Label::new("rpc_method", route()));
         }
-        Protocol::Http => {
-            labels.push(Label::from_static_parts("http_request_method", operation.method()));
+        (Protocol::Http, _) => {
+            let (method_label, route_label) = method_and_route_labels(preset);
+            labels.push(Label::from_static_parts(method_label, operation.method()));
             match (operation.dependency(), operation.route()) {
-                (None, _) => labels.push(Label::new("http_route", route())),
+                (None, _) => labels.push(Label::new(route_label, route())),
                 (Some(_), "") => {}
                 (Some(_), _) => labels.push(Label::new("server_address", route())),
             }
@@ -34,35 +48,161 @@ pub(crate) fn labels(operation: &Operation) -> Vec<Label> {
     labels
 }
 
-/// The labels of a duration: those of its operation, its status, and `error_type` unless it is a
-/// success.
+/// The labels of a rule's route, for all methods or one.
+pub(crate) fn route_labels(dialect: &Dialect, method: Option<&str>, route: &str) -> Vec<Label> {
+    let (method_label, route_label) = method_and_route_labels(dialect.presets.of_http_server());
+    let method = method.map(|method| Label::new(method_label, method.to_owned()));
+    method.into_iter().chain([Label::new(route_label, route.to_owned())]).collect()
+}
+
+fn method_and_route_labels(preset: Preset) -> (&'static str, &'static str) {
+    match preset {
+        Preset::SpringBoot => ("method", "uri"),
+        Preset::AxumPrometheus => ("method", "endpoint"),
+        Preset::OpenTelemetry | Preset::GoGrpcMiddleware => ("http_request_method", "http_route"),
+    }
+}
+
+/// The labels of a duration: those of its operation, and what the preset tells of its end. Several
+/// ends may have the same.
 pub(super) fn duration_labels(
+    dialect: &Dialect,
     operation: &Operation,
     key: SeriesKey,
     outcome: Outcome,
 ) -> Vec<Label> {
-    let mut labels = labels(operation);
-    if let Some(status) = key.status.label() {
-        labels.push(Label::new(status_label(operation), status));
-    }
-    if let Some(error) = error_type(key, outcome) {
-        labels.push(Label::new("error_type", error));
+    let mut labels = labels(dialect, operation);
+    match dialect.presets.of(operation.traffic()) {
+        Preset::OpenTelemetry => {
+            let status = key.status.label().map(|status| (status_label(operation), status));
+            let error = error_type(key, outcome).map(|error| ("error_type", error));
+            let both = [status, error].into_iter().flatten();
+            labels.extend(both.map(|(label, value)| Label::new(label, value)));
+        }
+        Preset::SpringBoot => {
+            let is_client = operation.dependency().is_some();
+            if is_client {
+                labels.push(Label::from_static_parts("uri", "none"));
+            } else if operation.is_unmatched() {
+                labels.retain(|label| label.key() != "uri");
+                labels.push(Label::from_static_parts("uri", spring_uri(key)));
+            }
+            let missing = if is_client { "CLIENT_ERROR" } else { "UNKNOWN" };
+            let status = key.status.label().unwrap_or(missing.into());
+            labels.push(Label::new("status", status));
+            labels.push(Label::from_static_parts("outcome", spring_outcome(key)));
+            labels.push(Label::new("exception", error_type(key, outcome).unwrap_or("none".into())));
+        }
+        Preset::AxumPrometheus => {
+            labels.push(Label::new("status", key.status.label().unwrap_or("none".into())));
+        }
+        Preset::GoGrpcMiddleware => {}
     }
     labels
+}
+
+/// The labels of a counter of ends.
+pub(super) fn ended_labels(
+    dialect: &Dialect,
+    operation: &Operation,
+    key: SeriesKey,
+    outcome: Outcome,
+) -> Vec<Label> {
+    match dialect.presets.of(operation.traffic()) {
+        Preset::OpenTelemetry => {
+            let mut labels = labels(dialect, operation);
+            let (label, class) = class(operation, key);
+            labels.push(Label::new(label, class));
+            labels.push(Label::from_static_parts("outcome", outcome.as_str()));
+            labels
+        }
+        Preset::GoGrpcMiddleware => {
+            let mut labels = labels(dialect, operation);
+            labels.push(Label::from_static_parts("grpc_code", go_code(key)));
+            labels
+        }
+        Preset::SpringBoot | Preset::AxumPrometheus => {
+            duration_labels(dialect, operation, key, outcome)
+        }
+    }
 }
 
 fn status_label(operation: &Operation) -> &'static str {
     if operation.is_grpc() { "rpc_response_status_code" } else { "http_response_status_code" }
 }
 
-/// What a counter of ends tells apart besides the outcome: HTTP's class, or gRPC's status.
-pub(super) fn class(operation: &Operation, status: StatusKey) -> (&'static str, Cow<'static, str>) {
+/// What OpenTelemetry's counter tells apart besides the outcome: HTTP's class, or gRPC's status.
+fn class(operation: &Operation, key: SeriesKey) -> (&'static str, Cow<'static, str>) {
     if operation.is_grpc() {
-        (status_label(operation), status.label().unwrap_or("none".into()))
+        (status_label(operation), key.status.label().unwrap_or("none".into()))
     } else {
-        ("status_class", status.class_label().into())
+        ("status_class", key.status.class_label().into())
     }
 }
+
+/// What Micrometer calls the route of a request that took none.
+fn spring_uri(key: SeriesKey) -> &'static str {
+    match key.status.status() {
+        Some(Status::Http(status)) if status == 404 => "NOT_FOUND",
+        Some(Status::Http(status)) if status.is_redirection() => "REDIRECTION",
+        _ => "UNKNOWN",
+    }
+}
+
+fn spring_outcome(key: SeriesKey) -> &'static str {
+    match key.status.class_label() {
+        "1xx" => "INFORMATIONAL",
+        "2xx" => "SUCCESS",
+        "3xx" => "REDIRECTION",
+        "4xx" => "CLIENT_ERROR",
+        "5xx" => "SERVER_ERROR",
+        _ => "UNKNOWN",
+    }
+}
+
+/// `shop.Orders/Create` in its parts; what stands for several methods has no service.
+fn service_and_method(route: &str) -> (&str, &str) {
+    route.split_once('/').unwrap_or(("unknown", route))
+}
+
+/// gRPC's status as Go calls it, also of an end that had none.
+fn go_code(key: SeriesKey) -> &'static str {
+    match (key.ending, key.status.status()) {
+        (Ending::Complete, Some(Status::Grpc(status))) => GO_CODES[usize::from(status.code())],
+        (Ending::Cancelled | Ending::Aborted, _) => "Canceled",
+        (Ending::Error(kind), _) => match kind {
+            ErrorKind::Timeout => "DeadlineExceeded",
+            ErrorKind::Connect | ErrorKind::ConnectionReset => "Unavailable",
+            ErrorKind::Overloaded => "ResourceExhausted",
+            ErrorKind::Cancelled => "Canceled",
+            ErrorKind::Other | ErrorKind::Body | ErrorKind::Decode | ErrorKind::Redirect => {
+                "Unknown"
+            }
+        },
+        (Ending::Complete | Ending::Panicked, _) => "Unknown",
+    }
+}
+
+/// By code.
+const GO_CODES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
 
 /// OpenTelemetry's `error.type`: the status of a failure, the kind of an error, else the outcome; a
 /// success must not have one.

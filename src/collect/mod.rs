@@ -14,7 +14,7 @@ pub(crate) use self::live::carry_all;
 use self::operation::{Collected, Means};
 pub(crate) use self::{
     figures::Figures,
-    labels::labels,
+    labels::{labels, route_labels},
     live::{SharedCollector, share},
 };
 use crate::{
@@ -133,7 +133,8 @@ impl Collector {
         let known = self.operations.len();
         for (new, operation) in self.store.operations.listed_from(known).into_iter().enumerate() {
             let id = self.store.operations.nth(known + new);
-            self.operations.push(Collected::new(id, operation, &self.store));
+            let dialect = self.facade.dialect();
+            self.operations.push(Collected::new(id, operation, &self.store, dialect));
         }
         let means = Means {
             shards: &self.store.shards(),

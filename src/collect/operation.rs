@@ -8,7 +8,7 @@ use super::{
     series::{CollectedHistogram, CollectedSeries, Requests},
 };
 use crate::{
-    facade::{Facade, Gauge, Names},
+    facade::{Counter, Dialect, Facade, Gauge},
     operation::{Operation, OperationId},
     series::{Extra, Judge, OldestStart, OperationCells, Shard, Store, StreamKind},
 };
@@ -25,6 +25,7 @@ pub(super) struct Collected {
     rare: u64,
     epoch: u32,
     oldest_start: OldestStart,
+    begun: Option<Counter>,
     series: Vec<CollectedSeries>,
     requests: Vec<Requests>,
     head: CollectedHistogram,
@@ -45,9 +46,14 @@ pub(super) struct Means<'a> {
 }
 
 impl Collected {
-    pub(super) fn new(id: OperationId, operation: Operation, store: &Store) -> Self {
-        let labels = || labels(&operation);
-        let names = Names::of(operation.traffic());
+    pub(super) fn new(
+        id: OperationId,
+        operation: Operation,
+        store: &Store,
+        dialect: &Dialect,
+    ) -> Self {
+        let labels = || labels(dialect, &operation);
+        let names = dialect.presets.names(operation.traffic());
         Self {
             id,
             figures: Figures::new(store.bounds.cells()),
@@ -56,6 +62,7 @@ impl Collected {
             rare: 0,
             epoch: 0,
             oldest_start: OldestStart::default(),
+            begun: names.started.map(|name| Counter::new(name, labels())),
             series: Vec::new(),
             requests: Vec::new(),
             head: CollectedHistogram::new(names.head, labels(), &store.bounds),
@@ -95,6 +102,12 @@ impl Collected {
         for requests in &mut self.requests {
             requests.carry(facade);
         }
+        if let Some(begun) = &mut self.begun {
+            // What stands for other methods may lose a start to the right one, and no counter falls:
+            // there a call has begun once it has ended.
+            let total = if self.operation.is_of_several() { ended } else { started };
+            begun.set(facade, total);
+        }
         self.figures.in_flight = started.saturating_sub(ended_since);
         self.active.set(facade, self.figures.in_flight as f64);
         self.age(shards, facade, now);
@@ -114,20 +127,28 @@ impl Collected {
         for found in cells().flat_map(OperationCells::all_series) {
             if !self.series.iter().any(|series| series.key == found.key) {
                 let outcome = judge.outcome(&self.operation, found.key);
-                let new = CollectedSeries::new(&self.operation, found.key, outcome, store);
-                self.series.push(new);
+                self.series.push(CollectedSeries::new(
+                    &self.operation,
+                    found.key,
+                    outcome,
+                    store,
+                    facade.dialect(),
+                    &mut self.requests,
+                ));
             }
         }
         let mut is_complete = true;
-        for CollectedSeries { key, outcome, duration } in &mut self.series {
-            let requests = Requests::of(&mut self.requests, &self.operation, *key, *outcome);
+        for CollectedSeries { key, outcome, duration, requests } in &mut self.series {
+            let mut requests = requests.and_then(|place| self.requests.get_mut(place));
             let sources = cells()
                 .flat_map(OperationCells::all_series)
                 .filter(|found| found.key == *key)
                 .map(|found| &found.duration);
             is_complete &= duration.read(sources, |cell, new| {
                 self.figures.add(*outcome, cell, new);
-                requests.total += new.count;
+                if let Some(requests) = &mut requests {
+                    requests.total += new.count;
+                }
             });
             is_complete &= duration.carry(facade, &store.bounds);
         }
@@ -138,7 +159,8 @@ impl Collected {
     fn extras(&mut self, means: &Means<'_>) -> bool {
         let Means { shards, store, facade, .. } = means;
         let cells = || shards.iter().filter_map(|shard| shard.seen(self.id.index()));
-        let names = Names::of(self.operation.traffic());
+        let dialect = facade.dialect();
+        let names = dialect.presets.names(self.operation.traffic());
         let mut is_all = true;
         for (collected, extra) in self.extras.iter_mut().zip(Extra::ALL) {
             let sources = || cells().filter_map(|cells| cells.extra(extra));
@@ -149,7 +171,7 @@ impl Collected {
                 continue;
             }
             let histogram = collected.get_or_insert_with(|| {
-                CollectedHistogram::new(name, labels(&self.operation), bounds)
+                CollectedHistogram::new(name, labels(dialect, &self.operation), bounds)
             });
             is_all &= histogram.read(sources(), |_, _| {});
             is_all &= histogram.carry(facade, bounds);
@@ -159,14 +181,15 @@ impl Collected {
 
     fn streams(&mut self, means: &Means<'_>) {
         let cells = || means.shards.iter().filter_map(|shard| shard.seen(self.id.index()));
-        let names = Names::of(self.operation.traffic());
+        let dialect = means.facade.dialect();
+        let names = dialect.presets.names(self.operation.traffic());
         for (gauge, kind) in self.streams.iter_mut().zip(StreamKind::ALL) {
             let counts = cells().map(|cells| cells.streams(kind));
             let [opened, closed] =
                 counts.fold([0_u64; 2], |[open, close], [more, less]| [open + more, close + less]);
             if opened > 0 {
                 let gauge = gauge.get_or_insert_with(|| {
-                    let mut labels = labels(&self.operation);
+                    let mut labels = labels(dialect, &self.operation);
                     labels.push(Label::from_static_parts("kind", kind.as_str()));
                     Gauge::new(names.streams, labels)
                 });

@@ -1,10 +1,8 @@
-use std::borrow::Cow;
-
 use metrics::Label;
 
 use super::labels;
 use crate::{
-    facade::{Counter, Facade, Histogram, Names},
+    facade::{Counter, Dialect, Facade, Histogram},
     operation::Operation,
     outcome::Outcome,
     series::{Bounds, SeriesKey, Store, Tally},
@@ -16,6 +14,8 @@ pub(super) struct CollectedSeries {
     pub(super) key: SeriesKey,
     pub(super) outcome: Outcome,
     pub(super) duration: CollectedHistogram,
+    /// The place of its [`Requests`], if they are counted besides the durations.
+    pub(super) requests: Option<usize>,
 }
 
 /// The sums of a histogram's cells over all shards, and where they go.
@@ -25,25 +25,37 @@ pub(super) struct CollectedHistogram {
     histogram: Histogram,
 }
 
-/// The requests of several statuses that share a class.
+/// The requests that ended in ways which are counted as one.
 #[derive(Debug)]
 pub(super) struct Requests {
-    class: Cow<'static, str>,
-    outcome: Outcome,
+    labels: Vec<Label>,
     pub(super) total: u64,
     counter: Counter,
 }
 
 impl CollectedSeries {
+    /// With its counter among `requests`, a new one if none has its labels.
     pub(super) fn new(
         operation: &Operation,
         key: SeriesKey,
         outcome: Outcome,
         store: &Store,
+        dialect: &Dialect,
+        requests: &mut Vec<Requests>,
     ) -> Self {
-        let name = Names::of(operation.traffic()).duration;
-        let labels = labels::duration_labels(operation, key, outcome);
-        Self { key, outcome, duration: CollectedHistogram::new(name, labels, &store.bounds) }
+        let names = dialect.presets.names(operation.traffic());
+        let labels = labels::duration_labels(dialect, operation, key, outcome);
+        let duration = CollectedHistogram::new(names.duration, labels, &store.bounds);
+        let requests = names.ended.map(|ended| {
+            let labels = labels::ended_labels(dialect, operation, key, outcome);
+            let known = requests.iter().position(|known| known.labels == labels);
+            known.unwrap_or_else(|| {
+                let counter = Counter::new(ended, labels.clone());
+                requests.push(Requests { labels, total: 0, counter });
+                requests.len() - 1
+            })
+        });
+        Self { key, outcome, duration, requests }
     }
 }
 
@@ -86,28 +98,6 @@ impl CollectedHistogram {
 }
 
 impl Requests {
-    /// The counter that an end belongs to.
-    pub(super) fn of<'a>(
-        all: &'a mut Vec<Self>,
-        operation: &Operation,
-        key: SeriesKey,
-        outcome: Outcome,
-    ) -> &'a mut Self {
-        let (label, class) = labels::class(operation, key.status);
-        let place = all
-            .iter()
-            .position(|known| known.class == class && known.outcome == outcome)
-            .unwrap_or_else(|| {
-                let mut labels = labels::labels(operation);
-                labels.push(Label::new(label, class.clone()));
-                labels.push(Label::from_static_parts("outcome", outcome.as_str()));
-                let counter = Counter::new(Names::of(operation.traffic()).ended, labels);
-                all.push(Self { class, outcome, total: 0, counter });
-                all.len() - 1
-            });
-        &mut all[place]
-    }
-
     pub(super) fn carry(&mut self, facade: &Facade) {
         self.counter.set(facade, self.total);
     }

@@ -33,9 +33,10 @@ impl<H> Handle<H> {
             self.taken = None;
         }
         let key = &self.key;
-        let (_, handle) = self
-            .taken
-            .get_or_insert_with(|| (facade.epoch, facade.with(|recorder| register(recorder, key))));
+        let (_, handle) = self.taken.get_or_insert_with(|| {
+            let key = facade.dialect.key(key);
+            (facade.epoch, facade.with(|recorder| register(recorder, &key)))
+        });
         (handle, stale)
     }
 }
@@ -184,6 +185,7 @@ mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
+    use crate::facade::Dialect;
 
     fn tally(count: u64, nanos: u64) -> Tally {
         Tally { count, nanos }
@@ -193,7 +195,7 @@ mod tests {
     fn a_histogram_hands_on_only_what_is_new() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
-        let mut facade = Facade::new(Some(Arc::new(recorder)));
+        let mut facade = Facade::new(Some(Arc::new(recorder)), Dialect::default());
         facade.resolve();
         let bounds = Bounds::new(&[std::time::Duration::from_millis(5)], &[]);
         let mut cells = vec![Tally::default(); bounds.cells()];
@@ -225,7 +227,7 @@ mod tests {
     fn two_that_share_a_counter_add_up() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
-        let mut facade = Facade::new(Some(Arc::new(recorder)));
+        let mut facade = Facade::new(Some(Arc::new(recorder)), Dialect::default());
         facade.resolve();
         let [mut one, mut other] = [(); 2].map(|()| Counter::new("c_total", Vec::new()));
         one.set(&facade, 5);
@@ -237,7 +239,7 @@ mod tests {
 
     #[test]
     fn another_recorder_is_told_everything_from_the_start() {
-        let mut facade = Facade::new(Some(Arc::new(DebuggingRecorder::new())));
+        let mut facade = Facade::new(Some(Arc::new(DebuggingRecorder::new())), Dialect::default());
         facade.resolve();
         let mut counter = Counter::new("c_total", Vec::new());
         counter.set(&facade, 5);

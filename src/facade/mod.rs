@@ -2,8 +2,10 @@
 //!
 //! Only the tick and the scrape come here, never a request.
 
+mod dialect;
 mod handles;
 mod names;
+mod preset;
 mod vital_names;
 
 use std::{
@@ -17,9 +19,14 @@ use std::{
 
 use metrics::Recorder;
 
+#[cfg(feature = "prometheus")]
+pub(crate) use self::dialect::after_prefix;
+pub use self::preset::{GrpcType, Preset};
 pub(crate) use self::{
+    dialect::{Dialect, is_name},
     handles::{Counter, Gauge, Histogram},
     names::*,
+    preset::Presets,
     vital_names::*,
 };
 
@@ -29,6 +36,7 @@ pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 /// The recorder that the builder was given, or else the global one, whenever that is installed.
 pub(crate) struct Facade {
     given: Option<SharedRecorder>,
+    dialect: Dialect,
     /// The address of the recorder that the handles are from.
     resolved: usize,
     epoch: u32,
@@ -37,8 +45,13 @@ pub(crate) struct Facade {
 }
 
 impl Facade {
-    pub(crate) fn new(given: Option<SharedRecorder>) -> Self {
-        Self { given, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
+    pub(crate) fn new(given: Option<SharedRecorder>, dialect: Dialect) -> Self {
+        Self { given, dialect, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
+    }
+
+    /// How the metrics are called and labelled.
+    pub(crate) fn dialect(&self) -> &Dialect {
+        &self.dialect
     }
 
     /// Looks for the recorder again. A handle from before the global one was installed is dead for
@@ -49,7 +62,7 @@ impl Facade {
             self.resolved = address;
             self.epoch += 1;
             self.is_broken.store(false, Ordering::Relaxed);
-            self.guard(|| self.with(names::describe));
+            self.guard(|| self.with(|recorder| names::describe(recorder, &self.dialect)));
         }
     }
 

@@ -1,10 +1,7 @@
-use metrics::{KeyName, Recorder, SharedString, Unit};
+use metrics::{Recorder, SharedString, Unit};
 
-use super::vital_names;
-use crate::{
-    operation::{Protocol, Traffic},
-    series::Extra,
-};
+use super::{Dialect, vital_names};
+use crate::series::Extra;
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
@@ -19,7 +16,10 @@ pub(crate) const DROPPED: &str = "lookout_notifications_dropped_total";
 pub(crate) struct Names {
     pub(crate) duration: &'static str,
     pub(crate) head: &'static str,
-    pub(crate) ended: &'static str,
+    /// Most presets have no use for it.
+    pub(crate) started: Option<&'static str>,
+    /// None where the duration's count is the counter.
+    pub(crate) ended: Option<&'static str>,
     pub(crate) active: &'static str,
     pub(crate) oldest: &'static str,
     pub(crate) stream: &'static str,
@@ -33,13 +33,25 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) const ALL: [&Self; 4] =
-        [&Self::HTTP_SERVER, &Self::RPC_SERVER, &Self::HTTP_CLIENT, &Self::RPC_CLIENT];
+    /// Those of every preset.
+    #[cfg(feature = "prometheus")]
+    const ALL: [&Self; 9] = [
+        &Self::HTTP_SERVER,
+        &Self::RPC_SERVER,
+        &Self::HTTP_CLIENT,
+        &Self::RPC_CLIENT,
+        &Self::SPRING_SERVER,
+        &Self::SPRING_CLIENT,
+        &Self::AXUM_PROMETHEUS,
+        &Self::GO_GRPC_SERVER,
+        &Self::GO_GRPC_CLIENT,
+    ];
 
-    const HTTP_SERVER: Self = Self {
+    pub(super) const HTTP_SERVER: Self = Self {
         duration: "http_server_request_duration_seconds",
         head: "http_server_response_head_duration_seconds",
-        ended: "http_server_requests_total",
+        started: None,
+        ended: Some("http_server_requests_total"),
         active: "http_server_active_requests",
         oldest: "http_server_oldest_active_request_seconds",
         stream: "http_server_stream_duration_seconds",
@@ -49,10 +61,11 @@ impl Names {
         messages: None,
     };
 
-    const RPC_SERVER: Self = Self {
+    pub(super) const RPC_SERVER: Self = Self {
         duration: "rpc_server_call_duration_seconds",
         head: "rpc_server_response_head_duration_seconds",
-        ended: "rpc_server_calls_total",
+        started: None,
+        ended: Some("rpc_server_calls_total"),
         active: "rpc_server_active_calls",
         oldest: "rpc_server_oldest_active_call_seconds",
         stream: "rpc_server_stream_duration_seconds",
@@ -62,10 +75,11 @@ impl Names {
         messages: Some(["rpc_server_requests_per_rpc", "rpc_server_responses_per_rpc"]),
     };
 
-    const HTTP_CLIENT: Self = Self {
+    pub(super) const HTTP_CLIENT: Self = Self {
         duration: "http_client_request_duration_seconds",
         head: "http_client_response_head_duration_seconds",
-        ended: "http_client_requests_total",
+        started: None,
+        ended: Some("http_client_requests_total"),
         active: "http_client_active_requests",
         oldest: "http_client_oldest_active_request_seconds",
         stream: "http_client_stream_duration_seconds",
@@ -75,10 +89,11 @@ impl Names {
         messages: None,
     };
 
-    const RPC_CLIENT: Self = Self {
+    pub(super) const RPC_CLIENT: Self = Self {
         duration: "rpc_client_call_duration_seconds",
         head: "rpc_client_response_head_duration_seconds",
-        ended: "rpc_client_calls_total",
+        started: None,
+        ended: Some("rpc_client_calls_total"),
         active: "rpc_client_active_calls",
         oldest: "rpc_client_oldest_active_call_seconds",
         stream: "rpc_client_stream_duration_seconds",
@@ -88,19 +103,49 @@ impl Names {
         messages: Some(["rpc_client_requests_per_rpc", "rpc_client_responses_per_rpc"]),
     };
 
-    pub(crate) fn of(traffic: &Traffic) -> &'static Self {
-        match (traffic.protocol, &traffic.dependency) {
-            (Protocol::Http, None) => &Self::HTTP_SERVER,
-            (Protocol::Grpc, None) => &Self::RPC_SERVER,
-            (Protocol::Http, Some(_)) => &Self::HTTP_CLIENT,
-            (Protocol::Grpc, Some(_)) => &Self::RPC_CLIENT,
-        }
+    pub(super) const SPRING_SERVER: Self =
+        Self { duration: "http_server_requests_seconds", ended: None, ..Self::HTTP_SERVER };
+
+    pub(super) const SPRING_CLIENT: Self =
+        Self { duration: "http_client_requests_seconds", ended: None, ..Self::HTTP_CLIENT };
+
+    pub(super) const AXUM_PROMETHEUS: Self = Self {
+        duration: "axum_http_requests_duration_seconds",
+        ended: Some("axum_http_requests_total"),
+        active: "axum_http_requests_pending",
+        ..Self::HTTP_SERVER
+    };
+
+    pub(super) const GO_GRPC_SERVER: Self = Self {
+        duration: "grpc_server_handling_seconds",
+        started: Some("grpc_server_started_total"),
+        ended: Some("grpc_server_handled_total"),
+        ..Self::RPC_SERVER
+    };
+
+    pub(super) const GO_GRPC_CLIENT: Self = Self {
+        duration: "grpc_client_handling_seconds",
+        started: Some("grpc_client_started_total"),
+        ended: Some("grpc_client_handled_total"),
+        ..Self::RPC_CLIENT
+    };
+
+    /// The histograms of durations of every preset, which all have the same buckets.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn all_durations() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().flat_map(|names| [names.duration, names.head, names.stream, names.wait])
     }
 
-    /// The histograms of durations, which all have the same buckets.
+    /// The histograms of bodies' sizes.
     #[cfg(feature = "prometheus")]
-    pub(crate) fn durations(&self) -> [&'static str; 4] {
-        [self.duration, self.head, self.stream, self.wait]
+    pub(crate) fn all_sizes() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().flat_map(|names| names.sizes)
+    }
+
+    /// The histograms of gRPC's messages.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn all_messages() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().filter_map(|names| names.messages).flatten()
     }
 
     /// The name of what few operations have.
@@ -132,12 +177,6 @@ impl Names {
                 "Time from a request to the end of its response; to the head where the response is a stream.",
             ),
             (self.head, Histogram, second, "Time from a request to the head of its response."),
-            (
-                self.ended,
-                Counter,
-                Unit::Count,
-                "Requests that have ended, by status and by the way they ended.",
-            ),
             (self.active, Gauge, Unit::Count, "Requests that have not ended yet."),
             (
                 self.oldest,
@@ -158,6 +197,13 @@ impl Names {
         ]
         .into_iter()
         .chain(messages)
+        .chain(self.started.map(|started| {
+            (started, Counter, Unit::Count, "Requests that have begun.")
+        }))
+        .chain(self.ended.map(|ended| {
+            let text = "Requests that have ended, by status and by the way they ended.";
+            (ended, Counter, Unit::Count, text)
+        }))
     }
 }
 
@@ -196,11 +242,12 @@ const METRICS: &[Text] = &[
     (DROPPED, Kind::Counter, Unit::Count, "Alert changes that a notifier gave up on."),
 ];
 
-pub(super) fn describe(recorder: &dyn Recorder) {
-    let texts = Names::ALL.iter().flat_map(|names| names.texts());
+pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {
+    let names = dialect.presets.all_names();
+    let texts = names.iter().flat_map(|names| names.texts());
     let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
     for (name, kind, unit, text) in texts.chain(others.copied()) {
-        let (name, unit) = (KeyName::from_const_str(name), Some(unit));
+        let (name, unit) = (dialect.name(name), Some(unit));
         let text = SharedString::const_str(text);
         match kind {
             Kind::Counter => recorder.describe_counter(name, unit, text),

@@ -77,6 +77,16 @@ impl Operation {
         &*self.route == OVERFLOW
     }
 
+    /// Whether no route was named.
+    pub(crate) fn is_unmatched(&self) -> bool {
+        &*self.route == UNMATCHED
+    }
+
+    /// Whether it stands for gRPC methods that are not told apart, or not yet.
+    pub(crate) fn is_of_several(&self) -> bool {
+        matches!(&*self.route, OTHER | OVERFLOW)
+    }
+
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.traffic
     }

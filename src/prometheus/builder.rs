@@ -4,7 +4,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use super::{Recorder, Scrape};
 use crate::{
-    facade::{Names, THROUGHPUT},
+    facade::{Names, THROUGHPUT, after_prefix},
     series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
 
@@ -60,6 +60,9 @@ impl Builder {
 
     /// Changes the exporter's own settings, such as global labels, or buckets of other histograms.
     ///
+    /// Where a lookout has a prefix, its histograms are known by the ends of their names: buckets that
+    /// are set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match them.
+    ///
     /// An idle timeout must not remove counters or histograms: a series that comes back after that
     /// starts anew.
     pub fn exporter(mut self, set: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
@@ -89,22 +92,20 @@ impl Builder {
             return Err(PrometheusError::Buckets(problem));
         }
         let buckets: Vec<f64> = buckets.into_iter().map(seconds).collect();
-        let full = |name: &str| Matcher::Full(name.to_owned());
         let in_order =
             |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect::<Vec<_>>();
-        let (size_buckets, message_buckets) = (in_order(&SIZES), in_order(&MESSAGES));
-        let sizes = Names::ALL.iter().flat_map(|names| names.sizes);
-        let sizes = sizes.map(|name| (name, &size_buckets[..]));
-        let messages = Names::ALL.iter().filter_map(|names| names.messages).flatten();
-        let messages = messages.map(|name| (name, &message_buckets[..]));
-        let durations = Names::ALL.iter().flat_map(|names| names.durations());
-        let recorder = durations
+        let (sizes, messages) = (in_order(&SIZES), in_order(&MESSAGES));
+        let recorder = Names::all_durations()
             .map(|name| (name, &buckets[..]))
-            .chain(sizes)
-            .chain(messages)
+            .chain(Names::all_sizes().map(|name| (name, &sizes[..])))
+            .chain(Names::all_messages().map(|name| (name, &messages[..])))
             .chain([(THROUGHPUT, &THROUGHPUT_BUCKETS[..])])
             .try_fold(self.exporter, |exporter, (name, buckets)| {
-                exporter.set_buckets_for_metric(full(name), buckets)
+                // By its end where a lookout has a prefix.
+                let prefixed = format!("_{}", after_prefix(name));
+                exporter
+                    .set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?
+                    .set_buckets_for_metric(Matcher::Suffix(prefixed), buckets)
             })
             .map_err(PrometheusError::Exporter)?
             .build_recorder();

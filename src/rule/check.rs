@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{Comparison, Rule, Scope, Signal, Threshold, scope::method_and_route, signal::Unit};
-use crate::{operation::MethodLabel, window};
+use crate::{facade::is_name, operation::MethodLabel, window};
 
 /// A rule that can't make sense: it names the rule, what is wrong, and the mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,11 +155,6 @@ impl Rule {
     }
 
     fn label_problem(&self) -> Option<String> {
-        let is_name = |name: &str| {
-            name.bytes().enumerate().all(|(at, byte)| {
-                byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit())
-            }) && !name.is_empty()
-        };
         self.labels.keys().find(|name| !is_name(name)).map(|name| {
             format!("label {name:?} is no name: use letters, digits and _, no digit first")
         })

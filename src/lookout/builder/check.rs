@@ -13,9 +13,16 @@ impl LookoutBuilder {
         if let Some(problem) = bucket_problem(&self.buckets) {
             return setting("buckets", problem);
         }
-        if let Some(method) = self.grpc_methods.iter().find(|method| !is_grpc_method(method)) {
+        if let Some((field, problem)) = self.dialect.problem() {
+            return setting(field, problem);
+        }
+        let listed = self.grpc_methods.iter().map(|method| ("grpc_methods", method));
+        let typed = self.dialect.grpc_types.keys().map(|method| ("grpc_type", method));
+        if let Some((field, method)) =
+            listed.chain(typed).find(|(_, method)| !is_grpc_method(method))
+        {
             return setting(
-                "grpc_methods",
+                field,
                 format!("{method:?} is no method: give it as \"package.Service/Method\""),
             );
         }

@@ -3,6 +3,7 @@
 mod alarm;
 mod check;
 mod counted;
+mod named;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     alert::{Evaluator, Origin},
     collect::{Carry, Collector, share},
-    facade::{Facade, SharedRecorder},
+    facade::{Dialect, Facade, SharedRecorder},
     notify::{Mailbox, Worker},
     observe::{self, Core, IgnoreFn, Naming},
     operation::{MethodLabel, Protocol, Side, TrafficId},
@@ -36,6 +37,7 @@ pub struct LookoutBuilder {
     recorder: Option<SharedRecorder>,
     runtime: Option<Handle>,
     buckets: Vec<Duration>,
+    dialect: Dialect,
     route: Option<Naming>,
     templates: Vec<String>,
     ignore: Option<Box<IgnoreFn>>,
@@ -56,6 +58,7 @@ impl LookoutBuilder {
             recorder: None,
             runtime: None,
             buckets: BUCKETS.to_vec(),
+            dialect: Dialect::default(),
             route: None,
             templates: Vec::new(),
             ignore: None,
@@ -129,7 +132,7 @@ impl LookoutBuilder {
         let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
         let groups = Evaluator::groups(&self.rules);
         let judge = Arc::new(Judge(self.failure));
-        let facade = Facade::new(self.recorder);
+        let facade = Facade::new(self.recorder, self.dialect);
         let collector = Collector::new(
             Arc::clone(&store),
             facade,
