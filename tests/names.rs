@@ -1,0 +1,169 @@
+//! A prefix and constant labels, on all that a lookout tells; lookouts with other names beside each
+//! other; and what can be no name.
+
+#![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/echo.rs"]
+mod echo;
+#[path = "support/shop.rs"]
+mod shop;
+mod support;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tower_lookout::{GrpcType, Lookout, LookoutBuilder, Preset, Rule, prometheus};
+
+use shop::{PRESETS, ask_grpc, ask_http, check};
+use support::{eventually, series, start, sum};
+
+fn of_shop(builder: LookoutBuilder) -> LookoutBuilder {
+    builder.prefix("shop").constant_label("team", "checkout").constant_label("zone", "eu \"1\"")
+}
+
+#[tokio::test]
+async fn a_prefix_and_constant_labels_are_on_every_metric() {
+    for preset in PRESETS {
+        let rule = Rule::error_ratio().above(0.5).min_requests(1).each_route();
+        let (lookout, scrape) = start(|builder| of_shop(builder).preset(preset).rule(rule));
+        ask_http(&lookout).await;
+        ask_grpc(&lookout).await;
+        let text = eventually(5, "a tick", || {
+            let text = scrape.render();
+            let throughput = "shop_http_server_throughput_requests_per_second_count";
+            let is_told = [throughput, "shop_lookout_alert_state"]
+                .iter()
+                .all(|name| series(&text, name).next().is_some());
+            is_told.then_some(text)
+        })
+        .await;
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if line.starts_with('#') {
+                assert!(line.split(' ').nth(2).unwrap().starts_with("shop_"), "{line}");
+            } else {
+                let labels = r#"team="checkout",zone="eu \"1\""#;
+                assert!(line.starts_with("shop_") && line.contains(labels), "{preset:?}: {line}");
+            }
+        }
+        let has_bound = |end: &str, bound: &str| {
+            let bound = format!("le=\"{bound}\"");
+            let mut buckets = text.lines().filter(|line| line.contains(&format!("{end}_bucket{{")));
+            buckets.any(|line| line.contains(&bound))
+        };
+        assert!(has_bound("throughput_requests_per_second", "2000"));
+        assert!(has_bound("_seconds", "0.075") && !has_bound("_seconds", "2000"));
+        assert!(!text.contains("shop_axum"), "a prefix takes the place of axum's");
+        check(&text);
+    }
+}
+
+#[tokio::test]
+async fn two_lookouts_with_other_presets_share_a_process_and_a_recorder() {
+    let (recorder, shared) = prometheus::build().unwrap();
+    let recorder = Arc::new(recorder);
+    let in_shared = |preset, name: &str| {
+        let builder = Lookout::builder().recorder(Arc::clone(&recorder));
+        builder.preset(preset).constant_label("app", name).start().unwrap()
+    };
+    let (one, other) = (in_shared(Preset::SpringBoot, "a"), in_shared(Preset::AxumPrometheus, "b"));
+    let (third, alone) = start(|builder| builder.preset(Preset::AxumPrometheus).prefix("shop"));
+    for lookout in [&one, &other, &third] {
+        ask_http(lookout).await;
+    }
+    let counts = |text: &str| {
+        [
+            "http_server_requests_seconds_count",
+            "axum_http_requests_total",
+            "axum_http_requests_duration_seconds_count",
+            "shop_http_requests_total",
+            "shop_http_requests_duration_seconds_count",
+        ]
+        .map(|name| sum(text, name, &[]))
+    };
+    for (scrape, expected) in
+        [(&shared, [9.0, 9.0, 9.0, 0.0, 0.0]), (&alone, [0.0, 0.0, 0.0, 9.0, 9.0])]
+    {
+        let text = eventually(5, "all of them", || {
+            let text = scrape.render();
+            (counts(&text) == expected).then_some(text)
+        })
+        .await;
+        check(&text);
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
+    let refused = |set: &dyn Fn(LookoutBuilder) -> LookoutBuilder| {
+        set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
+    };
+    for (prefix, expected) in [
+        ("", r#"prefix: "" can't begin a name: use letters, digits and _, no digit first"#),
+        ("1st", r#"prefix: "1st" can't begin a name: use letters, digits and _, no digit first"#),
+        ("a-b", r#"prefix: "a-b" can't begin a name: use letters, digits and _, no digit first"#),
+        ("a:b", r#"prefix: "a:b" can't begin a name: use letters, digits and _, no digit first"#),
+        (
+            "__a",
+            r#"prefix: "__a" begins with __, which Prometheus keeps for itself: use one _ or none"#,
+        ),
+        ("shop_", r#"prefix: "shop_" ends with _, which is added to it: leave that out"#),
+    ] {
+        assert_eq!(refused(&|builder| builder.prefix(prefix)), expected);
+    }
+    for (name, expected) in [
+        ("", r#"constant_label: "" is no name: use letters, digits and _, no digit first"#),
+        (
+            "my team",
+            r#"constant_label: "my team" is no name: use letters, digits and _, no digit first"#,
+        ),
+        ("le", r#"constant_label: "le" is a name that Prometheus keeps for itself: use another"#),
+        (
+            "quantile",
+            r#"constant_label: "quantile" is a name that Prometheus keeps for itself: use another"#,
+        ),
+        (
+            "__name__",
+            r#"constant_label: "__name__" is a name that Prometheus keeps for itself: use another"#,
+        ),
+        ("team", r#"constant_label: "team" is given twice: leave one of them out"#),
+    ] {
+        let label = |builder: LookoutBuilder| {
+            builder.constant_label("team", "checkout").constant_label(name, "a")
+        };
+        assert_eq!(refused(&label), expected);
+    }
+    assert_eq!(
+        refused(&|builder| builder.grpc_type("/shop.Orders/Watch", GrpcType::ServerStream)),
+        r#"grpc_type: "/shop.Orders/Watch" is no method: give it as "package.Service/Method""#
+    );
+
+    // Each label that a metric has with any preset.
+    let mut names = BTreeSet::new();
+    for preset in PRESETS {
+        let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");
+        let (lookout, scrape) = start(|builder| {
+            builder.preset(preset).rule(rule).on_alert(|_| ()).server_address(true)
+        });
+        ask_http(&lookout).await;
+        ask_grpc(&lookout).await;
+        let text = eventually(5, "a tick", || {
+            let text = scrape.render();
+            text.contains("lookout_alert_state{").then_some(text)
+        })
+        .await;
+        let labels = text.lines().filter_map(|line| line.split_once('{')?.1.rsplit_once('}'));
+        for (labels, _) in labels {
+            let names_of = labels.split("\",").filter_map(|label| label.split_once("=\""));
+            names.extend(names_of.map(|(name, _)| name.to_owned()));
+        }
+    }
+    assert!(names.remove("le") && names.len() > 20, "{names:?}");
+    for name in names {
+        assert_eq!(
+            refused(&|builder| builder.constant_label(&*name, "a")),
+            format!(
+                "constant_label: {name:?} is a label that the metrics have already: use another name"
+            )
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! Every preset over real sockets, line by line: what its dashboards ask for is there, with the same
+//! figures, and what they do not know of has the lookout's own names.
+
+#![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/echo.rs"]
+mod echo;
+#[path = "support/shop.rs"]
+mod shop;
+mod support;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tower_lookout::{GrpcType, Preset, prometheus::Scrape};
+
+use shop::{ask_grpc, ask_http, check};
+use support::{eventually, series, start, sum};
+
+/// The lines of a metric.
+fn lines<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> {
+    series(text, name).map(move |(labels, value)| format!("{name}{labels} {value}"))
+}
+
+/// Until these lines are all that there is of their metrics.
+async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
+    let names: BTreeSet<_> = expected.iter().map(|line| line.split('{').next().unwrap()).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let mut expected: Vec<_> = expected.iter().map(|line| (*line).to_owned()).collect();
+    expected.sort();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    loop {
+        let text = scrape.render();
+        let mut found: Vec<_> = names.iter().flat_map(|name| lines(&text, name)).collect();
+        found.sort();
+        if found == expected {
+            return text;
+        }
+        if tokio::time::Instant::now() > deadline {
+            assert_eq!(found, expected);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn spring_boots_names() {
+    let (lookout, scrape) = start(|builder| builder.preset(Preset::SpringBoot));
+    ask_http(&lookout).await;
+    let text = eventually_lines(&scrape, &[
+        r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="200",outcome="SUCCESS",exception="none"} 2"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="200",outcome="SUCCESS",exception="aborted"} 1"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="500",outcome="SERVER_ERROR",exception="500"} 1"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="UNKNOWN",outcome="UNKNOWN",exception="cancelled"} 1"#,
+        r#"http_server_requests_seconds_count{method="POST",uri="/orders/{id}",status="200",outcome="SUCCESS",exception="none"} 1"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="NOT_FOUND",status="404",outcome="CLIENT_ERROR",exception="none"} 1"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="REDIRECTION",status="308",outcome="REDIRECTION",exception="none"} 1"#,
+        r#"http_server_requests_seconds_count{method="GET",uri="UNKNOWN",status="418",outcome="CLIENT_ERROR",exception="none"} 1"#,
+        r#"http_server_active_requests{method="GET",uri="/orders/{id}"} 0"#,
+        r#"http_server_active_requests{method="POST",uri="/orders/{id}"} 0"#,
+        r#"http_server_active_requests{method="GET",uri="unmatched"} 0"#,
+    ])
+    .await;
+    for line in [
+        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="POST",uri="none",status="200",outcome="SUCCESS",exception="none"} 1"#,
+        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="404",outcome="CLIENT_ERROR",exception="404"} 1"#,
+        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="connect"} 1"#,
+        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="cancelled"} 1"#,
+        r#"http_client_active_requests{client_name="shop",call="logical",method="GET"} 0"#,
+        r#"http_server_response_head_duration_seconds_count{method="POST",uri="/orders/{id}"} 1"#,
+        r#"http_server_oldest_active_request_seconds{method="POST",uri="/orders/{id}"} 0"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("http_server_requests_total"), "the histogram's count is the counter");
+    check(&text);
+}
+
+#[tokio::test]
+async fn axum_prometheuss_names_where_several_ends_are_one_series() {
+    let (lookout, scrape) = start(|builder| builder.preset(Preset::AxumPrometheus));
+    ask_http(&lookout).await;
+    let counted = [
+        r#"{method="GET",endpoint="/orders/{id}",status="200"} 3"#,
+        r#"{method="GET",endpoint="/orders/{id}",status="500"} 1"#,
+        r#"{method="GET",endpoint="/orders/{id}",status="none"} 1"#,
+        r#"{method="POST",endpoint="/orders/{id}",status="200"} 1"#,
+        r#"{method="GET",endpoint="unmatched",status="404"} 1"#,
+        r#"{method="GET",endpoint="unmatched",status="308"} 1"#,
+        r#"{method="GET",endpoint="unmatched",status="418"} 1"#,
+    ];
+    let totals = counted.map(|line| format!("axum_http_requests_total{line}"));
+    let counts = counted.map(|line| format!("axum_http_requests_duration_seconds_count{line}"));
+    let pending = [
+        r#"axum_http_requests_pending{method="GET",endpoint="/orders/{id}"} 0"#,
+        r#"axum_http_requests_pending{method="POST",endpoint="/orders/{id}"} 0"#,
+        r#"axum_http_requests_pending{method="GET",endpoint="unmatched"} 0"#,
+    ];
+    let expected: Vec<_> =
+        totals.iter().chain(&counts).map(String::as_str).chain(pending).collect();
+    let text = eventually_lines(&scrape, &expected).await;
+    // What axum-prometheus does not know of.
+    let own = [("http_request_method", "GET"), ("dependency", "shop"), ("status_class", "2xx")];
+    assert_eq!(sum(&text, "http_client_requests_total", &own), 3.0);
+    let own = [("method", "POST"), ("endpoint", "/orders/{id}")];
+    assert_eq!(sum(&text, "http_server_response_head_duration_seconds_count", &own), 1.0);
+    let last = [("status", "200"), ("le", "+Inf"), ("method", "GET")];
+    assert_eq!(sum(&text, "axum_http_requests_duration_seconds_bucket", &last), 3.0);
+    check(&text);
+}
+
+#[tokio::test]
+async fn go_grpc_middlewares_names() {
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .preset(Preset::GoGrpcMiddleware)
+            .grpc_type("test.Echo/ServerStream", GrpcType::ServerStream)
+    });
+    ask_grpc(&lookout).await;
+    let text = eventually_lines(&scrape, &[
+        r#"grpc_server_started_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary"} 4"#,
+        r#"grpc_server_started_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
+        r#"grpc_server_started_total{grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
+        r#"grpc_server_started_total{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary",grpc_code="OK"} 2"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary",grpc_code="NotFound"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary",grpc_code="Canceled"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers",grpc_code="Unknown"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream",grpc_code="OK"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER",grpc_code="Unimplemented"} 1"#,
+        r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary"} 4"#,
+        r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
+        r#"grpc_server_handling_seconds_count{grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
+        r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 1"#,
+        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary"} 4"#,
+        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
+        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="Nothing"} 1"#,
+        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
+    ])
+    .await;
+    let handled = [("dependency", "echo"), ("grpc_method", "Unary"), ("grpc_code", "Canceled")];
+    assert_eq!(sum(&text, "grpc_client_handled_total", &handled), 1.0);
+    let own = [("grpc_type", "server_stream"), ("grpc_method", "ServerStream")];
+    assert_eq!(sum(&text, "rpc_server_stream_duration_seconds_count", &own), 1.0);
+    check(&text);
+}
+
+#[tokio::test]
+async fn presets_of_http_and_grpc_go_together_and_the_last_one_of_each_holds() {
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .preset(Preset::SpringBoot)
+            .preset(Preset::GoGrpcMiddleware)
+            .preset(Preset::AxumPrometheus)
+    });
+    ask_http(&lookout).await;
+    ask_grpc(&lookout).await;
+    let text = eventually(5, "both", || {
+        let text = scrape.render();
+        let http = sum(&text, "axum_http_requests_total", &[]);
+        let grpc = sum(&text, "grpc_server_handled_total", &[]);
+        ((http, grpc) == (9.0, 7.0)).then_some(text)
+    })
+    .await;
+    assert!(!text.contains("http_server_requests_seconds"));
+    check(&text);
+
+    let (lookout, scrape) =
+        start(|builder| builder.preset(Preset::SpringBoot).preset(Preset::OpenTelemetry));
+    ask_http(&lookout).await;
+    eventually(5, "its own names", || {
+        (sum(&scrape.render(), "http_server_requests_total", &[]) == 9.0).then_some(())
+    })
+    .await;
+}
