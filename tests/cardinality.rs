@@ -17,9 +17,12 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Empty, Full};
 use tower::{Layer, Service, service_fn};
-use tower_lookout::observe::{HttpAndGrpc, LookoutLayer};
+use tower_lookout::{
+    Preset,
+    observe::{HttpAndGrpc, LookoutLayer},
+};
 
-use support::{check_with_promtool, start, sum};
+use support::{check_with_promtool, series, start, sum};
 
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -128,4 +131,45 @@ fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
     assert!(sum(&text, "rpc_server_calls_total", &unknown) > 0.0);
     assert!(!text.contains("agent"), "what a client says of itself is no label");
     check_with_promtool(&text);
+}
+
+#[test]
+fn with_each_preset_the_series_stay_at_their_bound() {
+    const OPERATIONS: usize = 20;
+    // A status each up to the bound, the classes of the rest, and none.
+    const ENDS: usize = 64 + 9 + 1;
+
+    let http = ["http_server_requests_total", "http_client_requests_total"];
+    let rpc = ["rpc_server_calls_total", "rpc_client_calls_total"];
+    let active = ["http_server_active_requests", "rpc_server_active_calls"];
+    let spring = ["http_server_requests_seconds_count", "http_client_requests_seconds_count"];
+    let axum = ["axum_http_requests_total", "http_client_requests_total"];
+    let pending = ["axum_http_requests_pending", "rpc_server_active_calls"];
+    let go = ["grpc_server_handled_total", "grpc_client_handled_total"];
+    for (preset, http, rpc, active) in [
+        (Preset::OpenTelemetry, http, rpc, active),
+        (Preset::SpringBoot, spring, rpc, active),
+        (Preset::AxumPrometheus, axum, rpc, pending),
+        (Preset::GoGrpcMiddleware, http, go, active),
+    ] {
+        let (lookout, scrape) =
+            start(|builder| builder.preset(preset).max_operations(OPERATIONS).server_address(true));
+        let mut random = Random(2);
+        for layer in [lookout.grpc_layer(), lookout.client_layer("anybody")] {
+            send(layer, &mut random, 10_000);
+        }
+        let text = scrape.render();
+        let all = || http.iter().chain(&rpc);
+        let counted: f64 = all().map(|name| sum(&text, name, &[])).sum();
+        assert_eq!(counted, 20_000.0, "{preset:?}: each is counted");
+        for name in all() {
+            // Besides the operations there is the one that overflows.
+            let found = series(&text, name).count();
+            assert!(found <= (OPERATIONS + 1) * ENDS, "{preset:?}: {found} series of {name}");
+        }
+        let operations: usize = active.iter().map(|name| series(&text, name).count()).sum();
+        assert!((1..=OPERATIONS + 2).contains(&operations), "{preset:?}: {operations} gauges");
+        assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "{preset:?}");
+        check_with_promtool(&text);
+    }
 }

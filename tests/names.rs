@@ -2,7 +2,6 @@
 //! other; and what can be no name.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/echo.rs"]
 mod echo;

@@ -214,3 +214,48 @@ fn error_type(key: SeriesKey, outcome: Outcome) -> Option<Cow<'static, str>> {
         (outcome, _) => Some(outcome.as_str().into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Arc};
+
+    use super::*;
+    use crate::operation::{Call, Dependency, MethodLabel, Traffic};
+
+    #[test]
+    fn no_two_operations_share_their_labels_whatever_the_preset() {
+        let dependency = |name: &str, call| Some(Dependency { name: name.into(), call });
+        let sides = [
+            None,
+            dependency("a", Call::Logical),
+            dependency("a", Call::Attempt),
+            dependency("b", Call::Logical),
+        ];
+        let routes =
+            ["", "unmatched", "UNKNOWN", "_OVERFLOW", "_OTHER", "/", "/a/{b}", "a/b", "a/c"];
+        for preset in [
+            Preset::OpenTelemetry,
+            Preset::SpringBoot,
+            Preset::AxumPrometheus,
+            Preset::GoGrpcMiddleware,
+        ] {
+            let mut dialect = Dialect::default();
+            dialect.presets.choose(preset);
+            for protocol in [Protocol::Http, Protocol::Grpc] {
+                let mut met = HashSet::new();
+                let methods = match protocol {
+                    Protocol::Http => &[MethodLabel::Get, MethodLabel::Other][..],
+                    Protocol::Grpc => &[MethodLabel::Other],
+                };
+                for (side, route) in sides.iter().flat_map(|side| routes.map(|route| (side, route)))
+                {
+                    let traffic = Arc::new(Traffic { protocol, dependency: side.clone() });
+                    for method in methods {
+                        let operation = Operation::new(Arc::clone(&traffic), *method, route);
+                        assert!(met.insert(labels(&dialect, &operation)), "{preset:?} {operation}");
+                    }
+                }
+            }
+        }
+    }
+}
