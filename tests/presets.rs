@@ -10,8 +10,12 @@ mod echo;
 mod shop;
 mod support;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
+use http::{Request, Response};
+use http_body_util::Empty;
+use tokio::sync::Semaphore;
+use tower::{Layer, Service, service_fn};
 use tower_lookout::{GrpcType, Preset, prometheus::Scrape};
 
 use shop::{ask_grpc, ask_http, check};
@@ -143,6 +147,48 @@ async fn go_grpc_middlewares_names() {
     let own = [("grpc_type", "server_stream"), ("grpc_method", "ServerStream")];
     assert_eq!(sum(&text, "rpc_server_stream_duration_seconds_count", &own), 1.0);
     check(&text);
+}
+
+#[tokio::test]
+async fn a_start_that_moves_to_its_method_makes_no_counter_fall() {
+    let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
+    let answers = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&answers);
+    let mut service = lookout.grpc_layer().layer(service_fn(move |request: Request<()>| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if request.uri().path().ends_with("Hang") {
+                std::future::pending::<()>().await;
+            }
+            gate.acquire().await.unwrap().forget();
+            let head = Response::builder().header("grpc-status", "0");
+            Ok::<_, Infallible>(head.body(Empty::<&[u8]>::new()).unwrap())
+        }
+    }));
+    let mut call = |method: &str| {
+        let request = Request::post(format!("/shop.Orders/{method}"));
+        let request = request.header("content-type", "application/grpc").body(()).unwrap();
+        tokio::spawn(service.call(request))
+    };
+    // Nobody knows the method before it was answered.
+    let first = call("Create");
+    let hangs = call("Hang");
+    tokio::task::yield_now().await;
+    let text = scrape.render();
+    let other = [("grpc_method", "_OTHER")];
+    assert_eq!(sum(&text, "rpc_server_active_calls", &other), 2.0);
+    assert_eq!(sum(&text, "grpc_server_started_total", &[]), 0.0);
+
+    answers.add_permits(1);
+    first.await.unwrap().unwrap();
+    let started = r#"grpc_server_started_total{grpc_type="unary",grpc_service="shop.Orders",grpc_method="Create"} 1"#;
+    let none = r#"grpc_server_started_total{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 0"#;
+    eventually_lines(&scrape, &[started, none]).await;
+    hangs.abort();
+    let one = r#"grpc_server_started_total{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 1"#;
+    let text = eventually_lines(&scrape, &[started, one]).await;
+    assert_eq!(sum(&text, "grpc_server_handled_total", &other), 1.0);
+    assert_eq!(sum(&text, "rpc_server_active_calls", &[]), 0.0);
 }
 
 #[tokio::test]

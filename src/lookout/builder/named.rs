@@ -24,8 +24,9 @@ impl LookoutBuilder {
         self
     }
 
-    /// Stands before the name of every metric of this lookout, with a `_` between; of axum-prometheus's
-    /// it takes the place of `axum`, as there. Defaults to none.
+    /// Stands before the name of every metric of this lookout, `process_*` and `tokio_runtime_*` among
+    /// them, with a `_` between; of axum-prometheus's it takes the place of `axum`, as there. Defaults
+    /// to none.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.dialect.prefix = Some(prefix.into());
         self
