@@ -84,7 +84,7 @@ pub(crate) async fn ask_http(lookout: &Lookout) {
     // Left in the middle of its body, and before its head.
     ask(Method::GET, "/orders/endless").await.unwrap().unwrap();
     let hang = ask(Method::GET, "/orders/hang");
-    assert!(tokio::time::timeout(Duration::from_millis(100), hang).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(200), hang).await.is_err());
     let refused = Request::get("http://127.0.0.1:9/").body(Empty::new()).unwrap();
     assert!(client.ready().await.unwrap().call(refused).await.is_err());
 }
@@ -103,7 +103,7 @@ pub(crate) async fn ask_grpc(lookout: &Lookout) {
         let _ = call(channel.clone(), method, message).await;
     }
     let hang = call(channel, "test.Echo/Unary", "hang");
-    assert!(tokio::time::timeout(Duration::from_millis(100), hang).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(200), hang).await.is_err());
 }
 
 /// The histograms have buckets, and promtool has nothing to say.
