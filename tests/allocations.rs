@@ -20,6 +20,8 @@ use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_http::metrics::InFlightRequestsLayer;
 
+use tower_lookout::observe::RequestBody;
+
 use support::start;
 
 fn poll_now<F: Future>(future: F) -> F::Output {
@@ -107,6 +109,16 @@ fn the_way_out_of_a_router_costs_what_is_said_of_it() {
     let without = allocations(|| exchange(&mut bare, with_an_extension()));
     let with = allocations(|| exchange(&mut outer, with_an_extension()));
     assert_eq!(with - without, 2 * REQUESTS, "the slot, and its place in the extensions");
+}
+
+#[test]
+fn bodies_that_are_counted_cost_one_allocation_a_request() {
+    let (lookout, _scrape) = start(|builder| builder);
+    let inner = service_fn(|_: Request<RequestBody<()>>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok")))))
+    });
+    let mut counted = lookout.layer().bodies().layer(inner);
+    assert_eq!(allocations(|| exchange(&mut counted, Request::new(()))), REQUESTS);
 }
 
 #[test]

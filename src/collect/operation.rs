@@ -5,7 +5,7 @@ use metrics::Label;
 use super::{
     Figures, certain_age,
     labels::labels,
-    series::{CollectedHistogram, CollectedSeries, Requests},
+    series::{CollectedExtra, CollectedHistogram, CollectedSeries, Requests},
 };
 use crate::{
     facade::{Counter, Dialect, Facade, Gauge},
@@ -30,7 +30,7 @@ pub(super) struct Collected {
     requests: Vec<Requests>,
     head: CollectedHistogram,
     /// What few operations have.
-    extras: [Option<CollectedHistogram>; Extra::COUNT],
+    extras: [Option<CollectedExtra>; Extra::COUNT],
     streams: [Option<Gauge>; StreamKind::ALL.len()],
     active: Gauge,
     oldest: Gauge,
@@ -170,11 +170,18 @@ impl Collected {
             if sources().next().is_none() {
                 continue;
             }
-            let histogram = collected.get_or_insert_with(|| {
-                CollectedHistogram::new(name, labels(dialect, &self.operation), bounds)
+            let CollectedExtra { histogram, total } = collected.get_or_insert_with(|| {
+                let labels = labels(dialect, &self.operation);
+                CollectedExtra {
+                    total: names.total(extra).map(|name| Counter::new(name, labels.clone())),
+                    histogram: CollectedHistogram::new(name, labels, bounds),
+                }
             });
             is_all &= histogram.read(sources(), |_, _| {});
             is_all &= histogram.carry(facade, bounds);
+            if let Some(total) = total {
+                total.set(facade, histogram.total());
+            }
         }
         is_all
     }

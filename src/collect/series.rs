@@ -33,6 +33,13 @@ pub(super) struct Requests {
     counter: Counter,
 }
 
+/// What few operations have: a histogram, and where the preset has one, a counter of its sum.
+#[derive(Debug)]
+pub(super) struct CollectedExtra {
+    pub(super) histogram: CollectedHistogram,
+    pub(super) total: Option<Counter>,
+}
+
 impl CollectedSeries {
     /// With its counter among `requests`, a new one if none has its labels.
     pub(super) fn new(
@@ -65,6 +72,11 @@ impl CollectedHistogram {
             cells: vec![Tally::default(); bounds.cells()],
             histogram: Histogram::new(name, labels),
         }
+    }
+
+    /// The sum of all that was read.
+    pub(super) fn total(&self) -> u64 {
+        self.cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.nanos))
     }
 
     /// Carries over what was read; gives whether that was all.

@@ -30,6 +30,8 @@ pub(crate) struct Names {
     pub(crate) sizes: [&'static str; 2],
     /// How many a request and a response have; only gRPC's.
     pub(crate) messages: Option<[&'static str; 2]>,
+    /// How many all requests and all responses have.
+    message_totals: Option<[&'static str; 2]>,
 }
 
 impl Names {
@@ -59,6 +61,7 @@ impl Names {
         wait: "http_server_ready_wait_seconds",
         sizes: ["http_server_request_body_size_bytes", "http_server_response_body_size_bytes"],
         messages: None,
+        message_totals: None,
     };
 
     pub(super) const RPC_SERVER: Self = Self {
@@ -73,6 +76,7 @@ impl Names {
         wait: "rpc_server_ready_wait_seconds",
         sizes: ["rpc_server_request_size_bytes", "rpc_server_response_size_bytes"],
         messages: Some(["rpc_server_requests_per_rpc", "rpc_server_responses_per_rpc"]),
+        message_totals: None,
     };
 
     pub(super) const HTTP_CLIENT: Self = Self {
@@ -87,6 +91,7 @@ impl Names {
         wait: "http_client_ready_wait_seconds",
         sizes: ["http_client_request_body_size_bytes", "http_client_response_body_size_bytes"],
         messages: None,
+        message_totals: None,
     };
 
     pub(super) const RPC_CLIENT: Self = Self {
@@ -101,6 +106,7 @@ impl Names {
         wait: "rpc_client_ready_wait_seconds",
         sizes: ["rpc_client_request_size_bytes", "rpc_client_response_size_bytes"],
         messages: Some(["rpc_client_requests_per_rpc", "rpc_client_responses_per_rpc"]),
+        message_totals: None,
     };
 
     pub(super) const SPRING_SERVER: Self =
@@ -120,6 +126,7 @@ impl Names {
         duration: "grpc_server_handling_seconds",
         started: Some("grpc_server_started_total"),
         ended: Some("grpc_server_handled_total"),
+        message_totals: Some(["grpc_server_msg_received_total", "grpc_server_msg_sent_total"]),
         ..Self::RPC_SERVER
     };
 
@@ -127,6 +134,7 @@ impl Names {
         duration: "grpc_client_handling_seconds",
         started: Some("grpc_client_started_total"),
         ended: Some("grpc_client_handled_total"),
+        message_totals: Some(["grpc_client_msg_sent_total", "grpc_client_msg_received_total"]),
         ..Self::RPC_CLIENT
     };
 
@@ -157,6 +165,15 @@ impl Names {
             Extra::ResponseSize => Some(self.sizes[1]),
             Extra::RequestMessages => self.messages.map(|messages| messages[0]),
             Extra::ResponseMessages => self.messages.map(|messages| messages[1]),
+        }
+    }
+
+    /// The counter of what an extra's samples add up to, where the preset has one.
+    pub(crate) fn total(&self, extra: Extra) -> Option<&'static str> {
+        match extra {
+            Extra::RequestMessages => self.message_totals.map(|totals| totals[0]),
+            Extra::ResponseMessages => self.message_totals.map(|totals| totals[1]),
+            _ => None,
         }
     }
 
@@ -197,6 +214,9 @@ impl Names {
         ]
         .into_iter()
         .chain(messages)
+        .chain(self.message_totals.into_iter().flatten().map(|name| {
+            (name, Counter, Unit::Count, "Messages of all gRPC calls, in this direction.")
+        }))
         .chain(self.started.map(|started| {
             (started, Counter, Unit::Count, "Requests that have begun.")
         }))

@@ -30,8 +30,9 @@ impl<T: Watches> LookoutLayer<T> {
     /// It counts what passes here, and not what a header claims: nothing for HEAD, what went out
     /// before it broke off, and compressed bytes if the compression is inside of it. Each body is one
     /// sample, told when both are gone. The inner service gets its request with a
-    /// [`RequestBody`](super::RequestBody), which must fit: axum's routers and tonic's take any.
-    /// Defaults to off, since it costs an allocation a request.
+    /// [`RequestBody`](super::RequestBody): axum's routers and tonic's take any, and for a service that
+    /// takes one type alone `map_request` makes it fit. `reqwest::Client` has bodies of its own, and is
+    /// not counted. Defaults to off, since it costs an allocation a request.
     ///
     /// # Examples
     ///
