@@ -131,7 +131,7 @@ impl Lookout {
 
     fn entrance(&self, side: Side) -> Entrance {
         let Inner { id, ignores, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
-        let looks_into_head = ignores || names_routes || watches_upgrades;
+        let looks_into_head = ignores || names_routes || watches_upgrades || tells_address;
         Entrance {
             lookout: id,
             side,

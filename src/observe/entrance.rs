@@ -40,10 +40,18 @@ impl Entrance {
         method: MethodLabel,
         request: &mut Request<B>,
     ) -> Option<Facts> {
-        if T::GRPC || self.looks_into_head {
+        if self.looks_into_head {
             let (head, begun) = self.enter_by_head(TakenHead::of(request), T::GRPC);
             head.give_back(request);
             return begun;
+        }
+        if T::GRPC && !request.headers().is_empty() && grpc::is_grpc(request.headers()) {
+            return self.begin_grpc(grpc::method(request.uri().path()));
+        }
+        if T::GRPC && self.side.is_client() {
+            let traffic = TrafficId::new(self.side, Protocol::Http);
+            let entry = Entry { traffic, method, route: Route::Unmatched };
+            return Facts::begin(self.lookout, &entry);
         }
         // All that counts is the method, and what a router says.
         let traffic = TrafficId::HTTP_SERVER;
@@ -73,7 +81,8 @@ impl Entrance {
         }
         let method = MethodLabel::of(&head.method);
         let route = if self.side.is_client() {
-            Route::Template(head.uri.host().filter(|_| self.tells_address).unwrap_or_default())
+            let host = if self.tells_address { head.uri.host() } else { None };
+            host.map_or(Route::Unmatched, Route::Template)
         } else {
             match Route::by_router(&head.extensions) {
                 Route::Unmatched if self.names_routes => head.named(self.lookout, method),

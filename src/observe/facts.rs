@@ -30,14 +30,14 @@ const STREAM_AFTER: u64 = 10_000_000_000;
 
 impl Facts {
     /// `None` once the lookout was closed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
         let Entry { traffic, method, route, .. } = *entry;
         let (began, operation, slot) = local::with(lookout, move |store, shard| {
             let began = store.clock.now();
             let operations = &store.operations;
             let operation = match route {
-                Route::Unmatched => operations.unmatched(method),
+                Route::Unmatched => operations.unmatched(traffic, method),
                 Route::Template(route) => operations.id_of(traffic, method, route),
                 Route::Looked(operation) => operation,
             };

@@ -1,7 +1,7 @@
 //! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
 //! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
@@ -18,9 +18,12 @@ pub(super) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
+/// Parsed once, and not at each look-up.
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 /// The status in a head or in trailers.
 pub(super) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
-    headers.get("grpc-status").map(|status| GrpcStatus::parse(status.as_bytes()))
+    headers.get(&GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
 }
 
 /// What a head says of the status: it may still come in the trailers.
@@ -49,6 +52,16 @@ impl Framing {
     pub(super) fn begun(&mut self, mut bytes: &[u8]) -> u32 {
         let mut begun = 0;
         while !bytes.is_empty() {
+            // Nearly always a prefix comes as a whole.
+            if self.left == 0
+                && self.prefix == 0
+                && let Some(([_, length @ ..], rest)) = bytes.split_first_chunk::<5>()
+            {
+                begun += 1;
+                self.left = u32::from_be_bytes(*length);
+                bytes = rest;
+                continue;
+            }
             if self.left > 0 {
                 let skipped = bytes.len().min(self.left as usize);
                 self.left -= skipped as u32;

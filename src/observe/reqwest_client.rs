@@ -53,7 +53,7 @@ where
         let entry = Entry {
             traffic: TrafficId::new(self.entrance.side, Protocol::Http),
             method,
-            route: Route::Template(host.unwrap_or_default()),
+            route: host.map_or(Route::Unmatched, Route::Template),
         };
         let facts = Facts::begin(self.entrance.lookout, &entry);
         self.tell_wait(facts);

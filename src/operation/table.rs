@@ -36,8 +36,8 @@ pub(crate) struct OperationTable {
     hasher: foldhash::fast::RandomState,
     /// Guards additions.
     listed: Mutex<Listed>,
-    /// By method, the server's operation of what has no route: the commonest look-up needs no hash.
-    unmatched: [OnceLock<OperationId>; MethodLabel::COUNT],
+    /// By traffic and method, the operation of what has no route: the commonest look-up needs no hash.
+    unmatched: Box<[[OnceLock<OperationId>; MethodLabel::COUNT]]>,
     /// By traffic, the operation of what came after the bound.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
     limit: usize,
@@ -76,7 +76,9 @@ impl OperationTable {
                 traffics: Vec::new(),
                 bounded: 0,
             }),
-            unmatched: [const { OnceLock::new() }; MethodLabel::COUNT],
+            unmatched: (0..TrafficId::COUNT)
+                .map(|_| [const { OnceLock::new() }; MethodLabel::COUNT])
+                .collect(),
             overflow: [const { OnceLock::new() }; TrafficId::COUNT],
             limit,
             is_full: AtomicBool::new(false),
@@ -158,11 +160,13 @@ impl OperationTable {
         self.place_of(traffic, method, route).ok()
     }
 
-    /// The server's operation of what has no route.
+    /// The operation of what has no route, which a client's request never has.
     #[inline]
-    pub(crate) fn unmatched(&self, method: MethodLabel) -> OperationId {
-        *self.unmatched[method as usize]
-            .get_or_init(|| self.id_of(TrafficId::HTTP_SERVER, method, UNMATCHED))
+    pub(crate) fn unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
+        *self.unmatched[traffic.index()][method as usize].get_or_init(|| {
+            let route = if traffic == TrafficId::HTTP_SERVER { UNMATCHED } else { "" };
+            self.id_of(traffic, method, route)
+        })
     }
 
     /// The operations with the ids from `known` on, so that a reader copies only what is new to it.

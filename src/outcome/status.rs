@@ -71,8 +71,11 @@ impl GrpcStatus {
 
     /// What a `grpc-status` header says; what is no number is [`UNKNOWN`](Self::UNKNOWN).
     pub(crate) fn parse(value: &[u8]) -> Self {
-        let code = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-        code.map_or(Self::UNKNOWN, Self::from_code)
+        match *value {
+            [ones @ b'0'..=b'9'] => Self::from_code(ones - b'0'),
+            [b'1', ones @ b'0'..=b'9'] => Self::from_code(10 + ones - b'0'),
+            _ => Self::UNKNOWN,
+        }
     }
 
     /// What a client takes an answer without gRPC's status for, by the HTTP status; see
