@@ -37,7 +37,7 @@ pub(crate) struct OperationTable {
     /// Guards additions.
     listed: Mutex<Listed>,
     /// By traffic and method, the operation of what has no route: the commonest look-up needs no hash.
-    unmatched: Box<[[OnceLock<OperationId>; MethodLabel::COUNT]]>,
+    unmatched: [[OnceLock<OperationId>; MethodLabel::COUNT]; TrafficId::COUNT],
     /// By traffic, the operation of what came after the bound.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
     limit: usize,
@@ -76,9 +76,8 @@ impl OperationTable {
                 traffics: Vec::new(),
                 bounded: 0,
             }),
-            unmatched: (0..TrafficId::COUNT)
-                .map(|_| [const { OnceLock::new() }; MethodLabel::COUNT])
-                .collect(),
+            unmatched: [const { [const { OnceLock::new() }; MethodLabel::COUNT] };
+                TrafficId::COUNT],
             overflow: [const { OnceLock::new() }; TrafficId::COUNT],
             limit,
             is_full: AtomicBool::new(false),
