@@ -25,6 +25,8 @@
 
 mod error;
 mod hook;
+#[cfg(feature = "_http")]
+mod http;
 mod log;
 mod mailbox;
 mod notification;
@@ -34,7 +36,9 @@ mod stats;
 mod worker;
 
 use self::hook::Hook;
+#[cfg(feature = "_http")]
+pub use self::http::AddressError;
 #[cfg(feature = "slack")]
-pub use self::slack::{Slack, SlackError};
+pub use self::slack::Slack;
 pub use self::{error::DeliveryError, log::Log, notification::Notification};
 pub(crate) use self::{mailbox::Mailbox, stats::Stats, worker::Worker};

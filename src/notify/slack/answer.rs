@@ -1,33 +1,25 @@
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use http::{HeaderMap, StatusCode, header};
-
-use crate::notify::DeliveryError;
+use crate::notify::{DeliveryError, http::Answer};
 
 /// What Slack's answer to a post means.
 ///
 /// A success is a 200 with the body `ok`. An error is told by a word, which says more than the
 /// status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
-pub(super) fn judge(
-    status: StatusCode,
-    headers: &HeaderMap,
-    answer: &str,
-    now: SystemTime,
-) -> Result<(), DeliveryError> {
-    let answer = answer.trim();
-    if status.is_success() && matches!(answer, "" | "ok") {
-        return Ok(());
+pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+    let text = answer.text.trim();
+    let told = format!("{}{}", answer.status, word(text));
+    if answer.status.is_success() {
+        return match text {
+            "" | "ok" => Ok(()),
+            // Taken by something that is not Slack: a second try would most likely be taken, too.
+            _ => Err(DeliveryError::rejected(told)),
+        };
     }
-    let told = format!("{status}{}", word(answer));
-    Err(match status.as_u16() {
-        429 => DeliveryError::retry_after(retry_after(headers, now).unwrap_or(DEFAULT_WAIT), told),
-        408 | 425 | 500.. => DeliveryError::retry(told),
-        _ if IS_BROKEN.contains(&answer) => DeliveryError::broken(told),
-        // A success with another answer was taken by something that is not Slack: a second try
-        // would most likely be taken, too.
-        200..300 | 400 | 413 | 422 => DeliveryError::rejected(told),
-        _ => DeliveryError::broken(told),
-    })
+    if IS_BROKEN.contains(&text) {
+        return Err(DeliveryError::broken(told));
+    }
+    answer.by_status(now, told)
 }
 
 /// An answer as it may go into a log: Slack's are a word. Anything else may repeat what was sent, the
@@ -55,34 +47,24 @@ const IS_BROKEN: [&str; 10] = [
     "user_not_found",
 ];
 
-const DEFAULT_WAIT: Duration = Duration::from_secs(1);
-
-/// Longer than any receiver asks for in earnest.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-
-/// Both forms of RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, StatusCode, header};
+
     use super::*;
     use crate::notify::error::Remedy;
 
-    fn remedy(status: u16, retry_after: Option<&str>, answer: &str) -> Option<Remedy> {
+    fn remedy(status: u16, retry_after: Option<&str>, text: &str) -> Option<Remedy> {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
         }
         let now = httpdate::parse_http_date("Sun, 22 Nov 2026 12:00:00 GMT").unwrap();
         let status = StatusCode::from_u16(status).unwrap();
-        let error = judge(status, &headers, answer, now).err()?;
+        let answer = Answer { status, headers, text: text.to_owned() };
+        let error = judge(&answer, now).err()?;
         Some(DeliveryError::remedy_of(&error.into()))
     }
 

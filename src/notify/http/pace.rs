@@ -6,19 +6,23 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// At most one message a second, as Slack allows for a webhook.
+/// At most one message in a while, as Slack allows one a second for a webhook.
 ///
 /// `tower::limit::RateLimit` would do, but it needs a runtime where it is made, and a notifier is
 /// made before there is any.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
+#[derive(Debug)]
+pub(in crate::notify) struct Pace {
+    between: Duration,
     rest: Option<Pin<Box<Sleep>>>,
 }
 
-const REST: Duration = Duration::from_secs(1);
-
 impl Pace {
-    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// With so much time between two messages.
+    pub(in crate::notify) fn new(between: Duration) -> Self {
+        Self { between, rest: None }
+    }
+
+    pub(in crate::notify) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(cx));
             self.rest = None;
@@ -26,15 +30,15 @@ impl Pace {
         Poll::Ready(())
     }
 
-    pub(super) fn spend(&mut self) {
-        self.rest = Some(Box::pin(sleep(REST)));
+    pub(in crate::notify) fn spend(&mut self) {
+        self.rest = Some(Box::pin(sleep(self.between)));
     }
 }
 
 /// Readiness belongs to one instance: a clone has spent nothing.
 impl Clone for Pace {
     fn clone(&self) -> Self {
-        Self::default()
+        Self::new(self.between)
     }
 }
 
@@ -48,7 +52,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn there_is_a_second_between_two_messages() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(Duration::from_secs(1));
         let start = Instant::now();
         for message in 0..4 {
             poll_fn(|cx| pace.poll_ready(cx)).await;

@@ -1,0 +1,51 @@
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::notify::DeliveryError;
+
+/// A receiver's answer: the status, the headers, and the beginning of the body.
+#[derive(Debug)]
+pub(in crate::notify) struct Answer {
+    pub(in crate::notify) status: StatusCode,
+    pub(in crate::notify) headers: HeaderMap,
+    pub(in crate::notify) text: String,
+}
+
+impl Answer {
+    /// What most receivers mean by their status: a success took the message; 429, 408, 425 and 5xx
+    /// pass; 400, 413 and 422 are about this message; the rest is for a person to mend.
+    ///
+    /// `told` goes into logs. The answer's text does not by itself, since it may repeat what was sent.
+    pub(in crate::notify) fn by_status(
+        &self,
+        now: SystemTime,
+        told: String,
+    ) -> Result<(), DeliveryError> {
+        // Whoever is overloaded may say when it is over, too.
+        let wait = retry_after(&self.headers, now);
+        Err(match (self.status.as_u16(), wait) {
+            (200..300, _) => return Ok(()),
+            (429, wait) => DeliveryError::retry_after(wait.unwrap_or(DEFAULT_WAIT), told),
+            (503, Some(wait)) => DeliveryError::retry_after(wait, told),
+            (408 | 425 | 500.., _) => DeliveryError::retry(told),
+            (400 | 413 | 422, _) => DeliveryError::rejected(told),
+            _ => DeliveryError::broken(told),
+        })
+    }
+}
+
+const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+
+/// Longer than any receiver asks for in earnest.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Both forms of RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST_WAIT))
+}

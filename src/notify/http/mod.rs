@@ -1,0 +1,157 @@
+//! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
+
+mod answer;
+mod pace;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::HeaderMap;
+use reqwest::{Client, Url, redirect};
+
+pub(super) use self::{answer::Answer, pace::Pace};
+use super::DeliveryError;
+
+/// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// The address is not one that can be posted to.
+    #[error("the {receiver} address {problem}: use one such as {example}")]
+    #[non_exhaustive]
+    Address {
+        /// Whose address it is.
+        receiver: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What one looks like.
+        example: &'static str,
+    },
+    /// There is no TLS client, mostly since the host has no root certificates.
+    #[error("no TLS for {receiver}: install the host's root certificates (ca-certificates)")]
+    #[non_exhaustive]
+    Tls {
+        /// Who is asked by TLS.
+        receiver: &'static str,
+        /// What the TLS library says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Where messages are posted to. The address is in no log, error or `Debug`.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    url: Arc<Url>,
+    client: Client,
+}
+
+/// How long connecting may take; the whole delivery has the worker's timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As much of an answer as is read.
+const ANSWER_LIMIT: usize = 1_024;
+
+impl Endpoint {
+    /// `receiver` and `example` are what an error says.
+    pub(super) fn new(
+        url: &str,
+        receiver: &'static str,
+        example: &'static str,
+    ) -> Result<Self, AddressError> {
+        let refused = |problem| AddressError::Address { receiver, problem, example };
+        let url = url.trim();
+        if url.is_empty() {
+            return Err(refused("is empty"));
+        }
+        let url: Url = url.parse().map_err(|_| refused("is no URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refused("is neither http nor https"));
+        }
+        let no_tls = |source| AddressError::Tls { receiver, source };
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls(url.scheme() == "https").map_err(no_tls)?)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("tower-lookout/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| no_tls(error.into()))?;
+        Ok(Self { url: Arc::new(url), client })
+    }
+
+    /// Posts a body of JSON, with these headers besides; gives the answer, whatever it says.
+    pub(super) async fn post(
+        self,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Answer, DeliveryError> {
+        // An error of the client names the address.
+        let retry = |error: reqwest::Error| DeliveryError::retry(error.without_url());
+        let mut response = self
+            .client
+            .post(Url::clone(&self.url))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(retry)?;
+        let mut text = Vec::new();
+        while text.len() < ANSWER_LIMIT {
+            match response.chunk().await {
+                Ok(Some(chunk)) => text.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // Taken, whatever became of the rest of the answer: another try would post twice.
+                Err(_) if response.status().is_success() => {
+                    text.clear();
+                    break;
+                }
+                Err(error) => return Err(retry(error)),
+            }
+        }
+        text.truncate(ANSWER_LIMIT);
+        Ok(Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+        })
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("url", &"***").finish_non_exhaustive()
+    }
+}
+
+/// TLS with a provider of our own, so that nothing is installed for the whole process.
+fn tls(is_needed: bool) -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?;
+    let builder = if is_needed {
+        builder.with_platform_verifier()?
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_can_not_be_one_is_refused_without_being_told() {
+        for (url, says) in [
+            ("", "is empty"),
+            ("T000/B000/s3cret", "is no URL"),
+            ("ftp://hooks.slack.com/s3cret", "is neither http nor https"),
+            ("https://[s3cret", "is no URL"),
+        ] {
+            let error = Endpoint::new(url, "Slack webhook", "https://example.com").unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"));
+        }
+    }
+}
