@@ -9,7 +9,7 @@ use crate::{
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
     rule::Rule,
-    series::{BUCKETS, Bounds, End, Judge, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
 };
 
 /// A lookout's figures without its thread.
@@ -29,7 +29,7 @@ impl Ticker {
         });
         let rules: Vec<_> = Rule::defaults().into_iter().chain(each).collect();
         let bounds = Bounds::new(&BUCKETS, &[]);
-        let store = Arc::new(Store::new(operations, bounds));
+        let store = Arc::new(Store::new(operations, bounds, LabelTable::default()));
         let groups = Evaluator::groups(&rules);
         let mut facade = Facade::new(None, Dialect::default());
         facade.resolve();
@@ -63,6 +63,7 @@ impl Ticker {
                 let end = End {
                     status: StatusKey::http(http::StatusCode::OK),
                     ending: Ending::Complete,
+                    labels: LabelSet::NONE,
                     is_head_told: false,
                 };
                 cells.end(end, &self.store.statuses, cell, nanos);

@@ -22,7 +22,7 @@ use tower_http::metrics::InFlightRequestsLayer;
 
 use tower_lookout::observe::RequestBody;
 
-use support::start;
+use support::{start, sum};
 
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -63,6 +63,40 @@ fn a_request_on_a_bare_stack_allocates_nothing() {
     });
     let mut watched = lookout.layer().layer(inner);
     assert_eq!(allocations(|| exchange(&mut watched, Request::new(()))), 0);
+}
+
+#[test]
+fn labels_with_values_of_a_fixed_set_allocate_nothing_either() {
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .unwatched_responses(true)
+            .ignore_routes(["/healthz"])
+            .handler_label("plan", 10)
+            .request_label("tenant", 20, |request| {
+                request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
+            })
+            .response_label("cache", 5, |response| {
+                response.headers.get("x-cache")?.to_str().ok().map(Into::into)
+            })
+    });
+    let inner = || {
+        service_fn(|_: Request<()>| {
+            let mut response = Response::new(Full::new(Bytes::from_static(b"ok")));
+            response.headers_mut().insert("x-cache", HeaderValue::from_static("hit"));
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    };
+    let asked = || {
+        let mut request = Request::new(());
+        request.headers_mut().insert("x-tenant", HeaderValue::from_static("a"));
+        request
+    };
+    let (mut bare, mut watched) = (inner(), lookout.layer().layer(inner()));
+    let without = allocations(|| exchange(&mut bare, asked()));
+    assert_eq!(allocations(|| exchange(&mut watched, asked())), without);
+    let counted =
+        sum(&scrape.render(), "http_server_requests_total", &[("tenant", "a"), ("cache", "hit")]);
+    assert_eq!(counted, (REQUESTS + 1) as f64);
 }
 
 #[test]

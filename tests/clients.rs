@@ -343,3 +343,22 @@ async fn the_servers_address_is_told_where_that_is_asked_for() {
     let labels = [("server_address", "127.0.0.1"), ("outcome", "success")];
     assert_eq!(sum(&text, "http_client_requests_total", &labels), 1.0, "{text}");
 }
+
+#[tokio::test]
+async fn reqwests_requests_have_the_users_labels_too() {
+    let address = listen(Router::new().route("/{what}", any(upstream))).await;
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .request_label("shelf", 2, |request| Some(request.uri.query()?.into()))
+            .response_label("length", 2, |response| {
+                response.headers.get("content-length")?.to_str().ok().map(Into::into)
+            })
+    });
+    let client = lookout.client_layer("upstream").layer(reqwest_client());
+    let url = format!("http://{address}/200?books").parse().unwrap();
+    let response = client.oneshot(reqwest::Request::new(Method::GET, url)).await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "1234567890");
+    let text = scrape.render();
+    let labels = [("shelf", "books"), ("length", "10"), ("outcome", "success")];
+    assert_eq!(sum(&text, "http_client_requests_total", &labels), 1.0, "{text}");
+}

@@ -14,7 +14,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
 use tower::{Layer, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
-use tower_lookout::{Lookout, prometheus::Scrape};
+use tower_lookout::{Lookout, LookoutBuilder, prometheus::Scrape};
 
 use echo::{Echo, call, connect};
 use support::{eventually, series, start, sum};
@@ -225,6 +225,41 @@ async fn every_end_of_a_call_is_counted_once_on_either_side() {
         check(&title, &client, "client", case.client, case.streams).await;
         assert!(client.render().contains(r#"dependency="echo",call="logical""#), "{title}");
     }
+}
+
+#[tokio::test]
+async fn labels_stay_with_a_call_also_where_its_method_was_not_known() {
+    for listed in [true, false] {
+        let labels = |builder: LookoutBuilder| {
+            builder
+                .request_label("package", 2, |request| {
+                    Some(request.uri.path().strip_prefix('/')?.split_once('.')?.0.into())
+                })
+                .response_label("content", 2, |response| {
+                    response.headers.get("content-type")?.to_str().ok().map(Into::into)
+                })
+        };
+        let methods = [UNARY].into_iter().filter(|_| listed);
+        let (served, server) = start(|builder| labels(builder).grpc_methods(methods));
+        let (asked, client) = start(labels);
+        let address = serve(&served, Around::Nothing).await;
+        call(asked.client_layer("echo").layer(connect(address).await), UNARY, "ok").await.unwrap();
+        for (scrape, side) in [(server, "server"), (client, "client")] {
+            check("labels", &scrape, side, [UNARY, "OK", "success", ""], 0.0).await;
+            let all = [("rpc_method", UNARY), ("package", "test"), ("content", "application/grpc")];
+            let calls = format!("rpc_{side}_calls_total");
+            assert_eq!(sum(&scrape.render(), &calls, &all), 1.0, "{side}, listed: {listed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_is_left_out_is_counted_nowhere() {
+    let (served, scrape) = start(|builder| builder.ignore_routes([UNARY]));
+    let address = serve(&served, Around::Nothing).await;
+    call(connect(address).await, UNARY, "ok").await.unwrap();
+    call(connect(address).await, CLIENT, "ok").await.unwrap();
+    check("left out", &scrape, "server", [CLIENT, "OK", "success", ""], 0.0).await;
 }
 
 #[tokio::test]

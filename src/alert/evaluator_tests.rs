@@ -5,7 +5,7 @@ use crate::{
     facade::Dialect,
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
-    series::{BUCKETS, Bounds, End, Judge, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
 };
 
 struct Play {
@@ -22,7 +22,8 @@ impl Play {
     fn new(rules: impl Into<Vec<Rule>>) -> Self {
         let rules = rules.into();
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
-        let store = Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits)));
+        let store =
+            Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits), LabelTable::default()));
         let groups = Evaluator::groups(&rules);
         let collector = Collector::new(
             Arc::clone(&store),
@@ -48,8 +49,8 @@ impl Play {
     fn ended(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
         let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         let cells = self.shard.operation(id);
-        let end =
-            End { status: StatusKey::http(http::StatusCode::OK), ending, is_head_told: false };
+        let status = StatusKey::http(http::StatusCode::OK);
+        let end = End { status, ending, labels: LabelSet::NONE, is_head_told: false };
         let cell = self.store.bounds.cell_of(nanos);
         for _ in 0..count {
             cells.end(end, &self.store.statuses, cell, nanos);

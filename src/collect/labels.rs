@@ -9,7 +9,7 @@ use crate::{
     facade::{Dialect, Preset},
     operation::{Operation, Protocol},
     outcome::{Ending, ErrorKind, Outcome, Status},
-    series::SeriesKey,
+    series::{LabelSet, LabelTable, SeriesKey},
 };
 
 /// The labels of an operation; each operation has others, so that no two share a gauge.
@@ -125,6 +125,13 @@ pub(super) fn ended_labels(
             duration_labels(dialect, operation, key, outcome)
         }
     }
+}
+
+/// The labels that the user added.
+pub(super) fn user_labels(table: &LabelTable, set: LabelSet) -> impl Iterator<Item = Label> {
+    table.texts(set).map(|(name, value)| {
+        Label::new(SharedString::from_shared(name), SharedString::from_shared(value))
+    })
 }
 
 fn status_label(operation: &Operation) -> &'static str {

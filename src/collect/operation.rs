@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use metrics::Label;
 
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     facade::{Counter, Dialect, Facade, Gauge},
     operation::{Operation, OperationId},
-    series::{Extra, Judge, OldestStart, OperationCells, Shard, Store, StreamKind},
+    series::{Extra, Judge, OldestStart, OperationCells, SeriesKey, Shard, Store, StreamKind},
 };
 
 /// One operation as its reader knows it.
@@ -26,7 +26,10 @@ pub(super) struct Collected {
     epoch: u32,
     oldest_start: OldestStart,
     begun: Option<Counter>,
+    most_begun: i64,
     series: Vec<CollectedSeries>,
+    /// By key, the place among `series`.
+    places: HashMap<SeriesKey, usize, foldhash::fast::RandomState>,
     requests: Vec<Requests>,
     head: CollectedHistogram,
     /// What few operations have.
@@ -63,7 +66,9 @@ impl Collected {
             epoch: 0,
             oldest_start: OldestStart::default(),
             begun: names.started.map(|name| Counter::new(name, labels())),
+            most_begun: 0,
             series: Vec::new(),
+            places: HashMap::default(),
             requests: Vec::new(),
             head: CollectedHistogram::new(names.head, labels(), &store.bounds),
             extras: [const { None }; Extra::COUNT],
@@ -106,9 +111,12 @@ impl Collected {
             // What stands for other methods may lose a start to the right one, and no counter falls:
             // there a call has begun once it has ended.
             let total = if self.operation.is_of_several() { ended } else { started };
-            begun.set(facade, total);
+            // Nor does it where a start is taken back: the next one makes up for it.
+            self.most_begun = self.most_begun.max(total as i64);
+            begun.set(facade, self.most_begun as u64);
         }
-        self.figures.in_flight = started.saturating_sub(ended_since);
+        // What was taken back on another thread may be seen so before its start.
+        self.figures.in_flight = (started.wrapping_sub(ended_since) as i64).max(0) as u64;
         self.active.set(facade, self.figures.in_flight as f64);
         self.age(shards, facade, now);
         self.started = started;
@@ -124,8 +132,9 @@ impl Collected {
         let Means { shards, store, facade, judge } = means;
         let id = self.id.index();
         let cells = || shards.iter().filter_map(|shard| shard.seen(id));
+        let mut sources = vec![Vec::new(); self.series.len()];
         for found in cells().flat_map(OperationCells::all_series) {
-            if !self.series.iter().any(|series| series.key == found.key) {
+            let place = *self.places.entry(found.key).or_insert_with(|| {
                 let outcome = judge.outcome(&self.operation, found.key);
                 self.series.push(CollectedSeries::new(
                     &self.operation,
@@ -135,22 +144,22 @@ impl Collected {
                     facade.dialect(),
                     &mut self.requests,
                 ));
-            }
+                sources.push(Vec::new());
+                self.series.len() - 1
+            });
+            sources[place].push(&found.duration);
         }
         let mut is_complete = true;
-        for CollectedSeries { key, outcome, duration, requests } in &mut self.series {
-            let mut requests = requests.and_then(|place| self.requests.get_mut(place));
-            let sources = cells()
-                .flat_map(OperationCells::all_series)
-                .filter(|found| found.key == *key)
-                .map(|found| &found.duration);
-            is_complete &= duration.read(sources, |cell, new| {
-                self.figures.add(*outcome, cell, new);
+        for (series, sources) in self.series.iter_mut().zip(sources) {
+            let outcome = series.outcome;
+            let mut requests = series.requests.and_then(|place| self.requests.get_mut(place));
+            is_complete &= series.read(&sources, |cell, new| {
+                self.figures.add(outcome, cell, new);
                 if let Some(requests) = &mut requests {
                     requests.total += new.count;
                 }
             });
-            is_complete &= duration.carry(facade, &store.bounds);
+            is_complete &= series.duration.carry(facade, &store.bounds);
         }
         is_complete
     }

@@ -5,17 +5,18 @@ use crate::{
     facade::{Counter, Dialect, Facade, Histogram},
     operation::Operation,
     outcome::Outcome,
-    series::{Bounds, SeriesKey, Store, Tally},
+    series::{Bounds, LabelSet, SeriesKey, Store, Tally},
 };
 
 /// One way in which the operation ends.
 #[derive(Debug)]
 pub(super) struct CollectedSeries {
-    pub(super) key: SeriesKey,
     pub(super) outcome: Outcome,
     pub(super) duration: CollectedHistogram,
     /// The place of its [`Requests`], if they are counted besides the durations.
     pub(super) requests: Option<usize>,
+    /// What the shards' versions said when all was read.
+    version: Option<u64>,
 }
 
 /// The sums of a histogram's cells over all shards, and where they go.
@@ -28,6 +29,7 @@ pub(super) struct CollectedHistogram {
 /// The requests that ended in ways which are counted as one.
 #[derive(Debug)]
 pub(super) struct Requests {
+    set: LabelSet,
     labels: Vec<Label>,
     pub(super) total: u64,
     counter: Counter,
@@ -51,18 +53,43 @@ impl CollectedSeries {
         requests: &mut Vec<Requests>,
     ) -> Self {
         let names = dialect.presets.names(operation.traffic());
-        let labels = labels::duration_labels(dialect, operation, key, outcome);
+        let of_user = || labels::user_labels(&store.labels, key.labels);
+        let mut labels = labels::duration_labels(dialect, operation, key, outcome);
+        labels.extend(of_user());
         let duration = CollectedHistogram::new(names.duration, labels, &store.bounds);
         let requests = names.ended.map(|ended| {
-            let labels = labels::ended_labels(dialect, operation, key, outcome);
-            let known = requests.iter().position(|known| known.labels == labels);
+            let mut labels = labels::ended_labels(dialect, operation, key, outcome);
+            labels.extend(of_user());
+            let set = key.labels;
+            let known =
+                requests.iter().position(|known| known.set == set && known.labels == labels);
             known.unwrap_or_else(|| {
                 let counter = Counter::new(ended, labels.clone());
-                requests.push(Requests { labels, total: 0, counter });
+                requests.push(Requests { set, labels, total: 0, counter });
                 requests.len() - 1
             })
         });
-        Self { key, outcome, duration, requests }
+        Self { outcome, duration, requests, version: None }
+    }
+
+    /// Reads the shards' histograms of it, unless nothing has changed; see
+    /// [`CollectedHistogram::read`].
+    pub(super) fn read(
+        &mut self,
+        shards: &[&crate::series::Histogram],
+        new: impl FnMut(usize, Tally),
+    ) -> bool {
+        // Before the cells: what comes meanwhile is read again.
+        let versions = shards.iter().map(|shard| shard.version());
+        let version = Some(versions.fold(0, u64::wrapping_add));
+        if self.version == version {
+            return true;
+        }
+        let is_complete = self.duration.read(shards.iter().copied(), new);
+        if is_complete {
+            self.version = version;
+        }
+        is_complete
     }
 }
 

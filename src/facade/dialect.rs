@@ -19,7 +19,7 @@ pub(crate) struct Dialect {
 /// What a prefix takes the place of, as axum-prometheus has it.
 const REPLACED: &str = "axum_";
 
-/// Each label that a metric may have, with any preset: no constant label may be called so.
+/// Each label that a metric may have, with any preset: none that the user adds may be called so.
 const LABELS: [&str; 26] = [
     "call",
     "client_name",
@@ -76,7 +76,10 @@ impl Dialect {
         let prefix = self.prefix.as_deref().and_then(prefix_problem);
         let label = || {
             let mut labels = self.labels.iter().enumerate();
-            labels.find_map(|(place, label)| label_problem(label.key(), &self.labels[..place]))
+            labels.find_map(|(place, label)| {
+                let mut before = self.labels[..place].iter().map(Label::key);
+                label_problem(label.key(), |name| before.any(|label| label == name))
+            })
         };
         prefix
             .map(|problem| ("prefix", problem))
@@ -103,14 +106,15 @@ fn prefix_problem(prefix: &str) -> Option<String> {
     }
 }
 
-fn label_problem(name: &str, before: &[Label]) -> Option<String> {
+/// Why a label that the user adds can't be called so, where `is_taken` knows what others are called.
+pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) -> Option<String> {
     if !is_name(name) {
         Some(format!("{name:?} is no name: use letters, digits and _, no digit first"))
     } else if name.starts_with("__") || matches!(name, "le" | "quantile") {
         Some(format!("{name:?} is a name that Prometheus keeps for itself: use another"))
     } else if LABELS.contains(&name) {
         Some(format!("{name:?} is a label that the metrics have already: use another name"))
-    } else if before.iter().any(|label| label.key() == name) {
+    } else if is_taken(name) {
         Some(format!("{name:?} is given twice: leave one of them out"))
     } else {
         None

@@ -23,7 +23,7 @@ use metrics::Recorder;
 pub(crate) use self::dialect::after_prefix;
 pub use self::preset::{GrpcType, Preset};
 pub(crate) use self::{
-    dialect::{Dialect, is_name},
+    dialect::{Dialect, is_name, label_problem},
     handles::{Counter, Gauge, Histogram},
     names::*,
     preset::Presets,

@@ -18,6 +18,9 @@ pub enum StartError {
         /// What is wrong, and the mend.
         problem: String,
     },
+    /// The process has used up all numbers by which its lookouts are told apart.
+    #[error("this process has started 268,435,456 lookouts: clone one instead of starting more")]
+    TooMany,
     /// The lookout's thread, or its runtime, can't be made.
     #[error("the lookout's thread can't be started")]
     Thread(#[source] io::Error),

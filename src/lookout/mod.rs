@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::{builder::LookoutBuilder, error::StartError};
 use crate::{
-    observe::{self, Entrance, Http, HttpAndGrpc, LookoutId, LookoutLayer, Outer, RouteLayer},
+    observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
     series::Store,
 };
@@ -43,12 +43,7 @@ pub struct Lookout {
 }
 
 struct Inner {
-    id: LookoutId,
-    ignores: bool,
-    /// By the user's closure.
-    names_routes: bool,
-    tells_address: bool,
-    watches_upgrades: bool,
+    entrance: Entrance,
     store: Arc<Store>,
     shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
@@ -130,17 +125,7 @@ impl Lookout {
     }
 
     fn entrance(&self, side: Side) -> Entrance {
-        let Inner { id, ignores, names_routes, tells_address, watches_upgrades, .. } = *self.inner;
-        let looks_into_head = ignores || names_routes || watches_upgrades || tells_address;
-        Entrance {
-            lookout: id,
-            side,
-            looks_into_head,
-            ignores,
-            names_routes,
-            watches_upgrades,
-            tells_address,
-        }
+        Entrance { side, ..self.inner.entrance }
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as
@@ -159,12 +144,12 @@ impl Lookout {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        observe::close(self.id);
+        observe::close(self.entrance.lookout);
     }
 }
 
 impl fmt::Debug for Lookout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookout").field("id", &self.inner.id).finish_non_exhaustive()
+        f.debug_struct("Lookout").field("id", &self.inner.entrance.lookout).finish_non_exhaustive()
     }
 }

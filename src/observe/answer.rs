@@ -3,28 +3,41 @@ use http::{HeaderMap, header};
 use super::LookoutId;
 use crate::{
     operation::OperationId,
-    series::{AgeSlot, StatusKey, StreamKind},
+    series::{AgeSlot, LabelSet, StatusKey, StreamKind},
 };
 
-/// Lookout and operation in one word, since each field more is stored and loaded several times on its
-/// way from the service into the body.
+/// Lookout, the user's labels and operation in one word (28, 16 and 20 bits), since each field more is
+/// stored and loaded several times on its way from the service into the body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place(u64);
 
 impl Place {
     #[inline]
     pub(super) fn new(lookout: LookoutId, operation: OperationId) -> Self {
-        Self(u64::from(lookout.0) << 32 | operation.index() as u64)
+        Self(u64::from(lookout.0) << 36 | operation.index() as u64)
     }
 
     #[inline]
     pub(super) fn lookout(self) -> LookoutId {
-        LookoutId((self.0 >> 32) as u32)
+        LookoutId((self.0 >> 36) as u32)
     }
 
     #[inline]
     pub(super) fn operation(self) -> OperationId {
-        OperationId::new(self.0 as u32)
+        OperationId::new(self.0 as u32 & 0xf_ffff)
+    }
+
+    pub(super) fn with_operation(self, operation: OperationId) -> Self {
+        Self(self.0 & !0xf_ffff | operation.index() as u64)
+    }
+
+    #[inline]
+    pub(super) fn labels(self) -> LabelSet {
+        LabelSet::from_bits((self.0 >> 20) as u16)
+    }
+
+    pub(super) fn with_labels(self, labels: LabelSet) -> Self {
+        Self(self.0 & !(0xffff << 20) | u64::from(labels.to_bits()) << 20)
     }
 }
 

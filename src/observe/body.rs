@@ -11,13 +11,14 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
-    Watches,
+    Entrance, Watches,
     answer::Stream,
     companion::Companion,
     error_kind::kind_of,
     exchange::{Exchange, Inside},
     facts::Facts,
     grpc::{self, Framing},
+    label,
 };
 use crate::{
     operation::MethodLabel,
@@ -75,6 +76,9 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
         exchange: &mut Option<Exchange<C>>,
         rule: BodyRule,
     ) -> Response<Self> {
+        if rule.reads_head() {
+            read_head(&mut response, exchange);
+        }
         let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.facts.is_grpc());
         let status = response.status();
         let mut head = match response.body().size_hint().exact() {
@@ -114,24 +118,47 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
     }
 }
 
-/// What a request's method says about the body of its response (RFC 9110 §6.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyRule {
-    Any,
-    /// HEAD: never a body.
-    Never,
-    /// CONNECT: a success turns the connection into a tunnel.
-    NotOnSuccess,
+/// Labels the exchange by what the response's head says, or takes it back.
+#[inline(always)]
+fn read_head<B, C: Companion>(response: &mut Response<B>, exchange: &mut Option<Exchange<C>>) {
+    let Some((facts, mut companion)) = Exchange::take(exchange) else { return };
+    let status = response.status();
+    let headers = mem::take(response.headers_mut());
+    let extensions = mem::take(response.extensions_mut());
+    let (headers, extensions, facts) = label::of_response(status, headers, extensions, facts);
+    *response.headers_mut() = headers;
+    *response.extensions_mut() = extensions;
+    match facts {
+        Some(facts) => *exchange = Some(Exchange { facts, companion }),
+        None => companion.unwatched(),
+    }
 }
 
+/// What a request's method says about the body of its response (RFC 9110 §6.4.1), and whether
+/// anybody looks into the response's head; in one byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyRule(u8);
+
 impl BodyRule {
+    /// HEAD: never a body.
+    const NEVER: u8 = 1;
+    /// CONNECT: a success turns the connection into a tunnel.
+    const NOT_ON_SUCCESS: u8 = 2;
+    const READS_HEAD: u8 = 4;
+
     #[inline]
-    pub(super) fn of(method: MethodLabel) -> Self {
-        match method {
-            MethodLabel::Head => Self::Never,
-            MethodLabel::Connect => Self::NotOnSuccess,
-            _ => Self::Any,
-        }
+    pub(super) fn of(method: MethodLabel, entrance: Entrance) -> Self {
+        let body = match method {
+            MethodLabel::Head => Self::NEVER,
+            MethodLabel::Connect => Self::NOT_ON_SUCCESS,
+            _ => 0,
+        };
+        Self(if entrance.reads_responses { body | Self::READS_HEAD } else { body })
+    }
+
+    #[inline]
+    fn reads_head(self) -> bool {
+        self.0 & Self::READS_HEAD != 0
     }
 
     /// Whether a response with this status is over with its head, whatever body the service made of
@@ -145,8 +172,8 @@ impl BodyRule {
                     status,
                     StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
                 )))
-            || self == Self::Never
-            || (self == Self::NotOnSuccess && status.is_success())
+            || self.0 & Self::NEVER != 0
+            || (self.0 & Self::NOT_ON_SUCCESS != 0 && status.is_success())
     }
 }
 

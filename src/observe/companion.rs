@@ -6,9 +6,16 @@ use crate::outcome::Ending;
 /// What goes with an exchange besides its facts, for the layers that were asked for more; for the plain
 /// ones it is nothing, and compiled away.
 pub trait Companion: fmt::Debug + Default + Send + Sync + 'static {
-    /// Brings the facts up to date: others may have changed the operation meanwhile.
+    /// Brings the facts up to date: others may have changed the operation meanwhile. Gives whether the
+    /// exchange is still watched.
     #[inline]
-    fn update(&self, _facts: &mut Facts) {}
+    fn update(&self, _facts: &mut Facts) -> bool {
+        true
+    }
+
+    /// The exchange is taken back: nothing is told of it.
+    #[inline]
+    fn unwatched(&mut self) {}
 
     /// The response's head came, so that the operation is certain.
     #[inline]

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -6,50 +7,116 @@ use std::{
     },
 };
 
-use super::{IgnoreFn, Naming, RequestHead};
+use super::{
+    Naming, RequestHead, ResponseHead, Unwatched,
+    label::{LabelSource, Labels, asked},
+    route::{IgnoreFn, Route},
+};
 use crate::{
-    operation::{MethodLabel, OperationId, TrafficId},
-    series::{Judge, Store},
+    operation::{MethodLabel, TrafficId},
+    series::{Judge, LabelSet, Store},
 };
 
 /// What the request path needs of a lookout.
 pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
     pub(super) judge: Arc<Judge>,
-    route: Option<Naming>,
-    ignore: Option<Box<IgnoreFn>>,
+    pub(crate) questions: Questions,
     closed: AtomicBool,
     /// gRPC methods that were never seen, of calls that wait for their answer.
     unknown: Mutex<Vec<Option<Box<str>>>>,
 }
 
+/// What the user wants to know of each request.
+#[derive(Default)]
+pub(crate) struct Questions {
+    pub(crate) route: Option<Naming>,
+    pub(crate) ignore: Option<Box<IgnoreFn>>,
+    pub(crate) ignored_routes: HashSet<String>,
+    /// In the order of the store's labels.
+    pub(crate) labels: Vec<LabelSource>,
+    /// A response may say that it is not watched.
+    pub(crate) unwatched_responses: bool,
+    /// Requests that ask for an upgrade get a watch for it.
+    pub(crate) watches_upgrades: bool,
+    /// A client's operations are told apart by the address, too.
+    pub(crate) tells_address: bool,
+}
+
 impl Core {
-    pub(crate) fn new(
-        store: Arc<Store>,
-        judge: Arc<Judge>,
-        route: Option<Naming>,
-        ignore: Option<Box<IgnoreFn>>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<Store>, judge: Arc<Judge>, questions: Questions) -> Self {
         Self {
             store,
             judge,
-            route,
-            ignore,
+            questions,
             closed: AtomicBool::new(false),
             unknown: Mutex::new(Vec::new()),
         }
     }
 
     pub(super) fn ignores(&self, head: &RequestHead<'_>) -> bool {
-        self.ignore.as_ref().is_some_and(|ignore| ignore(head))
+        self.questions.ignore.as_ref().is_some_and(|ignore| ignore(head))
     }
 
-    /// The operation by the user's closure or templates, if they name the request's route.
-    pub(super) fn named(&self, method: MethodLabel, head: &RequestHead<'_>) -> Option<OperationId> {
-        let operations = &self.store.operations;
-        self.route
-            .as_ref()?
-            .route(head, |route| operations.id_of(TrafficId::HTTP_SERVER, method, route))
+    pub(super) fn ignores_route(&self, route: &str) -> bool {
+        self.questions.ignored_routes.contains(route)
+    }
+
+    /// The operation by the user's closure or templates, if they name the request's route; `None`
+    /// where that is ignored.
+    pub(super) fn named(
+        &self,
+        method: MethodLabel,
+        head: &RequestHead<'_>,
+    ) -> Option<Route<'static>> {
+        let looked = |route: &str| {
+            let operations = &self.store.operations;
+            (!self.ignores_route(route))
+                .then(|| Route::Looked(operations.id_of(TrafficId::HTTP_SERVER, method, route)))
+        };
+        let named = self.questions.route.as_ref().and_then(|naming| naming.route(head, looked));
+        named.unwrap_or(Some(Route::Unmatched))
+    }
+
+    pub(super) fn label_request(&self, head: &RequestHead<'_>) -> LabelSet {
+        let table = &self.store.labels;
+        let mut set = LabelSet::NONE;
+        for (place, source) in self.questions.labels.iter().enumerate() {
+            if let LabelSource::Request(of) = source
+                && let Some(value) = asked(|| of(head))
+            {
+                set = table.with(set, place, &value);
+            }
+        }
+        set
+    }
+
+    /// With the labels of the response; `None` where it says that it is not watched.
+    pub(super) fn label_response(
+        &self,
+        head: &ResponseHead<'_>,
+        of_request: LabelSet,
+    ) -> Option<LabelSet> {
+        if self.questions.unwatched_responses && head.extensions.get::<Unwatched>().is_some() {
+            return None;
+        }
+        let table = &self.store.labels;
+        let mut set = of_request;
+        for (place, source) in self.questions.labels.iter().enumerate() {
+            let value = match source {
+                LabelSource::Request(_) => None,
+                LabelSource::Response(of) => asked(|| of(head)),
+                LabelSource::Handler => head
+                    .extensions
+                    .get::<Labels>()
+                    .and_then(|labels| labels.value(table.name(place)))
+                    .map(Into::into),
+            };
+            if let Some(value) = value {
+                set = table.with(set, place, &value);
+            }
+        }
+        Some(set)
     }
 
     /// Keeps the name of a method until its answer comes; gives the place, if there is one.

@@ -12,7 +12,7 @@ use std::{
 use http::Request;
 
 use super::{
-    LookoutId, RequestHead, companion::Companion, facts::Facts, observer::Tell, route::Route,
+    Entrance, RequestHead, companion::Companion, facts::Facts, observer::Tell, route::Route,
     traffic::Asked,
 };
 use crate::{operation::MethodLabel, outcome::Ending};
@@ -30,6 +30,14 @@ pub(super) struct Detail {
 struct Alive {
     facts: Facts,
     has_ended: bool,
+    is_watched: bool,
+}
+
+impl Alive {
+    /// Nothing is told of it any more.
+    fn unwatch(&mut self) {
+        (self.is_watched, self.has_ended) = (false, true);
+    }
 }
 
 /// How much of a body passed.
@@ -75,7 +83,7 @@ impl Detail {
 
 impl Drop for Detail {
     fn drop(&mut self) {
-        if self.counts_sizes {
+        if self.counts_sizes && self.alive().is_watched {
             let bytes = [self.request.bytes(), self.response.bytes()];
             let messages = [self.request.messages(), self.response.messages()];
             self.alive().facts.sizes(bytes, self.is_grpc.then_some(messages));
@@ -111,7 +119,7 @@ impl Ticket {
     fn new(facts: Option<Facts>, counts_sizes: bool, observers: Vec<Box<Tell>>) -> Self {
         Self(facts.map(|facts| {
             Arc::new(Detail {
-                alive: Mutex::new(Alive { facts, has_ended: false }),
+                alive: Mutex::new(Alive { facts, has_ended: false, is_watched: true }),
                 is_grpc: facts.is_grpc(),
                 counts_sizes,
                 request: Size::default(),
@@ -134,9 +142,17 @@ impl Ticket {
 }
 
 impl Companion for Ticket {
-    fn update(&self, facts: &mut Facts) {
-        if let Some(detail) = &self.0 {
-            facts.move_with(&detail.alive().facts);
+    fn update(&self, facts: &mut Facts) -> bool {
+        self.0.as_ref().is_none_or(|detail| {
+            let alive = detail.alive();
+            facts.move_with(&alive.facts);
+            alive.is_watched
+        })
+    }
+
+    fn unwatched(&mut self) {
+        if let Some(detail) = self.0.take() {
+            detail.alive().unwatch();
         }
     }
 
@@ -165,10 +181,17 @@ impl Companion for Ticket {
 pub(super) struct Slot(Arc<Detail>);
 
 impl Slot {
-    pub(super) fn take_route(&self, lookout: LookoutId, method: MethodLabel, route: Route<'_>) {
+    pub(super) fn take_route(&self, entrance: Entrance, method: MethodLabel, route: Route<'_>) {
         let mut alive = self.0.alive();
-        if !alive.has_ended && alive.facts.lookout() == lookout {
-            alive.facts = alive.facts.of_route(method, route);
+        if alive.has_ended || alive.facts.lookout() != entrance.lookout {
+            return;
+        }
+        match route {
+            Route::Template(route) if entrance.ignores_route(route) => {
+                alive.facts.unwatch();
+                alive.unwatch();
+            }
+            _ => alive.facts = alive.facts.of_route(method, route),
         }
     }
 }

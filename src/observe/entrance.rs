@@ -1,10 +1,10 @@
 use http::{Method, Request};
 
 use super::{
-    LookoutId, UpgradeWatch, Watches,
+    LabelSource, LookoutId, Questions, UpgradeWatch, Watches,
     facts::Facts,
     grpc, local,
-    route::{Route, TakenHead},
+    route::{self, Route, TakenHead},
     upgrade,
 };
 use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
@@ -14,16 +14,20 @@ use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
 pub(crate) struct Entrance {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
-    /// Some setting asks for more than the method and the route.
+    /// The head of each request is looked into, for any of the next five.
     pub(crate) looks_into_head: bool,
-    /// A closure of the user says what is not watched.
+    /// The user says what is not watched.
     pub(crate) ignores: bool,
     /// A closure of the user names routes.
     pub(crate) names_routes: bool,
     /// Requests that ask for an upgrade get a watch for it.
     pub(crate) watches_upgrades: bool,
+    /// Closures of the user label requests.
+    pub(crate) labels: bool,
     /// A client's operations are told apart by the address, too.
     pub(crate) tells_address: bool,
+    /// The head of each response is looked into, for labels or whether it is watched.
+    pub(crate) reads_responses: bool,
 }
 
 /// What a request counts for.
@@ -34,6 +38,28 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entrance {
+    /// Of a server.
+    pub(crate) fn new(lookout: LookoutId, questions: &Questions) -> Self {
+        let ignores = questions.ignore.is_some() || !questions.ignored_routes.is_empty();
+        let names_routes = questions.route.is_some();
+        let watches_upgrades = questions.watches_upgrades;
+        let of_request = |source: &LabelSource| matches!(source, LabelSource::Request(_));
+        let labels = questions.labels.iter().any(of_request);
+        let labels_responses = !questions.labels.iter().all(of_request);
+        let tells_address = questions.tells_address;
+        Self {
+            lookout,
+            side: Side::SERVER,
+            looks_into_head: ignores || names_routes || watches_upgrades || labels || tells_address,
+            ignores,
+            names_routes,
+            watches_upgrades,
+            labels,
+            reads_responses: labels_responses || questions.unwatched_responses,
+            tells_address,
+        }
+    }
+
     #[inline(always)]
     pub(super) fn enter<T: Watches, B>(
         self,
@@ -62,7 +88,10 @@ impl Entrance {
     /// What looks into the head takes it by value; see [`TakenHead`].
     #[inline(never)]
     fn enter_by_head(self, mut head: TakenHead, grpc: bool) -> (TakenHead, Option<Facts>) {
-        let begun = self.begin(&head, grpc);
+        let mut begun = self.begin(&head, grpc);
+        if self.labels {
+            begun = begun.map(|facts| head.labelled(facts));
+        }
         if self.watches_upgrades
             && let Some(facts) = begun
             && (head.method == Method::CONNECT || upgrade::is_upgrade(&head.headers))
@@ -77,7 +106,8 @@ impl Entrance {
             return None;
         }
         if grpc && grpc::is_grpc(&head.headers) {
-            return self.begin_grpc(grpc::method(head.uri.path()));
+            let method = grpc::method(head.uri.path());
+            return if self.ignores_route(method) { None } else { self.begin_grpc(method) };
         }
         let method = MethodLabel::of(&head.method);
         let route = if self.side.is_client() {
@@ -85,12 +115,18 @@ impl Entrance {
             host.map_or(Route::Unmatched, Route::Template)
         } else {
             match Route::by_router(&head.extensions) {
-                Route::Unmatched if self.names_routes => head.named(self.lookout, method),
+                Route::Unmatched if self.names_routes => head.named(self.lookout, method)?,
+                Route::Template(route) if self.ignores_route(route) => return None,
                 route => route,
             }
         };
         let entry = Entry { traffic: TrafficId::new(self.side, Protocol::Http), method, route };
         Facts::begin(self.lookout, &entry)
+    }
+
+    /// Only what is served has routes.
+    pub(super) fn ignores_route(self, route: &str) -> bool {
+        self.ignores && !self.side.is_client() && route::is_ignored(self.lookout, route)
     }
 
     fn begin_grpc(self, name: &str) -> Option<Facts> {

@@ -16,12 +16,13 @@ pub(super) struct Exchange<C: Companion = ()> {
 }
 
 impl<C: Companion> Exchange<C> {
-    /// Takes the facts out, to go on with elsewhere.
+    /// Takes the facts out, to go on with elsewhere; none of what is no longer watched.
     #[inline]
     pub(super) fn take(alive: &mut Option<Self>) -> Option<(Facts, C)> {
-        let taken = alive.as_mut().map(|exchange| {
-            exchange.companion.update(&mut exchange.facts);
-            (exchange.facts, mem::take(&mut exchange.companion))
+        let taken = alive.as_mut().and_then(|exchange| {
+            let is_watched = exchange.companion.update(&mut exchange.facts);
+            let companion = mem::take(&mut exchange.companion);
+            is_watched.then_some((exchange.facts, companion))
         });
         mem::forget(alive.take());
         taken
@@ -51,9 +52,12 @@ impl<C: Companion> Exchange<C> {
 
     #[inline]
     fn record(&mut self, ending: Ending) {
-        self.companion.update(&mut self.facts);
-        self.facts.record(ending);
-        self.companion.ended(&self.facts, ending);
+        if self.companion.update(&mut self.facts) {
+            self.facts.record(ending);
+            self.companion.ended(&self.facts, ending);
+        } else {
+            self.companion.unwatched();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     operation::{MethodLabel, Protocol, Side, TrafficId},
     outcome::Ending,
-    series::{End, Extra, RawTime, SeriesKey, StatusKey, Store, StreamKind},
+    series::{End, Extra, LabelSet, RawTime, SeriesKey, StatusKey, Store, StreamKind},
 };
 
 /// What is known of an exchange, in a few words.
@@ -120,9 +120,34 @@ impl Facts {
             operation
         });
         match moved {
-            Some(operation) => Self { place: Place::new(self.lookout(), operation), ..self },
+            Some(operation) => Self { place: self.place.with_operation(operation), ..self },
             None => self,
         }
+    }
+
+    /// The values of the user's labels so far.
+    pub(super) fn labels(self) -> LabelSet {
+        self.place.labels()
+    }
+
+    pub(super) fn with_labels(self, labels: LabelSet) -> Self {
+        Self { place: self.place.with_labels(labels), ..self }
+    }
+
+    /// Takes it back before its head was told, as if it had never been.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn unwatch(self) {
+        if self.is_unknown() {
+            let (_, number) = self.answer.take_unknown();
+            local::with_core(self.lookout(), move |core| core.recall(number));
+        }
+        local::with(self.lookout(), move |store, shard| {
+            let age = store.clock.nanos(self.began, store.clock.now());
+            let cells = shard.operation(self.place.operation());
+            cells.unstart();
+            cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
+        });
     }
 
     /// A stream that says so was opened.
@@ -191,7 +216,8 @@ impl Facts {
                     cells.stream_closed(kind);
                 }
             }
-            let end = End { status: self.answer.status(), ending, is_head_told };
+            let labels = self.place.labels();
+            let end = End { status: self.answer.status(), ending, labels, is_head_told };
             cells.end(end, &store.statuses, cell, took);
         });
     }
@@ -212,14 +238,14 @@ impl Facts {
         if self.is_unknown() { StatusKey::NONE } else { self.answer.status() }
     }
 
-    /// From now on it counts for what `other` counts for.
+    /// From now on it counts for the operation that `other` counts for.
     pub(super) fn move_with(&mut self, other: &Self) {
-        self.place = other.place;
+        self.place = self.place.with_operation(other.place.operation());
     }
 
     /// Tells observers how it ended.
     pub(super) fn tell(&self, ending: Ending, bytes: [u64; 2], observers: Vec<Box<Tell>>) {
-        let key = SeriesKey { status: self.status(), ending };
+        let key = SeriesKey { status: self.status(), ending, labels: self.labels() };
         let judged = local::with_core(self.lookout(), move |core| {
             let duration = core.store.clock.nanos(self.began, core.store.clock.now());
             let operation = core.store.operations.get(self.place.operation())?;

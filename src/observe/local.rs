@@ -11,9 +11,13 @@ use std::{
 use super::Core;
 use crate::series::{Shard, Store};
 
-/// A lookout's number, never used twice in a process. Copying it is what a request costs.
+/// A lookout's number, of 28 bits, never used twice in a process. Copying it is what a request costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LookoutId(pub(super) u32);
+
+impl LookoutId {
+    const COUNT: u32 = 1 << 28;
+}
 
 /// A thread's hold on its shard; given back for the next thread when this one ends.
 struct Lease {
@@ -44,11 +48,13 @@ thread_local! {
 /// The lookouts that are open.
 static OPEN: RwLock<Vec<(LookoutId, Arc<Core>)>> = RwLock::new(Vec::new());
 
-pub(crate) fn open(core: Arc<Core>) -> LookoutId {
+/// `None` when the process has used up all numbers.
+pub(crate) fn open(core: Arc<Core>) -> Option<LookoutId> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let id = LookoutId(NEXT.fetch_add(1, Ordering::Relaxed));
+    let next = |last| (last < LookoutId::COUNT).then_some(last + 1);
+    let id = LookoutId(NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?);
     OPEN.write().unwrap_or_else(PoisonError::into_inner).push((id, core));
-    id
+    Some(id)
 }
 
 pub(crate) fn close(id: LookoutId) {

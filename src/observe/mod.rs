@@ -17,6 +17,7 @@ mod exchange;
 mod facts;
 mod future;
 mod grpc;
+mod label;
 mod layer;
 mod local;
 mod observer;
@@ -34,6 +35,7 @@ pub use self::reqwest_client::ReqwestFuture;
 pub use self::{
     body::ResponseBody,
     future::ResponseFuture,
+    label::{Labels, ResponseHead, Unwatched},
     layer::LookoutLayer,
     observer::{Finished, Observer},
     outer::{RouteLayer, Routed},
@@ -45,8 +47,9 @@ pub use self::{
 };
 
 pub(crate) use self::{
-    core::Core,
+    core::{Core, Questions},
     entrance::Entrance,
+    label::LabelSource,
     local::{LookoutId, close, open},
-    route::{IgnoreFn, Naming},
+    route::Naming,
 };

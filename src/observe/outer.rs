@@ -45,7 +45,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let route = Route::of(&request);
         if let (Some(slot), Route::Template(_)) = (request.extensions().get::<Slot>(), route) {
-            slot.take_route(self.entrance.lookout, MethodLabel::of(request.method()), route);
+            slot.take_route(self.entrance, MethodLabel::of(request.method()), route);
         }
         self.inner.call(request)
     }

@@ -7,13 +7,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use http::Extensions;
 use pin_project_lite::pin_project;
 use reqwest::ResponseBuilderExt;
 use tower_service::Service;
 
 use super::{
-    HttpAndGrpc, ResponseFuture, Watched, body::BodyRule, entrance::Entry, exchange::Exchange,
-    facts::Facts, route::Route,
+    HttpAndGrpc, RequestHead, ResponseFuture, Watched, body::BodyRule, entrance::Entry,
+    exchange::Exchange, facts::Facts, label, route::Route,
 };
 use crate::operation::{MethodLabel, Protocol, TrafficId};
 
@@ -55,14 +56,28 @@ where
             method,
             route: host.map_or(Route::Unmatched, Route::Template),
         };
-        let facts = Facts::begin(self.entrance.lookout, &entry);
+        let facts = Facts::begin(self.entrance.lookout, &entry)
+            .map(|facts| if self.entrance.labels { labelled(facts, &request) } else { facts });
         self.tell_wait(facts);
         let mut guard = facts.map(|facts| Exchange { facts, companion: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
         let exchange = guard.take();
-        let rule = BodyRule::of(method);
+        let rule = BodyRule::of(method, self.entrance);
         ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
     }
+}
+
+/// The facts with the labels of the request, which has a URL where others have a URI.
+#[cold]
+fn labelled(facts: Facts, request: &reqwest::Request) -> Facts {
+    let Ok(uri) = request.url().as_str().parse() else { return facts };
+    let head = RequestHead {
+        method: request.method(),
+        uri: &uri,
+        headers: request.headers(),
+        extensions: &Extensions::new(),
+    };
+    label::of_request(facts, &head)
 }
 
 impl<F, E> Future for ReqwestFuture<F>

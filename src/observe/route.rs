@@ -2,7 +2,7 @@ use std::{borrow::Cow, mem, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
-use super::{LookoutId, local};
+use super::{LookoutId, facts::Facts, label, local};
 use crate::operation::{MethodLabel, OperationId};
 
 /// What is known of a request's route.
@@ -76,12 +76,21 @@ impl TakenHead {
         }
     }
 
-    /// The operation by the user's closure or templates.
-    pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Route<'static> {
+    /// The operation by the user's closure or templates; `None` where that is ignored.
+    pub(super) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Option<Route<'static>> {
         let head = &self.as_ref();
-        let named = local::with_core(lookout, move |core| core.named(method, head)).flatten();
-        named.map_or(Route::Unmatched, Route::Looked)
+        local::with_core(lookout, move |core| core.named(method, head)).flatten()
     }
+
+    /// The facts of this request, with its labels.
+    pub(super) fn labelled(&self, facts: Facts) -> Facts {
+        label::of_request(facts, &self.as_ref())
+    }
+}
+
+/// Whether a route is one of those that are not watched.
+pub(super) fn is_ignored(lookout: LookoutId, route: &str) -> bool {
+    local::with_core(lookout, move |core| core.ignores_route(route)).unwrap_or_default()
 }
 
 /// What a closure may tell a route from: the request without its body.

@@ -121,7 +121,7 @@ where
                 let companion = Exchange::let_go(guard);
                 facts.map(|facts| Exchange { facts, companion })
             },
-            rule: BodyRule::of(method),
+            rule: BodyRule::of(method, self.entrance),
             watches: PhantomData,
         }
     }

@@ -18,7 +18,7 @@ pub(crate) use self::{
 };
 
 /// The route of a request that no router and no closure named.
-const UNMATCHED: &str = "unmatched";
+pub(crate) const UNMATCHED: &str = "unmatched";
 
 /// The route of the requests that came after the bound on operations was reached.
 const OVERFLOW: &str = "_OVERFLOW";

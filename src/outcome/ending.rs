@@ -2,7 +2,7 @@ use super::Outcome;
 
 /// How an exchange came to its end, as the request path knows it. What it is judged as depends on the
 /// status, too, and on whether this side served or called; see [`Outcome`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     Complete,
     Cancelled,
@@ -39,7 +39,7 @@ impl Ending {
 
 /// What kind of error a service or a body gave: the `error_type` label, of which there are only these
 /// values, whatever the error's text says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(dead_code, reason = "some are told by the clients' errors alone, each with a feature")]
 pub enum ErrorKind {
     /// None of the others.

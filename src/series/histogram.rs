@@ -66,6 +66,11 @@ impl Histogram {
         self.version.store(version + 2, Ordering::Release);
     }
 
+    /// Goes up with each record.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Adds what is in the cells to `sums`, all of one moment.
     ///
     /// Gives `false`, with `sums` as it was, where the writer was stopped in the middle of a record

@@ -5,18 +5,20 @@ use std::{
 
 use http::StatusCode;
 
+use super::LabelSet;
 use crate::outcome::{Ending, GrpcStatus, Status};
 
-/// How an exchange ended: with which status, and which ending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an exchange ended: with which status, which ending, and which values of the user's labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesKey {
     pub(crate) status: StatusKey,
     pub(crate) ending: Ending,
+    pub(crate) labels: LabelSet,
 }
 
 /// A status of HTTP or gRPC, no response at all, or one of the statuses past the bound, of which only
 /// the class is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatusKey(pub(super) u16);
 
 impl StatusKey {

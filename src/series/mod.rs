@@ -11,6 +11,7 @@ mod clock;
 mod histogram;
 mod judge;
 mod key;
+mod label;
 mod shard;
 mod store;
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
     histogram::{Histogram, Tally},
     judge::{FailureFn, Judge},
     key::{SeriesKey, StatusKey, Statuses},
+    label::{LabelSet, LabelTable},
     shard::{End, Extra, OperationCells, Shard, StreamKind},
     store::Store,
 };

@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use super::{Ages, Histogram, SeriesKey, StatusKey, Statuses, Store, add};
+use super::{Ages, Histogram, LabelSet, SeriesKey, StatusKey, Statuses, Store, add};
 use crate::{operation::OperationId, outcome::Ending};
 
 /// The sizes that all shards of a lookout share.
@@ -14,13 +14,15 @@ use crate::{operation::OperationId, outcome::Ending};
 pub(crate) struct ShardLayout {
     pub(crate) operations: usize,
     pub(crate) cells: usize,
+    /// Into how many lists the series with labels of the user's are split.
+    pub(crate) labelled: usize,
 }
 
 /// What one thread has counted, for all operations; allocated as they are first met.
 #[derive(Debug)]
 pub(crate) struct Shard {
     operations: Box<[OnceLock<Box<OperationCells>>]>,
-    cells: usize,
+    layout: ShardLayout,
 }
 
 /// The cells of one operation, in one shard.
@@ -34,13 +36,15 @@ pub(crate) struct OperationCells {
     pub(crate) head: Histogram,
     started: AtomicU64,
     ended: AtomicU64,
-    first: OnceLock<Box<Series>>,
+    first: SeriesList,
+    /// What has labels of the user's, in lists by these.
+    labelled: OnceLock<Box<[SeriesList]>>,
     extras: [OnceLock<Box<Histogram>>; Extra::COUNT],
     /// How often something changed that few operations have.
     rare: AtomicU64,
     /// Streams that were opened, and that were closed, by [`StreamKind`].
     streams: [[AtomicU64; 2]; StreamKind::ALL.len()],
-    cells: usize,
+    layout: ShardLayout,
 }
 
 /// What few operations have: durations, and what bodies are counted by.
@@ -105,29 +109,34 @@ pub(crate) struct Series {
     id: SeriesId,
     pub(crate) key: SeriesKey,
     pub(crate) duration: Histogram,
-    next: OnceLock<Box<Series>>,
+    next: SeriesList,
 }
+
+type SeriesList = OnceLock<Box<Series>>;
 
 /// How an exchange ended, before its status is held against the bound.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) status: StatusKey,
     pub(crate) ending: Ending,
+    pub(crate) labels: LabelSet,
     /// Whether the time to the head was told before; else the head was out with the end.
     pub(crate) is_head_told: bool,
 }
 
-/// What a series is found by, in one comparison: status, ending, and whether the head was told.
+/// What a series is found by, in one comparison: status, ending, whether the head was told, and the
+/// user's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct SeriesId(u32);
+struct SeriesId(u64);
 
 impl SeriesId {
-    const HEAD_TOLD: u32 = 1 << 24;
+    const HEAD_TOLD: u64 = 1 << 24;
 
     #[inline]
     fn new(status: StatusKey, end: End) -> Self {
         let head_told = if end.is_head_told { Self::HEAD_TOLD } else { 0 };
-        Self(u32::from(status.0) | end.ending.code() << 16 | head_told)
+        let ending = u64::from(end.ending.code());
+        Self(u64::from(status.0) | ending << 16 | head_told | u64::from(end.labels.0) << 32)
     }
 }
 
@@ -142,14 +151,14 @@ impl Shard {
     pub(crate) fn new(layout: ShardLayout) -> Arc<Self> {
         Arc::new(Self {
             operations: (0..layout.operations).map(|_| OnceLock::new()).collect(),
-            cells: layout.cells,
+            layout,
         })
     }
 
     /// The cells to write to.
     #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
-        self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.cells)))
+        self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.layout)))
     }
 
     /// The cells to read, if this thread met the operation.
@@ -159,17 +168,18 @@ impl Shard {
 }
 
 impl OperationCells {
-    fn new(cells: usize) -> Self {
+    fn new(layout: ShardLayout) -> Self {
         Self {
             ages: Ages::new(),
-            head: Histogram::new(cells),
+            head: Histogram::new(layout.cells),
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             first: OnceLock::new(),
+            labelled: OnceLock::new(),
             rare: AtomicU64::new(0),
             extras: [const { OnceLock::new() }; Extra::COUNT],
             streams: [const { [const { AtomicU64::new(0) }; 2] }; StreamKind::ALL.len()],
-            cells,
+            layout,
         }
     }
 
@@ -244,7 +254,9 @@ impl OperationCells {
     /// Every way in which this operation has ended on this thread.
     #[inline]
     pub(crate) fn all_series(&self) -> impl Iterator<Item = &Series> {
-        iter::successors(self.first.get(), |series| series.next.get()).map(|series| &**series)
+        let lists = iter::once(&self.first).chain(self.labelled.get().into_iter().flatten());
+        let series = lists.flat_map(|list| iter::successors(list.get(), |last| last.next.get()));
+        series.map(|series| &**series)
     }
 
     /// All times to the response head.
@@ -253,19 +265,20 @@ impl OperationCells {
         iter::once(&self.head).chain(with_the_end.map(|series| &series.duration))
     }
 
-    /// The durations of a status that was not met here, or keeps only its class.
+    /// The durations of a status that was not met here, or keeps only its class, or of what has labels
+    /// of the user's.
     #[cold]
     #[inline(never)]
     fn duration(&self, end: End, statuses: &Statuses) -> &Histogram {
         let status = statuses.key(end.status);
         let id = SeriesId::new(status, end);
-        let mut link = &self.first;
+        let mut link = self.list_of(end.labels);
         loop {
             let series = link.get_or_init(|| {
                 Box::new(Series {
                     id,
-                    key: SeriesKey { status, ending: end.ending },
-                    duration: Histogram::new(self.cells),
+                    key: SeriesKey { status, ending: end.ending, labels: end.labels },
+                    duration: Histogram::new(self.layout.cells),
                     next: OnceLock::new(),
                 })
             });
@@ -274,5 +287,16 @@ impl OperationCells {
             }
             link = &series.next;
         }
+    }
+
+    /// Where a series is, among those with labels such as these.
+    fn list_of(&self, labels: LabelSet) -> &SeriesList {
+        if labels == LabelSet::NONE {
+            return &self.first;
+        }
+        let lists = self
+            .labelled
+            .get_or_init(|| (0..self.layout.labelled).map(|_| OnceLock::new()).collect());
+        &lists[usize::from(labels.0) % lists.len()]
     }
 }

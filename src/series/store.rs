@@ -3,7 +3,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Bounds, Extra, MESSAGES, RawClock, RawTime, SIZES, Shard, ShardLayout, Statuses};
+use super::{
+    Bounds, Extra, LabelTable, MESSAGES, RawClock, RawTime, SIZES, Shard, ShardLayout, Statuses,
+};
 use crate::operation::OperationTable;
 
 /// Everything that the request path writes to; one a lookout.
@@ -14,6 +16,7 @@ pub(crate) struct Store {
     sizes: Bounds,
     messages: Bounds,
     pub(crate) statuses: Statuses,
+    pub(crate) labels: LabelTable,
     shards: Mutex<Shards>,
     /// Takes what ends where a thread's own storage is already gone; its lock makes one writer of
     /// the threads that come here.
@@ -31,10 +34,17 @@ struct Shards {
 }
 
 impl Store {
-    pub(crate) fn new(max_operations: usize, bounds: Bounds) -> Self {
+    /// Into how many lists an operation's series with labels are split, so that each is short.
+    const MOST_LISTS: usize = 1_024;
+
+    pub(crate) fn new(max_operations: usize, bounds: Bounds, labels: LabelTable) -> Self {
         let clock = RawClock::get();
         let operations = OperationTable::new(max_operations);
-        let layout = ShardLayout { operations: operations.capacity(), cells: bounds.cells() };
+        let layout = ShardLayout {
+            operations: operations.capacity(),
+            cells: bounds.cells(),
+            labelled: labels.sets().min(Self::MOST_LISTS),
+        };
         let last_resort = Shard::new(layout);
         let shards = Shards { all: vec![Arc::clone(&last_resort)], free: Vec::new() };
         Self {
@@ -43,6 +53,7 @@ impl Store {
             sizes: Bounds::of(&SIZES, &[]),
             messages: Bounds::of(&MESSAGES, &[]),
             statuses: Statuses::new(),
+            labels,
             shards: Mutex::new(shards),
             last_resort: Mutex::new(last_resort),
             layout,
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_shard_of_an_ended_thread_goes_to_the_next_one() {
-        let store = Store::new(1, Bounds::new(&[], &[]));
+        let store = Store::new(1, Bounds::new(&[], &[]), LabelTable::default());
         let shard = store.lease();
         store.give_back(Arc::clone(&shard));
         assert!(Arc::ptr_eq(&store.lease(), &shard));

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::LookoutBuilder;
-use crate::{lookout::StartError, rule, series::bucket_problem};
+use super::{LookoutBuilder, labels};
+use crate::{lookout::StartError, operation::UNMATCHED, rule, series::bucket_problem};
 
 impl LookoutBuilder {
     pub(super) fn check(&self) -> Result<(), StartError> {
@@ -26,6 +26,13 @@ impl LookoutBuilder {
                 format!("{method:?} is no method: give it as \"package.Service/Method\""),
             );
         }
+        if self.questions.ignored_routes.contains(UNMATCHED) {
+            return setting(
+                "ignore_routes",
+                format!("{UNMATCHED:?} is no route: leave such requests out by .ignore(..)"),
+            );
+        }
+        labels::check(&self.labels, &self.dialect.labels)?;
         match self.max_operations {
             1..=100_000 => Ok(()),
             max => setting("max_operations", format!("{max} is not from 1 to 100,000")),

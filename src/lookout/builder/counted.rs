@@ -25,7 +25,7 @@ impl LookoutBuilder {
         mut self,
         route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     ) -> Self {
-        self.route = Some(Naming::Closure(Box::new(route)));
+        self.questions.route = Some(Naming::Closure(Box::new(route)));
         self
     }
 
@@ -58,7 +58,23 @@ impl LookoutBuilder {
         mut self,
         is_ignored: impl for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.ignore = Some(Box::new(is_ignored));
+        self.questions.ignore = Some(Box::new(is_ignored));
+        self
+    }
+
+    /// Routes that are not watched at all, as the label has them: `/healthz`, `/users/{id}`, and of
+    /// gRPC `grpc.health.v1.Health/Check`. Defaults to none. What has no route is left out by
+    /// [`ignore`](Self::ignore).
+    pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.questions.ignored_routes.extend(routes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether a response may say that its request is not watched, by
+    /// [`Unwatched`](crate::observe::Unwatched) in its extensions: then the request is taken back, as
+    /// if it had never been. Defaults to no, since it looks into every response.
+    pub fn unwatched_responses(mut self, are_taken_back: bool) -> Self {
+        self.questions.unwatched_responses = are_taken_back;
         self
     }
 
@@ -100,7 +116,7 @@ impl LookoutBuilder {
     /// as label `server_address`. Only for clients whose hosts are few and known; each counts for
     /// [`max_operations`](Self::max_operations). Defaults to no.
     pub fn server_address(mut self, is_told: bool) -> Self {
-        self.server_address = is_told;
+        self.questions.tells_address = is_told;
         self
     }
 
@@ -108,7 +124,7 @@ impl LookoutBuilder {
     /// [`UpgradeWatch`](crate::observe::UpgradeWatch), by which its handler lets the connection count.
     /// Defaults to no, since it looks into the headers of every request.
     pub fn upgrades(mut self, are_watched: bool) -> Self {
-        self.upgrades = are_watched;
+        self.questions.watches_upgrades = are_watched;
         self
     }
 

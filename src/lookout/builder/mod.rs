@@ -3,6 +3,7 @@
 mod alarm;
 mod check;
 mod counted;
+mod labels;
 mod named;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -10,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use metrics::Recorder;
 use tokio::runtime::Handle;
 
-use self::check::router;
+use self::{check::router, labels::UserLabel};
 
 use super::{
     Inner, Lookout, StartError,
@@ -21,11 +22,11 @@ use crate::{
     collect::{Carry, Collector, share},
     facade::{Dialect, Facade, SharedRecorder},
     notify::{Mailbox, Worker},
-    observe::{self, Core, IgnoreFn, Naming},
+    observe::{self, Core, Entrance, Naming, Questions},
     operation::{MethodLabel, Protocol, Side, TrafficId},
     rule::Rule,
     runtime::Vitals,
-    series::{BUCKETS, Bounds, FailureFn, Judge, Store},
+    series::{BUCKETS, Bounds, FailureFn, Judge, LabelTable, Store},
 };
 
 /// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
@@ -38,13 +39,11 @@ pub struct LookoutBuilder {
     runtime: Option<Handle>,
     buckets: Vec<Duration>,
     dialect: Dialect,
-    route: Option<Naming>,
+    questions: Questions,
     templates: Vec<String>,
-    ignore: Option<Box<IgnoreFn>>,
+    labels: Vec<UserLabel>,
     failure: Option<Box<FailureFn>>,
     grpc_methods: Vec<String>,
-    server_address: bool,
-    upgrades: bool,
     max_operations: usize,
     shutdown_timeout: Duration,
 }
@@ -59,13 +58,11 @@ impl LookoutBuilder {
             runtime: None,
             buckets: BUCKETS.to_vec(),
             dialect: Dialect::default(),
-            route: None,
+            questions: Questions::default(),
             templates: Vec::new(),
-            ignore: None,
+            labels: Vec::new(),
             failure: None,
             grpc_methods: Vec::new(),
-            server_address: false,
-            upgrades: false,
             max_operations: 1_000,
             shutdown_timeout: Duration::from_secs(5),
         }
@@ -111,7 +108,7 @@ impl LookoutBuilder {
     pub fn start(mut self) -> Result<Lookout, StartError> {
         self.check()?;
         if !self.templates.is_empty() {
-            self.route = Some(Naming::Templates(router(&self.templates)?));
+            self.questions.route = Some(Naming::Templates(router(&self.templates)?));
         }
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
         if let (None, Some(rule)) = (&runtime, self.rules.iter().find(|rule| rule.needs_runtime()))
@@ -122,8 +119,11 @@ impl LookoutBuilder {
             );
         }
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
+        let labels = self.labels.iter().map(|label| (&*label.name, label.values));
+        let labels = LabelTable::new(labels);
+        self.questions.labels = self.labels.into_iter().map(|label| label.source).collect();
         let bounds = Bounds::new(&self.buckets, &splits);
-        let store = Arc::new(Store::new(self.max_operations, bounds));
+        let store = Arc::new(Store::new(self.max_operations, bounds, labels));
         let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
         for method in &self.grpc_methods {
             store.operations.id_of(rpc_server, MethodLabel::Other, method);
@@ -150,13 +150,10 @@ impl LookoutBuilder {
             shutdown_timeout: self.shutdown_timeout,
         };
         let shutdown = spawn(thread).map_err(StartError::Thread)?;
-        let (names_routes, ignores) = (self.route.is_some(), self.ignore.is_some());
-        let id =
-            observe::open(Arc::new(Core::new(Arc::clone(&store), judge, self.route, self.ignore)));
-        let (tells_address, watches_upgrades) = (self.server_address, self.upgrades);
-        let inner =
-            Inner { id, ignores, names_routes, tells_address, watches_upgrades, store, shutdown };
-        Ok(Lookout { inner: Arc::new(inner) })
+        let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
+        let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
+        let entrance = Entrance::new(id, &core.questions);
+        Ok(Lookout { inner: Arc::new(Inner { entrance, store, shutdown }) })
     }
 }
 

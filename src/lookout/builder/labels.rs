@@ -1,0 +1,119 @@
+use std::borrow::Cow;
+
+use metrics::Label;
+
+use super::LookoutBuilder;
+use crate::{
+    facade::label_problem,
+    lookout::StartError,
+    observe::{LabelSource, RequestHead, ResponseHead},
+    series::LabelTable,
+};
+
+/// A label that the user adds.
+pub(super) struct UserLabel {
+    /// The builder's method.
+    field: &'static str,
+    pub(super) name: String,
+    /// How many values it may have.
+    pub(super) values: usize,
+    pub(super) source: LabelSource,
+}
+
+/// Labels of your own, on the duration and the counter of requests.
+///
+/// Each has a bound on its values, from 1 to 1,000: the first that are met have series of their own,
+/// what comes after that is `_OTHER`, and so is what is longer than 128 bytes. Without a value, or with
+/// an empty one, the label is left away. All labels together may make 10,000 sets of values, each of
+/// which takes memory as an operation does: the product of the bounds, each plus two.
+///
+/// What is not over belongs to no series yet, so the other metrics and the rules do without.
+impl LookoutBuilder {
+    /// Adds a label that is told from the request, as it comes in. A closure that panics gives none.
+    /// Defaults to no labels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().request_label("tenant", 20, |request| {
+    ///     request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
+    /// });
+    /// ```
+    pub fn request_label(
+        self,
+        name: impl Into<String>,
+        values: usize,
+        value: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.label("request_label", name.into(), values, LabelSource::Request(Box::new(value)))
+    }
+
+    /// Adds a label that is told from the response's head. What ends before that does not have it; a
+    /// closure that panics gives none. Defaults to no labels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().response_label("cache", 3, |response| {
+    ///     response.headers.get("x-cache")?.to_str().ok().map(Into::into)
+    /// });
+    /// ```
+    pub fn response_label(
+        self,
+        name: impl Into<String>,
+        values: usize,
+        value: impl for<'a> Fn(&ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.label("response_label", name.into(), values, LabelSource::Response(Box::new(value)))
+    }
+
+    /// Adds a label whose values handlers tell, by [`Labels`](crate::observe::Labels) in the
+    /// extensions of their response. What ends before its head does not have it. Defaults to no labels.
+    pub fn handler_label(self, name: impl Into<String>, values: usize) -> Self {
+        self.label("handler_label", name.into(), values, LabelSource::Handler)
+    }
+
+    fn label(
+        mut self,
+        field: &'static str,
+        name: String,
+        values: usize,
+        source: LabelSource,
+    ) -> Self {
+        self.labels.push(UserLabel { field, name, values, source });
+        self
+    }
+}
+
+const MAX_VALUES: usize = 1_000;
+
+/// `constant` are the labels that every metric has.
+pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), StartError> {
+    for (place, UserLabel { field, name, values, .. }) in labels.iter().enumerate() {
+        let is_taken = |name: &str| {
+            labels[..place].iter().any(|label| label.name == *name)
+                || constant.iter().any(|label| label.key() == name)
+        };
+        let bound_problem = || {
+            (!(1..=MAX_VALUES).contains(values))
+                .then(|| format!("{name:?} has a bound of {values}: give one from 1 to 1,000"))
+        };
+        if let Some(problem) = label_problem(name, is_taken).or_else(bound_problem) {
+            return Err(StartError::Setting { field, problem });
+        }
+    }
+    let sets = LabelTable::sets_of(labels.iter().map(|label| label.values));
+    match labels.last() {
+        Some(UserLabel { field, .. }) if sets > LabelTable::MAX_SETS => {
+            let problem = format!(
+                "the labels make {sets} sets of values, more than 10,000: lower their bounds"
+            );
+            Err(StartError::Setting { field, problem })
+        }
+        _ => Ok(()),
+    }
+}

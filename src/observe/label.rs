@@ -1,0 +1,123 @@
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use http::{Extensions, HeaderMap, StatusCode};
+
+use super::{RequestHead, facts::Facts, local};
+
+/// Where the values of a label come from.
+pub(crate) enum LabelSource {
+    Request(Box<RequestLabelFn>),
+    Response(Box<ResponseLabelFn>),
+    /// The [`Labels`] of a response.
+    Handler,
+}
+
+/// Gives a label's value for a request, if it has one.
+pub(crate) type RequestLabelFn =
+    dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+
+/// Gives a label's value for a response, if it has one.
+pub(crate) type ResponseLabelFn =
+    dyn for<'a> Fn(&ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+
+/// What a closure may tell a label from: the response without its body.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ResponseHead<'a> {
+    /// The response's status.
+    pub status: StatusCode,
+    /// The response's headers.
+    pub headers: &'a HeaderMap,
+    /// What the service and the layers inside put into the response.
+    pub extensions: &'a Extensions,
+}
+
+/// Values of labels that only a handler knows: it puts them into the extensions of its response, for
+/// the labels that are announced by [`handler_label`](crate::LookoutBuilder::handler_label).
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Extension, response::IntoResponse};
+/// use tower_lookout::observe::Labels;
+///
+/// async fn order() -> impl IntoResponse {
+///     (Extension(Labels::new().with("plan", "gold")), "an order")
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Labels(Vec<(&'static str, Cow<'static, str>)>);
+
+impl Labels {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the value of a label. The last one counts; of a label that was not announced, none.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().rfind(|(label, _)| *label == name).map(|(_, value)| &**value)
+    }
+}
+
+/// In the extensions of a response: its request is not watched. It is taken back with the response's
+/// head, as if it had never been, if
+/// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set.
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Extension, response::IntoResponse};
+/// use tower_lookout::observe::Unwatched;
+///
+/// async fn healthz() -> impl IntoResponse {
+///     (Extension(Unwatched), "ok")
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a marker, which users make")]
+pub struct Unwatched;
+
+/// The facts of a request with its labels.
+pub(super) fn of_request(facts: Facts, head: &RequestHead<'_>) -> Facts {
+    let labels = local::with_core(facts.lookout(), move |core| core.label_request(head));
+    labels.map_or(facts, |labels| facts.with_labels(labels))
+}
+
+/// The facts with the labels of the response, which is taken apart meanwhile as a request is; see
+/// [`TakenHead`](super::route::TakenHead). None where the response says that they don't count.
+#[inline(never)]
+pub(super) fn of_response(
+    status: StatusCode,
+    headers: HeaderMap,
+    extensions: Extensions,
+    facts: Facts,
+) -> (HeaderMap, Extensions, Option<Facts>) {
+    let head = &ResponseHead { status, headers: &headers, extensions: &extensions };
+    let labels =
+        local::with_core(facts.lookout(), move |core| core.label_response(head, facts.labels()));
+    let facts = match labels {
+        Some(Some(labels)) => Some(facts.with_labels(labels)),
+        Some(None) => {
+            facts.unwatch();
+            None
+        }
+        // The lookout is closed.
+        None => Some(facts),
+    };
+    (headers, extensions, facts)
+}
+
+/// What a closure of the user's gives: nothing where it panics, since a label is worth no request.
+pub(super) fn asked<T>(closure: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(closure)).unwrap_or_default()
+}
