@@ -71,7 +71,8 @@ impl Labels {
 
 /// In the extensions of a response: its request is not watched. It is taken back with the response's
 /// head, as if it had never been, if
-/// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set.
+/// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set. Until then it is in
+/// flight as any other, and what ends before its head counts.
 ///
 /// # Examples
 ///

@@ -45,13 +45,19 @@ struct UserLabel {
 /// Open addressing at most half full, as in the table of operations.
 #[derive(Debug)]
 struct Values {
-    slots: Box<[OnceLock<(Arc<str>, usize)>]>,
+    slots: Box<[OnceLock<Value>]>,
     hasher: foldhash::fast::RandomState,
     limit: usize,
     /// How many there are; guards additions.
     met: Mutex<usize>,
     /// Set when the last place is taken: what is not found then needs no lock to be `_OTHER`.
     is_full: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Value {
+    text: Arc<str>,
+    digit: usize,
 }
 
 impl LabelTable {
@@ -146,7 +152,7 @@ impl Values {
         let mut slot = self.hasher.hash_one(value) as usize & mask;
         loop {
             match self.slots[slot].get() {
-                Some((text, digit)) if **text == *value => return Ok(*digit),
+                Some(known) if *known.text == *value => return Ok(known.digit),
                 Some(_) => slot = (slot + 1) & mask,
                 None => return Err(slot),
             }
@@ -162,9 +168,10 @@ impl Values {
             Err(_) if *met >= self.limit => self.other(),
             Err(slot) => {
                 *met += 1;
-                let (_, digit) = self.slots[slot].get_or_init(|| (value.into(), *met));
+                let new = || Value { text: value.into(), digit: *met };
+                let digit = self.slots[slot].get_or_init(new).digit;
                 self.is_full.store(*met >= self.limit, Ordering::Release);
-                *digit
+                digit
             }
         }
     }
@@ -174,7 +181,7 @@ impl Values {
             return Some(OTHER.into());
         }
         let mut met = self.slots.iter().filter_map(OnceLock::get);
-        met.find(|(_, number)| *number == digit).map(|(text, _)| Arc::clone(text))
+        met.find(|value| value.digit == digit).map(|value| Arc::clone(&value.text))
     }
 }
 
