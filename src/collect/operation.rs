@@ -70,7 +70,7 @@ impl Collected {
             series: Vec::new(),
             places: HashMap::default(),
             requests: Vec::new(),
-            head: CollectedHistogram::new(names.head, labels(), &store.bounds),
+            head: CollectedHistogram::new(names.head, &operation, labels(), &store.bounds),
             extras: [const { None }; Extra::COUNT],
             streams: [const { None }; StreamKind::ALL.len()],
             active: Gauge::new(names.active, labels()),
@@ -181,10 +181,9 @@ impl Collected {
             }
             let CollectedExtra { histogram, total } = collected.get_or_insert_with(|| {
                 let labels = labels(dialect, &self.operation);
-                CollectedExtra {
-                    total: names.total(extra).map(|name| Counter::new(name, labels.clone())),
-                    histogram: CollectedHistogram::new(name, labels, bounds),
-                }
+                let total = names.total(extra).map(|name| Counter::new(name, labels.clone()));
+                let histogram = CollectedHistogram::new(name, &self.operation, labels, bounds);
+                CollectedExtra { histogram, total }
             });
             is_all &= histogram.read(sources(), |_, _| {});
             is_all &= histogram.carry(facade, bounds);

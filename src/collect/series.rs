@@ -1,8 +1,8 @@
-use metrics::Label;
+use metrics::{KeyName, Label};
 
 use super::labels;
 use crate::{
-    facade::{Counter, Dialect, Facade, Histogram},
+    facade::{Counter, Dialect, Facade, Histogram, of_family},
     operation::Operation,
     outcome::Outcome,
     series::{Bounds, LabelSet, SeriesKey, Store, Tally},
@@ -24,6 +24,7 @@ pub(super) struct CollectedSeries {
 pub(super) struct CollectedHistogram {
     cells: Vec<Tally>,
     histogram: Histogram,
+    family: Option<usize>,
 }
 
 /// The requests that ended in ways which are counted as one.
@@ -56,7 +57,7 @@ impl CollectedSeries {
         let of_user = || labels::user_labels(&store.labels, key.labels);
         let mut labels = labels::duration_labels(dialect, operation, key, outcome);
         labels.extend(of_user());
-        let duration = CollectedHistogram::new(names.duration, labels, &store.bounds);
+        let duration = CollectedHistogram::new(names.duration, operation, labels, &store.bounds);
         let requests = names.ended.map(|ended| {
             let mut labels = labels::ended_labels(dialect, operation, key, outcome);
             labels.extend(of_user());
@@ -94,11 +95,19 @@ impl CollectedSeries {
 }
 
 impl CollectedHistogram {
-    pub(super) fn new(name: &'static str, labels: Vec<Label>, bounds: &Bounds) -> Self {
-        Self {
-            cells: vec![Tally::default(); bounds.cells()],
-            histogram: Histogram::new(name, labels),
-        }
+    /// Of an operation whose durations may have buckets of their own, and so a name.
+    pub(super) fn new(
+        name: &'static str,
+        operation: &Operation,
+        labels: Vec<Label>,
+        bounds: &Bounds,
+    ) -> Self {
+        let family = bounds.family_of(operation);
+        let name = family.map_or(KeyName::from_const_str(name), |place| {
+            of_family(name, bounds.family(place)).into()
+        });
+        let cells = vec![Tally::default(); bounds.cells()];
+        Self { cells, histogram: Histogram::new(name, labels), family }
     }
 
     /// The sum of all that was read.
@@ -109,7 +118,7 @@ impl CollectedHistogram {
     /// Carries over what was read; gives whether that was all.
     #[must_use]
     pub(super) fn carry(&mut self, facade: &Facade, bounds: &Bounds) -> bool {
-        self.histogram.carry(facade, bounds, &self.cells)
+        self.histogram.carry(facade, bounds.buckets(self.family), &self.cells)
     }
 
     /// Sums the shards' cells, and tells each cell that has more than the last time, with how much.

@@ -12,6 +12,8 @@ pub(crate) struct Dialect {
     pub(crate) prefix: Option<String>,
     /// On every metric.
     pub(crate) labels: Vec<Label>,
+    /// Of routes with buckets of their own, which have histograms of their own name.
+    pub(crate) families: Vec<String>,
     /// By method; of those that were told.
     pub(crate) grpc_types: HashMap<String, GrpcType>,
 }

@@ -1,7 +1,7 @@
-use metrics::{Key, Label, Level, Metadata, Recorder};
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 
 use super::Facade;
-use crate::series::{Bounds, Tally};
+use crate::series::{Buckets, Tally};
 
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -14,7 +14,7 @@ struct Handle<H> {
 }
 
 impl<H> Handle<H> {
-    fn new(name: &'static str, labels: Vec<Label>) -> Self {
+    fn new(name: impl Into<KeyName>, labels: Vec<Label>) -> Self {
         Self { key: Key::from_parts(name, labels), taken: None }
     }
 
@@ -114,7 +114,7 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
+    pub(crate) fn new(name: impl Into<KeyName>, labels: Vec<Label>) -> Self {
         Self { handle: Handle::new(name, labels), carried: Vec::new() }
     }
 
@@ -131,25 +131,25 @@ impl Histogram {
     /// Gives whether that was all: at most [`AT_ONCE`] of a bucket go at once, since recorders keep
     /// each of them for a while, and there may be a billion where the recorder came late.
     #[must_use]
-    pub(crate) fn carry(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) -> bool {
+    pub(crate) fn carry(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
-        facade.guard(|| is_all = self.carry_some(facade, bounds, cells));
+        facade.guard(|| is_all = self.carry_some(facade, buckets, cells));
         is_all
     }
 
-    fn carry_some(&mut self, facade: &Facade, bounds: &Bounds, cells: &[Tally]) -> bool {
+    fn carry_some(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
-        let mut totals = vec![Tally::default(); bounds.buckets()];
+        let mut totals = vec![Tally::default(); buckets.count()];
         for (cell, tally) in cells.iter().enumerate().filter(|(_, tally)| tally.count > 0) {
-            totals[bounds.bucket_of(cell)].add(*tally);
+            totals[buckets.of(cell)].add(*tally);
         }
         let handle = self.take(facade).clone();
-        self.carried.resize(bounds.buckets(), Tally::default());
+        self.carried.resize(buckets.count(), Tally::default());
         for (bucket, (carried, total)) in self.carried.iter_mut().zip(totals).enumerate() {
             let new = total.since(*carried);
             let some = new.first(AT_ONCE);
             if some.count > 0 {
-                let mean = bounds.in_unit(mean(some, bounds.bucket(bucket)));
+                let mean = buckets.in_unit(mean(some, buckets.range(bucket)));
                 handle.record_many(mean, some.count as usize);
                 carried.add(some);
             }
@@ -185,7 +185,7 @@ mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
-    use crate::facade::Dialect;
+    use crate::{facade::Dialect, series::Bounds};
 
     fn tally(count: u64, nanos: u64) -> Tally {
         Tally { count, nanos }
@@ -208,18 +208,21 @@ mod tests {
         };
 
         cells[bounds.cell_of(5_000_000)] = tally(2, 10_000_000);
-        assert!(histogram.carry(&facade, &bounds, &cells));
+        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.005, 0.005]);
 
         cells[bounds.cell_of(6_000_000)] = tally(1, 6_000_000);
-        assert!(histogram.carry(&facade, &bounds, &cells));
-        assert!(histogram.carry(&facade, &bounds, &cells));
+        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
+        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.006]);
 
         cells[bounds.cell_of(1_000_000)] = tally(AT_ONCE + 1, (AT_ONCE + 1) * 1_000_000);
-        assert!(!histogram.carry(&facade, &bounds, &cells), "there is more than goes at once");
+        assert!(
+            !histogram.carry(&facade, bounds.buckets(None), &cells),
+            "there is more than goes at once"
+        );
         assert_eq!(samples().len() as u64, AT_ONCE);
-        assert!(histogram.carry(&facade, &bounds, &cells));
+        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.001]);
     }
 

@@ -3,6 +3,7 @@
 //! Only the tick and the scrape come here, never a request.
 
 mod dialect;
+mod family;
 mod handles;
 mod names;
 mod preset;
@@ -24,6 +25,7 @@ pub(crate) use self::dialect::after_prefix;
 pub use self::preset::{GrpcType, Preset};
 pub(crate) use self::{
     dialect::{Dialect, is_name, label_problem},
+    family::of_family,
     handles::{Counter, Gauge, Histogram},
     names::*,
     preset::Presets,

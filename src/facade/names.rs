@@ -1,6 +1,6 @@
 use metrics::{Recorder, SharedString, Unit};
 
-use super::{Dialect, vital_names};
+use super::{Dialect, of_family, vital_names};
 use crate::series::Extra;
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
@@ -272,7 +272,14 @@ pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {
         match kind {
             Kind::Counter => recorder.describe_counter(name, unit, text),
             Kind::Gauge => recorder.describe_gauge(name, unit, text),
-            Kind::Histogram => recorder.describe_histogram(name, unit, text),
+            Kind::Histogram => {
+                let is_duration = unit == Some(Unit::Seconds);
+                for family in dialect.families.iter().filter(|_| is_duration) {
+                    let name = of_family(name.as_str(), family);
+                    recorder.describe_histogram(name.into(), unit, text.clone());
+                }
+                recorder.describe_histogram(name, unit, text);
+            }
         }
     }
 }

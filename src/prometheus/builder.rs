@@ -1,10 +1,10 @@
-use std::{io, time::Duration};
+use std::{io, iter, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use super::{Recorder, Scrape};
 use crate::{
-    facade::{Names, THROUGHPUT, after_prefix},
+    facade::{Names, THROUGHPUT, after_prefix, of_family},
     series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
 
@@ -14,6 +14,7 @@ use crate::{
 pub struct Builder {
     exporter: PrometheusBuilder,
     buckets: Option<Vec<Duration>>,
+    families: Vec<(String, Vec<Duration>)>,
 }
 
 /// Why there is no recorder.
@@ -58,6 +59,17 @@ impl Builder {
         self
     }
 
+    /// The buckets of a family of routes, which a lookout that uses this recorder must be given as well
+    /// ([`LookoutBuilder::buckets_for`](crate::LookoutBuilder::buckets_for)). Defaults to no families.
+    pub fn buckets_for(
+        mut self,
+        family: impl Into<String>,
+        buckets: impl IntoIterator<Item = Duration>,
+    ) -> Self {
+        self.families.push((family.into(), buckets.into_iter().collect()));
+        self
+    }
+
     /// Changes the exporter's own settings, such as global labels, or buckets of other histograms.
     ///
     /// Where a lookout has a prefix, its histograms are known by the ends of their names: buckets that
@@ -88,23 +100,35 @@ impl Builder {
     /// If the buckets are not ascending, or the thread that does the upkeep can't be started.
     pub fn build(self) -> Result<(Recorder, Scrape), PrometheusError> {
         let buckets = self.buckets.unwrap_or_else(|| BUCKETS.to_vec());
-        if let Some(problem) = bucket_problem(&buckets) {
+        let all = iter::once(&buckets).chain(self.families.iter().map(|(_, buckets)| buckets));
+        if let Some(problem) = all.into_iter().find_map(|buckets| bucket_problem(buckets)) {
             return Err(PrometheusError::Buckets(problem));
         }
-        let buckets: Vec<f64> = buckets.into_iter().map(seconds).collect();
+        let in_seconds =
+            |buckets: Vec<Duration>| buckets.into_iter().map(seconds).collect::<Vec<_>>();
+        let families = self.families.into_iter();
+        let families: Vec<_> =
+            families.map(|(family, buckets)| (family, in_seconds(buckets))).collect();
+        let buckets = in_seconds(buckets);
         let in_order =
             |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect::<Vec<_>>();
         let (sizes, messages) = (in_order(&SIZES), in_order(&MESSAGES));
-        let recorder = Names::all_durations()
+        let common = Names::all_durations()
             .map(|name| (name, &buckets[..]))
             .chain(Names::all_sizes().map(|name| (name, &sizes[..])))
             .chain(Names::all_messages().map(|name| (name, &messages[..])))
             .chain([(THROUGHPUT, &THROUGHPUT_BUCKETS[..])])
+            .map(|(name, buckets)| (name.to_owned(), buckets));
+        let of_families = families.iter().flat_map(|(family, buckets)| {
+            Names::all_durations().map(move |name| (of_family(name, family), &buckets[..]))
+        });
+        let recorder = common
+            .chain(of_families)
             .try_fold(self.exporter, |exporter, (name, buckets)| {
                 // By its end where a lookout has a prefix.
-                let prefixed = format!("_{}", after_prefix(name));
+                let prefixed = format!("_{}", after_prefix(&name));
                 exporter
-                    .set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?
+                    .set_buckets_for_metric(Matcher::Full(name), buckets)?
                     .set_buckets_for_metric(Matcher::Suffix(prefixed), buckets)
             })
             .map_err(PrometheusError::Exporter)?

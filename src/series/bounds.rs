@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use super::{Buckets, Family};
+use crate::operation::Operation;
+
 /// The upper bounds of a histogram's cells, in nanoseconds.
 ///
 /// They are log-linear, four to an octave from 16 µs to 73 min, and split at the exact `le` bounds
@@ -12,12 +15,10 @@ pub(crate) struct Bounds {
     upper: Box<[u64]>,
     /// The first cell of each log-linear step.
     first: [u16; STEPS],
-    /// The recorder's bounds, ascending.
-    le: Box<[u64]>,
-    /// The index among the recorder's buckets of each cell; past the last `le` it is `+Inf`'s.
-    bucket_of: Box<[u16]>,
-    /// What the recorder's unit is, in this one's: a second has 10⁹ nanoseconds.
-    unit: f64,
+    /// The recorder's buckets.
+    buckets: Buckets,
+    /// Of routes with others, theirs.
+    families: Box<[(Family, Buckets)]>,
 }
 
 const SUB_BITS: u32 = 2;
@@ -33,31 +34,51 @@ impl Bounds {
 
     /// `le` must be ascending and above zero, as the builder checks.
     pub(crate) fn new(le: &[Duration], thresholds: &[Duration]) -> Self {
-        let nanos =
+        Self::with_families(le, Vec::new(), thresholds)
+    }
+
+    /// The cells are split at the bounds of all families, so that each has exact buckets.
+    pub(crate) fn with_families(
+        le: &[Duration],
+        families: Vec<Family>,
+        thresholds: &[Duration],
+    ) -> Self {
+        let in_nanos =
             |bounds: &[Duration]| -> Vec<u64> { bounds.iter().copied().map(nanos).collect() };
-        Self { unit: 1e9, ..Self::of(&nanos(le), &nanos(thresholds)) }
+        let families: Vec<_> = families
+            .into_iter()
+            .map(|family| {
+                let le = in_nanos(&family.buckets);
+                (family, le)
+            })
+            .collect();
+        let mut splits = in_nanos(thresholds);
+        splits.extend(families.iter().flat_map(|(_, le)| le));
+        let mut bounds = Self::of_unit(1e9, &in_nanos(le), &splits);
+        let of_family = |(family, le): (Family, Vec<u64>)| {
+            let buckets = Buckets::new(1e9, &le, &bounds.upper);
+            (family, buckets)
+        };
+        bounds.families = families.into_iter().map(of_family).collect();
+        bounds
     }
 
     /// The same for what is no duration, in its own unit.
-    pub(crate) fn of(le: &[u64], thresholds: &[u64]) -> Self {
-        let le: Box<[u64]> = le.into();
+    pub(crate) fn of(le: &[u64]) -> Self {
+        Self::of_unit(1.0, le, &[])
+    }
+
+    fn of_unit(unit: f64, le: &[u64], splits: &[u64]) -> Self {
         let mut upper: Vec<u64> = (0..STEPS).map(step_upper).collect();
-        upper.extend(&le);
-        upper.extend(thresholds);
+        upper.extend(le.iter().chain(splits));
         upper.sort_unstable();
         upper.dedup();
         let mut first = [0; STEPS];
         for (step, first) in first.iter_mut().enumerate().skip(1) {
             *first = upper.partition_point(|upper| *upper <= step_upper(step - 1)) as u16;
         }
-        let bucket_of =
-            upper.iter().map(|upper| le.partition_point(|le| le < upper) as u16).collect();
-        Self { upper: upper.into(), first, le, bucket_of, unit: 1.0 }
-    }
-
-    /// A value as the recorder is told it.
-    pub(crate) fn in_unit(&self, value: f64) -> f64 {
-        value / self.unit
+        let buckets = Buckets::new(unit, le, &upper);
+        Self { buckets, families: Box::default(), upper: upper.into(), first }
     }
 
     /// How many cells there are.
@@ -75,20 +96,19 @@ impl Bounds {
         cell
     }
 
-    /// The recorder's buckets, `+Inf` included.
-    pub(crate) fn buckets(&self) -> usize {
-        self.le.len() + 1
+    /// The family that an operation is of, if any.
+    pub(crate) fn family_of(&self, operation: &Operation) -> Option<usize> {
+        self.families.iter().position(|(family, _)| family.has(operation))
     }
 
-    /// The recorder's bucket that a cell lies in.
-    pub(crate) fn bucket_of(&self, cell: usize) -> usize {
-        usize::from(self.bucket_of[cell])
+    /// What a family is called.
+    pub(crate) fn family(&self, place: usize) -> &str {
+        &self.families[place].0.name
     }
 
-    /// A recorder's bucket as `(lower, upper]`; that of `+Inf` ends at `u64::MAX`.
-    pub(crate) fn bucket(&self, bucket: usize) -> (u64, u64) {
-        let lower = if bucket == 0 { 0 } else { self.le[bucket - 1] };
-        (lower, self.le.get(bucket).copied().unwrap_or(u64::MAX))
+    /// The recorder's buckets, of a family or of the rest.
+    pub(crate) fn buckets(&self, family: Option<usize>) -> &Buckets {
+        family.map_or(&self.buckets, |place| &self.families[place].1)
     }
 
     /// The first cell that lies wholly above `threshold`, which must be one of the bounds.
@@ -150,19 +170,27 @@ mod tests {
 
     fn convention() -> Bounds {
         let le = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
-        Bounds::new(&le.map(Duration::from_millis), &[Duration::from_millis(300)])
+        let slow = Family {
+            name: "slow".to_owned(),
+            routes: Vec::new(),
+            buckets: [7, 1_000, 61_000].map(Duration::from_millis).to_vec(),
+        };
+        let le = le.map(Duration::from_millis);
+        Bounds::with_families(&le, vec![slow], &[Duration::from_millis(300)])
     }
 
     #[test]
     fn a_bound_belongs_to_its_own_bucket_and_one_nanosecond_more_to_the_next() {
         let bounds = convention();
-        for bucket in 0..bounds.buckets() - 1 {
-            let (_, le) = bounds.bucket(bucket);
-            assert_eq!(bounds.bucket_of(bounds.cell_of(le)), bucket);
-            assert_eq!(bounds.bucket_of(bounds.cell_of(le + 1)), bucket + 1);
+        for buckets in [bounds.buckets(None), bounds.buckets(Some(0))] {
+            for bucket in 0..buckets.count() - 1 {
+                let (_, le) = buckets.range(bucket);
+                assert_eq!(buckets.of(bounds.cell_of(le)), bucket);
+                assert_eq!(buckets.of(bounds.cell_of(le + 1)), bucket + 1);
+            }
+            assert_eq!(buckets.of(bounds.cell_of(0)), 0);
+            assert_eq!(buckets.of(bounds.cell_of(u64::MAX)), buckets.count() - 1);
         }
-        assert_eq!(bounds.bucket_of(bounds.cell_of(0)), 0);
-        assert_eq!(bounds.bucket_of(bounds.cell_of(u64::MAX)), bounds.buckets() - 1);
     }
 
     #[test]

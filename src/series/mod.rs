@@ -8,6 +8,7 @@ mod ages;
 mod bounds;
 mod buckets;
 mod clock;
+mod family;
 mod histogram;
 mod judge;
 mod key;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     bounds::Bounds,
     buckets::{MESSAGES, SIZES, bucket_problem},
     clock::{RawClock, RawTime},
+    family::{Buckets, Family},
     histogram::{Histogram, Tally},
     judge::{FailureFn, Judge},
     key::{SeriesKey, StatusKey, Statuses},

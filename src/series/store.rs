@@ -50,8 +50,8 @@ impl Store {
         Self {
             operations,
             bounds,
-            sizes: Bounds::of(&SIZES, &[]),
-            messages: Bounds::of(&MESSAGES, &[]),
+            sizes: Bounds::of(&SIZES),
+            messages: Bounds::of(&MESSAGES),
             statuses: Statuses::new(),
             labels,
             shards: Mutex::new(shards),

@@ -1,7 +1,12 @@
 use std::sync::Arc;
 
 use super::{LookoutBuilder, labels};
-use crate::{lookout::StartError, operation::UNMATCHED, rule, series::bucket_problem};
+use crate::{
+    lookout::StartError,
+    operation::UNMATCHED,
+    rule,
+    series::{Family, bucket_problem},
+};
 
 impl LookoutBuilder {
     pub(super) fn check(&self) -> Result<(), StartError> {
@@ -12,6 +17,9 @@ impl LookoutBuilder {
         }
         if let Some(problem) = bucket_problem(&self.buckets) {
             return setting("buckets", problem);
+        }
+        if let Some(problem) = family_problem(&self.families) {
+            return setting("buckets_for", problem);
         }
         if let Some((field, problem)) = self.dialect.problem() {
             return setting(field, problem);
@@ -38,6 +46,24 @@ impl LookoutBuilder {
             max => setting("max_operations", format!("{max} is not from 1 to 100,000")),
         }
     }
+}
+
+fn family_problem(families: &[Family]) -> Option<String> {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    families.iter().enumerate().find_map(|(place, Family { name, routes, buckets })| {
+        let before = &families[..place];
+        if name.is_empty() || !name.chars().all(is_word) {
+            return Some(format!("{name:?} can't be a part of a name: use letters, digits and _"));
+        }
+        if before.iter().any(|family| family.name == *name) {
+            return Some(format!("{name:?} is there twice: give all its routes at once"));
+        }
+        let of_two = |route: &&String| before.iter().any(|family| family.routes.contains(*route));
+        if let Some(route) = routes.iter().find(of_two) {
+            return Some(format!("{route:?} is in two families: leave it in one"));
+        }
+        bucket_problem(buckets).map(|problem| format!("{name:?}: {problem}"))
+    })
 }
 
 pub(super) fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, StartError> {
