@@ -30,8 +30,19 @@ fn buckets(text: &str, name: &str) -> Vec<(String, f64)> {
 
 #[tokio::test]
 async fn a_family_of_routes_has_its_own_buckets_under_its_own_name() {
+    for prefix in [None, Some("shop")] {
+        a_family_of_routes(prefix).await;
+    }
+}
+
+async fn a_family_of_routes(prefix: Option<&str>) {
     let (recorder, scrape) = prometheus::Builder::new().buckets_for("slow", SLOW).build().unwrap();
-    let lookout = Lookout::builder()
+    let builder = Lookout::builder();
+    let builder = match prefix {
+        Some(prefix) => builder.prefix(prefix),
+        None => builder,
+    };
+    let lookout = builder
         .recorder(recorder)
         .buckets_for("slow", ["/reports/{id}", "/never"], SLOW)
         .start()
@@ -52,6 +63,8 @@ async fn a_family_of_routes_has_its_own_buckets_under_its_own_name() {
         response.into_body().collect().await.unwrap();
     }
     let text = scrape.render();
+    check_with_promtool(&text);
+    let text = prefix.map_or(text.clone(), |prefix| text.replace(&format!("{prefix}_"), ""));
     let expected = [("0.007", 0.0), ("60", 2.0), ("600", 2.0), ("+Inf", 2.0)];
     let expected = expected.map(|(bound, count)| (bound.to_owned(), count));
     for (metric, common) in [
@@ -72,7 +85,6 @@ async fn a_family_of_routes_has_its_own_buckets_under_its_own_name() {
         let routes = series(&text, metric).filter(|(labels, _)| labels.contains("/reports/{id}"));
         assert_eq!(routes.count(), 1, "{metric}");
     }
-    check_with_promtool(&text);
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Labels that users add, with their bounds, and what users leave out: by route, or by a marker in the
-//! response.
+//! Labels that users add: from the request, from the response and from inside a handler, each bounded.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -10,14 +9,10 @@ use std::{
     collections::BTreeSet, convert::Infallible, future::ready, net::SocketAddr, time::Duration,
 };
 
-use axum::{
-    Extension, Router,
-    response::IntoResponse,
-    routing::{any, get},
-};
+use axum::{Extension, Router, response::IntoResponse, routing::get};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -25,11 +20,7 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_lookout::{
-    Lookout, LookoutBuilder,
-    observe::{Labels, Unwatched},
-    prometheus::Scrape,
-};
+use tower_lookout::{Lookout, LookoutBuilder, Preset, observe::Labels, prometheus::Scrape};
 
 use support::{eventually, series, start, sum};
 
@@ -141,6 +132,34 @@ async fn each_kind_of_label_is_in_the_counter_and_the_histogram() {
 }
 
 #[tokio::test]
+async fn they_are_there_with_any_preset() {
+    for (preset, names) in [
+        (Preset::SpringBoot, &["http_server_requests_seconds_count"][..]),
+        (
+            Preset::AxumPrometheus,
+            &["axum_http_requests_total", "axum_http_requests_duration_seconds_count"],
+        ),
+    ] {
+        let (lookout, scrape) = start(|builder| three_kinds(builder.preset(preset)));
+        let app = Router::new().route("/orders", get(order)).layer(lookout.layer());
+        let address = listen(app).await;
+        for tenant in ["a", "b", "b"] {
+            send(address, "/orders", &[("x-tenant", tenant), ("x-plan", "gold")]).await;
+        }
+        eventually(5, "the ends", || {
+            let text = scrape.render();
+            let count = |name: &str, tenant| {
+                let labels = [("tenant", tenant), ("cache", "miss"), ("plan", "gold")];
+                sum(&text, name, &labels)
+            };
+            let is_right = |name: &&str| (count(name, "a"), count(name, "b")) == (1.0, 2.0);
+            names.iter().all(is_right).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_has_no_response_has_the_labels_of_its_request_alone() {
     let (lookout, scrape) = start(three_kinds);
     let app = Router::new()
@@ -222,121 +241,6 @@ async fn what_is_asked_of_others_has_labels_too() {
     }
 }
 
-fn ignoring(builder: LookoutBuilder) -> LookoutBuilder {
-    builder.unwatched_responses(true).ignore_routes(["/healthz", "/files/{*path}", "/never"])
-}
-
-fn with_what_is_ignored() -> Router {
-    Router::new()
-        .route("/orders/{id}", get(|| async { "an order" }))
-        .route("/healthz", any(|| async { "ok" }))
-        .route("/files/{*path}", get(|| async { "a file" }))
-        .route("/probe", get(|| async { (Extension(Unwatched), "ok") }))
-}
-
-const WHAT_IS_IGNORED: [&str; 5] = ["/healthz", "/files/a/b", "/probe", "/probe", "/orders/7"];
-
-/// Fails unless the one order is all that was ever seen.
-fn check_ignored(text: &str, route: &str) {
-    check(text, &[("http_route", route)], 1.0);
-    check(text, &[], 1.0);
-    for gauge in ["http_server_active_requests", "http_server_oldest_active_request_seconds"] {
-        assert_eq!(sum(text, gauge, &[]), 0.0, "{text}");
-    }
-    assert!(!text.contains("/healthz") && !text.contains("/files"), "{text}");
-}
-
-#[tokio::test]
-async fn what_is_left_out_by_route_or_marker_leaves_nothing() {
-    let (lookout, scrape) = start(ignoring);
-    let address = listen(with_what_is_ignored().layer(lookout.layer())).await;
-    for path in WHAT_IS_IGNORED {
-        send(address, path, &[]).await;
-    }
-    let text = ended(&scrape, 1.0).await;
-    check_ignored(&text, "/orders/{id}");
-    // Nor does it after its age could have been told.
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
-    check_ignored(&scrape.render(), "/orders/{id}");
-}
-
-#[tokio::test]
-async fn around_a_router_what_is_left_out_leaves_nothing_either() {
-    let (lookout, scrape) = start(ignoring);
-    let router = with_what_is_ignored().layer(lookout.route_layer());
-    let app = lookout.outer_layer().layer(router);
-    for path in WHAT_IS_IGNORED {
-        let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
-        let response = app.clone().oneshot(request).await.unwrap();
-        response.into_body().collect().await.unwrap();
-    }
-    check_ignored(&scrape.render(), "/orders/{id}");
-}
-
-#[tokio::test]
-async fn routes_by_templates_and_by_a_closure_are_left_out_as_well() {
-    let by_templates: fn(LookoutBuilder) -> LookoutBuilder =
-        |builder| builder.routes(["/orders/{id}", "/files/{*path}", "/healthz"]);
-    let by_closure: fn(LookoutBuilder) -> LookoutBuilder = |builder| {
-        builder.route(|request| {
-            Some(match request.uri.path() {
-                "/healthz" => "/healthz".into(),
-                "/files/a/b" => "/files/{*path}".into(),
-                _ => "/orders/{id}".into(),
-            })
-        })
-    };
-    for names in [by_templates, by_closure] {
-        let (lookout, scrape) = start(|builder| names(ignoring(builder)));
-        let mut service = lookout.layer().layer(service_fn(|request: Request<()>| {
-            let mut response = Response::new(Full::new(Bytes::new()));
-            if request.uri().path() == "/probe" {
-                response.extensions_mut().insert(Unwatched);
-            }
-            ready(Ok::<_, Infallible>(response))
-        }));
-        for path in WHAT_IS_IGNORED {
-            let request = Request::builder().method(Method::GET).uri(path).body(()).unwrap();
-            drop(service.call(request).await.unwrap());
-        }
-        check_ignored(&scrape.render(), "/orders/{id}");
-    }
-}
-
-#[tokio::test]
-async fn a_marker_is_looked_for_only_if_that_is_asked_for() {
-    let (lookout, scrape) = start(|builder| builder);
-    let address = listen(with_what_is_ignored().layer(lookout.layer())).await;
-    send(address, "/probe", &[]).await;
-    check(&ended(&scrape, 1.0).await, &[("http_route", "/probe")], 1.0);
-}
-
-#[test]
-fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
-    let (lookout, scrape) = start(ignoring);
-    let mut service = lookout.grpc_layer().layer(service_fn(|request: Request<()>| {
-        let mut response = Response::new(Full::new(Bytes::new()));
-        response.headers_mut().insert("grpc-status", "0".parse().unwrap());
-        if request.uri().path().starts_with("/probe.") {
-            response.extensions_mut().insert(Unwatched);
-        }
-        ready(Ok::<_, Infallible>(response))
-    }));
-    // More than can be remembered at once, were they not forgotten.
-    let probes = (0..70_000).map(|probe| format!("/probe.Probes/{probe}"));
-    for path in probes.chain(["/shop.Orders/Create".to_owned()]) {
-        let request = Request::post(path).header("content-type", "application/grpc");
-        let response = service.call(request.body(()).unwrap()).now_or_never().unwrap();
-        let body = response.unwrap().into_body();
-        body.collect().now_or_never().unwrap().unwrap();
-    }
-    let text = scrape.render();
-    let known = [("rpc_method", "shop.Orders/Create"), ("outcome", "success")];
-    assert_eq!(sum(&text, "rpc_server_calls_total", &known), 1.0, "{text}");
-    assert_eq!(sum(&text, "rpc_server_calls_total", &[]), 1.0);
-    assert_eq!(sum(&text, "rpc_server_active_calls", &[]), 0.0);
-}
-
 #[test]
 fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
     let refused = |set: fn(LookoutBuilder) -> LookoutBuilder| {
@@ -376,8 +280,4 @@ fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
     );
     let most = Lookout::builder().handler_label("a", 98).handler_label("b", 98).start();
     drop(most.unwrap());
-    assert_eq!(
-        refused(|builder| builder.ignore_routes(["/healthz", "unmatched"])),
-        "ignore_routes: \"unmatched\" is no route: leave such requests out by .ignore(..)"
-    );
 }
