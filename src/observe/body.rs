@@ -69,31 +69,59 @@ struct Head {
     is_unimplemented: bool,
 }
 
+/// The head of a response, taken out of it for as long as somebody looks into it; as of a request, see
+/// [`route::TakenHead`](super::route::TakenHead).
+struct TakenHead {
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+impl Head {
+    #[inline]
+    fn of_bytes(status: StatusCode, bytes: u64) -> Self {
+        Self {
+            status: StatusKey::http(status),
+            expected: Expected::Bytes(bytes),
+            stream: Stream::No,
+            is_unimplemented: false,
+        }
+    }
+}
+
 impl<B: Body, C: Companion> ResponseBody<B, C> {
+    /// What is done with a response whose head is looked into; apart, so that the others are not kept in
+    /// memory for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn read_and_wrap<T: Watches>(
+        response: Response<B>,
+        exchange: &mut Option<Exchange<C>>,
+        rule: BodyRule,
+    ) -> Response<Self> {
+        if let Some((facts, companion)) = Exchange::take(exchange) {
+            let labelled = label::of_response(&response, facts, companion);
+            *exchange = labelled.map(|(facts, companion)| Exchange { facts, companion });
+        }
+        Self::wrap::<T>(response, exchange, rule)
+    }
+
     #[inline]
     pub(super) fn wrap<T: Watches>(
         mut response: Response<B>,
         exchange: &mut Option<Exchange<C>>,
         rule: BodyRule,
     ) -> Response<Self> {
-        if rule.reads_head() {
-            read_head(&mut response, exchange);
-        }
         let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.facts.is_grpc());
         let status = response.status();
-        let mut head = match response.body().size_hint().exact() {
-            Some(bytes) if !is_grpc => Head {
-                status: StatusKey::http(status),
-                expected: Expected::Bytes(bytes),
-                stream: Stream::No,
-                is_unimplemented: false,
-            },
+        let exact = response.body().size_hint().exact();
+        let mut head = match exact {
+            Some(bytes) if !is_grpc => Head::of_bytes(status, bytes),
             _ => {
                 // Taken out, since a reference into the response would make the compiler keep it in
                 // memory and copy it, for everyone.
-                let headers = mem::take(response.headers_mut());
-                let (headers, head) = examine(headers, status, is_grpc);
-                *response.headers_mut() = headers;
+                let taken = TakenHead { status, headers: mem::take(response.headers_mut()) };
+                let (taken, head) = examine(taken, exact, is_grpc);
+                *response.headers_mut() = taken.headers;
                 head
             }
         };
@@ -115,22 +143,6 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
         });
         let expected = head.expected;
         response.map(|inner| Self { inner, exchange, expected })
-    }
-}
-
-/// Labels the exchange by what the response's head says, or takes it back.
-#[inline(always)]
-fn read_head<B, C: Companion>(response: &mut Response<B>, exchange: &mut Option<Exchange<C>>) {
-    let Some((facts, mut companion)) = Exchange::take(exchange) else { return };
-    let status = response.status();
-    let headers = mem::take(response.headers_mut());
-    let extensions = mem::take(response.extensions_mut());
-    let (headers, extensions, facts) = label::of_response(status, headers, extensions, facts);
-    *response.headers_mut() = headers;
-    *response.extensions_mut() = extensions;
-    match facts {
-        Some(facts) => *exchange = Some(Exchange { facts, companion }),
-        None => companion.unwatched(),
     }
 }
 
@@ -157,7 +169,7 @@ impl BodyRule {
     }
 
     #[inline]
-    fn reads_head(self) -> bool {
+    pub(super) fn reads_head(self) -> bool {
         self.0 & Self::READS_HEAD != 0
     }
 
@@ -255,26 +267,31 @@ fn end_at_drop<B: Body, C: Companion>(
 
 /// What the headers say of a response whose length its body does not tell, or of gRPC.
 #[inline(never)]
-fn examine(headers: HeaderMap, status: StatusCode, is_grpc: bool) -> (HeaderMap, Head) {
-    let head = if is_grpc {
-        let status = grpc::status_of_head(status, &headers);
-        Head {
-            status,
-            expected: Expected::Messages(Framing::default()),
-            stream: Stream::Maybe,
-            is_unimplemented: status == StatusKey::GRPC_UNIMPLEMENTED,
+fn examine(taken: TakenHead, exact: Option<u64>, is_grpc: bool) -> (TakenHead, Head) {
+    let TakenHead { status, ref headers, .. } = taken;
+    let head = match exact {
+        _ if is_grpc => {
+            let status = grpc::status_of_head(status, headers);
+            Head {
+                status,
+                expected: Expected::Messages(Framing::default()),
+                stream: Stream::Maybe,
+                is_unimplemented: status == StatusKey::GRPC_UNIMPLEMENTED,
+            }
         }
-    } else {
-        let length = headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        Head {
-            status: StatusKey::http(status),
-            expected: length.map_or(Expected::Unknown, Expected::Bytes),
-            stream: if length.is_some() { Stream::No } else { Stream::of(&headers) },
-            is_unimplemented: false,
+        Some(bytes) => Head::of_bytes(status, bytes),
+        None => {
+            let length = headers.get(header::CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            Head {
+                status: StatusKey::http(status),
+                expected: length.map_or(Expected::Unknown, Expected::Bytes),
+                stream: if length.is_some() { Stream::No } else { Stream::of(headers) },
+                is_unimplemented: false,
+            }
         }
     };
-    (headers, head)
+    (taken, head)
 }
 
 /// Takes a frame off what is expected; whether it was the last.

@@ -3,9 +3,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 
-use super::{RequestHead, facts::Facts, local};
+use super::{RequestHead, companion::Companion, facts::Facts, local};
 
 /// Where the values of a label come from.
 pub(crate) enum LabelSource {
@@ -94,28 +94,29 @@ pub(super) fn of_request(facts: Facts, head: &RequestHead<'_>) -> Facts {
     labels.map_or(facts, |labels| facts.with_labels(labels))
 }
 
-/// The facts with the labels of the response, which is taken apart meanwhile as a request is; see
-/// [`TakenHead`](super::route::TakenHead). None where the response says that they don't count.
-#[inline(never)]
-pub(super) fn of_response(
-    status: StatusCode,
-    headers: HeaderMap,
-    extensions: Extensions,
+/// An exchange with the labels of its response; none where the response says that it does not count.
+pub(super) fn of_response<B, C: Companion>(
+    response: &Response<B>,
     facts: Facts,
-) -> (HeaderMap, Extensions, Option<Facts>) {
-    let head = &ResponseHead { status, headers: &headers, extensions: &extensions };
+    mut companion: C,
+) -> Option<(Facts, C)> {
+    let head = &ResponseHead {
+        status: response.status(),
+        headers: response.headers(),
+        extensions: response.extensions(),
+    };
     let labels =
         local::with_core(facts.lookout(), move |core| core.label_response(head, facts.labels()));
-    let facts = match labels {
-        Some(Some(labels)) => Some(facts.with_labels(labels)),
+    match labels {
+        Some(Some(labels)) => Some((facts.with_labels(labels), companion)),
         Some(None) => {
             facts.unwatch();
+            companion.unwatched();
             None
         }
         // The lookout is closed.
-        None => Some(facts),
-    };
-    (headers, extensions, facts)
+        None => Some((facts, companion)),
+    }
 }
 
 /// What a closure of the user's gives: nothing where it panics, since a label is worth no request.
