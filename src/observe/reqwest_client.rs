@@ -74,6 +74,7 @@ fn labelled(facts: Facts, request: &reqwest::Request) -> Facts {
     let head = RequestHead {
         method: request.method(),
         uri: &uri,
+        version: request.version(),
         headers: request.headers(),
         extensions: &Extensions::new(),
     };

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, mem, sync::Arc};
 
-use http::{Extensions, HeaderMap, Method, Request, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
 use super::{LookoutId, facts::Facts, label, local};
 use crate::operation::{MethodLabel, OperationId};
@@ -38,6 +38,7 @@ impl<'a> Route<'a> {
 pub(super) struct TakenHead {
     pub(super) method: Method,
     pub(super) uri: Uri,
+    version: Version,
     pub(super) headers: HeaderMap,
     pub(super) extensions: Extensions,
 }
@@ -48,6 +49,7 @@ impl TakenHead {
         Self {
             method: mem::take(request.method_mut()),
             uri: mem::take(request.uri_mut()),
+            version: request.version(),
             headers: mem::take(request.headers_mut()),
             extensions: mem::take(request.extensions_mut()),
         }
@@ -71,6 +73,7 @@ impl TakenHead {
         RequestHead {
             method: &self.method,
             uri: &self.uri,
+            version: self.version,
             headers: &self.headers,
             extensions: &self.extensions,
         }
@@ -101,6 +104,8 @@ pub struct RequestHead<'a> {
     pub method: &'a Method,
     /// The request's target.
     pub uri: &'a Uri,
+    /// HTTP's version.
+    pub version: Version,
     /// The request's headers.
     pub headers: &'a HeaderMap,
     /// What the layers outside put into the request.
@@ -112,6 +117,7 @@ impl<'a> RequestHead<'a> {
         Self {
             method: request.method(),
             uri: request.uri(),
+            version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
         }
