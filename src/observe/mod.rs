@@ -6,6 +6,7 @@
 //! no count on a shared `Arc`: what travels is the lookout's number, which the thread's own storage
 //! resolves.
 
+mod access_log;
 mod answer;
 mod body;
 mod companion;
@@ -33,6 +34,7 @@ mod upgrade;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest_client::ReqwestFuture;
 pub use self::{
+    access_log::AccessLog,
     body::ResponseBody,
     future::ResponseFuture,
     label::{Labels, ResponseHead, Unwatched},
