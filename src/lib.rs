@@ -13,6 +13,7 @@ mod operation;
 mod outcome;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+mod report;
 pub mod rule;
 mod runtime;
 mod series;
@@ -26,6 +27,7 @@ pub use self::{
     lookout::{Lookout, LookoutBuilder, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
+    report::{Report, Reporter, TaskEnd},
     rule::Rule,
     series::BUCKETS,
 };

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "operation",
     "outcome",
     "series",
@@ -15,6 +15,7 @@ const ORDER: [&str; 14] = [
     "collect",
     "rule",
     "alert",
+    "report",
     "notify",
     "prometheus",
     "lookout",

@@ -154,6 +154,7 @@ impl Watch {
             summary: rule.summary.clone(),
             runbook: rule.runbook.clone(),
             origin: Arc::clone(origin),
+            failure: None,
             signal: rule.signal,
             target,
         })
@@ -242,7 +243,8 @@ fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target, dialect: &Dialect
         Label::from_static_parts("severity", rule.severity.as_str()),
     ];
     match target {
-        Target::Service => {}
+        // What was reported is judged by nobody here.
+        Target::Service | Target::CallSite(_) => {}
         Target::Operation(operation) => alert.extend(labels(dialect, operation)),
         Target::Dependency(name) => alert.push(Label::new("dependency", name.clone())),
         Target::Route(text) => {

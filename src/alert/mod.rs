@@ -1,6 +1,7 @@
 //! Alerts: what a rule found, from the first breach to the recovery.
 
 mod evaluator;
+mod failure;
 mod origin;
 mod state;
 
@@ -12,7 +13,7 @@ use std::{
 };
 
 pub(crate) use self::evaluator::Evaluator;
-pub use self::origin::Origin;
+pub use self::{failure::Failure, origin::Origin};
 use crate::{
     operation::Operation,
     rule::{Comparison, Severity, Signal},
@@ -62,6 +63,9 @@ pub struct Alert {
     pub runbook: Option<String>,
     /// Where it comes from.
     pub origin: Arc<Origin>,
+    /// What was reported, of an alert that no rule raised; then value, peak and requests count the
+    /// reports, and there is no threshold.
+    pub failure: Option<Arc<Failure>>,
     pub(crate) signal: Signal,
 }
 
@@ -87,6 +91,8 @@ pub enum Target {
     Route(String),
     /// The dependency that the rule names.
     Dependency(String),
+    /// Nothing was judged: it was reported here, as `src/orders.rs:42`.
+    CallSite(String),
 }
 
 /// What one operation adds to an alert's value.
@@ -112,7 +118,7 @@ impl Alert {
     /// The operation, the route, or the service's name.
     pub fn target_name(&self) -> String {
         match &self.target {
-            Target::Service => self.origin.service.clone(),
+            Target::Service | Target::CallSite(_) => self.origin.service.clone(),
             Target::Operation(operation) => operation.to_string(),
             Target::Route(name) | Target::Dependency(name) => name.clone(),
         }
@@ -120,6 +126,9 @@ impl Alert {
 
     /// What was measured, such as `error ratio 20.3 %`, or why there is no value.
     pub fn measured(&self) -> String {
+        if let Some(failure) = &self.failure {
+            return failure.text();
+        }
         match self.value {
             Some(value) => format!("{} {}", self.signal, self.show(value)),
             None => format!("{} unknown: {}", self.signal, self.signal.unknown()),
@@ -128,7 +137,26 @@ impl Alert {
 
     /// The condition, such as `threshold: above 1 %`.
     pub fn condition(&self) -> String {
+        if let Some(failure) = &self.failure {
+            return match self.status {
+                AlertStatus::Firing => failure.condition(),
+                AlertStatus::Resolved => "not reported any more".to_owned(),
+            };
+        }
         format!("threshold: {} {}", self.comparison, self.show(self.threshold))
+    }
+
+    /// How bad it was, such as `peak 22.1 % · 1800 requests, 412 failed`, or how often it was reported.
+    pub fn tally(&self) -> String {
+        match &self.failure {
+            Some(failure) => format!("reported {} times", failure.total),
+            None => format!(
+                "peak {} · {} requests, {} failed",
+                self.show(self.peak),
+                self.requests,
+                self.errors
+            ),
+        }
     }
 
     /// How long it has lasted; until `now` while it fires.
@@ -142,6 +170,41 @@ impl Alert {
         self.signal.unit().show(value)
     }
 
+    /// Of a failure that was reported.
+    pub(crate) fn of_failure(
+        name: &Arc<str>,
+        severity: Severity,
+        failure: Failure,
+        starts_at: SystemTime,
+        origin: &Arc<Origin>,
+    ) -> Self {
+        let total = failure.total;
+        let fields: Vec<_> =
+            failure.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        Self {
+            status: AlertStatus::Firing,
+            rule: Arc::clone(name),
+            severity,
+            target: Target::CallSite(failure.call_site.clone()),
+            value: Some(total as f64),
+            peak: total as f64,
+            threshold: 0.0,
+            comparison: Comparison::Above,
+            window: None,
+            starts_at,
+            ends_at: None,
+            requests: total,
+            errors: total,
+            top: Vec::new(),
+            labels: BTreeMap::new(),
+            summary: (!fields.is_empty()).then(|| fields.join("\n")),
+            runbook: None,
+            origin: Arc::clone(origin),
+            failure: Some(Arc::new(failure)),
+            signal: Signal::Reports,
+        }
+    }
+
     /// What makes two changes be of one alert: the rule and what it judged.
     pub(crate) fn identity(&self) -> (&str, &Target) {
         (&self.rule, &self.target)
@@ -153,6 +216,9 @@ impl fmt::Display for Alert {
         write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
         if self.status == AlertStatus::Resolved {
             let lasted = whole_seconds(self.lasted(self.starts_at));
+            if let Some(failure) = &self.failure {
+                return write!(f, ", lasted {lasted}, reported {} times", failure.total);
+            }
             write!(f, ", peak {}, lasted {lasted}", self.show(self.peak))?;
             write!(f, ", {} requests, {} failed", self.requests, self.errors)?;
         }
@@ -208,6 +274,7 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
             instance: "host-1:42".to_owned(),
             version: Some("1.2.3".to_owned()),
         }),
+        failure: None,
         signal: Signal::ErrorRatio,
     }
 }

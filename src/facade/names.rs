@@ -6,6 +6,7 @@ use crate::series::Extra;
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
 pub(crate) const ALERT_STATE: &str = "lookout_alert_state";
+pub(crate) const REPORTS: &str = "lookout_reports_total";
 pub(crate) const SENT: &str = "lookout_notifications_sent_total";
 pub(crate) const FAILED: &str = "lookout_notifications_failed_total";
 pub(crate) const RETRIED: &str = "lookout_notifications_retried_total";
@@ -255,6 +256,12 @@ const METRICS: &[Text] = &[
         Kind::Gauge,
         Unit::Count,
         "State of a rule's alert: 0 inactive, 1 pending, 2 firing.",
+    ),
+    (
+        REPORTS,
+        Kind::Counter,
+        Unit::Count,
+        "Failures that business code or a background task reported.",
     ),
     (SENT, Kind::Counter, Unit::Count, "Messages that a notifier delivered."),
     (FAILED, Kind::Counter, Unit::Count, "Attempts to deliver a message that failed."),

@@ -12,6 +12,7 @@ pub use self::{builder::LookoutBuilder, error::StartError};
 use crate::{
     observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
+    report::{Reporter, Reports},
     series::Store,
 };
 
@@ -45,6 +46,7 @@ pub struct Lookout {
 struct Inner {
     entrance: Entrance,
     store: Arc<Store>,
+    reports: Arc<Reports>,
     shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
@@ -126,6 +128,25 @@ impl Lookout {
 
     fn entrance(&self, side: Side) -> Entrance {
         Entrance { side, ..self.inner.entrance }
+    }
+
+    /// Reports failures that no window shows, in business code and in background tasks: each kind is
+    /// told at once. It may outlive this handle, but not the lookout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let lookout = Lookout::builder().service("orders").start()?;
+    /// let reporter = lookout.reporter();
+    /// if let Err(error) = std::fs::read("events.log") {
+    ///     reporter.report(&error);
+    /// }
+    /// # Ok::<_, tower_lookout::StartError>(())
+    /// ```
+    pub fn reporter(&self) -> Reporter {
+        Reporter::new(Arc::clone(&self.inner.reports))
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

@@ -14,9 +14,10 @@ use tokio::{
 };
 
 use crate::{
-    alert::Evaluator,
+    alert::{Alert, Evaluator},
     collect::SharedCollector,
     notify::{Mailbox, Worker},
+    report::Reports,
     runtime::{BEAT, Vitals},
     series::Store,
 };
@@ -27,6 +28,7 @@ pub(super) struct LookoutThread {
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
     pub(super) vitals: Vitals,
+    pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) workers: Vec<Worker>,
@@ -86,6 +88,7 @@ impl LookoutThread {
                     self.tick();
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
+                () = self.reports.wait_for_news() => self.put(self.reports.changes()),
                 _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
             }
         };
@@ -122,8 +125,14 @@ impl LookoutThread {
         }));
         let Ok(changes) = ticked else {
             tracing::error!("a tick of the lookout panicked, so this second is judged by the next");
+            self.put(self.reports.changes());
             return;
         };
+        self.put(changes);
+        self.put(self.reports.changes());
+    }
+
+    fn put(&self, changes: Vec<Alert>) {
         for alert in changes {
             for mailbox in &self.mailboxes {
                 mailbox.put(alert.clone());
@@ -133,6 +142,7 @@ impl LookoutThread {
 
     /// Delivers what is queued until the deadline, and names what is left.
     async fn drain(&self, mut workers: JoinSet<()>) {
+        self.put(self.reports.close());
         for mailbox in &self.mailboxes {
             mailbox.close();
         }

@@ -39,6 +39,7 @@ impl Rule {
                 Some(moment(figures.oldest.unwrap_or_default().as_secs_f64()))
             }
             Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
+            Signal::Reports => None,
             _ => {
                 let window = self.window(figures, timeline)?;
                 let (value, is_breached) = self.judge(&window, comparison, threshold, bounds)?;
@@ -93,7 +94,9 @@ impl Rule {
                     window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
                 return Some((value, is_above == (comparison == Comparison::Above)));
             }
-            Signal::InFlight | Signal::OldestInFlight | Signal::RuntimeLag => return None,
+            Signal::InFlight | Signal::OldestInFlight | Signal::RuntimeLag | Signal::Reports => {
+                return None;
+            }
         };
         Some((value, comparison.holds(value, threshold.value())))
     }
@@ -144,7 +147,7 @@ pub(crate) fn weight(
         }
         Signal::Throughput => (requests as f64, rule.signal.unit().show(window.throughput()?)),
         // What a blocked runtime holds up; what blocks it is most likely among it.
-        Signal::InFlight | Signal::RuntimeLag => {
+        Signal::InFlight | Signal::RuntimeLag | Signal::Reports => {
             (figures.in_flight as f64, format!("{} in flight", figures.in_flight))
         }
         Signal::OldestInFlight => {

@@ -13,6 +13,8 @@ pub(crate) enum Signal {
     InFlight,
     OldestInFlight,
     RuntimeLag,
+    /// Failures that were reported; of no rule.
+    Reports,
 }
 
 /// What a value is measured in.
@@ -33,7 +35,7 @@ impl Signal {
             | Self::RuntimeLag => Unit::Seconds,
             Self::SlowRatio(_) | Self::ErrorRatio => Unit::Ratio,
             Self::Throughput => Unit::PerSecond,
-            Self::InFlight => Unit::Requests,
+            Self::InFlight | Self::Reports => Unit::Requests,
         }
     }
 
@@ -69,6 +71,7 @@ impl Signal {
             Self::InFlight => format!("{side}InFlight"),
             Self::OldestInFlight => "StuckRequests".to_owned(),
             Self::RuntimeLag => format!("{side}RuntimeLag"),
+            Self::Reports => format!("{side}Reports"),
         }
     }
 
@@ -94,6 +97,7 @@ impl fmt::Display for Signal {
             Self::InFlight => f.write_str("requests in flight"),
             Self::OldestInFlight => f.write_str("oldest request in flight"),
             Self::RuntimeLag => f.write_str("runtime lag"),
+            Self::Reports => f.write_str("reports"),
         }
     }
 }

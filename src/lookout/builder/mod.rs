@@ -24,6 +24,7 @@ use crate::{
     notify::{Mailbox, Worker},
     observe::{self, Core, Entrance, Naming, Questions},
     operation::{MethodLabel, Protocol, Side, TrafficId},
+    report::Reports,
     rule::Rule,
     runtime::Vitals,
     series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Store},
@@ -167,7 +168,10 @@ impl LookoutBuilder {
             store.operations.id_of(rpc_server, MethodLabel::Other, method);
         }
         let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
+        let origin = Arc::new(self.origin);
+        let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
         let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
+        let carried = carried.chain([Arc::clone(&reports) as Arc<dyn Carry>]);
         let groups = Evaluator::groups(&self.rules);
         let judge = Arc::new(Judge(self.failure));
         let facade = Facade::new(self.recorder, self.dialect);
@@ -182,7 +186,8 @@ impl LookoutBuilder {
             store: Arc::clone(&store),
             collector: share(collector),
             vitals: Vitals::new(runtime),
-            evaluator: Evaluator::new(self.rules, Arc::new(self.origin)),
+            evaluator: Evaluator::new(self.rules, origin),
+            reports: Arc::clone(&reports),
             mailboxes,
             workers,
             shutdown_timeout: self.shutdown_timeout,
@@ -191,7 +196,7 @@ impl LookoutBuilder {
         let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
         let entrance = Entrance::new(id, &core.questions);
-        Ok(Lookout { inner: Arc::new(Inner { entrance, store, shutdown }) })
+        Ok(Lookout { inner: Arc::new(Inner { entrance, store, reports, shutdown }) })
     }
 }
 

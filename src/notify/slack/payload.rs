@@ -99,11 +99,9 @@ fn body(alert: &Alert, changes: u32, now: SystemTime) -> String {
             lasted => format!("since {since} ({})", whole_seconds(lasted)),
         }),
         AlertStatus::Resolved => lines.push(format!(
-            "lasted {} from {since} · peak {} · {} requests, {} failed",
+            "lasted {} from {since} · {}",
             whole_seconds(alert.lasted(now)),
-            alert.show(alert.peak),
-            alert.requests,
-            alert.errors
+            alert.tally()
         )),
     }
     if !alert.top.is_empty() {

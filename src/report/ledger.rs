@@ -1,0 +1,259 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::Report;
+use crate::alert::{Alert, AlertStatus, Failure, Origin};
+
+/// The kinds of failures that were reported, and what is to be told of each: a pure function of the
+/// reports and of the moments that it is given.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    kinds: HashMap<Kind, Entry>,
+    /// When alerts were told at once, the last minute's.
+    at_once: Vec<Duration>,
+    /// When the rest was told.
+    told_rest: Duration,
+}
+
+/// What makes two reports be of one alert.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    name: Arc<str>,
+    error_type: &'static str,
+    call_site: (&'static str, u32, u32),
+}
+
+#[derive(Debug)]
+struct Entry {
+    last: Report,
+    first_at: SystemTime,
+    last_at: Duration,
+    total: u64,
+    untold: u64,
+    /// None before the first was told.
+    told_at: Option<Duration>,
+}
+
+/// How many kinds are kept apart; what comes then is of one kind.
+pub(super) const MOST_KINDS: usize = 500;
+
+/// The name of the kind that takes what is past the bound.
+pub(super) const OVERFLOW: &str = "OtherFailures";
+
+/// How many alerts a minute are told at once.
+const AT_ONCE: usize = 10;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How often the rest is told.
+const REST: Duration = Duration::from_secs(10);
+
+/// How long nothing may come until it is resolved.
+const RESOLVED_AFTER: Duration = Duration::from_secs(5 * 60);
+
+impl Ledger {
+    /// Notes a report; gives whether its kind has not been told yet.
+    pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
+        let kind = self.kind_of(&report);
+        let entry = self.kinds.entry(kind).or_insert_with(|| Entry {
+            last: report.clone(),
+            first_at: wall,
+            last_at: now,
+            total: 0,
+            untold: 0,
+            told_at: None,
+        });
+        entry.last = report;
+        entry.last_at = now;
+        entry.total += 1;
+        entry.untold += 1;
+        entry.told_at.is_none()
+    }
+
+    fn kind_of(&self, report: &Report) -> Kind {
+        let site = report.call_site;
+        let kind = Kind {
+            name: report.name.as_ref().into(),
+            error_type: report.error_type,
+            call_site: (site.file(), site.line(), site.column()),
+        };
+        if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
+            return kind;
+        }
+        Kind { name: OVERFLOW.into(), error_type: "", call_site: ("", 0, 0) }
+    }
+
+    /// What is to be told now.
+    pub(super) fn changes(
+        &mut self,
+        now: Duration,
+        wall: SystemTime,
+        origin: &Arc<Origin>,
+    ) -> Vec<Alert> {
+        self.at_once.retain(|told| now < *told + MINUTE);
+        let is_time_for_rest = now >= self.told_rest + REST;
+        let mut changes = Vec::new();
+        let mut has_rest = false;
+        for (kind, entry) in &mut self.kinds {
+            let is_due = entry.told_at.is_none_or(|told| now >= told + MINUTE);
+            if entry.told_at.is_none() && self.at_once.len() < AT_ONCE {
+                self.at_once.push(now);
+            } else if is_time_for_rest && is_due && entry.untold > 0 {
+                has_rest = true;
+            } else {
+                continue;
+            }
+            changes.push(entry.tell(kind, now, origin));
+        }
+        if is_time_for_rest {
+            self.kinds.retain(|kind, entry| {
+                let is_over = entry.untold == 0 && now >= entry.last_at + RESOLVED_AFTER;
+                if is_over {
+                    changes.push(entry.resolved(kind, wall, origin));
+                    has_rest = true;
+                }
+                !is_over
+            });
+        }
+        if has_rest {
+            self.told_rest = now;
+        }
+        changes
+    }
+
+    /// All that was not told yet, since there will be no later.
+    pub(super) fn rest(&mut self, now: Duration, origin: &Arc<Origin>) -> Vec<Alert> {
+        let untold = self.kinds.iter_mut().filter(|(_, entry)| entry.untold > 0);
+        untold.map(|(kind, entry)| entry.tell(kind, now, origin)).collect()
+    }
+}
+
+impl Entry {
+    fn tell(&mut self, kind: &Kind, now: Duration, origin: &Arc<Origin>) -> Alert {
+        let over = self.told_at.map_or(Duration::ZERO, |told| now.saturating_sub(told));
+        let alert = self.alert(kind, self.untold, over, origin);
+        self.untold = 0;
+        self.told_at = Some(now);
+        alert
+    }
+
+    fn resolved(&self, kind: &Kind, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
+        Alert {
+            status: AlertStatus::Resolved,
+            ends_at: Some(wall),
+            ..self.alert(kind, 0, Duration::ZERO, origin)
+        }
+    }
+
+    fn alert(&self, kind: &Kind, count: u64, over: Duration, origin: &Arc<Origin>) -> Alert {
+        let Report { severity, causes, error_type, fields, call_site, .. } = &self.last;
+        let failure = Failure {
+            causes: causes.clone(),
+            error_type,
+            call_site: format!("{}:{}", call_site.file(), call_site.line()),
+            fields: fields.clone(),
+            count,
+            over,
+            total: self.total,
+        };
+        Alert::of_failure(&kind.name, *severity, failure, self.first_at, origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALL: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Always of one call site.
+    fn report(name: &str, text: &str) -> Report {
+        Report::new(name.to_owned(), text)
+    }
+
+    struct Play(Ledger);
+
+    impl Play {
+        fn note(&mut self, name: &str, at: u64) -> bool {
+            self.0.note(report(name, &format!("at {at}")), seconds(at), WALL)
+        }
+
+        /// Title and condition of each change.
+        fn told(&mut self, at: u64) -> Vec<String> {
+            let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
+            let changes = self.0.changes(seconds(at), WALL, &origin);
+            let mut told: Vec<_> = changes
+                .iter()
+                .map(|alert| {
+                    let condition = alert.condition();
+                    let times = condition.split(" · ").next().filter(|text| text.contains('×'));
+                    format!("{} {}", alert.title(), times.unwrap_or_default())
+                })
+                .collect();
+            told.sort();
+            told
+        }
+    }
+
+    #[test]
+    fn the_first_is_told_at_once_the_rest_each_minute_with_its_number_until_none_comes() {
+        let mut play = Play(Ledger::default());
+        assert!(play.note("Lost", 100));
+        assert_eq!(play.told(100), ["[FIRING] Lost · orders "]);
+        for second in 101..161 {
+            assert!(!play.note("Lost", second));
+            if second < 160 {
+                assert_eq!(play.told(second), [""; 0]);
+            }
+        }
+        assert_eq!(play.told(160), ["[FIRING] Lost · orders ×60 in 1m"]);
+        play.note("Lost", 165);
+        assert_eq!(play.told(219), [""; 0]);
+        assert_eq!(play.told(220), ["[FIRING] Lost · orders ×1 in 1m"]);
+        assert_eq!(play.told(464), [""; 0]);
+        assert_eq!(play.told(465), ["[RESOLVED] Lost · orders "]);
+        assert_eq!(play.told(600), [""; 0]);
+        play.note("Lost", 700);
+        assert_eq!(play.told(700), ["[FIRING] Lost · orders "], "it begins anew");
+    }
+
+    #[test]
+    fn of_many_kinds_ten_a_minute_are_told_at_once_and_the_rest_together() {
+        let mut play = Play(Ledger { told_rest: seconds(100), ..Ledger::default() });
+        for kind in 0..400 {
+            play.note(&format!("Kind{kind}"), 101);
+        }
+        assert_eq!(play.told(101).len(), 10);
+        for second in 102..110 {
+            assert_eq!(play.told(second).len(), 0);
+        }
+        assert_eq!(play.told(110).len(), 390);
+        play.note("Late", 115);
+        assert_eq!(play.told(115).len(), 0);
+        assert_eq!(play.told(120), ["[FIRING] Late · orders "]);
+    }
+
+    #[test]
+    fn past_the_bound_all_kinds_are_one_and_every_report_counts() {
+        let mut play = Play(Ledger::default());
+        for kind in 0..10_000 {
+            play.note(&format!("Kind{kind}"), 100);
+        }
+        assert_eq!(play.0.kinds.len(), MOST_KINDS);
+        let total: u64 = play.0.kinds.values().map(|entry| entry.total).sum();
+        assert_eq!(total, 10_000);
+        let origin = Arc::new(Origin::default());
+        let told = play.0.rest(seconds(100), &origin);
+        let counted: u64 =
+            told.iter().filter_map(|alert| Some(alert.failure.as_ref()?.count)).sum();
+        assert_eq!(counted, 10_000);
+        assert!(play.0.rest(seconds(100), &origin).is_empty());
+    }
+}

@@ -1,0 +1,161 @@
+//! Failures that no window shows: business code and background tasks report them, and they are told at
+//! once.
+//!
+//! Reports of one kind (name, error type and call site, whatever the text says) are one alert. Its
+//! first report is told at once; those that follow are counted, and told each minute for as long as they
+//! come; after five minutes without any it is resolved. However many kinds there are, at most ten
+//! alerts a minute are told at once, and the rest each ten seconds together.
+
+mod ledger;
+mod reporter;
+mod supervise;
+
+use std::{any::type_name, borrow::Cow, error::Error, fmt, panic::Location};
+
+use http::{HeaderMap, request::Parts};
+
+use crate::rule::Severity;
+
+pub(crate) use self::reporter::Reports;
+pub use self::{reporter::Reporter, supervise::TaskEnd};
+
+/// A failure with its causes and its context, for [`Reporter::send`].
+///
+/// # Examples
+///
+/// ```
+/// use tower_lookout::{Lookout, Report};
+///
+/// let lookout = Lookout::builder().service("orders").start()?;
+/// let reporter = lookout.reporter();
+/// let error = std::io::Error::other("the broker is down");
+/// reporter.send(Report::of(&error).named("OrderEventLost").field("order", 4711));
+/// # Ok::<_, tower_lookout::StartError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a report is told when it is sent"]
+pub struct Report {
+    name: Cow<'static, str>,
+    severity: Severity,
+    error_type: &'static str,
+    causes: Vec<String>,
+    fields: Vec<(Cow<'static, str>, String)>,
+    call_site: &'static Location<'static>,
+}
+
+/// No more causes are followed, nor fields taken.
+const MOST: usize = 32;
+
+/// No text is longer, in characters.
+const LONGEST: usize = 1_000;
+
+impl Report {
+    /// Of an error and its causes, under the name of its type, from where this is called.
+    #[track_caller]
+    pub fn of<E: Error + 'static>(error: &E) -> Self {
+        Self::of_type(error, type_name::<E>())
+    }
+
+    /// Of an error whose type is not known. Give it a name by [`named`](Self::named).
+    #[track_caller]
+    pub fn of_dyn(error: &(dyn Error + 'static)) -> Self {
+        Self::of_type(error, "dyn Error")
+    }
+
+    #[track_caller]
+    fn of_type(error: &(dyn Error + 'static), error_type: &'static str) -> Self {
+        let mut causes = vec![cut(error.to_string())];
+        let mut source = error.source();
+        while let Some(cause) = source.filter(|_| causes.len() < MOST) {
+            causes.push(cut(cause.to_string()));
+            source = cause.source();
+        }
+        Self {
+            name: word(error_type).into(),
+            severity: Severity::Critical,
+            error_type,
+            causes,
+            fields: Vec::new(),
+            call_site: Location::caller(),
+        }
+    }
+
+    /// Of a failure that is no error, said in words.
+    #[track_caller]
+    pub fn new(name: impl Into<Cow<'static, str>>, text: impl fmt::Display) -> Self {
+        Self {
+            name: name.into(),
+            severity: Severity::Critical,
+            error_type: "",
+            causes: vec![cut(text.to_string())],
+            fields: Vec::new(),
+            call_site: Location::caller(),
+        }
+    }
+
+    /// The alert's name, such as `OrderEventLost`: a few fixed ones, since each is an alert of its own.
+    /// Defaults to the last word of the error's type.
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How urgent it is. Defaults to [`Severity::Critical`].
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Reported from elsewhere than where it was made.
+    fn at(mut self, call_site: &'static Location<'static>) -> Self {
+        self.call_site = call_site;
+        self
+    }
+
+    /// Context, told with the last report of a kind; up to 32 of them.
+    pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        if self.fields.len() < MOST {
+            self.fields.push((name.into(), cut(value.to_string())));
+        }
+        self
+    }
+
+    /// The request that it happened in: method, route, and the ids that came with it as `x-request-id`
+    /// and `traceparent`.
+    pub fn request(self, head: &Parts) -> Self {
+        #[cfg(feature = "axum")]
+        let route = head.extensions.get::<axum::extract::MatchedPath>();
+        #[cfg(feature = "axum")]
+        let route = route.map(axum::extract::MatchedPath::as_str);
+        #[cfg(not(feature = "axum"))]
+        let route = None;
+        self.of_request(&head.method, route, &head.headers)
+    }
+
+    fn of_request(self, method: &http::Method, route: Option<&str>, headers: &HeaderMap) -> Self {
+        let header = |name| headers.get(name)?.to_str().ok();
+        // version-trace-parent-flags, https://www.w3.org/TR/trace-context/
+        let trace = header("traceparent").and_then(|parent| parent.split('-').nth(1));
+        let request = match route {
+            Some(route) => format!("{method} {route}"),
+            None => method.to_string(),
+        };
+        let ids = [("request_id", header("x-request-id")), ("trace_id", trace)];
+        ids.into_iter()
+            .filter_map(|(name, id)| Some((name, id?)))
+            .fold(self.field("request", request), |report, (name, id)| report.field(name, id))
+    }
+}
+
+/// The last word of a type's path, without its parameters.
+fn word(path: &'static str) -> &'static str {
+    let path = path.split('<').next().unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

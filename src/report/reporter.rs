@@ -1,0 +1,142 @@
+use std::{
+    collections::HashMap,
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use metrics::{Label, SharedString};
+use tokio::sync::Notify;
+
+use super::{
+    Report,
+    ledger::{Ledger, MOST_KINDS, OVERFLOW},
+};
+use crate::{
+    alert::{Alert, Origin},
+    collect::Carry,
+    facade::{Counter, Facade, REPORTS},
+    series::Store,
+};
+
+/// Reports failures of business code and of background tasks; cheap to clone, and goes anywhere.
+///
+/// A report is noted under a lock for a few hundred nanoseconds, and told on the lookout's own thread:
+/// it never blocks, and may come from any thread, with or without a runtime. Once the lookout has ended
+/// it is told to nobody, which is logged.
+#[derive(Clone)]
+pub struct Reporter {
+    reports: Arc<Reports>,
+}
+
+impl Reporter {
+    pub(crate) fn new(reports: Arc<Reports>) -> Self {
+        Self { reports }
+    }
+
+    /// Reports an error with its causes, under the name of its type; see [`Report`] for more.
+    #[track_caller]
+    pub fn report<E: Error + 'static>(&self, error: &E) {
+        self.send(Report::of(error));
+    }
+
+    /// Sends a report on its way.
+    pub fn send(&self, report: Report) {
+        self.reports.note(report);
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").finish_non_exhaustive()
+    }
+}
+
+/// Where reports come in and wait for the lookout's thread.
+pub(crate) struct Reports {
+    inner: Mutex<Inner>,
+    /// A kind came that was not told yet.
+    is_new: Notify,
+    store: Arc<Store>,
+    origin: Arc<Origin>,
+}
+
+#[derive(Default)]
+struct Inner {
+    ledger: Ledger,
+    counts: HashMap<(Arc<str>, &'static str), Count>,
+    is_closed: bool,
+}
+
+struct Count {
+    total: u64,
+    counter: Counter,
+}
+
+impl Reports {
+    pub(crate) fn new(store: Arc<Store>, origin: Arc<Origin>) -> Self {
+        Self { inner: Mutex::default(), is_new: Notify::new(), store, origin }
+    }
+
+    fn note(&self, report: Report) {
+        let mut inner = self.lock();
+        if inner.is_closed {
+            drop(inner);
+            tracing::error!(?report, "reported after the lookout has ended, so nobody is told");
+            return;
+        }
+        inner.count(&report);
+        let is_new = inner.ledger.note(report, self.store.elapsed(), SystemTime::now());
+        drop(inner);
+        if is_new {
+            self.is_new.notify_one();
+        }
+    }
+
+    /// Waits for a kind that was not told yet.
+    pub(crate) async fn wait_for_news(&self) {
+        self.is_new.notified().await;
+    }
+
+    /// What is to be told now; to be asked each tick, and after [`wait_for_news`](Self::wait_for_news).
+    pub(crate) fn changes(&self) -> Vec<Alert> {
+        self.lock().ledger.changes(self.store.elapsed(), SystemTime::now(), &self.origin)
+    }
+
+    /// Takes no more, and gives all that was not told yet.
+    pub(crate) fn close(&self) -> Vec<Alert> {
+        let mut inner = self.lock();
+        inner.is_closed = true;
+        inner.ledger.rest(self.store.elapsed(), &self.origin)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn count(&mut self, report: &Report) {
+        let severity = report.severity.as_str();
+        let mut key = (Arc::from(&*report.name), severity);
+        if !self.counts.contains_key(&key) && self.counts.len() >= MOST_KINDS {
+            key.0 = OVERFLOW.into();
+        }
+        let count = self.counts.entry(key).or_insert_with_key(|(name, severity)| {
+            let name = SharedString::from_shared(Arc::clone(name));
+            let labels =
+                vec![Label::new("report", name), Label::from_static_parts("severity", severity)];
+            Count { total: 0, counter: Counter::new(REPORTS, labels) }
+        });
+        count.total += 1;
+    }
+}
+
+impl Carry for Reports {
+    fn carry(&self, facade: &Facade) {
+        for count in self.lock().counts.values_mut() {
+            count.counter.set(facade, count.total);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::{
+    any::Any,
+    error::Error,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+use super::{Report, Reporter};
+
+/// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
+/// by a `Result` whose error is reported with its causes.
+pub trait TaskEnd: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_report(self) -> Report;
+}
+
+impl TaskEnd for () {
+    fn into_report(self) -> Report {
+        Report::new("", "the task ended, which it should not")
+    }
+}
+
+impl<E: Error + 'static> TaskEnd for Result<(), E> {
+    fn into_report(self) -> Report {
+        match self {
+            Ok(()) => ().into_report(),
+            Err(error) => Report::of(&error),
+        }
+    }
+}
+
+/// A loop without an end.
+impl TaskEnd for sealed::Never {
+    fn into_report(self) -> Report {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for Never {}
+
+    /// What a function gives; by way of it the type of no value has a name.
+    pub trait Gives {
+        type Given;
+    }
+
+    impl<T> Gives for fn() -> T {
+        type Given = T;
+    }
+
+    pub(super) type Never = <fn() -> ! as Gives>::Given;
+
+    impl<E: std::error::Error + 'static> Sealed for Result<(), E> {}
+}
+
+/// The first pause before a restart, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A task that ran for so long begins anew with the first pause.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+impl Reporter {
+    /// Runs a background task that should run for ever, and reports its end under `name`: an error, a
+    /// panic, or an end that came by itself. Spawn what this gives.
+    ///
+    /// A panic goes on after it was reported, so that whoever joins the task sees it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn send_events() -> std::io::Result<()> { Ok(()) }
+    /// # async fn run() -> Result<(), tower_lookout::StartError> {
+    /// let lookout = tower_lookout::Lookout::builder().service("orders").start()?;
+    /// tokio::spawn(lookout.reporter().supervise("OrderEvents", send_events()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn supervise<F>(&self, name: &'static str, task: F) -> impl Future<Output = ()> + use<F>
+    where
+        F: Future<Output: TaskEnd>,
+    {
+        let (reporter, site) = (self.clone(), Location::caller());
+        async move {
+            let end = guarded(task).await;
+            let panic = reporter.tell(name, site, end);
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
+        }
+    }
+
+    /// The same with a task that is made anew whenever it has ended: after 1 s, 2 s, 4 s … up to a
+    /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
+    /// goes no further.
+    #[track_caller]
+    pub fn supervise_restarting<M, F>(
+        &self,
+        name: &'static str,
+        mut make: M,
+    ) -> impl Future<Output = ()> + use<M, F>
+    where
+        M: FnMut() -> F,
+        F: Future<Output: TaskEnd>,
+    {
+        let (reporter, site) = (self.clone(), Location::caller());
+        async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let began = tokio::time::Instant::now();
+                let made = catch_unwind(AssertUnwindSafe(&mut make));
+                let end = match made {
+                    Ok(task) => guarded(task).await,
+                    Err(panic) => Err(panic),
+                };
+                reporter.tell(name, site, end);
+                if began.elapsed() >= HEALTHY_AFTER {
+                    pause = FIRST_PAUSE;
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// Reports an end; gives the panic back, if it was one.
+    fn tell<E: TaskEnd>(
+        &self,
+        name: &'static str,
+        site: &'static Location<'static>,
+        end: Result<E, Panic>,
+    ) -> Option<Panic> {
+        let (report, panic) = match end {
+            Ok(end) => (end.into_report(), None),
+            Err(panic) => {
+                let text = format!("the task panicked: {}", message(&*panic));
+                (Report::new(name, text), Some(panic))
+            }
+        };
+        self.send(report.named(name).at(site).field("task", name));
+        panic
+    }
+}
+
+type Panic = Box<dyn Any + Send>;
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Runs a future whose panic is an error.
+async fn guarded<F: Future>(task: F) -> Result<F::Output, Panic> {
+    let mut task = pin!(task);
+    poll_fn(|cx| {
+        // It is not polled again after a panic.
+        match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}

@@ -1,0 +1,180 @@
+//! Failures that business code reports reach people at once, with their cause, and a loop of errors
+//! reaches them as a number.
+
+#![cfg(all(feature = "axum", feature = "prometheus"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    error::Error,
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use tower_lookout::{
+    Alert, Lookout, Report, alert::AlertStatus, prometheus::Scrape, rule::Severity,
+};
+
+use support::{check_with_promtool, eventually, start, sum};
+
+/// An event that the broker did not take.
+#[derive(Debug)]
+struct NotSent(io::Error);
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event order-created was not sent")
+    }
+}
+
+impl Error for NotSent {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn not_sent() -> NotSent {
+    NotSent(io::Error::new(io::ErrorKind::ConnectionRefused, "no broker at kafka:9092"))
+}
+
+type Told = Arc<Mutex<Vec<Alert>>>;
+
+/// A lookout that notes what it tells.
+fn listening() -> (Lookout, Scrape, Told) {
+    let told = Told::default();
+    let noted = Arc::clone(&told);
+    let (lookout, scrape) = start(|builder| {
+        builder.service("orders").on_alert(move |alert| {
+            let mut told = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            told.push(alert.clone());
+        })
+    });
+    (lookout, scrape, told)
+}
+
+async fn told(told: &Told, count: usize) -> Vec<Alert> {
+    eventually(5, "so many alerts", || {
+        let told = told.lock().unwrap();
+        (told.len() >= count).then(|| told.clone())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_report_is_told_at_once_with_its_causes_and_its_context() {
+    let (lookout, scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    let line = line!() + 1;
+    let report = Report::of(&not_sent())
+        .named("OrderEventLost")
+        .field("order", 4711)
+        .severity(Severity::Warning);
+    reporter.send(report);
+    let alert = told(&heard, 1).await.remove(0);
+    assert_eq!(alert.status, AlertStatus::Firing);
+    assert_eq!(alert.title(), "[FIRING] OrderEventLost · orders");
+    assert_eq!(alert.measured(), "the event order-created was not sent: no broker at kafka:9092");
+    assert_eq!(alert.condition(), format!("reported at tests/reports.rs:{line}"));
+    assert_eq!(alert.summary.as_deref(), Some("order: 4711"));
+    assert_eq!(alert.severity, Severity::Warning);
+    assert!(alert.failure.as_ref().unwrap().error_type.ends_with("NotSent"));
+
+    let text = scrape.render();
+    let labels = [("report", "OrderEventLost"), ("severity", "warning")];
+    assert_eq!(sum(&text, "lookout_reports_total", &labels), 1.0);
+    check_with_promtool(&text);
+}
+
+#[tokio::test]
+async fn the_request_comes_with_it_that_it_happened_in() {
+    let (lookout, _scrape, heard) = listening();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (head, ()) = http::Request::post("/orders")
+        .header("x-request-id", "abc")
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+        .body(())
+        .unwrap()
+        .into_parts();
+    lookout.reporter().send(Report::new("NoStock", "nothing is left").request(&head));
+    let alert = told(&heard, 1).await.remove(0);
+    let summary = alert.summary.unwrap();
+    assert_eq!(summary, format!("request: POST\nrequest_id: abc\ntrace_id: {trace}"));
+}
+
+#[tokio::test]
+async fn a_storm_of_ten_thousand_of_a_kind_is_one_message_and_counts_exactly() {
+    let (lookout, scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let reporter = reporter.clone();
+            scope.spawn(move || (0..2_500).for_each(|_| reporter.report(&not_sent())));
+        }
+    });
+    told(&heard, 1).await;
+    lookout.shutdown().await;
+    let told = told(&heard, 1).await;
+    let counted: u64 = told.iter().map(|alert| alert.failure.as_ref().unwrap().count).sum();
+    assert_eq!(counted, 10_000, "what was left is told at the end");
+    assert!(told.len() <= 2, "{} messages", told.len());
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 10_000.0);
+}
+
+#[tokio::test]
+async fn a_thousand_kinds_are_all_told_and_few_at_once() {
+    let (lookout, _scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    for kind in 0..400 {
+        reporter.send(Report::new(format!("Kind{kind}"), "failed"));
+    }
+    told(&heard, 10).await;
+    lookout.shutdown().await;
+    let told = told(&heard, 400).await;
+    assert_eq!(told.len(), 400);
+}
+
+#[tokio::test]
+async fn a_task_that_ends_reports_its_error_its_panic_or_that_it_ended() {
+    let (lookout, _scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    tokio::spawn(reporter.supervise("Failing", async { Err::<(), _>(not_sent()) }));
+    tokio::spawn(reporter.supervise("Ending", async {}));
+    let panicking = async { panic!("as the test asks") };
+    let joined = tokio::spawn(reporter.supervise("Panicking", panicking)).await;
+    assert!(joined.unwrap_err().is_panic(), "a panic goes on");
+    let mut told = told(&heard, 3).await;
+    told.sort_by(|a, b| a.rule.cmp(&b.rule));
+    let measured: Vec<_> =
+        told.iter().map(|alert| format!("{}: {}", alert.rule, alert.measured())).collect();
+    assert_eq!(
+        measured,
+        [
+            "Ending: the task ended, which it should not",
+            "Failing: the event order-created was not sent: no broker at kafka:9092",
+            "Panicking: the task panicked: as the test asks",
+        ]
+    );
+    for alert in told {
+        assert!(alert.condition().starts_with("reported at tests/reports.rs:"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_restarted_begins_again_after_longer_and_longer_pauses() {
+    let (lookout, scrape) = start(|builder| builder);
+    let (starts, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let task = move || {
+        starts.send(tokio::time::Instant::now()).unwrap();
+        async { panic!("as the test asks") }
+    };
+    tokio::spawn(lookout.reporter().supervise_restarting("Events", task));
+    let mut moments = Vec::new();
+    while moments.len() < 9 {
+        moments.push(started.recv().await.unwrap());
+    }
+    let pauses: Vec<_> = moments.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[("report", "Events")]), 9.0);
+}
