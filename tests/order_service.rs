@@ -130,6 +130,30 @@ async fn a_hang_is_told_within_11_and_a_half_seconds_before_any_request_has_ende
     fault(r#"{"latency_ms": 60000}"#, "StuckRequests", within).await;
 }
 
+/// The caller sees nothing of it: the order is taken, and its event is lost afterwards.
+#[tokio::test]
+async fn an_event_that_the_broker_does_not_take_is_told_with_its_cause_though_the_order_was_taken()
+{
+    let receiver = Receiver::new([]);
+    let service = OrderService::start(&receiver.serve().await);
+    service.request(Method::POST, "/faults", r#"{"broker_down": true}"#).await;
+    service.request(Method::POST, "/orders", "").await;
+    let message = eventually(5, "the lost event", || {
+        let posts = receiver.posts().into_iter();
+        posts
+            .map(|post| post.body.to_string())
+            .find(|text| text.contains("[FIRING] OrderEventLost"))
+    })
+    .await;
+    assert!(
+        message.contains("the event order-created was not sent: no broker answers"),
+        "{message}"
+    );
+    assert!(message.contains("reported at examples/order_service/events.rs:"), "{message}");
+    assert!(message.contains("order: "), "{message}");
+    println!("{message}");
+}
+
 #[tokio::test]
 async fn its_scrape_passes_promtool() {
     let service = OrderService::start(&Receiver::new([]).serve().await);

@@ -30,6 +30,10 @@ impl Incident {
         println!("  curl http://{address}/metrics");
         println!("  curl -X POST http://{address}/faults -H 'content-type: application/json' \\");
         println!("       -d '{{\"error_ratio\": 0.2, \"latency_ms\": 5000}}'");
+        println!("  curl -X POST http://{address}/faults -H 'content-type: application/json' \\");
+        println!(
+            "       -d '{{\"broker_down\": true}}'   # orders are taken, their events are lost"
+        );
         println!("  curl -X DELETE http://{address}/faults");
         println!("  Ctrl-C to end\n");
         while let Some(alert) = self.alerts.recv().await {
@@ -42,11 +46,11 @@ impl Incident {
         self.rest(Duration::from_secs(5)).await;
 
         self.say("the database gets slow: each query takes 5 s more");
-        self.faults.set(Fault { error_ratio: 0.0, latency_ms: 5_000 });
+        self.faults.set(Fault { latency_ms: 5_000, ..Fault::default() });
         self.wait_for("HighMeanLatency").await;
 
         self.say("now it answers at once, but three of ten orders fail");
-        self.faults.set(Fault { error_ratio: 0.3, latency_ms: 0 });
+        self.faults.set(Fault { error_ratio: 0.3, ..Fault::default() });
         self.wait_for("HighErrorRatio").await;
         self.rest(Duration::from_secs(2)).await;
 

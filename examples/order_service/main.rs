@@ -11,6 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 
+mod events;
 mod incident;
 mod service;
 mod traffic;
@@ -97,7 +98,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let faults = Faults::default();
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port))).await?;
     let address = listener.local_addr()?;
-    let app = service::router(&faults, lookout.layer(), scrape);
+    let (events, to_send) = mpsc::unbounded_channel();
+    let app = service::router(&faults, &events, lookout.layer(), scrape);
+    let reporter = lookout.reporter();
+    let sending = events::send(to_send, faults.clone(), reporter.clone());
+    let sending = tokio::spawn(reporter.supervise("OrderEvents", sending));
     introduce(&options, address);
 
     let story =
@@ -119,6 +124,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         traffic.abort();
     }
     faults.mend();
+    sending.abort();
     let _ = stop.send(());
     if timeout(Duration::from_secs(5), server).await.is_err() {
         println!("some requests are still open after 5 s");

@@ -1,9 +1,10 @@
-//! The service itself: orders from a database that can be told to get slow, or to fail.
+//! The service itself: orders from a database that can be told to get slow, or to fail, and events for
+//! a broker that can be told to be down.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -12,6 +13,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::sleep};
 use tower_lookout::{observe::LookoutLayer, prometheus::Scrape};
+
+use crate::events::Events;
 
 /// What is wrong with the database; shared, and changed while the service runs.
 #[derive(Clone, Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Fault {
     pub(crate) error_ratio: f64,
     /// How much longer each query takes.
     pub(crate) latency_ms: u64,
+    /// The broker takes no events.
+    pub(crate) broker_down: bool,
 }
 
 impl Faults {
@@ -35,6 +40,10 @@ impl Faults {
     /// Queries that wait by a fault go on at once.
     pub(crate) fn mend(&self) {
         self.set(Fault::default());
+    }
+
+    pub(crate) fn is_broker_down(&self) -> bool {
+        self.0.borrow().broker_down
     }
 
     /// A query: some milliseconds, and what the fault adds.
@@ -67,7 +76,12 @@ struct Order {
     total_cents: u64,
 }
 
-pub(crate) fn router(faults: &Faults, layer: LookoutLayer, scrape: Scrape) -> Router {
+pub(crate) fn router(
+    faults: &Faults,
+    events: &Events,
+    layer: LookoutLayer,
+    scrape: Scrape,
+) -> Router {
     Router::new()
         .route("/orders/{id}", get(show_order))
         .route("/orders", post(create_order))
@@ -76,6 +90,7 @@ pub(crate) fn router(faults: &Faults, layer: LookoutLayer, scrape: Scrape) -> Ro
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(scrape))
         .route("/faults", post(set_faults).delete(mend_faults).get(show_faults))
+        .layer(Extension(events.clone()))
         .with_state(faults.clone())
 }
 
@@ -89,9 +104,12 @@ async fn show_order(
 
 async fn create_order(
     State(faults): State<Faults>,
+    Extension(events): Extension<Events>,
 ) -> Result<(StatusCode, Json<Order>), OrderError> {
     faults.query().await?;
     let id = fastrand::u64(1..1_000_000);
+    // It is committed; the event follows by itself, and ends with the service.
+    let _ = events.send(id);
     Ok((StatusCode::CREATED, Json(Order { id, total_cents: 100 + id % 900 })))
 }
 
