@@ -13,6 +13,15 @@ use std::{
     thread,
 };
 
+use axum::{
+    Extension, Router,
+    body::Body,
+    http::{Request, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
 use tower_lookout::{
     Alert, Lookout, Report, alert::AlertStatus, prometheus::Scrape, rule::Severity,
 };
@@ -177,4 +186,29 @@ async fn a_task_that_is_restarted_begins_again_after_longer_and_longer_pauses() 
     let pauses: Vec<_> = moments.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[("report", "Events")]), 9.0);
+}
+
+impl IntoResponse for NotSent {
+    fn into_response(self) -> Response {
+        let report = Extension(Report::of(&self).named("OrderNotTaken"));
+        (StatusCode::INTERNAL_SERVER_ERROR, report, "try again later").into_response()
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_becomes_a_response_is_reported_with_its_request_by_the_layer_alone() {
+    let (lookout, scrape, heard) = listening();
+    let app = Router::new()
+        .route("/orders/{id}", get(|| async { Err::<(), _>(not_sent()) }))
+        .route("/healthy", get(|| async {}))
+        .layer(lookout.layer().observer(lookout.reporter()));
+    for path in ["/healthy", "/orders/7"] {
+        let request = Request::get(path).header("x-request-id", "abc").body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    let alert = told(&heard, 1).await.remove(0);
+    assert_eq!(alert.title(), "[FIRING] OrderNotTaken · orders");
+    assert_eq!(alert.summary.as_deref(), Some("request: GET /orders/{id}\nrequest_id: abc"));
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
 }

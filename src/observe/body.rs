@@ -135,7 +135,7 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
                 facts
             };
             let facts = known.answered(head.status, head.stream);
-            companion.answered(&facts);
+            companion.answered(&facts, &response);
             if head.stream == Stream::Events {
                 facts.stream_opened(StreamKind::EventStream);
             }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use http::Response;
+
 use super::facts::Facts;
 use crate::outcome::Ending;
 
@@ -19,7 +21,7 @@ pub trait Companion: fmt::Debug + Default + Send + Sync + 'static {
 
     /// The response's head came, so that the operation is certain.
     #[inline]
-    fn answered(&self, _facts: &Facts) {}
+    fn answered<B>(&self, _facts: &Facts, _response: &Response<B>) {}
 
     /// So much of the response's body was handed on.
     #[inline]

@@ -2,18 +2,18 @@
 //! inside: one allocation a request, shared by the bodies of both directions.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use http::Request;
+use http::{Request, Response};
 
 use super::{
-    Entrance, RequestHead, companion::Companion, facts::Facts, observer::Tell, route::Route,
-    traffic::Asked,
+    Entrance, RequestHead, ResponseHead, companion::Companion, facts::Facts, observer::Tell,
+    route::Route, traffic::Asked,
 };
 use crate::{operation::MethodLabel, outcome::Ending};
 
@@ -24,7 +24,7 @@ pub(super) struct Detail {
     counts_sizes: bool,
     pub(super) request: Size,
     response: Size,
-    observers: Mutex<Vec<Box<Tell>>>,
+    observers: Mutex<Vec<Box<dyn Tell>>>,
 }
 
 struct Alive {
@@ -72,9 +72,12 @@ impl Detail {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn observers(&self) -> MutexGuard<'_, Vec<Box<dyn Tell>>> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self, facts: &Facts, ending: Ending) {
-        let observers =
-            std::mem::take(&mut *self.observers.lock().unwrap_or_else(PoisonError::into_inner));
+        let observers = mem::take(&mut *self.observers());
         if !observers.is_empty() {
             facts.tell(ending, [self.request.bytes(), self.response.bytes()], observers);
         }
@@ -116,7 +119,7 @@ impl Ticket {
         Self::new(facts, asked.counts_sizes, begun.collect())
     }
 
-    fn new(facts: Option<Facts>, counts_sizes: bool, observers: Vec<Box<Tell>>) -> Self {
+    fn new(facts: Option<Facts>, counts_sizes: bool, observers: Vec<Box<dyn Tell>>) -> Self {
         Self(facts.map(|facts| {
             Arc::new(Detail {
                 alive: Mutex::new(Alive { facts, has_ended: false, is_watched: true }),
@@ -156,8 +159,12 @@ impl Companion for Ticket {
         }
     }
 
-    fn answered(&self, facts: &Facts) {
+    fn answered<B>(&self, facts: &Facts, response: &Response<B>) {
         if let Some(detail) = &self.0 {
+            let head = ResponseHead::of(response);
+            for observer in detail.observers().iter_mut() {
+                observer.answered(&head);
+            }
             detail.alive().facts = *facts;
         }
     }

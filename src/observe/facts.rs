@@ -244,7 +244,7 @@ impl Facts {
     }
 
     /// Tells observers how it ended.
-    pub(super) fn tell(&self, ending: Ending, bytes: [u64; 2], observers: Vec<Box<Tell>>) {
+    pub(super) fn tell(&self, ending: Ending, bytes: [u64; 2], observers: Vec<Box<dyn Tell>>) {
         let key = SeriesKey { status: self.status(), ending, labels: self.labels() };
         let judged = local::with_core(self.lookout(), move |core| {
             let duration = core.store.clock.nanos(self.began, core.store.clock.now());
@@ -259,7 +259,7 @@ impl Facts {
             let finished =
                 Finished { operation, status, outcome, duration, request_bytes, response_bytes };
             for tell in observers {
-                tell(&finished);
+                tell.finished(&finished);
             }
         }
     }

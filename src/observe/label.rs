@@ -35,6 +35,16 @@ pub struct ResponseHead<'a> {
     pub extensions: &'a Extensions,
 }
 
+impl<'a> ResponseHead<'a> {
+    pub(super) fn of<B>(response: &'a Response<B>) -> Self {
+        Self {
+            status: response.status(),
+            headers: response.headers(),
+            extensions: response.extensions(),
+        }
+    }
+}
+
 /// Values of labels that only a handler knows: it puts them into the extensions of its response, for
 /// the labels that are announced by [`handler_label`](crate::LookoutBuilder::handler_label).
 ///
@@ -100,11 +110,7 @@ pub(super) fn of_response<B, C: Companion>(
     facts: Facts,
     mut companion: C,
 ) -> Option<(Facts, C)> {
-    let head = &ResponseHead {
-        status: response.status(),
-        headers: response.headers(),
-        extensions: response.extensions(),
-    };
+    let head = &ResponseHead::of(response);
     let labels =
         local::with_core(facts.lookout(), move |core| core.label_response(head, facts.labels()));
     match labels {

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use super::RequestHead;
+use super::{RequestHead, ResponseHead};
 use crate::{
     operation::Operation,
     outcome::{Outcome, Status},
@@ -51,6 +51,11 @@ pub trait Observer: Send + Sync + 'static {
     /// A request came.
     fn begun(&self, head: &RequestHead<'_>) -> Self::Kept;
 
+    /// The head of its response came. Does nothing by default.
+    fn answered(&self, kept: &mut Self::Kept, head: &ResponseHead<'_>) {
+        let _ = (kept, head);
+    }
+
     /// It finished, in whichever way. It is told exactly once, unless the lookout was shut down
     /// meanwhile.
     fn finished(&self, kept: Self::Kept, finished: &Finished<'_>);
@@ -75,7 +80,35 @@ pub struct Finished<'a> {
 }
 
 /// Tells one observer of one request.
-pub(super) type Tell = dyn FnOnce(&Finished<'_>) + Send;
+pub(super) trait Tell: Send {
+    fn answered(&mut self, head: &ResponseHead<'_>);
+
+    fn finished(self: Box<Self>, finished: &Finished<'_>);
+}
+
+/// What an observer keeps of a request; nothing after a panic.
+struct Kept<O: Observer> {
+    observer: Arc<O>,
+    kept: Option<O::Kept>,
+}
+
+impl<O: Observer> Tell for Kept<O> {
+    fn answered(&mut self, head: &ResponseHead<'_>) {
+        let Self { observer, kept } = self;
+        if let Some(mut taken) = kept.take() {
+            *kept = guard(move || {
+                observer.answered(&mut taken, head);
+                taken
+            });
+        }
+    }
+
+    fn finished(self: Box<Self>, finished: &Finished<'_>) {
+        if let Some(kept) = self.kept {
+            guard(|| self.observer.finished(kept, finished));
+        }
+    }
+}
 
 /// An observer of whatever type, as a layer and its services share it.
 pub(super) type SharedObserver = Arc<dyn AnyObserver>;
@@ -83,15 +116,13 @@ pub(super) type SharedObserver = Arc<dyn AnyObserver>;
 /// An observer without its type.
 pub(super) trait AnyObserver: Send + Sync {
     /// What tells it of this request; `None` if it panicked.
-    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<Tell>>;
+    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Tell>>;
 }
 
 impl<O: Observer> AnyObserver for O {
-    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<Tell>> {
+    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Tell>> {
         let kept = guard(|| self.begun(head))?;
-        Some(Box::new(move |finished| {
-            guard(|| self.finished(kept, finished));
-        }))
+        Some(Box::new(Kept { observer: self, kept: Some(kept) }))
     }
 }
 

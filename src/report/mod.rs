@@ -7,6 +7,7 @@
 //! alerts a minute are told at once, and the rest each ten seconds together.
 
 mod ledger;
+mod observer;
 mod reporter;
 mod supervise;
 

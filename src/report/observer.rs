@@ -1,0 +1,68 @@
+use http::{HeaderMap, HeaderValue, Method, header::HeaderName};
+
+use super::{Report, Reporter};
+use crate::observe::{Finished, Observer, RequestHead, ResponseHead};
+
+/// What is kept of a request, in case that its response has a report.
+#[derive(Debug)]
+pub struct Asked {
+    method: Method,
+    ids: HeaderMap,
+    report: Option<Report>,
+}
+
+/// As an observer of a layer, it sends the [`Report`] that a response has in its extensions, with the
+/// request's method, route and ids: so an error type that becomes a response needs no reporter.
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Extension, Router, http::StatusCode, response::{IntoResponse, Response}, routing::post};
+/// use tower_lookout::{Lookout, Report};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("the order was not stored")]
+/// struct NotStored(#[from] std::io::Error);
+///
+/// impl IntoResponse for NotStored {
+///     fn into_response(self) -> Response {
+///         let report = Extension(Report::of(&self));
+///         (StatusCode::INTERNAL_SERVER_ERROR, report, "try again later").into_response()
+///     }
+/// }
+///
+/// async fn create() -> Result<(), NotStored> {
+///     std::fs::write("/no/such/folder/order", "4711")?;
+///     Ok(())
+/// }
+///
+/// let lookout = Lookout::builder().start()?;
+/// let app: Router = Router::new()
+///     .route("/orders", post(create))
+///     .layer(lookout.layer().observer(lookout.reporter()));
+/// # Ok::<_, tower_lookout::StartError>(())
+/// ```
+impl Observer for Reporter {
+    type Kept = Asked;
+
+    fn begun(&self, head: &RequestHead<'_>) -> Asked {
+        let id = |name| {
+            let value: &HeaderValue = head.headers.get(name)?;
+            Some((HeaderName::from_static(name), value.clone()))
+        };
+        let ids = ["x-request-id", "traceparent"].into_iter().filter_map(id).collect();
+        Asked { method: head.method.clone(), ids, report: None }
+    }
+
+    fn answered(&self, kept: &mut Asked, head: &ResponseHead<'_>) {
+        kept.report = head.extensions.get::<Report>().cloned();
+    }
+
+    fn finished(&self, kept: Asked, finished: &Finished<'_>) {
+        let Asked { method, ids, report } = kept;
+        if let Some(report) = report {
+            let route = Some(finished.operation.route());
+            self.send(report.of_request(&method, route, &ids));
+        }
+    }
+}
