@@ -30,6 +30,7 @@ mod http;
 mod log;
 mod mailbox;
 mod notification;
+mod or_else;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
@@ -40,5 +41,10 @@ use self::hook::Hook;
 pub use self::http::AddressError;
 #[cfg(feature = "slack")]
 pub use self::slack::Slack;
-pub use self::{error::DeliveryError, log::Log, notification::Notification};
+pub use self::{
+    error::DeliveryError,
+    log::Log,
+    notification::Notification,
+    or_else::{NotifierExt, OrElse},
+};
 pub(crate) use self::{mailbox::Mailbox, stats::Stats, worker::Worker};

@@ -1,0 +1,170 @@
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{sync::Mutex, time::timeout};
+use tower::BoxError;
+use tower_service::Service;
+
+use super::{Notification, error::chain};
+
+/// Combines notifiers; for every tower service that takes a [`Notification`].
+pub trait NotifierExt: Service<Notification, Response = ()> + Sized {
+    /// Where this one fails, or takes more than 5 s, `other` is given the message at once; what either
+    /// took is delivered. If both fail, it is tried again as the first one's failure asks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Slack, notify::{Log, NotifierExt}};
+    ///
+    /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
+    /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
+    /// let builder = Lookout::builder().notify_as("slack", slack.or_else(Log::default()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn or_else<N>(self, other: N) -> OrElse<Self, N>
+    where
+        N: Service<Notification, Response = ()>,
+    {
+        OrElse { first: self, unready: None, other: Arc::new(Mutex::new(other)) }
+    }
+}
+
+impl<S: Service<Notification, Response = ()>> NotifierExt for S {}
+
+/// Two notifiers, of which the second takes what the first does not; made by
+/// [`NotifierExt::or_else`].
+pub struct OrElse<A, B> {
+    first: A,
+    /// Why the first one can't even be asked.
+    unready: Option<BoxError>,
+    /// Behind a lock, since it is asked within the future.
+    other: Arc<Mutex<B>>,
+}
+
+/// How long the first one may take, of the ten seconds that both have.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl<A, B> Service<Notification> for OrElse<A, B>
+where
+    A: Service<Notification, Response = (), Error: Into<BoxError>, Future: Send + 'static>,
+    B: Service<Notification, Response = (), Error: Into<BoxError>, Future: Send + 'static>,
+    A::Error: Send,
+    B: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.unready = ready!(self.first.poll_ready(cx)).err().map(Into::into);
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, notification: Notification) -> Self::Future {
+        let first = match self.unready.take() {
+            Some(error) => Err(error),
+            None => Ok(self.first.call(notification.clone())),
+        };
+        let other = Arc::clone(&self.other);
+        Box::pin(async move {
+            let failed = match first {
+                Ok(delivery) => match timeout(FIRST_TIMEOUT, delivery).await {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(error)) => error.into(),
+                    Err(elapsed) => elapsed.into(),
+                },
+                Err(error) => error,
+            };
+            tracing::warn!(reason = chain(&failed), "a notifier failed: the other one is asked");
+            match ask(&other, notification).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    tracing::warn!(reason = chain(&error), "the other one failed, too");
+                    Err(failed)
+                }
+            }
+        })
+    }
+}
+
+async fn ask<N>(notifier: &Mutex<N>, notification: Notification) -> Result<(), BoxError>
+where
+    N: Service<Notification, Response = (), Error: Into<BoxError>>,
+{
+    let mut notifier = notifier.lock().await;
+    poll_fn(|cx| notifier.poll_ready(cx)).await.map_err(Into::into)?;
+    let delivery = notifier.call(notification);
+    drop(notifier);
+    delivery.await.map_err(Into::into)
+}
+
+impl<A, B> fmt::Debug for OrElse<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrElse").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        notify::{DeliveryError, error::Remedy},
+    };
+
+    fn notification() -> Notification {
+        Notification { alerts: vec![test_alert("A", AlertStatus::Firing)], changes: vec![1] }
+    }
+
+    /// How often the other one was asked, and what came of it.
+    async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<(), BoxError>)
+    where
+        F: Service<Notification, Response = (), Error = DeliveryError, Future: Send + 'static>,
+    {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        let other = service_fn(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let taken = if other_takes { Ok(()) } else { Err(DeliveryError::retry("down")) };
+            std::future::ready(taken)
+        });
+        let delivered = first.or_else(other).oneshot(notification()).await;
+        (asked.load(Ordering::Relaxed), delivered)
+    }
+
+    #[tokio::test]
+    async fn the_other_one_is_asked_only_where_the_first_one_fails() {
+        let (asked, delivered) =
+            deliver(service_fn(|_| async { Ok::<_, DeliveryError>(()) }), true).await;
+        assert!(asked == 0 && delivered.is_ok());
+        let broken = || service_fn(|_| async { Err(DeliveryError::broken("revoked")) });
+        let (asked, delivered) = deliver(broken(), true).await;
+        assert!(asked == 1 && delivered.is_ok());
+        let (asked, delivered) = deliver(broken(), false).await;
+        assert_eq!(asked, 1);
+        let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
+        assert_eq!(remedy, Remedy::Mend, "as the first one failed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_hangs_leaves_the_other_one_half_of_the_time() {
+        let start = Instant::now();
+        let hangs = service_fn(|_| std::future::pending::<Result<(), DeliveryError>>());
+        let (asked, delivered) = deliver(hangs, true).await;
+        assert!(asked == 1 && delivered.is_ok());
+        assert_eq!(start.elapsed(), FIRST_TIMEOUT);
+    }
+}
