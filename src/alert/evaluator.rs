@@ -43,9 +43,11 @@ struct Tracked {
     state: State,
     gauge: Gauge,
     told: Option<f64>,
-    /// Since the condition held first.
+    /// Since the condition held first, and when that was: every change tells the same moment, whatever
+    /// is done to the clock of the day meanwhile.
     peak: f64,
     before: Totals,
+    starts_at: SystemTime,
 }
 
 impl Evaluator {
@@ -126,6 +128,9 @@ impl Watch {
             .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target, dialect)));
         let now = collector.timeline().now();
         let (change, since) = tracked.advance(self.timing, reading.as_ref(), rule, now);
+        if since == now {
+            tracked.starts_at = wall;
+        }
         tracked.tell(&collector.facade);
         let status = match change? {
             Change::Fired => AlertStatus::Firing,
@@ -142,8 +147,9 @@ impl Watch {
             threshold: threshold.value(),
             comparison,
             window: reading.as_ref().and_then(|reading| reading.window),
-            starts_at: wall.checked_sub(now.saturating_sub(since)).unwrap_or(wall),
-            ends_at: (status == AlertStatus::Resolved).then_some(wall),
+            starts_at: tracked.starts_at,
+            ends_at: (status == AlertStatus::Resolved)
+                .then_some(tracked.starts_at + now.saturating_sub(since)),
             requests: ended.requests(),
             errors: ended.errors(),
             top: match (status, &target) {
@@ -169,6 +175,7 @@ impl Tracked {
             told: None,
             peak: 0.0,
             before: Totals::default(),
+            starts_at: SystemTime::UNIX_EPOCH,
         }
     }
 

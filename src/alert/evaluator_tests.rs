@@ -67,7 +67,9 @@ impl Play {
     fn tick(&mut self) -> Vec<Alert> {
         self.second += 1;
         self.collector.tick(Duration::from_secs(self.second));
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);
+        // The clock of the day is never quite in step with the raw one.
+        let jitter = Duration::from_millis(self.second * 37 % 11);
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second) + jitter;
         self.evaluator.evaluate(&self.collector, wall)
     }
 
@@ -159,6 +161,7 @@ fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
     assert_eq!((resolved.value, resolved.peak), (Some(0.0), 0.1));
     assert_eq!((resolved.requests, resolved.errors), (1_200, 50));
     assert_eq!(resolved.lasted(SystemTime::now()), secs(14));
+    assert_eq!(resolved.starts_at, firing.starts_at);
 }
 
 #[test]
