@@ -23,6 +23,8 @@
 //! let builder = Lookout::builder().notify_as("pager", pager);
 //! ```
 
+#[cfg(feature = "email")]
+mod email;
 mod error;
 mod hook;
 #[cfg(feature = "_http")]
@@ -36,6 +38,8 @@ mod slack;
 mod stats;
 mod worker;
 
+#[cfg(feature = "email")]
+pub use self::email::{Email, EmailBuilder, EmailError};
 use self::hook::Hook;
 #[cfg(feature = "_http")]
 pub use self::http::AddressError;

@@ -1,0 +1,87 @@
+//! The part of a mail that is HTML. It asks for nothing from elsewhere: neither images nor styles.
+
+use super::facts::Facts;
+use crate::alert::AlertStatus;
+
+/// The HTML of a mail.
+pub(super) fn html(title: &str, told: &[Facts], rest: &[String]) -> String {
+    let mut body: String = told.iter().map(alert).collect();
+    if !rest.is_empty() {
+        let titles: String =
+            rest.iter().map(|title| format!("<li>{}</li>\n", escape(title))).collect();
+        body.push_str(&format!("<p>And {} more:</p>\n<ul>\n{titles}</ul>\n", rest.len()));
+    }
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n</head>\n\
+         <body style=\"margin:0;padding:12px;font:16px/1.4 sans-serif;overflow-wrap:anywhere\">\n\
+         {body}</body>\n</html>\n",
+        escape(title)
+    )
+}
+
+fn alert(facts: &Facts) -> String {
+    let color = match facts.status {
+        AlertStatus::Firing => "#d22",
+        AlertStatus::Resolved => "#2a4",
+    };
+    let mut lines = vec![
+        format!(
+            "<div style=\"max-width:600px;margin:0 0 24px;padding-left:12px;\
+             border-left:4px solid {color}\">"
+        ),
+        format!("<h2 style=\"margin:0;font-size:18px\">{}</h2>", escape(&facts.title)),
+        format!(
+            "<p><strong>{}</strong> · {}</p>",
+            escape(&facts.measured),
+            escape(&facts.condition)
+        ),
+    ];
+    lines.extend(facts.summary.iter().map(|summary| paragraph(summary)));
+    lines.push(paragraph(&facts.when));
+    if !facts.top.is_empty() {
+        lines.push("<p style=\"margin-bottom:0\"><strong>Top routes</strong></p>\n<ul>".to_owned());
+        lines.extend(facts.top.iter().map(|(operation, adds)| {
+            format!("<li><code>{}</code> {}</li>", escape(operation), escape(adds))
+        }));
+        lines.push("</ul>".to_owned());
+    }
+    lines.extend(facts.merged.iter().map(|merged| paragraph(merged)));
+    lines.extend(facts.runbook.iter().map(|runbook| format!("<p>{}</p>", link(runbook))));
+    let origin = facts.origin.iter();
+    let origin: Vec<_> = origin
+        .map(|(name, value)| format!("{} <code>{}</code>", escape(name), escape(value)))
+        .collect();
+    lines.push(format!("<p style=\"font-size:13px\">{}</p>\n</div>\n", origin.join(" · ")));
+    lines.join("\n")
+}
+
+fn paragraph(text: &str) -> String {
+    format!("<p>{}</p>", escape(text).replace('\n', "<br>\n"))
+}
+
+/// A link; an address that is none, or was cut, is shown as text.
+fn link(url: &str) -> String {
+    let is_address = url.starts_with("http://") || url.starts_with("https://");
+    if !is_address || url.contains(char::is_whitespace) || url.ends_with('…') {
+        return format!("Runbook: {}", escape(url));
+    }
+    format!("<a href=\"{}\">Runbook</a>", escape(url))
+}
+
+/// Text that is safe within an element and within a quoted attribute.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

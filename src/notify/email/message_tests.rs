@@ -1,0 +1,181 @@
+use std::time::Duration;
+
+use mail_parser::{Message as Mail, MessageParser};
+
+use super::*;
+use crate::{
+    alert::{Contribution, Target, test_alert},
+    operation::{MethodLabel, Operation},
+};
+
+fn raw(alerts: Vec<Alert>, changes: u32) -> Vec<u8> {
+    let changes = vec![changes; alerts.len()];
+    let now = alerts[0].starts_at + Duration::from_secs(2);
+    let from = "Lookout Größe <alerts@example.com>".parse().unwrap();
+    let to = ["oncall@example.com".parse().unwrap(), "B <b@example.com>".parse().unwrap()];
+    message(&from, &to, &Notification { alerts, changes }, now).unwrap().formatted()
+}
+
+fn parse(raw: &[u8]) -> Mail<'_> {
+    MessageParser::default().parse(raw).unwrap()
+}
+
+fn text(mail: &Mail<'_>) -> String {
+    mail.body_text(0).unwrap().replace("\r\n", "\n")
+}
+
+fn html(mail: &Mail<'_>) -> String {
+    mail.body_html(0).unwrap().replace("\r\n", "\n")
+}
+
+fn an_alert() -> Alert {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.summary = Some("Too many requests fail.".to_owned());
+    alert.runbook = Some("https://wiki.example.com/errors?a=1&b=2".to_owned());
+    alert.labels.insert("team".to_owned(), "shop".to_owned());
+    alert.top = vec![Contribution {
+        operation: Operation::of_server(MethodLabel::Post, "/orders"),
+        share: 0.83,
+        detail: "85 of 410 requests failed".to_owned(),
+    }];
+    alert
+}
+
+#[test]
+fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() {
+    let raw = raw(vec![an_alert()], 1);
+    let mail = parse(&raw);
+    assert_eq!(mail.subject(), Some("[FIRING] HighErrorRatio · orders"));
+    assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Lookout Größe"));
+    let to: Vec<_> = mail.to().unwrap().iter().filter_map(|to| to.address()).collect();
+    assert_eq!(to, ["oncall@example.com", "b@example.com"]);
+    assert_eq!(mail.date().unwrap().to_rfc3339(), "2026-11-18T11:06:42Z");
+    assert_eq!(mail.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
+    assert_eq!(mail.header_raw("X-Auto-Response-Suppress").map(str::trim), Some("All"));
+    assert_eq!(
+        text(&mail),
+        "[FIRING] HighErrorRatio · orders\n\n\
+         error ratio 20.3 % · threshold: above 1 % · 512 requests in 10s\n\
+         Too many requests fail.\n\
+         since 2026-11-18 11:06:40 UTC (2s)\n\n\
+         Top routes:\n- POST /orders 83 % · 85 of 410 requests failed\n\n\
+         Runbook: https://wiki.example.com/errors?a=1&b=2\n\n\
+         service: orders\ninstance: host-1:42\nversion: 1.2.3\nseverity: critical\nteam: shop\n"
+    );
+    let html = html(&mail);
+    for says in [
+        "<strong>error ratio 20.3 %</strong> · threshold: above 1 % · 512 requests in 10s",
+        "<p>Too many requests fail.</p>",
+        "<p>since 2026-11-18 11:06:40 UTC (2s)</p>",
+        "<li><code>POST /orders</code> 83 % · 85 of 410 requests failed</li>",
+        "<a href=\"https://wiki.example.com/errors?a=1&amp;b=2\">Runbook</a>",
+        "instance <code>host-1:42</code> · version <code>1.2.3</code>",
+        "team <code>shop</code>",
+    ] {
+        assert!(html.contains(says), "{says}\n{html}");
+    }
+    for asks_elsewhere in ["<img", "<link", "<script", "src=", "url("] {
+        assert!(!html.contains(asks_elsewhere), "{html}");
+    }
+}
+
+#[test]
+fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
+    let raw = raw(vec![test_alert("HighErrorRatio", AlertStatus::Resolved)], 3);
+    let mail = parse(&raw);
+    let text = text(&mail);
+    assert!(
+        text.starts_with(
+            "[RESOLVED] HighErrorRatio · orders\n\n\
+         error ratio 0.2 % · threshold: above 1 %\n\
+         lasted 34s from 2026-11-18 11:06:40 UTC · peak 22.1 % · 1800 requests, 412 failed\n\
+         3 changes while this message waited; this is the last.\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
+    let id = |raw: &[u8]| parse(raw).message_id().map(str::to_owned);
+    let answers = |raw: &[u8]| {
+        let mail = parse(raw);
+        let both = [mail.in_reply_to(), mail.references()];
+        both.map(|header| header.as_text_list().map(|ids| ids.join(" ")).unwrap_or_default())
+    };
+    let firing = test_alert("A", AlertStatus::Firing);
+    let resolved = test_alert("A", AlertStatus::Resolved);
+    let first = raw(vec![firing.clone()], 1);
+    let begins = id(&first).unwrap();
+    assert!(begins.ends_with("@example.com"), "{begins}");
+    assert_eq!(id(&raw(vec![firing.clone()], 2)), Some(begins.clone()), "sent again");
+    assert_eq!(answers(&first), ["", ""]);
+    let second = raw(vec![resolved], 1);
+    assert_ne!(id(&second).unwrap(), begins);
+    assert_eq!(answers(&second), [&*begins; 2]);
+
+    let mut others = [firing.clone(), firing.clone(), firing.clone()];
+    others[0].starts_at += Duration::from_millis(1);
+    others[1].rule = "B".into();
+    others[2].target = Target::Route("/a".to_owned());
+    for other in others {
+        assert_ne!(id(&raw(vec![other], 1)).unwrap(), begins, "another alert, another thread");
+    }
+
+    let both = vec![test_alert("B", AlertStatus::Resolved), firing];
+    let digest = raw(both.clone(), 1);
+    assert_eq!(id(&digest), id(&raw(both, 2)));
+    let of_b = id(&raw(vec![test_alert("B", AlertStatus::Firing)], 1)).unwrap();
+    assert_eq!(answers(&digest), [&*format!("{of_b} {begins}"); 2]);
+}
+
+#[test]
+fn what_users_control_adds_no_header_and_no_html() {
+    let evil =
+        "x\r\nBcc: eve@evil.example\r\n\r\n<script>alert('1')</script>\" onload=\"\r\n.\r\nQUIT";
+    let mut alert = test_alert(evil, AlertStatus::Firing);
+    alert.summary = Some(evil.to_owned());
+    alert.runbook = Some(format!("https://{evil}"));
+    alert.labels.insert(evil.to_owned(), evil.to_owned());
+    alert.target = Target::Route(evil.to_owned());
+    alert.top = vec![Contribution {
+        operation: Operation::of_server(MethodLabel::Get, evil),
+        share: 1.0,
+        detail: "1 of 1 requests failed".to_owned(),
+    }];
+    let raw = raw(vec![alert], 1);
+    let mail = parse(&raw);
+    assert!(mail.bcc().is_none());
+    assert!(mail.subject().unwrap().starts_with("[FIRING] x  Bcc: eve@evil.example"));
+    assert_eq!(mail.text_body_count(), 1);
+    assert_eq!(mail.html_body_count(), 1);
+    let html = html(&mail);
+    assert!(!html.contains("<script") && !html.contains("\" onload"), "{html}");
+    assert!(!html.contains("href"), "an address with an end of line in it is no link");
+    let head = String::from_utf8_lossy(&raw);
+    let head = head.split("\r\n\r\n").next().unwrap();
+    assert!(!head.contains("\r\nBcc"), "{head}");
+}
+
+#[test]
+fn a_mail_is_bounded_and_its_lines_are_short_and_of_ascii() {
+    let long = "<&é> ".repeat(5_000);
+    let alerts = (0..100)
+        .map(|n| {
+            let mut alert = test_alert(&format!("Rule{n}{long}"), AlertStatus::Firing);
+            alert.summary = Some(long.clone());
+            alert.runbook = Some(format!("https://x/{}", "y".repeat(5_000)));
+            alert.labels.insert(long.clone(), long.clone());
+            alert
+        })
+        .collect();
+    let raw = raw(alerts, 1);
+    assert!(raw.len() < 1_000_000, "{}", raw.len());
+    assert!(raw.is_ascii());
+    assert!(raw.split(|byte| *byte == b'\n').all(|line| line.len() <= 998));
+    let mail = parse(&raw);
+    assert!(mail.subject().unwrap().chars().count() <= SUBJECT);
+    assert_eq!(mail.references().as_text_list().unwrap().len(), THREADS);
+    assert!(text(&mail).contains("And 80 more:\n[FIRING] Rule20"));
+    assert!(!html(&mail).contains("href"), "an address that was cut is no link");
+}

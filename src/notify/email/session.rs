@@ -1,0 +1,196 @@
+//! One message over one connection, and what each refusal means.
+
+use std::{error::Error as _, fmt, io, time::Duration};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        Error,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Rcpt},
+        extension::ClientId,
+    },
+};
+use tokio::time::timeout;
+use tracing::{Dispatch, instrument::WithSubscriber};
+
+use super::text::{cut, one_line};
+use crate::notify::DeliveryError;
+
+/// The server as it is spoken to. User and password are in no log, error or `Debug`.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) hello: ClientId,
+}
+
+#[derive(Clone)]
+pub(super) enum Tls {
+    Start(TlsParameters),
+    Implicit(TlsParameters),
+    None,
+}
+
+/// How long connecting may take; the whole delivery has the worker's timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server may take to say goodbye; the message is delivered by then.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// As much of a server's answer as is told.
+const ANSWER: usize = 300;
+
+impl Session {
+    /// Hands a message in. It is delivered if the server takes it for one recipient at least.
+    pub(super) async fn deliver(
+        self,
+        from: Address,
+        to: Vec<Address>,
+        message: Vec<u8>,
+    ) -> Result<(), DeliveryError> {
+        let mut connection = self.open().await?;
+        let delivered = hand_in(&mut connection, from, &to, &message).await;
+        // Nobody waits for the answer: one that is late would make a message that is taken fail.
+        tokio::spawn(async move {
+            let _ = timeout(GOODBYE, connection.quit()).await;
+        });
+        delivered
+    }
+
+    /// A connection on which the server knows us, and nobody else listens.
+    async fn open(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
+        let server = (&*self.host, self.port);
+        let implicit = match &self.tls {
+            Tls::Implicit(tls) => Some(tls.clone()),
+            Tls::Start(_) | Tls::None => None,
+        };
+        let connect = Some(CONNECT_TIMEOUT);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, connect, &self.hello, implicit, None)
+                .await
+                .map_err(|error| judge(Step::Connect, &error))?;
+        if let Tls::Start(tls) = &self.tls {
+            let started = connection.starttls(tls.clone(), &self.hello).await;
+            started.map_err(|error| judge(Step::StartTls, &error))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            // lettre logs what it sends, if anybody asked for its feature `tracing`.
+            let asked = connection.auth(DEFAULT_MECHANISMS, credentials);
+            let taken = asked.with_subscriber(Dispatch::none()).await;
+            taken.map_err(|error| judge(Step::Auth, &error))?;
+        }
+        Ok(connection)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn hand_in(
+    connection: &mut AsyncSmtpConnection,
+    from: Address,
+    to: &[Address],
+    message: &[u8],
+) -> Result<(), DeliveryError> {
+    let asked = connection.command(Mail::new(Some(from), Vec::new())).await;
+    asked.map_err(|error| judge(Step::Sender, &error))?;
+    let mut refused = Vec::new();
+    for recipient in to {
+        let asked = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
+        match asked {
+            Ok(_) => {}
+            Err(error) if error.status().is_some() => refused.push((recipient, error)),
+            Err(error) => return Err(judge(Step::Recipient, &error)),
+        }
+    }
+    // A recipient that is gone must not keep the others from being told.
+    if refused.len() == to.len() {
+        let passing = refused.iter().find(|(_, error)| error.is_transient());
+        if let Some((_, error)) = passing.or(refused.first()) {
+            return Err(judge(Step::Recipient, error));
+        }
+    }
+    connection.command(Data).await.map_err(|error| judge(Step::Content, &error))?;
+    connection.message(message).await.map_err(|error| judge(Step::Content, &error))?;
+    for (recipient, error) in refused {
+        let reason = told(Step::Recipient, &error);
+        tracing::warn!(%recipient, reason, "the mail server refuses a recipient; others are told");
+    }
+    Ok(())
+}
+
+/// How far a delivery came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Connect,
+    StartTls,
+    Auth,
+    Sender,
+    Recipient,
+    Content,
+}
+
+/// 4xx and what the network does pass; 5xx is for a person to mend, but of the message itself it says
+/// that this one will never be taken.
+fn judge(step: Step, error: &Error) -> DeliveryError {
+    let told = told(step, error);
+    if error.is_permanent() && step == Step::Content {
+        DeliveryError::rejected(told)
+    } else if error.is_permanent() || error.is_client() || is_of_a_certificate(error) {
+        // The client's own are a server without STARTTLS, and one that takes no password.
+        DeliveryError::broken(told)
+    } else {
+        DeliveryError::retry(told)
+    }
+}
+
+/// The step and the answer, as it may go into a log.
+fn told(step: Step, error: &Error) -> String {
+    let text = match (step, error.status()) {
+        // It may repeat what was sent.
+        (Step::Auth, Some(code)) => code.to_string(),
+        (_, Some(code)) => {
+            let answer = error.source().map(ToString::to_string).unwrap_or_default();
+            format!("{code} {answer}")
+        }
+        (_, None) => error.to_string(),
+    };
+    format!("{step}: {}", cut(one_line(&text).trim(), ANSWER))
+}
+
+/// Whether the server's certificate is not to be trusted, which waiting does not change.
+fn is_of_a_certificate(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        let within = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = within.and_then(|error| error.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = found.source();
+    }
+    false
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting to the mail server",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "user and password",
+            Self::Sender => "the sender",
+            Self::Recipient => "the recipient",
+            Self::Content => "the message",
+        })
+    }
+}
