@@ -4,25 +4,25 @@
 #![cfg(all(feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/in_flight.rs"]
+mod in_flight;
+#[path = "support/logs.rs"]
+mod logs;
 #[path = "support/receiver.rs"]
 mod receiver;
 mod support;
 
-use std::{
-    convert::Infallible,
-    io::{self, Write},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lookout::{Lookout, Rule, Slack, notify::Log, prometheus::Scrape};
-use tracing_subscriber::fmt::MakeWriter;
 
+use in_flight::request;
+use logs::Logs;
 use receiver::{OK, Receiver, Reply};
 use support::{eventually, start, sum};
 
@@ -32,25 +32,6 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     start(|builder| {
         builder.rule(Rule::in_flight().above(0)).notify(slack).shutdown_timeout(Duration::ZERO)
     })
-}
-
-/// A request that stays in flight until this is dropped.
-struct InFlight {
-    _end: oneshot::Sender<()>,
-}
-
-fn request(lookout: &Lookout) -> InFlight {
-    let (end, ended) = oneshot::channel::<()>();
-    let ended = Arc::new(Mutex::new(Some(ended)));
-    let service = lookout.layer().layer(service_fn(move |_: Request<()>| {
-        let ended = ended.lock().unwrap().take();
-        async move {
-            let _ = ended.unwrap().await;
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
-        }
-    }));
-    tokio::spawn(service.oneshot(Request::new(())));
-    InFlight { _end: end }
 }
 
 /// The counters of the notifier: sent, failed, retried, dropped.
@@ -172,38 +153,10 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
         .await;
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Logs(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Logs {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Logs {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn the_address_is_in_no_log_metric_or_debug_output_and_failures_are_told_once() {
-    let logs = Logs::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("trace")
-        .with_ansi(false)
-        .with_writer(logs.clone())
-        .finish();
-    // The only test of this binary that sets it.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    // The only test of this binary that asks for it.
+    let logs = Logs::of_all();
     let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), OK];
     let receiver = Receiver::new(script);
     let url = receiver.serve().await;
@@ -217,12 +170,11 @@ async fn the_address_is_in_no_log_metric_or_debug_output_and_failures_are_told_o
     eventually(10, "the message", || receiver.taken().pop()).await;
     lookout.shutdown().await;
 
-    let logs = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+    let logs = logs.text();
     for text in [&debug, &scrape.render(), &format!("{lookout:?}")] {
         assert!(!text.contains("s3cret"), "{text}");
     }
-    let ours = |line: &&str| line.contains("tower_lookout");
-    assert!(!logs.lines().filter(ours).any(|line| line.contains("s3cret")), "{logs}");
+    logs::assert_no_secret(&logs);
     assert_eq!(logs.matches("notifier is broken").count(), 1, "{logs}");
     assert!(logs.contains("WARN tower_lookout::notify::log: [FIRING] HighInFlight"), "{logs}");
     assert!(logs.contains("INFO tower_lookout::notify::log: [RESOLVED] HighInFlight"), "{logs}");

@@ -90,13 +90,9 @@ fn when(alert: &Alert, now: SystemTime) -> String {
     match alert.status {
         AlertStatus::Firing if lasted < Duration::from_secs(1) => format!("since {since}"),
         AlertStatus::Firing => format!("since {since} ({})", whole_seconds(lasted)),
-        AlertStatus::Resolved => format!(
-            "lasted {} from {since} · peak {} · {} requests, {} failed",
-            whole_seconds(lasted),
-            alert.show(alert.peak),
-            alert.requests,
-            alert.errors
-        ),
+        AlertStatus::Resolved => {
+            format!("lasted {} from {since} · {}", whole_seconds(lasted), alert.tally())
+        }
     }
 }
 

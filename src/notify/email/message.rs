@@ -70,26 +70,17 @@ struct Thread {
 }
 
 impl Thread {
-    /// A mail of one alert that fires begins the thread, and the one that it is resolved answers it. A
-    /// mail of several alerts is in the thread of each. All is a function of the alerts, so that a mail
-    /// that is sent again, since its receipt was lost, is the same to whoever sorts them.
+    /// The first mail of an alert begins the thread; those that it fires on, or is resolved, answer it.
+    /// A mail of several alerts is in the thread of each. All is a function of the alerts, so that a
+    /// mail that is sent again, since its receipt was lost, is the same to whoever sorts them.
     fn of(notification: &Notification, domain: &str) -> Self {
-        let begins = |alert| format!("<alert-{}@{domain}>", key(alert));
+        let begins = |alert| format!("<alert-{:016x}@{domain}>", hash(begin(alert)));
         match notification.alerts.as_slice() {
-            [alert] if alert.status == AlertStatus::Firing => {
-                Self { id: begins(alert), references: Vec::new() }
-            }
-            [alert] => Self {
-                id: format!("<resolved-{}@{domain}>", key(alert)),
-                references: vec![begins(alert)],
-            },
+            [alert] if is_first(alert) => Self { id: begins(alert), references: Vec::new() },
             alerts => {
-                let mut hasher = DefaultHasher::new();
-                for alert in alerts {
-                    (key(alert), alert.status).hash(&mut hasher);
-                }
+                let changes: Vec<_> = alerts.iter().map(change).collect();
                 Self {
-                    id: format!("<alerts-{:016x}@{domain}>", hasher.finish()),
+                    id: format!("<change-{:016x}@{domain}>", hash(changes)),
                     references: alerts.iter().take(THREADS).map(begins).collect(),
                 }
             }
@@ -97,12 +88,26 @@ impl Thread {
     }
 }
 
-/// An alert from its first breach to its recovery, in one process.
-fn key(alert: &Alert) -> String {
+/// What is told of a failure that is reported again fires, too.
+fn is_first(alert: &Alert) -> bool {
+    let is_again = alert.failure.as_ref().is_some_and(|failure| !failure.over.is_zero());
+    alert.status == AlertStatus::Firing && !is_again
+}
+
+/// An alert from its begin to its end, in one process.
+fn begin(alert: &Alert) -> impl Hash + '_ {
+    (alert.identity(), alert.starts_at, &alert.origin.service, &alert.origin.instance)
+}
+
+/// One change of it.
+fn change(alert: &Alert) -> impl Hash + '_ {
+    (begin(alert), alert.status, alert.failure.as_ref().map(|failure| failure.total))
+}
+
+fn hash(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (alert.identity(), alert.starts_at).hash(&mut hasher);
-    (&alert.origin.service, &alert.origin.instance).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

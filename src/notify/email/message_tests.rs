@@ -4,7 +4,7 @@ use mail_parser::{Message as Mail, MessageParser};
 
 use super::*;
 use crate::{
-    alert::{Contribution, Target, test_alert},
+    alert::{Contribution, Failure, Target, test_alert},
     operation::{MethodLabel, Operation},
 };
 
@@ -127,6 +127,41 @@ fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
     assert_eq!(id(&digest), id(&raw(both, 2)));
     let of_b = id(&raw(vec![test_alert("B", AlertStatus::Firing)], 1)).unwrap();
     assert_eq!(answers(&digest), [&*format!("{of_b} {begins}"); 2]);
+}
+
+#[test]
+fn what_is_reported_again_is_another_mail_of_the_same_thread() {
+    let reported = |total, over| {
+        let failure = Failure {
+            causes: vec!["no <broker>".to_owned()],
+            error_type: "E",
+            call_site: "src/orders.rs:42".to_owned(),
+            fields: Vec::new(),
+            count: total,
+            over: Duration::from_secs(over),
+            total,
+        };
+        let alert = test_alert("NotPublished", AlertStatus::Firing);
+        raw(
+            vec![Alert::of_failure(
+                &alert.rule,
+                alert.severity,
+                failure,
+                alert.starts_at,
+                &alert.origin,
+            )],
+            1,
+        )
+    };
+    let mails = [reported(1, 0), reported(2, 60), reported(9, 60)];
+    let ids: Vec<_> = mails.iter().map(|raw| parse(raw).message_id().unwrap().to_owned()).collect();
+    assert_ne!(ids[1], ids[2]);
+    for again in &mails[1..] {
+        assert_eq!(parse(again).in_reply_to().as_text(), Some(&*ids[0]));
+    }
+    let mail = parse(&mails[1]);
+    assert!(text(&mail).contains("no <broker> · ×2 in 1m · reported at src/orders.rs:42"));
+    assert!(html(&mail).contains("no &lt;broker&gt;"));
 }
 
 #[test]

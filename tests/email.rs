@@ -1,0 +1,211 @@
+//! Mail servers that are down, refuse or hang: what is tried again, what is not, and that no password
+//! is told.
+
+#![cfg(all(feature = "email", feature = "prometheus"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/in_flight.rs"]
+mod in_flight;
+#[path = "support/logs.rs"]
+mod logs;
+#[path = "support/mail_server.rs"]
+mod mail_server;
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+use tower::{Service, service_fn};
+use tower_lookout::{Email, Lookout, Rule, prometheus::Scrape};
+
+use in_flight::request;
+use logs::Logs;
+use mail_server::{Fault, MailServer};
+use support::{eventually, start, sum};
+
+const FROM: &str = "Lookout <alerts@example.com>";
+const TO: [&str; 2] = ["oncall@example.com", "boss@example.com"];
+const FIRING: &str = "[FIRING] HighInFlight · test";
+const RESOLVED: &str = "[RESOLVED] HighInFlight · test";
+
+/// A lookout whose only alert fires while a request is in flight.
+fn lookout(url: &str) -> (Lookout, Scrape) {
+    let email = Email::new(url, FROM, TO).unwrap();
+    start(|builder| {
+        builder.rule(Rule::in_flight().above(0)).notify(email).shutdown_timeout(Duration::ZERO)
+    })
+}
+
+/// The counters of the notifier: sent, failed, retried, dropped.
+fn counters(scrape: &Scrape) -> [f64; 4] {
+    let text = scrape.render();
+    ["sent", "failed", "retried", "dropped"].map(|kind| {
+        sum(&text, &format!("lookout_notifications_{kind}_total"), &[("notifier", "email")])
+    })
+}
+
+#[tokio::test]
+async fn a_healthy_server_gets_one_mail_that_it_fires_and_one_that_answers_it() {
+    let server = MailServer::new([]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    eventually(3, "firing", || (server.mails().len() == 1).then_some(())).await;
+    drop(in_flight);
+    eventually(3, "resolved", || (server.mails().len() == 2).then_some(())).await;
+    assert_eq!(server.subjects(), [FIRING, RESOLVED]);
+    eventually(2, "counted", || (counters(&scrape) == [2.0, 0.0, 0.0, 0.0]).then_some(())).await;
+
+    let [firing, resolved] = &server.mails()[..] else { panic!("two mails") };
+    assert_eq!(firing.recipients, TO);
+    let parse = |raw| mail_parser::MessageParser::default().parse(raw).unwrap();
+    let (first, answer) = (parse(&firing.raw), parse(&resolved.raw));
+    assert_eq!(answer.in_reply_to().as_text(), first.message_id());
+    eventually(2, "goodbye", || server.heard().contains(&"QUIT".to_owned()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_gets_the_mail_when_it_is_up() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let (lookout, scrape) = lookout(&mail_server::url(address));
+    let _in_flight = request(&lookout);
+    eventually(5, "two failures", || (counters(&scrape)[1] >= 2.0).then_some(())).await;
+    let server = MailServer::new([]);
+    server.serve_at(address).await;
+    eventually(10, "the mail", || (server.subjects() == [FIRING]).then_some(())).await;
+    eventually(2, "sent", || (counters(&scrape)[0] == 1.0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let faults = [
+        Fault::Answer("", "421 4.3.2 shutting down"),
+        Fault::Answer("AUTH", "454 4.7.0 try later"),
+        Fault::Answer("MAIL", "451 4.3.0 local error"),
+        Fault::Answer("RCPT", "450 4.2.0 greylisted"),
+        Fault::Answer("DATA", "452 4.3.1 no space"),
+        Fault::Answer(".", "451 4.3.0 not stored"),
+        Fault::Answer("EHLO", "what is that?"),
+        Fault::Drop("RCPT"),
+        Fault::Drop("."),
+    ];
+    let played = faults.map(|fault| async move {
+        let server = MailServer::new([fault]);
+        let (lookout, scrape) = lookout(&server.serve().await);
+        let _in_flight = request(&lookout);
+        let what = format!("the mail after {fault:?}");
+        eventually(10, &what, || (server.subjects() == [FIRING]).then_some(())).await;
+        let expected = [1.0, 1.0, 1.0, 0.0];
+        eventually(2, &what, || (counters(&scrape) == expected).then_some(())).await;
+    });
+    futures_util::future::join_all(played).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_restart() {
+    let faults = [
+        Fault::Answer("", "554 5.3.2 no mail here"),
+        Fault::Answer("EHLO", "250 no passwords"),
+        Fault::Answer("AUTH", "535 5.7.8 wrong"),
+        Fault::Answer("MAIL", "550 5.7.1 not from you"),
+        Fault::Answer("RCPT", "550 5.1.1 unknown"),
+    ];
+    let played = faults.map(|fault| async move {
+        let server = MailServer::new([fault]);
+        let email = Email::new(server.serve().await, FROM, TO).unwrap();
+        let failures = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&failures);
+        let notifier = service_fn(move |notification| {
+            let (mut email, told) = (email.clone(), Arc::clone(&told));
+            async move {
+                let sent = email.call(notification).await;
+                told.lock().unwrap().extend(sent.as_ref().err().map(ToString::to_string));
+                sent
+            }
+        });
+        let (lookout, scrape) = start(|builder| {
+            let builder = builder.rule(Rule::in_flight().above(0));
+            builder.notify_as("email", notifier).shutdown_timeout(Duration::ZERO)
+        });
+        let in_flight = request(&lookout);
+        let what = format!("the mail after {fault:?}");
+        eventually(5, &what, || (counters(&scrape)[1] == 1.0).then_some(())).await;
+        drop(in_flight);
+        eventually(5, &what, || (server.subjects() == [RESOLVED]).then_some(())).await;
+        assert_eq!(*failures.lock().unwrap(), ["the receiver takes nothing"], "{what}");
+        assert_eq!(counters(&scrape)[3], 0.0, "nothing is dropped");
+    });
+    futures_util::future::join_all(played).await;
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_will_never_take_is_dropped_and_counted() {
+    let server = MailServer::new([Fault::Answer(".", "554 5.6.0 refused for what it is")]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    eventually(3, "dropped", || (counters(&scrape)[3] == 1.0).then_some(())).await;
+    drop(in_flight);
+    eventually(5, "the next", || (server.subjects() == [RESOLVED]).then_some(())).await;
+    assert_eq!(server.connections(), 2, "the first was not tried again");
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_gone_keeps_no_other_from_being_told() {
+    let server = MailServer::new([Fault::Answer("RCPT TO:<oncall", "550 5.1.1 unknown")]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let _in_flight = request(&lookout);
+    let mail = eventually(3, "the mail", || server.mails().pop()).await;
+    assert_eq!(mail.recipients, ["boss@example.com"]);
+    eventually(2, "counted", || (counters(&scrape) == [1.0, 0.0, 0.0, 0.0]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_and_one_that_says_no_goodbye_has_the_mail() {
+    let servers = [MailServer::new([Fault::Hang("MAIL")]), MailServer::new([Fault::Hang("QUIT")])];
+    let urls = [servers[0].serve().await, servers[1].serve().await];
+    let emails = urls.map(|url| Email::new(url, FROM, TO).unwrap());
+    let (lookout, scrape) = start(|builder| {
+        let builder = builder.rule(Rule::in_flight().above(0)).shutdown_timeout(Duration::ZERO);
+        emails.into_iter().fold(builder, |builder, email| builder.notify(email))
+    });
+    let _in_flight = request(&lookout);
+    eventually(20, "the second try", || (servers[0].subjects() == [FIRING]).then_some(())).await;
+    let sent =
+        |name| sum(&scrape.render(), "lookout_notifications_sent_total", &[("notifier", name)]);
+    eventually(2, "sent", || (["email", "email-2"].map(sent) == [1.0, 1.0]).then_some(())).await;
+    assert_eq!(servers[1].connections(), 1, "what is taken is not sent again");
+}
+
+#[tokio::test]
+async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_once() {
+    // The only test of this binary that asks for it. lettre's own feature `tracing` is on here.
+    let logs = Logs::of_all();
+    let wrong = Fault::Answer("AUTH", "535 5.7.8 AGxvb2tvdXQAczNjcmV0 s3cret is wrong");
+    let server = MailServer::new([wrong, Fault::Answer("MAIL", "450 4.7.1 later\u{1b}[31m")]);
+    let email = Email::new(server.serve().await, FROM, TO).unwrap();
+    let debug = format!("{email:?}");
+    let (lookout, scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)).notify(email));
+    let in_flight = request(&lookout);
+    eventually(3, "refused", || (server.connections() == 1).then_some(())).await;
+    drop(in_flight);
+    eventually(10, "the mail", || (server.subjects() == [RESOLVED]).then_some(())).await;
+    lookout.shutdown().await;
+
+    let said = server.heard().into_iter().find(|line| line.starts_with("AUTH PLAIN ")).unwrap();
+    let encoded = said.rsplit(' ').next().unwrap();
+    assert_eq!(encoded, "AGxvb2tvdXQAczNjcmV0", "the password was sent");
+    let logs = logs.text();
+    assert!(logs.contains("lettre"), "{logs}");
+    for text in [&logs, &debug, &scrape.render(), &format!("{lookout:?}")] {
+        assert!(!text.contains("s3cret") && !text.contains(encoded), "{text}");
+    }
+    assert_eq!(logs.matches("notifier is broken").count(), 1, "{logs}");
+    assert!(logs.contains("user and password: 535"), "{logs}");
+    let ours = |line: &&str| line.contains("tower_lookout");
+    assert!(!logs.lines().filter(ours).any(|line| line.contains('\u{1b}')), "{logs}");
+    assert!(logs.contains("notifier delivers again"), "{logs}");
+}

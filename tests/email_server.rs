@@ -1,0 +1,199 @@
+//! A real mail server, aiosmtpd, takes the mail over TLS from whoever knows the password, and nobody
+//! else is told it.
+
+#![cfg(all(feature = "email", feature = "prometheus"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/in_flight.rs"]
+mod in_flight;
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use mail_parser::MessageParser;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+use tower::{Service, service_fn};
+use tower_lookout::{
+    Email, Lookout, Rule,
+    notify::{DeliveryError, EmailBuilder, Notification},
+    prometheus::Scrape,
+};
+
+use in_flight::request;
+use support::{Process, eventually, start, sum};
+
+/// A private authority, and the key and certificate that it gave to `localhost`.
+struct Authority {
+    root: String,
+    key: String,
+    certificate: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root_key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&root_key).unwrap();
+        let issuer = Issuer::new(params, root_key);
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Self { root: root.pem(), key: key.serialize_pem(), certificate: certificate.pem() }
+    }
+}
+
+/// aiosmtpd on a free port, and what it was handed.
+struct Sink {
+    _process: Process,
+    port: u16,
+    mails: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Sink {
+    fn start(python: &str, authority: &Authority, mode: &str) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lookout-mail-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let files = [("cert.pem", &authority.certificate), ("key.pem", &authority.key)];
+        let paths: Vec<PathBuf> = files
+            .iter()
+            .map(|(name, text)| {
+                fs::write(folder.join(name), text).unwrap();
+                folder.join(name)
+            })
+            .collect();
+        let mut process = Process::spawn(
+            Command::new(python)
+                .args(["-c", include_str!("support/mail_sink.py")])
+                .args(&paths)
+                .arg(mode)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
+        );
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        let port = lines.next().unwrap().unwrap().parse().unwrap();
+        // It has read them by now.
+        fs::remove_dir_all(&folder).unwrap();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&mails);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                taken.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self { _process: process, port, mails }
+    }
+
+    fn mails(&self) -> Vec<Value> {
+        self.mails.lock().unwrap().clone()
+    }
+}
+
+/// The Python that aiosmtpd is installed for, by the first line of its command.
+fn python() -> Option<String> {
+    let script = fs::read_to_string(support::program("aiosmtpd")?).unwrap();
+    Some(script.lines().next().unwrap().trim_start_matches("#!").trim().to_owned())
+}
+
+fn email(url: &str) -> EmailBuilder {
+    Email::builder(url, "Lookout <alerts@example.com>", ["oncall@example.com"])
+        .credentials("lookout", "s3cret p@ss")
+}
+
+/// A lookout whose only alert fires while a request is in flight, and what its notifier says of each
+/// attempt that fails.
+fn lookout(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&failures);
+    let notifier = service_fn(move |notification: Notification| {
+        let (mut email, told) = (email.clone(), Arc::clone(&told));
+        async move {
+            let sent = email.call(notification).await;
+            if let Err(error) = &sent {
+                let source = std::error::Error::source(error).unwrap();
+                told.lock().unwrap().push(format!("{error}: {source}"));
+            }
+            sent.map_err(|error: DeliveryError| error)
+        }
+    });
+    let (lookout, scrape) = start(|builder| {
+        let builder = builder.rule(Rule::in_flight().above(0)).shutdown_timeout(Duration::ZERO);
+        builder.notify_as("email", notifier)
+    });
+    (lookout, scrape, failures)
+}
+
+#[tokio::test]
+async fn a_real_server_takes_text_and_html_over_starttls_and_over_implicit_tls() {
+    let Some(python) = python() else { return };
+    let authority = Authority::new();
+    for (mode, scheme) in [("starttls", "smtp"), ("implicit", "smtps")] {
+        let sink = Sink::start(&python, &authority, mode);
+        let url = format!("{scheme}://localhost:{}", sink.port);
+        let email = email(&url).root_certificate(&authority.root).build().unwrap();
+        let (lookout, scrape, failures) = lookout(email);
+        let in_flight = request(&lookout);
+        eventually(10, "firing", || (sink.mails().len() == 1).then_some(())).await;
+        drop(in_flight);
+        eventually(10, "resolved", || (sink.mails().len() == 2).then_some(())).await;
+        assert_eq!(*failures.lock().unwrap(), [""; 0]);
+        let sent = || sum(&scrape.render(), "lookout_notifications_sent_total", &[]);
+        eventually(2, "counted", || (sent() == 2.0).then_some(())).await;
+
+        let mails = sink.mails();
+        for mail in &mails {
+            assert_eq!(mail["tls"], true, "{mode}");
+            assert_eq!(mail["user"], "lookout");
+            assert_eq!(mail["from"], "alerts@example.com");
+            assert_eq!(mail["to"], serde_json::json!(["oncall@example.com"]));
+        }
+        let parse = |mail: &Value| {
+            let raw = mail["raw"].as_str().unwrap().to_owned();
+            MessageParser::default().parse(raw.as_bytes()).unwrap().into_owned()
+        };
+        let [firing, resolved] = [0, 1].map(|at| parse(&mails[at]));
+        assert_eq!(firing.subject(), Some("[FIRING] HighInFlight · test"));
+        assert_eq!(resolved.subject(), Some("[RESOLVED] HighInFlight · test"));
+        assert_eq!(resolved.in_reply_to().as_text(), firing.message_id());
+        assert!(firing.body_text(0).unwrap().contains("requests in flight 1 · threshold: above 0"));
+        assert!(firing.body_html(0).unwrap().contains("<strong>requests in flight 1</strong>"));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_can_not_be_trusted_or_knows_us_not_gets_nothing() {
+    let Some(python) = python() else { return };
+    let authority = Authority::new();
+    let sink = Sink::start(&python, &authority, "starttls");
+    let url = format!("smtp://localhost:{}", sink.port);
+    let with_root = |url: &str| email(url).root_certificate(&authority.root);
+    let elsewhere = url.replace("localhost", "127.0.0.1");
+    let wrong = with_root(&url).credentials("lookout", "wrong");
+    for (refused, says) in [
+        (email(&url).root_certificate(Authority::new().root), "invalid peer certificate"),
+        (with_root(&elsewhere), "invalid peer certificate"),
+        (wrong, "user and password: 535"),
+    ] {
+        let (lookout, _scrape, failures) = lookout(refused.build().unwrap());
+        let _in_flight = request(&lookout);
+        let told = eventually(10, says, || failures.lock().unwrap().first().cloned()).await;
+        assert!(told.starts_with("the receiver takes nothing: "), "{told}");
+        assert!(told.contains(says), "{told}");
+    }
+    assert_eq!(sink.mails(), [Value::Null; 0]);
+}
