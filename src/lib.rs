@@ -19,8 +19,6 @@ mod runtime;
 mod series;
 mod window;
 
-#[cfg(feature = "email")]
-pub use self::notify::Email;
 #[cfg(feature = "slack")]
 pub use self::notify::Slack;
 pub use self::{

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::net::TcpListener;
 use tower::{Service, service_fn};
-use tower_lookout::{Email, Lookout, Rule, prometheus::Scrape};
+use tower_lookout::{Lookout, Rule, notify::Email, prometheus::Scrape};
 
 use in_flight::request;
 use logs::Logs;

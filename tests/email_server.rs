@@ -26,8 +26,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use tower::{Service, service_fn};
 use tower_lookout::{
-    Email, Lookout, Rule,
-    notify::{DeliveryError, EmailBuilder, Notification},
+    Lookout, Rule,
+    notify::{DeliveryError, Email, EmailBuilder, Notification},
     prometheus::Scrape,
 };
 

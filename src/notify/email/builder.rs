@@ -20,7 +20,7 @@ use super::{
 /// # Examples
 ///
 /// ```no_run
-/// use tower_lookout::Email;
+/// use tower_lookout::notify::Email;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let email = Email::builder("smtp://mail.internal", "orders@internal", ["oncall@internal"])

@@ -37,7 +37,7 @@ use super::{DeliveryError, Notification};
 /// # Examples
 ///
 /// ```
-/// use tower_lookout::Email;
+/// use tower_lookout::notify::Email;
 ///
 /// let email = Email::new(
 ///     "smtp://alerts:secret@mail.example.com", // STARTTLS on port 587
