@@ -39,6 +39,25 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     })
 }
 
+/// The same, and what its notifier says of each attempt that fails.
+fn overheard(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&failures);
+    let notifier = service_fn(move |notification| {
+        let (mut email, told) = (email.clone(), Arc::clone(&told));
+        async move {
+            let sent = email.call(notification).await;
+            told.lock().unwrap().extend(sent.as_ref().err().map(ToString::to_string));
+            sent
+        }
+    });
+    let (lookout, scrape) = start(|builder| {
+        let builder = builder.rule(Rule::in_flight().above(0));
+        builder.notify_as("email", notifier).shutdown_timeout(Duration::ZERO)
+    });
+    (lookout, scrape, failures)
+}
+
 /// The counters of the notifier: sent, failed, retried, dropped.
 fn counters(scrape: &Scrape) -> [f64; 4] {
     let text = scrape.render();
@@ -117,20 +136,7 @@ async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_
     let played = faults.map(|fault| async move {
         let server = MailServer::new([fault]);
         let email = Email::new(server.serve().await, FROM, TO).unwrap();
-        let failures = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&failures);
-        let notifier = service_fn(move |notification| {
-            let (mut email, told) = (email.clone(), Arc::clone(&told));
-            async move {
-                let sent = email.call(notification).await;
-                told.lock().unwrap().extend(sent.as_ref().err().map(ToString::to_string));
-                sent
-            }
-        });
-        let (lookout, scrape) = start(|builder| {
-            let builder = builder.rule(Rule::in_flight().above(0));
-            builder.notify_as("email", notifier).shutdown_timeout(Duration::ZERO)
-        });
+        let (lookout, scrape, failures) = overheard(email);
         let in_flight = request(&lookout);
         let what = format!("the mail after {fault:?}");
         eventually(5, &what, || (counters(&scrape)[1] == 1.0).then_some(())).await;
@@ -140,6 +146,19 @@ async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_
         assert_eq!(counters(&scrape)[3], 0.0, "nothing is dropped");
     });
     futures_util::future::join_all(played).await;
+}
+
+#[tokio::test]
+async fn a_server_without_tls_hears_no_password_and_no_mail_unless_it_is_asked_for() {
+    let server = MailServer::new([]);
+    let url = server.serve().await.replace("?tls=none", "");
+    let (lookout, _scrape, failures) = overheard(Email::new(url, FROM, TO).unwrap());
+    let _in_flight = request(&lookout);
+    let told = eventually(5, "refused", || failures.lock().unwrap().first().cloned()).await;
+    assert_eq!(told, "the receiver takes nothing");
+    let heard = server.heard();
+    let is_greeting = |line: &String| line.starts_with("EHLO") || line == "QUIT";
+    assert!(!heard.is_empty() && heard.iter().all(is_greeting), "{heard:?}");
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ const WORDS: usize = 600;
 /// An address that is longer is shown, and no link.
 const LINK: usize = 2_000;
 
-/// How many alerts a mail tells in full, and how many labels of each: 100 kB, where mail programs
-/// begin to fold a message away, are never reached.
+/// How many alerts a mail tells in full, and how many labels of each: far less than the 100 kB at which
+/// mail programs begin to fold a message away, unless users' words are very long.
 pub(super) const IN_FULL: usize = 20;
 const LABELS: usize = 20;
 

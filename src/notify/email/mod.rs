@@ -30,7 +30,10 @@ use super::{DeliveryError, Notification};
 /// can't be reached, or answers 4xx, is tried again; one that refuses the password, the sender or every
 /// recipient is broken until a person mends it; a mail that is refused for what it is, is dropped. A
 /// recipient that is refused beside others that are not is logged, and the others are told: give each
-/// a notifier of its own if either must wait for nobody.
+/// a notifier of its own if both must be tried again.
+///
+/// A server that needs more than 10 s to take a mail is tried again, though it may have taken it: the
+/// mail has the same `Message-ID` then, unless the alert has changed.
 ///
 /// User and password are in no log, error or `Debug`.
 ///
