@@ -1,11 +1,15 @@
 use std::{
     collections::VecDeque,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
-use super::{Notification, Stats, stats::count};
+use super::{Delivered, Notification, Stats, repeats::Repeats, stats::count};
 use crate::alert::Alert;
 
 /// What waits for one notifier: each alert at most once, and at most [`Mailbox::CAPACITY`] of them.
@@ -20,6 +24,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: VecDeque<Entry>,
+    repeats: Repeats,
     is_closed: bool,
     /// Grows with each arrival, so that a waiter knows what is new to it.
     arrivals: u64,
@@ -47,6 +52,7 @@ impl Mailbox {
     pub(crate) fn put(&self, alert: Alert) {
         let mut waiting = self.lock();
         waiting.arrivals += 1;
+        waiting.repeats.change(&alert);
         match waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity()) {
             Some(entry) => {
                 entry.alert = alert;
@@ -68,19 +74,51 @@ impl Mailbox {
                 waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
             match newer {
                 Some(newer) => newer.changes += changes,
+                // It is due again by itself.
+                None if changes == 0 => {}
                 None => waiting.entries.push_front(Entry { alert: alert.clone(), changes }),
             }
         }
         self.bound(&mut waiting);
     }
 
-    /// Takes all that waits, up to `most` alerts.
+    /// Takes all that waits, up to `most` alerts, and what is due to be told again.
     pub(super) fn take(&self, most: usize) -> Option<Notification> {
         let mut waiting = self.lock();
-        let most = most.min(waiting.entries.len());
-        let (alerts, changes) =
-            waiting.entries.drain(..most).map(|entry| (entry.alert, entry.changes)).unzip();
+        let waiting = &mut *waiting;
+        let first = most.min(waiting.entries.len());
+        let (mut alerts, mut changes): (Vec<Alert>, Vec<u32>) =
+            waiting.entries.drain(..first).map(|entry| (entry.alert, entry.changes)).unzip();
+        if !waiting.is_closed && waiting.entries.is_empty() {
+            let changed = alerts.len();
+            for alert in waiting.repeats.due() {
+                if alerts.len() < most
+                    && !alerts[..changed].iter().any(|other| other.identity() == alert.identity())
+                {
+                    alerts.push(alert.clone());
+                }
+            }
+            changes.resize(alerts.len(), 0);
+        }
         Some(Notification { alerts, changes }).filter(|taken| !taken.alerts.is_empty())
+    }
+
+    /// A notification was taken by the receiver, which may ask for its alerts again.
+    pub(super) fn delivered(&self, notification: &Notification, delivered: Delivered) {
+        let mut waiting = self.lock();
+        let Waiting { entries, repeats, .. } = &mut *waiting;
+        for alert in &notification.alerts {
+            let newer = entries.iter().find(|entry| entry.alert.identity() == alert.identity());
+            repeats.delivered(newer.map_or(alert, |entry| &entry.alert), delivered);
+        }
+    }
+
+    /// A notification is given up on: counts and names it in the log.
+    pub(super) fn rejected(&self, notification: &Notification, reason: &str) {
+        for (alert, changes) in notification.iter() {
+            self.dropped(alert, changes, reason);
+            self.lock().repeats.postpone(alert);
+        }
     }
 
     /// Lets nothing more in; the worker ends when all is delivered.
@@ -104,7 +142,7 @@ impl Mailbox {
         }
     }
 
-    pub(super) fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
+    fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
         count(&self.stats.dropped, changes as usize);
         tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
     }
@@ -115,16 +153,20 @@ impl Mailbox {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
-                let waiting = self.lock();
+            let due = {
+                let mut waiting = self.lock();
                 if !waiting.entries.is_empty() {
                     return true;
                 }
                 if waiting.is_closed {
                     return false;
                 }
+                waiting.repeats.next()
+            };
+            tokio::select! {
+                () = changed => {}
+                () = until(due) => return true,
             }
-            changed.await;
         }
     }
 
@@ -164,6 +206,13 @@ impl Mailbox {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }
 

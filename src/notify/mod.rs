@@ -23,6 +23,7 @@
 //! let builder = Lookout::builder().notify_as("pager", pager);
 //! ```
 
+mod delivered;
 #[cfg(feature = "email")]
 mod email;
 mod error;
@@ -33,6 +34,7 @@ mod log;
 mod mailbox;
 mod notification;
 mod or_else;
+mod repeats;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
@@ -46,6 +48,7 @@ pub use self::http::AddressError;
 #[cfg(feature = "slack")]
 pub use self::slack::Slack;
 pub use self::{
+    delivered::Delivered,
     error::DeliveryError,
     log::Log,
     notification::Notification,

@@ -7,7 +7,8 @@ pub struct Notification {
     /// The changes, in the order in which their alerts came to wait; never empty.
     pub alerts: Vec<Alert>,
     /// For each, how many changes it stands for: more than one where the notifier was slow, of which
-    /// only the last is told.
+    /// only the last is told; none where it is told again as the notifier has
+    /// [asked](super::Delivered::again_every).
     pub changes: Vec<u32>,
 }
 
@@ -27,6 +28,13 @@ impl Notification {
             (firing, resolved) => format!("[FIRING: {firing}, RESOLVED: {resolved}]"),
         };
         format!("{counts} {}", names.join(", "))
+    }
+
+    /// What is not only told again, if there is any.
+    pub(super) fn changed(self) -> Option<Self> {
+        let all = self.alerts.into_iter().zip(self.changes);
+        let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(|(_, changes)| *changes > 0).unzip();
+        Some(Self { alerts, changes }).filter(|changed| !changed.alerts.is_empty())
     }
 
     /// Each alert with the number of changes that it stands for.

@@ -11,12 +11,13 @@ use tokio::{sync::Mutex, time::timeout};
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{Notification, error::chain};
+use super::{Delivered, Notification, error::chain};
 
 /// Combines notifiers; for every tower service that takes a [`Notification`].
-pub trait NotifierExt: Service<Notification, Response = ()> + Sized {
+pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
     /// Where this one fails, or takes more than 5 s, `other` is given the message at once; what either
-    /// took is delivered. If both fail, it is tried again as the first one's failure asks.
+    /// took is delivered. If both fail, it is tried again as the first one's failure asks. What is
+    /// only told again, as [`Delivered`] asks for, is not for `other`.
     ///
     /// # Examples
     ///
@@ -31,13 +32,13 @@ pub trait NotifierExt: Service<Notification, Response = ()> + Sized {
     /// ```
     fn or_else<N>(self, other: N) -> OrElse<Self, N>
     where
-        N: Service<Notification, Response = ()>,
+        N: Service<Notification, Response: Into<Delivered>>,
     {
         OrElse { first: self, unready: None, other: Arc::new(Mutex::new(other)) }
     }
 }
 
-impl<S: Service<Notification, Response = ()>> NotifierExt for S {}
+impl<S: Service<Notification, Response: Into<Delivered>>> NotifierExt for S {}
 
 /// Two notifiers, of which the second takes what the first does not; made by
 /// [`NotifierExt::or_else`].
@@ -54,14 +55,16 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<A, B> Service<Notification> for OrElse<A, B>
 where
-    A: Service<Notification, Response = (), Error: Into<BoxError>, Future: Send + 'static>,
-    B: Service<Notification, Response = (), Error: Into<BoxError>, Future: Send + 'static>,
+    A: Service<Notification, Error: Into<BoxError>, Future: Send + 'static>,
+    B: Service<Notification, Error: Into<BoxError>, Future: Send + 'static>,
+    A::Response: Into<Delivered>,
+    B::Response: Into<Delivered>,
     A::Error: Send,
     B: Send + 'static,
 {
-    type Response = ();
+    type Response = Delivered;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.unready = ready!(self.first.poll_ready(cx)).err().map(Into::into);
@@ -77,15 +80,16 @@ where
         Box::pin(async move {
             let failed = match first {
                 Ok(delivery) => match timeout(FIRST_TIMEOUT, delivery).await {
-                    Ok(Ok(())) => return Ok(()),
+                    Ok(Ok(delivered)) => return Ok(delivered.into()),
                     Ok(Err(error)) => error.into(),
                     Err(elapsed) => elapsed.into(),
                 },
                 Err(error) => error,
             };
+            let Some(changed) = notification.changed() else { return Err(failed) };
             tracing::warn!(reason = chain(&failed), "a notifier failed: the other one is asked");
-            match ask(&other, notification).await {
-                Ok(()) => Ok(()),
+            match ask(&other, changed).await {
+                Ok(delivered) => Ok(delivered),
                 Err(error) => {
                     tracing::warn!(reason = chain(&error), "the other one failed, too");
                     Err(failed)
@@ -95,15 +99,15 @@ where
     }
 }
 
-async fn ask<N>(notifier: &Mutex<N>, notification: Notification) -> Result<(), BoxError>
+async fn ask<N>(notifier: &Mutex<N>, notification: Notification) -> Result<Delivered, BoxError>
 where
-    N: Service<Notification, Response = (), Error: Into<BoxError>>,
+    N: Service<Notification, Response: Into<Delivered>, Error: Into<BoxError>>,
 {
     let mut notifier = notifier.lock().await;
     poll_fn(|cx| notifier.poll_ready(cx)).await.map_err(Into::into)?;
     let delivery = notifier.call(notification);
     drop(notifier);
-    delivery.await.map_err(Into::into)
+    delivery.await.map(Into::into).map_err(Into::into)
 }
 
 impl<A, B> fmt::Debug for OrElse<A, B> {
@@ -130,7 +134,7 @@ mod tests {
     }
 
     /// How often the other one was asked, and what came of it.
-    async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<(), BoxError>)
+    async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<Delivered, BoxError>)
     where
         F: Service<Notification, Response = (), Error = DeliveryError, Future: Send + 'static>,
     {
@@ -157,6 +161,24 @@ mod tests {
         assert_eq!(asked, 1);
         let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
         assert_eq!(remedy, Remedy::Mend, "as the first one failed");
+    }
+
+    #[tokio::test]
+    async fn the_other_one_is_not_told_what_has_not_changed() {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let taken = Arc::clone(&told);
+        let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::retry("down")) });
+        let mut notifier = broken.or_else(service_fn(move |notification: Notification| {
+            taken.lock().unwrap().push(notification.title());
+            std::future::ready(Ok::<_, DeliveryError>(()))
+        }));
+        let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
+        for (changes, is_delivered) in [(vec![0, 1], true), (vec![0, 0], false)] {
+            let notification = Notification { alerts: vec![a.clone(), b.clone()], changes };
+            let delivered = notifier.ready().await.unwrap().call(notification).await;
+            assert_eq!(delivered.is_ok(), is_delivered);
+        }
+        assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
     }
 
     #[tokio::test(start_paused = true)]

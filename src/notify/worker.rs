@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service, ServiceExt, timeout::Timeout, util::BoxService};
 
 use super::{
-    DeliveryError, Hook, Mailbox, Notification,
+    Delivered, DeliveryError, Hook, Mailbox, Notification,
     error::{Remedy, chain},
     stats::count,
 };
@@ -28,7 +28,7 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 /// Delivers what comes into a mailbox, one message at a time.
 pub(crate) struct Worker {
     mailbox: Arc<Mailbox>,
-    notifier: BoxService<Notification, (), BoxError>,
+    notifier: BoxService<Notification, Delivered, BoxError>,
     /// How many alerts go into one message.
     batch: usize,
     /// Failed attempts since the last delivery, and whether it was told that the receiver is broken.
@@ -54,11 +54,13 @@ impl Drop for Delivery<'_> {
 impl Worker {
     pub(crate) fn new<N>(mailbox: Arc<Mailbox>, notifier: N) -> Self
     where
-        N: Service<Notification, Response = ()> + Send + 'static,
+        N: Service<Notification> + Send + 'static,
+        N::Response: Into<Delivered>,
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {
-        let notifier = Timeout::new(notifier.map_err(Into::<BoxError>::into), TIMEOUT);
+        let notifier = notifier.map_response(Into::into).map_err(Into::<BoxError>::into);
+        let notifier = Timeout::new(notifier, TIMEOUT);
         Self {
             mailbox,
             notifier: BoxService::new(notifier),
@@ -74,7 +76,7 @@ impl Worker {
         mailbox: Arc<Mailbox>,
         hook: impl Fn(&Alert) + Send + Sync + 'static,
     ) -> Self {
-        let notifier = BoxService::new(Hook::new(hook));
+        let notifier = BoxService::new(Hook::new(hook).map_response(Into::into));
         Self { mailbox, notifier, batch: 1, failures: 0, told_broken: false }
     }
 
@@ -106,8 +108,10 @@ impl Worker {
             count(&mailbox.stats.retried, 1);
         }
         match self.deliver(notification).await {
-            Ok(()) => {
-                delivery.notification = None;
+            Ok(delivered) => {
+                if let Some(notification) = delivery.notification.take() {
+                    mailbox.delivered(&notification, delivered);
+                }
                 count(&mailbox.stats.sent, 1);
                 if self.failures > 0 {
                     tracing::info!(notifier = mailbox.name, "notifier delivers again");
@@ -117,11 +121,8 @@ impl Worker {
             Err(error) => {
                 count(&mailbox.stats.failed, 1);
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
-                    let reason = chain(&error);
-                    for (alert, changes) in
-                        delivery.notification.take().iter().flat_map(Notification::iter)
-                    {
-                        mailbox.dropped(alert, changes, &reason);
+                    if let Some(notification) = delivery.notification.take() {
+                        mailbox.rejected(&notification, &chain(&error));
                     }
                     return Ok(());
                 }
@@ -140,7 +141,7 @@ impl Worker {
     }
 
     /// Calls the notifier; its panic is its failure, and nobody else's.
-    async fn deliver(&mut self, notification: Notification) -> Result<(), BoxError> {
+    async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
         let call = catch_unwind(AssertUnwindSafe(|| self.notifier.call(notification)))
             .map_err(|panic| panicked(&*panic))?;
         match tokio::spawn(call).await {

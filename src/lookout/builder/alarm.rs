@@ -6,7 +6,7 @@ use tower_service::Service;
 use super::LookoutBuilder;
 use crate::{
     alert::Alert,
-    notify::{Mailbox, Notification, Worker},
+    notify::{Delivered, Mailbox, Notification, Worker},
     rule::Rule,
 };
 
@@ -43,13 +43,15 @@ impl LookoutBuilder {
         self
     }
 
-    /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify).
+    /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify). It
+    /// answers `()`, or with [`Delivered`] when it is to be told again.
     ///
     /// It runs on the lookout's thread, so it must not block: what does belongs into
     /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
     pub fn notify<N>(self, notifier: N) -> Self
     where
-        N: Service<Notification, Response = ()> + Send + 'static,
+        N: Service<Notification> + Send + 'static,
+        N::Response: Into<Delivered>,
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {
@@ -61,7 +63,8 @@ impl LookoutBuilder {
     /// the name is taken it gets a number, `slack-2`.
     pub fn notify_as<N>(self, name: impl Into<String>, notifier: N) -> Self
     where
-        N: Service<Notification, Response = ()> + Send + 'static,
+        N: Service<Notification> + Send + 'static,
+        N::Response: Into<Delivered>,
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {

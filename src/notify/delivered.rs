@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+/// What a notifier says of a delivery that went well; `()` says no more than that.
+///
+/// A receiver that forgets what it does not hear again, as Alertmanager does, asks for it here: what
+/// is told again is the alert's last change, in a [`Notification`](super::Notification) where it
+/// stands for no change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    pub(super) again: Option<Again>,
+}
+
+/// When an alert that has not changed is told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Again {
+    pub(super) every: Duration,
+    pub(super) resolved_for: Duration,
+}
+
+impl Delivered {
+    /// Each alert of this notification is to be told again when that has passed, a second at least,
+    /// while it fires and until the lookout shuts down. A change is told at once, as always.
+    pub fn again_every(every: Duration) -> Self {
+        let every = every.max(Duration::from_secs(1));
+        Self { again: Some(Again { every, resolved_for: Duration::ZERO }) }
+    }
+
+    /// For how long a resolved alert is told again, too. Defaults to 0: it is told once.
+    pub fn resolved_for(mut self, duration: Duration) -> Self {
+        if let Some(again) = &mut self.again {
+            again.resolved_for = duration;
+        }
+        self
+    }
+}
+
+impl From<()> for Delivered {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
