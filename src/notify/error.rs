@@ -50,6 +50,11 @@ impl DeliveryError {
     pub(crate) fn remedy_of(error: &BoxError) -> Remedy {
         error.downcast_ref::<Self>().map_or(Remedy::Retry, |error| error.remedy)
     }
+
+    #[cfg(feature = "alertmanager")]
+    pub(super) fn remedy(&self) -> Remedy {
+        self.remedy
+    }
 }
 
 impl fmt::Display for DeliveryError {
@@ -70,7 +75,7 @@ impl Error for DeliveryError {
 }
 
 /// An error with all its causes, in one line.
-pub(crate) fn chain(error: &BoxError) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -8,7 +8,8 @@
 //! delivery that fails is tried again with what has come since: after what the receiver asked for,
 //! else after 1 s, 2 s, 4 s … up to 30 s with jitter, for as long as it takes; see [`DeliveryError`]
 //! for the kinds of failure that are treated otherwise. What is given up on is counted in
-//! `lookout_notifications_dropped_total` and logged.
+//! `lookout_notifications_dropped_total` and logged. What was delivered is told once, unless the
+//! notifier asks to be told again while the alert fires, with [`Delivered`].
 //!
 //! ```
 //! use tower::service_fn;
@@ -23,6 +24,8 @@
 //! let builder = Lookout::builder().notify_as("pager", pager);
 //! ```
 
+#[cfg(feature = "alertmanager")]
+mod alertmanager;
 mod delivered;
 #[cfg(feature = "email")]
 mod email;
@@ -30,6 +33,8 @@ mod error;
 mod hook;
 #[cfg(feature = "_http")]
 mod http;
+#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+mod labels;
 mod log;
 mod mailbox;
 mod notification;
@@ -38,8 +43,12 @@ mod repeats;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod worker;
 
+#[cfg(feature = "alertmanager")]
+pub use self::alertmanager::Alertmanager;
 #[cfg(feature = "email")]
 pub use self::email::{Email, EmailBuilder, EmailError};
 use self::hook::Hook;
@@ -47,6 +56,8 @@ use self::hook::Hook;
 pub use self::http::AddressError;
 #[cfg(feature = "slack")]
 pub use self::slack::Slack;
+#[cfg(feature = "webhook")]
+pub use self::webhook::Webhook;
 pub use self::{
     delivered::Delivered,
     error::DeliveryError,

@@ -87,11 +87,11 @@ where
                 Err(error) => error,
             };
             let Some(changed) = notification.changed() else { return Err(failed) };
-            tracing::warn!(reason = chain(&failed), "a notifier failed: the other one is asked");
+            tracing::warn!(reason = chain(&*failed), "a notifier failed: the other one is asked");
             match ask(&other, changed).await {
                 Ok(delivered) => Ok(delivered),
                 Err(error) => {
-                    tracing::warn!(reason = chain(&error), "the other one failed, too");
+                    tracing::warn!(reason = chain(&*error), "the other one failed, too");
                     Err(failed)
                 }
             }

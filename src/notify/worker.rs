@@ -122,7 +122,7 @@ impl Worker {
                 count(&mailbox.stats.failed, 1);
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
                     if let Some(notification) = delivery.notification.take() {
-                        mailbox.rejected(&notification, &chain(&error));
+                        mailbox.rejected(&notification, &chain(&*error));
                     }
                     return Ok(());
                 }
@@ -162,7 +162,7 @@ impl Worker {
             Remedy::Mend => BROKEN_PAUSE,
             Remedy::Retry | Remedy::GiveUp => backoff(self.failures, fastrand::f64()),
         };
-        let (reason, notifier) = (chain(error), &mailbox.name);
+        let (reason, notifier) = (chain(&**error), &mailbox.name);
         // Loud once; the counters tell how often.
         if remedy == Remedy::Mend && !self.told_broken {
             self.told_broken = true;

@@ -1,4 +1,4 @@
-//! A local HTTP server in Slack's place, that answers by a script and remembers what it got.
+//! A local HTTP server in a receiver's place, that answers by a script and remembers what it got.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     Router,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::IntoResponse,
 };
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub(crate) const OK: Reply = Reply::Answer(200, "", "ok");
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     pub(crate) at: Instant,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) was_taken: bool,
 }
@@ -68,16 +70,19 @@ impl Receiver {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let receiver = self.clone();
-        let app = Router::new().fallback(move |body: String| receiver.clone().take(body));
+        let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: String| {
+            receiver.clone().take(uri.path().to_owned(), headers, body)
+        });
         tokio::spawn(async move { axum::serve(listener, app).await });
         url(address)
     }
 
-    async fn take(self, body: String) -> impl IntoResponse {
+    async fn take(self, path: String, headers: HeaderMap, body: String) -> impl IntoResponse {
         let reply = self.script.lock().unwrap().pop_front().unwrap_or(OK);
         let was_taken = matches!(reply, Reply::Answer(200, _, _));
         let body = serde_json::from_str(&body).unwrap();
-        self.posts.lock().unwrap().push(Post { at: Instant::now(), body, was_taken });
+        let post = Post { at: Instant::now(), path, headers, body, was_taken };
+        self.posts.lock().unwrap().push(post);
         match reply {
             Reply::Answer(status, retry_after, body) => {
                 let mut headers = HeaderMap::new();

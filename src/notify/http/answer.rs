@@ -13,6 +13,12 @@ pub(in crate::notify) struct Answer {
 }
 
 impl Answer {
+    /// The answer as it may go into a log, where the receiver's words are not known.
+    #[cfg(any(feature = "alertmanager", feature = "webhook"))]
+    pub(in crate::notify) fn told(&self) -> String {
+        format!("{} ({} bytes of text)", self.status, self.text.len())
+    }
+
     /// What most receivers mean by their status: a success took the message; 429, 408, 425 and 5xx
     /// pass; 400, 413 and 422 are about this message; the rest is for a person to mend.
     ///

@@ -1,6 +1,9 @@
 //! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
 
 mod answer;
+#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+mod headers;
+#[cfg(feature = "slack")]
 mod pace;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -8,7 +11,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderMap;
 use reqwest::{Client, Url, redirect};
 
-pub(super) use self::{answer::Answer, pace::Pace};
+pub(super) use self::answer::Answer;
+#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+pub(super) use self::headers::Headers;
+#[cfg(feature = "slack")]
+pub(super) use self::pace::Pace;
 use super::DeliveryError;
 
 /// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.
@@ -25,6 +32,15 @@ pub enum AddressError {
         problem: &'static str,
         /// What one looks like.
         example: &'static str,
+    },
+    /// A header is not one that can be sent.
+    #[error("a header of the {receiver} {problem}")]
+    #[non_exhaustive]
+    Header {
+        /// Whose header it is.
+        receiver: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// There is no TLS client, mostly since the host has no root certificates.
     #[error("no TLS for {receiver}: install the host's root certificates (ca-certificates)")]

@@ -1,0 +1,142 @@
+mod member;
+mod payload;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use self::{
+    member::{Member, most_hopeful},
+    payload::Entry,
+};
+use super::{
+    Delivered, DeliveryError, Notification,
+    http::{AddressError, Headers},
+};
+
+/// Posts alerts to Alertmanager's API v2, to each member of a cluster.
+///
+/// An alert that fires is posted again every 60 s, with an end four times as far ahead: so it
+/// resolves by itself when the process dies. A resolve is posted again for 15 minutes, as Prometheus
+/// does. At [`shutdown`](crate::Lookout::shutdown) what fires is left to expire: a process that ends
+/// has not recovered.
+///
+/// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
+/// and `route`, `dependency`, or the `call_site` of a report), and the rule's own; the annotations
+/// `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
+/// resolves the alert of another. Leave it out of the grouping, and they come as one notification:
+///
+/// ```yaml
+/// route:
+///   group_by: [alertname, service]
+/// ```
+///
+/// Name each member, and not a load balancer before them. A delivery counts as done when one
+/// member took it; another that did not is logged once, and gets it the next time that it is posted.
+/// When none did, it is tried again as with any notifier. A member that says nothing is given up on
+/// after 5 s. Addresses and headers are in no log, error or `Debug`; a member is named by its place
+/// in the list.
+///
+/// # Examples
+///
+/// ```
+/// use tower_lookout::{Lookout, Rule, notify::Alertmanager};
+///
+/// let alertmanager = Alertmanager::new(["http://am-1:9093", "http://am-2:9093"])?;
+/// let builder = Lookout::builder().rules(Rule::defaults()).notify(alertmanager);
+/// # Ok::<_, tower_lookout::notify::AddressError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Alertmanager {
+    members: Vec<Arc<Member>>,
+    headers: Headers,
+    resend_every: Duration,
+}
+
+/// As errors name it.
+const NAME: &str = "Alertmanager";
+
+/// How many posts may be missed before an alert expires, with the one that is due.
+const POSTS_TO_EXPIRE: u32 = 4;
+
+/// How long a resolve is posted again.
+const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
+
+impl Alertmanager {
+    /// A notifier for the members of a cluster, each by its address without `/api/v2/alerts`.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, if one is no address of http or https, or if one asks for TLS and the host
+    /// has no root certificates.
+    pub fn new(members: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, AddressError> {
+        let members: Vec<_> = members
+            .into_iter()
+            .enumerate()
+            .map(|(place, base)| Member::new(place + 1, base.as_ref()).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        if members.is_empty() {
+            return Err(Member::refused("is missing"));
+        }
+        let resend_every = Duration::from_secs(60);
+        Ok(Self { members, headers: Headers::default(), resend_every })
+    }
+
+    /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such header.
+    pub fn header(
+        mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<str>,
+    ) -> Result<Self, AddressError> {
+        self.headers.set(name.as_ref(), value.as_ref(), NAME)?;
+        Ok(self)
+    }
+
+    /// How often an alert is posted again, a second at least. Defaults to 60 s. Without a post it
+    /// resolves after four times that.
+    #[must_use]
+    pub fn resend_every(mut self, every: Duration) -> Self {
+        self.resend_every = every.max(Duration::from_secs(1));
+        self
+    }
+}
+
+impl Service<Notification> for Alertmanager {
+    type Response = Delivered;
+    type Error = DeliveryError;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, notification: Notification) -> Self::Future {
+        let Self { members, headers, resend_every } = self.clone();
+        Box::pin(async move {
+            let expires = SystemTime::now() + resend_every.saturating_mul(POSTS_TO_EXPIRE);
+            let alerts = notification.alerts.iter().map(|alert| Entry::new(alert, expires));
+            let body = serde_json::to_string(&alerts.collect::<Vec<_>>());
+            let body = body.map_err(DeliveryError::rejected)?;
+            let mut posts = JoinSet::new();
+            for member in members {
+                posts.spawn(member.post(headers.clone().into(), body.clone()));
+            }
+            let answers = posts.join_all().await;
+            match most_hopeful(answers) {
+                None => Ok(Delivered::again_every(resend_every).resolved_for(RESOLVED_FOR)),
+                Some(error) => Err(error),
+            }
+        })
+    }
+}
