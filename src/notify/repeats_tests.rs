@@ -148,6 +148,19 @@ async fn what_is_rejected_is_told_again_in_its_turn_once_it_was_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_took_instead_is_told_again_all_the_same() {
+    let (mailbox, told, _worker) = mailbox([]);
+    mailbox.put(test_alert("A", FIRING));
+    seconds(1).await;
+    mailbox.put(test_alert("A", FIRING));
+    let change = mailbox.take(10).unwrap();
+    mailbox.delivered(&change, ().into());
+    taken(&told);
+    seconds(61).await;
+    assert_eq!(taken(&told), [at(61, "[FIRING] A", 0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
     let (mailbox, told, worker) = mailbox([]);
     mailbox.put(test_alert("A", FIRING));
