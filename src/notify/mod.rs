@@ -43,6 +43,10 @@ mod repeats;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
+#[cfg(feature = "_chat")]
+mod story;
+#[cfg(any(feature = "_chat", feature = "pagerduty"))]
+mod text;
 #[cfg(feature = "webhook")]
 mod webhook;
 mod worker;

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{
-    alert::{Contribution, Target, test_alert},
+    alert::{Alert, AlertStatus, Contribution, Origin, Target, test_alert},
     operation::{MethodLabel, Operation},
 };
 
@@ -121,4 +123,14 @@ fn what_was_merged_is_told() {
     let now = alert.starts_at;
     let message = payload(&Notification { alerts: vec![alert], changes: vec![3] }, now);
     assert!(text(&message, 1).contains("3 changes while this message waited"));
+}
+
+#[test]
+fn a_code_span_and_a_link_can_not_be_left() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.origin = Origin { service: "a`<!here>`\nb".to_owned(), ..(*alert.origin).clone() }.into();
+    alert.runbook = Some("https://a/b?x>1|y&z".to_owned());
+    let message = message(vec![alert]);
+    assert!(text(&message, 1).ends_with("\n<https://a/b?x%3E1%7Cy&amp;z|Runbook>"));
+    assert!(text(&message, 2).starts_with("service `a'&lt;!here&gt;' b` · "));
 }

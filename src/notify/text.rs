@@ -1,0 +1,57 @@
+//! Text in the length that a receiver takes.
+
+/// At most `most` characters; what is cut is replaced by `…`.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    escaped(text, most, |character, into| into.push(character))
+}
+
+/// Text with each character escaped, at most `most` characters of that; what is cut is replaced by
+/// `…`, and no escape is cut in the middle. A control character other than a line's end is a blank.
+pub(super) fn escaped(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
+    let mut kept = String::with_capacity(text.len().min(most));
+    let (mut length, mut end_before_mark) = (0, 0);
+    for character in text.chars() {
+        let from = kept.len();
+        let is_blank = character.is_control() && character != '\n';
+        escape(if is_blank { ' ' } else { character }, &mut kept);
+        length += kept[from..].chars().count();
+        if length < most {
+            end_before_mark = kept.len();
+        } else if length > most {
+            kept.truncate(end_before_mark);
+            kept.push('…');
+            break;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_is_marked() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("longer", 5), "long…");
+        assert_eq!(cut("über\tall", 20), "über all");
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_text_is_short_and_its_escapes_are_whole(text in "[a*\\\\é]{0,60}", most in 1..80_usize) {
+            let cut = escaped(&text, most, |character, into| {
+                if character == '*' {
+                    into.push_str("<*>");
+                } else {
+                    into.push(character);
+                }
+            });
+            prop_assert!(cut.chars().count() <= most);
+            prop_assert_eq!(cut.matches('<').count(), cut.matches('>').count());
+            prop_assert_eq!(cut.matches('<').count(), cut.matches('*').count());
+        }
+    }
+}
