@@ -2,6 +2,8 @@ use std::{error::Error, fmt, time::Duration};
 
 use tower::BoxError;
 
+use super::Notification;
+
 /// Why a notification was not delivered, and what is to be done about it.
 ///
 /// A notifier may fail with any error: one that is no `DeliveryError` is tried again with backoff.
@@ -10,6 +12,7 @@ use tower::BoxError;
 pub struct DeliveryError {
     remedy: Remedy,
     source: BoxError,
+    left: Option<Notification>,
 }
 
 /// What may help after a failed delivery.
@@ -26,29 +29,50 @@ pub(crate) enum Remedy {
 }
 
 impl DeliveryError {
+    fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
+        Self { remedy, source: source.into(), left: None }
+    }
+
     /// A passing failure: tried again with backoff.
     pub fn retry(source: impl Into<BoxError>) -> Self {
-        Self { remedy: Remedy::Retry, source: source.into() }
+        Self::new(Remedy::Retry, source)
     }
 
     /// The receiver asked to wait: tried again when that has passed.
     pub fn retry_after(wait: Duration, source: impl Into<BoxError>) -> Self {
-        Self { remedy: Remedy::RetryAfter(wait), source: source.into() }
+        Self::new(Remedy::RetryAfter(wait), source)
     }
 
     /// The receiver takes nothing, such as a webhook that was revoked: logged as an error once, and
     /// tried again every 30 s, or as soon as there is something new to tell.
     pub fn broken(source: impl Into<BoxError>) -> Self {
-        Self { remedy: Remedy::Mend, source: source.into() }
+        Self::new(Remedy::Mend, source)
     }
 
     /// The receiver will never take this message: logged as an error, counted as dropped.
     pub fn rejected(source: impl Into<BoxError>) -> Self {
-        Self { remedy: Remedy::GiveUp, source: source.into() }
+        Self::new(Remedy::GiveUp, source)
+    }
+
+    /// Of several alerts only these failed: no others are tried again, or dropped. Defaults to all.
+    ///
+    /// For a receiver that takes one alert at a time; see [`Notification::retain`].
+    #[must_use]
+    pub fn only(self, left: Notification) -> Self {
+        Self { left: Some(left), ..self }
+    }
+
+    /// What was not delivered, if it is not all.
+    pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
+        error.downcast_mut::<Self>()?.left.take()
+    }
+
+    pub(super) fn remedy(&self) -> Remedy {
+        self.remedy
     }
 
     pub(crate) fn remedy_of(error: &BoxError) -> Remedy {
-        error.downcast_ref::<Self>().map_or(Remedy::Retry, |error| error.remedy)
+        error.downcast_ref().map_or(Remedy::Retry, Self::remedy)
     }
 
     #[cfg(feature = "alertmanager")]

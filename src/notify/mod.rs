@@ -27,6 +27,8 @@
 #[cfg(feature = "alertmanager")]
 mod alertmanager;
 mod delivered;
+#[cfg(feature = "discord")]
+mod discord;
 #[cfg(feature = "email")]
 mod email;
 mod error;
@@ -39,12 +41,16 @@ mod log;
 mod mailbox;
 mod notification;
 mod or_else;
+#[cfg(feature = "pagerduty")]
+mod pagerduty;
 mod repeats;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
 #[cfg(feature = "_chat")]
 mod story;
+#[cfg(feature = "teams")]
+mod teams;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod text;
 #[cfg(feature = "webhook")]
@@ -53,13 +59,19 @@ mod worker;
 
 #[cfg(feature = "alertmanager")]
 pub use self::alertmanager::Alertmanager;
+#[cfg(feature = "discord")]
+pub use self::discord::Discord;
 #[cfg(feature = "email")]
 pub use self::email::{Email, EmailBuilder, EmailError};
 use self::hook::Hook;
 #[cfg(feature = "_http")]
 pub use self::http::AddressError;
+#[cfg(feature = "pagerduty")]
+pub use self::pagerduty::PagerDuty;
 #[cfg(feature = "slack")]
 pub use self::slack::Slack;
+#[cfg(feature = "teams")]
+pub use self::teams::Teams;
 #[cfg(feature = "webhook")]
 pub use self::webhook::Webhook;
 pub use self::{

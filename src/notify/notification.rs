@@ -37,6 +37,15 @@ impl Notification {
         Some(Self { alerts, changes }).filter(|changed| !changed.alerts.is_empty())
     }
 
+    /// Keeps the alerts that `keep` says, such as those that were not delivered.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Alert) -> bool) {
+        (self.alerts, self.changes) = std::mem::take(&mut self.alerts)
+            .into_iter()
+            .zip(std::mem::take(&mut self.changes))
+            .filter(|(alert, _)| keep(alert))
+            .unzip();
+    }
+
     /// Each alert with the number of changes that it stands for.
     pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
         self.alerts.iter().zip(self.changes.iter().copied())

@@ -118,8 +118,11 @@ impl Worker {
                 }
                 Ok(())
             }
-            Err(error) => {
+            Err(mut error) => {
                 count(&mailbox.stats.failed, 1);
+                if let Some(left) = DeliveryError::left_of(&mut error) {
+                    delivery.notification = Some(left);
+                }
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
                     if let Some(notification) = delivery.notification.take() {
                         mailbox.rejected(&notification, &chain(&*error));

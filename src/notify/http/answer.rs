@@ -29,7 +29,7 @@ impl Answer {
         told: String,
     ) -> Result<(), DeliveryError> {
         // Whoever is overloaded may say when it is over, too.
-        let wait = retry_after(&self.headers, now);
+        let wait = self.retry_after(now);
         Err(match (self.status.as_u16(), wait) {
             (200..300, _) => return Ok(()),
             (429, wait) => DeliveryError::retry_after(wait.unwrap_or(DEFAULT_WAIT), told),
@@ -39,19 +39,26 @@ impl Answer {
             _ => DeliveryError::broken(told),
         })
     }
+
+    /// When to try again, in both forms of RFC 9110 §10.2.3: seconds, or a date.
+    pub(in crate::notify) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let value = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+        match value.parse() {
+            Ok(seconds) => seconds_to_wait(seconds),
+            Err(_) => {
+                let date = httpdate::parse_http_date(value).ok()?;
+                Some(date.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
+            }
+        }
+    }
+}
+
+/// A wait as a receiver tells it; `None` if it can be none.
+pub(in crate::notify) fn seconds_to_wait(seconds: f64) -> Option<Duration> {
+    Some(Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_WAIT))
 }
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// Longer than any receiver asks for in earnest.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-
-/// Both forms of RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST_WAIT))
-}

@@ -3,7 +3,7 @@
 mod answer;
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
 mod headers;
-#[cfg(feature = "slack")]
+#[cfg(feature = "_chat")]
 mod pace;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -12,9 +12,11 @@ use http::HeaderMap;
 use reqwest::{Client, Url, redirect};
 
 pub(super) use self::answer::Answer;
+#[cfg(feature = "discord")]
+pub(super) use self::answer::seconds_to_wait;
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
 pub(super) use self::headers::Headers;
-#[cfg(feature = "slack")]
+#[cfg(feature = "_chat")]
 pub(super) use self::pace::Pace;
 use super::DeliveryError;
 
@@ -50,6 +52,15 @@ pub enum AddressError {
         receiver: &'static str,
         /// What the TLS library says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The key is none that the receiver gives out.
+    #[error("the {receiver} key {problem}")]
+    #[non_exhaustive]
+    Key {
+        /// Whose key it is.
+        receiver: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
     },
 }
 

@@ -1,0 +1,56 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::notify::story::Markup;
+
+/// Text as Discord reads it: <https://docs.discord.com/developers/reference#message-formatting>.
+pub(super) struct Markdown;
+
+impl Markup for Markdown {
+    /// A colon, too: it is part of each bare link and each emoji.
+    fn escape(character: char, into: &mut String) {
+        if matches!(
+            character,
+            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '#' | '[' | ']' | ':' | '@'
+        ) {
+            into.push('\\');
+        }
+        into.push(character);
+    }
+
+    /// Nothing means anything there.
+    fn escape_code(character: char, into: &mut String) {
+        into.push(character);
+    }
+
+    fn bold(escaped: &str) -> String {
+        format!("**{escaped}**")
+    }
+
+    fn italic(escaped: &str) -> String {
+        format!("*{escaped}*")
+    }
+
+    fn code(escaped: &str) -> String {
+        format!("`{escaped}`")
+    }
+
+    fn escape_address(character: char, into: &mut String) {
+        match character {
+            '(' => into.push_str("%28"),
+            ')' => into.push_str("%29"),
+            '<' => into.push_str("%3C"),
+            '>' => into.push_str("%3E"),
+            '\\' => into.push_str("%5C"),
+            other => into.push(other),
+        }
+    }
+
+    fn link(address: &str, label: &str) -> String {
+        format!("[{label}]({address})")
+    }
+
+    fn date(time: SystemTime) -> String {
+        let unix = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        format!("<t:{unix}:d> <t:{unix}:T>")
+    }
+}

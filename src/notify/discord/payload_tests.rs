@@ -1,0 +1,130 @@
+use super::*;
+use crate::{
+    alert::{Contribution, Target, test_alert},
+    operation::{MethodLabel, Operation},
+};
+
+fn message(alerts: Vec<Alert>) -> Value {
+    let changes = vec![1; alerts.len()];
+    let now = alerts[0].starts_at + std::time::Duration::from_secs(2);
+    payload(&Notification { alerts, changes }, now)
+}
+
+fn operation(route: &str) -> Operation {
+    Operation::of_server(MethodLabel::Post, route)
+}
+
+#[test]
+fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.summary = Some("Too many requests fail.".to_owned());
+    alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
+    alert.labels.insert("team".to_owned(), "shop".to_owned());
+    alert.top = vec![Contribution {
+        operation: operation("/orders/{id}"),
+        share: 0.83,
+        detail: "85 of 410 requests failed".to_owned(),
+    }];
+    assert_eq!(
+        message(vec![alert]),
+        json!({
+            "embeds": [{
+                "title": "🔴 \\[FIRING\\] HighErrorRatio · orders",
+                "description": "**error ratio 20.3 %** · threshold\\: above 1 % · 512 requests in 10s\n\
+                    Too many requests fail.\n\
+                    since <t:1795000000:d> <t:1795000000:T> (2s)\n\
+                    **Top routes**\n\
+                    • `POST /orders/{id}` 83 % · 85 of 410 requests failed\n\
+                    [Runbook](https://wiki.example.com/errors_%28all%29)\n\
+                    service `orders` · instance `host-1:42` · version `1.2.3` · severity critical \
+                    · team `shop`",
+                "color": 0xE0_1E_5A,
+                "timestamp": "2026-11-18T11:06:40.000Z",
+            }],
+            "allowed_mentions": {"parse": []},
+        })
+    );
+}
+
+#[test]
+fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
+    alert.target = Target::Operation(operation("/orders"));
+    let message = message(vec![alert]);
+    let embed = &message["embeds"][0];
+    assert_eq!(embed["title"], "🟢 \\[RESOLVED\\] HighErrorRatio · POST /orders");
+    assert_eq!(embed["color"], 0x2E_B6_7D);
+    assert_eq!(embed["timestamp"], "2026-11-18T11:07:14.000Z");
+    assert!(embed["description"].as_str().unwrap().starts_with(
+        "**error ratio 0.2 %** · threshold\\: above 1 %\n\
+         lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1 % · 1800 requests, 412 failed\n"
+    ));
+}
+
+#[test]
+fn what_users_control_can_mention_nobody_and_break_nothing() {
+    let evil = "@everyone <@1> **b** [x](https://evil) `c` ||s|| :tada: # h";
+    let mut alert = test_alert(evil, AlertStatus::Firing);
+    alert.target = Target::Operation(operation(evil));
+    alert.summary = Some(evil.to_owned());
+    alert.runbook = Some("https://a b".to_owned());
+    alert.labels.insert(evil.to_owned(), evil.to_owned());
+    let message = message(vec![alert]);
+    assert_eq!(message["allowed_mentions"], json!({"parse": []}));
+    let escaped = "\\@everyone \\<\\@1\\> \\*\\*b\\*\\* \\[x\\](https\\://evil) \\`c\\` \
+                   \\|\\|s\\|\\| \\:tada\\: \\# h";
+    let embed = &message["embeds"][0];
+    assert_eq!(embed["title"], format!("🔴 \\[FIRING\\] {escaped} · POST {escaped}"));
+    let lines: Vec<_> = embed["description"].as_str().unwrap().lines().collect();
+    assert_eq!(lines[1], escaped);
+    assert_eq!(lines[3], "https\\://a b");
+    let in_code = evil.replace('`', "'");
+    assert!(lines[4].ends_with(&format!("· {escaped} `{in_code}`")), "{}", lines[4]);
+}
+
+#[test]
+fn a_message_keeps_to_the_limits_of_discord() {
+    let long = "*@é".repeat(5_000);
+    let alerts = (0..60)
+        .map(|n| {
+            let mut alert = test_alert(&format!("Rule{n}{long}"), AlertStatus::Firing);
+            alert.summary = Some(long.clone());
+            alert.runbook = Some(format!("https://x/{long}"));
+            alert.labels.insert(long.clone(), long.clone());
+            alert.top =
+                vec![
+                    Contribution { operation: operation(&long), share: 0.3, detail: long.clone() };
+                    3
+                ];
+            alert
+        })
+        .collect();
+    let message = message(alerts);
+    let embeds = message["embeds"].as_array().unwrap();
+    assert!(embeds.len() <= 10);
+    let mut total = 0;
+    for embed in embeds {
+        for (name, limit) in [("title", TITLE), ("description", DESCRIPTION)] {
+            let length = embed[name].as_str().unwrap_or("-").chars().count();
+            assert!((1..=limit).contains(&length), "{length} in {embed}");
+            total += length;
+        }
+    }
+    assert!(total <= TOTAL, "{total}");
+    let last = embeds.last().unwrap()["description"].as_str().unwrap();
+    assert!(last.starts_with("**And ") && last.ends_with('…'), "{last}");
+}
+
+#[test]
+fn several_short_alerts_are_told_in_full_and_the_others_by_title() {
+    let alerts = (0..12).map(|n| test_alert(&format!("Rule{n}"), AlertStatus::Firing)).collect();
+    let message = message(alerts);
+    let embeds = message["embeds"].as_array().unwrap();
+    assert_eq!(embeds.len(), 10);
+    assert_eq!(embeds[8]["title"], "🔴 \\[FIRING\\] Rule8 · orders");
+    assert_eq!(
+        embeds[9]["description"],
+        "**And 3 more:**\n\\[FIRING\\] Rule9 · orders\n\\[FIRING\\] Rule10 · orders\n\
+         \\[FIRING\\] Rule11 · orders"
+    );
+}

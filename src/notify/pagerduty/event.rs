@@ -1,0 +1,132 @@
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    alert::{Alert, AlertStatus, Target, whole_seconds},
+    notify::text::cut,
+    rule::Severity,
+};
+
+/// PagerDuty's limits, in characters: <https://developer.pagerduty.com/docs/send-alert-event>.
+const SUMMARY: usize = 1_024;
+const DEDUP_KEY: usize = 255;
+
+/// A user's own words, each, and how many labels: they keep an event below PagerDuty's 512 KB.
+const WORDS: usize = 1_000;
+const LABELS: usize = 50;
+
+/// What opens an alert, or closes it.
+pub(super) fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
+    let (action, time) = match alert.status {
+        AlertStatus::Firing => ("trigger", alert.starts_at),
+        AlertStatus::Resolved => ("resolve", alert.ends_at.unwrap_or(alert.starts_at)),
+    };
+    let mut event = json!({
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": dedup_key(alert),
+        "client": "tower-lookout",
+        "payload": {
+            "summary": cut(&summary(alert), SUMMARY),
+            "source": cut(&alert.origin.instance, WORDS),
+            "severity": severity(alert.severity),
+            "timestamp": humantime::format_rfc3339_millis(time).to_string(),
+            "component": cut(&alert.target_name(), WORDS),
+            "group": cut(&alert.origin.service, WORDS),
+            "class": cut(&alert.rule, WORDS),
+            "custom_details": details(alert, changes, time),
+        },
+    });
+    if let Some(runbook) = &alert.runbook {
+        event["links"] = json!([{"href": cut(runbook, WORDS), "text": "Runbook"}]);
+    }
+    event
+}
+
+/// What is read out on the phone: the service, the rule, what it judged, and how bad it is. No state,
+/// since it is the title of an alert that is resolved later.
+fn summary(alert: &Alert) -> String {
+    let target = match &alert.target {
+        Target::Service => String::new(),
+        _ => format!(" · {}", alert.target_name()),
+    };
+    let (service, rule) = (&alert.origin.service, &alert.rule);
+    format!("{service}: {rule}{target}: {} ({})", alert.measured(), alert.condition())
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}
+
+/// What PagerDuty shows as a table.
+fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
+    let mut details = Map::new();
+    let mut say = |name: &str, value: &str| {
+        details.insert(cut(name, WORDS), cut(value, WORDS).into());
+    };
+    for (name, value) in alert.labels.iter().take(LABELS) {
+        say(name, value);
+    }
+    // After the labels, which can't stand in the place of these.
+    if let Some(summary) = &alert.summary {
+        say("summary", summary);
+    }
+    say("measured", &alert.measured());
+    say("condition", &alert.condition());
+    if let Some((over, requests)) = alert.window {
+        say("window", &format!("{requests} requests in {}", whole_seconds(over)));
+    }
+    if alert.status == AlertStatus::Resolved {
+        say("peak", &alert.show(alert.peak));
+        say("lasted", &whole_seconds(alert.lasted(time)).to_string());
+        say("touched", &format!("{} requests, {} failed", alert.requests, alert.errors));
+    }
+    for (number, top) in alert.top.iter().enumerate() {
+        say(&format!("top_{}", number + 1), &top.to_string());
+    }
+    if changes > 1 {
+        say("changes", &format!("{changes} while this event waited; this is the last"));
+    }
+    say("service", &alert.origin.service);
+    say("instance", &alert.origin.instance);
+    if let Some(version) = &alert.origin.version {
+        say("version", version);
+    }
+    details.into()
+}
+
+/// Service, instance, rule and target, as a person may find them; the hash tells apart what is cut,
+/// and where one ends and the next begins.
+///
+/// The instance is part of it: PagerDuty has one alert a key, and the first of several replicas to
+/// recover would resolve it for all of them.
+fn dedup_key(alert: &Alert) -> String {
+    let parts = [&alert.origin.service, &alert.origin.instance, &*alert.rule, &alert.target_name()];
+    let hash = hash(&parts);
+    let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
+    let readable: String = parts
+        .join(" ")
+        .chars()
+        .map(|character| if is_readable(character) { character } else { '_' })
+        .take(DEDUP_KEY - " 0123456789abcdef".len())
+        .collect();
+    format!("{readable} {hash:016x}")
+}
+
+/// FNV-1a, which is the same in every build and every process.
+fn hash(parts: &[&str]) -> u64 {
+    // No text has this byte.
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+use crate::{
+    alert::{Contribution, Origin, test_alert},
+    operation::{MethodLabel, Operation},
+};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn operation(route: &str) -> Operation {
+    Operation::of_server(MethodLabel::Post, route)
+}
+
+#[test]
+fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.summary = Some("Too many requests fail.".to_owned());
+    alert.runbook = Some("https://wiki.example.com/errors".to_owned());
+    alert.labels.insert("team".to_owned(), "shop".to_owned());
+    alert.labels.insert("service".to_owned(), "not the service".to_owned());
+    alert.top = vec![Contribution {
+        operation: operation("/orders"),
+        share: 0.83,
+        detail: "85 of 410 requests failed".to_owned(),
+    }];
+    assert_eq!(
+        event(KEY, &alert, 1),
+        json!({
+            "routing_key": KEY,
+            "event_action": "trigger",
+            "dedup_key": "orders host-1:42 HighErrorRatio orders 6be83f99f9bc8014",
+            "client": "tower-lookout",
+            "payload": {
+                "summary": "orders: HighErrorRatio: error ratio 20.3 % (threshold: above 1 %)",
+                "source": "host-1:42",
+                "severity": "critical",
+                "timestamp": "2026-11-18T11:06:40.000Z",
+                "component": "orders",
+                "group": "orders",
+                "class": "HighErrorRatio",
+                "custom_details": {
+                    "summary": "Too many requests fail.",
+                    "measured": "error ratio 20.3 %",
+                    "condition": "threshold: above 1 %",
+                    "window": "512 requests in 10s",
+                    "top_1": "POST /orders 83 % (85 of 410 requests failed)",
+                    "service": "orders",
+                    "instance": "host-1:42",
+                    "version": "1.2.3",
+                    "team": "shop",
+                },
+            },
+            "links": [{"href": "https://wiki.example.com/errors", "text": "Runbook"}],
+        })
+    );
+}
+
+#[test]
+fn a_resolved_alert_resolves_the_same_one_and_says_the_peak_and_how_long() {
+    let mut firing = test_alert("HighErrorRatio", AlertStatus::Firing);
+    let mut resolved = test_alert("HighErrorRatio", AlertStatus::Resolved);
+    for alert in [&mut firing, &mut resolved] {
+        alert.target = Target::Operation(operation("/orders"));
+    }
+    let (firing, resolved) = (event(KEY, &firing, 1), event(KEY, &resolved, 3));
+    assert_eq!(resolved["event_action"], "resolve");
+    assert_eq!(resolved["dedup_key"], firing["dedup_key"]);
+    let payload = &resolved["payload"];
+    assert_eq!(
+        payload["summary"],
+        "orders: HighErrorRatio · POST /orders: error ratio 0.2 % (threshold: above 1 %)"
+    );
+    assert_eq!(payload["timestamp"], "2026-11-18T11:07:14.000Z");
+    let details = &payload["custom_details"];
+    assert_eq!(details["peak"], "22.1 %");
+    assert_eq!(details["lasted"], "34s");
+    assert_eq!(details["touched"], "1800 requests, 412 failed");
+    assert_eq!(details["changes"], "3 while this event waited; this is the last");
+}
+
+#[test]
+fn alerts_share_a_key_only_if_they_are_of_one_service_instance_rule_and_target() {
+    let alert = |service: &str, instance: &str, rule: &str| {
+        let mut alert = test_alert(rule, AlertStatus::Firing);
+        alert.origin =
+            Origin { service: service.to_owned(), instance: instance.to_owned(), version: None }
+                .into();
+        alert
+    };
+    let long = "x".repeat(300);
+    let mut route = alert("a", "b", "c");
+    route.target = Target::Operation(operation("/orders"));
+    let keys = [
+        alert("a", "b", "c"),
+        alert("a b", "c", "c"),
+        alert("a", "b c", "c"),
+        alert("a", "b", &format!("{long}1")),
+        alert("a", "b", &format!("{long}2")),
+        alert("ä", "b", "c"),
+        alert("ö", "b", "c"),
+        route,
+    ]
+    .map(|alert| dedup_key(&alert));
+    for (at, key) in keys.iter().enumerate() {
+        assert!(key.len() <= DEDUP_KEY && key.is_ascii(), "{key}");
+        assert!(!keys[..at].contains(key), "{key}");
+    }
+    assert_eq!(dedup_key(&alert("a", "b", "c")), keys[0]);
+}
+
+#[test]
+fn an_event_keeps_to_the_limits_of_pagerduty() {
+    let long = "\u{1}🔴\"".repeat(100_000);
+    let mut alert = test_alert(&long, AlertStatus::Firing);
+    alert.summary = Some(long.clone());
+    alert.runbook = Some(format!("https://x/{long}"));
+    for n in 0..1_000 {
+        alert.labels.insert(format!("{n}{long}"), long.clone());
+    }
+    alert.top =
+        vec![Contribution { operation: operation(&long), share: 0.3, detail: long.clone() }; 3];
+    let event = event(KEY, &alert, 1);
+    let summary = event["payload"]["summary"].as_str().unwrap();
+    assert_eq!(summary.chars().count(), SUMMARY);
+    let size = event.to_string().len();
+    assert!(size <= 512_000, "{size}");
+}

@@ -1,0 +1,51 @@
+use std::time::SystemTime;
+
+use crate::notify::story::Markup;
+
+/// Text as a card's block reads it, which is a part of Markdown:
+/// <https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>.
+pub(super) struct Markdown;
+
+impl Markup for Markdown {
+    fn escape(character: char, into: &mut String) {
+        match character {
+            // One is a blank.
+            '\n' => into.push_str("\n\n"),
+            '\\' | '*' | '_' | '~' | '`' | '<' | '&' | '[' | ']' => into.extend(['\\', character]),
+            other => into.push(other),
+        }
+    }
+
+    fn bold(escaped: &str) -> String {
+        format!("**{escaped}**")
+    }
+
+    fn italic(escaped: &str) -> String {
+        format!("_{escaped}_")
+    }
+
+    /// There are no code spans.
+    fn code(escaped: &str) -> String {
+        escaped.to_owned()
+    }
+
+    fn escape_address(character: char, into: &mut String) {
+        match character {
+            '(' => into.push_str("%28"),
+            ')' => into.push_str("%29"),
+            '<' => into.push_str("%3C"),
+            '>' => into.push_str("%3E"),
+            '\\' => into.push_str("%5C"),
+            other => into.push(other),
+        }
+    }
+
+    fn link(address: &str, label: &str) -> String {
+        format!("[{label}]({address})")
+    }
+
+    fn date(time: SystemTime) -> String {
+        let utc = humantime::format_rfc3339_seconds(time);
+        format!("{{{{DATE({utc}, SHORT)}}}} {{{{TIME({utc})}}}}")
+    }
+}

@@ -1,0 +1,75 @@
+mod answer;
+mod markdown;
+mod payload;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderMap;
+use tower_service::Service;
+
+use self::{answer::judge, payload::payload};
+use super::{
+    DeliveryError, Notification,
+    http::{AddressError, Endpoint, Pace},
+};
+
+/// Posts to Microsoft Teams by the webhook of a workflow, as an adaptive card.
+///
+/// The workflow is made in Teams, from the template for posts to a channel by webhook. It belongs to
+/// a person and takes a message before it posts it: that the message has come to the channel is not
+/// told. The card keeps to the size that Teams takes; messages are a second apart at least, and what
+/// comes meanwhile is merged. What users control is escaped, and no message mentions anybody. The
+/// address is a secret: it is in no log, error or `Debug`.
+///
+/// # Examples
+///
+/// ```
+/// use tower_lookout::notify::Teams;
+///
+/// let teams = Teams::new("https://prod-00.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?sig=secret")?;
+/// assert!(!format!("{teams:?}").contains("secret"));
+/// # Ok::<_, tower_lookout::notify::AddressError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Teams {
+    endpoint: Endpoint,
+    pace: Pace,
+}
+
+impl Teams {
+    /// A notifier for the workflow at `url`, which may be any address of http or https.
+    ///
+    /// # Errors
+    ///
+    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
+        let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
+        let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
+        Ok(Self { endpoint, pace: Pace::new(Duration::from_secs(1)) })
+    }
+}
+
+impl Service<Notification> for Teams {
+    type Response = ();
+    type Error = DeliveryError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
+        self.pace.poll_ready(cx).map(Ok)
+    }
+
+    fn call(&mut self, notification: Notification) -> Self::Future {
+        self.pace.spend();
+        let body = payload(&notification, SystemTime::now()).to_string();
+        let endpoint = self.endpoint.clone();
+        Box::pin(async move {
+            let answer = endpoint.post(HeaderMap::new(), body).await?;
+            judge(&answer, SystemTime::now())
+        })
+    }
+}
