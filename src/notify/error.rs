@@ -74,11 +74,6 @@ impl DeliveryError {
     pub(crate) fn remedy_of(error: &BoxError) -> Remedy {
         error.downcast_ref().map_or(Remedy::Retry, Self::remedy)
     }
-
-    #[cfg(feature = "alertmanager")]
-    pub(super) fn remedy(&self) -> Remedy {
-        self.remedy
-    }
 }
 
 impl fmt::Display for DeliveryError {

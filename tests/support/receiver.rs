@@ -48,17 +48,24 @@ impl Post {
     }
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Receiver {
+    /// What it answers after the script.
+    taken: Reply,
     script: Arc<Mutex<VecDeque<Reply>>>,
     posts: Arc<Mutex<Vec<Post>>>,
 }
 
 impl Receiver {
-    /// Answers by the script, and `ok` after that.
+    /// Answers by the script, and as Slack does what it takes after that.
     pub(crate) fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::taking(OK, script)
+    }
+
+    /// Answers by the script, and so after that.
+    pub(crate) fn taking(taken: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
-        Self { script, posts: Arc::default() }
+        Self { taken, script, posts: Arc::default() }
     }
 
     pub(crate) async fn serve(&self) -> String {
@@ -78,8 +85,8 @@ impl Receiver {
     }
 
     async fn take(self, path: String, headers: HeaderMap, body: String) -> impl IntoResponse {
-        let reply = self.script.lock().unwrap().pop_front().unwrap_or(OK);
-        let was_taken = matches!(reply, Reply::Answer(200, _, _));
+        let reply = self.script.lock().unwrap().pop_front().unwrap_or(self.taken);
+        let was_taken = matches!(reply, Reply::Answer(200..300, _, _));
         let body = serde_json::from_str(&body).unwrap();
         let post = Post { at: Instant::now(), path, headers, body, was_taken };
         self.posts.lock().unwrap().push(post);
@@ -99,7 +106,7 @@ impl Receiver {
         self.posts.lock().unwrap().clone()
     }
 
-    /// The posts that were answered with 200.
+    /// The posts that were answered with a success.
     pub(crate) fn taken(&self) -> Vec<Post> {
         self.posts().into_iter().filter(|post| post.was_taken).collect()
     }

@@ -6,12 +6,13 @@ use crate::notify::story::Markup;
 pub(super) struct Markdown;
 
 impl Markup for Markdown {
-    /// A colon, too: it is part of each bare link and each emoji.
     fn escape(character: char, into: &mut String) {
-        if matches!(
+        let is_mark = matches!(
             character,
-            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '#' | '[' | ']' | ':' | '@'
-        ) {
+            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '#' | '[' | ']' | '@'
+        );
+        // Else an address becomes a link by itself.
+        if is_mark || (character == '/' && into.ends_with(':')) {
             into.push('\\');
         }
         into.push(character);

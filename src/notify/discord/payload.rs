@@ -7,7 +7,7 @@ use crate::{
     alert::{Alert, AlertStatus},
     notify::{
         Notification,
-        story::{fit, headline, lines, origin, others, plain},
+        story::{fit, headline, joined, lines, origin, others, plain},
     },
     rule::Severity,
 };
@@ -23,7 +23,7 @@ const TOTAL: usize = 6_000;
 /// Of those, what is kept for the titles of the alerts that are not told in full.
 const OTHERS: usize = 1_000;
 
-/// What a description has for the labels, beside about 2,500 for the rest.
+/// Of a description, what it says of where an alert comes from.
 const ORIGIN: usize = 1_000;
 
 /// How many alerts a message tells in full: of the ten embeds one is for the others.
@@ -35,7 +35,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
         let title = plain::<Markdown>(&headline(alert), TITLE);
         let mut lines = lines::<Markdown>(alert, changes, now);
         lines.push(origin::<Markdown>(alert, ORIGIN));
-        let description = lines.join("\n");
+        let description = joined(lines, "\n", DESCRIPTION);
         let size = title.chars().count() + description.chars().count();
         let time = alert.ends_at.unwrap_or(alert.starts_at);
         let embed = json!({

@@ -30,7 +30,7 @@ fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
         json!({
             "embeds": [{
                 "title": "🔴 \\[FIRING\\] HighErrorRatio · orders",
-                "description": "**error ratio 20.3 %** · threshold\\: above 1 % · 512 requests in 10s\n\
+                "description": "**error ratio 20.3 %** · threshold: above 1 % · 512 requests in 10s\n\
                     Too many requests fail.\n\
                     since <t:1795000000:d> <t:1795000000:T> (2s)\n\
                     **Top routes**\n\
@@ -56,7 +56,7 @@ fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
     assert_eq!(embed["color"], 0x2E_B6_7D);
     assert_eq!(embed["timestamp"], "2026-11-18T11:07:14.000Z");
     assert!(embed["description"].as_str().unwrap().starts_with(
-        "**error ratio 0.2 %** · threshold\\: above 1 %\n\
+        "**error ratio 0.2 %** · threshold: above 1 %\n\
          lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1 % · 1800 requests, 412 failed\n"
     ));
 }
@@ -71,13 +71,13 @@ fn what_users_control_can_mention_nobody_and_break_nothing() {
     alert.labels.insert(evil.to_owned(), evil.to_owned());
     let message = message(vec![alert]);
     assert_eq!(message["allowed_mentions"], json!({"parse": []}));
-    let escaped = "\\@everyone \\<\\@1\\> \\*\\*b\\*\\* \\[x\\](https\\://evil) \\`c\\` \
-                   \\|\\|s\\|\\| \\:tada\\: \\# h";
+    let escaped = "\\@everyone \\<\\@1\\> \\*\\*b\\*\\* \\[x\\](https:\\//evil) \\`c\\` \
+                   \\|\\|s\\|\\| :tada: \\# h";
     let embed = &message["embeds"][0];
     assert_eq!(embed["title"], format!("🔴 \\[FIRING\\] {escaped} · POST {escaped}"));
     let lines: Vec<_> = embed["description"].as_str().unwrap().lines().collect();
     assert_eq!(lines[1], escaped);
-    assert_eq!(lines[3], "https\\://a b");
+    assert_eq!(lines[3], "https:\\//a b");
     let in_code = evil.replace('`', "'");
     assert!(lines[4].ends_with(&format!("· {escaped} `{in_code}`")), "{}", lines[4]);
 }

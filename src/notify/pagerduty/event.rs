@@ -38,17 +38,23 @@ pub(super) fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
             "custom_details": details(alert, changes, time),
         },
     });
-    if let Some(runbook) = &alert.runbook {
-        event["links"] = json!([{"href": cut(runbook, WORDS), "text": "Runbook"}]);
+    if let Some(runbook) = alert.runbook.as_ref().filter(|runbook| is_link(runbook)) {
+        event["links"] = json!([{"href": runbook, "text": "Runbook"}]);
     }
     event
+}
+
+/// Whether it leads somewhere; PagerDuty takes no event with another.
+fn is_link(runbook: &str) -> bool {
+    let is_address = runbook.starts_with("http://") || runbook.starts_with("https://");
+    is_address && runbook.len() <= WORDS && runbook.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What is read out on the phone: the service, the rule, what it judged, and how bad it is. No state,
 /// since it is the title of an alert that is resolved later.
 fn summary(alert: &Alert) -> String {
     let target = match &alert.target {
-        Target::Service => String::new(),
+        Target::Service | Target::CallSite(_) => String::new(),
         _ => format!(" · {}", alert.target_name()),
     };
     let (service, rule) = (&alert.origin.service, &alert.rule);
@@ -82,15 +88,17 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
         say("window", &format!("{requests} requests in {}", whole_seconds(over)));
     }
     if alert.status == AlertStatus::Resolved {
-        say("peak", &alert.show(alert.peak));
         say("lasted", &whole_seconds(alert.lasted(time)).to_string());
-        say("touched", &format!("{} requests, {} failed", alert.requests, alert.errors));
+        say("impact", &alert.tally());
     }
     for (number, top) in alert.top.iter().enumerate() {
         say(&format!("top_{}", number + 1), &top.to_string());
     }
     if changes > 1 {
         say("changes", &format!("{changes} while this event waited; this is the last"));
+    }
+    if let Some(runbook) = &alert.runbook {
+        say("runbook", runbook);
     }
     say("service", &alert.origin.service);
     say("instance", &alert.origin.instance);
@@ -106,7 +114,11 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
 /// The instance is part of it: PagerDuty has one alert a key, and the first of several replicas to
 /// recover would resolve it for all of them.
 fn dedup_key(alert: &Alert) -> String {
-    let parts = [&alert.origin.service, &alert.origin.instance, &*alert.rule, &alert.target_name()];
+    let target = match &alert.target {
+        Target::CallSite(site) => site.clone(),
+        _ => alert.target_name(),
+    };
+    let parts = [&alert.origin.service, &alert.origin.instance, &*alert.rule, &target];
     let hash = hash(&parts);
     let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
     let readable: String = parts

@@ -43,6 +43,7 @@ fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
                     "condition": "threshold: above 1 %",
                     "window": "512 requests in 10s",
                     "top_1": "POST /orders 83 % (85 of 410 requests failed)",
+                    "runbook": "https://wiki.example.com/errors",
                     "service": "orders",
                     "instance": "host-1:42",
                     "version": "1.2.3",
@@ -71,9 +72,8 @@ fn a_resolved_alert_resolves_the_same_one_and_says_the_peak_and_how_long() {
     );
     assert_eq!(payload["timestamp"], "2026-11-18T11:07:14.000Z");
     let details = &payload["custom_details"];
-    assert_eq!(details["peak"], "22.1 %");
     assert_eq!(details["lasted"], "34s");
-    assert_eq!(details["touched"], "1800 requests, 412 failed");
+    assert_eq!(details["impact"], "peak 22.1 % · 1800 requests, 412 failed");
     assert_eq!(details["changes"], "3 while this event waited; this is the last");
 }
 
@@ -89,7 +89,10 @@ fn alerts_share_a_key_only_if_they_are_of_one_service_instance_rule_and_target()
     let long = "x".repeat(300);
     let mut route = alert("a", "b", "c");
     route.target = Target::Operation(operation("/orders"));
+    let mut reported = alert("a", "b", "c");
+    reported.target = Target::CallSite("src/orders.rs:42".to_owned());
     let keys = [
+        reported,
         alert("a", "b", "c"),
         alert("a b", "c", "c"),
         alert("a", "b c", "c"),
@@ -104,7 +107,7 @@ fn alerts_share_a_key_only_if_they_are_of_one_service_instance_rule_and_target()
         assert!(key.len() <= DEDUP_KEY && key.is_ascii(), "{key}");
         assert!(!keys[..at].contains(key), "{key}");
     }
-    assert_eq!(dedup_key(&alert("a", "b", "c")), keys[0]);
+    assert_eq!(dedup_key(&alert("a", "b", "c")), keys[1]);
 }
 
 #[test]
@@ -119,6 +122,7 @@ fn an_event_keeps_to_the_limits_of_pagerduty() {
     alert.top =
         vec![Contribution { operation: operation(&long), share: 0.3, detail: long.clone() }; 3];
     let event = event(KEY, &alert, 1);
+    assert_eq!(event.get("links"), None, "a link that is cut leads nowhere");
     let summary = event["payload"]["summary"].as_str().unwrap();
     assert_eq!(summary.chars().count(), SUMMARY);
     let size = event.to_string().len();
