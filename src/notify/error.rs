@@ -62,6 +62,14 @@ impl DeliveryError {
         Self { left: Some(left), ..self }
     }
 
+    /// Any notifier's error as one of these.
+    pub(super) fn of(error: BoxError) -> Self {
+        match error.downcast() {
+            Ok(error) => *error,
+            Err(error) => Self::retry(error),
+        }
+    }
+
     /// What was not delivered, if it is not all.
     pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
         error.downcast_mut::<Self>()?.left.take()

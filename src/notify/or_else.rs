@@ -11,13 +11,13 @@ use tokio::{sync::Mutex, time::timeout};
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{Delivered, Notification, error::chain};
+use super::{Delivered, DeliveryError, Notification, error::chain};
 
 /// Combines notifiers; for every tower service that takes a [`Notification`].
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
-    /// Where this one fails, or takes more than 5 s, `other` is given the message at once; what either
-    /// took is delivered. If both fail, it is tried again as the first one's failure asks. What is
-    /// only told again, as [`Delivered`] asks for, is not for `other`.
+    /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
+    /// left of it; what either took is delivered. If both fail, it is tried again as the first one's
+    /// failure asks. What is only told again, as [`Delivered`] asks for, is not for `other`.
     ///
     /// # Examples
     ///
@@ -78,7 +78,7 @@ where
         };
         let other = Arc::clone(&self.other);
         Box::pin(async move {
-            let failed = match first {
+            let mut failed = match first {
                 Ok(delivery) => match timeout(FIRST_TIMEOUT, delivery).await {
                     Ok(Ok(delivered)) => return Ok(delivered.into()),
                     Ok(Err(error)) => error.into(),
@@ -86,13 +86,17 @@ where
                 },
                 Err(error) => error,
             };
-            let Some(changed) = notification.changed() else { return Err(failed) };
+            let left = DeliveryError::left_of(&mut failed).unwrap_or(notification);
+            let Some(changed) = left.clone().changed() else {
+                return Err(DeliveryError::of(failed).only(left).into());
+            };
             tracing::warn!(reason = chain(&*failed), "a notifier failed: the other one is asked");
             match ask(&other, changed).await {
                 Ok(delivered) => Ok(delivered),
-                Err(error) => {
+                Err(mut error) => {
                     tracing::warn!(reason = chain(&*error), "the other one failed, too");
-                    Err(failed)
+                    let left = DeliveryError::left_of(&mut error).unwrap_or(left);
+                    Err(DeliveryError::of(failed).only(left).into())
                 }
             }
         })
@@ -179,6 +183,22 @@ mod tests {
             assert_eq!(delivered.is_ok(), is_delivered);
         }
         assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
+    }
+
+    #[tokio::test]
+    async fn what_neither_took_is_left() {
+        let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
+        let notification = Notification { alerts: alerts.into(), changes: vec![1; 3] };
+        let takes = |taken: &'static str| {
+            service_fn(move |mut left: Notification| async move {
+                left.retain(|alert| &*alert.rule != taken);
+                Err::<(), _>(DeliveryError::rejected("the others").only(left))
+            })
+        };
+        let mut error = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap_err();
+        assert_eq!(DeliveryError::remedy_of(&error), Remedy::GiveUp);
+        let left = DeliveryError::left_of(&mut error).unwrap();
+        assert_eq!(left.title(), "[FIRING] B · orders");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Text in the length that a receiver takes.
 
 /// At most `most` characters; what is cut is replaced by `…`.
+#[cfg(any(feature = "pagerduty", feature = "slack"))]
 pub(super) fn cut(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| into.push(character))
 }
@@ -32,6 +33,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(any(feature = "pagerduty", feature = "slack"))]
     #[test]
     fn what_is_cut_is_marked() {
         assert_eq!(cut("short", 5), "short");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    alert::{Contribution, Target, test_alert},
+    alert::{Contribution, Failure, Target, test_alert},
     operation::{MethodLabel, Operation},
 };
 
@@ -59,6 +59,31 @@ fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
         "**error ratio 0.2 %** · threshold: above 1 %\n\
          lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1 % · 1800 requests, 412 failed\n"
     ));
+}
+
+#[test]
+fn what_was_reported_is_told_with_its_place_and_no_link() {
+    let mut alert = test_alert("EventError", AlertStatus::Firing);
+    let failure = Failure {
+        causes: vec!["not sent\nto http://broker/*".to_owned(), "refused".to_owned()],
+        error_type: "orders::EventError",
+        call_site: "src/orders.rs:42".to_owned(),
+        fields: Vec::new(),
+        count: 1,
+        over: std::time::Duration::ZERO,
+        total: 1,
+    };
+    alert.target = Target::CallSite(failure.call_site.clone());
+    alert.window = None;
+    alert.failure = Some(failure.into());
+    let message = message(vec![alert]);
+    let description = message["embeds"][0]["description"].as_str().unwrap();
+    assert!(
+        description.starts_with(
+            "**not sent to http:\\//broker/\\*: refused** · reported at src/orders.rs:42\nsince "
+        ),
+        "{description}"
+    );
 }
 
 #[test]
