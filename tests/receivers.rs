@@ -8,7 +8,6 @@
     feature = "slack",
     feature = "teams"
 ))]
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/in_flight.rs"]
 mod in_flight;
