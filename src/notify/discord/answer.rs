@@ -70,7 +70,7 @@ mod tests {
         let error =
             error(404, "", r#"{"code": 10015, "message": "/api/webhooks/s3cret"}"#).unwrap();
         assert_eq!(
-            chain(&error),
+            chain(&*error),
             "the receiver takes nothing: 404 Not Found, Discord's error 10015"
         );
     }

@@ -58,7 +58,7 @@ mod tests {
             let answer = Answer { status, headers, text: text.to_owned() };
             let error = judge(&answer, SystemTime::now()).err().map(tower::BoxError::from);
             assert_eq!(error.as_ref().map(DeliveryError::remedy_of), expected, "{status}");
-            let told = error.as_ref().map(chain).unwrap_or_default();
+            let told = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
             assert!(told.ends_with(tells) && !told.contains("s3cret"), "{told}");
         }
     }
