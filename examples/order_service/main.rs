@@ -6,20 +6,23 @@
 //! slow, then orders fail, then all is mended. `--manual` leaves the faults to `POST /faults` and
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
-//! Environment: `PORT` (3000; 0 for any free one), `SLACK_WEBHOOK_URL` (adds Slack),
-//! `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest window).
+//! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
+//! window), and what names a receiver: `SLACK_WEBHOOK_URL`, and with the features of these names
+//! `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`,
+//! `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with `MAIL_FROM` and `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 
 mod events;
 mod incident;
+mod receivers;
 mod service;
 mod traffic;
 
 use std::{env, error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-use tower_lookout::{Lookout, Rule, Slack, prometheus};
+use tower_lookout::{Lookout, Rule, prometheus};
 
 use self::{incident::Incident, service::Faults};
 
@@ -29,7 +32,6 @@ struct Options {
     has_traffic: bool,
     port: u16,
     window: Duration,
-    slack: Option<Slack>,
 }
 
 impl Options {
@@ -39,7 +41,6 @@ impl Options {
             has_traffic: true,
             port: number("PORT", 3000)?,
             window: Duration::from_secs(number("LOOKOUT_WINDOW_SECONDS", 10)?),
-            slack: None,
         };
         for argument in env::args().skip(1) {
             match argument.as_str() {
@@ -49,9 +50,6 @@ impl Options {
                     return Err(format!("{other}: there are --manual and --no-traffic").into());
                 }
             }
-        }
-        if let Ok(url) = env::var("SLACK_WEBHOOK_URL") {
-            options.slack = Some(Slack::new(url)?);
         }
         Ok(options)
     }
@@ -82,7 +80,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let scrape = prometheus::install()?;
     let window = options.window;
     let longest = window.saturating_mul(6).min(Duration::from_secs(3600)).max(window);
-    let mut lookout = Lookout::builder()
+    let lookout = Lookout::builder()
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .rules(Rule::defaults().map(|rule| rule.over(window..=longest)))
@@ -90,9 +88,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             // Nobody listens once the service shuts down.
             let _ = alerts.send(alert.clone());
         });
-    if let Some(slack) = options.slack.clone() {
-        lookout = lookout.notify(slack);
-    }
+    let (lookout, receivers) = receivers::add(lookout)?;
     let lookout = lookout.start()?;
 
     let faults = Faults::default();
@@ -103,7 +99,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let reporter = lookout.reporter();
     let sending = events::send(to_send, faults.clone(), reporter.clone());
     let sending = tokio::spawn(reporter.supervise("OrderEvents", sending));
-    introduce(&options, address);
+    introduce(&options, &receivers, address);
 
     let story =
         tokio::spawn(Incident::new(faults.clone(), told).run(options.has_incident, address));
@@ -133,14 +129,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn introduce(options: &Options, address: SocketAddr) {
+fn introduce(options: &Options, receivers: &[&str], address: SocketAddr) {
     println!("order service on http://{address}");
     println!("  GET  /orders/7   POST /orders   GET /metrics   GET /healthz (not watched)");
     println!("  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,");
     println!("         over {} s or more", options.window.as_secs());
-    match &options.slack {
-        Some(_) => println!("  alerts go to Slack, and here"),
-        None => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
+    match receivers {
+        [] => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
+        receivers => println!("  alerts go here, and by {}", receivers.join(", ")),
     }
     if !options.has_traffic {
         println!("  no traffic of its own: send some, such as `curl http://{address}/orders/7`");
