@@ -3,7 +3,7 @@
 mod answer;
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
 mod headers;
-#[cfg(feature = "_chat")]
+#[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod pace;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ pub(super) use self::answer::Answer;
 pub(super) use self::answer::seconds_to_wait;
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
 pub(super) use self::headers::Headers;
-#[cfg(feature = "_chat")]
+#[cfg(any(feature = "_chat", feature = "pagerduty"))]
 pub(super) use self::pace::Pace;
 use super::DeliveryError;
 
