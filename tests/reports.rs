@@ -11,6 +11,7 @@ use std::{
     fmt, io,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -129,6 +130,32 @@ async fn a_storm_of_ten_thousand_of_a_kind_is_one_message_and_counts_exactly() {
     assert_eq!(counted, 10_000, "what was left is told at the end");
     assert!(told.len() <= 2, "{} messages", told.len());
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 10_000.0);
+}
+
+#[tokio::test]
+async fn two_types_of_error_at_one_place_are_two_alerts_though_they_wait_together() {
+    fn lost<E: Error + 'static>(error: &E) -> Report {
+        Report::of(error).named("OrderLost")
+    }
+    let (heard, hook) = std::sync::mpsc::channel();
+    let (wait, waiting) = std::sync::mpsc::channel::<()>();
+    let waiting = std::sync::Mutex::new(waiting);
+    let (lookout, _scrape) = start(|builder| {
+        builder.on_alert(move |alert| {
+            heard.send(alert.clone()).unwrap();
+            let _ = waiting.lock().unwrap().recv();
+        })
+    });
+    let reporter = lookout.reporter();
+    reporter.send(Report::new("First", "keeps the receiver busy"));
+    let told = || hook.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(&*told().rule, "First");
+    reporter.send(lost(&not_sent()));
+    reporter.send(lost(&io::Error::other("the disk is full")));
+    drop(wait);
+    let mut types = [told(), told()].map(|alert| alert.failure.as_ref().unwrap().error_type);
+    types.sort_unstable();
+    assert!(types[0].ends_with("NotSent") && types[1].ends_with("io::error::Error"), "{types:?}");
 }
 
 #[tokio::test]

@@ -205,9 +205,15 @@ impl Alert {
         }
     }
 
-    /// What makes two changes be of one alert: the rule and what it judged.
-    pub(crate) fn identity(&self) -> (&str, &Target) {
-        (&self.rule, &self.target)
+    /// What makes two changes be of one alert: the rule and what it judged, and of what was reported the
+    /// error's type, since one place may report several.
+    pub(crate) fn identity(&self) -> (&str, &Target, &str) {
+        (&self.rule, &self.target, self.error_type())
+    }
+
+    /// The type of the error that was reported; empty where it is not known, or a rule raised this.
+    pub(crate) fn error_type(&self) -> &'static str {
+        self.failure.as_ref().map_or("", |failure| failure.error_type)
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn labels(alert: &Alert) -> Labels {
         ("severity", alert.severity.as_str()),
         ("service", &alert.origin.service),
         ("instance", &alert.origin.instance),
+        ("error_type", alert.error_type()),
     ];
     match &alert.target {
         Target::Service => {}
@@ -178,7 +179,9 @@ mod tests {
         let origin = test_alert("R", AlertStatus::Firing).origin;
         let name = "OrderEventLost".into();
         let alert = Alert::of_failure(&name, Severity::Critical, failure, UNIX_EPOCH, &origin);
-        assert_eq!(labels(&alert)["call_site"], "src/events.rs:42");
+        let labels = labels(&alert);
+        assert_eq!(labels["call_site"], "src/events.rs:42");
+        assert_eq!(labels["error_type"], "orders::EventError");
         assert_eq!(
             shown(&annotations(&alert)),
             "description=the event was not sent: no broker (reported at src/events.rs:42)\norder: \

@@ -23,7 +23,7 @@ pub(super) struct Ledger {
 struct Kind {
     name: Arc<str>,
     error_type: &'static str,
-    call_site: (&'static str, u32, u32),
+    call_site: (&'static str, u32),
 }
 
 #[derive(Debug)]
@@ -78,12 +78,12 @@ impl Ledger {
         let kind = Kind {
             name: report.name.as_ref().into(),
             error_type: report.error_type,
-            call_site: (site.file(), site.line(), site.column()),
+            call_site: (site.file(), site.line()),
         };
         if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
             return kind;
         }
-        Kind { name: OVERFLOW.into(), error_type: "", call_site: ("", 0, 0) }
+        Kind { name: OVERFLOW.into(), error_type: "", call_site: ("", 0) }
     }
 
     /// What is to be told now.
@@ -149,11 +149,15 @@ impl Entry {
     }
 
     fn alert(&self, kind: &Kind, count: u64, over: Duration, origin: &Arc<Origin>) -> Alert {
-        let Report { severity, causes, error_type, fields, call_site, .. } = &self.last;
+        let Report { severity, causes, fields, .. } = &self.last;
+        // The kind's, not the last report's: where several kinds are one, it must stay one alert.
         let failure = Failure {
             causes: causes.clone(),
-            error_type,
-            call_site: format!("{}:{}", call_site.file(), call_site.line()),
+            error_type: kind.error_type,
+            call_site: match kind.call_site {
+                ("", _) => "several places".to_owned(),
+                (file, line) => format!("{file}:{line}"),
+            },
             fields: fields.clone(),
             count,
             over,

@@ -29,8 +29,8 @@ use super::{
 /// has not recovered.
 ///
 /// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
-/// and `route`, `dependency`, or the `call_site` of a report), and the rule's own; the annotations
-/// `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
+/// and `route`, `dependency`, or a report's `call_site` and `error_type`), and the rule's own; the
+/// annotations `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
 /// resolves the alert of another. Leave it out of the grouping, and they come as one notification:
 ///
 /// ```yaml

@@ -108,7 +108,7 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     details.into()
 }
 
-/// Service, instance, rule and target, as a person may find them; the hash tells apart what is cut,
+/// Service, instance, rule, target and the type of a reported error, as a person may find them; the hash tells apart what is cut,
 /// and where one ends and the next begins.
 ///
 /// The instance is part of it: PagerDuty has one alert a key, and the first of several replicas to
@@ -118,7 +118,8 @@ fn dedup_key(alert: &Alert) -> String {
         Target::CallSite(site) => site.clone(),
         _ => alert.target_name(),
     };
-    let parts = [&alert.origin.service, &alert.origin.instance, &*alert.rule, &target];
+    let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.rule, &target];
+    parts.extend(Some(alert.error_type()).filter(|error_type| !error_type.is_empty()));
     let hash = hash(&parts);
     let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
     let readable: String = parts

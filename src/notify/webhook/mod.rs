@@ -23,8 +23,8 @@ use crate::alert::{Alert, AlertStatus};
 /// A message tells what changed and, as Alertmanager's do, each alert of this process that fires
 /// besides: so its `status` is `resolved` when nothing fires any more. The labels are `alertname`
 /// (the rule), `severity`, `service`, `instance`, what is judged (`method` and `route`, `dependency`,
-/// or the `call_site` of a report), and the rule's own; the annotations `summary`, `description` and
-/// `runbook_url`. The group is the `service` and the `instance`, so that replicas are told apart.
+/// or a report's `call_site` and `error_type`), and the rule's own; the annotations `summary`,
+/// `description` and `runbook_url`. The group is the `service` and the `instance`, so that replicas are told apart.
 ///
 /// An answer 2xx is a success; see [`DeliveryError`] for the others: 429, 408, 425 and 5xx pass,
 /// 400, 413 and 422 are about this message, and the rest is for a person to mend, redirects among it.
