@@ -15,7 +15,8 @@ const WORDS: usize = 600;
 /// A route, a label, or another name.
 const NAME: usize = 200;
 
-/// What one receiver takes for markup. What is not escaped by it is by whom it is given.
+/// What one receiver takes for markup: that of Markdown, unless it says otherwise. What is not escaped
+/// by it is by whom it is given.
 pub(super) trait Markup {
     /// Adds a character so that it means nothing but itself.
     fn escape(character: char, into: &mut String);
@@ -26,7 +27,9 @@ pub(super) trait Markup {
     }
 
     /// Text that stands out.
-    fn bold(escaped: &str) -> String;
+    fn bold(escaped: &str) -> String {
+        format!("**{escaped}**")
+    }
 
     /// A remark.
     fn italic(escaped: &str) -> String;
@@ -35,10 +38,21 @@ pub(super) trait Markup {
     fn code(escaped: &str) -> String;
 
     /// Adds a character of an address, so that it can't leave the link.
-    fn escape_address(character: char, into: &mut String);
+    fn escape_address(character: char, into: &mut String) {
+        match character {
+            '(' => into.push_str("%28"),
+            ')' => into.push_str("%29"),
+            '<' => into.push_str("%3C"),
+            '>' => into.push_str("%3E"),
+            '\\' => into.push_str("%5C"),
+            other => into.push(other),
+        }
+    }
 
     /// A link to an address.
-    fn link(address: &str, label: &str) -> String;
+    fn link(address: &str, label: &str) -> String {
+        format!("[{label}]({address})")
+    }
 
     /// A moment in the reader's own time zone.
     fn date(time: SystemTime) -> String;

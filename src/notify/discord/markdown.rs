@@ -23,31 +23,12 @@ impl Markup for Markdown {
         into.push(character);
     }
 
-    fn bold(escaped: &str) -> String {
-        format!("**{escaped}**")
-    }
-
     fn italic(escaped: &str) -> String {
         format!("*{escaped}*")
     }
 
     fn code(escaped: &str) -> String {
         format!("`{escaped}`")
-    }
-
-    fn escape_address(character: char, into: &mut String) {
-        match character {
-            '(' => into.push_str("%28"),
-            ')' => into.push_str("%29"),
-            '<' => into.push_str("%3C"),
-            '>' => into.push_str("%3E"),
-            '\\' => into.push_str("%5C"),
-            other => into.push(other),
-        }
-    }
-
-    fn link(address: &str, label: &str) -> String {
-        format!("[{label}]({address})")
     }
 
     fn date(time: SystemTime) -> String {

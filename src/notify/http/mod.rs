@@ -5,6 +5,8 @@ mod answer;
 mod headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod pace;
+#[cfg(feature = "_chat")]
+mod paced;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,6 +20,8 @@ pub(super) use self::answer::seconds_to_wait;
 pub(super) use self::headers::Headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 pub(super) use self::pace::Pace;
+#[cfg(feature = "_chat")]
+pub(super) use self::paced::{Paced, Posting};
 use super::DeliveryError;
 
 /// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.

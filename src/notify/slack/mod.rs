@@ -3,19 +3,16 @@ mod mrkdwn;
 mod payload;
 
 use std::{
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
 use tower_service::Service;
 
 use self::{answer::judge, payload::payload};
 use super::{
     DeliveryError, Notification,
-    http::{AddressError, Endpoint, Pace},
+    http::{AddressError, Endpoint, Paced, Posting},
 };
 
 /// Posts to a Slack incoming webhook, in Block Kit.
@@ -35,8 +32,7 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Slack {
-    endpoint: Endpoint,
-    pace: Pace,
+    webhook: Paced,
 }
 
 impl Slack {
@@ -48,26 +44,20 @@ impl Slack {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Slack shows, https://hooks.slack.com/services/…";
         let endpoint = Endpoint::new(url.as_ref(), "Slack webhook", example)?;
-        Ok(Self { endpoint, pace: Pace::new(Duration::from_secs(1)) })
+        Ok(Self { webhook: Paced::new(endpoint, Duration::from_secs(1)) })
     }
 }
 
 impl Service<Notification> for Slack {
     type Response = ();
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Posting;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
-        self.pace.poll_ready(cx).map(Ok)
+        self.webhook.poll_ready(cx)
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.pace.spend();
-        let body = payload(&notification, SystemTime::now()).to_string();
-        let endpoint = self.endpoint.clone();
-        Box::pin(async move {
-            let answer = endpoint.post(HeaderMap::new(), body).await?;
-            judge(&answer, SystemTime::now())
-        })
+        self.webhook.post(&payload(&notification, SystemTime::now()), judge)
     }
 }

@@ -16,10 +16,6 @@ impl Markup for Markdown {
         }
     }
 
-    fn bold(escaped: &str) -> String {
-        format!("**{escaped}**")
-    }
-
     fn italic(escaped: &str) -> String {
         format!("_{escaped}_")
     }
@@ -27,21 +23,6 @@ impl Markup for Markdown {
     /// There are no code spans.
     fn code(escaped: &str) -> String {
         escaped.to_owned()
-    }
-
-    fn escape_address(character: char, into: &mut String) {
-        match character {
-            '(' => into.push_str("%28"),
-            ')' => into.push_str("%29"),
-            '<' => into.push_str("%3C"),
-            '>' => into.push_str("%3E"),
-            '\\' => into.push_str("%5C"),
-            other => into.push(other),
-        }
-    }
-
-    fn link(address: &str, label: &str) -> String {
-        format!("[{label}]({address})")
     }
 
     fn date(time: SystemTime) -> String {

@@ -3,19 +3,16 @@ mod markdown;
 mod payload;
 
 use std::{
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
 use tower_service::Service;
 
 use self::{answer::judge, payload::payload};
 use super::{
     DeliveryError, Notification,
-    http::{AddressError, Endpoint, Pace},
+    http::{AddressError, Endpoint, Paced, Posting},
 };
 
 /// Posts to Microsoft Teams by the webhook of a workflow, as an adaptive card.
@@ -37,8 +34,7 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Teams {
-    endpoint: Endpoint,
-    pace: Pace,
+    workflow: Paced,
 }
 
 impl Teams {
@@ -50,26 +46,20 @@ impl Teams {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
         let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
-        Ok(Self { endpoint, pace: Pace::new(Duration::from_secs(1)) })
+        Ok(Self { workflow: Paced::new(endpoint, Duration::from_secs(1)) })
     }
 }
 
 impl Service<Notification> for Teams {
     type Response = ();
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Posting;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
-        self.pace.poll_ready(cx).map(Ok)
+        self.workflow.poll_ready(cx)
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.pace.spend();
-        let body = payload(&notification, SystemTime::now()).to_string();
-        let endpoint = self.endpoint.clone();
-        Box::pin(async move {
-            let answer = endpoint.post(HeaderMap::new(), body).await?;
-            judge(&answer, SystemTime::now())
-        })
+        self.workflow.post(&payload(&notification, SystemTime::now()), judge)
     }
 }

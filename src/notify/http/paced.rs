@@ -1,0 +1,50 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::{Answer, Endpoint, Pace};
+use crate::notify::DeliveryError;
+
+/// An address that takes one post in a while, such as a chat's webhook.
+#[derive(Clone, Debug)]
+pub(in crate::notify) struct Paced {
+    endpoint: Endpoint,
+    pace: Pace,
+}
+
+/// A delivery under way.
+pub(in crate::notify) type Posting =
+    Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+
+/// What a receiver's answer means, now.
+type Judge = fn(&Answer, SystemTime) -> Result<(), DeliveryError>;
+
+impl Paced {
+    /// With so much time between two posts.
+    pub(in crate::notify) fn new(endpoint: Endpoint, between: Duration) -> Self {
+        Self { endpoint, pace: Pace::new(between) }
+    }
+
+    pub(in crate::notify) fn poll_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), DeliveryError>> {
+        self.pace.poll_ready(cx).map(Ok)
+    }
+
+    /// Posts a message.
+    pub(in crate::notify) fn post(&mut self, body: &Value, judge: Judge) -> Posting {
+        self.pace.spend();
+        let (endpoint, body) = (self.endpoint.clone(), body.to_string());
+        Box::pin(async move {
+            let answer = endpoint.post(HeaderMap::new(), body).await?;
+            judge(&answer, SystemTime::now())
+        })
+    }
+}
