@@ -1,5 +1,8 @@
 //! Traces of requests, second by second in a time of their own, and the alerts that they raise.
 
+#[path = "confidence_tests.rs"]
+mod confidence;
+
 use super::*;
 use crate::{
     facade::Dialect,

@@ -41,14 +41,37 @@ impl Rule {
         let Some((comparison, threshold)) = self.threshold else {
             return Some("has no threshold: add .above(..) or .below(..)".to_owned());
         };
-        if self.name().trim().is_empty() {
-            return Some("its name is empty: give .named(..) a word".to_owned());
-        }
         self.signal_problem()
             .or_else(|| self.threshold_problem(comparison, threshold))
             .or_else(|| self.signal.has_window().then(|| self.over.problem()).flatten())
+            .or_else(|| self.evidence_problem(comparison))
             .or_else(|| self.scope_problem())
-            .or_else(|| self.label_problem())
+            .or_else(|| self.name_problem())
+    }
+
+    /// Of what is asked for before a ratio is believed.
+    fn evidence_problem(&self, comparison: Comparison) -> Option<String> {
+        let Self { min_errors, signal, .. } = self;
+        let is_ratio = signal.unit() == Unit::Ratio;
+        match self.confidence {
+            Some(confidence) if !is_ratio => Some(format!(
+                "confidence({confidence}) can't be asked of the {signal}, which is no ratio: leave it \
+                 out"
+            )),
+            Some(confidence) if !(confidence > 0.5 && confidence < 1.0) => Some(format!(
+                "confidence({confidence}) makes nothing sure: use more than 0.5 and less than 1, such \
+                 as 0.95"
+            )),
+            _ if *min_errors > 0 && !is_ratio => Some(format!(
+                "min_errors({min_errors}) can't be asked of the {signal}, which counts none: leave it \
+                 out"
+            )),
+            _ if *min_errors > 0 && comparison == Comparison::Below => Some(format!(
+                "min_errors({min_errors}) can't be asked of a ratio that fires below its threshold: \
+                 leave it out"
+            )),
+            _ => None,
+        }
     }
 
     fn signal_problem(&self) -> Option<String> {
@@ -154,7 +177,10 @@ impl Rule {
         ))
     }
 
-    fn label_problem(&self) -> Option<String> {
+    fn name_problem(&self) -> Option<String> {
+        if self.name().trim().is_empty() {
+            return Some("its name is empty: give .named(..) a word".to_owned());
+        }
         self.labels.keys().find(|name| !is_name(name)).map(|name| {
             format!("label {name:?} is no name: use letters, digits and _, no digit first")
         })
@@ -215,6 +241,19 @@ mod tests {
             (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
             (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
             (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
+            (ratio().confidence(0.5), "confidence(0.5) makes nothing sure: use more than 0.5"),
+            (ratio().confidence(95.0), "less than 1, such as 0.95"),
+            (lag().confidence(0.95), "asked of the runtime lag, which is no ratio: leave it out"),
+            (Rule::throughput().below(1).confidence(0.95), "of the throughput, which is no ratio"),
+            (
+                Rule::mean_latency().above(SECOND).min_errors(3),
+                "min_errors(3) can't be asked of the mean",
+            ),
+            (
+                Rule::in_flight().above(9).min_errors(3),
+                "of the requests in flight, which counts none",
+            ),
+            (Rule::error_ratio().below(0.1).min_errors(3), "that fires below its threshold"),
             (ratio().route(""), "names no route"),
             (ratio().route("GET  /x"), "names no route"),
             (ratio().route("get /x"), "begins with no method that is told apart"),

@@ -16,6 +16,7 @@
 mod check;
 mod read;
 mod scope;
+mod share;
 mod signal;
 mod threshold;
 mod window_range;
@@ -49,6 +50,8 @@ pub struct Rule {
     pub(crate) hold_for: Duration,
     pub(crate) keep_firing_for: Duration,
     pub(crate) min_requests: u64,
+    pub(crate) min_errors: u64,
+    pub(crate) confidence: Option<f64>,
     pub(crate) scope: Scope,
     pub(crate) severity: Severity,
     pub(crate) labels: BTreeMap<String, String>,
@@ -167,6 +170,8 @@ impl Rule {
             hold_for: Duration::ZERO,
             keep_firing_for: Duration::ZERO,
             min_requests: 20,
+            min_errors: 0,
+            confidence: None,
             scope: Scope::Service,
             severity: Severity::Warning,
             labels: BTreeMap::new(),
@@ -214,6 +219,29 @@ impl Rule {
     /// throughput; what is in flight does not ask for it, and the runtime's lag refuses it.
     pub fn min_requests(mut self, requests: u64) -> Self {
         self.min_requests = requests;
+        self
+    }
+
+    /// With fewer failures in the window, or slow requests for [`slow_ratio`](Self::slow_ratio),
+    /// nothing is breached, whatever the ratio: that is a verdict, so it also ends what fires. Only of
+    /// a ratio that fires above its threshold. Defaults to 0.
+    pub fn min_errors(mut self, errors: u64) -> Self {
+        self.min_errors = errors;
+        self
+    }
+
+    /// Fires only if so few requests as the window holds are enough to be sure that their ratio is
+    /// beyond the threshold, and not by chance: such as 0.95, more than 0.5 and less than 1. Only of
+    /// [`error_ratio`](Self::error_ratio) and [`slow_ratio`](Self::slow_ratio).
+    ///
+    /// What is compared is the lower bound of Wilson's score interval, one-sided; with
+    /// [`below`](Self::below) the upper one. Above 1 %, at 0.95, it takes 1 error of 20 requests, 3 of
+    /// 100, 16 of 1,000. It is a verdict on each window by itself; where the true ratio is just at the
+    /// threshold, and errors are few, it is wrong more often than it says: at 0.95 in up to 14 % of the
+    /// windows that 2 errors are enough for, and in 10 % where it takes 5. So keep
+    /// [`min_errors`](Self::min_errors) beside it. Defaults to none: the ratio is taken as it is.
+    pub fn confidence(mut self, confidence: f64) -> Self {
+        self.confidence = Some(confidence);
         self
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Comparison, Rule, Scope, Signal, Threshold};
+use super::{Comparison, Rule, Scope, Signal, Threshold, share::Share};
 use crate::{
     collect::Figures,
     series::Bounds,
@@ -76,14 +76,15 @@ impl Rule {
         threshold: Threshold,
         bounds: &Bounds,
     ) -> Option<(f64, bool)> {
+        let of_requests = |hits| {
+            let share = Share::of(hits, window.requests())?;
+            Some((share.ratio(), self.is_breached_by(share, comparison, threshold.value())))
+        };
         let value = match self.signal {
             Signal::MeanLatency => window.mean()?.as_secs_f64(),
-            Signal::ErrorRatio => window.error_ratio()?,
+            Signal::ErrorRatio => return of_requests(window.errors()),
+            Signal::SlowRatio(slow) => return of_requests(window.slower_than(slow, bounds)),
             Signal::Throughput => window.throughput()?,
-            Signal::SlowRatio(slow) => {
-                let ratio = window.slower_than(slow, bounds) as f64 / window.requests() as f64;
-                Some(ratio).filter(|ratio| ratio.is_finite())?
-            }
             Signal::LatencyQuantile(q) => {
                 let value = window.quantile(q, bounds)?.as_secs_f64();
                 let Threshold::Duration(threshold) = threshold else { return None };
@@ -99,6 +100,11 @@ impl Rule {
             }
         };
         Some((value, comparison.holds(value, threshold.value())))
+    }
+
+    /// Whether a ratio is, and by enough requests.
+    fn is_breached_by(&self, share: Share, comparison: Comparison, threshold: f64) -> bool {
+        share.hits >= self.min_errors && share.is_beyond(comparison, threshold, self.confidence)
     }
 
     /// The durations at which the histogram must be split for exact verdicts.

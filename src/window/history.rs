@@ -154,12 +154,6 @@ impl Window<'_> {
         (requests > 0).then(|| Duration::from_secs_f64(self.time().as_secs_f64() / requests as f64))
     }
 
-    /// Exact; `None` without requests.
-    pub(crate) fn error_ratio(&self) -> Option<f64> {
-        let requests = self.requests();
-        (requests > 0).then(|| self.errors() as f64 / requests as f64)
-    }
-
     /// Requests a second that ended; `None` before any time has passed.
     pub(crate) fn throughput(&self) -> Option<f64> {
         (!self.elapsed.is_zero()).then(|| self.requests() as f64 / self.elapsed.as_secs_f64())
