@@ -27,6 +27,7 @@ fn fewer_errors_than_asked_for_breach_nothing_and_end_what_fires() {
 fn with_confidence_a_ratio_must_be_more_than_chance() {
     let rules = [
         Rule::error_ratio().above(0.01).over(secs(10)).confidence(0.95),
+        Rule::slo(0.999).min_errors(0).confidence(0.95).named("Slo"),
         Rule::error_ratio().below(0.05).over(secs(10)).confidence(0.95).named("Below"),
     ];
     let told = |failed, complete| {
@@ -36,7 +37,8 @@ fn with_confidence_a_ratio_must_be_more_than_chance() {
         play.tick().iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>()
     };
     assert!(told(2, 98).is_empty(), "of 100 it takes 3 to be sure of 1 %");
-    assert_eq!(told(3, 97), ["HighErrorRatio"]);
+    assert_eq!(told(3, 97), ["HighErrorRatio"], "and 4 to be sure of 1.44 %");
+    assert_eq!(told(4, 96), ["HighErrorRatio", "Slo"]);
     assert_eq!(told(0, 100), ["Below"]);
     assert!(told(0, 25).is_empty(), "none of 25 may well be 5 %");
 }

@@ -101,7 +101,7 @@ impl Watch {
             timing: Timing {
                 hold_for: rule.hold_for,
                 keep_firing_for: rule.keep_firing_for,
-                forget_after: rule.over.longest(),
+                forget_after: rule.forget_after(),
             },
             rule,
             tracked: HashMap::new(),
@@ -137,14 +137,14 @@ impl Watch {
             Change::Resolved => AlertStatus::Resolved,
         };
         let ended = figures.history.totals().since(&tracked.before);
-        let (comparison, threshold) = rule.threshold?;
+        let (comparison, threshold) = rule.condition()?;
         Some(Alert {
             status,
             rule: Arc::clone(name),
             severity: rule.severity,
             value: reading.as_ref().map(|reading| reading.value),
             peak: tracked.peak,
-            threshold: threshold.value(),
+            threshold: reading.as_ref().map_or(threshold, |reading| reading.threshold),
             comparison,
             window: reading.as_ref().and_then(|reading| reading.window),
             starts_at: tracked.starts_at,
@@ -190,7 +190,7 @@ impl Tracked {
         let was = self.state;
         let change;
         (self.state, change) = was.next(timing, reading.map(|reading| reading.is_breached), now);
-        if let (Some(reading), Some((comparison, _))) = (reading, rule.threshold) {
+        if let (Some(reading), Some((comparison, _))) = (reading, rule.condition()) {
             if was == State::Inactive {
                 self.peak = reading.value;
                 self.before = reading.before;

@@ -2,6 +2,8 @@
 
 #[path = "confidence_tests.rs"]
 mod confidence;
+#[path = "slo_tests.rs"]
+mod slo;
 
 use super::*;
 use crate::{

@@ -21,7 +21,8 @@ use crate::{
 
 /// A change of an alert: it began to fire, or it is resolved.
 ///
-/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests.
+/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests; a burn
+/// rate is a multiple.
 /// Its [`Display`](fmt::Display) is one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -39,7 +40,7 @@ pub struct Alert {
     pub value: Option<f64>,
     /// The worst value since it began.
     pub peak: f64,
-    /// What the value is compared with.
+    /// What the value is compared with; of several burn rates, that which decided.
     pub threshold: f64,
     /// On which side of the threshold it fires.
     pub comparison: Comparison,
@@ -124,14 +125,19 @@ impl Alert {
         }
     }
 
-    /// What was measured, such as `error ratio 20.3 %`, or why there is no value.
+    /// What was measured, such as `error ratio 20.3 %`, or why there is no value; of a burn rate that
+    /// fires, how long the budget lasts.
     pub fn measured(&self) -> String {
         if let Some(failure) = &self.failure {
             return failure.text();
         }
-        match self.value {
-            Some(value) => format!("{} {}", self.signal, self.show(value)),
-            None => format!("{} unknown: {}", self.signal, self.signal.unknown()),
+        let Some(value) = self.value else {
+            return format!("{} unknown: {}", self.signal, self.signal.unknown());
+        };
+        let measured = format!("{} {}", self.signal, self.show(value));
+        match self.signal.outlook(value) {
+            Some(outlook) if self.status == AlertStatus::Firing => format!("{measured}, {outlook}"),
+            _ => measured,
         }
     }
 

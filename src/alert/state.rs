@@ -27,8 +27,7 @@ pub(super) enum Change {
 pub(super) struct Timing {
     pub(super) hold_for: Duration,
     pub(super) keep_firing_for: Duration,
-    /// How long a firing alert outlives the last verdict: as long as the longest window, so that a
-    /// pause in the traffic is no recovery.
+    /// How long a firing alert outlives the last verdict.
     pub(super) forget_after: Duration,
 }
 

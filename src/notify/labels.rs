@@ -98,7 +98,7 @@ mod tests {
     use crate::{
         alert::{Contribution, Failure, test_alert},
         operation::{MethodLabel, Operation},
-        rule::Severity,
+        rule::{Severity, Signal},
     };
 
     fn shown(labels: &Labels) -> String {
@@ -162,6 +162,27 @@ mod tests {
             shown(&annotations(&resolved)),
             "description=error ratio 0.2 % (threshold: above 1 %); lasted 34s · peak 22.1 % · 1800 \
              requests, 412 failed summary=error ratio 0.2 %"
+        );
+    }
+
+    #[test]
+    fn a_burn_rate_that_fires_says_how_long_the_budget_lasts() {
+        let of = |status| {
+            let mut alert = test_alert("ErrorBudgetBurn", status);
+            alert.signal = Signal::BurnRate { objective: 0.999 };
+            (alert.value, alert.peak, alert.threshold) = (Some(21.34), 40.0, 14.4);
+            shown(&annotations(&alert))
+        };
+        assert_eq!(
+            of(AlertStatus::Firing),
+            "description=burn rate 21.3, which spends the 30-day budget of 99.9 % in 1.4 days \
+             (threshold: above 14.4) summary=burn rate 21.3, which spends the 30-day budget of \
+             99.9 % in 1.4 days"
+        );
+        assert_eq!(
+            of(AlertStatus::Resolved),
+            "description=burn rate 21.3 (threshold: above 14.4); lasted 34s · peak 40 · 1800 \
+             requests, 412 failed summary=burn rate 21.3"
         );
     }
 

@@ -1,6 +1,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Comparison, Rule, Scope, Signal, Threshold, scope::method_and_route, signal::Unit};
+use super::{
+    Comparison, Rule, Scope, Signal, Threshold, WindowRange, scope::method_and_route, signal::Unit,
+};
 use crate::{facade::is_name, operation::MethodLabel, window};
 
 /// A rule that can't make sense: it names the rule, what is wrong, and the mend.
@@ -38,21 +40,51 @@ pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
 
 impl Rule {
     fn problem(&self) -> Option<String> {
-        let Some((comparison, threshold)) = self.threshold else {
-            return Some("has no threshold: add .above(..) or .below(..)".to_owned());
+        let condition_problem = match (self.signal, self.threshold) {
+            (Signal::BurnRate { objective }, _) => self.slo_problem(objective),
+            (_, Some((comparison, threshold))) => self
+                .signal_problem()
+                .or_else(|| self.threshold_problem(comparison, threshold))
+                .or_else(|| self.signal.has_window().then(|| self.over.problem()).flatten()),
+            (_, None) => Some("has no threshold: add .above(..) or .below(..)".to_owned()),
         };
-        self.signal_problem()
-            .or_else(|| self.threshold_problem(comparison, threshold))
-            .or_else(|| self.signal.has_window().then(|| self.over.problem()).flatten())
-            .or_else(|| self.evidence_problem(comparison))
+        condition_problem
+            .or_else(|| self.evidence_problem())
             .or_else(|| self.scope_problem())
             .or_else(|| self.name_problem())
     }
 
+    fn slo_problem(&self, objective: f64) -> Option<String> {
+        if !(objective > 0.0 && objective < 1.0) {
+            Some(format!(
+                "slo({objective}) is no objective: use a number between 0 and 1, such as 0.999 for \
+                 99.9 %"
+            ))
+        } else if let Some((comparison, threshold)) = self.threshold {
+            Some(format!(
+                "{comparison} {} can't be asked of an SLO, which fires above its burn rates: use \
+                 .burn_rates(..)",
+                threshold.value()
+            ))
+        } else if self.over != WindowRange::DEFAULT {
+            Some(
+                "over(..) can't be asked of an SLO, whose burn rates have windows of their own: use \
+                 .burn_rates(..)"
+                    .to_owned(),
+            )
+        } else if self.burn_rates.is_empty() {
+            Some("burn_rates(..) has none: give it one, or leave it out for the default".to_owned())
+        } else {
+            self.burn_rates.iter().find_map(|rate| rate.problem(objective))
+        }
+    }
+
     /// Of what is asked for before a ratio is believed.
-    fn evidence_problem(&self, comparison: Comparison) -> Option<String> {
+    fn evidence_problem(&self) -> Option<String> {
         let Self { min_errors, signal, .. } = self;
-        let is_ratio = signal.unit() == Unit::Ratio;
+        let is_slo = matches!(signal, Signal::BurnRate { .. });
+        let is_ratio = is_slo || signal.unit() == Unit::Ratio;
+        let is_below = matches!(self.threshold, Some((Comparison::Below, _)));
         match self.confidence {
             Some(confidence) if !is_ratio => Some(format!(
                 "confidence({confidence}) can't be asked of the {signal}, which is no ratio: leave it \
@@ -66,9 +98,12 @@ impl Rule {
                 "min_errors({min_errors}) can't be asked of the {signal}, which counts none: leave it \
                  out"
             )),
-            _ if *min_errors > 0 && comparison == Comparison::Below => Some(format!(
+            _ if *min_errors > 0 && is_below => Some(format!(
                 "min_errors({min_errors}) can't be asked of a ratio that fires below its threshold: \
                  leave it out"
+            )),
+            _ if !is_slo && !self.burn_rates.is_empty() => Some(format!(
+                "burn_rates(..) can't be asked of the {signal}: begin with Rule::slo(..)"
             )),
             _ => None,
         }
@@ -200,6 +235,7 @@ fn duration_problem(what: &str, duration: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::BurnRate;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -216,6 +252,8 @@ mod tests {
     fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
         let ratio = || Rule::error_ratio().above(0.01);
         let lag = || Rule::runtime_lag().above(SECOND);
+        let slo = || Rule::slo(0.999);
+        let burns = |rate| slo().burn_rates([rate]);
         for (rule, says) in [
             (Rule::error_ratio(), "has no threshold: add .above(..)"),
             (Rule::error_ratio().above(1.5), "above 1.5 can never hold: a ratio is from 0 to 1"),
@@ -241,8 +279,38 @@ mod tests {
             (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
             (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
             (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
+            (
+                Rule::slo(99.9),
+                "slo(99.9) is no objective: use a number between 0 and 1, such as 0.999",
+            ),
+            (Rule::slo(1.0), "slo(1) is no objective"),
+            (Rule::slo(0.0), "slo(0) is no objective"),
+            (Rule::slo(f64::NAN), "slo(NaN) is no objective"),
+            (
+                Rule::slo(0.9),
+                "never fires, since at slo(0.9) nothing burns faster than 10.0: use .burn_rates(..)",
+            ),
+            (
+                slo().above(14.4),
+                "above 14.4 can't be asked of an SLO, which fires above its burn rates",
+            ),
+            (slo().over(SECOND * 300), "over(..) can't be asked of an SLO, whose burn rates have"),
+            (slo().burn_rates([]), "burn_rates(..) has none: give it one"),
+            (ratio().burn_rates([BurnRate::new(6.0, SECOND * 60)]), "begin with Rule::slo(..)"),
+            (burns(BurnRate::new(0.0, SECOND * 60)), "can never be crossed: use a factor above 0"),
+            (burns(BurnRate::of_budget(0.1, Duration::ZERO)), "can never be crossed"),
+            (burns(BurnRate::new(6.0, SECOND * 21_600)), "over 21600s is longer than an hour"),
+            (
+                burns(BurnRate::new(6.0, SECOND * 6)),
+                "a short window of 500ms, which is shorter than a",
+            ),
+            (
+                burns(BurnRate::new(6.0, SECOND * 60).short(SECOND * 60)),
+                "that is shorter than the long",
+            ),
             (ratio().confidence(0.5), "confidence(0.5) makes nothing sure: use more than 0.5"),
             (ratio().confidence(95.0), "less than 1, such as 0.95"),
+            (slo().confidence(1.0), "confidence(1) makes nothing sure"),
             (lag().confidence(0.95), "asked of the runtime lag, which is no ratio: leave it out"),
             (Rule::throughput().below(1).confidence(0.95), "of the throughput, which is no ratio"),
             (

@@ -13,6 +13,7 @@
 //! assert_eq!(checkout.name(), "HighLatencyP99");
 //! ```
 
+mod burn_rate;
 mod check;
 mod read;
 mod scope;
@@ -24,6 +25,7 @@ mod window_range;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 pub use self::{
+    burn_rate::BurnRate,
     check::RuleError,
     threshold::{Comparison, Threshold},
     window_range::WindowRange,
@@ -52,6 +54,8 @@ pub struct Rule {
     pub(crate) min_requests: u64,
     pub(crate) min_errors: u64,
     pub(crate) confidence: Option<f64>,
+    /// Of an SLO, which has no other threshold and window.
+    pub(crate) burn_rates: Vec<BurnRate>,
     pub(crate) scope: Scope,
     pub(crate) severity: Severity,
     pub(crate) labels: BTreeMap<String, String>,
@@ -124,6 +128,36 @@ impl Rule {
         Self::new(Signal::ErrorRatio)
     }
 
+    /// How fast the error budget of an objective is spent, such as 0.999 for 99.9 % of the requests
+    /// without a failure: the error ratio as a multiple of 1 − `objective`.
+    ///
+    /// It fires while the burn rate is above that of a [`BurnRate`] in both its windows: by default
+    /// above 14.4 over an hour and 5 min, or above 28.8 over 15 min and 75 s, where the objective lets
+    /// it. These are its thresholds and windows: it takes no [`above`](Self::above) and no
+    /// [`over`](Self::over). The value told is the lower one of the two windows.
+    ///
+    /// The windows of a process that is younger than they are hold what there was since its start: so
+    /// an outage that comes with it is told at once, and what guards against chance there is
+    /// [`min_errors`](Self::min_errors). Without any traffic the alert ends when its longest short window
+    /// has been empty for as long as it is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_lookout::rule::{BurnRate, Rule};
+    ///
+    /// let slo = Rule::slo(0.999)
+    ///     .burn_rates([BurnRate::of_budget(0.02, Duration::from_secs(3_600))])
+    ///     .each_route();
+    /// assert_eq!(slo.name(), "ErrorBudgetBurn");
+    /// ```
+    pub fn slo(objective: f64) -> Self {
+        Self::new(Signal::BurnRate { objective })
+            .burn_rates(BurnRate::defaults(objective))
+            .min_requests(0)
+            .min_errors(5)
+            .keep_firing_for(Duration::from_secs(60))
+    }
+
     /// Requests that end, a second. Compared with a number; it is judged without any request, too,
     /// but not before the lookout is as old as the window is long.
     pub fn throughput() -> Self {
@@ -172,6 +206,7 @@ impl Rule {
             min_requests: 20,
             min_errors: 0,
             confidence: None,
+            burn_rates: Vec::new(),
             scope: Scope::Service,
             severity: Severity::Warning,
             labels: BTreeMap::new(),
@@ -208,7 +243,8 @@ impl Rule {
         self
     }
 
-    /// How long the alert goes on firing after the condition held last. Defaults to 0.
+    /// How long the alert goes on firing after the condition held last. Defaults to 0, and to a minute
+    /// for an SLO, whose long windows swing about their threshold from one error to the next.
     pub fn keep_firing_for(mut self, duration: Duration) -> Self {
         self.keep_firing_for = duration;
         self
@@ -216,7 +252,8 @@ impl Rule {
 
     /// With fewer requests in the window there is no verdict: nothing fires by it, and what fires
     /// goes on until the longest window has passed without one. Defaults to 20, and to 0 for
-    /// throughput; what is in flight does not ask for it, and the runtime's lag refuses it.
+    /// throughput and for an SLO, which asks it of its long windows; what is in flight does not ask
+    /// for it, and the runtime's lag refuses it.
     pub fn min_requests(mut self, requests: u64) -> Self {
         self.min_requests = requests;
         self
@@ -224,7 +261,11 @@ impl Rule {
 
     /// With fewer failures in the window, or slow requests for [`slow_ratio`](Self::slow_ratio),
     /// nothing is breached, whatever the ratio: that is a verdict, so it also ends what fires. Only of
-    /// a ratio that fires above its threshold. Defaults to 0.
+    /// a ratio that fires above its threshold, and of an SLO, which asks it of its long windows.
+    ///
+    /// Defaults to 0, and to 5 for an SLO: the least that a service which fails just as often as its
+    /// objective allows has by chance, at a burn rate of 14.4, in less than one of 30,000 windows; 2
+    /// errors it has in one of 114.
     pub fn min_errors(mut self, errors: u64) -> Self {
         self.min_errors = errors;
         self
@@ -232,7 +273,7 @@ impl Rule {
 
     /// Fires only if so few requests as the window holds are enough to be sure that their ratio is
     /// beyond the threshold, and not by chance: such as 0.95, more than 0.5 and less than 1. Only of
-    /// [`error_ratio`](Self::error_ratio) and [`slow_ratio`](Self::slow_ratio).
+    /// [`error_ratio`](Self::error_ratio), [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo).
     ///
     /// What is compared is the lower bound of Wilson's score interval, one-sided; with
     /// [`below`](Self::below) the upper one. Above 1 %, at 0.95, it takes 1 error of 20 requests, 3 of
@@ -242,6 +283,12 @@ impl Rule {
     /// [`min_errors`](Self::min_errors) beside it. Defaults to none: the ratio is taken as it is.
     pub fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);
+        self
+    }
+
+    /// The burn rates of an SLO, any of which it fires by; instead of the [default](Self::slo).
+    pub fn burn_rates(mut self, rates: impl IntoIterator<Item = BurnRate>) -> Self {
+        self.burn_rates = rates.into_iter().collect();
         self
     }
 

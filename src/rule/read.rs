@@ -11,6 +11,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) value: f64,
+    /// What the value is compared with, in its unit.
+    pub(crate) threshold: f64,
     pub(crate) is_breached: bool,
     /// The window that decided, and how many requests it held; none for a signal of the moment.
     pub(crate) window: Option<(Duration, u64)>,
@@ -26,10 +28,11 @@ impl Rule {
         timeline: &Timeline,
         bounds: &Bounds,
     ) -> Option<Reading> {
-        let (comparison, threshold) = self.threshold?;
+        let (comparison, threshold) = self.condition()?;
         let moment = |value: f64| Reading {
             value,
-            is_breached: comparison.holds(value, threshold.value()),
+            threshold,
+            is_breached: comparison.holds(value, threshold),
             window: None,
             before: *figures.history.totals(),
         };
@@ -39,18 +42,38 @@ impl Rule {
                 Some(moment(figures.oldest.unwrap_or_default().as_secs_f64()))
             }
             Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
+            Signal::BurnRate { objective } => self.read_burn_rates(objective, figures, timeline),
             Signal::Reports => None,
             _ => {
                 let window = self.window(figures, timeline)?;
                 let (value, is_breached) = self.judge(&window, comparison, threshold, bounds)?;
                 Some(Reading {
                     value,
+                    threshold,
                     is_breached,
                     window: Some((window.elapsed(), window.requests())),
                     before: window.before(),
                 })
             }
         }
+    }
+
+    /// What the signal is compared with, in its unit: of an SLO the first burn rate.
+    pub(crate) fn condition(&self) -> Option<(Comparison, f64)> {
+        match self.signal {
+            Signal::BurnRate { .. } => {
+                self.burn_rates.first().map(|rate| (Comparison::Above, rate.factor))
+            }
+            _ => self.threshold.map(|(comparison, threshold)| (comparison, threshold.value())),
+        }
+    }
+
+    /// How long an alert outlives the last verdict: as long as the longest window, so that a pause in
+    /// the traffic is no recovery. Of an SLO it is the longest short one: nothing spends the budget
+    /// meanwhile, and an hour of it would tell nobody anything.
+    pub(crate) fn forget_after(&self) -> Duration {
+        let shorts = self.burn_rates.iter().map(|rate| rate.short);
+        shorts.max().unwrap_or(self.over.longest())
     }
 
     /// The shortest window of the range that holds enough requests.
@@ -73,12 +96,12 @@ impl Rule {
         &self,
         window: &Window<'_>,
         comparison: Comparison,
-        threshold: Threshold,
+        threshold: f64,
         bounds: &Bounds,
     ) -> Option<(f64, bool)> {
         let of_requests = |hits| {
             let share = Share::of(hits, window.requests())?;
-            Some((share.ratio(), self.is_breached_by(share, comparison, threshold.value())))
+            Some((share.ratio(), self.is_breached_by(share, comparison, threshold)))
         };
         let value = match self.signal {
             Signal::MeanLatency => window.mean()?.as_secs_f64(),
@@ -87,7 +110,7 @@ impl Rule {
             Signal::Throughput => window.throughput()?,
             Signal::LatencyQuantile(q) => {
                 let value = window.quantile(q, bounds)?.as_secs_f64();
-                let Threshold::Duration(threshold) = threshold else { return None };
+                let (_, Threshold::Duration(threshold)) = self.threshold? else { return None };
                 // Exact, whatever the estimate says: the quantile is above the threshold if and
                 // only if more than a share 1 - q took longer.
                 let rank = (q * window.requests() as f64).ceil() as u64;
@@ -95,15 +118,22 @@ impl Rule {
                     window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
                 return Some((value, is_above == (comparison == Comparison::Above)));
             }
-            Signal::InFlight | Signal::OldestInFlight | Signal::RuntimeLag | Signal::Reports => {
-                return None;
-            }
+            Signal::BurnRate { .. }
+            | Signal::InFlight
+            | Signal::OldestInFlight
+            | Signal::RuntimeLag
+            | Signal::Reports => return None,
         };
-        Some((value, comparison.holds(value, threshold.value())))
+        Some((value, comparison.holds(value, threshold)))
     }
 
     /// Whether a ratio is, and by enough requests.
-    fn is_breached_by(&self, share: Share, comparison: Comparison, threshold: f64) -> bool {
+    pub(super) fn is_breached_by(
+        &self,
+        share: Share,
+        comparison: Comparison,
+        threshold: f64,
+    ) -> bool {
         share.hits >= self.min_errors && share.is_beyond(comparison, threshold, self.confidence)
     }
 
@@ -139,7 +169,7 @@ pub(crate) fn weight(
     let window = figures.history.window(timeline, over);
     let requests = window.requests();
     let (weight, words) = match rule.signal {
-        Signal::ErrorRatio => {
+        Signal::ErrorRatio | Signal::BurnRate { .. } => {
             let errors = window.errors();
             (errors as f64, format!("{errors} of {requests} requests failed"))
         }

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::Comparison;
+use super::{Comparison, burn_rate::PERIOD};
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,6 +9,10 @@ pub(crate) enum Signal {
     LatencyQuantile(f64),
     SlowRatio(Duration),
     ErrorRatio,
+    /// The error ratio as a multiple of what the objective allows.
+    BurnRate {
+        objective: f64,
+    },
     Throughput,
     InFlight,
     OldestInFlight,
@@ -22,6 +26,7 @@ pub(crate) enum Signal {
 pub(crate) enum Unit {
     Seconds,
     Ratio,
+    Multiple,
     PerSecond,
     Requests,
 }
@@ -34,6 +39,7 @@ impl Signal {
             | Self::OldestInFlight
             | Self::RuntimeLag => Unit::Seconds,
             Self::SlowRatio(_) | Self::ErrorRatio => Unit::Ratio,
+            Self::BurnRate { .. } => Unit::Multiple,
             Self::Throughput => Unit::PerSecond,
             Self::InFlight | Self::Reports => Unit::Requests,
         }
@@ -47,6 +53,18 @@ impl Signal {
     /// Whether the whole is the greatest of its parts, and not their sum.
     pub(crate) fn is_extreme(self) -> bool {
         self == Self::OldestInFlight
+    }
+
+    /// What comes of it if it stays at this value.
+    pub(crate) fn outlook(self, value: f64) -> Option<String> {
+        let Self::BurnRate { objective } = self else { return None };
+        let hours = PERIOD.as_secs_f64() / value / 3_600.0;
+        let lasts = match hours {
+            24.0.. => format!("{:.1} days", hours / 24.0),
+            1.0.. => format!("{hours:.1} hours"),
+            _ => format!("{:.0} minutes", hours * 60.0),
+        };
+        Some(format!("which spends the 30-day budget of {} % in {lasts}", percentile(objective)))
     }
 
     /// Why there may be no value.
@@ -67,6 +85,7 @@ impl Signal {
             Self::LatencyQuantile(q) => format!("{side}LatencyP{}", percentile(q).replace('.', "")),
             Self::SlowRatio(_) => format!("{side}SlowRatio"),
             Self::ErrorRatio => format!("{side}ErrorRatio"),
+            Self::BurnRate { .. } => "ErrorBudgetBurn".to_owned(),
             Self::Throughput => format!("{side}Throughput"),
             Self::InFlight => format!("{side}InFlight"),
             Self::OldestInFlight => "StuckRequests".to_owned(),
@@ -93,6 +112,7 @@ impl fmt::Display for Signal {
                 write!(f, "share slower than {}", Unit::Seconds.show(slow.as_secs_f64()))
             }
             Self::ErrorRatio => f.write_str("error ratio"),
+            Self::BurnRate { .. } => f.write_str("burn rate"),
             Self::Throughput => f.write_str("throughput"),
             Self::InFlight => f.write_str("requests in flight"),
             Self::OldestInFlight => f.write_str("oldest request in flight"),
@@ -110,6 +130,7 @@ impl Unit {
             Self::Seconds if value >= 1.0 => format!("{} s", digits(value)),
             Self::Seconds => format!("{} ms", digits(value * 1e3)),
             Self::Ratio => format!("{} %", digits(value * 100.0)),
+            Self::Multiple => digits(value),
             Self::PerSecond => format!("{}/s", digits(value)),
             Self::Requests => format!("{value:.0}"),
         }
@@ -152,8 +173,21 @@ mod tests {
         assert_eq!(Unit::Seconds.show(300.0), "5.0 min");
         assert_eq!(Unit::Ratio.show(0.01), "1 %");
         assert_eq!(Unit::Ratio.show(0.2034), "20.3 %");
+        assert_eq!(Unit::Multiple.show(21.34), "21.3");
         assert_eq!(Unit::PerSecond.show(1234.5), "1234/s");
         assert_eq!(Unit::Requests.show(17.0), "17");
+    }
+
+    #[test]
+    fn a_burn_rate_says_how_long_the_budget_lasts() {
+        let outlook = |burn_rate| Signal::BurnRate { objective: 0.999 }.outlook(burn_rate);
+        for (burn_rate, lasts) in
+            [(14.4, "2.1 days"), (21.3, "1.4 days"), (31.0, "23.2 hours"), (1_000.0, "43 minutes")]
+        {
+            let says = format!("which spends the 30-day budget of 99.9 % in {lasts}");
+            assert_eq!(outlook(burn_rate), Some(says));
+        }
+        assert_eq!(Signal::ErrorRatio.outlook(0.5), None);
     }
 
     #[test]

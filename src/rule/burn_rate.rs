@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use super::{Comparison, Reading, Rule, share::Share};
+use crate::{
+    collect::Figures,
+    window::{self, Timeline},
+};
+
+/// The time that an error budget is for.
+pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A burn rate at which a [`Rule::slo`] fires, and the two windows that must both be above it.
+///
+/// A burn rate is the error ratio as a multiple of what the objective allows: at 1 a budget of 30 days
+/// lasts 30 days, at 14.4 it lasts 50 hours. The long window says that it matters; the short one that
+/// it goes on, so that the alert ends soon after the errors do.
+///
+/// # Which ones
+///
+/// A burn rate *b* over a window *w* spends the share *b* · *w* / 30 d of the budget, so a share that is
+/// worth an alert gives the burn rate: share · 30 d / *w* ([`of_budget`](Self::of_budget)). Google's
+/// SRE workbook (chapter 5, "Alerting on SLOs") pages for 2 % in an hour. What fails altogether has
+/// spent a share after share · 30 d · (1 − objective), however long the window is; so only a smaller
+/// share is told sooner, and its shorter window keeps it from being told of a trickle.
+///
+/// | share | window | burn rate | of 99.9 %: error ratio | told of a total outage after |
+/// |---|---|---|---|---|
+/// | 2 % | 1 h, 5 min | 14.4 | 1.44 % | 52 s |
+/// | 1 % | 15 min, 75 s | 28.8 | 2.88 % | 26 s |
+/// | 0.5 % | 5 min, 25 s | 43.2 | 4.32 % | 13 s |
+///
+/// The first two are the default; the times are those of a process that is older than the window. As
+/// with [`over`](Rule::over), a window above a minute may be up to a minute longer than it says. The
+/// workbook's further ones (6 over 6 h, 1 over 3 d) are longer than a lookout remembers, and belong
+/// into Prometheus rules.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BurnRate {
+    pub(crate) factor: f64,
+    pub(crate) long: Duration,
+    pub(crate) short: Duration,
+}
+
+impl BurnRate {
+    /// A burn rate above `factor`, over a window of up to an hour and its last twelfth.
+    pub fn new(factor: f64, long: Duration) -> Self {
+        Self { factor, long, short: long / 12 }
+    }
+
+    /// The burn rate that spends this share of a budget of 30 days in a window: 0.02 in an hour is
+    /// 14.4.
+    pub fn of_budget(share: f64, long: Duration) -> Self {
+        Self::new(share * PERIOD.as_secs_f64() / long.as_secs_f64(), long)
+    }
+
+    /// The short window, from a second on. Defaults to a twelfth of the long one.
+    pub fn short(mut self, short: Duration) -> Self {
+        self.short = short;
+        self
+    }
+
+    /// Of the defaults those that the objective lets ever be exceeded, and the slowest in any case.
+    pub(super) fn defaults(objective: f64) -> Vec<Self> {
+        let page = Self::of_budget(0.02, Duration::from_secs(60 * 60));
+        let outage = Self::of_budget(0.01, Duration::from_secs(15 * 60));
+        let outage = Some(outage).filter(|rate| rate.error_ratio(objective) < 1.0);
+        [page].into_iter().chain(outage).collect()
+    }
+
+    /// The error ratio above which the budget burns faster.
+    fn error_ratio(self, objective: f64) -> f64 {
+        self.factor * budget(objective)
+    }
+
+    /// What can't make sense, with the mend.
+    pub(super) fn problem(self, objective: f64) -> Option<String> {
+        let Self { factor, long, short } = self;
+        let named = format!("burn rate {factor} over {long:?}");
+        if !(factor.is_finite() && factor > 0.0) {
+            Some(format!("{named} can never be crossed: use a factor above 0, such as 14.4"))
+        } else if self.error_ratio(objective) >= 1.0 {
+            Some(format!(
+                "{named} never fires, since at slo({objective}) nothing burns faster than {:.1}: use \
+                 .burn_rates(..) with less, or a higher objective",
+                1.0 / budget(objective)
+            ))
+        } else if long > window::LONGEST {
+            Some(format!(
+                "{named} is longer than an hour: use at most 3600 s, and a Prometheus rule for what \
+                 is longer"
+            ))
+        } else if short < Duration::from_secs(1) {
+            Some(format!(
+                "{named} has a short window of {short:?}, which is shorter than a tick: give it \
+                 .short(..) of at least 1 s"
+            ))
+        } else if short >= long {
+            Some(format!(
+                "{named} has a short window of {short:?}: use one that is shorter than the long one"
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+impl Rule {
+    /// The verdict of a rule on a burn rate: breached by any of its burn rates; unknown if none is, and
+    /// one of them is unknown. Told is the one that is furthest past its factor, or nearest to it.
+    pub(super) fn read_burn_rates(
+        &self,
+        objective: f64,
+        figures: &Figures,
+        timeline: &Timeline,
+    ) -> Option<Reading> {
+        let mut is_known = true;
+        let mut told: Option<Reading> = None;
+        for rate in &self.burn_rates {
+            match self.read_burn_rate(*rate, objective, figures, timeline) {
+                Some(reading) => {
+                    told = told.filter(|told| says_more(told, &reading)).or(Some(reading));
+                }
+                None => is_known = false,
+            }
+        }
+        told.filter(|told| told.is_breached || is_known)
+    }
+
+    /// Requests, errors and confidence are asked of the long window: the short one says no more than
+    /// that it goes on.
+    fn read_burn_rate(
+        &self,
+        rate: BurnRate,
+        objective: f64,
+        figures: &Figures,
+        timeline: &Timeline,
+    ) -> Option<Reading> {
+        let threshold = rate.error_ratio(objective);
+        let long = figures.history.window(timeline, rate.long);
+        let short = figures.history.window(timeline, rate.short);
+        if long.requests() < self.min_requests {
+            return None;
+        }
+        let spent = Share::of(long.errors(), long.requests())?;
+        let spends = Share::of(short.errors(), short.requests());
+        // Where the long one is not above, it does not matter what the short one is.
+        let is_breached = self.is_breached_by(spent, Comparison::Above, threshold)
+            && spends?.is_beyond(Comparison::Above, threshold, None);
+        // Both are above a factor if and only if the lower one is.
+        let lower = spends.map_or(spent.ratio(), |spends| spends.ratio().min(spent.ratio()));
+        Some(Reading {
+            value: lower / budget(objective),
+            threshold: rate.factor,
+            is_breached,
+            window: Some((long.elapsed(), long.requests())),
+            before: long.before(),
+        })
+    }
+}
+
+/// Whether one says more than the other: it is breached, or further past its factor.
+fn says_more(one: &Reading, other: &Reading) -> bool {
+    let by_factor = |reading: &Reading| (reading.is_breached, reading.value / reading.threshold);
+    by_factor(one) >= by_factor(other)
+}
+
+/// The error ratio that an objective allows, without the last digits of a difference: 0.001 of 0.999.
+fn budget(objective: f64) -> f64 {
+    ((1.0 - objective) * 1e12).round() / 1e12
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn a_share_of_the_budget_over_a_window_gives_the_burn_rate_of_the_workbook() {
+        for (share, hours, factor) in
+            [(0.02, 1, 14.4), (0.05, 6, 6.0), (0.1, 24, 3.0), (0.1, 72, 1.0)]
+        {
+            let rate = BurnRate::of_budget(share, HOUR * hours);
+            assert!((rate.factor - factor).abs() < 1e-9, "{rate:?}");
+            assert_eq!(rate.short, HOUR * hours / 12);
+        }
+    }
+
+    #[test]
+    fn the_defaults_leave_out_what_no_error_ratio_exceeds() {
+        let factors = |objective| -> Vec<_> {
+            BurnRate::defaults(objective).into_iter().map(|rate| rate.factor).collect()
+        };
+        assert_eq!(factors(0.999), [14.4, 28.8]);
+        assert_eq!(factors(0.95), [14.4]);
+        assert_eq!(factors(0.9), [14.4], "which the check refuses");
+    }
+
+    #[test]
+    fn five_errors_are_hardly_ever_chance_where_two_are_one_time_of_114() {
+        // The largest window in which so many errors read 14.4, of a service that fails just as
+        // often as its objective allows: Poisson's distribution.
+        let chance = |errors: i32| {
+            let expected = f64::from(errors) / 14.4;
+            let term = |k: i32| expected.powi(k) / (1..=k).map(f64::from).product::<f64>();
+            1.0 - (-expected).exp() * (0..errors).map(term).sum::<f64>()
+        };
+        assert!((1.0 / 114.0..1.0 / 113.0).contains(&chance(2)), "{}", chance(2));
+        assert!(chance(5) < 1.0 / 30_000.0, "{}", chance(5));
+    }
+
+    #[test]
+    fn a_budget_has_no_rounding_error_to_fire_by() {
+        assert_eq!(budget(0.999), 0.001);
+        assert_eq!(budget(0.9999), 0.0001);
+        let allowed = Share::of(144, 10_000).unwrap();
+        let threshold = BurnRate::new(14.4, HOUR).error_ratio(0.999);
+        assert!(!allowed.is_beyond(Comparison::Above, threshold, None), "as much is not above");
+        let more = Share::of(145, 10_000).unwrap();
+        assert!(more.is_beyond(Comparison::Above, threshold, None));
+    }
+}

@@ -1,0 +1,56 @@
+//! An objective that a running service fails is told while its first requests do.
+
+#![cfg(feature = "prometheus")]
+
+mod support;
+
+use std::{convert::Infallible, sync::mpsc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_lookout::{Alert, Rule};
+
+use support::{series, start};
+
+async fn answer(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::from("done"));
+    if request.uri().path() == "/pay" {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
+}
+
+#[tokio::test]
+async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_route_that_fails() {
+    let (sent, alerts) = mpsc::channel::<Alert>();
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .routes(["/pay", "/orders"])
+            .rule(Rule::slo(0.999).confidence(0.95))
+            .on_alert(move |alert| sent.send(alert.clone()).unwrap())
+    });
+    let service = lookout.layer().layer(service_fn(answer));
+    for number in 0..40 {
+        let path = if number % 2 == 0 { "/pay" } else { "/orders" };
+        let request = Request::builder().uri(path).body(()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+
+    let fired = tokio::task::spawn_blocking(move || alerts.recv_timeout(Duration::from_secs(5)));
+    let fired = fired.await.unwrap().unwrap();
+    // Half of them fail, or almost, where a tick falls between them.
+    assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · test");
+    assert!((450.0..650.0).contains(&fired.value.unwrap()), "{fired}");
+    assert!(
+        fired.measured().contains(", which spends the 30-day budget of 99.9 % in 1."),
+        "{fired}"
+    );
+    assert_eq!(fired.condition(), "threshold: above 14.4");
+    assert!(fired.top[0].to_string().starts_with("GET /pay 100 % ("), "{}", fired.top[0]);
+    let text = scrape.render();
+    let states: Vec<_> = series(&text, "lookout_alert_state").collect();
+    assert_eq!(states, [("{rule=\"ErrorBudgetBurn\",severity=\"warning\"}", 2.0)]);
+}
