@@ -69,7 +69,7 @@ pub use self::http::AddressError;
 #[cfg(feature = "pagerduty")]
 pub use self::pagerduty::PagerDuty;
 #[cfg(feature = "slack")]
-pub use self::slack::Slack;
+pub use self::slack::{Slack, SlackBot};
 #[cfg(feature = "teams")]
 pub use self::teams::Teams;
 #[cfg(feature = "webhook")]

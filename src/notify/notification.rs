@@ -46,6 +46,19 @@ impl Notification {
             .unzip();
     }
 
+    /// Adds the alerts of another one.
+    #[cfg(feature = "slack")]
+    pub(super) fn append(&mut self, other: Self) {
+        self.alerts.extend(other.alerts);
+        self.changes.extend(other.changes);
+    }
+
+    /// Keeps the alerts that are not in another one.
+    #[cfg(feature = "slack")]
+    pub(super) fn without(&mut self, other: &Self) {
+        self.retain(|alert| other.alerts.iter().all(|other| other.identity() != alert.identity()));
+    }
+
     /// Each alert with the number of changes that it stands for.
     pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
         self.alerts.iter().zip(self.changes.iter().copied())

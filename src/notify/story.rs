@@ -106,10 +106,20 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
     }
     let since = M::date(alert.starts_at);
     match alert.status {
-        AlertStatus::Firing => lines.push(match alert.lasted(now) {
-            lasted if lasted < Duration::from_secs(1) => format!("since {since}"),
-            lasted => format!("since {since} ({})", whole_seconds(lasted)),
-        }),
+        AlertStatus::Firing => {
+            let lasted = alert.lasted(now);
+            let for_so_long = if lasted < Duration::from_secs(1) {
+                String::new()
+            } else {
+                format!(" ({})", whole_seconds(lasted))
+            };
+            // What repeats says how often it did in all.
+            let in_all = match &alert.failure {
+                Some(failure) if failure.total > failure.count => format!(" · {}", alert.tally()),
+                _ => String::new(),
+            };
+            lines.push(format!("since {since}{for_so_long}{in_all}"));
+        }
         AlertStatus::Resolved => lines.push(format!(
             "lasted {} from {since} · {}",
             whole_seconds(alert.lasted(now)),

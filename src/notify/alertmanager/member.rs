@@ -33,14 +33,7 @@ const EXAMPLE: &str = "http://alertmanager-1:9093";
 
 impl Member {
     pub(super) fn new(place: usize, base: &str) -> Result<Self, AddressError> {
-        let base = base.trim().trim_end_matches('/');
-        if base.is_empty() {
-            return Err(Self::refused("is empty"));
-        }
-        if base.contains(['?', '#']) {
-            return Err(Self::refused("has more than a path"));
-        }
-        let endpoint = Endpoint::new(&format!("{base}/api/v2/alerts"), NAME, EXAMPLE)?;
+        let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?;
         Ok(Self { place, endpoint, is_failing: AtomicBool::new(false) })
     }
 

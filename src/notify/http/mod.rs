@@ -1,7 +1,7 @@
 //! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
 
 mod answer;
-#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+#[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 mod headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod pace;
@@ -16,7 +16,7 @@ use reqwest::{Client, Url, redirect};
 pub(super) use self::answer::Answer;
 #[cfg(feature = "discord")]
 pub(super) use self::answer::seconds_to_wait;
-#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+#[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 pub(super) use self::headers::Headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 pub(super) use self::pace::Pace;
@@ -66,6 +66,17 @@ pub enum AddressError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The channel is none that can be posted to.
+    #[error("the {receiver} channel {problem}: use its name or ID, such as {example}")]
+    #[non_exhaustive]
+    Channel {
+        /// Whose channel it is.
+        receiver: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What one looks like.
+        example: &'static str,
+    },
 }
 
 /// Where messages are posted to. The address is in no log, error or `Debug`.
@@ -73,12 +84,14 @@ pub enum AddressError {
 pub(super) struct Endpoint {
     url: Arc<Url>,
     client: Client,
+    /// How much of an answer is read, in bytes.
+    answer_limit: usize,
 }
 
 /// How long connecting may take; the whole delivery has the worker's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As much of an answer as is read.
+/// As much of an answer as is read, in bytes, where a word or two are what it says.
 const ANSWER_LIMIT: usize = 1_024;
 
 impl Endpoint {
@@ -105,7 +118,42 @@ impl Endpoint {
             .user_agent(concat!("tower-lookout/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| no_tls(error.into()))?;
-        Ok(Self { url: Arc::new(url), client })
+        Ok(Self { url: Arc::new(url), client, answer_limit: ANSWER_LIMIT })
+    }
+
+    /// What is at `path` under a base address, which has no more than a path itself.
+    #[cfg(any(feature = "alertmanager", feature = "slack"))]
+    pub(super) fn under(
+        base: &str,
+        path: &str,
+        receiver: &'static str,
+        example: &'static str,
+    ) -> Result<Self, AddressError> {
+        let refused = |problem| AddressError::Address { receiver, problem, example };
+        let base = base.trim().trim_end_matches('/');
+        if base.is_empty() {
+            return Err(refused("is empty"));
+        }
+        if base.contains(['?', '#']) {
+            return Err(refused("has more than a path"));
+        }
+        Self::new(&format!("{base}/{path}"), receiver, example)
+    }
+
+    /// What is beside this one: `name` instead of the last part of its path.
+    #[cfg(feature = "slack")]
+    pub(super) fn beside(&self, name: &str) -> Self {
+        let mut url = Url::clone(&self.url);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push(name);
+        }
+        Self { url: Arc::new(url), ..self.clone() }
+    }
+
+    /// Reads so many bytes of an answer.
+    #[cfg(feature = "slack")]
+    pub(super) fn reading(self, answer_limit: usize) -> Self {
+        Self { answer_limit, ..self }
     }
 
     /// Posts a body of JSON, with these headers besides; gives the answer, whatever it says.
@@ -126,7 +174,7 @@ impl Endpoint {
             .await
             .map_err(retry)?;
         let mut text = Vec::new();
-        while text.len() < ANSWER_LIMIT {
+        while text.len() < self.answer_limit {
             match response.chunk().await {
                 Ok(Some(chunk)) => text.extend_from_slice(&chunk),
                 Ok(None) => break,
@@ -138,7 +186,7 @@ impl Endpoint {
                 Err(error) => return Err(retry(error)),
             }
         }
-        text.truncate(ANSWER_LIMIT);
+        text.truncate(self.answer_limit);
         Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),

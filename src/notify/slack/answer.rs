@@ -25,12 +25,17 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryErro
 /// An answer as it may go into a log: Slack's are a word. Anything else may repeat what was sent, the
 /// address among it.
 fn word(answer: &str) -> String {
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    if !answer.is_empty() && answer.len() <= 64 && answer.bytes().all(is_word) {
+    if is_word(answer) {
         format!(" {answer}")
     } else {
         format!(" ({} bytes that are no word of Slack's)", answer.len())
     }
+}
+
+/// Whether it is one of those by which Slack names an error.
+pub(super) fn is_word(text: &str) -> bool {
+    let is_of_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_of_word)
 }
 
 /// The words that say that the webhook is no good any more; they come with 400, 403, 404 or 410.

@@ -1,4 +1,5 @@
 mod answer;
+mod bot;
 mod mrkdwn;
 mod payload;
 
@@ -9,6 +10,7 @@ use std::{
 
 use tower_service::Service;
 
+pub use self::bot::SlackBot;
 use self::{answer::judge, payload::payload};
 use super::{
     DeliveryError, Notification,
@@ -20,6 +22,9 @@ use super::{
 /// It keeps to Slack's limit of a message a second (what comes meanwhile is merged), to what a 429
 /// asks for, and to the sizes that Slack takes. What users control is escaped, so that it can
 /// mention nobody. The address is a secret: it is in no log, error or `Debug`.
+///
+/// A webhook only adds messages. Take [`SlackBot`] to have the message of an alert turn green when it is
+/// resolved, and what becomes of it in a thread; it needs an app with a bot token.
 ///
 /// # Examples
 ///

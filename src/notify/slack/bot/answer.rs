@@ -1,0 +1,220 @@
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::posted::Place;
+use crate::notify::{DeliveryError, error::Remedy, http::Answer, slack::answer::is_word};
+
+/// Why Slack did not do as it was asked.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The message is not there any more, or can't be edited or answered, by Slack's word.
+    Gone(String),
+    /// Anything else.
+    Failed(DeliveryError),
+}
+
+impl Refused {
+    /// Whether another message may be taken where this one was not.
+    pub(super) fn is_of_the_message(&self) -> bool {
+        match self {
+            Self::Gone(_) => true,
+            Self::Failed(error) => error.remedy() == Remedy::GiveUp,
+        }
+    }
+}
+
+impl From<Refused> for DeliveryError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Gone(word) => Self::broken(word),
+            Refused::Failed(error) => error,
+        }
+    }
+}
+
+/// What is waited after a limit that says nothing of it.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Where the message stands that was posted or edited, if the answer says so.
+///
+/// Slack answers with 200 and tells what went wrong by a word:
+/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
+pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, Refused> {
+    let text = answer.text.trim();
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let word = body["error"].as_str().filter(|word| is_word(word));
+    if !answer.status.is_success() {
+        let told = match word {
+            Some(word) => format!("{} {word}", answer.status),
+            None => answer.status.to_string(),
+        };
+        return answer.by_status(now, told).map(|()| None).map_err(Refused::Failed);
+    }
+    match (body["ok"].as_bool(), word) {
+        (Some(true), _) => Ok(Place::of(&body)),
+        (Some(false), Some(word)) => Err(by_word(word, answer.retry_after(now))),
+        (Some(false), None) => {
+            Err(Refused::Failed(DeliveryError::broken("an error that is no word of Slack's")))
+        }
+        // Taken, and the rest of the answer was lost.
+        (None, _) if text.is_empty() => Ok(None),
+        // Taken by something that is not Slack: a second try would most likely be taken, too.
+        (None, _) => {
+            let told =
+                format!("{} with {} bytes that Slack does not say", answer.status, text.len());
+            Err(Refused::Failed(DeliveryError::rejected(told)))
+        }
+    }
+}
+
+fn by_word(word: &str, wait: Option<Duration>) -> Refused {
+    if IS_GONE.contains(&word) {
+        return Refused::Gone(word.to_owned());
+    }
+    Refused::Failed(match word {
+        "ratelimited" | "rate_limited" => DeliveryError::retry_after(wait.unwrap_or(WAIT), word),
+        word if PASSES.contains(&word) => DeliveryError::retry(word),
+        word => match mend(word) {
+            Some(mend) => DeliveryError::broken(format!("{word}: {mend}")),
+            None if is_of_the_message(word) => DeliveryError::rejected(word),
+            // What is not known is not dropped.
+            None => DeliveryError::broken(word),
+        },
+    })
+}
+
+/// The words that say that the message at hand takes no edit, or no answer.
+const IS_GONE: [&str; 8] = [
+    "block_mismatch",
+    "cannot_reply_to_message",
+    "cant_update_message",
+    "edit_window_closed",
+    "message_not_found",
+    "streaming_state_conflict",
+    "thread_not_found",
+    "update_failed",
+];
+
+/// The words of what is over in a while.
+const PASSES: [&str; 7] = [
+    "external_channel_migrating",
+    "fatal_error",
+    "internal_error",
+    "org_login_required",
+    "request_timeout",
+    "service_unavailable",
+    "team_added_to_org",
+];
+
+/// What a person is to do, where nothing is taken any more.
+fn mend(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "not_in_channel" => "invite the bot to the channel",
+        "channel_not_found" => {
+            "check the channel's name or ID, and invite the bot if the channel is private"
+        }
+        "is_archived" | "is_inactive" => "the channel is archived: name another one",
+        "account_inactive" | "invalid_auth" | "not_authed" | "token_expired" | "token_revoked" => {
+            "take the bot token that the app has now"
+        }
+        "missing_scope" | "no_permission" => {
+            "give the app the scope chat:write, and install it again"
+        }
+        "not_allowed_token_type" => "take the app's bot token, which begins with xoxb-",
+        _ if word.starts_with("restricted_action") => {
+            "let the bot post by the settings of the channel or the workspace"
+        }
+        _ => return None,
+    })
+}
+
+fn is_of_the_message(word: &str) -> bool {
+    let begins = ["invalid_", "msg_", "too_many_"].iter().any(|start| word.starts_with(start));
+    begins || word == "no_text"
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode, header};
+
+    use super::*;
+    use crate::notify::error::chain;
+
+    fn answer(status: u16, retry_after: Option<&str>, text: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        }
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers, text: text.to_owned() }
+    }
+
+    fn failed(answer: &Answer) -> (Remedy, String) {
+        match judge(answer, SystemTime::now()) {
+            Err(Refused::Failed(error)) => (error.remedy(), chain(&error)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_success_tells_where_the_message_stands() {
+        let place = |text| judge(&answer(200, None, text), SystemTime::now()).unwrap();
+        let posted = r#"{"ok": true, "channel": "C1", "ts": "1503435956.000247", "message": {}}"#;
+        let stands = place(posted).unwrap();
+        assert_eq!((&*stands.channel, &*stands.ts), ("C1", "1503435956.000247"));
+        assert!(place(r#"{"ok": true}"#).is_none() && place("").is_none());
+    }
+
+    #[test]
+    fn every_word_has_its_remedy() {
+        let after = |seconds| Remedy::RetryAfter(Duration::from_secs(seconds));
+        for (word, retry_after, expected, tells) in [
+            ("ratelimited", Some("30"), after(30), "ratelimited"),
+            ("rate_limited", None, after(1), "rate_limited"),
+            ("internal_error", None, Remedy::Retry, "internal_error"),
+            ("service_unavailable", None, Remedy::Retry, "service_unavailable"),
+            ("invalid_auth", None, Remedy::Mend, "take the bot token that the app has now"),
+            ("token_revoked", None, Remedy::Mend, "take the bot token that the app has now"),
+            ("missing_scope", None, Remedy::Mend, "chat:write"),
+            ("channel_not_found", None, Remedy::Mend, "check the channel's name or ID"),
+            ("not_in_channel", None, Remedy::Mend, "invite the bot to the channel"),
+            ("is_archived", None, Remedy::Mend, "archived"),
+            ("restricted_action_read_only_channel", None, Remedy::Mend, "settings"),
+            ("a_word_of_tomorrow", None, Remedy::Mend, "a_word_of_tomorrow"),
+            ("S3cret of xoxb-1", None, Remedy::Mend, "no word of Slack's"),
+            ("invalid_blocks", None, Remedy::GiveUp, "invalid_blocks"),
+            ("msg_blocks_too_long", None, Remedy::GiveUp, "msg_blocks_too_long"),
+            ("no_text", None, Remedy::GiveUp, "no_text"),
+        ] {
+            let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
+            let (remedy, told) = failed(&answer(200, retry_after, &text));
+            assert_eq!(remedy, expected, "{word}");
+            assert!(told.contains(tells) && !told.contains("xoxb-1"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_takes_no_edit_and_no_answer_is_gone() {
+        for word in ["message_not_found", "edit_window_closed", "thread_not_found"] {
+            let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
+            let refused = judge(&answer(200, None, &text), SystemTime::now()).unwrap_err();
+            assert!(matches!(refused, Refused::Gone(said) if said == word));
+        }
+    }
+
+    #[test]
+    fn an_answer_before_slack_is_judged_by_its_status() {
+        let after = Remedy::RetryAfter(Duration::from_secs(7));
+        for (status, retry_after, text, expected) in [
+            (429, Some("7"), r#"{"ok": false, "error": "ratelimited"}"#, after),
+            (503, None, "", Remedy::Retry),
+            (404, None, "<html>no such page</html>", Remedy::Mend),
+            (413, None, "", Remedy::GiveUp),
+            (200, None, "<html>sign in</html>", Remedy::GiveUp),
+        ] {
+            let (remedy, told) = failed(&answer(status, retry_after, text));
+            assert_eq!(remedy, expected, "{status}");
+            assert!(!told.contains("html"), "{told}");
+        }
+    }
+}

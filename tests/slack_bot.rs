@@ -1,0 +1,320 @@
+//! Slack by a bot's token: an alert has one message, that is edited, and a thread that tells the rest.
+
+#![cfg(all(feature = "prometheus", feature = "slack"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/in_flight.rs"]
+mod in_flight;
+#[path = "support/logs.rs"]
+mod logs;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tower::{BoxError, Service, service_fn};
+use tower_lookout::{
+    Alert, Report, Rule,
+    alert::AlertStatus,
+    notify::{DeliveryError, Notification, SlackBot},
+};
+
+use in_flight::request;
+use logs::{Logs, assert_no_secret};
+use receiver::{Post, Receiver, Reply};
+use support::{eventually, start, sum};
+
+const TOKEN: &str = "xoxb-1-s3cret";
+
+/// As Slack answers what it takes, where the first message stands at `1.1` and all others, too.
+const TAKEN: Reply = taken(r#"{"ok":true,"channel":"C1","ts":"1.1","message":{}}"#);
+
+const fn taken(answer: &'static str) -> Reply {
+    Reply::Answer(200, "", answer)
+}
+
+/// A receiver that answers by this script, and a bot that posts to it.
+async fn bot(script: impl IntoIterator<Item = Reply>) -> (Receiver, SlackBot) {
+    let receiver = Receiver::taking(TAKEN, script);
+    let url = receiver.serve().await;
+    (receiver, SlackBot::new(TOKEN, "#alerts").unwrap().url(url).unwrap())
+}
+
+/// An alert that fires, as a lookout tells it.
+async fn fired() -> Notification {
+    notified(|lookout| Box::new(request(lookout))).await
+}
+
+/// A report, as a lookout tells it.
+async fn reported() -> Notification {
+    notified(|lookout| {
+        lookout.reporter().send(Report::new("EventLost", "no broker at kafka:9092"));
+        Box::new(())
+    })
+    .await
+}
+
+async fn notified(
+    cause: impl FnOnce(&tower_lookout::Lookout) -> Box<dyn std::any::Any>,
+) -> Notification {
+    let told = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&told);
+    let notifier = service_fn(move |notification: Notification| {
+        *noted.lock().unwrap() = Some(notification);
+        std::future::ready(Ok::<_, DeliveryError>(()))
+    });
+    let (lookout, _scrape) =
+        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("noted", notifier));
+    let _cause = cause(&lookout);
+    eventually(5, "an alert", || told.lock().unwrap().take()).await
+}
+
+/// The only alert of each.
+fn all(notifications: impl IntoIterator<Item = Notification>) -> Notification {
+    let mut all = notifications.into_iter();
+    let mut first = all.next().unwrap();
+    for other in all {
+        first.alerts.extend(other.alerts);
+        first.changes.extend(other.changes);
+    }
+    first
+}
+
+fn with(notification: &Notification, change: impl Fn(&mut Alert)) -> Notification {
+    let mut changed = notification.clone();
+    changed.alerts.iter_mut().for_each(change);
+    changed
+}
+
+fn named(notification: &Notification, name: &str) -> Notification {
+    with(notification, |alert| alert.rule = name.into())
+}
+
+fn resolved(notification: &Notification) -> Notification {
+    with(notification, |alert| {
+        alert.status = AlertStatus::Resolved;
+        alert.ends_at = Some(alert.starts_at + Duration::from_secs(34));
+        alert.top.clear();
+    })
+}
+
+/// A report that came so many times more.
+fn repeated(notification: &Notification, count: u64) -> Notification {
+    with(notification, |alert| {
+        let failure = Arc::make_mut(alert.failure.as_mut().unwrap());
+        failure.count = count;
+        failure.over = Duration::from_secs(60);
+        failure.total += count;
+    })
+}
+
+async fn deliver(bot: &mut SlackBot, notification: Notification) -> Result<(), BoxError> {
+    bot.call(notification).await.map_err(Into::into)
+}
+
+/// Method, the message that it is about, and the titles that it shows, of each call.
+fn calls(receiver: &Receiver) -> Vec<String> {
+    receiver.posts().iter().map(call).collect()
+}
+
+fn call(post: &Post) -> String {
+    let method = post.path.rsplit('/').next().unwrap();
+    let of = |name: &str| post.body[name].as_str().map(|value| format!(" {name}={value}"));
+    let about = [of("channel"), of("thread_ts"), of("ts")].map(Option::unwrap_or_default).concat();
+    format!("{method}{about}: {}", post.titles().join(", "))
+}
+
+fn texts(post: &Post) -> String {
+    post.body["blocks"].to_string()
+}
+
+#[tokio::test]
+async fn an_alert_is_one_message_that_turns_green_with_its_resolve_in_the_thread() {
+    let receiver = Receiver::taking(TAKEN, []);
+    let url = receiver.serve().await;
+    let (lookout, scrape) = start(|builder| {
+        let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();
+        builder.rule(Rule::in_flight().above(0)).notify(bot)
+    });
+    let in_flight = request(&lookout);
+    eventually(5, "the message", || (receiver.posts().len() == 1).then_some(())).await;
+    drop(in_flight);
+    eventually(5, "edit and reply", || (receiver.posts().len() == 3).then_some(())).await;
+    lookout.shutdown().await;
+    assert_eq!(
+        calls(&receiver),
+        [
+            "chat.postMessage channel=#alerts: 🔴 [FIRING] HighInFlight · test",
+            "chat.update channel=C1 ts=1.1: 🟢 [RESOLVED] HighInFlight · test",
+            "chat.postMessage channel=C1 thread_ts=1.1: 🟢 [RESOLVED] HighInFlight · test",
+        ]
+    );
+    for post in receiver.posts() {
+        assert_eq!(post.headers["authorization"], "Bearer xoxb-1-s3cret");
+        assert_eq!(post.headers["content-type"], "application/json; charset=utf-8");
+        assert!(post.body["text"].as_str().unwrap().contains("HighInFlight"));
+    }
+    assert!(receiver.posts()[2].at - receiver.posts()[0].at >= Duration::from_secs(1));
+    let sent =
+        sum(&scrape.render(), "lookout_notifications_sent_total", &[("notifier", "slackbot")]);
+    assert_eq!(sent, 2.0);
+}
+
+#[tokio::test]
+async fn alerts_that_begin_together_share_a_message_if_they_are_many() {
+    let (receiver, mut bot) = bot([]).await;
+    let fired = fired().await;
+    let five = all(["A", "B", "C", "D", "E"].map(|name| named(&fired, name)));
+    deliver(&mut bot, five).await.unwrap();
+    deliver(&mut bot, resolved(&named(&fired, "B"))).await.unwrap();
+    let [digest, edit, reply] = receiver.posts().try_into().unwrap();
+    assert_eq!(digest.titles().len(), 5);
+    let shown = edit.titles();
+    assert_eq!(shown[1], "🟢 [RESOLVED] B · test");
+    assert_eq!(shown.iter().filter(|title| title.contains("FIRING")).count(), 4);
+    assert_eq!((&edit.body["ts"], reply.titles().len()), (&"1.1".into(), 1));
+    assert_eq!(reply.body["thread_ts"], "1.1");
+}
+
+#[tokio::test]
+async fn a_report_that_repeats_is_counted_in_its_message_and_its_thread() {
+    let (receiver, mut bot) = bot([]).await;
+    let first = reported().await;
+    deliver(&mut bot, first.clone()).await.unwrap();
+    deliver(&mut bot, repeated(&first, 312)).await.unwrap();
+    assert_eq!(
+        calls(&receiver),
+        [
+            "chat.postMessage channel=#alerts: 🔴 [FIRING] EventLost · test",
+            "chat.update channel=C1 ts=1.1: 🔴 [FIRING] EventLost · test",
+            "chat.postMessage channel=C1 thread_ts=1.1: 🔴 [FIRING] EventLost · test",
+        ]
+    );
+    for post in &receiver.posts()[1..] {
+        let texts = texts(post);
+        assert!(texts.contains("×312 in 1m") && texts.contains("reported 313 times"), "{texts}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
+    let (receiver, mut bot) = bot([]).await;
+    let fired = fired().await;
+    let start = Instant::now();
+    let three = all(["A", "B", "C"].map(|name| named(&fired, name)));
+    deliver(&mut bot, three.clone()).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(4));
+    deliver(&mut bot, resolved(&named(&fired, "A"))).await.unwrap();
+    let posts = receiver.posts();
+    let is_message = |post: &&Post| post.path.ends_with("chat.postMessage");
+    let at: Vec<_> = posts.iter().filter(is_message).map(|post| post.at).collect();
+    assert_eq!(at.len(), 4);
+    for pair in at.windows(2) {
+        // As the receiver's clock sees it.
+        assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{:?}", pair[1] - pair[0]);
+    }
+    assert!(posts[3].path.ends_with("chat.update"));
+    assert!(posts[3].at - posts[2].at < Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn a_limit_in_the_middle_is_kept_to_and_nothing_is_done_twice() {
+    let limited = Reply::Answer(429, "7", r#"{"ok":false,"error":"ratelimited"}"#);
+    let (receiver, mut bot) = bot([TAKEN, TAKEN, limited]).await;
+    let fired = fired().await;
+    deliver(&mut bot, fired.clone()).await.unwrap();
+    let error = deliver(&mut bot, resolved(&fired)).await.unwrap_err();
+    assert_eq!(error.to_string(), "not delivered yet");
+    deliver(&mut bot, resolved(&fired)).await.unwrap();
+    let methods: Vec<_> = calls(&receiver).iter().map(|call| call[..13].to_owned()).collect();
+    assert_eq!(methods, ["chat.postMess", "chat.update c", "chat.postMess", "chat.postMess"]);
+    assert_eq!(receiver.posts()[2].body["thread_ts"], receiver.posts()[3].body["thread_ts"]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_stopped_goes_on_where_it_was() {
+    let (receiver, mut bot) = bot([TAKEN, TAKEN, Reply::Hang]).await;
+    let fired = fired().await;
+    deliver(&mut bot, fired.clone()).await.unwrap();
+    let hangs = deliver(&mut bot, resolved(&fired));
+    tokio::time::timeout(Duration::from_secs(3), hangs).await.unwrap_err();
+    deliver(&mut bot, resolved(&fired)).await.unwrap();
+    let edits = calls(&receiver).iter().filter(|call| call.starts_with("chat.update")).count();
+    assert_eq!((edits, receiver.posts().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_message_that_takes_no_edit_is_replaced_by_a_new_one() {
+    for word in [
+        r#"{"ok":false,"error":"message_not_found"}"#,
+        r#"{"ok":false,"error":"cant_update_message"}"#,
+        r#"{"ok":false,"error":"edit_window_closed"}"#,
+    ] {
+        let (receiver, mut bot) = bot([TAKEN, taken(word)]).await;
+        let fired = fired().await;
+        deliver(&mut bot, fired.clone()).await.unwrap();
+        deliver(&mut bot, resolved(&fired)).await.unwrap();
+        assert_eq!(
+            calls(&receiver)[2..],
+            ["chat.postMessage channel=#alerts: 🟢 [RESOLVED] HighInFlight · test"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_resolve_of_which_no_message_is_known_is_a_new_one() {
+    let (receiver, mut bot) = bot([]).await;
+    deliver(&mut bot, resolved(&fired().await)).await.unwrap();
+    assert_eq!(
+        calls(&receiver),
+        ["chat.postMessage channel=#alerts: 🟢 [RESOLVED] HighInFlight · test"]
+    );
+}
+
+#[tokio::test]
+async fn of_several_alerts_the_one_that_is_refused_is_dropped_and_the_others_are_told() {
+    let receiver = Receiver::taking(TAKEN, [taken(r#"{"ok":false,"error":"invalid_blocks"}"#)]);
+    let url = receiver.serve().await;
+    let (lookout, scrape) = start(|builder| {
+        let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();
+        let builder = builder.rule(Rule::in_flight().above(0).named("A"));
+        builder.rule(Rule::in_flight().above(0).named("B")).notify(bot)
+    });
+    let _in_flight = request(&lookout);
+    eventually(5, "two posts", || (receiver.posts().len() == 2).then_some(())).await;
+    let dropped = || {
+        let name = "lookout_notifications_dropped_total";
+        sum(&scrape.render(), name, &[("notifier", "slackbot")])
+    };
+    eventually(2, "one is dropped", || (dropped() == 1.0).then_some(())).await;
+    assert_ne!(receiver.posts()[0].titles(), receiver.posts()[1].titles());
+}
+
+#[tokio::test]
+async fn what_a_person_is_to_mend_is_said_and_the_token_is_nowhere() {
+    // The only test of this binary that asks for it.
+    let logs = Logs::of_all();
+    let receiver = Receiver::taking(
+        TAKEN,
+        [taken(r#"{"ok":false,"error":"not_in_channel","needed":"s3cret"}"#)],
+    );
+    let url = receiver.serve().await;
+    let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();
+    let debug = format!("{bot:?}");
+    let (lookout, scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)).notify(bot));
+    let in_flight = request(&lookout);
+    let broken = "the receiver takes nothing: not_in_channel: invite the bot to the channel";
+    eventually(5, "the hint", || logs.text().contains(broken).then_some(())).await;
+    drop(in_flight);
+    eventually(5, "the resolve", || (receiver.posts().len() == 2).then_some(())).await;
+    lookout.shutdown().await;
+    for text in [&debug, &scrape.render()] {
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+    assert_no_secret(&logs.text());
+}
