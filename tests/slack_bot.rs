@@ -203,13 +203,18 @@ async fn a_report_that_repeats_is_counted_in_its_message_and_its_thread() {
 
 #[tokio::test]
 async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
-    let (receiver, mut bot) = bot([]).await;
+    let (receiver, mut bot) = bot([
+        taken(r#"{"ok":true,"channel":"C1","ts":"1.1"}"#),
+        taken(r#"{"ok":true,"channel":"C1","ts":"2.2"}"#),
+        taken(r#"{"ok":true,"channel":"C1","ts":"3.3"}"#),
+    ])
+    .await;
     let fired = fired().await;
     let start = Instant::now();
     let three = all(["A", "B", "C"].map(|name| named(&fired, name)));
-    deliver(&mut bot, three.clone()).await.unwrap();
+    deliver(&mut bot, three).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(4));
-    deliver(&mut bot, resolved(&named(&fired, "A"))).await.unwrap();
+    deliver(&mut bot, resolved(&named(&fired, "B"))).await.unwrap();
     let posts = receiver.posts();
     let is_message = |post: &&Post| post.path.ends_with("chat.postMessage");
     let at: Vec<_> = posts.iter().filter(is_message).map(|post| post.at).collect();
@@ -218,7 +223,8 @@ async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
         // As the receiver's clock sees it.
         assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{:?}", pair[1] - pair[0]);
     }
-    assert!(posts[3].path.ends_with("chat.update"));
+    assert!(posts[3].path.ends_with("chat.update") && posts[3].body["ts"] == "2.2");
+    assert_eq!(posts[4].body["thread_ts"], "2.2");
     assert!(posts[3].at - posts[2].at < Duration::from_millis(900));
 }
 

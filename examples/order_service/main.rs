@@ -7,9 +7,10 @@
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
 //! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
-//! window), and what names a receiver: `SLACK_WEBHOOK_URL`, and with the features of these names
-//! `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`,
-//! `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with `MAIL_FROM` and `MAIL_TO`.
+//! window), and what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
+//! with the features of these names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`,
+//! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
+//! `MAIL_FROM` and `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 

@@ -2,7 +2,7 @@
 
 use std::{env, error::Error};
 
-use tower_lookout::{LookoutBuilder, Slack};
+use tower_lookout::{LookoutBuilder, Slack, notify::SlackBot};
 
 type Added = Result<LookoutBuilder, Box<dyn Error>>;
 
@@ -12,6 +12,11 @@ type Receiver = (&'static str, fn(LookoutBuilder, &str) -> Added);
 /// Each with the feature that it needs.
 const RECEIVERS: &[Receiver] = &[
     ("SLACK_WEBHOOK_URL", |builder, url| Ok(builder.notify(Slack::new(url)?))),
+    ("SLACK_BOT_TOKEN", |builder, token| {
+        let channel = env::var("SLACK_CHANNEL")
+            .map_err(|_| "SLACK_BOT_TOKEN needs SLACK_CHANNEL, a channel's name or ID")?;
+        Ok(builder.notify(SlackBot::new(token, channel)?))
+    }),
     #[cfg(feature = "discord")]
     ("DISCORD_WEBHOOK_URL", |builder, url| {
         Ok(builder.notify(tower_lookout::notify::Discord::new(url)?))

@@ -127,7 +127,10 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
         )),
     }
     if !alert.top.is_empty() {
-        lines.push(M::bold("Top routes"));
+        lines.push(M::bold(match alert.status {
+            AlertStatus::Firing => "Top routes",
+            AlertStatus::Resolved => "Top routes while it fired",
+        }));
         lines.extend(alert.top.iter().map(|top| {
             let operation = code::<M>(&top.operation.to_string());
             let detail = plain::<M>(&top.detail, NAME);

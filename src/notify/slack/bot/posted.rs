@@ -78,56 +78,39 @@ impl Posted {
 
     /// The next step for these changes, none of which is told.
     pub(super) fn next(&self, left: &Notification) -> Option<Step> {
-        let fresh = part(left, |alert| self.message_of(alert).is_none());
-        match fresh.alerts.len() {
-            0 => {}
-            1..=EACH => return Some(Step::Post(first(fresh))),
-            _ => return Some(Step::Post(fresh)),
-        }
-        let with_news = |message: &&Message| {
-            left.alerts.iter().any(|alert| self.number_of(alert) == Some(message.number))
+        // Found once, since both may be many.
+        let numbers: Vec<_> = left.alerts.iter().map(|alert| self.number_of(alert)).collect();
+        let of = |number| {
+            let mut numbers = numbers.iter();
+            let mut of_it = left.clone();
+            of_it.retain(|_| numbers.next() == Some(&number));
+            of_it
         };
-        let mut threads = self.messages.iter().filter(with_news).peekable();
-        let are_few = self.messages.iter().filter(with_news).count() <= EACH;
-        if are_few {
-            let message = threads.next()?;
-            return self.edit(message, left).or_else(|| {
-                let of_it = part(left, |alert| self.number_of(alert) == Some(message.number));
-                Some(Step::Reply(message.number, message.place.clone()?, of_it))
-            });
+        let mut fresh = of(None);
+        if !fresh.alerts.is_empty() {
+            if fresh.alerts.len() <= EACH {
+                fresh.alerts.truncate(1);
+                fresh.changes.truncate(1);
+            }
+            return Some(Step::Post(fresh));
         }
-        let mut edits = threads.filter_map(|message| self.edit(message, left));
-        edits.next().or_else(|| Some(Step::Digest(left.clone())))
-    }
-
-    /// What the message is to show instead; `None` if it does so already.
-    fn edit(&self, message: &Message, left: &Notification) -> Option<Step> {
-        let mut differs = false;
-        let alerts: Vec<_> = message
-            .alerts
+        let mut threads: Vec<_> = self
+            .messages
             .iter()
-            .map(|known| match self.news(message, known, left) {
-                Some(news) if Change::of(news) != Change::of(&known.shown) => {
-                    differs = true;
-                    showing(news, &known.shown)
-                }
-                _ => known.shown.clone(),
-            })
+            .filter(|message| numbers.contains(&Some(message.number)))
             .collect();
-        let changes = vec![1; alerts.len()];
-        let shown = Notification { alerts, changes };
-        differs.then(|| Some(Step::Edit(message.number, message.place.clone()?, shown)))?
-    }
-
-    /// The newest of an alert of a message, unless it has a newer message.
-    fn news<'a>(
-        &self,
-        message: &Message,
-        known: &Told,
-        left: &'a Notification,
-    ) -> Option<&'a Alert> {
-        left.alerts.iter().find(|alert| {
-            is_same(alert, &known.shown) && self.number_of(alert) == Some(message.number)
+        let are_many = threads.len() > EACH;
+        if !are_many {
+            threads.truncate(1);
+        }
+        let edit = threads.iter().find_map(|message| message.edit(&of(Some(message.number))));
+        edit.or_else(|| match threads.as_slice() {
+            _ if are_many => Some(Step::Digest(left.clone())),
+            [message] => {
+                let place = message.place.clone()?;
+                Some(Step::Reply(message.number, place, of(Some(message.number))))
+            }
+            _ => None,
         })
     }
 
@@ -187,14 +170,10 @@ impl Posted {
     }
 
     /// The message that an alert's next change belongs to.
-    fn message_of(&self, alert: &Alert) -> Option<&Message> {
+    fn number_of(&self, alert: &Alert) -> Option<u64> {
         let (message, known) = self.find(alert)?;
         let is_open = known.told.0 == AlertStatus::Firing;
-        (is_open && message.place.is_some()).then_some(message)
-    }
-
-    fn number_of(&self, alert: &Alert) -> Option<u64> {
-        self.message_of(alert).map(|message| message.number)
+        (is_open && message.place.is_some()).then_some(message.number)
     }
 
     /// The newest message of an alert.
@@ -209,6 +188,27 @@ impl Posted {
 }
 
 impl Message {
+    /// How it is to show this news of its alerts; `None` if it does so already.
+    fn edit(&self, news: &Notification) -> Option<Step> {
+        let mut differs = false;
+        let alerts: Vec<_> = self
+            .alerts
+            .iter()
+            .map(|Told { shown, .. }| {
+                match news.alerts.iter().find(|alert| is_same(alert, shown)) {
+                    Some(alert) if Change::of(alert) != Change::of(shown) => {
+                        differs = true;
+                        showing(alert, shown)
+                    }
+                    _ => shown.clone(),
+                }
+            })
+            .collect();
+        let changes = vec![1; alerts.len()];
+        let place = self.place.clone().filter(|_| differs)?;
+        Some(Step::Edit(self.number, place, Notification { alerts, changes }))
+    }
+
     fn is_over(&self) -> bool {
         self.alerts.iter().all(|known| known.told.0 == AlertStatus::Resolved)
     }
@@ -241,18 +241,6 @@ fn showing(alert: &Alert, shown: &Alert) -> Alert {
 /// Whether two changes are of one alert; a clone of the notifier may be another lookout's.
 fn is_same(one: &Alert, other: &Alert) -> bool {
     one.identity() == other.identity() && one.origin == other.origin
-}
-
-fn part(of: &Notification, keep: impl FnMut(&Alert) -> bool) -> Notification {
-    let mut part = of.clone();
-    part.retain(keep);
-    part
-}
-
-fn first(mut of: Notification) -> Notification {
-    of.alerts.truncate(1);
-    of.changes.truncate(1);
-    of
 }
 
 #[cfg(test)]
