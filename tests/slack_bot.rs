@@ -260,6 +260,7 @@ async fn a_message_that_takes_no_edit_is_replaced_by_a_new_one() {
         r#"{"ok":false,"error":"message_not_found"}"#,
         r#"{"ok":false,"error":"cant_update_message"}"#,
         r#"{"ok":false,"error":"edit_window_closed"}"#,
+        r#"{"ok":false,"error":"a_word_of_tomorrow"}"#,
     ] {
         let (receiver, mut bot) = bot([TAKEN, taken(word)]).await;
         let fired = fired().await;
@@ -270,6 +271,19 @@ async fn a_message_that_takes_no_edit_is_replaced_by_a_new_one() {
             ["chat.postMessage channel=#alerts: 🟢 [RESOLVED] HighInFlight · test"]
         );
     }
+}
+
+#[tokio::test]
+async fn a_thread_that_takes_no_answer_is_replaced_by_a_new_message() {
+    let refused = taken(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
+    let (receiver, mut bot) = bot([TAKEN, TAKEN, refused]).await;
+    let fired = fired().await;
+    deliver(&mut bot, fired.clone()).await.unwrap();
+    deliver(&mut bot, resolved(&fired)).await.unwrap();
+    assert_eq!(
+        calls(&receiver)[3..],
+        ["chat.postMessage channel=#alerts: 🟢 [RESOLVED] HighInFlight · test"]
+    );
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ type Receiver = (&'static str, fn(LookoutBuilder, &str) -> Added);
 const RECEIVERS: &[Receiver] = &[
     ("SLACK_WEBHOOK_URL", |builder, url| Ok(builder.notify(Slack::new(url)?))),
     ("SLACK_BOT_TOKEN", |builder, token| {
-        let channel = env::var("SLACK_CHANNEL")
-            .map_err(|_| "SLACK_BOT_TOKEN needs SLACK_CHANNEL, a channel's name or ID")?;
+        let channel =
+            env::var("SLACK_CHANNEL").map_err(|_| "needs SLACK_CHANNEL, a channel's name or ID")?;
         Ok(builder.notify(SlackBot::new(token, channel)?))
     }),
     #[cfg(feature = "discord")]

@@ -8,18 +8,18 @@ use crate::notify::{DeliveryError, error::Remedy, http::Answer, slack::answer::i
 /// Why Slack did not do as it was asked.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// The message is not there any more, or can't be edited or answered, by Slack's word.
-    Gone(String),
-    /// Anything else.
+    /// For what is known of all messages, or of this one.
     Failed(DeliveryError),
+    /// By another word of Slack's: where a message was to be edited or answered, a new one may be taken.
+    Other(String),
 }
 
 impl Refused {
-    /// Whether another message may be taken where this one was not.
+    /// Whether a new message may be taken where an edit was not.
     pub(super) fn is_of_the_message(&self) -> bool {
         match self {
-            Self::Gone(_) => true,
             Self::Failed(error) => error.remedy() == Remedy::GiveUp,
+            Self::Other(_) => true,
         }
     }
 }
@@ -27,8 +27,9 @@ impl Refused {
 impl From<Refused> for DeliveryError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Gone(word) => Self::broken(word),
             Refused::Failed(error) => error,
+            // What is not known is not dropped.
+            Refused::Other(word) => Self::broken(word),
         }
     }
 }
@@ -69,32 +70,16 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, R
 }
 
 fn by_word(word: &str, wait: Option<Duration>) -> Refused {
-    if IS_GONE.contains(&word) {
-        return Refused::Gone(word.to_owned());
-    }
     Refused::Failed(match word {
         "ratelimited" | "rate_limited" => DeliveryError::retry_after(wait.unwrap_or(WAIT), word),
         word if PASSES.contains(&word) => DeliveryError::retry(word),
+        word if is_of_the_text(word) => DeliveryError::rejected(word),
         word => match mend(word) {
             Some(mend) => DeliveryError::broken(format!("{word}: {mend}")),
-            None if is_of_the_message(word) => DeliveryError::rejected(word),
-            // What is not known is not dropped.
-            None => DeliveryError::broken(word),
+            None => return Refused::Other(word.to_owned()),
         },
     })
 }
-
-/// The words that say that the message at hand takes no edit, or no answer.
-const IS_GONE: [&str; 8] = [
-    "block_mismatch",
-    "cannot_reply_to_message",
-    "cant_update_message",
-    "edit_window_closed",
-    "message_not_found",
-    "streaming_state_conflict",
-    "thread_not_found",
-    "update_failed",
-];
 
 /// The words of what is over in a while.
 const PASSES: [&str; 7] = [
@@ -122,16 +107,17 @@ fn mend(word: &str) -> Option<&'static str> {
             "give the app the scope chat:write, and install it again"
         }
         "not_allowed_token_type" => "take the app's bot token, which begins with xoxb-",
-        _ if word.starts_with("restricted_action") => {
+        "restricted_action" | "restricted_action_read_only_channel" => {
             "let the bot post by the settings of the channel or the workspace"
         }
         _ => return None,
     })
 }
 
-fn is_of_the_message(word: &str) -> bool {
+/// What is wrong with it would be so with each try.
+fn is_of_the_text(word: &str) -> bool {
     let begins = ["invalid_", "msg_", "too_many_"].iter().any(|start| word.starts_with(start));
-    begins || word == "no_text"
+    (begins && word != "invalid_auth") || word == "no_text"
 }
 
 #[cfg(test)]
@@ -180,7 +166,6 @@ mod tests {
             ("not_in_channel", None, Remedy::Mend, "invite the bot to the channel"),
             ("is_archived", None, Remedy::Mend, "archived"),
             ("restricted_action_read_only_channel", None, Remedy::Mend, "settings"),
-            ("a_word_of_tomorrow", None, Remedy::Mend, "a_word_of_tomorrow"),
             ("S3cret of xoxb-1", None, Remedy::Mend, "no word of Slack's"),
             ("invalid_blocks", None, Remedy::GiveUp, "invalid_blocks"),
             ("msg_blocks_too_long", None, Remedy::GiveUp, "msg_blocks_too_long"),
@@ -194,11 +179,20 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_takes_no_edit_and_no_answer_is_gone() {
-        for word in ["message_not_found", "edit_window_closed", "thread_not_found"] {
+    fn any_other_word_may_be_of_one_message_and_drops_nothing() {
+        for word in [
+            "cant_update_message",
+            "edit_window_closed",
+            "message_not_found",
+            "restricted_action_non_threadable_channel",
+            "thread_not_found",
+            "a_word_of_tomorrow",
+        ] {
             let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
             let refused = judge(&answer(200, None, &text), SystemTime::now()).unwrap_err();
-            assert!(matches!(refused, Refused::Gone(said) if said == word));
+            assert!(matches!(&refused, Refused::Other(said) if said == word));
+            assert!(refused.is_of_the_message());
+            assert_eq!(DeliveryError::from(refused).remedy(), Remedy::Mend);
         }
     }
 

@@ -178,7 +178,7 @@ impl Channel {
                         posted.told(&news);
                         Ok(Some(news))
                     }
-                    Err(refused @ Refused::Gone(_)) => {
+                    Err(refused @ Refused::Other(_)) => {
                         told_anew(refused);
                         posted.forget(message);
                         Ok(None)

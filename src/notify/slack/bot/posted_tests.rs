@@ -224,10 +224,11 @@ fn the_alert_of_another_lookout_is_another_one() {
 #[test]
 fn past_a_thousand_alerts_the_oldest_message_is_forgotten() {
     let mut posted = Posted::default();
-    for number in 0..=CAPACITY {
-        play(&mut posted, alerts(&format!("R{number}"), FIRING));
+    for message in 0..=CAPACITY / 100 {
+        let rules: Vec<_> = (0..100).map(|rule| format!("R{message}.{rule}")).collect();
+        play(&mut posted, alerts(&rules.join(" "), FIRING));
     }
-    assert_eq!(posted.messages.len(), CAPACITY);
-    assert_eq!(play(&mut posted, alerts("R0", RESOLVED)), ["post: -R0"]);
-    assert_eq!(play(&mut posted, alerts("R2", RESOLVED)), ["edit 2: -R2", "reply 2: -R2"]);
+    assert_eq!(posted.messages.len(), CAPACITY / 100);
+    assert_eq!(play(&mut posted, alerts("R0.1", RESOLVED)), ["post: -R0.1"]);
+    assert_eq!(play(&mut posted, alerts("R2.1", RESOLVED)).len(), 2);
 }
