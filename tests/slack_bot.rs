@@ -316,6 +316,18 @@ async fn of_several_alerts_the_one_that_is_refused_is_dropped_and_the_others_are
 }
 
 #[tokio::test]
+async fn an_unknown_refusal_of_one_message_holds_up_no_other_and_drops_nothing() {
+    let (receiver, mut bot) = bot([taken(r#"{"ok":false,"error":"a_word_of_tomorrow"}"#)]).await;
+    let fired = fired().await;
+    let both = || all(["A", "B"].map(|name| named(&fired, name)));
+    let error = deliver(&mut bot, both()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the receiver takes nothing");
+    deliver(&mut bot, both()).await.unwrap();
+    let titles: Vec<_> = receiver.posts().iter().flat_map(Post::titles).collect();
+    assert_eq!(titles, ["A", "B", "A"].map(|name| format!("🔴 [FIRING] {name} · test")));
+}
+
+#[tokio::test]
 async fn what_a_person_is_to_mend_is_said_and_the_token_is_nowhere() {
     // The only test of this binary that asks for it.
     let logs = Logs::of_all();

@@ -48,9 +48,9 @@ impl Notification {
 
     /// Adds the alerts of another one.
     #[cfg(feature = "slack")]
-    pub(super) fn append(&mut self, other: Self) {
-        self.alerts.extend(other.alerts);
-        self.changes.extend(other.changes);
+    pub(super) fn append(&mut self, other: &Self) {
+        self.alerts.extend_from_slice(&other.alerts);
+        self.changes.extend_from_slice(&other.changes);
     }
 
     /// Keeps the alerts that are not in another one.

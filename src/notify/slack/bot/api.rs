@@ -95,7 +95,7 @@ impl Api {
         &self,
         place: &Place,
         notification: &Notification,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Place>, Refused> {
         let mut body = payload(notification, SystemTime::now());
         let body = json!({
             "channel": place.channel,
@@ -105,7 +105,7 @@ impl Api {
             // Else an edit makes links of names, which a post does not.
             "parse": "none",
         });
-        self.call(&self.update, &body).await.map(drop)
+        self.call(&self.update, &body).await
     }
 
     async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<Place>, Refused> {

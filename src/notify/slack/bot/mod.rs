@@ -16,7 +16,7 @@ use tower_service::Service;
 use self::{
     answer::Refused,
     api::{Api, NextPost},
-    posted::{Posted, Step},
+    posted::{Place, Posted, Step},
 };
 use crate::notify::{
     DeliveryError, Notification,
@@ -114,90 +114,47 @@ impl Channel {
     /// Step by step; each that is done is noted at once, so that it is not done again, also where this
     /// is dropped in the middle. An error says which alerts are left.
     async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
-        let mut rejected: Option<(DeliveryError, Notification)> = None;
+        let mut failure: Option<DeliveryError> = None;
+        let mut refused = Notification { alerts: Vec::new(), changes: Vec::new() };
         left.retain(|alert| !self.posted.is_told(alert));
-        let stopped = loop {
-            let Some(step) = self.posted.next(&left) else { break None };
-            match self.take(api, step).await {
-                Ok(Some(told)) => left.without(&told),
-                Ok(None) => {}
-                // What is refused says nothing of the other alerts; any other failure does.
-                Err((error, mut refused)) if error.remedy() == Remedy::GiveUp => {
-                    left.without(&refused);
-                    if let Some((_, before)) = rejected {
-                        refused.append(before);
+        while let Some(step) = self.posted.next(&left) {
+            match (self.take(api, &step).await, step.message()) {
+                (Ok(place), _) => {
+                    if let Some(told) = self.posted.done(step, place) {
+                        left.without(&told);
                     }
-                    rejected = Some((error, refused));
                 }
-                Err((error, _)) => break Some(error),
+                // A new message may be taken where this one is not.
+                (Err(why), Some(message)) if why.is_of_the_message() => {
+                    let reason = chain(&DeliveryError::from(why));
+                    tracing::info!(reason, "Slack refuses a message: its alerts get a new one");
+                    self.posted.forget(message);
+                }
+                // That says nothing of the other alerts; any other failure does.
+                (Err(why), None) if why.is_of_the_message() => {
+                    left.without(step.alerts());
+                    refused.append(step.alerts());
+                    // Nothing is dropped that may still be taken.
+                    let hopeful = failure.filter(|error| error.remedy() != Remedy::GiveUp);
+                    failure = Some(hopeful.unwrap_or_else(|| why.into()));
+                }
+                (Err(why), _) => {
+                    failure = Some(why.into());
+                    break;
+                }
             }
-        };
+        }
         self.posted.settle();
-        match (stopped, rejected) {
-            (None, None) => Ok(()),
-            (None, Some((error, rejected))) => Err(error.only(rejected)),
-            (Some(error), rejected) => {
-                if let Some((_, rejected)) = rejected {
-                    left.append(rejected);
-                }
-                Err(error.only(left))
-            }
-        }
+        left.append(&refused);
+        failure.map_or(Ok(()), |error| Err(error.only(left)))
     }
 
-    /// Gives the alerts of which nothing is left to tell; a failure comes with those that it is about.
-    async fn take(
-        &mut self,
-        api: &Api,
-        step: Step,
-    ) -> Result<Option<Notification>, (DeliveryError, Notification)> {
-        let Self { posted, next_post } = self;
+    async fn take(&mut self, api: &Api, step: &Step) -> Result<Option<Place>, Refused> {
+        let next = &mut self.next_post;
         match step {
-            Step::Post(fresh) => match api.post(next_post, None, &fresh).await {
-                Ok(place) => {
-                    posted.posted(place, &fresh);
-                    Ok(Some(fresh))
-                }
-                Err(refused) => Err((refused.into(), fresh)),
-            },
-            Step::Edit(message, place, shown) => match api.update(&place, &shown).await {
-                Ok(()) => {
-                    posted.edited(message, shown);
-                    Ok(None)
-                }
-                Err(refused) if refused.is_of_the_message() => {
-                    told_anew(refused);
-                    posted.forget(message);
-                    Ok(None)
-                }
-                Err(refused) => Err((refused.into(), shown)),
-            },
-            Step::Reply(message, place, news) => {
-                match api.post(next_post, Some(&place), &news).await {
-                    Ok(_) => {
-                        posted.told(&news);
-                        Ok(Some(news))
-                    }
-                    Err(refused @ Refused::Other(_)) => {
-                        told_anew(refused);
-                        posted.forget(message);
-                        Ok(None)
-                    }
-                    Err(refused) => Err((refused.into(), news)),
-                }
-            }
-            Step::Digest(news) => match api.post(next_post, None, &news).await {
-                Ok(_) => {
-                    posted.told(&news);
-                    Ok(Some(news))
-                }
-                Err(refused) => Err((refused.into(), news)),
-            },
+            Step::Post(alerts) | Step::Digest(alerts) => api.post(next, None, alerts).await,
+            Step::Reply(_, thread, alerts) => api.post(next, Some(thread), alerts).await,
+            Step::Edit(_, place, alerts) => api.update(place, alerts).await,
         }
     }
-}
-
-fn told_anew(refused: Refused) {
-    let reason = chain(&DeliveryError::from(refused));
-    tracing::info!(reason, "a message takes no edit or answer any more: its alerts get a new one");
 }

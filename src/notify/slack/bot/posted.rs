@@ -114,8 +114,29 @@ impl Posted {
         })
     }
 
+    /// A step is done, and gave this answer: the alerts of which nothing is left to tell.
+    pub(super) fn done(&mut self, step: Step, place: Option<Place>) -> Option<Notification> {
+        match step {
+            Step::Post(fresh) => {
+                self.add(place, &fresh);
+                Some(fresh)
+            }
+            Step::Edit(number, _, shown) => {
+                let message = self.messages.iter_mut().find(|message| message.number == number)?;
+                for (known, alert) in message.alerts.iter_mut().zip(shown.alerts) {
+                    known.shown = alert;
+                }
+                None
+            }
+            Step::Reply(_, _, news) | Step::Digest(news) => {
+                news.alerts.iter().for_each(|alert| self.tell(alert));
+                Some(news)
+            }
+        }
+    }
+
     /// These alerts have a message now.
-    pub(super) fn posted(&mut self, place: Option<Place>, notification: &Notification) {
+    fn add(&mut self, place: Option<Place>, notification: &Notification) {
         let alerts: Vec<_> = notification
             .alerts
             .iter()
@@ -133,28 +154,17 @@ impl Posted {
         self.messages.iter().map(|message| message.alerts.len()).sum()
     }
 
-    /// A message shows this now.
-    pub(super) fn edited(&mut self, number: u64, shown: Notification) {
-        if let Some(message) = self.messages.iter_mut().find(|message| message.number == number) {
-            for (known, alert) in message.alerts.iter_mut().zip(shown.alerts) {
-                known.shown = alert;
-            }
-        }
-    }
-
-    /// People were told what became of these alerts.
-    pub(super) fn told(&mut self, notification: &Notification) {
-        for alert in &notification.alerts {
-            let number = self.number_of(alert);
-            let known = self
-                .messages
-                .iter_mut()
-                .filter(|message| Some(message.number) == number)
-                .flat_map(|message| &mut message.alerts)
-                .find(|known| is_same(alert, &known.shown));
-            if let Some(known) = known {
-                known.told = Change::of(alert);
-            }
+    /// People were told what became of this alert.
+    fn tell(&mut self, alert: &Alert) {
+        let number = self.number_of(alert);
+        let known = self
+            .messages
+            .iter_mut()
+            .filter(|message| Some(message.number) == number)
+            .flat_map(|message| &mut message.alerts)
+            .find(|known| is_same(alert, &known.shown));
+        if let Some(known) = known {
+            known.told = Change::of(alert);
         }
     }
 
@@ -184,6 +194,25 @@ impl Posted {
             .rev()
             .flat_map(|message| message.alerts.iter().map(move |known| (message, known)));
         all.find(|(_, known)| is_same(alert, &known.shown))
+    }
+}
+
+impl Step {
+    /// The message that it is about, if there is one.
+    pub(super) fn message(&self) -> Option<u64> {
+        match self {
+            Self::Post(_) | Self::Digest(_) => None,
+            Self::Edit(number, ..) | Self::Reply(number, ..) => Some(*number),
+        }
+    }
+
+    pub(super) fn alerts(&self) -> &Notification {
+        match self {
+            Self::Post(alerts)
+            | Self::Edit(_, _, alerts)
+            | Self::Reply(_, _, alerts)
+            | Self::Digest(alerts) => alerts,
+        }
     }
 }
 

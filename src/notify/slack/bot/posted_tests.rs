@@ -38,15 +38,18 @@ fn report(status: AlertStatus, total: u64) -> Alert {
 fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
     let mut left = Notification { alerts, changes };
+    left.retain(|alert| !posted.is_told(alert));
     let mut steps = Vec::new();
-    loop {
-        left.retain(|alert| !posted.is_told(alert));
-        let Some(step) = posted.next(&left) else { break };
-        let (name, of) = match &step {
-            Step::Post(of) => ("post".to_owned(), of),
-            Step::Edit(number, _, of) => (format!("edit {number}"), of),
-            Step::Reply(number, _, of) => (format!("reply {number}"), of),
-            Step::Digest(of) => ("digest".to_owned(), of),
+    while let Some(step) = posted.next(&left) {
+        let of = step.alerts();
+        let name = match &step {
+            Step::Post(_) => "post".to_owned(),
+            Step::Edit(number, place, _) => {
+                assert_eq!(place.ts, number.to_string());
+                format!("edit {number}")
+            }
+            Step::Reply(number, ..) => format!("reply {number}"),
+            Step::Digest(_) => "digest".to_owned(),
         };
         let mark = |alert: &Alert| if alert.status == FIRING { "+" } else { "-" };
         let told: Vec<_> =
@@ -56,13 +59,9 @@ fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<Strin
         if name == fails {
             return steps;
         }
-        match step {
-            Step::Post(of) => posted.posted(place(posted.number), &of),
-            Step::Edit(number, place, of) => {
-                assert_eq!(place.ts, number.to_string());
-                posted.edited(number, of);
-            }
-            Step::Reply(_, _, of) | Step::Digest(of) => posted.told(&of),
+        let stands = place(posted.number);
+        if let Some(told) = posted.done(step, stands) {
+            left.without(&told);
         }
     }
     posted.settle();
@@ -92,7 +91,7 @@ fn a_resolve_of_which_no_message_is_known_gets_one() {
     assert!(posted.messages.is_empty());
     // An answer that did not say where the message stands.
     let fired = Notification { alerts: alerts("A", FIRING), changes: vec![1] };
-    posted.posted(None, &fired);
+    posted.done(Step::Post(fired.clone()), None);
     assert!(posted.is_told(&fired.alerts[0]));
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
 }
@@ -207,7 +206,7 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
     let over = Notification { alerts: alerts("A", RESOLVED), changes: vec![2] };
     let Some(Step::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
     assert_eq!((shown.alerts[0].status, &shown.alerts[0].top), (RESOLVED, &fired.top));
-    posted.edited(0, shown);
+    posted.done(Step::Edit(0, place(0).unwrap(), shown), None);
     let Some(Step::Reply(0, _, told)) = posted.next(&over) else { panic!("{posted:?}") };
     assert!(told.alerts[0].top.is_empty() && told.changes == [2]);
 }
