@@ -5,6 +5,8 @@ pub mod alert;
 #[doc(hidden)]
 pub mod bench;
 mod collect;
+#[cfg(feature = "toml")]
+pub mod config;
 mod facade;
 mod lookout;
 pub mod notify;
@@ -24,7 +26,7 @@ pub use self::notify::Slack;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},
-    lookout::{Lookout, LookoutBuilder, StartError},
+    lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
     report::{Report, Reporter, TaskEnd},

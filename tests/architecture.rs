@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "operation",
     "outcome",
     "series",
@@ -18,6 +18,7 @@ const ORDER: [&str; 15] = [
     "report",
     "notify",
     "prometheus",
+    "config",
     "lookout",
     "bench",
 ];

@@ -1,3 +1,5 @@
+mod replace;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -6,6 +8,7 @@ use std::{
 
 use metrics::Label;
 
+pub(crate) use self::replace::Replaced;
 use super::{
     Alert, AlertStatus, Contribution, Origin, Target,
     state::{Change, State, Timing},
@@ -48,6 +51,8 @@ struct Tracked {
     peak: f64,
     before: Totals,
     starts_at: SystemTime,
+    /// The alert as it stands, while it fires.
+    firing: Option<Alert>,
 }
 
 impl Evaluator {
@@ -132,13 +137,17 @@ impl Watch {
             tracked.starts_at = wall;
         }
         tracked.tell(&collector.facade);
+        let ended = figures.history.totals().since(&tracked.before);
+        let (requests, errors) = (ended.requests(), ended.errors());
+        if let Some(firing) = &mut tracked.firing {
+            (firing.peak, firing.requests, firing.errors) = (tracked.peak, requests, errors);
+        }
         let status = match change? {
             Change::Fired => AlertStatus::Firing,
             Change::Resolved => AlertStatus::Resolved,
         };
-        let ended = figures.history.totals().since(&tracked.before);
         let (comparison, threshold) = rule.condition()?;
-        Some(Alert {
+        let alert = Alert {
             status,
             rule: Arc::clone(name),
             severity: rule.severity,
@@ -150,8 +159,8 @@ impl Watch {
             starts_at: tracked.starts_at,
             ends_at: (status == AlertStatus::Resolved)
                 .then_some(tracked.starts_at + now.saturating_sub(since)),
-            requests: ended.requests(),
-            errors: ended.errors(),
+            requests,
+            errors,
             top: match (status, &target) {
                 (AlertStatus::Resolved, _) | (_, Target::Operation(_)) => Vec::new(),
                 _ => top(rule, reading.as_ref(), collector),
@@ -162,8 +171,11 @@ impl Watch {
             origin: Arc::clone(origin),
             failure: None,
             signal: rule.signal,
+            is_rule_gone: false,
             target,
-        })
+        };
+        tracked.firing = (status == AlertStatus::Firing).then(|| alert.clone());
+        Some(alert)
     }
 }
 
@@ -176,6 +188,7 @@ impl Tracked {
             peak: 0.0,
             before: Totals::default(),
             starts_at: SystemTime::UNIX_EPOCH,
+            firing: None,
         }
     }
 

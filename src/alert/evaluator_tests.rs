@@ -7,24 +7,31 @@ mod slo;
 
 use super::*;
 use crate::{
-    facade::Dialect,
+    facade::{Dialect, SharedRecorder},
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
     series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
 };
 
-struct Play {
+pub(super) struct Play {
     store: Arc<Store>,
     shard: Arc<Shard>,
-    collector: Collector,
-    evaluator: Evaluator,
-    second: u64,
+    pub(super) collector: Collector,
+    pub(super) evaluator: Evaluator,
+    pub(super) second: u64,
 }
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
 impl Play {
-    fn new(rules: impl Into<Vec<Rule>>) -> Self {
+    pub(super) fn new(rules: impl Into<Vec<Rule>>) -> Self {
+        Self::with_recorder(rules, None)
+    }
+
+    pub(super) fn with_recorder(
+        rules: impl Into<Vec<Rule>>,
+        recorder: Option<SharedRecorder>,
+    ) -> Self {
         let rules = rules.into();
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
         let store =
@@ -32,7 +39,7 @@ impl Play {
         let groups = Evaluator::groups(&rules);
         let collector = Collector::new(
             Arc::clone(&store),
-            Facade::new(None, Dialect::default()),
+            Facade::new(recorder, Dialect::default()),
             Arc::new(Judge(None)),
             groups,
             Vec::new(),
@@ -62,7 +69,7 @@ impl Play {
         }
     }
 
-    fn requests(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
+    pub(super) fn requests(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
         let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         (0..count).for_each(|_| self.shard.operation(id).start());
         self.ended(route, count, nanos, ending);
@@ -79,7 +86,7 @@ impl Play {
     }
 
     /// So many seconds of the same; gives each change with its second.
-    fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
+    pub(super) fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
         let mut changes = Vec::new();
         for _ in 0..seconds {
             each(self);
@@ -125,19 +132,19 @@ fn an_alert_of_a_runtime_that_is_gone_is_resolved_and_says_why() {
     assert_eq!(resolved.measured(), "runtime lag unknown: the runtime is gone");
 }
 
-fn titles(changes: &[(u64, Alert)]) -> Vec<(u64, String)> {
+pub(super) fn titles(changes: &[(u64, Alert)]) -> Vec<(u64, String)> {
     changes.iter().map(|(second, alert)| (*second, alert.title())).collect()
 }
 
-fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn healthy(play: &Play) {
+pub(super) fn healthy(play: &Play) {
     play.requests("/a", 50, 10 * MS, Ending::Complete);
 }
 
-fn a_fifth_fails(play: &Play) {
+pub(super) fn a_fifth_fails(play: &Play) {
     play.requests("/a", 40, 10 * MS, Ending::Complete);
     play.requests("/a", 10, 10 * MS, Ending::Panicked);
 }

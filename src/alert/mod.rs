@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub(crate) use self::evaluator::Evaluator;
+pub(crate) use self::evaluator::{Evaluator, Replaced};
 pub use self::{failure::Failure, origin::Origin};
 use crate::{
     operation::Operation,
@@ -36,7 +36,7 @@ pub struct Alert {
     /// What the rule judged.
     pub target: Target,
     /// The value at this change; after a resolve, the one that recovered. `None` if it is resolved
-    /// because there are too few requests to judge by, or the runtime is gone.
+    /// because there are too few requests to judge by, or the runtime or the rule is gone.
     pub value: Option<f64>,
     /// The worst value since it began.
     pub peak: f64,
@@ -68,6 +68,8 @@ pub struct Alert {
     /// reports, and there is no threshold.
     pub failure: Option<Arc<Failure>>,
     pub(crate) signal: Signal,
+    /// Whether it is resolved because nobody judges it any more.
+    pub(crate) is_rule_gone: bool,
 }
 
 /// Whether an alert fires or is resolved.
@@ -132,7 +134,8 @@ impl Alert {
             return failure.text();
         }
         let Some(value) = self.value else {
-            return format!("{} unknown: {}", self.signal, self.signal.unknown());
+            let why = if self.is_rule_gone { "the rule is gone" } else { self.signal.unknown() };
+            return format!("{} unknown: {why}", self.signal);
         };
         let measured = format!("{} {}", self.signal, self.show(value));
         match self.signal.outlook(value) {
@@ -208,6 +211,20 @@ impl Alert {
             origin: Arc::clone(origin),
             failure: Some(Arc::new(failure)),
             signal: Signal::Reports,
+            is_rule_gone: false,
+        }
+    }
+
+    /// The resolve of what no rule judges any more.
+    pub(crate) fn of_gone_rule(self, now: SystemTime) -> Self {
+        Self {
+            status: AlertStatus::Resolved,
+            value: None,
+            window: None,
+            ends_at: Some(now.max(self.starts_at)),
+            top: Vec::new(),
+            is_rule_gone: true,
+            ..self
         }
     }
 
@@ -288,5 +305,6 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
         }),
         failure: None,
         signal: Signal::ErrorRatio,
+        is_rule_gone: false,
     }
 }

@@ -32,6 +32,13 @@ impl Figures {
         }
     }
 
+    /// The figures of a scope that these are the parts of; what is of the moment comes with the next
+    /// tick, and so does what was counted since the last one.
+    pub(super) fn of_parts<'a>(cells: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
+        let history = History::of_parts(parts.map(|part| &part.history));
+        Self { history, ..Self::new(cells) }
+    }
+
     /// Counts durations that ended in one way, and fell into one cell.
     pub(super) fn add(&mut self, outcome: Outcome, cell: usize, tally: Tally) {
         self.new.add(outcome, tally.count, tally.nanos);

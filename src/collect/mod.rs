@@ -105,6 +105,18 @@ impl Collector {
         }
     }
 
+    /// Watches other groups from now on, whose windows reach as far back as those of the operations in
+    /// them. What is in flight in them is known with the next tick.
+    pub(crate) fn regroup(&mut self, groups: Vec<Member>) {
+        let cells = self.store.bounds.cells();
+        let regrouped = groups.into_iter().map(|member| {
+            let parts = self.operations.iter().filter(|collected| member(&collected.operation));
+            let figures = Figures::of_parts(cells, parts.map(|collected| &collected.figures));
+            (member, figures)
+        });
+        self.groups = regrouped.collect();
+    }
+
     /// Notes how late the application's runtime is, which is the same for all groups.
     pub(crate) fn note_runtime_lag(&mut self, lag: Option<Duration>) {
         for (_, group) in &mut self.groups {

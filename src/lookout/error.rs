@@ -1,5 +1,7 @@
 use std::io;
 
+#[cfg(feature = "toml")]
+use crate::config::ConfigError;
 use crate::rule::RuleError;
 
 /// Why a lookout did not start.
@@ -9,6 +11,10 @@ pub enum StartError {
     /// A rule can't make sense.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A file of rules and notifiers has something in it that can't be used.
+    #[cfg(feature = "toml")]
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A setting of the builder can't be used.
     #[error("{field}: {problem}")]
     #[non_exhaustive]

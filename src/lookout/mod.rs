@@ -2,13 +2,21 @@
 
 mod builder;
 mod error;
+mod reload;
 mod thread;
 
 use std::{fmt, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::{builder::LookoutBuilder, error::StartError};
+#[cfg(feature = "toml")]
+use self::reload::Reloadable;
+use self::thread::Command;
+pub use self::{
+    builder::LookoutBuilder,
+    error::StartError,
+    reload::{ReloadError, Reloaded},
+};
 use crate::{
     observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
@@ -47,7 +55,9 @@ struct Inner {
     entrance: Entrance,
     store: Arc<Store>,
     reports: Arc<Reports>,
-    shutdown: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    commands: mpsc::UnboundedSender<Command>,
+    #[cfg(feature = "toml")]
+    reloadable: Option<Reloadable>,
 }
 
 impl Lookout {
@@ -156,7 +166,7 @@ impl Lookout {
     /// It needs no particular runtime. Once the lookout has ended it returns at once.
     pub async fn shutdown(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.inner.shutdown.send(done).is_ok() {
+        if self.inner.commands.send(Command::Shutdown(done)).is_ok() {
             // An error says that the thread has ended, which is what is asked for.
             let _ = is_done.await;
         }

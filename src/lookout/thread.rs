@@ -13,13 +13,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
+use super::Reloaded;
 use crate::{
     alert::{Alert, Evaluator},
     collect::SharedCollector,
     notify::{Mailbox, Worker},
     report::Reports,
+    rule::Rule,
     runtime::{BEAT, Vitals},
-    series::Store,
+    series::{Bounds, Store},
 };
 
 /// What runs on the lookout's own thread: the tick, the verdicts, the deliveries. It shares nothing
@@ -35,14 +37,21 @@ pub(super) struct LookoutThread {
     pub(super) shutdown_timeout: Duration,
 }
 
+/// What a handle asks of the thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// To end, and to say so.
+    Shutdown(oneshot::Sender<()>),
+    /// To judge by these rules, which were checked, and to say what became of the others.
+    ReplaceRules(Vec<Rule>, oneshot::Sender<Reloaded>),
+}
+
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right
 /// after has all names.
-pub(super) fn spawn(
-    thread: LookoutThread,
-) -> io::Result<mpsc::UnboundedSender<oneshot::Sender<()>>> {
-    let (shutdown, asked) = mpsc::unbounded_channel();
+pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<Command>> {
+    let (commands, asked) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread::Builder::new().name("lookout".to_owned()).spawn(move || {
         thread.resolve();
@@ -60,7 +69,7 @@ pub(super) fn spawn(
         runtime.shutdown_background();
     })?;
     is_ready.recv().map_err(io::Error::other)??;
-    Ok(shutdown)
+    Ok(commands)
 }
 
 impl LookoutThread {
@@ -71,7 +80,7 @@ impl LookoutThread {
         collector.carry();
     }
 
-    pub(super) async fn run(mut self, mut shutdown: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut workers = JoinSet::new();
         for worker in self.workers.drain(..) {
             workers.spawn(worker.run());
@@ -83,7 +92,14 @@ impl LookoutThread {
         let asked = loop {
             tokio::select! {
                 biased;
-                asked = shutdown.recv() => break asked,
+                command = commands.recv() => match command {
+                    Some(Command::ReplaceRules(rules, done)) => {
+                        // Nobody may wait any more, which is as well.
+                        let _ = done.send(self.replace_rules(rules));
+                    }
+                    Some(Command::Shutdown(done)) => break Some(done),
+                    None => break None,
+                },
                 () = &mut ticks => {
                     self.tick();
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
@@ -100,9 +116,12 @@ impl LookoutThread {
         }
         self.drain(workers).await;
         // Nobody may wait any more, which is as well.
-        shutdown.close();
-        while let Ok(asked) = shutdown.try_recv() {
-            let _ = asked.send(());
+        commands.close();
+        while let Ok(command) = commands.try_recv() {
+            // Who has asked for other rules is told by the drop.
+            if let Command::Shutdown(done) = command {
+                let _ = done.send(());
+            }
         }
         let _ = asked.map(|asked| asked.send(()));
     }
@@ -132,6 +151,22 @@ impl LookoutThread {
         self.put(self.reports.changes());
     }
 
+    fn replace_rules(&mut self, rules: Vec<Rule>) -> Reloaded {
+        warn_without_runtime(&rules, self.vitals.has_probe());
+        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let needs_restart = inexact(&rules, collector.bounds());
+        collector.regroup(Evaluator::groups(&rules));
+        let (replaced, told) = self.evaluator.replace(rules, &collector.facade, SystemTime::now());
+        drop(collector);
+        for needs in &needs_restart {
+            tracing::warn!("{needs}");
+        }
+        let reloaded = Reloaded::new(replaced, needs_restart);
+        tracing::info!("{reloaded}");
+        self.put(told);
+        reloaded
+    }
+
     fn put(&self, changes: Vec<Alert>) {
         for alert in changes {
             for mailbox in &self.mailboxes {
@@ -156,4 +191,27 @@ impl LookoutThread {
         }
         self.collector.lock().unwrap_or_else(PoisonError::into_inner).carry();
     }
+}
+
+/// Says that a rule will judge nothing.
+pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
+    if let (false, Some(rule)) = (has_runtime, rules.iter().find(|rule| rule.needs_runtime())) {
+        tracing::warn!(
+            rule = rule.name(),
+            "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
+        );
+    }
+}
+
+/// The cells are split when they are made, so a threshold that comes later is no bound of theirs.
+fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
+    rules
+        .iter()
+        .flat_map(|rule| rule.splits().map(move |split| (rule, split)))
+        .filter(|(_, split)| !bounds.is_exact(*split))
+        .map(|(rule, split)| {
+            let name = rule.name();
+            format!("rule `{name}` tells what is slower than {split:?} within 11 % until a restart")
+        })
+        .collect()
 }

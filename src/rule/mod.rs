@@ -24,6 +24,8 @@ mod window_range;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+#[cfg(feature = "toml")]
+pub(crate) use self::signal::Unit;
 pub use self::{
     burn_rate::BurnRate,
     check::RuleError,
@@ -42,7 +44,7 @@ pub(crate) use self::{
 /// Made from a signal ([`Rule::error_ratio`], …) and a threshold ([`above`](Self::above) or
 /// [`below`](Self::below)); the rest has defaults. What can't make sense is refused when the lookout
 /// [starts](crate::LookoutBuilder::start).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until the builder is given it"]
 pub struct Rule {
     name: Option<String>,
@@ -341,6 +343,19 @@ impl Rule {
     pub fn runbook(mut self, url: impl Into<String>) -> Self {
         self.runbook = Some(url.into());
         self
+    }
+
+    /// Whether it fires when another one does, whatever is told of it then.
+    pub(crate) fn fires_as(&self, other: &Self) -> bool {
+        let told_as_other = Self {
+            name: other.name.clone(),
+            severity: other.severity,
+            labels: other.labels.clone(),
+            summary: other.summary.clone(),
+            runbook: other.runbook.clone(),
+            ..self.clone()
+        };
+        told_as_other == *other
     }
 
     /// The name in messages and metrics.

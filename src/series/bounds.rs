@@ -111,10 +111,21 @@ impl Bounds {
         family.map_or(&self.buckets, |place| &self.families[place].1)
     }
 
-    /// The first cell that lies wholly above `threshold`, which must be one of the bounds.
+    /// The first cell that lies above `threshold`: wholly, where that is one of the bounds, as those
+    /// are that the rules have at the start. For another the bound that is nearest to it stands, which
+    /// is within 1/9 of it, as a quantile is.
     pub(crate) fn first_above(&self, threshold: Duration) -> usize {
         let threshold = nanos(threshold);
-        self.upper.partition_point(|upper| *upper <= threshold)
+        let above = self.upper.partition_point(|upper| *upper <= threshold);
+        let lower = above.checked_sub(1).map_or(0, |below| self.upper[below]);
+        let is_nearer_to_upper =
+            self.upper.get(above).is_some_and(|upper| upper - threshold < threshold - lower);
+        above + usize::from(is_nearer_to_upper)
+    }
+
+    /// Whether a threshold is one of the bounds, and so decided exactly.
+    pub(crate) fn is_exact(&self, threshold: Duration) -> bool {
+        self.upper.binary_search(&nanos(threshold)).is_ok()
     }
 
     /// The value that stands for a cell: the one with the least relative error to either bound.
@@ -202,6 +213,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn for_a_threshold_that_is_no_bound_the_nearest_one_stands_within_the_stated_error(
+            nanos in 1_u64 << 15..1 << 42,
+        ) {
+            let bounds = convention();
+            let stands = bounds.upper[bounds.first_above(Duration::from_nanos(nanos)) - 1];
+            let error = (stands as f64 - nanos as f64).abs() / nanos as f64;
+            prop_assert!(error <= Bounds::QUANTILE_ERROR + 1e-6, "{error}");
+            prop_assert!(!bounds.is_exact(Duration::from_nanos(nanos)) || stands == nanos);
+        }
+
         #[test]
         fn every_duration_lies_within_the_bounds_of_its_cell(nanos: u64) {
             let bounds = convention();

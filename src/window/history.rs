@@ -64,6 +64,18 @@ impl History {
         self.minutes.forget(tick.oldest_minute);
     }
 
+    /// What a scope would have counted all along that these are the parts of.
+    pub(crate) fn of_parts<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut whole = Self::default();
+        let parts: Vec<_> = parts.collect();
+        for part in &parts {
+            whole.now.merge(&part.now);
+        }
+        whole.seconds = Changes::of_parts(parts.iter().map(|part| &part.seconds));
+        whole.minutes = Changes::of_parts(parts.iter().map(|part| &part.minutes));
+        whole
+    }
+
     /// The sums since the start.
     pub(crate) fn totals(&self) -> &Totals {
         &self.now
@@ -92,6 +104,29 @@ impl History {
 }
 
 impl Changes {
+    fn of_parts<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut before = Totals::default();
+        let mut ticks: BTreeMap<u64, (Totals, BTreeMap<u16, u32>)> = BTreeMap::new();
+        for part in parts {
+            before.merge(&part.before);
+            let mut last = &part.before;
+            for change in &part.changes {
+                let (more, cells) = ticks.entry(change.tick).or_default();
+                more.merge(&change.totals.since(last));
+                for (cell, count) in &change.cells {
+                    *cells.entry(*cell).or_insert(0) += count;
+                }
+                last = &change.totals;
+            }
+        }
+        let mut totals = before;
+        let changes = ticks.into_iter().map(|(tick, (more, cells))| {
+            totals.merge(&more);
+            Change { tick, totals, cells: cells.into_iter().collect() }
+        });
+        Self { before, changes: changes.collect() }
+    }
+
     fn after(&self, tick: u64) -> impl Iterator<Item = &Change> {
         let first = self.changes.partition_point(|change| change.tick <= tick);
         self.changes.range(first..)
@@ -159,7 +194,8 @@ impl Window<'_> {
         (!self.elapsed.is_zero()).then(|| self.requests() as f64 / self.elapsed.as_secs_f64())
     }
 
-    /// How many requests took longer than `threshold`, which must be one of the bounds; exact.
+    /// How many requests took longer than `threshold`; exact where that is one of the bounds, else by
+    /// the nearest one.
     pub(crate) fn slower_than(&self, threshold: Duration, bounds: &Bounds) -> u64 {
         let above = bounds.first_above(threshold);
         self.cells()

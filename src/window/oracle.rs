@@ -118,6 +118,30 @@ proptest! {
     }
 
     #[test]
+    fn the_history_of_a_whole_can_be_made_of_its_parts(
+        steps in steps(),
+        over in prop_oneof![1..=60_u64, 1..=3_600_u64],
+    ) {
+        let part = |part: usize| {
+            let of_part = |step: &Step| {
+                let requests = step.requests.iter().copied().enumerate();
+                let requests = requests.filter(|(place, _)| place % 2 == part);
+                Step { requests: requests.map(|(_, request)| request).collect(), ..step.clone() }
+            };
+            play(&steps.iter().map(of_part).collect::<Vec<_>>()).history
+        };
+        let played = play(&steps);
+        let made = History::of_parts([part(0), part(1)].iter());
+        let figures = |history: &History| {
+            let window = history.window(&played.timeline, Duration::from_secs(over));
+            let slower = window.slower_than(THRESHOLD, &bounds());
+            (window.totals, window.before(), slower, window.quantile(0.9, &bounds()))
+        };
+        prop_assert_eq!(made.totals(), played.history.totals());
+        prop_assert_eq!(figures(&made), figures(&played.history));
+    }
+
+    #[test]
     fn a_quantile_is_within_the_stated_error(
         steps in steps(),
         over in 1..=3_600_u64,

@@ -2,6 +2,8 @@
 
 mod alarm;
 mod check;
+#[cfg(feature = "toml")]
+mod config;
 mod counted;
 mod labels;
 mod named;
@@ -15,8 +17,10 @@ use self::{check::router, labels::UserLabel};
 
 use super::{
     Inner, Lookout, StartError,
-    thread::{LookoutThread, spawn},
+    thread::{LookoutThread, spawn, warn_without_runtime},
 };
+#[cfg(feature = "toml")]
+use crate::config::Source;
 use crate::{
     alert::{Evaluator, Origin},
     collect::{Carry, Collector, share},
@@ -35,6 +39,8 @@ use crate::{
 pub struct LookoutBuilder {
     origin: Origin,
     rules: Vec<Rule>,
+    #[cfg(feature = "toml")]
+    config: Option<Source>,
     notifiers: Vec<(Arc<Mailbox>, Worker)>,
     recorder: Option<SharedRecorder>,
     runtime: Option<Handle>,
@@ -55,6 +61,8 @@ impl LookoutBuilder {
         Self {
             origin: Origin::default(),
             rules: Vec::new(),
+            #[cfg(feature = "toml")]
+            config: None,
             notifiers: Vec::new(),
             recorder: None,
             runtime: None,
@@ -144,18 +152,14 @@ impl LookoutBuilder {
     ///
     /// A [`StartError`] that names the rule or the setting, and the mend.
     pub fn start(mut self) -> Result<Lookout, StartError> {
+        #[cfg(feature = "toml")]
+        let reloadable = self.load()?;
         self.check()?;
         if !self.templates.is_empty() {
             self.questions.route = Some(Naming::Templates(router(&self.templates)?));
         }
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
-        if let (None, Some(rule)) = (&runtime, self.rules.iter().find(|rule| rule.needs_runtime()))
-        {
-            tracing::warn!(
-                rule = rule.name(),
-                "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
-            );
-        }
+        warn_without_runtime(&self.rules, runtime.is_some());
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let labels = self.labels.iter().map(|label| (&*label.name, label.values));
         let labels = LabelTable::new(labels);
@@ -192,11 +196,20 @@ impl LookoutBuilder {
             workers,
             shutdown_timeout: self.shutdown_timeout,
         };
-        let shutdown = spawn(thread).map_err(StartError::Thread)?;
+        let commands = spawn(thread).map_err(StartError::Thread)?;
         let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
         let entrance = Entrance::new(id, &core.questions);
-        Ok(Lookout { inner: Arc::new(Inner { entrance, store, reports, shutdown }) })
+        Ok(Lookout {
+            inner: Arc::new(Inner {
+                entrance,
+                store,
+                reports,
+                commands,
+                #[cfg(feature = "toml")]
+                reloadable,
+            }),
+        })
     }
 }
 

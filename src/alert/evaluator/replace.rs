@@ -1,0 +1,110 @@
+use std::{mem, time::SystemTime};
+
+use super::{Evaluator, Tracked, Watch, alert_labels};
+use crate::{alert::Alert, facade::Facade, rule::Rule};
+
+/// How many rules went on as they were, and what became of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(crate) kept: usize,
+    pub(crate) changed: usize,
+    pub(crate) added: usize,
+    pub(crate) removed: usize,
+}
+
+impl Evaluator {
+    /// Judges by these rules from now on, which must have been checked; `wall` is now. Gives what is to
+    /// be told of it, too.
+    ///
+    /// A rule of the same name that fires when the old one did keeps its alerts. If its severity or its
+    /// labels are others, those that fire are told again: that is what receivers route by. The alerts
+    /// of all other rules end.
+    pub(crate) fn replace(
+        &mut self,
+        rules: Vec<Rule>,
+        facade: &Facade,
+        wall: SystemTime,
+    ) -> (Replaced, Vec<Alert>) {
+        let mut old = mem::take(&mut self.rules);
+        let (mut replaced, mut told) = (Replaced::default(), Vec::new());
+        for rule in rules {
+            let name = rule.name();
+            let known = old.iter().position(|watch| *watch.name == *name);
+            let watch = match known.map(|place| old.swap_remove(place)) {
+                Some(watch) if watch.rule == rule => {
+                    replaced.kept += 1;
+                    watch
+                }
+                Some(mut watch) if watch.rule.fires_as(&rule) => {
+                    replaced.changed += 1;
+                    told.extend(watch.retell(rule, facade));
+                    watch
+                }
+                Some(watch) => {
+                    replaced.changed += 1;
+                    told.extend(watch.end(facade, wall));
+                    Watch::new(rule)
+                }
+                None => {
+                    replaced.added += 1;
+                    Watch::new(rule)
+                }
+            };
+            self.rules.push(watch);
+        }
+        replaced.removed = old.len();
+        told.extend(old.into_iter().flat_map(|watch| watch.end(facade, wall)));
+        (replaced, told)
+    }
+}
+
+impl Watch {
+    /// Tells its alerts as another rule does, and gives those that are to be told again.
+    fn retell(&mut self, rule: Rule, facade: &Facade) -> Vec<Alert> {
+        let is_severity_new = self.rule.severity != rule.severity;
+        let is_told_again = is_severity_new || self.rule.labels != rule.labels;
+        let mut told = Vec::new();
+        for (target, tracked) in &mut self.tracked {
+            if is_severity_new {
+                tracked.leave(facade);
+                let labels = alert_labels(&self.name, &rule, target, facade.dialect());
+                let renamed = Tracked::new(labels);
+                (tracked.gauge, tracked.told) = (renamed.gauge, renamed.told);
+            }
+            if let Some(firing) = &mut tracked.firing {
+                firing.severity = rule.severity;
+                firing.labels.clone_from(&rule.labels);
+                firing.summary.clone_from(&rule.summary);
+                firing.runbook.clone_from(&rule.runbook);
+                told.extend(is_told_again.then(|| firing.clone()));
+            }
+        }
+        self.rule = rule;
+        told.sort_by_cached_key(Alert::title);
+        told
+    }
+
+    /// Gives the resolves of the alerts that fire.
+    fn end(self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
+        let ended = self.tracked.into_values().filter_map(|mut tracked| {
+            tracked.leave(facade);
+            tracked.firing.map(|firing| firing.of_gone_rule(wall))
+        });
+        let mut told: Vec<_> = ended.collect();
+        told.sort_by_cached_key(Alert::title);
+        told
+    }
+}
+
+impl Tracked {
+    /// The recorder keeps a metric for ever: it must not say that what is gone fires.
+    fn leave(&mut self, facade: &Facade) {
+        if self.told.is_some_and(|number| number > 0.0) {
+            self.gauge.set(facade, 0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "replace_tests.rs"]
+mod tests;

@@ -1,0 +1,163 @@
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
+
+use toml::{Spanned, de::DeTable, de::DeValue};
+
+use super::{ConfigError, value};
+
+/// The text of a file, and what was found wrong in it.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    /// As errors name it.
+    name: Cow<'a, str>,
+    text: &'a str,
+    problems: RefCell<Vec<(usize, String)>>,
+}
+
+/// A table of the file. Its keys are taken out one by one; what is left in the end is unknown.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    document: &'a Document<'a>,
+    /// As errors name it, such as `notifier.when`; empty for the whole file.
+    path: String,
+    /// Where it begins in the text.
+    start: usize,
+    left: BTreeMap<Cow<'a, str>, (usize, DeValue<'a>)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(name: Cow<'a, str>, text: &'a str) -> Self {
+        Self { name, text, problems: RefCell::default() }
+    }
+
+    /// The table of the whole file, if that is TOML.
+    pub(super) fn parse(&'a self) -> Result<Section<'a>, ConfigError> {
+        let (root, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let start = error.span().map_or(0, |span| span.start);
+            self.note(start, "", &format!("is no TOML: {}", error.message().replace('\n', ", ")));
+        }
+        self.finish()?;
+        Ok(Section::new(self, String::new(), 0, root.into_inner()))
+    }
+
+    /// Notes what is wrong at a place of the text, and in which key.
+    pub(super) fn note(&self, start: usize, path: &str, problem: &str) {
+        let before = self.text.as_bytes().get(..start).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let problem = format!("{}:{line}: {path}{problem}", self.name);
+        self.problems.borrow_mut().push((line, problem));
+    }
+
+    /// All that was noted, by line.
+    pub(super) fn finish(&self) -> Result<(), ConfigError> {
+        let mut problems = self.problems.take();
+        problems.sort_by_key(|(line, _)| *line);
+        problems.dedup();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::new(problems.into_iter().map(|(_, problem)| problem).collect()))
+    }
+}
+
+impl<'a> Section<'a> {
+    fn new(document: &'a Document<'a>, path: String, start: usize, table: DeTable<'a>) -> Self {
+        let left = table
+            .into_iter()
+            .map(|(key, value)| {
+                let start = key.span().start;
+                (key.into_inner(), (start, value.into_inner()))
+            })
+            .collect();
+        Self { document, path, start, left, known: Vec::new() }
+    }
+
+    pub(super) fn place(&self) -> usize {
+        self.start
+    }
+
+    /// Where a key is, or the whole.
+    pub(super) fn place_of(&self, key: &str) -> usize {
+        self.left.get(key).map_or(self.start, |(start, _)| *start)
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
+    /// The value of a key, as `read` makes it; `None` where there is none, or `read` says what is wrong
+    /// with it.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&DeValue<'a>) -> Result<T, String>,
+    ) -> Option<T> {
+        let (start, value) = self.take(key)?;
+        read(&value).map_err(|problem| self.document.note(start, &self.at(key), &problem)).ok()
+    }
+
+    /// The same of a key that must be there.
+    pub(super) fn require<T>(
+        &mut self,
+        key: &'static str,
+        mend: &str,
+        read: impl FnOnce(&DeValue<'a>) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.known.push(key);
+            self.refuse(&format!("has no {key}: {mend}"));
+        }
+        self.read(key, read)
+    }
+
+    /// The tables of `[[key]]`.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let Some((start, value)) = self.take(key) else { return Vec::new() };
+        let path = self.at(key);
+        let not_one = |start| self.document.note(start, &path, &format!("write it as [[{path}]]"));
+        let DeValue::Array(elements) = value else {
+            not_one(start);
+            return Vec::new();
+        };
+        let tables = elements.into_iter().filter_map(|element: Spanned<DeValue<'a>>| {
+            let start = element.span().start;
+            match element.into_inner() {
+                DeValue::Table(table) => {
+                    Some(Section::new(self.document, path.clone(), start, table))
+                }
+                _ => {
+                    not_one(start);
+                    None
+                }
+            }
+        });
+        tables.collect()
+    }
+
+    /// Notes what is wrong with the whole.
+    pub(super) fn refuse(&self, problem: &str) {
+        self.document.note(self.start, &self.path, problem);
+    }
+
+    /// Notes each key that nobody has asked for, with the one that may have been meant.
+    pub(super) fn finish(self) {
+        for (key, (start, _)) in &self.left {
+            let mend = value::nearest(key, &self.known).map_or_else(
+                || format!("there are {}", self.known.join(", ")),
+                |known| format!("did you mean {known}?"),
+            );
+            self.document.note(*start, &self.at(key), &format!("is no key: {mend}"));
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<(usize, DeValue<'a>)> {
+        self.known.push(key);
+        self.left.remove(key)
+    }
+
+    fn at(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}

@@ -1,0 +1,30 @@
+use std::fmt;
+
+/// What is wrong in a file of rules and notifiers: all of it, in the order of its lines.
+///
+/// Each problem names the file, the line, the key and the mend, such as `lookout.toml:12: rule.above:
+/// "1.5" is no ratio: use a percentage such as "1 %", or a number such as 0.01`. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<String>,
+}
+
+impl ConfigError {
+    pub(super) fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
+    /// The problems, one at least.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    /// A line a problem.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

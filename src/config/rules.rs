@@ -1,0 +1,154 @@
+use toml::de::DeValue;
+
+use super::{document::Section, value};
+use crate::rule::{BurnRate, Rule, Severity, Signal};
+
+const SIGNALS: [&str; 9] = [
+    "mean_latency",
+    "latency_quantile",
+    "slow_ratio",
+    "error_ratio",
+    "slo",
+    "throughput",
+    "in_flight",
+    "oldest_in_flight",
+    "runtime_lag",
+];
+
+/// The rule of a section; `None` where it has no condition, which is noted as all that is wrong in it.
+pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
+    // What other keys mean depends on the signal, so without it there is nothing to say of them.
+    let rule = signal(&mut section)?;
+    let rule = rest(&mut section, rule);
+    let rule = threshold(&mut section, rule);
+    section.finish();
+    rule
+}
+
+fn signal(section: &mut Section<'_>) -> Option<Rule> {
+    let signal = section.require("signal", "give one such as \"error_ratio\"", |value| {
+        value::word(value, &SIGNALS)
+    })?;
+    for (key, of) in [
+        ("quantile", "latency_quantile"),
+        ("slower_than", "slow_ratio"),
+        ("objective", "slo"),
+        ("burn_rates", "slo"),
+    ] {
+        if signal != of {
+            let stray =
+                |_: &DeValue<'_>| Err(format!("is for the signal {of} alone: leave it out"));
+            section.read::<()>(key, stray);
+        }
+    }
+    match signal {
+        "latency_quantile" => section
+            .require("quantile", "give a number between 0 and 1, such as 0.99", value::number)
+            .map(Rule::latency_quantile),
+        "slow_ratio" => section
+            .require("slower_than", "give a duration such as \"500ms\"", value::duration)
+            .map(Rule::slow_ratio),
+        "slo" => slo(section),
+        "mean_latency" => Some(Rule::mean_latency()),
+        "error_ratio" => Some(Rule::error_ratio()),
+        "throughput" => Some(Rule::throughput()),
+        "in_flight" => Some(Rule::in_flight()),
+        "oldest_in_flight" => Some(Rule::oldest_in_flight()),
+        _ => Some(Rule::runtime_lag()),
+    }
+}
+
+fn slo(section: &mut Section<'_>) -> Option<Rule> {
+    let mend = "give a percentage such as \"99.9 %\"";
+    let rule = section.require("objective", mend, value::ratio).map(Rule::slo)?;
+    if !section.has("burn_rates") {
+        return Some(rule);
+    }
+    let rates: Vec<_> = section.tables("burn_rates").into_iter().map(burn_rate).collect();
+    let rates: Option<Vec<_>> = rates.into_iter().collect();
+    rates.map(|rates| rule.burn_rates(rates))
+}
+
+fn burn_rate(mut section: Section<'_>) -> Option<BurnRate> {
+    let over = section.require("over", "give a duration such as \"1h\"", value::duration);
+    let factor = section.read("factor", value::number);
+    let budget = section.read("budget", value::ratio);
+    let short = section.read("short", value::duration);
+    let rate = match (factor, budget) {
+        (Some(factor), None) => over.map(|over| BurnRate::new(factor, over)),
+        (None, Some(share)) => over.map(|over| BurnRate::of_budget(share, over)),
+        _ => {
+            section.refuse("give it either a factor such as 14.4, or a budget such as \"2 %\"");
+            None
+        }
+    };
+    section.finish();
+    rate.map(|rate| short.map_or(rate, |short| rate.short(short)))
+}
+
+fn threshold(section: &mut Section<'_>, rule: Rule) -> Option<Rule> {
+    let unit = rule.signal.unit();
+    let read = |value: &DeValue<'_>| value::threshold(value, unit);
+    match (section.has("above"), section.has("below")) {
+        (true, true) => {
+            section.refuse("has above and below: leave one out, and give it a rule of its own");
+        }
+        (false, false) if matches!(rule.signal, Signal::BurnRate { .. }) => return Some(rule),
+        (false, false) => section.refuse("has no threshold: give it above or below"),
+        _ => {}
+    }
+    let above = section.read("above", read);
+    let below = section.read("below", read);
+    above.map(|above| rule.clone().above(above)).or_else(|| below.map(|below| rule.below(below)))
+}
+
+fn rest(section: &mut Section<'_>, rule: Rule) -> Rule {
+    let rule = scope(section, rule);
+    let rule = set(section, rule, "name", value::text, Rule::named);
+    let rule = set(section, rule, "over", value::window_range, Rule::over);
+    let rule = set(section, rule, "hold_for", value::duration, Rule::hold_for);
+    let rule = set(section, rule, "keep_firing_for", value::duration, Rule::keep_firing_for);
+    let rule = set(section, rule, "min_requests", value::count, Rule::min_requests);
+    let rule = set(section, rule, "min_errors", value::count, Rule::min_errors);
+    let rule = set(section, rule, "confidence", value::ratio, Rule::confidence);
+    let rule = set(section, rule, "severity", severity, Rule::severity);
+    let rule = set(section, rule, "labels", value::labels, |rule, labels| {
+        labels.into_iter().fold(rule, |rule, (name, value)| rule.label(name, value))
+    });
+    let rule = set(section, rule, "summary", value::text, Rule::summary);
+    set(section, rule, "runbook", value::text, Rule::runbook)
+}
+
+fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {
+    let is_given = |key: &&str| section.has(key);
+    if ["scope", "route", "dependency"].iter().filter(|key| is_given(key)).count() > 1 {
+        section.refuse("has more than one of scope, route and dependency: leave one in");
+    }
+    let scopes = |value: &DeValue<'_>| value::word(value, &["service", "each_route"]);
+    let rule = set(section, rule, "scope", scopes, |rule, scope| match scope {
+        "each_route" => rule.each_route(),
+        _ => rule,
+    });
+    let rule = set(section, rule, "route", value::text, Rule::route);
+    set(section, rule, "dependency", value::text, Rule::dependency)
+}
+
+pub(super) fn severity(value: &DeValue<'_>) -> Result<Severity, String> {
+    let known = [Severity::Info, Severity::Warning, Severity::Critical];
+    let word = value::word(value, &known.map(Severity::as_str))?;
+    Ok(known.into_iter().find(|severity| severity.as_str() == word).unwrap_or(Severity::Warning))
+}
+
+/// Sets what a key has, if it is there.
+fn set<T>(
+    section: &mut Section<'_>,
+    rule: Rule,
+    key: &'static str,
+    read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    set: impl FnOnce(Rule, T) -> Rule,
+) -> Rule {
+    match section.read(key, read) {
+        Some(value) => set(rule, value),
+        None => rule,
+    }
+}

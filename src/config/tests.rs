@@ -1,0 +1,276 @@
+//! What a file says, as the rules that it stands for; and what is refused in it.
+
+use std::time::Duration;
+
+use super::*;
+use crate::rule::{BurnRate, Severity};
+
+fn rules(text: &str) -> Vec<Rule> {
+    Source::Text(text.to_owned()).load(&[]).unwrap().rules
+}
+
+fn refused(text: &str) -> String {
+    Source::Text(text.to_owned()).load(&[]).unwrap_err().to_string()
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn every_signal_is_the_rule_of_its_name() {
+    for (text, rule) in [
+        ("signal = 'mean_latency'\nabove = '3s'", Rule::mean_latency().above(ms(3_000))),
+        (
+            "signal = 'latency_quantile'\nquantile = 0.99\nabove = '800ms'",
+            Rule::latency_quantile(0.99).above(ms(800)),
+        ),
+        (
+            "signal = 'slow_ratio'\nslower_than = '500ms'\nabove = '1 %'",
+            Rule::slow_ratio(ms(500)).above(0.01),
+        ),
+        ("signal = 'error_ratio'\nabove = 0.01", Rule::error_ratio().above(0.01)),
+        ("signal = 'slo'\nobjective = '99.9 %'", Rule::slo(0.999)),
+        (
+            "signal = 'slo'\nobjective = 0.99\n\
+             burn_rates = [{ factor = 6, over = '30m', short = '1m' }, { budget = '2 %', over = '1h' }]",
+            Rule::slo(0.99).burn_rates([
+                BurnRate::new(6.0, ms(1_800_000)).short(ms(60_000)),
+                BurnRate::of_budget(0.02, ms(3_600_000)),
+            ]),
+        ),
+        ("signal = 'throughput'\nbelow = 1", Rule::throughput().below(1)),
+        ("signal = 'in_flight'\nabove = 1_000", Rule::in_flight().above(1_000)),
+        ("signal = 'oldest_in_flight'\nabove = '10s'", Rule::oldest_in_flight().above(ms(10_000))),
+        ("signal = 'runtime_lag'\nabove = '500ms'", Rule::runtime_lag().above(ms(500))),
+    ] {
+        assert_eq!(rules(&format!("[[rule]]\n{text}")), [rule]);
+    }
+    assert_eq!(rules("defaults = true"), Rule::defaults());
+    assert_eq!(rules("defaults = false"), []);
+}
+
+#[test]
+fn every_key_is_the_setter_of_its_name() {
+    let ratio = || Rule::error_ratio().above(0.05);
+    for (text, rule) in [
+        ("over = '60s'", ratio().over(ms(60_000))),
+        ("over = ['10s', '1m 30s']", ratio().over(ms(10_000)..=ms(90_000))),
+        ("hold_for = '30s'", ratio().hold_for(ms(30_000))),
+        ("keep_firing_for = '10s'", ratio().keep_firing_for(ms(10_000))),
+        ("min_requests = 7", ratio().min_requests(7)),
+        ("min_errors = 3", ratio().min_errors(3)),
+        ("confidence = '95 %'", ratio().confidence(0.95)),
+        ("scope = 'service'", ratio()),
+        ("scope = 'each_route'", ratio().each_route()),
+        ("route = 'GET /orders/{id}'", ratio().route("GET /orders/{id}")),
+        ("dependency = 'inventory'", ratio().dependency("inventory")),
+        ("name = 'Errors'", ratio().named("Errors")),
+        ("severity = 'info'", ratio().severity(Severity::Info)),
+        ("severity = 'warning'", ratio().severity(Severity::Warning)),
+        ("severity = 'critical'", ratio().severity(Severity::Critical)),
+        (
+            "labels = { team = 'shop', tier = '1' }",
+            ratio().label("team", "shop").label("tier", "1"),
+        ),
+        ("summary = 'It fails.'", ratio().summary("It fails.")),
+        ("runbook = 'https://wiki/r'", ratio().runbook("https://wiki/r")),
+    ] {
+        let read = rules(&format!("[[rule]]\nsignal = 'error_ratio'\nabove = '5 %'\n{text}"));
+        assert_eq!(read, [rule], "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
+    for (text, says) in [
+        ("rules = 1", "config:1: rules: is no key: did you mean rule?"),
+        ("color = 1", "config:1: color: is no key: there are defaults, rule"),
+        ("rule = 1", "config:1: rule: write it as [[rule]]"),
+        ("rule = [1]", "config:1: rule: write it as [[rule]]"),
+        ("[rule]", "config:1: rule: write it as [[rule]]"),
+        ("defaults = 'yes'", "config:1: defaults: \"yes\" is neither true nor false"),
+        ("\n[[rule]]", "config:2: rule: has no signal: give one such as \"error_ratio\""),
+        (
+            "[[rule]]\nsignal = 'error_rate'",
+            "config:2: rule.signal: \"error_rate\" is not known: did you mean \"error_ratio\"?",
+        ),
+        (
+            "[[rule]]\nsignal = 7",
+            "config:2: rule.signal: 7 is not known: use one of mean_latency, latency_quantile, \
+             slow_ratio, error_ratio, slo, throughput, in_flight, oldest_in_flight, runtime_lag",
+        ),
+        (
+            "[[rule]]\nsignal = 'latency_quantile'\nabove = '1s'",
+            "config:1: rule: has no quantile: give a number between 0 and 1, such as 0.99",
+        ),
+        (
+            "[[rule]]\nsignal = 'slow_ratio'\nabove = '1 %'",
+            "config:1: rule: has no slower_than: give a duration such as \"500ms\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
+            "config:1: rule `HighLatencyP9900`: latency_quantile(99) is no quantile: use a number \
+             between 0 and 1, such as 0.99",
+        ),
+        (
+            "[[rule]]\nsignal = 'mean_latency'\nabove = 3",
+            "config:3: rule.above: 3 has no unit: use a duration such as \"3s\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'mean_latency'\nbelow = '3 parsecs'",
+            "config:3: rule.below: \"3 parsecs\" is no duration: use one such as \"500ms\" or \
+             \"1m 30s\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'throughput'\nabove = '3'",
+            "config:3: rule.above: \"3\" is no number: write one without quotes",
+        ),
+        (
+            "[[rule]]\nsignal = 'slo'",
+            "config:1: rule: has no objective: give a percentage such as \"99.9 %\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
+            "config:1: rule `ErrorBudgetBurn`: above 14.4 can't be asked of an SLO, which fires above \
+             its burn rates: use .burn_rates(..)",
+        ),
+        (
+            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
+            "config:5: rule.burn_rates: give it either a factor such as 14.4, or a budget such as \
+             \"2 %\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'error_ratio'",
+            "config:1: rule: has no threshold: give it above or below",
+        ),
+    ] {
+        assert_eq!(refused(text), says, "{text}");
+    }
+    for (text, says) in [
+        (
+            "above = '1.5'",
+            "config:3: rule.above: \"1.5\" is no ratio: use a percentage such as \"1 %\", or a \
+             number such as 0.01",
+        ),
+        (
+            "above = 1.5",
+            "config:1: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
+             that 1 % is 0.01",
+        ),
+        (
+            "above = 0.1\nbelow = 0.2",
+            "config:1: rule: has above and below: leave one out, and give it a rule of its own",
+        ),
+        (
+            "above = 0.1\nquantile = 0.9",
+            "config:4: rule.quantile: is for the signal latency_quantile alone: leave it out",
+        ),
+        (
+            "above = 0.1\nover = ['1s']",
+            "config:4: rule.over: a list of 1 is no range: use two durations such as [\"10s\", \
+             \"60s\"]",
+        ),
+        (
+            "above = 0.1\nover = ['60s', '10s']",
+            "config:1: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
+        ),
+        (
+            "above = 0.1\nmin_requests = -1",
+            "config:4: rule.min_requests: -1 is no count: use a whole number of at least 0",
+        ),
+        (
+            "above = 0.1\nroute = '/a'\nscope = 'each_route'",
+            "config:1: rule: has more than one of scope, route and dependency: leave one in",
+        ),
+        (
+            "above = 0.1\nroute = 'get /a'",
+            "config:1: rule `HighErrorRatio`: route \"get /a\" begins with no method that is told \
+             apart: use one such as GET, or _OTHER for those that HTTP does not register",
+        ),
+        (
+            "above = 0.1\nscope = 'each'",
+            "config:4: rule.scope: \"each\" is not known: use one of service, each_route",
+        ),
+        (
+            "above = 0.1\nseverity = 'crit'",
+            "config:4: rule.severity: \"crit\" is not known: use one of info, warning, critical",
+        ),
+        (
+            "above = 0.1\nlabels = 'shop'",
+            "config:4: rule.labels: \"shop\" is no table: use one such as { team = \"shop\" }",
+        ),
+        (
+            "above = 0.1\nlabels = { team = 1 }",
+            "config:4: rule.labels: team: 1 is no text: put it in quotes",
+        ),
+        (
+            "above = 0.1\nsummary = ''",
+            "config:4: rule.summary: is empty: give it a text, or leave it out",
+        ),
+        (
+            "above = 0.1\nhold_fro = '1s'",
+            "config:4: rule.hold_fro: is no key: did you mean hold_for?",
+        ),
+    ] {
+        let text = format!("[[rule]]\nsignal = 'error_ratio'\n{text}");
+        assert_eq!(refused(&text), says, "{text}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+    let text = "\
+defaults = true
+[[rule]]
+signal = 'error_ratio'
+above = '1 %'
+[[rule]]
+signal = 'in_flight'
+above = '2s'
+sumary = 'Many.'
+[[rule]]
+signal = 'throughput'
+below = 1
+label = { team = 'shop' }
+";
+    assert_eq!(
+        refused(text).lines().collect::<Vec<_>>(),
+        [
+            "config:2: rule: another rule is called `HighErrorRatio`: give one of them another name",
+            "config:7: rule.above: \"2s\" is no number: write one without quotes",
+            "config:8: rule.sumary: is no key: did you mean summary?",
+            "config:12: rule.label: is no key: did you mean labels?",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_may_not_be_called_as_one_of_the_code() {
+    let given = [Rule::error_ratio().above(0.5)];
+    let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1";
+    let refused = Source::Text(text.to_owned()).load(&given).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "config:1: rule: another rule is called `HighErrorRatio`: give one of them another name"
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_line() {
+    let refused = refused("[[rule]]\nsignal = error_ratio\n");
+    assert_eq!(
+        refused,
+        "config:2: is no TOML: string values must be quoted, expected literal string"
+    );
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_called_by_its_path() {
+    let refused = Source::File("no/such.toml".into()).load(&[]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "no/such.toml: can't be read: No such file or directory (os error 2): give the path of a \
+         TOML file"
+    );
+}

@@ -1,0 +1,135 @@
+//! What a value of the file means. Each problem ends with the mend.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use toml::de::DeValue;
+
+use crate::rule::{Threshold, Unit, WindowRange};
+
+/// A value as an error shows it.
+pub(super) fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Datetime(instant) => instant.to_string(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The one of some words that a wrong one may have been meant for.
+pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let near = words.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
+    let near = near.filter(|(distance, known)| *distance <= 2.max(known.len() / 3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::String(text) if text.trim().is_empty() => {
+            Err("is empty: give it a text, or leave it out".to_owned())
+        }
+        DeValue::String(text) => Ok(text.clone().into_owned()),
+        other => Err(format!("{} is no text: put it in quotes", shown(other))),
+    }
+}
+
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("{} is neither true nor false", shown(value)))
+}
+
+/// One of some words.
+pub(super) fn word<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str, String> {
+    let given = value.as_str().unwrap_or_default();
+    words.iter().find(|word| **word == given).copied().ok_or_else(|| {
+        let mend = nearest(given, words).map_or_else(
+            || format!("use one of {}", words.join(", ")),
+            |word| format!("did you mean {word:?}?"),
+        );
+        format!("{} is not known: {mend}", shown(value))
+    })
+}
+
+pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
+    let number = match value {
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number as f64)
+        }
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| format!("{} is no number: write one without quotes", shown(value)))
+}
+
+pub(super) fn count(value: &DeValue<'_>) -> Result<u64, String> {
+    let number = value.as_integer();
+    number
+        .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
+        .ok_or_else(|| format!("{} is no count: use a whole number of at least 0", shown(value)))
+}
+
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+    match value {
+        DeValue::String(text) => humantime::parse_duration(text).map_err(|_| {
+            format!("{text:?} is no duration: use one such as \"500ms\" or \"1m 30s\"")
+        }),
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            let number = shown(value);
+            Err(format!("{number} has no unit: use a duration such as \"{number}s\""))
+        }
+        other => Err(format!("{} is no duration: use one such as \"500ms\"", shown(other))),
+    }
+}
+
+/// A share of 1: `"1 %"` or `0.01`.
+pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
+    if let DeValue::Integer(_) | DeValue::Float(_) = value {
+        return number(value);
+    }
+    let percent = value.as_str().and_then(|text| text.trim().strip_suffix('%'));
+    // Not divided by 100, so that 99.9 % is 0.999 to the last digit.
+    let number = percent.and_then(|percent| format!("{}e-2", percent.trim()).parse().ok());
+    number.ok_or_else(|| {
+        let shown = shown(value);
+        format!("{shown} is no ratio: use a percentage such as \"1 %\", or a number such as 0.01")
+    })
+}
+
+/// What a signal is compared with, in its unit.
+pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, String> {
+    match unit {
+        Unit::Seconds => duration(value).map(Into::into),
+        Unit::Ratio => ratio(value).map(Into::into),
+        Unit::Multiple | Unit::PerSecond | Unit::Requests => number(value).map(Into::into),
+    }
+}
+
+/// One length, or the shortest and the longest.
+pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
+    let DeValue::Array(lengths) = value else { return duration(value).map(Into::into) };
+    match &lengths[..] {
+        [shortest, longest] => {
+            Ok((duration(shortest.get_ref())?..=duration(longest.get_ref())?).into())
+        }
+        others => Err(format!(
+            "a list of {} is no range: use two durations such as [\"10s\", \"60s\"]",
+            others.len()
+        )),
+    }
+}
+
+pub(super) fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, String> {
+    let labels = value.as_table().ok_or_else(|| {
+        format!("{} is no table: use one such as {{ team = \"shop\" }}", shown(value))
+    })?;
+    labels
+        .iter()
+        .map(|(name, value)| {
+            let name = name.get_ref();
+            let text = text(value.get_ref()).map_err(|problem| format!("{name}: {problem}"))?;
+            Ok((name.clone().into_owned(), text))
+        })
+        .collect()
+}

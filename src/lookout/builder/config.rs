@@ -1,0 +1,42 @@
+use std::path::PathBuf;
+
+use super::LookoutBuilder;
+use crate::{
+    config::Source,
+    lookout::{StartError, reload::Reloadable},
+};
+
+/// Rules as data.
+impl LookoutBuilder {
+    /// Adds the rules of a TOML file; [`config`](crate::config) has its keys. [`start`](Self::start) reads
+    /// it, and [`Lookout::reload`](crate::Lookout::reload) reads its rules again. Takes the place of
+    /// an earlier one. Defaults to none.
+    pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config = Some(Source::File(path.into()));
+        self
+    }
+
+    /// The same from the text of such a file. Errors call it `config`; nothing can be read again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let refused = Lookout::builder().config_str("defaults = 1").start().unwrap_err();
+    /// assert_eq!(refused.to_string(), "config:1: defaults: 1 is neither true nor false");
+    /// ```
+    pub fn config_str(mut self, text: impl Into<String>) -> Self {
+        self.config = Some(Source::Text(text.into()));
+        self
+    }
+
+    /// Adds what the file has, and gives what a reload reads again.
+    pub(super) fn load(&mut self) -> Result<Option<Reloadable>, StartError> {
+        let Some(source) = self.config.take() else { return Ok(None) };
+        let given = self.rules.clone();
+        let config = source.load(&given)?;
+        self.rules.extend(config.rules);
+        Ok(source.is_file().then_some(Reloadable { source, given }))
+    }
+}

@@ -1,0 +1,142 @@
+//! Rules as data: a lookout that is started from a file, and given others while it runs.
+
+#![cfg(all(feature = "prometheus", feature = "toml"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use support::eventually;
+use tower_lookout::{Lookout, LookoutBuilder, ReloadError, Rule};
+
+/// A file that is there for the length of a test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}.toml", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(&self.0, text).unwrap();
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// What was told, by title.
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn watch(builder: LookoutBuilder) -> (Lookout, Told) {
+    let told = Told::default();
+    let taken = Arc::clone(&told);
+    let builder = builder.service("orders").on_alert(move |alert| {
+        taken.lock().unwrap().push(format!("{}: {}", alert.title(), alert.measured()));
+    });
+    (builder.start().unwrap(), told)
+}
+
+async fn wait_for(told: &Told, messages: &[&str]) {
+    let is_told = || {
+        let told = told.lock().unwrap();
+        assert!(told.len() <= messages.len(), "{told:?}");
+        (told.len() == messages.len()).then(|| assert_eq!(*told, messages))
+    };
+    eventually(5, "what is told", is_told).await;
+}
+
+/// Fires with its first tick, since nothing is in flight.
+const IDLE: &str = "
+    [[rule]]
+    name = 'Idle'
+    signal = 'in_flight'
+    below = 1
+    ";
+const IDLE_FIRES: &str = "[FIRING] Idle · orders: requests in flight 0";
+
+#[tokio::test]
+async fn a_reload_keeps_what_is_unchanged_and_ends_what_is_gone() {
+    let file = File::new("reload", IDLE);
+    let builder = Lookout::builder().rule(Rule::in_flight().below(2).named("Code"));
+    let (lookout, told) = watch(builder.config(&file.0));
+    let code_fires = "[FIRING] Code · orders: requests in flight 0";
+    wait_for(&told, &[code_fires, IDLE_FIRES]).await;
+
+    file.write(&format!("{IDLE}\n[[rule]]\nname = 'New'\nsignal = 'in_flight'\nbelow = 3"));
+    let reloaded = lookout.reload().await.unwrap();
+    assert_eq!(reloaded.to_string(), "rules: 2 kept, 0 changed, 1 added, 0 removed");
+    let new_fires = "[FIRING] New · orders: requests in flight 0";
+    wait_for(&told, &[code_fires, IDLE_FIRES, new_fires]).await;
+
+    file.write("[[rule]]\nname = 'New'\nsignal = 'in_flight'\nbelow = 3");
+    let reloaded = lookout.reload().await.unwrap();
+    assert_eq!(reloaded.to_string(), "rules: 2 kept, 0 changed, 0 added, 1 removed");
+    let idle_ends = "[RESOLVED] Idle · orders: requests in flight unknown: the rule is gone";
+    wait_for(&told, &[code_fires, IDLE_FIRES, new_fires, idle_ends]).await;
+    lookout.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_rules_as_they_are() {
+    let file = File::new("broken", IDLE);
+    let (lookout, told) = watch(Lookout::builder().config(&file.0));
+    wait_for(&told, &[IDLE_FIRES]).await;
+    file.write("[[rule]]\nsignal = 'in_flight'\nbelow = '1'");
+    let refused = lookout.reload().await.unwrap_err();
+    let path = file.0.display();
+    assert_eq!(
+        refused.to_string(),
+        format!("{path}:3: rule.below: \"1\" is no number: write one without quotes")
+    );
+    fs::remove_file(&file.0).unwrap();
+    assert!(matches!(lookout.reload().await, Err(ReloadError::Config(_))));
+
+    file.write(IDLE);
+    let reloaded = lookout.reload().await.unwrap();
+    assert_eq!((reloaded.kept, reloaded.changed), (1, 0));
+    wait_for(&told, &[IDLE_FIRES]).await;
+    lookout.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_used_refuses_the_start() {
+    let refused = Lookout::builder().config("no/such.toml").start().unwrap_err();
+    assert!(refused.to_string().starts_with("no/such.toml: can't be read: "), "{refused}");
+}
+
+#[tokio::test]
+async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
+    let (lookout, told) = watch(Lookout::builder().config_str(IDLE));
+    wait_for(&told, &[IDLE_FIRES]).await;
+    assert!(matches!(lookout.reload().await, Err(ReloadError::NoFile)));
+    let refused = lookout.replace_rules([Rule::error_ratio()]).await.unwrap_err();
+    assert!(refused.to_string().starts_with("rule `HighErrorRatio`: has no threshold"));
+
+    let idle = || Rule::in_flight().below(1).named("Idle");
+    let reloaded = lookout.replace_rules([idle()]).await.unwrap();
+    assert_eq!((reloaded.kept, reloaded.changed), (1, 0));
+    let slow = Rule::latency_quantile(0.99).above(Duration::from_millis(320));
+    let exact = Rule::latency_quantile(0.9).above(Duration::from_millis(500));
+    let reloaded = lookout.replace_rules([idle(), slow, exact]).await.unwrap();
+    assert_eq!(
+        reloaded.needs_restart,
+        ["rule `HighLatencyP99` tells what is slower than 320ms within 11 % until a restart"],
+        "500 ms is a bucket's bound"
+    );
+    wait_for(&told, &[IDLE_FIRES]).await;
+    lookout.shutdown().await;
+    let refused = lookout.replace_rules([idle()]).await;
+    assert!(matches!(refused, Err(ReloadError::Ended)), "{refused:?}");
+}
