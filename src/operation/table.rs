@@ -162,6 +162,15 @@ impl OperationTable {
     /// The operation of what has no route, which a client's request never has.
     #[inline]
     pub(crate) fn unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
+        match self.unmatched[traffic.index()][method as usize].get() {
+            Some(id) => *id,
+            None => self.first_unmatched(traffic, method),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
         *self.unmatched[traffic.index()][method as usize].get_or_init(|| {
             let route = if traffic == TrafficId::HTTP_SERVER { UNMATCHED } else { "" };
             self.id_of(traffic, method, route)

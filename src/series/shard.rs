@@ -158,6 +158,15 @@ impl Shard {
     /// The cells to write to.
     #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
+        match self.operations[id.index()].get() {
+            Some(cells) => cells,
+            None => self.first_of(id),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_of(&self, id: OperationId) -> &OperationCells {
         self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.layout)))
     }
 
