@@ -9,19 +9,22 @@ use super::{
     route::Route,
 };
 use crate::{
-    operation::{MethodLabel, Protocol, Side, TrafficId},
+    operation::{MethodLabel, OperationId, Protocol, Side, TrafficId},
     outcome::Ending,
-    series::{End, Extra, LabelSet, RawTime, SeriesKey, StatusKey, Store, StreamKind},
+    series::{
+        AgeSlot, End, Extra, LabelSet, RawSpan, RawTime, SeriesKey, StatusKey, Store, StreamKind,
+    },
 };
 
 /// What is known of an exchange, in a few words.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     began: RawTime,
-    /// When the head was out, once that has been told; see [`gone_on`](Self::gone_on).
-    head: RawTime,
     place: Place,
     answer: Answer,
+    /// From the beginning until the head was out, once that has been told; see
+    /// [`gone_on`](Self::gone_on).
+    head: RawSpan,
 }
 
 /// How long a response of unknown length may outlive its head before it counts as a stream, whose
@@ -33,7 +36,7 @@ impl Facts {
     #[inline(always)]
     pub(super) fn begin(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
         let Entry { traffic, method, route, .. } = *entry;
-        let (began, operation, slot) = local::with(lookout, move |store, shard| {
+        let (began, start) = local::with(lookout, move |store, shard| {
             let began = store.clock.now();
             let operations = &store.operations;
             let operation = match route {
@@ -43,11 +46,13 @@ impl Facts {
             };
             let cells = shard.operation(operation);
             cells.start();
-            (began, operation, cells.ages.opened(store.second(began)))
+            let slot = cells.ages.opened(store.second(began));
+            (began, u64::from(slot.to_bits()) << 32 | operation.index() as u64)
         })?;
-        let place = Place::new(lookout, operation);
+        let place = Place::new(lookout, OperationId::new(start as u32));
         let is_grpc = traffic.protocol() == Protocol::Grpc;
-        Some(Self { began, head: began, place, answer: Answer::awaited(is_grpc, slot) })
+        let answer = Answer::awaited(is_grpc, AgeSlot::from_bits((start >> 32) as u8));
+        Some(Self { began, place, answer, head: RawSpan::default() })
     }
 
     /// The response head came.
@@ -201,7 +206,7 @@ impl Facts {
             let now = store.clock.now();
             let is_head_told = SPECIAL && self.answer.is_head_told();
             let head_of_stream = if is_head_told { self.head_of_stream(store, now) } else { None };
-            let took = store.clock.nanos(self.began, head_of_stream.unwrap_or(now));
+            let took = head_of_stream.unwrap_or_else(|| store.clock.nanos(self.began, now));
             let cell = store.bounds.cell_of(took);
             let cells = shard.operation(self.place.operation());
             if !is_head_told {
@@ -295,7 +300,7 @@ impl Facts {
             let took = store.clock.nanos(self.began, now);
             cells.ages.closed(self.answer.slot(), took, || store.second(self.began));
             cells.head.record(store.bounds.cell_of(took), took);
-            now
+            RawSpan::between(self.began, now)
         });
         match head {
             Some(head) => Self { head, answer: self.answer.with_head_told(), ..self },
@@ -320,10 +325,12 @@ impl Facts {
         self.answer = self.answer.with_status(status);
     }
 
-    /// When the head of a stream was out: until then its latency counts.
-    fn head_of_stream(&self, store: &Store, now: RawTime) -> Option<RawTime> {
-        let is_stream = self.answer.stream_kind().is_some()
-            || self.answer.is(Stream::Maybe) && store.clock.nanos(self.head, now) >= STREAM_AFTER;
-        is_stream.then_some(self.head)
+    /// How long the head of a stream took, in nanoseconds: that is the latency that counts.
+    fn head_of_stream(&self, store: &Store, now: RawTime) -> Option<u64> {
+        let head = store.clock.nanos_of(self.head);
+        let is_long = || store.clock.nanos(self.began, now).saturating_sub(head) >= STREAM_AFTER;
+        let is_stream =
+            self.answer.stream_kind().is_some() || self.answer.is(Stream::Maybe) && is_long();
+        is_stream.then_some(head)
     }
 }

@@ -43,6 +43,11 @@ impl RawClock {
         ((u128::from(later.units_since(earlier)) * u128::from(self.nanos)) >> 32) as u64
     }
 
+    /// Nanoseconds of a span.
+    pub(crate) fn nanos_of(&self, span: RawSpan) -> u64 {
+        ((u128::from(span.units()) * u128::from(self.nanos)) >> 32) as u64
+    }
+
     /// Whole seconds between two readings; 0 if the later one was not later.
     #[inline]
     pub(crate) fn seconds(&self, earlier: RawTime, later: RawTime) -> u32 {
@@ -58,6 +63,28 @@ impl RawTime {
     #[inline]
     fn units_since(self, earlier: Self) -> u64 {
         self.0.get().saturating_sub(earlier.0.get())
+    }
+}
+
+/// The time between two readings, in half a word: exact up to some 40 ms, and to less than one in 10⁸
+/// beyond. Five bits say by how many the rest is shifted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RawSpan(u32);
+
+impl RawSpan {
+    const BITS: u32 = 27;
+
+    /// 0 if the later one was not later.
+    pub(crate) fn between(earlier: RawTime, later: RawTime) -> Self {
+        // No process lives for so long that it takes more: 2⁵⁸ units are years.
+        let units = later.units_since(earlier).min((1 << (Self::BITS + 31)) - 1);
+        let shift = (u64::BITS - units.leading_zeros()).saturating_sub(Self::BITS);
+        Self(shift << Self::BITS | (units >> shift) as u32)
+    }
+
+    fn units(self) -> u64 {
+        let units = u64::from(self.0 & ((1 << Self::BITS) - 1));
+        units << (self.0 >> Self::BITS)
     }
 }
 
@@ -81,6 +108,21 @@ mod tests {
                 "{units} units: {seconds} s"
             );
         }
+    }
+
+    #[test]
+    fn a_span_keeps_its_length_to_less_than_one_in_a_hundred_million() {
+        let start = RawTime(NonZeroU64::MIN);
+        for bit in 0..58 {
+            for units in [1_u64 << bit, (2 << bit) - 1] {
+                let end = RawTime(NonZeroU64::MIN.saturating_add(units));
+                let kept = RawSpan::between(start, end).units();
+                assert!(kept <= units && units - kept <= units / 100_000_000, "{units}: {kept}");
+            }
+        }
+        assert_eq!(RawSpan::between(RawTime(NonZeroU64::MAX), start).units(), 0);
+        let longest = RawSpan::between(start, RawTime(NonZeroU64::MAX)).units();
+        assert!(longest > (1 << 57), "{longest}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) use self::{
     ages::{AgeSlot, Ages, OldestStart},
     bounds::Bounds,
     buckets::{MESSAGES, SIZES, bucket_problem},
-    clock::{RawClock, RawTime},
+    clock::{RawClock, RawSpan, RawTime},
     family::{Buckets, Family},
     histogram::{Histogram, Tally},
     judge::{FailureFn, Judge},
