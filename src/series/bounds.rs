@@ -144,20 +144,16 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The log-linear step of a duration, before the splits.
+/// The log-linear step of a duration, before the splits: what a float's exponent and first bits say.
 #[inline]
 fn step_of(nanos: u64) -> usize {
-    // One less, because the bounds are inclusive above.
-    let value = nanos.saturating_sub(1);
-    if value < 1 << LOWEST {
-        return 0;
-    }
-    let octave = value.ilog2();
-    if octave >= HIGHEST {
-        return STEPS - 1;
-    }
-    let sub = (value >> (octave - SUB_BITS)) as usize & ((1 << SUB_BITS) - 1);
-    1 + (((octave - LOWEST) as usize) << SUB_BITS) + sub
+    const MANTISSA: u32 = f64::MANTISSA_DIGITS - 1;
+    const BELOW: u64 = ((f64::MAX_EXP as u64 - 1 + LOWEST as u64) << SUB_BITS) - 1;
+    // One less, because the bounds are inclusive above. Of what is too long for the sign the float is
+    // negative, whose bits are above all others.
+    let value = nanos.saturating_sub(1) as i64 as f64;
+    let step = (value.to_bits() >> (MANTISSA - SUB_BITS)).saturating_sub(BELOW);
+    (step as usize).min(STEPS - 1)
 }
 
 /// The inclusive upper bound of a log-linear step.
