@@ -1,17 +1,16 @@
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll},
     thread,
 };
 
 use bytes::Buf;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
-    Entrance, Watches,
+    Entrance, ResponseHead, Watches,
     answer::Stream,
     companion::Companion,
     error_kind::kind_of,
@@ -52,21 +51,39 @@ pin_project! {
     }
 }
 
-/// What is still to come.
-#[derive(Clone, Copy, Debug)]
-enum Expected {
-    Unknown,
-    Bytes(u64),
-    Messages(Framing),
-}
+/// What is still to come, in one word: so many bytes, or of gRPC where its messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected(u64);
 
-/// What a head says, besides its status code.
-struct Head {
-    status: StatusKey,
-    expected: Expected,
-    stream: Stream,
-    /// gRPC's answer for a method that it does not know.
-    is_unimplemented: bool,
+impl Expected {
+    const NOTHING: Self = Self(0);
+    const UNKNOWN: Self = Self(u64::MAX);
+    /// Set where it is of gRPC.
+    const MESSAGES: u64 = 1 << 63;
+
+    #[inline]
+    fn bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    fn messages(framing: Framing) -> Self {
+        Self(Self::MESSAGES | framing.to_bits())
+    }
+
+    fn framing(self) -> Framing {
+        Framing::from_bits(self.0 & !Self::MESSAGES)
+    }
+
+    /// Takes a frame off; whether it was the last.
+    #[inline]
+    fn take<D: Buf>(&mut self, frame: &Frame<D>) -> bool {
+        let Some(data) = frame.data_ref() else { return frame.is_trailers() };
+        if *self == Self::UNKNOWN {
+            return false;
+        }
+        self.0 = self.0.saturating_sub(data.remaining() as u64);
+        *self == Self::NOTHING
+    }
 }
 
 /// The head of a response, taken out of it for as long as somebody looks into it; as of a request, see
@@ -74,75 +91,66 @@ struct Head {
 struct TakenHead {
     status: StatusCode,
     headers: HeaderMap,
-}
-
-impl Head {
-    #[inline]
-    fn of_bytes(status: StatusCode, bytes: u64) -> Self {
-        Self {
-            status: StatusKey::http(status),
-            expected: Expected::Bytes(bytes),
-            stream: Stream::No,
-            is_unimplemented: false,
-        }
-    }
+    extensions: Extensions,
 }
 
 impl<B: Body, C: Companion> ResponseBody<B, C> {
-    /// What is done with a response whose head is looked into; apart, so that the others are not kept in
-    /// memory for it.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn read_and_wrap<T: Watches>(
+    /// The common response, of known length and with nothing else to find out, takes the first way
+    /// alone: while any way may unwind or look into it by reference, the compiler keeps the response in
+    /// memory and copies it.
+    #[inline]
+    pub(super) fn wrap<T: Watches>(
         response: Response<B>,
         exchange: &mut Option<Exchange<C>>,
         rule: BodyRule,
     ) -> Response<Self> {
-        if let Some((facts, companion)) = Exchange::take(exchange) {
-            let labelled = label::of_response(&response, facts, companion);
-            *exchange = labelled.map(|(facts, companion)| Exchange { facts, companion });
+        let taken = Exchange::take(exchange);
+        let is_grpc = T::GRPC && taken.as_ref().is_some_and(|(facts, _)| facts.is_grpc());
+        match response.body().size_hint().exact() {
+            Some(bytes) if !is_grpc && rule.is_plain() => {
+                let status = response.status();
+                let exchange = taken.map(|(facts, companion)| {
+                    let facts = facts.answered(StatusKey::http(status), Stream::No);
+                    companion.answered(&facts, &ResponseHead::of(&response));
+                    Exchange { facts, companion }
+                });
+                let bytes = if is_bodiless(status) { 0 } else { bytes };
+                response.map(|inner| Self { inner, exchange, expected: Expected::bytes(bytes) })
+            }
+            exact => Self::examined(response, taken, exact, is_grpc, rule),
         }
-        Self::wrap::<T>(response, exchange, rule)
     }
 
-    #[inline]
-    pub(super) fn wrap<T: Watches>(
-        mut response: Response<B>,
-        exchange: &mut Option<Exchange<C>>,
+    /// Inlined, so that the response is not passed through memory, and yet away from the first way.
+    #[cold]
+    #[inline(always)]
+    fn examined(
+        response: Response<B>,
+        taken: Option<(Facts, C)>,
+        exact: Option<u64>,
+        is_grpc: bool,
         rule: BodyRule,
     ) -> Response<Self> {
-        let is_grpc = T::GRPC && exchange.as_ref().is_some_and(|exchange| exchange.facts.is_grpc());
-        let status = response.status();
-        let exact = response.body().size_hint().exact();
-        let mut head = match exact {
-            Some(bytes) if !is_grpc => Head::of_bytes(status, bytes),
-            _ => {
-                // Taken out, since a reference into the response would make the compiler keep it in
-                // memory and copy it, for everyone.
-                let taken = TakenHead { status, headers: mem::take(response.headers_mut()) };
-                let (taken, head) = examine(taken, exact, is_grpc);
-                *response.headers_mut() = taken.headers;
-                head
-            }
-        };
+        let (facts, companion) = taken.unzip();
+        let (mut parts, inner) = response.into_parts();
+        let status = parts.status;
+        let head = TakenHead { status, headers: parts.headers, extensions: parts.extensions };
+        let (head, mut expected, facts) = examine(head, exact, is_grpc, rule.reads_head(), facts);
         if rule.is_bodiless(status) {
-            head.expected = Expected::Bytes(0);
+            expected = Expected::NOTHING;
         }
-        let exchange = Exchange::take(exchange).map(|(facts, companion)| {
-            let known = if T::GRPC && facts.is_unknown() {
-                facts.known(!head.is_unimplemented)
-            } else {
-                facts
+        let exchange = companion.and_then(|mut companion| {
+            let Some(facts) = facts else {
+                companion.unwatched();
+                return None;
             };
-            let facts = known.answered(head.status, head.stream);
-            companion.answered(&facts, &response);
-            if head.stream == Stream::Events {
-                facts.stream_opened(StreamKind::EventStream);
-            }
-            Exchange { facts, companion }
+            let TakenHead { status, ref headers, ref extensions } = head;
+            companion.answered(&facts, &ResponseHead { status, headers, extensions });
+            Some(Exchange { facts, companion })
         });
-        let expected = head.expected;
-        response.map(|inner| Self { inner, exchange, expected })
+        parts.headers = head.headers;
+        parts.extensions = head.extensions;
+        Response::from_parts(parts, Self { inner, exchange, expected })
     }
 }
 
@@ -168,31 +176,41 @@ impl BodyRule {
         Self(if entrance.reads_responses { body | Self::READS_HEAD } else { body })
     }
 
+    /// Whether the status alone says what the head has to say.
     #[inline]
-    pub(super) fn reads_head(self) -> bool {
+    fn is_plain(self) -> bool {
+        self.0 == 0
+    }
+
+    fn reads_head(self) -> bool {
         self.0 & Self::READS_HEAD != 0
     }
 
     /// Whether a response with this status is over with its head, whatever body the service made of
     /// it. hyper drops such bodies without a poll.
-    #[inline]
     fn is_bodiless(self, status: StatusCode) -> bool {
-        // The commonest status first.
-        (status != StatusCode::OK
-            && (status.is_informational()
-                || matches!(
-                    status,
-                    StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-                )))
+        is_bodiless(status)
             || self.0 & Self::NEVER != 0
             || (self.0 & Self::NOT_ON_SUCCESS != 0 && status.is_success())
     }
 }
 
+/// Whether no response with this status has a body.
+#[inline]
+fn is_bodiless(status: StatusCode) -> bool {
+    // The commonest status first.
+    status != StatusCode::OK
+        && (status.is_informational()
+            || matches!(
+                status,
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+            ))
+}
+
 /// A body that was not watched, as layers outside make one for an answer of their own.
 impl<B: Body + Default, C: Companion> Default for ResponseBody<B, C> {
     fn default() -> Self {
-        Self { inner: B::default(), exchange: None, expected: Expected::Unknown }
+        Self { inner: B::default(), exchange: None, expected: Expected::UNKNOWN }
     }
 }
 
@@ -214,28 +232,29 @@ where
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         inside.leave();
-        let Some(Exchange { facts, companion }) = this.exchange else { return polled };
-        let is_complete = match &polled {
-            Poll::Pending => false,
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Err(error))) => {
-                Exchange::end(this.exchange, Ending::Error(kind_of(error)));
-                return polled;
-            }
-            Poll::Ready(Some(Ok(frame))) => {
-                let is_last = this.inner.is_end_stream() || is_last(this.expected, frame);
-                let mut messages = 0;
-                if facts.is_grpc() {
-                    (*facts, *this.expected, messages) = read_grpc(*facts, *this.expected, frame);
+        if let Some(Exchange { facts, companion }) = this.exchange {
+            let ending = match &polled {
+                Poll::Pending => None,
+                Poll::Ready(None) => Some(Ending::Complete),
+                Poll::Ready(Some(Err(error))) => Some(Ending::Error(kind_of(error))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let mut messages = 0;
+                    let is_last = if facts.is_grpc() {
+                        (*facts, *this.expected, messages) =
+                            read_grpc(*facts, *this.expected, frame);
+                        frame.is_trailers()
+                    } else {
+                        this.expected.take(frame)
+                    };
+                    companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
+                    (is_last || this.inner.is_end_stream()).then_some(Ending::Complete)
                 }
-                companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
-                is_last
+            };
+            match ending {
+                Some(ending) => Exchange::end(this.exchange, ending),
+                None if facts.is_first_poll() => *facts = facts.gone_on(),
+                None => {}
             }
-        };
-        if is_complete {
-            Exchange::complete(this.exchange);
-        } else if facts.is_first_poll() {
-            *facts = facts.gone_on();
         }
         polled
     }
@@ -260,47 +279,49 @@ fn end_at_drop<B: Body, C: Companion>(
     expected: Expected,
 ) {
     // The inner body is asked nothing while a panic unwinds: a second one would abort.
-    if !thread::panicking() && (matches!(expected, Expected::Bytes(0)) || inner.is_end_stream()) {
+    if !thread::panicking() && (expected == Expected::NOTHING || inner.is_end_stream()) {
         Exchange::complete(exchange);
     }
 }
 
-/// What the headers say of a response whose length its body does not tell, or of gRPC.
+/// What the head says where the body's length does not, and what is known of the exchange then: nothing
+/// more where the response says that it is not watched.
 #[inline(never)]
-fn examine(taken: TakenHead, exact: Option<u64>, is_grpc: bool) -> (TakenHead, Head) {
-    let TakenHead { status, ref headers, .. } = taken;
-    let head = match exact {
-        _ if is_grpc => {
-            let status = grpc::status_of_head(status, headers);
-            Head {
-                status,
-                expected: Expected::Messages(Framing::default()),
-                stream: Stream::Maybe,
-                is_unimplemented: status == StatusKey::GRPC_UNIMPLEMENTED,
-            }
-        }
-        Some(bytes) => Head::of_bytes(status, bytes),
-        None => {
-            let length = headers.get(header::CONTENT_LENGTH);
-            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            Head {
-                status: StatusKey::http(status),
-                expected: length.map_or(Expected::Unknown, Expected::Bytes),
-                stream: if length.is_some() { Stream::No } else { Stream::of(headers) },
-                is_unimplemented: false,
-            }
-        }
+fn examine(
+    taken: TakenHead,
+    exact: Option<u64>,
+    is_grpc: bool,
+    reads_head: bool,
+    mut facts: Option<Facts>,
+) -> (TakenHead, Expected, Option<Facts>) {
+    let TakenHead { status, ref headers, ref extensions } = taken;
+    if reads_head {
+        let head = ResponseHead { status, headers, extensions };
+        facts = facts.and_then(|facts| label::of_response(&head, facts));
+    }
+    let (status, expected, stream) = if is_grpc {
+        let status = grpc::status_of_head(status, headers);
+        (status, Expected::messages(Framing::default()), Stream::Maybe)
+    } else if let Some(bytes) = exact {
+        (StatusKey::http(status), Expected::bytes(bytes), Stream::No)
+    } else {
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let stream = if length.is_some() { Stream::No } else { Stream::of(headers) };
+        (StatusKey::http(status), length.map_or(Expected::UNKNOWN, Expected::bytes), stream)
     };
-    (taken, head)
-}
-
-/// Takes a frame off what is expected; whether it was the last.
-#[inline]
-fn is_last<D: Buf>(expected: &mut Expected, frame: &Frame<D>) -> bool {
-    let Some(data) = frame.data_ref() else { return frame.is_trailers() };
-    let Expected::Bytes(left) = expected else { return false };
-    *left = left.saturating_sub(data.remaining() as u64);
-    *left == 0
+    let facts = facts.map(|facts| {
+        // gRPC's answer for a method that the server does not know.
+        let is_there = status != StatusKey::GRPC_UNIMPLEMENTED;
+        let known = if facts.is_unknown() { facts.known(is_there) } else { facts };
+        known.answered(status, stream)
+    });
+    if stream == Stream::Events
+        && let Some(facts) = facts
+    {
+        facts.stream_opened(StreamKind::EventStream);
+    }
+    (taken, expected, facts)
 }
 
 /// Counts gRPC's messages, and reads the status that came last.
@@ -314,8 +335,10 @@ fn read_grpc<D: Buf>(
     if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
         facts.trailed(StatusKey::grpc(status));
     }
-    if let (Some(data), Expected::Messages(framing)) = (frame.data_ref(), &mut expected) {
+    if let Some(data) = frame.data_ref() {
+        let mut framing = expected.framing();
         messages = framing.begun(data.chunk());
+        expected = Expected::messages(framing);
         facts.sent(messages);
     }
     (facts, expected, messages)

@@ -1,8 +1,6 @@
 use std::fmt;
 
-use http::Response;
-
-use super::facts::Facts;
+use super::{ResponseHead, facts::Facts};
 use crate::outcome::Ending;
 
 /// What goes with an exchange besides its facts, for the layers that were asked for more; for the plain
@@ -21,7 +19,7 @@ pub trait Companion: fmt::Debug + Default + Send + Sync + 'static {
 
     /// The response's head came, so that the operation is certain.
     #[inline]
-    fn answered<B>(&self, _facts: &Facts, _response: &Response<B>) {}
+    fn answered(&self, _facts: &Facts, _head: &ResponseHead<'_>) {}
 
     /// So much of the response's body was handed on.
     #[inline]

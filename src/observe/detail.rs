@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use http::{Request, Response};
+use http::Request;
 
 use super::{
     Entrance, RequestHead, ResponseHead, companion::Companion, facts::Facts, observer::Tell,
@@ -159,11 +159,10 @@ impl Companion for Ticket {
         }
     }
 
-    fn answered<B>(&self, facts: &Facts, response: &Response<B>) {
+    fn answered(&self, facts: &Facts, head: &ResponseHead<'_>) {
         if let Some(detail) = &self.0 {
-            let head = ResponseHead::of(response);
             for observer in detail.observers().iter_mut() {
-                observer.answered(&head);
+                observer.answered(head);
             }
             detail.alive().facts = *facts;
         }

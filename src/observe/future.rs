@@ -47,10 +47,6 @@ where
         inside.leave();
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) if this.rule.reads_head() => {
-                let read = ResponseBody::read_and_wrap::<T>(response, this.exchange, *this.rule);
-                Poll::Ready(Ok(read))
-            }
             Poll::Ready(Ok(response)) => {
                 Poll::Ready(Ok(ResponseBody::wrap::<T>(response, this.exchange, *this.rule)))
             }

@@ -38,15 +38,24 @@ pub(super) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey
 /// Counts the messages in a body: each is prefixed by a flag and its length in four bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Framing {
-    /// Bytes of the message that are still to come.
+    /// Bytes of the message that are still to come; within a prefix the length as far as it is known.
     left: u32,
-    /// How much of a prefix there is, and the length as far as it is known.
+    /// How much of a prefix there is.
     prefix: u8,
-    length: u32,
 }
 
 impl Framing {
     const PREFIX: u8 = 5;
+
+    #[inline]
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self { left: bits as u32, prefix: (bits >> 32) as u8 }
+    }
+
+    #[inline]
+    pub(super) fn to_bits(self) -> u64 {
+        u64::from(self.prefix) << 32 | u64::from(self.left)
+    }
 
     /// How many messages begin in these bytes.
     pub(super) fn begun(&mut self, mut bytes: &[u8]) -> u32 {
@@ -62,7 +71,7 @@ impl Framing {
                 bytes = rest;
                 continue;
             }
-            if self.left > 0 {
+            if self.left > 0 && self.prefix == 0 {
                 let skipped = bytes.len().min(self.left as usize);
                 self.left -= skipped as u32;
                 bytes = &bytes[skipped..];
@@ -71,13 +80,10 @@ impl Framing {
             if self.prefix == 0 {
                 begun += 1;
             } else {
-                self.length = self.length << 8 | u32::from(bytes[0]);
+                self.left = self.left << 8 | u32::from(bytes[0]);
             }
-            self.prefix += 1;
+            self.prefix = (self.prefix + 1) % Self::PREFIX;
             bytes = &bytes[1..];
-            if self.prefix == Self::PREFIX {
-                *self = Self { left: self.length, ..Self::default() };
-            }
         }
         begun
     }

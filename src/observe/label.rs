@@ -5,7 +5,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
 
-use super::{RequestHead, companion::Companion, facts::Facts, local};
+use super::{RequestHead, facts::Facts, local};
 
 /// Where the values of a label come from.
 pub(crate) enum LabelSource {
@@ -104,24 +104,19 @@ pub(super) fn of_request(facts: Facts, head: &RequestHead<'_>) -> Facts {
     labels.map_or(facts, |labels| facts.with_labels(labels))
 }
 
-/// An exchange with the labels of its response; none where the response says that it does not count.
-pub(super) fn of_response<B, C: Companion>(
-    response: &Response<B>,
-    facts: Facts,
-    mut companion: C,
-) -> Option<(Facts, C)> {
-    let head = &ResponseHead::of(response);
+/// The facts of an exchange with the labels of its response; none where the response says that it does
+/// not count.
+pub(super) fn of_response(head: &ResponseHead<'_>, facts: Facts) -> Option<Facts> {
     let labels =
         local::with_core(facts.lookout(), move |core| core.label_response(head, facts.labels()));
     match labels {
-        Some(Some(labels)) => Some((facts.with_labels(labels), companion)),
+        Some(Some(labels)) => Some(facts.with_labels(labels)),
         Some(None) => {
             facts.unwatch();
-            companion.unwatched();
             None
         }
         // The lookout is closed.
-        None => Some((facts, companion)),
+        None => Some(facts),
     }
 }
 
