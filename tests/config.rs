@@ -3,38 +3,19 @@
 #![cfg(all(feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/file.rs"]
+mod file;
 mod support;
 
 use std::{
     fs,
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use file::File;
 use support::eventually;
 use tower_lookout::{Lookout, LookoutBuilder, ReloadError, Rule};
-
-/// A file that is there for the length of a test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}-{}.toml", std::process::id()));
-        fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, text: &str) {
-        fs::write(&self.0, text).unwrap();
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 /// What was told, by title.
 type Told = Arc<Mutex<Vec<String>>>;
@@ -68,9 +49,9 @@ const IDLE_FIRES: &str = "[FIRING] Idle · orders: requests in flight 0";
 
 #[tokio::test]
 async fn a_reload_keeps_what_is_unchanged_and_ends_what_is_gone() {
-    let file = File::new("reload", IDLE);
+    let file = File::new("lookout.toml", IDLE);
     let builder = Lookout::builder().rule(Rule::in_flight().below(2).named("Code"));
-    let (lookout, told) = watch(builder.config(&file.0));
+    let (lookout, told) = watch(builder.config(file.path()));
     let code_fires = "[FIRING] Code · orders: requests in flight 0";
     wait_for(&told, &[code_fires, IDLE_FIRES]).await;
 
@@ -90,17 +71,17 @@ async fn a_reload_keeps_what_is_unchanged_and_ends_what_is_gone() {
 
 #[tokio::test]
 async fn a_broken_file_leaves_the_rules_as_they_are() {
-    let file = File::new("broken", IDLE);
-    let (lookout, told) = watch(Lookout::builder().config(&file.0));
+    let file = File::new("lookout.toml", IDLE);
+    let (lookout, told) = watch(Lookout::builder().config(file.path()));
     wait_for(&told, &[IDLE_FIRES]).await;
     file.write("[[rule]]\nsignal = 'in_flight'\nbelow = '1'");
     let refused = lookout.reload().await.unwrap_err();
-    let path = file.0.display();
+    let path = file.path().display();
     assert_eq!(
         refused.to_string(),
         format!("{path}:3: rule.below: \"1\" is no number: write one without quotes")
     );
-    fs::remove_file(&file.0).unwrap();
+    fs::remove_file(file.path()).unwrap();
     assert!(matches!(lookout.reload().await, Err(ReloadError::Config(_))));
 
     file.write(IDLE);
@@ -139,4 +120,16 @@ async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
     lookout.shutdown().await;
     let refused = lookout.replace_rules([idle()]).await;
     assert!(matches!(refused, Err(ReloadError::Ended)), "{refused:?}");
+}
+
+#[test]
+#[cfg(feature = "slack")]
+fn the_example_can_be_used() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lookout.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let secret = "url = { env = \"SLACK_WEBHOOK_URL\" }";
+    assert!(text.contains(secret));
+    let text = text.replace(secret, "url = 'http://127.0.0.1:9/services'");
+    let text = format!("allow_inline_secrets = true\n{text}");
+    let _lookout = Lookout::builder().config_str(text).start().unwrap();
 }

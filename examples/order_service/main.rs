@@ -7,13 +7,15 @@
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
 //! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
-//! window), and what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
+//! window), with the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such
+//! as `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
 //! with the features of these names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`,
 //! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
 //! `MAIL_FROM` and `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 
+mod config;
 mod events;
 mod incident;
 mod receivers;
@@ -81,16 +83,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let scrape = prometheus::install()?;
     let window = options.window;
     let longest = window.saturating_mul(6).min(Duration::from_secs(3600)).max(window);
-    let lookout = Lookout::builder()
+    let rules = Rule::defaults().map(|rule| rule.over(window..=longest));
+    let lookout = config::add(Lookout::builder(), rules)?
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
-        .rules(Rule::defaults().map(|rule| rule.over(window..=longest)))
         .on_alert(move |alert| {
             // Nobody listens once the service shuts down.
             let _ = alerts.send(alert.clone());
         });
-    let (lookout, receivers) = receivers::add(lookout)?;
+    let (lookout, receivers) = match config::path() {
+        Some(_) => (lookout, Vec::new()),
+        None => receivers::add(lookout)?,
+    };
     let lookout = lookout.start()?;
+    config::reload(&lookout);
 
     let faults = Faults::default();
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port))).await?;
@@ -133,11 +139,18 @@ async fn run() -> Result<(), Box<dyn Error>> {
 fn introduce(options: &Options, receivers: &[&str], address: SocketAddr) {
     println!("order service on http://{address}");
     println!("  GET  /orders/7   POST /orders   GET /metrics   GET /healthz (not watched)");
-    println!("  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,");
-    println!("         over {} s or more", options.window.as_secs());
-    match receivers {
-        [] => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
-        receivers => println!("  alerts go here, and by {}", receivers.join(", ")),
+    match (config::path(), receivers) {
+        (Some(path), _) => println!("  rules, and who hears of them: {}", path.display()),
+        (None, receivers) => {
+            println!(
+                "  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,"
+            );
+            println!("         over {} s or more", options.window.as_secs());
+            match receivers {
+                [] => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
+                receivers => println!("  alerts go here, and by {}", receivers.join(", ")),
+            }
+        }
     }
     if !options.has_traffic {
         println!("  no traffic of its own: send some, such as `curl http://{address}/orders/7`");

@@ -136,6 +136,16 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
+    /// What is left of it, by key.
+    pub(super) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
+        self.left.iter().map(|(key, (_, value))| (&**key, value))
+    }
+
+    /// Notes what is wrong with one key.
+    pub(super) fn refuse_key(&self, start: usize, key: &str, problem: &str) {
+        self.document.note(start, &self.at(key), problem);
+    }
+
     /// Notes what is wrong with the whole.
     pub(super) fn refuse(&self, problem: &str) {
         self.document.note(self.start, &self.path, problem);

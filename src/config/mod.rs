@@ -1,4 +1,4 @@
-//! A lookout's rules from a TOML file, for
+//! A lookout's rules and notifiers from a TOML file, for
 //! [`LookoutBuilder::config`](crate::LookoutBuilder::config).
 //!
 //! ```toml
@@ -13,6 +13,20 @@
 //! severity = "critical"
 //! labels = { team = "shop" }
 //! runbook = "https://wiki.example.com/checkout"
+//!
+//! [[notifier]]
+//! kind = "slack"
+//! url = { env = "SLACK_WEBHOOK_URL" }
+//! or_else = "mail"
+//!
+//! [[notifier]]
+//! kind = "email"
+//! name = "mail"
+//! server = "smtp://mail.example.com"
+//! user = "alerts"
+//! password = { file = "/run/secrets/mail" }
+//! from = "Orders <alerts@example.com>"
+//! to = "oncall@example.com"
 //! ```
 //!
 //! # Rules
@@ -38,10 +52,43 @@
 //! | `summary`, `runbook` | a text |
 //!
 //! A duration is a text such as `"500ms"` or `"1m 30s"`. A key that is not known is refused.
+//!
+//! # Notifiers
+//!
+//! Each `[[notifier]]` has a `kind`, and mostly needs the feature of that name:
+//!
+//! | `kind` | keys |
+//! |---|---|
+//! | `log` | |
+//! | `slack`, `discord`, `teams` | `url`, a secret |
+//! | `slack_bot` (feature `slack`) | `token`, a secret; `channel`; `url` |
+//! | `pagerduty` | `routing_key`, a secret; `url` |
+//! | `webhook` | `url`, a secret; `headers`, a table of secrets |
+//! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |
+//! | `email` | `server`, `from`, `to` (one or several); `user` and `password`, a secret; `hello_name`; `root_certificate`, a text in PEM |
+//!
+//! and of the following what it needs:
+//!
+//! | key | value |
+//! |---|---|
+//! | `name` | by which counters and logs tell it; the kind if it is left out |
+//! | `or_else` | the name of the one that takes what this one does not ([`NotifierExt::or_else`](crate::notify::NotifierExt::or_else)), and that is told of nothing else |
+//!
+//! # Secrets
+//!
+//! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`, from the folder of this
+//! file if it is relative. A text is refused, so that none is committed, unless the file begins with
+//! `allow_inline_secrets = true`. An address that has no `@`, and so no password, may be a text where it is
+//! not called a secret. No secret is in any error, log or `Debug`.
 
 mod document;
 mod error;
+mod notifiers;
+#[allow(dead_code, reason = "each kind of notifier needs a part of it")]
+mod receivers;
 mod rules;
+#[allow(dead_code, reason = "each kind of notifier needs a part of it")]
+mod secret;
 mod value;
 
 use std::{
@@ -54,6 +101,8 @@ use std::{
 
 use self::document::Document;
 pub use self::error::ConfigError;
+pub(crate) use self::notifiers::Notifier;
+use self::secret::Secrets;
 use crate::rule::{self, Rule};
 
 /// Where the text comes from.
@@ -67,6 +116,9 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Vec<Rule>,
+    pub(crate) notifiers: Vec<Notifier>,
+    /// The same for the same notifiers and their secrets.
+    pub(crate) fingerprint: u64,
 }
 
 impl Source {
@@ -77,10 +129,11 @@ impl Source {
     /// Reads and checks all of it; `given` are rules that are there besides.
     pub(crate) fn load(&self, given: &[Rule]) -> Result<Config, ConfigError> {
         match self {
-            Self::Text(text) => parse("config".into(), text, given),
+            Self::Text(text) => parse("config".into(), Path::new(""), text, given),
             Self::File(path) => {
                 let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-                parse(path.to_string_lossy(), &text, given)
+                let folder = path.parent().unwrap_or(Path::new(""));
+                parse(path.to_string_lossy(), folder, &text, given)
             }
         }
     }
@@ -91,7 +144,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::new(vec![format!("{path}: can't be read: {error}: give the path of a TOML file")])
 }
 
-fn parse(name: Cow<'_, str>, text: &str, given: &[Rule]) -> Result<Config, ConfigError> {
+fn parse(
+    name: Cow<'_, str>,
+    folder: &Path,
+    text: &str,
+    given: &[Rule],
+) -> Result<Config, ConfigError> {
     let document = Document::new(name, text);
     let mut root = document.parse()?;
     let mut rules = Vec::new();
@@ -116,10 +174,15 @@ fn parse(name: Cow<'_, str>, text: &str, given: &[Rule]) -> Result<Config, Confi
             add(place, rule);
         }
     }
+    let is_inline_allowed = root.read("allow_inline_secrets", value::flag) == Some(true);
+    let secrets = Secrets::new(folder, is_inline_allowed);
+    let notifiers = notifiers::notifiers(root.tables("notifier"), &secrets);
     root.finish();
     document.finish()?;
-    Ok(Config { rules })
+    Ok(Config { rules, notifiers, fingerprint: secrets.fingerprint() })
 }
 
+#[cfg(test)]
+mod notifiers_tests;
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,11 @@ fn every_key_is_the_setter_of_its_name() {
 fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
     for (text, says) in [
         ("rules = 1", "config:1: rules: is no key: did you mean rule?"),
-        ("color = 1", "config:1: color: is no key: there are defaults, rule"),
+        (
+            "color = 1",
+            "config:1: color: is no key: there are defaults, rule, \
+             allow_inline_secrets, notifier",
+        ),
         ("rule = 1", "config:1: rule: write it as [[rule]]"),
         ("rule = [1]", "config:1: rule: write it as [[rule]]"),
         ("[rule]", "config:1: rule: write it as [[rule]]"),

@@ -61,6 +61,8 @@ pub(super) struct Reloadable {
     pub(super) source: Source,
     /// The rules that the builder was given, which stay.
     pub(super) given: Vec<Rule>,
+    /// Of the notifiers, which are those of the start.
+    pub(super) fingerprint: u64,
 }
 
 /// Other rules while it runs. They are swapped at once, between two ticks, on the lookout's own thread;
@@ -77,7 +79,8 @@ pub(super) struct Reloadable {
 /// restart makes it exact; [`Reloaded::needs_restart`] says so, as the log does.
 impl Lookout {
     /// Reads the file of [`config`](super::LookoutBuilder::config) again and swaps the rules; those that
-    /// the builder was given stay. It needs no particular runtime.
+    /// the builder was given stay, and so do all notifiers. The whole file is checked, so the next start
+    /// takes what this takes. It needs no particular runtime.
     ///
     /// # Errors
     ///
@@ -107,14 +110,24 @@ impl Lookout {
         let (loaded, is_loaded) = oneshot::channel();
         // A file may be slow, and neither the caller's runtime nor the lookout's may wait for it.
         let load = move || {
-            let config = reloadable.source.load(&reloadable.given);
+            let Reloadable { source, given, fingerprint } = reloadable;
+            let config = source
+                .load(&given)
+                .map(|config| ([given, config.rules].concat(), config.fingerprint == fingerprint));
             // Nobody may wait any more, which is as well.
-            let _ = loaded.send(config.map(|config| [reloadable.given, config.rules].concat()));
+            let _ = loaded.send(config);
         };
         let thread = std::thread::Builder::new().name("lookout-reload".to_owned());
         thread.spawn(load).map_err(ReloadError::Thread)?;
-        let rules = is_loaded.await.map_err(|_| ReloadError::Ended)??;
-        self.replace_rules(rules).await
+        let (rules, are_notifiers_same) = is_loaded.await.map_err(|_| ReloadError::Ended)??;
+        let mut reloaded = self.replace_rules(rules).await?;
+        if !are_notifiers_same {
+            let needs =
+                "the notifiers of the file have changed: alerts go to the old ones until a restart";
+            tracing::warn!("{needs}");
+            reloaded.needs_restart.push(needs.to_owned());
+        }
+        Ok(reloaded)
     }
 
     /// Swaps all rules for these, those of a file among them. It needs no particular runtime.

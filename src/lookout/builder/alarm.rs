@@ -61,17 +61,18 @@ impl LookoutBuilder {
 
     /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
     /// the name is taken it gets a number, `slack-2`.
-    pub fn notify_as<N>(self, name: impl Into<String>, notifier: N) -> Self
+    pub fn notify_as<N>(mut self, name: impl Into<String>, notifier: N) -> Self
     where
         N: Service<Notification> + Send + 'static,
         N::Response: Into<Delivered>,
         N::Error: Into<BoxError>,
         N::Future: Send + 'static,
     {
-        self.add(name.into(), |mailbox| Worker::new(mailbox, notifier))
+        self.add(name.into(), |mailbox| Worker::new(mailbox, notifier));
+        self
     }
 
-    fn add(mut self, name: String, worker: impl FnOnce(Arc<Mailbox>) -> Worker) -> Self {
+    pub(super) fn add(&mut self, name: String, worker: impl FnOnce(Arc<Mailbox>) -> Worker) {
         let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
         let name = std::iter::once(name.clone())
             .chain((2..).map(|number| format!("{name}-{number}")))
@@ -80,14 +81,14 @@ impl LookoutBuilder {
         let mailbox = Arc::new(Mailbox::new(name));
         let worker = worker(Arc::clone(&mailbox));
         self.notifiers.push((mailbox, worker));
-        self
     }
 
     /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it
     /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
     /// again.
-    pub fn on_alert(self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
-        self.add("on_alert".to_owned(), |mailbox| Worker::of_hook(mailbox, hook))
+    pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
+        self.add("on_alert".to_owned(), |mailbox| Worker::of_hook(mailbox, hook));
+        self
     }
 }
 

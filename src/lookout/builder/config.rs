@@ -2,15 +2,16 @@ use std::path::PathBuf;
 
 use super::LookoutBuilder;
 use crate::{
-    config::Source,
+    config::{Config, Notifier, Source},
     lookout::{StartError, reload::Reloadable},
+    notify::Worker,
 };
 
-/// Rules as data.
+/// Rules and notifiers as data.
 impl LookoutBuilder {
-    /// Adds the rules of a TOML file; [`config`](crate::config) has its keys. [`start`](Self::start) reads
-    /// it, and [`Lookout::reload`](crate::Lookout::reload) reads its rules again. Takes the place of
-    /// an earlier one. Defaults to none.
+    /// Adds the rules and the notifiers of a TOML file; [`config`](crate::config) has its keys.
+    /// [`start`](Self::start) reads it, and [`Lookout::reload`](crate::Lookout::reload) reads its rules
+    /// again. Takes the place of an earlier one. Defaults to none.
     pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
         self.config = Some(Source::File(path.into()));
         self
@@ -35,8 +36,11 @@ impl LookoutBuilder {
     pub(super) fn load(&mut self) -> Result<Option<Reloadable>, StartError> {
         let Some(source) = self.config.take() else { return Ok(None) };
         let given = self.rules.clone();
-        let config = source.load(&given)?;
-        self.rules.extend(config.rules);
-        Ok(source.is_file().then_some(Reloadable { source, given }))
+        let Config { rules, notifiers, fingerprint } = source.load(&given)?;
+        self.rules.extend(rules);
+        for Notifier { name, service } in notifiers {
+            self.add(name, |mailbox| Worker::new(mailbox, service));
+        }
+        Ok(source.is_file().then_some(Reloadable { source, given, fingerprint }))
     }
 }

@@ -1,0 +1,115 @@
+use std::collections::BTreeSet;
+
+use tower::{BoxError, util::BoxService};
+
+use super::{
+    document::Section,
+    receivers::{self, Receiver},
+    secret::Secrets,
+    value,
+};
+use crate::notify::{Delivered, Notification, NotifierExt};
+
+/// A notifier of the file, as the builder takes it.
+#[derive(Debug)]
+pub(crate) struct Notifier {
+    pub(crate) name: String,
+    pub(crate) service: BoxService<Notification, Delivered, BoxError>,
+}
+
+/// What a section has.
+struct Entry<'a> {
+    section: Section<'a>,
+    name: String,
+    /// None where something in it is wrong.
+    receiver: Option<Receiver>,
+    or_else: Option<(usize, String)>,
+}
+
+/// The notifiers of these sections; what is wrong is noted.
+pub(super) fn notifiers<'a>(
+    sections: impl IntoIterator<Item = Section<'a>>,
+    secrets: &Secrets<'_>,
+) -> Vec<Notifier> {
+    let entries: Vec<_> =
+        sections.into_iter().filter_map(|section| entry(section, secrets)).collect();
+    check(&entries);
+    let others: BTreeSet<_> = entries.iter().filter_map(Entry::other).collect();
+    let told = entries.iter().filter(|entry| !others.contains(&*entry.name));
+    let notifiers = told.filter_map(|entry| {
+        let service = service(entry, &entries, entries.len())?;
+        Some(Notifier { name: entry.name.clone(), service })
+    });
+    let notifiers = notifiers.collect();
+    entries.into_iter().for_each(|entry| entry.section.finish());
+    notifiers
+}
+
+fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Entry<'a>> {
+    section.left().for_each(|(key, value)| secrets.note(key, value));
+    // What other keys mean depends on the kind, so without it there is nothing to say of them.
+    let (kind, make) = receivers::kind(&mut section)?;
+    let name = section.read("name", value::text).unwrap_or_else(|| kind.to_owned());
+    let place = section.place_of("or_else");
+    let or_else = section.read("or_else", value::text).map(|other| (place, other));
+    let receiver = make(&mut section, secrets);
+    Some(Entry { section, name, receiver, or_else })
+}
+
+fn check(entries: &[Entry<'_>]) {
+    let names: Vec<_> = entries.iter().map(|entry| &*entry.name).collect();
+    for (number, entry) in entries.iter().enumerate() {
+        if names[..number].contains(&&*entry.name) {
+            let name = &entry.name;
+            let problem = format!("another notifier is called {name:?}: give one of them a name");
+            entry.section.refuse(&problem);
+        }
+        let Some((place, other)) = &entry.or_else else { continue };
+        if !names.contains(&&**other) {
+            let mend = value::nearest(other, &names).map_or_else(
+                || format!("there are {}", names.join(", ")),
+                |name| format!("did you mean {name:?}?"),
+            );
+            let problem = format!("{other:?} is no notifier of this file: {mend}");
+            entry.section.refuse_key(*place, "or_else", &problem);
+        } else if leads_back(entry, entries) {
+            let problem = "leads back to itself: leave it out of one of them";
+            entry.section.refuse_key(*place, "or_else", problem);
+        }
+    }
+}
+
+/// Whether what takes its messages in the end is itself.
+fn leads_back(entry: &Entry<'_>, entries: &[Entry<'_>]) -> bool {
+    let mut other = entry.other();
+    for _ in entries {
+        if other == Some(&*entry.name) {
+            return true;
+        }
+        other = other.and_then(|name| named(name, entries)).and_then(Entry::other);
+    }
+    false
+}
+
+/// Its service with those that take what it does not, of which there may be `most`.
+fn service(
+    entry: &Entry<'_>,
+    entries: &[Entry<'_>],
+    most: usize,
+) -> Option<BoxService<Notification, Delivered, BoxError>> {
+    let receiver = entry.receiver.clone()?;
+    let Some(other) = entry.other() else { return Some(BoxService::new(receiver)) };
+    let other = service(named(other, entries)?, entries, most.checked_sub(1)?)?;
+    Some(BoxService::new(receiver.or_else(other)))
+}
+
+fn named<'e, 'a>(name: &str, entries: &'e [Entry<'a>]) -> Option<&'e Entry<'a>> {
+    entries.iter().find(|entry| entry.name == name)
+}
+
+impl Entry<'_> {
+    /// Who takes what it does not.
+    fn other(&self) -> Option<&str> {
+        self.or_else.as_ref().map(|(_, other)| &**other)
+    }
+}

@@ -1,0 +1,245 @@
+//! What is a notifier, and what is refused. Cargo sets the variables for each test.
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    Source::Text(text.to_owned()).load(&[])
+}
+
+fn names(text: &str) -> Vec<String> {
+    let config = load(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    config.notifiers.into_iter().map(|notifier| notifier.name).collect()
+}
+
+fn refused(text: &str) -> String {
+    load(text).err().unwrap_or_else(|| panic!("is taken: {text}")).to_string()
+}
+
+/// An environment variable that is a secret here, and one that is not set.
+#[cfg(feature = "slack")]
+const SECRET: &str = "{ env = 'CARGO_PKG_NAME' }";
+#[cfg(feature = "slack")]
+const UNSET: &str = "{ env = 'LOOKOUT_UNSET' }";
+
+#[test]
+fn a_notifier_is_called_by_its_name_or_else_its_kind() {
+    let text = "[[notifier]]\nkind = 'log'\n[[notifier]]\nkind = 'log'\nname = 'also'";
+    assert_eq!(names(text), ["log", "also"]);
+}
+
+#[test]
+fn who_takes_what_another_one_does_not_is_told_nothing_else() {
+    let text = "
+        notifier = [
+            { kind = 'log', name = 'a', or_else = 'b' },
+            { kind = 'log', name = 'b', or_else = 'c' },
+            { kind = 'log', name = 'c' },
+            { kind = 'log', name = 'd', or_else = 'c' },
+        ]";
+    assert_eq!(names(text), ["a", "d"]);
+}
+
+#[test]
+#[cfg(all(
+    feature = "alertmanager",
+    feature = "discord",
+    feature = "email",
+    feature = "pagerduty",
+    feature = "slack",
+    feature = "teams",
+    feature = "webhook"
+))]
+fn every_kind_has_its_keys() {
+    let url = "url = 'https://hooks.example.com/s3cret'";
+    for notifier in [
+        format!("kind = 'slack'\n{url}"),
+        format!("kind = 'discord'\n{url}"),
+        format!("kind = 'teams'\n{url}"),
+        format!("kind = 'webhook'\n{url}\nheaders = {{ authorization = {SECRET} }}"),
+        format!("kind = 'slack_bot'\ntoken = 'xoxb-s3cret'\nchannel = '#alerts'\n{url}"),
+        format!("kind = 'pagerduty'\nrouting_key = {SECRET}"),
+        format!("kind = 'pagerduty'\nrouting_key = 's3cret'\n{url}"),
+        "kind = 'alertmanager'\nmembers = 'http://am:9093'".to_owned(),
+        format!(
+            "kind = 'alertmanager'\nmembers = ['http://a:9093', 'http://u:s3cret@b:9093']\n\
+             headers = {{ authorization = {SECRET} }}\nresend_every = '30s'"
+        ),
+        "kind = 'email'\nserver = 'smtp://mail'\nfrom = 'a@b.example'\nto = 'c@d.example'"
+            .to_owned(),
+        format!(
+            "kind = 'email'\nserver = 'smtps://mail'\nfrom = 'a@b.example'\nhello_name = 'orders'\n\
+             to = ['c@d.example', 'e@f.example']\nuser = 'u@b'\npassword = {SECRET}"
+        ),
+    ] {
+        let text = format!("allow_inline_secrets = true\n[[notifier]]\nname = 'it'\n{notifier}");
+        assert_eq!(names(&text), ["it"], "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
+    for (text, says) in [
+        ("[notifier]", "config:1: notifier: write it as [[notifier]]"),
+        ("[[notifier]]", "config:1: notifier: has no kind: give one such as \"slack\""),
+        (
+            "[[notifier]]\nkind = 'slak'",
+            "config:2: notifier.kind: \"slak\" is not known: did you mean \"slack\"?",
+        ),
+        (
+            "[[notifier]]\nkind = 'carrier pigeon'",
+            "config:2: notifier.kind: \"carrier pigeon\" is not known: use one of log, slack, \
+             slack_bot, discord, teams, pagerduty, webhook, alertmanager, email",
+        ),
+        (
+            "[[notifier]]\nkind = 'log'\nnmae = 'it'",
+            "config:3: notifier.nmae: is no key: did you mean name?",
+        ),
+        (
+            "[[notifier]]\nkind = 'log'\n\n[[notifier]]\nkind = 'log'",
+            "config:4: notifier: another notifier is called \"log\": give one of them a name",
+        ),
+        (
+            "[[notifier]]\nkind = 'log'\nor_else = 'lgo'",
+            "config:3: notifier.or_else: \"lgo\" is no notifier of this file: did you mean \"log\"?",
+        ),
+        (
+            "[[notifier]]\nkind = 'log'\nor_else = 'log'",
+            "config:3: notifier.or_else: leads back to itself: leave it out of one of them",
+        ),
+        (
+            "allow_inline_secrets = 'yes'",
+            "config:1: allow_inline_secrets: \"yes\" is neither true nor false",
+        ),
+    ] {
+        assert_eq!(refused(text), says, "{text}");
+    }
+    let circle = "
+        notifier = [
+            { kind = 'log', name = 'a', or_else = 'b' },
+            { kind = 'log', name = 'b', or_else = 'a' },
+            { kind = 'log', name = 'c', or_else = 'a' },
+        ]";
+    let leads_back = "notifier.or_else: leads back to itself: leave it out of one of them";
+    assert_eq!(refused(circle), format!("config:3: {leads_back}\nconfig:4: {leads_back}"));
+}
+
+#[test]
+#[cfg(feature = "slack")]
+fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
+    let mend = "give it as { env = \"NAME\" } or { file = \"path\" }";
+    for (url, says) in [
+        (
+            "'https://hooks.slack.com/s3cret'",
+            format!(
+                "is a secret in the file: {mend}, or set allow_inline_secrets = true at the top of \
+                 the file"
+            ),
+        ),
+        ("7", format!("is no secret: {mend}")),
+        ("{ enw = 's3cret' }", format!("names no place of its own: {mend}")),
+        ("{ env = 'A', file = 'b' }", format!("names no place of its own: {mend}")),
+        (
+            UNSET,
+            "the environment variable LOOKOUT_UNSET is not set: set it before the start".to_owned(),
+        ),
+        (
+            "{ env = 's3cret' }",
+            "the environment variable that env names is not set: set it before the start"
+                .to_owned(),
+        ),
+        (
+            "{ file = 'no/s3cret' }",
+            "its file can't be read: No such file or directory (os error 2): give the path of one \
+             that can, a relative path begins where this file is"
+                .to_owned(),
+        ),
+        (
+            SECRET,
+            "the Slack webhook address is no URL: use one such as the one that Slack shows, \
+             https://hooks.slack.com/services/…"
+                .to_owned(),
+        ),
+    ] {
+        let refused = refused(&format!("[[notifier]]\nkind = 'slack'\nurl = {url}"));
+        assert_eq!(refused, format!("config:3: notifier.url: {says}"));
+        assert!(!refused.contains("s3cret"));
+    }
+    let missing = refused("[[notifier]]\nkind = 'slack'");
+    assert_eq!(missing, format!("config:1: notifier: has no url: {mend}"));
+    for broken in ["url = s3cret", "url = 's3cret", "'s3cret'", "url = { env = s3cret }"] {
+        let refused = refused(&format!("[[notifier]]\nkind = 'slack'\n{broken}"));
+        assert!(refused.starts_with("config:3: "), "{refused}");
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}
+
+#[test]
+#[cfg(all(feature = "email", feature = "pagerduty", feature = "slack", feature = "webhook"))]
+fn what_a_notifier_does_not_take_is_refused_by_its_key() {
+    for (text, says) in [
+        (
+            "kind = 'slack_bot'\ntoken = { env = 'CARGO_PKG_NAME' }\nchannel = '#alerts'",
+            "1: notifier: the Slack bot key ",
+        ),
+        ("kind = 'slack_bot'\nchannel = ''", "1: notifier: has no token: give it as "),
+        (
+            "kind = 'pagerduty'\nrouting_key = { env = 'CARGO_PKG_NAME' }\nurl = 'ftp://a'",
+            "4: notifier.url: the PagerDuty events address is neither http nor https: ",
+        ),
+        ("kind = 'webhook'\nheaders = 'a'", "3: notifier.headers: is no table: give one such as "),
+        (
+            "kind = 'webhook'\nheaders = { authorization = 's3cret' }",
+            "3: notifier.headers: authorization: is a secret in the file: ",
+        ),
+        (
+            "kind = 'email'\nserver = 'smtp://u:s3cret@mail'",
+            "3: notifier.server: is a secret in the file: ",
+        ),
+        ("kind = 'email'\nto = []", "3: notifier.to: is an empty list: give it one at least"),
+        ("kind = 'email'\nuser = 'u'", "1: notifier: has only one of user and password: give both"),
+        (
+            "kind = 'email'\nserver = 'mail'\nfrom = 'a@b.example'\nto = 'c@d.example'",
+            "1: notifier: the mail server's address is no URL: use one such as smtp://",
+        ),
+    ] {
+        let refused = refused(&format!("[[notifier]]\n{text}"));
+        let is_told = refused.lines().any(|line| line.starts_with(&format!("config:{says}")));
+        assert!(is_told && !refused.contains("s3cret"), "{refused}\nfor {text}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "discord"))]
+fn a_kind_that_is_not_built_in_is_refused_by_its_feature() {
+    assert_eq!(
+        refused("[[notifier]]\nkind = 'discord'\nurl = 's3cret'"),
+        "config:2: notifier.kind: \"discord\" is not built in: turn on the feature \"discord\" of \
+         tower-lookout"
+    );
+}
+
+#[test]
+#[cfg(feature = "slack")]
+fn other_notifiers_and_other_secrets_have_another_fingerprint() {
+    let folder = std::env::temp_dir().join(format!("lookout-secrets-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let secret = |text: &str| fs::write(folder.join("slack"), text).unwrap();
+    let fingerprint = |text: &str| {
+        let file = folder.join("lookout.toml");
+        fs::write(&file, text).unwrap();
+        let config = Source::File(file).load(&[]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+        config.fingerprint
+    };
+    let text = "[[notifier]]\nkind = 'slack'\nurl = { file = 'slack' }\n";
+    secret("https://hooks.slack.com/s3cret\n");
+    let first = fingerprint(text);
+    let rule = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\n";
+    assert_eq!(fingerprint(&format!("{rule}{text}")), first, "of the notifiers alone");
+    let renamed = fingerprint(&format!("{text}name = 'team'"));
+    secret("https://hooks.slack.com/other\n");
+    let mended = fingerprint(text);
+    let several = [first, renamed, mended, fingerprint("")];
+    assert_eq!(BTreeSet::from(several).len(), several.len());
+    fs::remove_dir_all(&folder).unwrap();
+}

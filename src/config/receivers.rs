@@ -1,0 +1,197 @@
+//! The kinds of notifiers, and the keys of each.
+
+use std::fmt;
+
+use toml::de::DeValue;
+use tower::{BoxError, Service, ServiceExt, util::BoxCloneService};
+
+use super::{
+    document::Section,
+    secret::{MEND, Secrets},
+    value,
+};
+use crate::notify::{self, Delivered, Notification};
+
+/// A notifier of any kind; clones are of the same one.
+pub(super) type Receiver = BoxCloneService<Notification, Delivered, BoxError>;
+
+/// Makes a notifier of what its section has; `None` where that is noted as wrong.
+type Make = fn(&mut Section<'_>, &Secrets<'_>) -> Option<Receiver>;
+
+/// Each with the feature that it needs, if any.
+const KINDS: [(&str, &str); 9] = [
+    ("log", ""),
+    ("slack", "slack"),
+    ("slack_bot", "slack"),
+    ("discord", "discord"),
+    ("teams", "teams"),
+    ("pagerduty", "pagerduty"),
+    ("webhook", "webhook"),
+    ("alertmanager", "alertmanager"),
+    ("email", "email"),
+];
+
+/// The kind of a section, and how such a notifier is made.
+pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
+    section.require("kind", "give one such as \"slack\"", |value| {
+        let kind = value::word(value, &KINDS.map(|(kind, _)| kind))?;
+        let make: Make = match kind {
+            "log" => |_, _| boxed(Some(notify::Log::new())),
+            #[cfg(feature = "slack")]
+            "slack" => {
+                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Slack::new))
+            }
+            #[cfg(feature = "slack")]
+            "slack_bot" => slack_bot,
+            #[cfg(feature = "discord")]
+            "discord" => {
+                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Discord::new))
+            }
+            #[cfg(feature = "teams")]
+            "teams" => {
+                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Teams::new))
+            }
+            #[cfg(feature = "pagerduty")]
+            "pagerduty" => pagerduty,
+            #[cfg(feature = "webhook")]
+            "webhook" => webhook,
+            #[cfg(feature = "alertmanager")]
+            "alertmanager" => alertmanager,
+            #[cfg(feature = "email")]
+            "email" => email,
+            _ => {
+                let is_it = |(name, _): &&(&str, &str)| *name == kind;
+                let feature = KINDS.iter().find(is_it).map_or(kind, |(_, feature)| feature);
+                return Err(format!(
+                    "{kind:?} is not built in: turn on the feature {feature:?} of tower-lookout"
+                ));
+            }
+        };
+        Ok((kind, make))
+    })
+}
+
+#[cfg(feature = "slack")]
+fn slack_bot(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
+    let token = section.require("token", MEND, |value| secrets.secret(value));
+    let channel = section.require("channel", "give one such as \"#alerts\"", value::text);
+    let made = token.zip(channel).map(|(token, channel)| notify::SlackBot::new(token, channel));
+    let bot = made_of(section, made?);
+    let read = |value: &DeValue<'_>| secrets.public(value);
+    boxed(set(section, bot, "url", read, notify::SlackBot::url))
+}
+
+#[cfg(feature = "pagerduty")]
+fn pagerduty(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
+    let pagerduty = by_secret(section, secrets, "routing_key", notify::PagerDuty::new);
+    let read = |value: &DeValue<'_>| secrets.public(value);
+    boxed(set(section, pagerduty, "url", read, notify::PagerDuty::url))
+}
+
+#[cfg(feature = "webhook")]
+fn webhook(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
+    let webhook = by_secret(section, secrets, "url", notify::Webhook::new);
+    let read = |value: &DeValue<'_>| secrets.table(value);
+    boxed(set(section, webhook, "headers", read, |webhook, headers| {
+        headers.iter().try_fold(webhook, |made, (name, value)| made.header(name, value))
+    }))
+}
+
+#[cfg(feature = "alertmanager")]
+fn alertmanager(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
+    let mend = "give the address of each, such as [\"http://am-1:9093\"]";
+    let alertmanager = section.require("members", mend, |value| {
+        let members = list(value, |value| secrets.public(value))?;
+        notify::Alertmanager::new(members).map_err(|error| error.to_string())
+    });
+    let read = |value: &DeValue<'_>| secrets.table(value);
+    let alertmanager = set(section, alertmanager, "headers", read, |alertmanager, headers| {
+        headers.iter().try_fold(alertmanager, |made, (name, value)| made.header(name, value))
+    });
+    let every = |alertmanager: notify::Alertmanager, every| {
+        Ok::<_, BoxError>(alertmanager.resend_every(every))
+    };
+    boxed(set(section, alertmanager, "resend_every", value::duration, every))
+}
+
+#[cfg(feature = "email")]
+fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
+    let public = |value: &DeValue<'_>| secrets.public(value);
+    let server = section.require("server", "give one such as \"smtp://mail.internal\"", public);
+    let address = "give a mail address";
+    let from = section.require("from", address, value::text);
+    let to = section.require("to", address, |value| list(value, value::text));
+    let user = section.read("user", public);
+    let password = section.read("password", |value| secrets.secret(value));
+    let hello_name = section.read("hello_name", value::text);
+    let root_certificate = section.read("root_certificate", public);
+    if user.is_some() != password.is_some() {
+        section.refuse("has only one of user and password: give both, or neither");
+    }
+    let mut builder = notify::Email::builder(server?, from?, to?);
+    if let Some((user, password)) = user.zip(password) {
+        builder = builder.credentials(user, password);
+    }
+    if let Some(name) = hello_name {
+        builder = builder.hello_name(name);
+    }
+    if let Some(certificate) = root_certificate {
+        builder = builder.root_certificate(certificate);
+    }
+    boxed(made_of(section, builder.build()))
+}
+
+/// A notifier that is made of one secret.
+fn by_secret<N, E: fmt::Display>(
+    section: &mut Section<'_>,
+    secrets: &Secrets<'_>,
+    key: &'static str,
+    make: impl FnOnce(String) -> Result<N, E>,
+) -> Option<N> {
+    section
+        .require(key, MEND, |value| make(secrets.secret(value)?).map_err(|error| error.to_string()))
+}
+
+/// A notifier that is made of several keys.
+fn made_of<N, E: fmt::Display>(section: &Section<'_>, made: Result<N, E>) -> Option<N> {
+    made.map_err(|error| section.refuse(&error.to_string())).ok()
+}
+
+/// One, or a list of them.
+fn list<T>(
+    value: &DeValue<'_>,
+    mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    match value {
+        DeValue::Array(list) if list.is_empty() => {
+            Err("is an empty list: give it one at least, or leave it out".to_owned())
+        }
+        DeValue::Array(list) => list.iter().map(|one| read(one.get_ref())).collect(),
+        one => Ok(vec![read(one)?]),
+    }
+}
+
+/// Sets what a key has, if it is there.
+fn set<N, T, E: fmt::Display>(
+    section: &mut Section<'_>,
+    notifier: Option<N>,
+    key: &'static str,
+    read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    set: impl FnOnce(N, T) -> Result<N, E>,
+) -> Option<N> {
+    let place = section.place_of(key);
+    let Some(value) = section.read(key, read) else { return notifier };
+    let set = set(notifier?, value);
+    set.map_err(|error| section.refuse_key(place, key, &error.to_string())).ok()
+}
+
+fn boxed<N>(notifier: Option<N>) -> Option<Receiver>
+where
+    N: Service<Notification> + Clone + Send + 'static,
+    N::Response: Into<Delivered>,
+    N::Error: Into<BoxError>,
+    N::Future: Send + 'static,
+{
+    notifier
+        .map(|notifier| BoxCloneService::new(notifier.map_response(Into::into).map_err(Into::into)))
+}

@@ -1,0 +1,106 @@
+//! Notifiers as data: a lookout that is started from a file tells the receivers that are in it.
+
+#![cfg(all(
+    feature = "pagerduty",
+    feature = "prometheus",
+    feature = "slack",
+    feature = "toml",
+    feature = "webhook"
+))]
+
+#[path = "support/file.rs"]
+mod file;
+#[path = "support/logs.rs"]
+mod logs;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use tower_lookout::Rule;
+
+use file::File;
+use logs::{Logs, assert_no_secret};
+use receiver::{Receiver, Reply};
+use support::{eventually, start, sum};
+
+/// Fires with its first tick, since nothing is in flight.
+fn idle() -> Rule {
+    Rule::in_flight().below(1).named("Idle")
+}
+
+#[tokio::test]
+async fn a_receiver_of_the_file_is_told_and_the_other_one_where_it_is_broken() {
+    let slack = Receiver::new([]);
+    let pagerduty = Receiver::taking(Reply::Answer(404, "", ""), []);
+    let webhook = Receiver::new([]);
+    let file = File::new(
+        "lookout.toml",
+        &format!(
+            "
+            [[notifier]]
+            kind = 'slack'
+            url = {{ file = 'slack' }}
+
+            [[notifier]]
+            kind = 'pagerduty'
+            name = 'oncall'
+            routing_key = {{ env = 'CARGO_PKG_NAME' }}
+            url = '{}'
+            or_else = 'webhook'
+
+            [[notifier]]
+            kind = 'webhook'
+            url = {{ file = 'webhook' }}
+            headers = {{ authorization = {{ file = 'token' }} }}
+            ",
+            pagerduty.serve().await
+        ),
+    );
+    file.beside("slack", &format!("{}\n", slack.serve().await));
+    file.beside("webhook", &webhook.serve().await);
+    file.beside("token", "Bearer s3cret\n");
+    let (lookout, scrape) = start(|builder| builder.rule(idle()).config(file.path()));
+
+    for receiver in [&slack, &pagerduty, &webhook] {
+        eventually(5, "a post", || (!receiver.posts().is_empty()).then_some(())).await;
+    }
+    assert_eq!(slack.posts()[0].titles(), ["🔴 [FIRING] Idle · test"]);
+    assert_eq!(pagerduty.posts()[0].body["routing_key"], "tower-lookout");
+    let told = &webhook.posts()[0];
+    assert_eq!(told.body["alerts"][0]["labels"]["alertname"], "Idle");
+    assert_eq!(told.headers["authorization"], "Bearer s3cret");
+    lookout.shutdown().await;
+    let text = scrape.render();
+    for (notifier, sent) in [("slack", 1.0), ("oncall", 1.0), ("webhook", 0.0)] {
+        let labels = [("notifier", notifier)];
+        assert_eq!(sum(&text, "lookout_notifications_sent_total", &labels), sent, "{notifier}");
+    }
+    assert_eq!(webhook.posts().len(), 1, "it is told what the other one does not take, alone");
+}
+
+#[tokio::test]
+async fn other_notifiers_wait_for_a_restart_and_a_secret_that_is_gone_refuses_the_reload() {
+    let logs = Logs::of_all();
+    let receiver = Receiver::new([]);
+    let text = "[[notifier]]\nkind = 'slack'\nurl = { file = 'slack' }\n";
+    let file = File::new("lookout.toml", text);
+    file.beside("slack", &receiver.serve().await);
+    let (lookout, _) = start(|builder| builder.rule(idle()).config(file.path()));
+    assert!(lookout.reload().await.unwrap().needs_restart.is_empty());
+
+    file.write(&format!("{text}[[notifier]]\nkind = 'log'\n"));
+    let reloaded = lookout.reload().await.unwrap();
+    assert_eq!(
+        reloaded.needs_restart,
+        ["the notifiers of the file have changed: alerts go to the old ones until a restart"]
+    );
+    file.write("[[notifier]]\nkind = 'slack'\nurl = { file = 's3cret' }\n");
+    let refused = lookout.reload().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("lookout.toml:3: notifier.url: its file can't be read: "),
+        "{refused}"
+    );
+    lookout.shutdown().await;
+    assert!(!refused.contains("s3cret"), "{refused}");
+    assert_no_secret(&logs.text());
+}
