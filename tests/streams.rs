@@ -1,5 +1,5 @@
-//! What stays open: server-sent events, WebSockets, long polls and bodies without a length, with a
-//! real axum over real sockets. Their life is kept apart from the latency, and is seen while it lasts.
+//! What stays open: server-sent events, WebSockets, tunnels, long polls and bodies without a length, with
+//! real axum and hyper over real sockets. Their life is kept apart from the latency, and is seen while it lasts.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -17,8 +17,17 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use http_body_util::{BodyExt, Empty};
-use hyper_util::{client::legacy, rt::TokioExecutor};
-use tokio::net::TcpListener;
+use hyper::{Request, body::Incoming, server::conn::http1};
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tower::{Layer, service_fn};
 use tower_lookout::{Lookout, observe::UpgradeWatch, prometheus::Scrape};
 
 use support::{eventually, start, sum};
@@ -116,6 +125,56 @@ async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
 
     socket.close(None).await.unwrap();
     let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
+    assert_eq!(sum(&text, "http_server_request_duration_seconds_count", &[]), 1.0);
+}
+
+/// Opens the tunnel that is asked for, to a place that gives back what it gets.
+async fn tunnel(
+    mut request: Request<Incoming>,
+) -> Result<hyper::Response<Empty<Bytes>>, Infallible> {
+    let watch: UpgradeWatch = request.extensions_mut().remove().unwrap();
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let _open = watch.open();
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+        tokio::io::copy(&mut read, &mut write).await
+    });
+    Ok(hyper::Response::new(Empty::new()))
+}
+
+#[tokio::test]
+async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
+    let (lookout, scrape) = start(|builder| builder.upgrades(true));
+    let service = TowerToHyperService::new(lookout.layer().layer(service_fn(tunnel)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await
+    });
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"CONNECT db:5432 HTTP/1.1\r\nhost: db:5432\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    stream.write_all(b"query").await.unwrap();
+    let mut echo = [0; 5];
+    stream.read_exact(&mut echo).await.unwrap();
+    assert_eq!(&echo, b"query");
+
+    let streams = "http_server_active_streams";
+    let labels = [("kind", "upgrade"), ("http_request_method", "CONNECT")];
+    let text = becomes(&scrape, streams, &labels, 1.0).await;
+    let counted = [("http_request_method", "CONNECT"), ("outcome", "success")];
+    assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request is over");
+
+    drop(stream);
+    let text = becomes(&scrape, streams, &labels, 0.0).await;
     assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
     assert_eq!(sum(&text, "http_server_request_duration_seconds_count", &[]), 1.0);
 }
