@@ -10,6 +10,7 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use axum::{
     Extension, Router,
+    body::Body,
     extract::ws::{Message, WebSocketUpgrade},
     response::{Response, Sse, sse::Event},
     routing::get,
@@ -37,6 +38,12 @@ async fn events() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallib
     Sse::new(first.chain(stream::pending()))
 }
 
+/// A body of unknown length, whose second part does not come.
+async fn export() -> Body {
+    let first = stream::iter([Ok::<_, Infallible>("one")]);
+    Body::from_stream(first.chain(stream::pending()))
+}
+
 async fn live(upgrade: WebSocketUpgrade, Extension(watch): Extension<UpgradeWatch>) -> Response {
     upgrade.on_upgrade(move |mut socket| async move {
         let _open = watch.open();
@@ -56,6 +63,7 @@ async fn late() -> &'static str {
 async fn serve(lookout: &Lookout) -> SocketAddr {
     let app = Router::new()
         .route("/events", get(events))
+        .route("/export", get(export))
         .route("/live", get(live))
         .route("/late", get(late))
         .layer(lookout.layer());
@@ -105,6 +113,24 @@ async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_hea
     assert!(life >= open_for.as_secs_f64(), "{life} s of life");
     assert!(latency < life / 2.0, "{latency} s of latency, {life} s of life");
     assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_open_until_its_client_leaves() {
+    let (lookout, scrape) = start(|builder| builder);
+    let address = serve(&lookout).await;
+    let client = client();
+    let mut response =
+        client.get(format!("http://{address}/export").parse().unwrap()).await.unwrap();
+    response.frame().await.unwrap().unwrap();
+
+    let streams = "http_server_active_streams";
+    let labels = [("kind", "unknown_length"), ("http_route", "/export")];
+    becomes(&scrape, streams, &labels, 1.0).await;
+    drop((response, client));
+    let text = becomes(&scrape, streams, &labels, 0.0).await;
+    assert_eq!(sum(&text, "http_server_requests_total", &[("outcome", "aborted")]), 1.0);
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 0.0, "too short");
 }
 
 #[tokio::test]

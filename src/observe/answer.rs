@@ -137,6 +137,11 @@ impl Answer {
         self.0 & Self::STREAM == stream as u32
     }
 
+    /// Whether its body had to go on for it to be open as a stream: of gRPC the next message tells.
+    pub(super) fn is_open_by_going_on(self) -> bool {
+        self.is(Stream::Maybe) && !self.is_grpc()
+    }
+
     /// What kind of stream the response says that it is.
     #[inline]
     pub(super) fn stream_kind(self) -> Option<StreamKind> {

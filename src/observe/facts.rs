@@ -217,7 +217,9 @@ impl Facts {
                     let open = store.clock.nanos(self.began, now);
                     cells.record_extra(Extra::Stream, store, open);
                 }
-                if let Some(kind) = self.answer.stream_kind() {
+                let is_open_by_going_on = is_head_told && self.answer.is_open_by_going_on();
+                let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
+                if let Some(kind) = self.answer.stream_kind().or(by_going_on) {
                     cells.stream_closed(kind);
                 }
             }
@@ -300,6 +302,9 @@ impl Facts {
             let took = store.clock.nanos(self.began, now);
             cells.ages.closed(self.answer.slot(), took, || store.second(self.began));
             cells.head.record(store.bounds.cell_of(took), took);
+            if self.answer.is_open_by_going_on() {
+                cells.stream_opened(StreamKind::UnknownLength);
+            }
             RawSpan::between(self.began, now)
         });
         match head {

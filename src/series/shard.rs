@@ -77,7 +77,7 @@ impl Extra {
     ];
 }
 
-/// What says of itself that it may stay open for ever.
+/// What may stay open for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamKind {
     /// Server-sent events.
@@ -86,10 +86,13 @@ pub(crate) enum StreamKind {
     Grpc,
     /// A connection that became something else: WebSocket, CONNECT.
     Upgrade,
+    /// A body that nothing is known of but that it goes on.
+    UnknownLength,
 }
 
 impl StreamKind {
-    pub(crate) const ALL: [Self; 3] = [Self::EventStream, Self::Grpc, Self::Upgrade];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::EventStream, Self::Grpc, Self::Upgrade, Self::UnknownLength];
 
     /// The `kind` label.
     pub(crate) fn as_str(self) -> &'static str {
@@ -97,6 +100,7 @@ impl StreamKind {
             Self::EventStream => "event_stream",
             Self::Grpc => "grpc",
             Self::Upgrade => "upgrade",
+            Self::UnknownLength => "unknown_length",
         }
     }
 }
