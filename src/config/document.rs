@@ -5,7 +5,6 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 use super::{ConfigError, value};
 
 /// The text of a file, and what was found wrong in it.
-#[derive(Debug)]
 pub(super) struct Document<'a> {
     /// As errors name it.
     name: Cow<'a, str>,
@@ -14,7 +13,6 @@ pub(super) struct Document<'a> {
 }
 
 /// A table of the file. Its keys are taken out one by one; what is left in the end is unknown.
-#[derive(Debug)]
 pub(super) struct Section<'a> {
     document: &'a Document<'a>,
     /// As errors name it, such as `notifier.when`; empty for the whole file.

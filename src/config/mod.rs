@@ -94,7 +94,7 @@ mod value;
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     slice,
 };
@@ -106,10 +106,20 @@ use self::secret::Secrets;
 use crate::rule::{self, Rule};
 
 /// Where the text comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
+    /// With secrets in it, maybe.
     Text(String),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.debug_tuple("Text").field(&"***").finish(),
+        }
+    }
 }
 
 /// What a file says.

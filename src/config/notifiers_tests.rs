@@ -73,6 +73,8 @@ fn every_kind_has_its_keys() {
     ] {
         let text = format!("allow_inline_secrets = true\n[[notifier]]\nname = 'it'\n{notifier}");
         assert_eq!(names(&text), ["it"], "{text}");
+        let debug = format!("{:?} {:?}", Source::Text(text.clone()), load(&text).unwrap());
+        assert!(!debug.contains("s3cret"), "{debug}");
     }
 }
 

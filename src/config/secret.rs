@@ -11,7 +11,6 @@ use super::value;
 
 /// Reads secrets from where they are. What is wrong with one is told without it, and without what may
 /// be one that was put into the wrong place.
-#[derive(Debug)]
 pub(super) struct Secrets<'a> {
     /// Where relative paths begin.
     folder: &'a Path,
