@@ -1,0 +1,259 @@
+//! Every fault with every receiver: whether and when it is tried again, and that neither a secret nor
+//! what an alert or an answer says comes into an error or a log as it is.
+//!
+//! What the worker makes of it (how often, when, what is counted) is in `src/notify/worker_tests.rs`,
+//! in virtual time; that all of it comes together, in `receivers.rs` and `email.rs`.
+
+#![cfg(all(
+    feature = "alertmanager",
+    feature = "discord",
+    feature = "email",
+    feature = "pagerduty",
+    feature = "prometheus",
+    feature = "slack",
+    feature = "teams",
+    feature = "webhook"
+))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/fault.rs"]
+mod fault;
+#[path = "support/logs.rs"]
+mod logs;
+#[path = "support/mail_server.rs"]
+mod mail_server;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::{sync::mpsc, time::timeout};
+use tower::{Service, ServiceExt, service_fn, util::BoxService};
+use tower_lookout::{
+    Report, Slack,
+    notify::{
+        Alertmanager, DeliveryError, Discord, Email, Notification, PagerDuty, SlackBot, Teams,
+        Webhook,
+    },
+};
+
+use fault::Fault;
+use logs::{Logs, assert_no_secret};
+use mail_server::{Fault as MailFault, MailServer};
+use receiver::Reply;
+use support::start;
+
+type Notifier = BoxService<Notification, (), DeliveryError>;
+
+/// Every receiver by HTTP, with its secrets.
+const RECEIVERS: [(&str, fn(&str) -> Notifier); 7] = [
+    ("slack", |url| boxed(Slack::new(url).unwrap())),
+    ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
+    ("discord", |url| boxed(Discord::new(url).unwrap())),
+    ("teams", |url| boxed(Teams::new(url).unwrap())),
+    ("pagerduty", |url| {
+        boxed(PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap().url(url).unwrap())
+    }),
+    ("webhook", |url| {
+        boxed(Webhook::new(url).unwrap().header("authorization", "Bearer s3cret").unwrap())
+    }),
+    ("alertmanager", |url| {
+        boxed(Alertmanager::new([url]).unwrap().header("authorization", "Bearer s3cret").unwrap())
+    }),
+];
+
+fn boxed<N>(notifier: N) -> Notifier
+where
+    N: Service<Notification, Error = DeliveryError> + std::fmt::Debug + Send + 'static,
+    N::Future: Send,
+{
+    let debug = format!("{notifier:?}");
+    assert!(!debug.contains("s3cret"), "{debug}");
+    BoxService::new(notifier.map_response(|_| ()))
+}
+
+/// What becomes of a message, as its error says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Taken,
+    /// Tried again with backoff.
+    Retried,
+    /// Tried again after so many seconds.
+    RetriedAfter(u64),
+    /// Tried again slowly, and told loudly once: a person must mend it.
+    Broken,
+    /// Never tried again, and counted as dropped.
+    Rejected,
+    /// Given up on by the worker after 10 s, and tried again.
+    Hangs,
+}
+
+use Fate::{Broken, Hangs, Rejected, Retried, RetriedAfter, Taken};
+
+/// An answer that says what it got, as some do.
+const fn answer(status: u16, retry_after: &'static str) -> Fault {
+    Fault::Reply(Reply::Answer(status, retry_after, "s3cret <!channel> \u{1b}[31m"))
+}
+
+/// A date that is later than any receiver is waited for.
+const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
+
+/// What each fault comes to, and with whom it comes to something else.
+#[rustfmt::skip]
+const FAULTS: [(Fault, Fate, &[(&str, Fate)]); 24] = [
+    (Fault::Refused, Retried, &[]),
+    (Fault::NoSuchHost, Retried, &[]),
+    (Fault::NoTls, Retried, &[]),
+    (Fault::Closed, Retried, &[]),
+    // Another try might post twice what was taken.
+    (Fault::BrokenOff(200), Taken, &[]),
+    (Fault::BrokenOff(500), Retried, &[]),
+    (Fault::Reply(Reply::Hang), Hangs, &[]),
+    // Most receivers say nothing by the body of a success; Slack does.
+    (answer(200, ""), Taken, &[("slack", Rejected), ("slackbot", Rejected)]),
+    (answer(302, ""), Broken, &[]),
+    (answer(400, ""), Rejected, &[]),
+    (answer(401, ""), Broken, &[]),
+    (answer(403, ""), Broken, &[]),
+    (answer(404, ""), Broken, &[]),
+    (answer(408, ""), Retried, &[]),
+    (answer(410, ""), Broken, &[]),
+    (answer(413, ""), Rejected, &[]),
+    (answer(429, "7"), RetriedAfter(7), &[]),
+    (answer(429, DATE), RetriedAfter(3_600), &[]),
+    // PagerDuty counts by the minute.
+    (answer(429, ""), RetriedAfter(1), &[("pagerduty", RetriedAfter(60))]),
+    (answer(500, ""), Retried, &[]),
+    (answer(500, "7"), Retried, &[]),
+    (answer(502, ""), Retried, &[]),
+    (answer(503, ""), Retried, &[]),
+    (answer(503, "7"), RetriedAfter(7), &[]),
+];
+
+/// The same of mail, in the words of its protocol (RFC 5321 §4.2). What a server says helps whoever reads
+/// the log; of the password it may say anything.
+#[rustfmt::skip]
+const MAIL_FAULTS: [(MailFault, Fate); 17] = [
+    (MailFault::None, Taken),
+    (MailFault::Drop(""), Retried),
+    (MailFault::Drop("DATA"), Retried),
+    (MailFault::Hang("RCPT"), Hangs),
+    (MailFault::Answer("", "421 4.3.2 \u{1b}[31mshutting down"), Retried),
+    (MailFault::Answer("", "HTTP/1.1 200 OK"), Retried),
+    (MailFault::Answer("", "554 5.3.2 \u{1b}[31mno mail here"), Broken),
+    (MailFault::Answer("AUTH", "454 4.7.0 s3cret try later"), Retried),
+    (MailFault::Answer("AUTH", "535 5.7.8 s3cret wrong"), Broken),
+    (MailFault::Answer("MAIL", "451 4.3.0 \u{1b}[31mlocal error"), Retried),
+    (MailFault::Answer("MAIL", "550 5.7.1 \u{1b}[31mnot from you"), Broken),
+    (MailFault::Answer("RCPT", "450 4.2.0 \u{1b}[31mgreylisted"), Retried),
+    (MailFault::Answer("RCPT", "550 5.1.1 \u{1b}[31munknown"), Broken),
+    (MailFault::Answer("DATA", "452 4.3.1 \u{1b}[31mno space"), Retried),
+    (MailFault::Answer(".", "451 4.3.0 \u{1b}[31mnot stored"), Retried),
+    (MailFault::Answer(".", "552 5.3.4 \u{1b}[31mtoo large"), Rejected),
+    (MailFault::Answer(".", "554 5.6.0 \u{1b}[31mrefused for what it is"), Rejected),
+];
+
+/// How a mail's address leads to no server.
+const MAIL_URLS: [(&str, Fate); 4] = [
+    ("smtp://lookout:s3cret@127.0.0.1:1?tls=none", Retried),
+    ("smtp://NO_SUCH_HOST?tls=none", Retried),
+    // A server that does not speak TLS, and one that was not asked to do without.
+    ("smtps://lookout:s3cret@SERVER", Retried),
+    ("smtp://lookout:s3cret@SERVER", Broken),
+];
+
+/// An alert whose texts would do something, were they not escaped.
+async fn hostile() -> Notification {
+    let (told, mut telling) = mpsc::unbounded_channel();
+    let told = Arc::new(told);
+    let (lookout, _scrape) = start(|builder| {
+        builder.notify(service_fn(move |notification: Notification| {
+            let told = Arc::clone(&told);
+            async move { told.send(notification) }
+        }))
+    });
+    let report = Report::new("Lost", HOSTILE).field("who", HOSTILE);
+    lookout.reporter().send(report);
+    timeout(Duration::from_secs(5), telling.recv()).await.unwrap().unwrap()
+}
+
+const HOSTILE: &str = "<!channel> @everyone [x](http://x) <script> \u{1b}[31m\r\nSubject: x";
+
+/// Delivers a message once; whatever comes of it says nothing that it must not.
+async fn deliver(mut notifier: Notifier, notification: Notification, what: &str) -> Fate {
+    let call = notifier.ready().await.unwrap().call(notification);
+    // What hangs does so for good: the worker's limit is shown in virtual time.
+    let Ok(delivered) = timeout(Duration::from_secs(2), call).await else { return Hangs };
+    let Err(error) = delivered else { return Taken };
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    for word in ["\u{1b}", "\r", "\n", "<!channel>", "@everyone"] {
+        assert!(!told.contains(word), "{what}: {told}");
+    }
+    let debug = format!("{error:?}");
+    for secret in ["s3cret", "AHMzY3JldA"] {
+        assert!(!told.contains(secret) && !debug.contains(secret), "{what}: {told} {debug}");
+    }
+    let after = debug.split_once("RetryAfter(").and_then(|(_, rest)| rest.split_once(')'));
+    match (error.to_string().as_str(), after) {
+        ("not delivered yet", Some((wait, _))) => {
+            RetriedAfter(wait.trim_end_matches('s').parse::<f64>().unwrap().ceil() as u64)
+        }
+        ("not delivered", None) => Retried,
+        ("the receiver takes nothing", None) => Broken,
+        ("the receiver does not take this message", None) => Rejected,
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
+    // The only test of this binary that asks for it.
+    let logs = Logs::of_all();
+    let hostile = hostile().await;
+    let http = RECEIVERS.iter().flat_map(|receiver| FAULTS.iter().map(move |row| (receiver, row)));
+    let http = http.map(|((name, notifier), (fault, usual, exceptions))| {
+        let other = exceptions.iter().find(|(receiver, _)| receiver == name);
+        let expected = other.map_or(*usual, |(_, fate)| *fate);
+        let hostile = hostile.clone();
+        async move {
+            let what = format!("{name} {fault:?}");
+            let fate = deliver(notifier(&fault.url().await), hostile, &what).await;
+            (fate != expected).then(|| format!("{what}: {fate:?}, not {expected:?}"))
+        }
+    });
+    let mail = MAIL_FAULTS.iter().map(|(fault, expected)| {
+        let hostile = hostile.clone();
+        async move {
+            let what = format!("email {fault:?}");
+            let url = MailServer::new([*fault]).serve().await;
+            let fate = deliver(email(&url), hostile, &what).await;
+            (fate != *expected).then(|| format!("{what}: {fate:?}, not {expected:?}"))
+        }
+    });
+    let unreached = MAIL_URLS.iter().map(|(url, expected)| {
+        let hostile = hostile.clone();
+        async move {
+            let served = MailServer::new([]).serve().await;
+            let server = served.split(['@', '?']).nth(1).unwrap();
+            let url = url.replace("SERVER", server).replace("NO_SUCH_HOST", &"x".repeat(64));
+            let fate = deliver(email(&url), hostile, &url).await;
+            (fate != *expected).then(|| format!("{url}: {fate:?}, not {expected:?}"))
+        }
+    });
+    let (http, mail) = (join_all(http), join_all(mail));
+    let (http, mail, unreached) = tokio::join!(http, mail, join_all(unreached));
+    let wrong: Vec<_> = http.into_iter().chain(mail).chain(unreached).flatten().collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_no_secret(&logs.text());
+}
+
+fn email(url: &str) -> Notifier {
+    boxed(Email::new(url, "alerts@example.com", ["oncall@example.com"]).unwrap())
+}

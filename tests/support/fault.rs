@@ -1,0 +1,81 @@
+//! What can go wrong between a notifier and its receiver, played by real sockets on this machine.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::receiver::{Receiver, Reply};
+
+/// What a post meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Nobody listens.
+    Refused,
+    /// No name server has to be asked: such a name can't be.
+    NoSuchHost,
+    /// Who is asked by TLS does not speak it.
+    NoTls,
+    /// The connection is closed before an answer.
+    Closed,
+    /// The connection is reset in the middle of an answer with this status.
+    BrokenOff(u16),
+    Reply(Reply),
+}
+
+impl Fault {
+    /// Where to post to, to meet it; holds a secret.
+    pub(crate) async fn url(self) -> String {
+        match self {
+            Self::Refused => {
+                let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                format!("http://{}/s3cret", free.local_addr().unwrap())
+            }
+            Self::NoSuchHost => format!("http://{}.localhost/s3cret", "x".repeat(64)),
+            Self::NoTls => {
+                let url = Receiver::new([]).serve().await;
+                url.replace("http://", "https://")
+            }
+            Self::Closed => serve(|_| async {}).await,
+            Self::BrokenOff(status) => {
+                serve(move |mut stream| async move {
+                    let head = format!("HTTP/1.1 {status} Some\r\ncontent-length: 100\r\n\r\ns3");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                })
+                .await
+            }
+            Self::Reply(reply) => Receiver::taking(reply, []).serve().await,
+        }
+    }
+}
+
+/// Reads each post to its end, and leaves the answer to the other.
+async fn serve<F: Future<Output = ()> + Send>(
+    answer: impl Fn(TcpStream) -> F + Copy + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/s3cret", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            read(&mut stream).await;
+            answer(stream).await;
+        }
+    });
+    url
+}
+
+async fn read(stream: &mut TcpStream) {
+    let mut text = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "a whole post");
+        let read = String::from_utf8_lossy(&text);
+        let Some((head, body)) = read.split_once("\r\n\r\n") else { continue };
+        let mut lines = head.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() >= length.parse().unwrap() {
+            return;
+        }
+    }
+}
