@@ -47,8 +47,11 @@ use support::start;
 
 type Notifier = BoxService<Notification, (), DeliveryError>;
 
+/// Its name, and the notifier for an address.
+type Receiver = (&'static str, fn(&str) -> Notifier);
+
 /// Every receiver by HTTP, with its secrets.
-const RECEIVERS: [(&str, fn(&str) -> Notifier); 7] = [
+const RECEIVERS: [Receiver; 7] = [
     ("slack", |url| boxed(Slack::new(url).unwrap())),
     ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
     ("discord", |url| boxed(Discord::new(url).unwrap())),
@@ -100,9 +103,11 @@ const fn answer(status: u16, retry_after: &'static str) -> Fault {
 /// A date that is later than any receiver is waited for.
 const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 
-/// What each fault comes to, and with whom it comes to something else.
+/// What a fault comes to, and with whom it comes to something else.
+type Row = (Fault, Fate, &'static [(&'static str, Fate)]);
+
 #[rustfmt::skip]
-const FAULTS: [(Fault, Fate, &[(&str, Fate)]); 24] = [
+const FAULTS: [Row; 24] = [
     (Fault::Refused, Retried, &[]),
     (Fault::NoSuchHost, Retried, &[]),
     (Fault::NoTls, Retried, &[]),

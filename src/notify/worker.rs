@@ -215,14 +215,5 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_backoff_doubles_up_to_half_a_minute() {
-        let longest: Vec<_> = (1..8).map(|n| backoff(n, 1.0).as_secs()).collect();
-        assert_eq!(longest, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(backoff(1, 0.0), Duration::from_millis(500));
-        assert_eq!(backoff(u32::MAX, 0.0), Duration::from_secs(15));
-    }
-}
+#[path = "worker_tests.rs"]
+mod tests;
