@@ -46,11 +46,17 @@ impl Failure {
     /// How often, and where.
     pub(super) fn condition(&self) -> String {
         let Self { count, call_site, .. } = self;
-        if self.over.is_zero() {
-            format!("reported at {call_site}")
-        } else {
-            format!("×{count} in {} · reported at {call_site}", whole_seconds(self.over))
+        match (count, self.over.is_zero()) {
+            (1, true) => format!("reported at {call_site}"),
+            (count, true) => format!("×{count} · reported at {call_site}"),
+            _ => format!("×{count} in {} · reported at {call_site}", whole_seconds(self.over)),
         }
+    }
+
+    /// Tells the reports of the change before, too, which was not delivered.
+    pub(super) fn tell_also(&mut self, untold: &Self) {
+        self.count += untold.count;
+        self.over += untold.over;
     }
 }
 

@@ -215,6 +215,13 @@ impl Alert {
         }
     }
 
+    /// Tells the reports of the change before, too, which was not delivered.
+    pub(crate) fn tell_also(&mut self, untold: &Self) {
+        if let (Some(failure), Some(untold)) = (&mut self.failure, &untold.failure) {
+            Arc::make_mut(failure).tell_also(untold);
+        }
+    }
+
     /// The resolve of what no rule judges any more.
     pub(crate) fn of_gone_rule(self, now: SystemTime) -> Self {
         Self {

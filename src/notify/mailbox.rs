@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     future::pending,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -55,7 +56,8 @@ impl Mailbox {
         waiting.repeats.change(&alert);
         match waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity()) {
             Some(entry) => {
-                entry.alert = alert;
+                let untold = mem::replace(&mut entry.alert, alert);
+                entry.alert.tell_also(&untold);
                 entry.changes += 1;
             }
             None => waiting.entries.push_back(Entry { alert, changes: 1 }),
@@ -73,9 +75,12 @@ impl Mailbox {
             let newer =
                 waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
             match newer {
-                Some(newer) => newer.changes += changes,
-                // It is due again by itself.
-                None if changes == 0 => {}
+                // What was told again is due again by itself.
+                _ if changes == 0 => {}
+                Some(newer) => {
+                    newer.alert.tell_also(alert);
+                    newer.changes += changes;
+                }
                 None => waiting.entries.push_front(Entry { alert: alert.clone(), changes }),
             }
         }
@@ -218,10 +223,10 @@ async fn until(due: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::{sync::atomic::Ordering, time::Duration};
 
     use super::*;
-    use crate::alert::{AlertStatus, test_alert};
+    use crate::alert::{AlertStatus, Failure, test_alert};
 
     fn told(notification: &Notification) -> Vec<(String, u32)> {
         notification.iter().map(|(alert, changes)| (alert.title(), changes)).collect()
@@ -258,6 +263,31 @@ mod tests {
                 ("[RESOLVED] B · orders".to_owned(), 2),
             ]
         );
+    }
+
+    #[test]
+    fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
+        let change = |count, total, minutes: u64| {
+            let failure = Failure {
+                causes: vec!["no broker".to_owned()],
+                error_type: "E",
+                call_site: "src/orders.rs:42".to_owned(),
+                fields: Vec::new(),
+                count,
+                over: Duration::from_secs(60 * minutes),
+                total,
+            };
+            Alert { failure: Some(Arc::new(failure)), ..test_alert("Lost", AlertStatus::Firing) }
+        };
+        let mailbox = Mailbox::new("test".to_owned());
+        mailbox.put(change(1, 1, 0));
+        mailbox.put(change(60, 61, 1));
+        let failed = mailbox.take(10).unwrap();
+        mailbox.put(change(39, 100, 1));
+        mailbox.put_back(&failed);
+        let taken = mailbox.take(10).unwrap();
+        assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
+        assert_eq!(taken.changes, [3]);
     }
 
     #[test]
