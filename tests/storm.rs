@@ -2,7 +2,7 @@
 //! uncounted, and no more memory than before.
 
 #![cfg(feature = "prometheus")]
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 
@@ -11,11 +11,14 @@ use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tower::limit::rate::Rate;
-use tower::{limit::RateLimit, service_fn};
+use tokio::time::Instant;
+use tower::{
+    limit::{RateLimit, rate::Rate},
+    service_fn,
+};
 use tower_lookout::{Alert, Report, notify::Notification};
 
 use support::{start, sum};
