@@ -170,6 +170,7 @@ impl Watch {
             runbook: rule.runbook.clone(),
             origin: Arc::clone(origin),
             failure: None,
+            notice: None,
             signal: rule.signal,
             is_rule_gone: false,
             target,

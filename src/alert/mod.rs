@@ -2,6 +2,7 @@
 
 mod evaluator;
 mod failure;
+mod notice;
 mod origin;
 mod state;
 
@@ -12,7 +13,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub(crate) use self::evaluator::{Evaluator, Replaced};
+pub(crate) use self::{
+    evaluator::{Evaluator, Replaced},
+    notice::Notice,
+};
 pub use self::{failure::Failure, origin::Origin};
 use crate::{
     operation::Operation,
@@ -67,6 +71,8 @@ pub struct Alert {
     /// What was reported, of an alert that no rule raised; then value, peak and requests count the
     /// reports, and there is no threshold.
     pub failure: Option<Arc<Failure>>,
+    /// What the lookout itself says; then there is neither value nor threshold.
+    pub(crate) notice: Option<Notice>,
     pub(crate) signal: Signal,
     /// Whether it is resolved because nobody judges it any more.
     pub(crate) is_rule_gone: bool,
@@ -130,6 +136,9 @@ impl Alert {
     /// What was measured, such as `error ratio 20.3 %`, or why there is no value; of a burn rate that
     /// fires, how long the budget lasts.
     pub fn measured(&self) -> String {
+        if let Some(notice) = self.notice {
+            return notice.text().to_owned();
+        }
         if let Some(failure) = &self.failure {
             return failure.text();
         }
@@ -146,6 +155,9 @@ impl Alert {
 
     /// The condition, such as `threshold: above 1 %`.
     pub fn condition(&self) -> String {
+        if let Some(notice) = self.notice {
+            return notice.condition().to_owned();
+        }
         if let Some(failure) = &self.failure {
             return match self.status {
                 AlertStatus::Firing => failure.condition(),
@@ -157,6 +169,9 @@ impl Alert {
 
     /// How bad it was, such as `peak 22.1 % · 1800 requests, 412 failed`, or how often it was reported.
     pub fn tally(&self) -> String {
+        if self.notice.is_some() {
+            return self.condition();
+        }
         match &self.failure {
             Some(failure) => format!("reported {} times", failure.total),
             None => format!(
@@ -210,6 +225,7 @@ impl Alert {
             runbook: None,
             origin: Arc::clone(origin),
             failure: Some(Arc::new(failure)),
+            notice: None,
             signal: Signal::Reports,
             is_rule_gone: false,
         }
@@ -250,7 +266,7 @@ impl Alert {
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
-        if self.status == AlertStatus::Resolved {
+        if self.status == AlertStatus::Resolved && self.notice.is_none() {
             let lasted = whole_seconds(self.lasted(self.starts_at));
             if let Some(failure) = &self.failure {
                 return write!(f, ", lasted {lasted}, reported {} times", failure.total);
@@ -311,6 +327,7 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
             version: Some("1.2.3".to_owned()),
         }),
         failure: None,
+        notice: None,
         signal: Signal::ErrorRatio,
         is_rule_gone: false,
     }

@@ -11,6 +11,7 @@ pub(crate) const SENT: &str = "lookout_notifications_sent_total";
 pub(crate) const FAILED: &str = "lookout_notifications_failed_total";
 pub(crate) const RETRIED: &str = "lookout_notifications_retried_total";
 pub(crate) const DROPPED: &str = "lookout_notifications_dropped_total";
+pub(crate) const UNROUTED: &str = "lookout_notifications_unrouted_total";
 
 /// What the metrics of one traffic are called.
 #[derive(Debug)]
@@ -267,6 +268,7 @@ const METRICS: &[Text] = &[
     (FAILED, Kind::Counter, Unit::Count, "Attempts to deliver a message that failed."),
     (RETRIED, Kind::Counter, Unit::Count, "Attempts to deliver that came after a failed one."),
     (DROPPED, Kind::Counter, Unit::Count, "Alert changes that a notifier gave up on."),
+    (UNROUTED, Kind::Counter, Unit::Count, "Alert changes that were for none of the notifiers."),
 ];
 
 pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {

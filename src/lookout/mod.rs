@@ -18,6 +18,7 @@ pub use self::{
     reload::{ReloadError, Reloaded},
 };
 use crate::{
+    notify::{Dispatcher, TestDelivery},
     observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
     report::{Reporter, Reports},
@@ -55,6 +56,7 @@ struct Inner {
     entrance: Entrance,
     store: Arc<Store>,
     reports: Arc<Reports>,
+    dispatcher: Arc<Dispatcher>,
     commands: mpsc::UnboundedSender<Command>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
@@ -157,6 +159,40 @@ impl Lookout {
     /// ```
     pub fn reporter(&self) -> Reporter {
         Reporter::new(Arc::clone(&self.inner.reports))
+    }
+
+    /// Sends a test message by each notifier, whatever it is [for](crate::notify::NotifierExt::when),
+    /// and says of each what became of it: within 12 s, all at the same time. There is nothing for a
+    /// lookout without notifiers.
+    ///
+    /// It is an alert of severity `info` named `LookoutTest` that says what it is. It goes the way of
+    /// every message: a notifier keeps to its pace and to what a receiver asked for, and counts it; it is
+    /// not tried again. Closures are called, too. At once after it comes its resolve, so that
+    /// nothing is left open; but for a receiver that forgets by itself, as Alertmanager does after four
+    /// minutes: it would tell nobody of what is over so soon.
+    ///
+    /// It needs no particular runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, notify::Log};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_lookout::StartError> {
+    /// let lookout = Lookout::builder().service("orders").notify(Log::new()).start()?;
+    /// for delivery in lookout.send_test().await {
+    ///     println!("{delivery}"); // log: delivered in 0s
+    ///     assert!(delivery.result.is_ok());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_test(&self) -> Vec<TestDelivery> {
+        let (answer, answered) = oneshot::channel();
+        // If nobody takes it, nobody answers.
+        let _ = self.inner.commands.send(Command::SendTest(answer));
+        answered.await.unwrap_or_else(|_| self.inner.dispatcher.untested())
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

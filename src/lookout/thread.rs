@@ -15,9 +15,9 @@ use tokio::{
 
 use super::Reloaded;
 use crate::{
-    alert::{Alert, Evaluator},
+    alert::Evaluator,
     collect::SharedCollector,
-    notify::{Mailbox, Worker},
+    notify::{Dispatcher, TestDelivery, Worker},
     report::Reports,
     rule::Rule,
     runtime::{BEAT, Vitals},
@@ -32,7 +32,7 @@ pub(super) struct LookoutThread {
     pub(super) vitals: Vitals,
     pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
-    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) workers: Vec<Worker>,
     pub(super) shutdown_timeout: Duration,
 }
@@ -44,6 +44,8 @@ pub(super) enum Command {
     Shutdown(oneshot::Sender<()>),
     /// To judge by these rules, which were checked, and to say what became of the others.
     ReplaceRules(Vec<Rule>, oneshot::Sender<Reloaded>),
+    /// To send a test by each notifier, and to say how that went.
+    SendTest(oneshot::Sender<Vec<TestDelivery>>),
 }
 
 const TICK: Duration = Duration::from_secs(1);
@@ -97,6 +99,7 @@ impl LookoutThread {
                         // Nobody may wait any more, which is as well.
                         let _ = done.send(self.replace_rules(rules));
                     }
+                    Some(Command::SendTest(answer)) => self.send_test(answer),
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
@@ -104,7 +107,7 @@ impl LookoutThread {
                     self.tick();
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
-                () = self.reports.wait_for_news() => self.put(self.reports.changes()),
+                () = self.reports.wait_for_news() => self.dispatcher.put(self.reports.changes()),
                 _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
             }
         };
@@ -118,7 +121,7 @@ impl LookoutThread {
         // Nobody may wait any more, which is as well.
         commands.close();
         while let Ok(command) = commands.try_recv() {
-            // Who has asked for other rules is told by the drop.
+            // Who has asked for other rules or a test is told by the drop.
             if let Command::Shutdown(done) = command {
                 let _ = done.send(());
             }
@@ -144,11 +147,11 @@ impl LookoutThread {
         }));
         let Ok(changes) = ticked else {
             tracing::error!("a tick of the lookout panicked, so this second is judged by the next");
-            self.put(self.reports.changes());
+            self.dispatcher.put(self.reports.changes());
             return;
         };
-        self.put(changes);
-        self.put(self.reports.changes());
+        self.dispatcher.put(changes);
+        self.dispatcher.put(self.reports.changes());
     }
 
     fn replace_rules(&mut self, rules: Vec<Rule>) -> Reloaded {
@@ -163,29 +166,30 @@ impl LookoutThread {
         }
         let reloaded = Reloaded::new(replaced, needs_restart);
         tracing::info!("{reloaded}");
-        self.put(told);
+        self.dispatcher.put(told);
         reloaded
     }
 
-    fn put(&self, changes: Vec<Alert>) {
-        for alert in changes {
-            for mailbox in &self.mailboxes {
-                mailbox.put(alert.clone());
-            }
-        }
+    /// Beside the ticks, which go on.
+    fn send_test(&self, answer: oneshot::Sender<Vec<TestDelivery>>) {
+        let dispatcher = Arc::clone(&self.dispatcher);
+        tokio::spawn(async move {
+            // Whoever asked may have left.
+            let _ = answer.send(dispatcher.send_test().await);
+        });
     }
 
     /// Delivers what is queued until the deadline, and names what is left.
     async fn drain(&self, mut workers: JoinSet<()>) {
-        self.put(self.reports.close());
-        for mailbox in &self.mailboxes {
+        self.dispatcher.put(self.reports.close());
+        for mailbox in self.dispatcher.mailboxes() {
             mailbox.close();
         }
         let all = async { while workers.join_next().await.is_some() {} };
         if timeout(self.shutdown_timeout, all).await.is_err() {
             // Stopped first, so that what is under way is back in its mailbox.
             workers.shutdown().await;
-            for mailbox in &self.mailboxes {
+            for mailbox in self.dispatcher.mailboxes() {
                 mailbox.give_up();
             }
         }

@@ -15,6 +15,8 @@ pub struct Delivered {
 pub(super) struct Again {
     pub(super) every: Duration,
     pub(super) resolved_for: Duration,
+    /// Whether the receiver takes what it does not hear again for resolved.
+    pub(super) forgets: bool,
 }
 
 impl Delivered {
@@ -22,7 +24,18 @@ impl Delivered {
     /// while it fires and until the lookout shuts down. A change is told at once, as always.
     pub fn again_every(every: Duration) -> Self {
         let every = every.max(Duration::from_secs(1));
-        Self { again: Some(Again { every, resolved_for: Duration::ZERO }) }
+        Self { again: Some(Again { every, resolved_for: Duration::ZERO, forgets: true }) }
+    }
+
+    /// Whether the receiver takes what it does not hear again for resolved.
+    pub(super) fn forgets(self) -> bool {
+        self.again.is_some_and(|again| again.forgets)
+    }
+
+    /// The same where the receiver asked for nothing: people are to be told again.
+    pub(super) fn or_again_every(self, every: Duration) -> Self {
+        let again = Again { every, resolved_for: Duration::ZERO, forgets: false };
+        Self { again: self.again.or(Some(again)) }
     }
 
     /// For how long a resolved alert is told again, too. Defaults to 0: it is told once.

@@ -70,6 +70,15 @@ impl DeliveryError {
         }
     }
 
+    /// The same failure, for whoever else is to be told of it.
+    pub(super) fn again(error: &BoxError) -> Self {
+        let reason = match error.downcast_ref::<Self>() {
+            Some(error) => chain(&*error.source),
+            None => chain(&**error),
+        };
+        Self::new(Self::remedy_of(error), reason)
+    }
+
     /// What was not delivered, if it is not all.
     pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
         error.downcast_mut::<Self>()?.left.take()

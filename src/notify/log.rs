@@ -6,7 +6,7 @@ use std::{
 
 use tower_service::Service;
 
-use super::Notification;
+use super::{Notification, notification::still};
 use crate::{
     alert::{Alert, AlertStatus},
     rule::Severity,
@@ -35,19 +35,20 @@ impl Service<Notification> for Log {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        notification.alerts.iter().for_each(log);
+        notification.iter().for_each(|(alert, changes)| log(alert, changes));
         ready(Ok(()))
     }
 }
 
-fn log(alert: &Alert) {
+fn log(alert: &Alert, changes: u32) {
+    let text = still(alert.to_string(), changes);
     let top: Vec<_> = alert.top.iter().map(ToString::to_string).collect();
     let top = top.join("; ");
     match (alert.status, alert.severity) {
-        (AlertStatus::Firing, Severity::Critical) => tracing::error!(top, "{alert}"),
-        (AlertStatus::Firing, Severity::Warning) => tracing::warn!(top, "{alert}"),
+        (AlertStatus::Firing, Severity::Critical) => tracing::error!(top, "{text}"),
+        (AlertStatus::Firing, Severity::Warning) => tracing::warn!(top, "{text}"),
         (AlertStatus::Firing, Severity::Info) | (AlertStatus::Resolved, _) => {
-            tracing::info!("{alert}");
+            tracing::info!("{text}");
         }
     }
 }

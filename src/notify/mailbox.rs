@@ -10,7 +10,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Delivered, Notification, Stats, repeats::Repeats, stats::count};
+use super::{
+    Delivered, Matcher, Notification, Stats,
+    repeats::Repeats,
+    route::Route,
+    stats::count,
+    test_delivery::{Answered, Test},
+};
 use crate::alert::Alert;
 
 /// What waits for one notifier: each alert at most once, and at most [`Mailbox::CAPACITY`] of them.
@@ -18,6 +24,7 @@ use crate::alert::Alert;
 pub(crate) struct Mailbox {
     pub(crate) name: String,
     pub(crate) stats: Arc<Stats>,
+    route: Route,
     waiting: Mutex<Waiting>,
     changed: Notify,
 }
@@ -26,6 +33,7 @@ pub(crate) struct Mailbox {
 struct Waiting {
     entries: VecDeque<Entry>,
     repeats: Repeats,
+    tests: VecDeque<Test>,
     is_closed: bool,
     /// Grows with each arrival, so that a waiter knows what is new to it.
     arrivals: u64,
@@ -41,13 +49,20 @@ struct Entry {
 impl Mailbox {
     const CAPACITY: usize = 1_000;
 
-    pub(crate) fn new(name: String) -> Self {
+    /// For the alerts that `matcher` matches; without one, for all.
+    pub(crate) fn new(name: String, matcher: Option<Matcher>) -> Self {
         Self {
             stats: Arc::new(Stats::new(&name)),
             name,
+            route: Route::new(matcher),
             waiting: Mutex::default(),
             changed: Notify::new(),
         }
+    }
+
+    /// Whether this change is for the notifier; it is asked of each change once.
+    pub(super) fn takes(&self, alert: &Alert) -> bool {
+        self.route.takes(alert)
     }
 
     pub(crate) fn put(&self, alert: Alert) {
@@ -65,6 +80,24 @@ impl Mailbox {
         self.bound(&mut waiting);
         drop(waiting);
         self.changed.notify_waiters();
+    }
+
+    /// Puts a test before all that waits; it is no alert, and merged with none.
+    pub(super) fn put_test(&self, alert: Alert) -> Answered {
+        let (test, answered) = Test::new(alert);
+        let mut waiting = self.lock();
+        waiting.arrivals += 1;
+        waiting.tests.push_back(test);
+        drop(waiting);
+        self.changed.notify_waiters();
+        answered
+    }
+
+    /// The next test that somebody waits for.
+    pub(super) fn take_test(&self) -> Option<Test> {
+        let mut waiting = self.lock();
+        waiting.tests.retain(Test::is_waited_for);
+        waiting.tests.pop_front()
     }
 
     /// Puts back what could not be delivered, before what came since; what changed again is told
@@ -160,7 +193,7 @@ impl Mailbox {
             changed.as_mut().enable();
             let due = {
                 let mut waiting = self.lock();
-                if !waiting.entries.is_empty() {
+                if !waiting.entries.is_empty() || !waiting.tests.is_empty() {
                     return true;
                 }
                 if waiting.is_closed {
@@ -177,23 +210,29 @@ impl Mailbox {
 
     /// Waits for an arrival after the first `arrivals`, or for the close.
     pub(super) async fn wait_for_news(&self, arrivals: u64) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
-                let waiting = self.lock();
-                if waiting.arrivals > arrivals || waiting.is_closed {
-                    return;
-                }
-            }
-            changed.await;
-        }
+        self.wait_until(|waiting| waiting.arrivals > arrivals || waiting.is_closed).await;
     }
 
     /// Waits for the close.
     pub(super) async fn wait_for_close(&self) {
-        self.wait_for_news(u64::MAX).await;
+        self.wait_until(|waiting| waiting.is_closed).await;
+    }
+
+    /// Waits for a test.
+    pub(super) async fn wait_for_test(&self) {
+        self.wait_until(|waiting| !waiting.tests.is_empty()).await;
+    }
+
+    async fn wait_until(&self, is_so: impl Fn(&Waiting) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if is_so(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(super) fn arrivals(&self) -> u64 {
@@ -234,7 +273,7 @@ mod tests {
 
     #[test]
     fn of_several_changes_of_an_alert_the_last_is_told_with_their_number() {
-        let mailbox = Mailbox::new("test".to_owned());
+        let mailbox = Mailbox::new("test".to_owned(), None);
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Firing));
         mailbox.put(test_alert("A", AlertStatus::Resolved));
@@ -248,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
-        let mailbox = Mailbox::new("test".to_owned());
+        let mailbox = Mailbox::new("test".to_owned(), None);
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Firing));
         let failed = mailbox.take(10).unwrap();
@@ -279,7 +318,7 @@ mod tests {
             };
             Alert { failure: Some(Arc::new(failure)), ..test_alert("Lost", AlertStatus::Firing) }
         };
-        let mailbox = Mailbox::new("test".to_owned());
+        let mailbox = Mailbox::new("test".to_owned(), None);
         mailbox.put(change(1, 1, 0));
         mailbox.put(change(60, 61, 1));
         let failed = mailbox.take(10).unwrap();
@@ -292,7 +331,7 @@ mod tests {
 
     #[test]
     fn past_the_capacity_the_oldest_is_dropped_and_counted() {
-        let mailbox = Mailbox::new("test".to_owned());
+        let mailbox = Mailbox::new("test".to_owned(), None);
         for n in 0..Mailbox::CAPACITY + 5 {
             mailbox.put(test_alert(&format!("R{n}"), AlertStatus::Firing));
         }

@@ -26,24 +26,30 @@
 
 #[cfg(feature = "alertmanager")]
 mod alertmanager;
+#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+mod annotations;
 mod delivered;
 #[cfg(feature = "discord")]
 mod discord;
+mod dispatcher;
 #[cfg(feature = "email")]
 mod email;
 mod error;
+mod ext;
 mod hook;
 #[cfg(feature = "_http")]
 mod http;
-#[cfg(any(feature = "alertmanager", feature = "webhook"))]
 mod labels;
 mod log;
 mod mailbox;
+mod matcher;
 mod notification;
 mod or_else;
 #[cfg(feature = "pagerduty")]
 mod pagerduty;
+mod repeat_every;
 mod repeats;
+mod route;
 #[cfg(feature = "slack")]
 mod slack;
 mod stats;
@@ -51,10 +57,12 @@ mod stats;
 mod story;
 #[cfg(feature = "teams")]
 mod teams;
+mod test_delivery;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod text;
 #[cfg(feature = "webhook")]
 mod webhook;
+mod when;
 mod worker;
 
 #[cfg(feature = "alertmanager")]
@@ -77,8 +85,13 @@ pub use self::webhook::Webhook;
 pub use self::{
     delivered::Delivered,
     error::DeliveryError,
+    ext::NotifierExt,
     log::Log,
+    matcher::Matcher,
     notification::Notification,
-    or_else::{NotifierExt, OrElse},
+    or_else::OrElse,
+    repeat_every::RepeatEvery,
+    test_delivery::TestDelivery,
+    when::{IntoNotifier, When},
 };
-pub(crate) use self::{mailbox::Mailbox, stats::Stats, worker::Worker};
+pub(crate) use self::{dispatcher::Dispatcher, mailbox::Mailbox, stats::Stats, worker::Worker};

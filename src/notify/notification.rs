@@ -12,17 +12,24 @@ pub struct Notification {
     pub changes: Vec<u32>,
 }
 
+/// What people read of an alert that has not changed, beside its figures.
+#[cfg(any(feature = "_chat", feature = "email"))]
+pub(super) const TOLD_AGAIN: &str = "It fires on; the figures are those of its last change.";
+
 impl Notification {
-    /// The title of the only alert, or how many alerts fire and are resolved.
+    /// The title of the only alert, or how many alerts fire and are resolved. `STILL FIRING` is what is
+    /// told again and has not changed.
     pub fn title(&self) -> String {
-        if let [alert] = self.alerts.as_slice() {
-            return alert.title();
+        if let ([alert], [changes]) = (self.alerts.as_slice(), self.changes.as_slice()) {
+            return still(alert.title(), *changes);
         }
+        let is_still = self.changes.iter().all(|changes| *changes == 0);
         let firing = self.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
         let resolved = self.alerts.len() - firing;
         let mut names: Vec<_> = self.alerts.iter().map(|alert| &*alert.rule).collect();
         names.dedup();
         let counts = match (firing, resolved) {
+            (firing, 0) if is_still => format!("[STILL FIRING: {firing}]"),
             (firing, 0) => format!("[FIRING: {firing}]"),
             (0, resolved) => format!("[RESOLVED: {resolved}]"),
             (firing, resolved) => format!("[FIRING: {firing}, RESOLVED: {resolved}]"),
@@ -62,5 +69,13 @@ impl Notification {
     /// Each alert with the number of changes that it stands for.
     pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
         self.alerts.iter().zip(self.changes.iter().copied())
+    }
+}
+
+/// A text that begins with an alert's state, which says so where it is only told again.
+pub(super) fn still(text: String, changes: u32) -> String {
+    match text.strip_prefix("[FIRING]") {
+        Some(rest) if changes == 0 => format!("[STILL FIRING]{rest}"),
+        _ => text,
     }
 }

@@ -13,41 +13,20 @@ use tower_service::Service;
 
 use super::{Delivered, DeliveryError, Notification, error::chain};
 
-/// Combines notifiers; for every tower service that takes a [`Notification`].
-pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
-    /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
-    /// left of it; what either took is delivered. If both fail, it is tried again as the first one's
-    /// failure asks. What is only told again, as [`Delivered`] asks for, is not for `other`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use tower_lookout::{Lookout, Slack, notify::{Log, NotifierExt}};
-    ///
-    /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
-    /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
-    /// let builder = Lookout::builder().notify_as("slack", slack.or_else(Log::default()));
-    /// # Ok(())
-    /// # }
-    /// ```
-    fn or_else<N>(self, other: N) -> OrElse<Self, N>
-    where
-        N: Service<Notification, Response: Into<Delivered>>,
-    {
-        OrElse { first: self, unready: None, other: Arc::new(Mutex::new(other)) }
-    }
-}
-
-impl<S: Service<Notification, Response: Into<Delivered>>> NotifierExt for S {}
-
 /// Two notifiers, of which the second takes what the first does not; made by
-/// [`NotifierExt::or_else`].
+/// [`NotifierExt::or_else`](super::NotifierExt::or_else).
 pub struct OrElse<A, B> {
     first: A,
     /// Why the first one can't even be asked.
     unready: Option<BoxError>,
     /// Behind a lock, since it is asked within the future.
     other: Arc<Mutex<B>>,
+}
+
+impl<A, B> OrElse<A, B> {
+    pub(super) fn new(first: A, other: B) -> Self {
+        Self { first, unready: None, other: Arc::new(Mutex::new(other)) }
+    }
 }
 
 /// How long the first one may take, of the ten seconds that both have.
@@ -130,7 +109,7 @@ mod tests {
     use super::*;
     use crate::{
         alert::{AlertStatus, test_alert},
-        notify::{DeliveryError, error::Remedy},
+        notify::{DeliveryError, NotifierExt, error::Remedy},
     };
 
     fn notification() -> Notification {

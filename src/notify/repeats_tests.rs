@@ -12,7 +12,7 @@ use tower::{BoxError, service_fn};
 
 use crate::{
     alert::{AlertStatus, test_alert},
-    notify::{Delivered, DeliveryError, Mailbox, Notification, Worker},
+    notify::{Delivered, DeliveryError, Mailbox, Notification, NotifierExt, Worker},
 };
 
 const FIRING: AlertStatus = AlertStatus::Firing;
@@ -36,7 +36,7 @@ fn mailbox(script: impl IntoIterator<Item = BoxError>) -> (Arc<Mailbox>, Told, J
             std::future::ready(script.pop_front().map_or(Ok(again), Err))
         }
     });
-    let mailbox = Arc::new(Mailbox::new("test".to_owned()));
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
     let worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
     (mailbox, told, worker)
 }
@@ -60,7 +60,7 @@ async fn an_alert_is_told_again_while_it_fires_and_for_a_while_when_it_is_resolv
     seconds(130).await;
     assert_eq!(
         taken(&told),
-        [at(0, "[FIRING] A", 1), at(60, "[FIRING] A", 0), at(120, "[FIRING] A", 0)]
+        [at(0, "[FIRING] A", 1), at(60, "[STILL FIRING] A", 0), at(120, "[STILL FIRING] A", 0)]
     );
     mailbox.put(test_alert("A", RESOLVED));
     seconds(3_600).await;
@@ -90,8 +90,8 @@ async fn each_alert_is_told_again_in_its_time_and_together_with_what_changes() {
         [
             at(0, "[FIRING] A", 1),
             at(20, "[FIRING] B", 1),
-            at(60, "[FIRING] A", 0),
-            at(80, "[FIRING] B", 0)
+            at(60, "[STILL FIRING] A", 0),
+            at(80, "[STILL FIRING] B", 0)
         ]
     );
 }
@@ -107,7 +107,7 @@ async fn what_fails_is_tried_again_with_backoff_and_counts_as_no_change() {
     let delivered = attempts[2].0;
     assert!(attempts.iter().all(|(_, _, changes)| *changes == 1), "{attempts:?}");
     seconds(20).await;
-    assert_eq!(taken(&told), [at(delivered + 60, "[FIRING] A", 0)]);
+    assert_eq!(taken(&told), [at(delivered + 60, "[STILL FIRING] A", 0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ async fn what_another_took_instead_is_told_again_all_the_same() {
     mailbox.delivered(&change, ().into());
     taken(&told);
     seconds(61).await;
-    assert_eq!(taken(&told), [at(61, "[FIRING] A", 0)]);
+    assert_eq!(taken(&told), [at(61, "[STILL FIRING] A", 0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +178,7 @@ async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
             std::future::ready(Ok::<_, BoxError>(()))
         }
     });
-    let mailbox = Arc::new(Mailbox::new("test".to_owned()));
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
     let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
     mailbox.put(test_alert("A", FIRING));
     seconds(3_600).await;
@@ -196,10 +196,40 @@ async fn more_alerts_than_a_message_holds_are_all_told_again() {
         .into_iter()
         .map(|(second, title, _)| (second, title.split(']').next().unwrap().to_owned()))
         .collect();
-    let parts = ["[FIRING: 100", "[FIRING: 100", "[FIRING: 50"];
-    let expected: Vec<_> = [0, 60]
+    let sizes = [100, 100, 50];
+    let expected: Vec<_> = [(0, "FIRING"), (60, "STILL FIRING")]
         .into_iter()
-        .flat_map(|second| parts.map(|part| (second, part.to_owned())))
+        .flat_map(|(second, state)| sizes.map(|size| (second, format!("[{state}: {size}"))))
         .collect();
     assert_eq!(titles, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
+    let (start, told) = (Instant::now(), Told::default());
+    let notifier = service_fn({
+        let told = Arc::clone(&told);
+        move |notification: Notification| {
+            let changes = notification.changes.iter().sum();
+            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
+            std::future::ready(Ok::<_, BoxError>(()))
+        }
+    });
+    let four_hours = 4 * 3_600;
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    let notifier = notifier.repeat_every(Duration::from_secs(four_hours));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
+    mailbox.put(test_alert("A", FIRING));
+    seconds(2 * four_hours + 1).await;
+    mailbox.put(test_alert("A", RESOLVED));
+    seconds(10 * four_hours).await;
+    assert_eq!(
+        taken(&told),
+        [
+            at(0, "[FIRING] A", 1),
+            at(four_hours, "[STILL FIRING] A", 0),
+            at(2 * four_hours, "[STILL FIRING] A", 0),
+            at(2 * four_hours + 1, "[RESOLVED] A", 1),
+        ]
+    );
 }

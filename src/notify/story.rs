@@ -2,7 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Notification, text::escaped};
+use super::{
+    Notification,
+    notification::{TOLD_AGAIN, still},
+    text::escaped,
+};
 use crate::alert::{Alert, AlertStatus, whole_seconds};
 
 /// What was measured, which may be an error and its causes; in characters as they are sent, as are
@@ -82,12 +86,12 @@ fn link<M: Markup>(url: &str, label: &str) -> String {
 }
 
 /// The state at a glance and the title, not escaped.
-pub(super) fn headline(alert: &Alert) -> String {
+pub(super) fn headline(alert: &Alert, changes: u32) -> String {
     let mark = match alert.status {
         AlertStatus::Firing => "🔴",
         AlertStatus::Resolved => "🟢",
     };
-    format!("{mark} {}", alert.title())
+    format!("{mark} {}", still(alert.title(), changes))
 }
 
 /// What happened, how bad it is, since when, and who adds the most to it.
@@ -140,6 +144,9 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
     if changes > 1 {
         let remark = format!("{changes} changes while this message waited; this is the last.");
         lines.push(M::italic(&remark));
+    }
+    if changes == 0 && alert.status == AlertStatus::Firing {
+        lines.push(M::italic(TOLD_AGAIN));
     }
     if let Some(runbook) = &alert.runbook {
         lines.push(link::<M>(runbook, "Runbook"));

@@ -4,16 +4,21 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::{Instant, sleep_until};
-use tower::{BoxError, Service, ServiceExt, timeout::Timeout, util::BoxService};
+use tower::{
+    BoxError, Service, ServiceExt,
+    timeout::{Timeout, error::Elapsed},
+    util::BoxService,
+};
 
 use super::{
     Delivered, DeliveryError, Hook, Mailbox, Notification,
     error::{Remedy, chain},
     stats::count,
+    test_delivery::Test,
 };
 use crate::alert::Alert;
 
@@ -34,6 +39,14 @@ pub(crate) struct Worker {
     /// Failed attempts since the last delivery, and whether it was told that the receiver is broken.
     failures: u32,
     told_broken: bool,
+}
+
+/// How a test went.
+enum Tested {
+    Delivered,
+    Failed,
+    /// The receiver asked to be left alone for a while.
+    ToWait(BoxError),
 }
 
 /// A message under way: it goes back into the mailbox unless it is settled, also where the worker
@@ -87,16 +100,61 @@ impl Worker {
             // While a notifier that limits its rate is not ready, what comes is merged.
             let ready = self.ready().await;
             let arrivals = mailbox.arrivals();
-            let delivered = match ready {
-                Err(error) => {
-                    count(&mailbox.stats.failed, 1);
-                    Err(error)
-                }
-                Ok(()) => self.deliver_some(&mailbox).await,
+            if ready.is_err() {
+                count(&mailbox.stats.failed, 1);
+            }
+            let delivered = match (ready, mailbox.take_test()) {
+                (ready, Some(test)) => match self.deliver_test(&mailbox, test, ready).await {
+                    Tested::Delivered => Ok(()),
+                    Tested::Failed => continue,
+                    Tested::ToWait(error) => Err(error),
+                },
+                (Err(error), None) => Err(error),
+                (Ok(()), None) => self.deliver_some(&mailbox).await,
             };
             match delivered {
                 Ok(()) => (self.failures, self.told_broken) = (0, false),
                 Err(error) => self.pause(&mailbox, &error, arrivals).await,
+            }
+        }
+    }
+
+    /// Delivers a test by itself, and answers whoever asked for it. It is not tried again, and what
+    /// waits besides keeps its backoff.
+    async fn deliver_test(
+        &mut self,
+        mailbox: &Mailbox,
+        test: Test,
+        ready: Result<(), BoxError>,
+    ) -> Tested {
+        let (was_called, delivered) = match ready {
+            Ok(()) => (true, self.deliver(test.notification()).await),
+            Err(error) => (false, Err(error)),
+        };
+        let is_open = match &delivered {
+            Ok(delivered) => !delivered.forgets(),
+            // Who did not answer in time may have taken it.
+            Err(error) => error.is::<Elapsed>(),
+        };
+        if is_open {
+            // As any change from here on, so that nothing is left open at the receiver.
+            mailbox.put(test.alert.clone().resolved(SystemTime::now()));
+        }
+        match delivered {
+            Ok(_) => {
+                count(&mailbox.stats.sent, 1);
+                test.answer(Ok(()));
+                Tested::Delivered
+            }
+            Err(error) => {
+                if was_called {
+                    count(&mailbox.stats.failed, 1);
+                }
+                test.answer(Err(DeliveryError::again(&error)));
+                match DeliveryError::remedy_of(&error) {
+                    Remedy::RetryAfter(_) => Tested::ToWait(error),
+                    _ => Tested::Failed,
+                }
             }
         }
     }
@@ -178,7 +236,15 @@ impl Worker {
         let until = Instant::now() + wait;
         match remedy {
             // What the receiver asked for is kept to, even in a hurry.
-            Remedy::RetryAfter(_) => sleep_until(until).await,
+            Remedy::RetryAfter(_) => loop {
+                tokio::select! {
+                    () = sleep_until(until) => break,
+                    () = mailbox.wait_for_test() => while let Some(test) = mailbox.take_test() {
+                        let left = until.saturating_duration_since(Instant::now());
+                        test.answer(Err(DeliveryError::retry_after(left, reason.clone())));
+                    },
+                }
+            },
             Remedy::Mend => tokio::select! {
                 () = sleep_until(until) => {}
                 () = mailbox.wait_for_news(arrivals), if !mailbox.is_closed() => {}
@@ -186,6 +252,7 @@ impl Worker {
             },
             Remedy::Retry | Remedy::GiveUp => tokio::select! {
                 () = sleep_until(until) => {}
+                () = mailbox.wait_for_test() => {}
                 () = mailbox.wait_for_close(), if !mailbox.is_closed() => {}
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
             },

@@ -40,7 +40,7 @@ fn worker(script: impl IntoIterator<Item = Answer>) -> (Arc<Mailbox>, Calls, Joi
             }
         }
     });
-    let mailbox = Arc::new(Mailbox::new("test".to_owned()));
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
     let worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
     (mailbox, calls, worker)
 }

@@ -1,12 +1,9 @@
 use std::sync::Arc;
 
-use tower::BoxError;
-use tower_service::Service;
-
 use super::LookoutBuilder;
 use crate::{
     alert::Alert,
-    notify::{Delivered, Mailbox, Notification, Worker},
+    notify::{IntoNotifier, Mailbox, Matcher, Worker},
     rule::Rule,
 };
 
@@ -44,41 +41,39 @@ impl LookoutBuilder {
     }
 
     /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify). It
-    /// answers `()`, or with [`Delivered`] when it is to be told again.
+    /// answers `()`, or with [`Delivered`](crate::notify::Delivered) when it is to be told again.
+    ///
+    /// It is told of every alert, or of those that a
+    /// [`Matcher`](crate::notify::Matcher) matches: `pagerduty.when(matcher)`, by
+    /// [`NotifierExt::when`](crate::notify::NotifierExt::when).
     ///
     /// It runs on the lookout's thread, so it must not block: what does belongs into
     /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
-    pub fn notify<N>(self, notifier: N) -> Self
-    where
-        N: Service<Notification> + Send + 'static,
-        N::Response: Into<Delivered>,
-        N::Error: Into<BoxError>,
-        N::Future: Send + 'static,
-    {
-        let name = type_word::<N>();
+    pub fn notify<N: IntoNotifier>(self, notifier: N) -> Self {
+        let name = type_word::<N::Notifier>();
         self.notify_as(name, notifier)
     }
 
     /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
     /// the name is taken it gets a number, `slack-2`.
-    pub fn notify_as<N>(mut self, name: impl Into<String>, notifier: N) -> Self
-    where
-        N: Service<Notification> + Send + 'static,
-        N::Response: Into<Delivered>,
-        N::Error: Into<BoxError>,
-        N::Future: Send + 'static,
-    {
-        self.add(name.into(), |mailbox| Worker::new(mailbox, notifier));
+    pub fn notify_as(mut self, name: impl Into<String>, notifier: impl IntoNotifier) -> Self {
+        let (notifier, matcher) = notifier.into_notifier();
+        self.add(name.into(), matcher, |mailbox| Worker::new(mailbox, notifier));
         self
     }
 
-    pub(super) fn add(&mut self, name: String, worker: impl FnOnce(Arc<Mailbox>) -> Worker) {
+    pub(super) fn add(
+        &mut self,
+        name: String,
+        matcher: Option<Matcher>,
+        worker: impl FnOnce(Arc<Mailbox>) -> Worker,
+    ) {
         let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
         let name = std::iter::once(name.clone())
             .chain((2..).map(|number| format!("{name}-{number}")))
             .find(|name| !is_taken(name))
             .unwrap_or(name);
-        let mailbox = Arc::new(Mailbox::new(name));
+        let mailbox = Arc::new(Mailbox::new(name, matcher));
         let worker = worker(Arc::clone(&mailbox));
         self.notifiers.push((mailbox, worker));
     }
@@ -87,14 +82,43 @@ impl LookoutBuilder {
     /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
     /// again.
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
-        self.add("on_alert".to_owned(), |mailbox| Worker::of_hook(mailbox, hook));
+        self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));
         self
     }
 }
 
-/// The last word of a type's path, in lower case and without its parameters: `slack`.
+/// The last word of a type's path, in lower case and without its parameters: `slack`. One of our
+/// combinators is called after what it is around.
 fn type_word<T>() -> String {
-    let name = std::any::type_name::<T>();
-    let path = name.split('<').next().unwrap_or(name);
+    let combinator = concat!(env!("CARGO_CRATE_NAME"), "::notify::");
+    let is_combinator = |path: &str| path.starts_with(combinator) && !path.contains(',');
+    let mut name = std::any::type_name::<T>();
+    while let Some((path, inner)) = name.split_once('<')
+        && is_combinator(path)
+    {
+        name = inner;
+    }
+    let path = name.split(['<', ',', '>']).next().unwrap_or(name);
     path.rsplit("::").next().unwrap_or(path).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::{Log, NotifierExt};
+
+    fn word<T>(_: T) -> String {
+        type_word::<T>()
+    }
+
+    #[test]
+    fn a_notifier_is_called_after_its_type_and_a_combinator_after_what_it_is_around() {
+        let func = tower::service_fn(|_: crate::notify::Notification| async {
+            Ok::<_, std::convert::Infallible>(())
+        });
+        assert_eq!(word(Log::new()), "log");
+        assert_eq!(word(func), "servicefn");
+        assert_eq!(word(Log::new().or_else(func)), "log");
+        assert_eq!(word(func.or_else(Log::new())), "servicefn");
+    }
 }

@@ -39,7 +39,7 @@ impl LookoutBuilder {
         let Config { rules, notifiers, fingerprint } = source.load(&given)?;
         self.rules.extend(rules);
         for Notifier { name, service } in notifiers {
-            self.add(name, |mailbox| Worker::new(mailbox, service));
+            self.add(name, None, |mailbox| Worker::new(mailbox, service));
         }
         Ok(source.is_file().then_some(Reloadable { source, given, fingerprint }))
     }

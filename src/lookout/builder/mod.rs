@@ -25,7 +25,7 @@ use crate::{
     alert::{Evaluator, Origin},
     collect::{Carry, Collector, share},
     facade::{Dialect, Facade, SharedRecorder},
-    notify::{Mailbox, Worker},
+    notify::{Dispatcher, Mailbox, Worker},
     observe::{self, Core, Entrance, Naming, Questions},
     operation::{MethodLabel, Protocol, Side, TrafficId},
     report::Reports,
@@ -174,8 +174,10 @@ impl LookoutBuilder {
         let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let origin = Arc::new(self.origin);
         let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
-        let carried = mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.stats) as Arc<dyn Carry>);
-        let carried = carried.chain([Arc::clone(&reports) as Arc<dyn Carry>]);
+        let dispatcher = Arc::new(Dispatcher::new(mailboxes, Arc::clone(&origin)));
+        let carried = [Arc::clone(&reports) as Arc<dyn Carry>, Arc::clone(&dispatcher) as _];
+        let stats = dispatcher.mailboxes().iter().map(|mailbox| Arc::clone(&mailbox.stats) as _);
+        let carried = carried.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
         let judge = Arc::new(Judge(self.failure));
         let facade = Facade::new(self.recorder, self.dialect);
@@ -192,7 +194,7 @@ impl LookoutBuilder {
             vitals: Vitals::new(runtime),
             evaluator: Evaluator::new(self.rules, origin),
             reports: Arc::clone(&reports),
-            mailboxes,
+            dispatcher: Arc::clone(&dispatcher),
             workers,
             shutdown_timeout: self.shutdown_timeout,
         };
@@ -205,6 +207,7 @@ impl LookoutBuilder {
                 entrance,
                 store,
                 reports,
+                dispatcher,
                 commands,
                 #[cfg(feature = "toml")]
                 reloadable,

@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     alert::Alert,
-    notify::labels::{Labels, annotations, ended, instant, labels},
+    notify::{
+        annotations::{annotations, ended, instant},
+        labels::{Labels, labels},
+    },
 };
 
 /// An alert as `POST /api/v2/alerts` takes it.

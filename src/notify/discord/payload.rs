@@ -32,7 +32,7 @@ const IN_FULL: usize = 9;
 /// The body of a post.
 pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
     let (mut embeds, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
-        let title = plain::<Markdown>(&headline(alert), TITLE);
+        let title = plain::<Markdown>(&headline(alert, changes), TITLE);
         let mut lines = lines::<Markdown>(alert, changes, now);
         lines.push(origin::<Markdown>(alert, ORIGIN));
         let description = joined(lines, "\n", DESCRIPTION);

@@ -3,7 +3,10 @@ use std::time::{Duration, SystemTime};
 use super::text::{clean, cut, one_line};
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
-    notify::Notification,
+    notify::{
+        Notification,
+        notification::{TOLD_AGAIN, still},
+    },
 };
 
 /// A user's own words, each, in characters.
@@ -37,7 +40,7 @@ pub(super) struct Facts {
 /// Those of the first alerts, and the titles of the others.
 pub(super) fn facts(notification: &Notification, now: SystemTime) -> (Vec<Facts>, Vec<String>) {
     let told = notification.iter().take(IN_FULL);
-    let rest = notification.alerts.iter().skip(IN_FULL).map(title);
+    let rest = notification.iter().skip(IN_FULL).map(|(alert, changes)| title(alert, changes));
     (told.map(|(alert, changes)| Facts::new(alert, changes, now)).collect(), rest.collect())
 }
 
@@ -53,7 +56,7 @@ impl Facts {
         let share = |share: f64, detail: &str| format!("{:.0} % · {detail}", share * 100.0);
         Self {
             status: alert.status,
-            title: title(alert),
+            title: title(alert, changes),
             measured: alert.measured(),
             condition,
             // It says what is wrong, and nothing is any more once it is resolved.
@@ -68,8 +71,13 @@ impl Facts {
                 .iter()
                 .map(|top| (words(&top.operation.to_string()), share(top.share, &top.detail)))
                 .collect(),
-            merged: (changes > 1)
-                .then(|| format!("{changes} changes while this message waited; this is the last.")),
+            merged: match changes {
+                0 if is_firing => Some(TOLD_AGAIN.to_owned()),
+                0 | 1 => None,
+                _ => {
+                    Some(format!("{changes} changes while this message waited; this is the last."))
+                }
+            },
             runbook: alert.runbook.as_ref().map(|text| cut(&one_line(text), LINK)),
             origin: origin(alert),
         }
@@ -80,8 +88,8 @@ fn words(text: &str) -> String {
     cut(&one_line(text), WORDS)
 }
 
-fn title(alert: &Alert) -> String {
-    words(&alert.title())
+fn title(alert: &Alert, changes: u32) -> String {
+    words(&still(alert.title(), changes))
 }
 
 fn when(alert: &Alert, now: SystemTime) -> String {

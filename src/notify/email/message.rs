@@ -39,7 +39,7 @@ pub(super) fn message(
     now: SystemTime,
 ) -> Result<Message, lettre::error::Error> {
     let subject = cut(&one_line(&notification.title()), SUBJECT);
-    let thread = Thread::of(notification, from.email.domain());
+    let thread = Thread::of(notification, from.email.domain(), now);
     let mut builder = Message::builder()
         .date(now)
         .from(from.clone())
@@ -72,13 +72,19 @@ struct Thread {
 impl Thread {
     /// The first mail of an alert begins the thread; those that it fires on, or is resolved, answer it.
     /// A mail of several alerts is in the thread of each. All is a function of the alerts, so that a
-    /// mail that is sent again, since its receipt was lost, is the same to whoever sorts them.
-    fn of(notification: &Notification, domain: &str) -> Self {
+    /// mail that is sent again, since its receipt was lost, is the same to whoever sorts them; but what
+    /// has not changed and is told again is another mail each time.
+    fn of(notification: &Notification, domain: &str, now: SystemTime) -> Self {
         let begins = |alert| format!("<alert-{:016x}@{domain}>", hash(begin(alert)));
-        match notification.alerts.as_slice() {
-            [alert] if is_first(alert) => Self { id: begins(alert), references: Vec::new() },
-            alerts => {
-                let changes: Vec<_> = alerts.iter().map(change).collect();
+        match (notification.alerts.as_slice(), notification.changes.as_slice()) {
+            ([alert], [changes]) if is_first(alert) && *changes > 0 => {
+                Self { id: begins(alert), references: Vec::new() }
+            }
+            (alerts, changes) => {
+                let again = |changes: u32| (changes == 0).then_some(now);
+                let changes = alerts.iter().zip(changes);
+                let changes: Vec<_> =
+                    changes.map(|(alert, changes)| (change(alert), again(*changes))).collect();
                 Self {
                     id: format!("<change-{:016x}@{domain}>", hash(changes)),
                     references: alerts.iter().take(THREADS).map(begins).collect(),

@@ -130,6 +130,16 @@ fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
 }
 
 #[test]
+fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
+    let [first, again] = [1, 0].map(|changes| raw(vec![an_alert()], changes));
+    let (first, again) = (parse(&first), parse(&again));
+    assert_ne!(first.message_id(), again.message_id());
+    assert_eq!(again.in_reply_to().as_text(), first.message_id());
+    assert_eq!(again.subject(), Some("[STILL FIRING] HighErrorRatio · orders"));
+    assert!(text(&again).contains("It fires on; the figures are those of its last change."));
+}
+
+#[test]
 fn what_is_reported_again_is_another_mail_of_the_same_thread() {
     let reported = |total, over| {
         let failure = Failure {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::mrkdwn::Mrkdwn;
 use crate::notify::{
     Notification,
+    notification::still,
     story::{fit, headline, joined, lines, origin, others, plain},
     text::cut,
 };
@@ -29,7 +30,7 @@ const IN_FULL: usize = 10;
 pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
     let (told, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
         // A header takes no escapes, and shows text as it is.
-        let header = cut(&headline(alert), HEADER);
+        let header = cut(&headline(alert, changes), HEADER);
         let section = joined(lines::<Mrkdwn>(alert, changes, now), "\n", SECTION);
         let context = origin::<Mrkdwn>(alert, CONTEXT);
         let size = [&header, &section, &context].map(|text| text.chars().count()).iter().sum();
@@ -55,8 +56,8 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
 }
 
 fn fallback(notification: &Notification) -> String {
-    let text = match notification.alerts.as_slice() {
-        [alert] => alert.to_string(),
+    let text = match (notification.alerts.as_slice(), notification.changes.as_slice()) {
+        ([alert], [changes]) => still(alert.to_string(), *changes),
         _ => notification.title(),
     };
     plain::<Mrkdwn>(&text, FALLBACK)

@@ -126,6 +126,20 @@ fn what_was_merged_is_told() {
 }
 
 #[test]
+fn what_is_told_again_and_has_not_changed_says_so() {
+    let of = |status| {
+        let alert = test_alert("HighErrorRatio", status);
+        let now = alert.starts_at + Duration::from_secs(4 * 3_600);
+        payload(&Notification { alerts: vec![alert], changes: vec![0] }, now)
+    };
+    let firing = of(AlertStatus::Firing);
+    assert_eq!(text(&firing, 0), "🔴 [STILL FIRING] HighErrorRatio · orders");
+    assert!(firing["text"].as_str().unwrap().starts_with("[STILL FIRING] HighErrorRatio"));
+    assert!(text(&firing, 1).contains("(4h)\n_It fires on; the figures are"), "{firing}");
+    assert!(text(&of(AlertStatus::Resolved), 0).starts_with("🟢 [RESOLVED]"));
+}
+
+#[test]
 fn a_code_span_and_a_link_can_not_be_left() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.origin = Origin { service: "a`<!here>`\nb".to_owned(), ..(*alert.origin).clone() }.into();

@@ -57,7 +57,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
 fn container(alert: &Alert, changes: u32, now: SystemTime) -> Value {
     let mut blocks = vec![json!({
         "type": "TextBlock",
-        "text": plain::<Markdown>(&headline(alert), TITLE),
+        "text": plain::<Markdown>(&headline(alert, changes), TITLE),
         "size": "medium",
         "weight": "bolder",
         "color": color(alert),

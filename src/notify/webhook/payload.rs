@@ -2,7 +2,10 @@ use serde::Serialize;
 
 use crate::{
     alert::{Alert, AlertStatus},
-    notify::labels::{Labels, annotations, ended, instant, labels},
+    notify::{
+        annotations::{annotations, ended, instant},
+        labels::{Labels, labels},
+    },
 };
 
 /// What Alertmanager posts to a webhook, version 4, in the order of its own struct:

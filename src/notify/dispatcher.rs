@@ -1,0 +1,150 @@
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{DeliveryError, Mailbox, TestDelivery, stats::count};
+use crate::{
+    alert::{Alert, Notice, Origin},
+    collect::Carry,
+    facade::{Counter, Facade, UNROUTED},
+};
+
+/// Hands each change of an alert to the notifiers that it is for.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    mailboxes: Vec<Arc<Mailbox>>,
+    origin: Arc<Origin>,
+    unrouted: AtomicU64,
+    counter: Mutex<Counter>,
+    /// The rules whose alerts were told to be for nobody.
+    told: Mutex<HashSet<Arc<str>>>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(mailboxes: Vec<Arc<Mailbox>>, origin: Arc<Origin>) -> Self {
+        Self {
+            mailboxes,
+            origin,
+            unrouted: AtomicU64::new(0),
+            counter: Mutex::new(Counter::new(UNROUTED, Vec::new())),
+            told: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn mailboxes(&self) -> &[Arc<Mailbox>] {
+        &self.mailboxes
+    }
+
+    pub(crate) fn put(&self, changes: Vec<Alert>) {
+        for alert in changes {
+            let mut is_routed = self.mailboxes.is_empty();
+            for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.takes(&alert)) {
+                is_routed = true;
+                mailbox.put(alert.clone());
+            }
+            if !is_routed {
+                self.unrouted(&alert);
+            }
+        }
+    }
+
+    /// Sends a test to each notifier, all at the same time, whatever it is for.
+    pub(crate) async fn send_test(&self) -> Vec<TestDelivery> {
+        let deadline = Instant::now() + TEST_DEADLINE;
+        let test = Alert::of_notice(Notice::Test, SystemTime::now(), &self.origin);
+        let asked: Vec<_> =
+            self.mailboxes.iter().map(|mailbox| mailbox.put_test(test.clone())).collect();
+        let mut deliveries = Vec::with_capacity(asked.len());
+        for (mailbox, answered) in self.mailboxes.iter().zip(asked) {
+            deliveries.push(match timeout_at(deadline, answered).await {
+                Ok(Ok((result, took))) => delivery(mailbox, result, took),
+                Ok(Err(_)) => ended(mailbox),
+                Err(elapsed) => {
+                    delivery(mailbox, Err(DeliveryError::retry(elapsed)), TEST_DEADLINE)
+                }
+            });
+        }
+        deliveries
+    }
+
+    /// What becomes of a test once the lookout has ended.
+    pub(crate) fn untested(&self) -> Vec<TestDelivery> {
+        self.mailboxes.iter().map(|mailbox| ended(mailbox)).collect()
+    }
+
+    fn unrouted(&self, alert: &Alert) {
+        count(&self.unrouted, 1);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(Arc::clone(&alert.rule)) {
+            tracing::warn!(
+                %alert,
+                "no notifier is for the alerts of this rule: add one without .when(..)"
+            );
+        }
+    }
+}
+
+/// A little longer than a delivery may take, so that the notifier's own failure is told.
+const TEST_DEADLINE: Duration = Duration::from_secs(12);
+
+fn delivery(mailbox: &Mailbox, result: Result<(), DeliveryError>, took: Duration) -> TestDelivery {
+    TestDelivery { notifier: mailbox.name.clone(), result, took }
+}
+
+fn ended(mailbox: &Mailbox) -> TestDelivery {
+    delivery(mailbox, Err(DeliveryError::rejected("the lookout has ended")), Duration::ZERO)
+}
+
+impl Carry for Dispatcher {
+    fn carry(&self, facade: &Facade) {
+        let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
+        counter.set(facade, self.unrouted.load(Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        notify::Matcher,
+    };
+
+    fn dispatcher(matchers: impl IntoIterator<Item = Option<Matcher>>) -> Dispatcher {
+        let mailbox = |matcher| Arc::new(Mailbox::new("test".to_owned(), matcher));
+        let mailboxes = matchers.into_iter().map(mailbox).collect();
+        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin)
+    }
+
+    /// What waits in each mailbox, and how many changes were for nobody.
+    fn put(dispatcher: &Dispatcher, rule: &str) -> (Vec<usize>, u64) {
+        dispatcher.put(vec![test_alert(rule, AlertStatus::Firing)]);
+        let waits = |mailbox: &Arc<Mailbox>| mailbox.take(10).map_or(0, |taken| taken.alerts.len());
+        let waiting = dispatcher.mailboxes().iter().map(waits).collect();
+        (waiting, dispatcher.unrouted.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_change_waits_for_those_that_it_is_for_and_is_counted_where_there_is_none() {
+        let rule = |name: &str| Some(Matcher::new().rule(name));
+        let routed = dispatcher([rule("A"), None, rule("B")]);
+        assert_eq!(put(&routed, "A"), (vec![1, 1, 0], 0));
+        assert_eq!(put(&routed, "C"), (vec![0, 1, 0], 0));
+        let with_a_gap = dispatcher([rule("A"), rule("B")]);
+        assert_eq!(put(&with_a_gap, "C"), (vec![0, 0], 1));
+        assert_eq!(put(&with_a_gap, "C"), (vec![0, 0], 2));
+        assert_eq!(put(&with_a_gap, "B"), (vec![0, 1], 2));
+    }
+
+    #[test]
+    fn where_there_are_no_notifiers_nothing_is_missed() {
+        assert_eq!(put(&dispatcher([]), "A"), (vec![], 0));
+    }
+}

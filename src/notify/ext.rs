@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use tower_service::Service;
+
+use super::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When};
+
+/// Combines notifiers; for every tower service that takes a [`Notification`].
+pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
+    /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
+    /// left of it; what either took is delivered. If both fail, it is tried again as the first one's
+    /// failure asks. What is only told again, as [`Delivered`] asks for, is not for `other`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Slack, notify::{Log, NotifierExt}};
+    ///
+    /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
+    /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
+    /// let builder = Lookout::builder().notify_as("slack", slack.or_else(Log::default()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn or_else<N>(self, other: N) -> OrElse<Self, N>
+    where
+        N: Service<Notification, Response: Into<Delivered>>,
+    {
+        OrElse::new(self, other)
+    }
+
+    /// Tells what fires again when that has passed, a minute at least, since it was told; as
+    /// `[STILL FIRING]`, with the figures of its last change. A notifier that asks for more, such as
+    /// Alertmanager's, gets what it asks for.
+    ///
+    /// A report that comes again is told each minute in any case, and is over after five without any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_lookout::{Lookout, Slack, notify::NotifierExt};
+    ///
+    /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
+    /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
+    /// let four_hours = Duration::from_secs(4 * 60 * 60);
+    /// let builder = Lookout::builder().notify(slack.repeat_every(four_hours));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn repeat_every(self, every: Duration) -> RepeatEvery<Self> {
+        RepeatEvery::new(self, every)
+    }
+
+    /// Only for the alerts that `matcher` matches, and for the resolve of what it was told of. It comes
+    /// last, after the others and layers of your own.
+    ///
+    /// An alert that is for none of the notifiers is counted in
+    /// `lookout_notifications_unrouted_total`, and logged once a rule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::{
+    ///     Lookout,
+    ///     notify::{Log, Matcher, NotifierExt},
+    ///     rule::Severity,
+    /// };
+    ///
+    /// let critical = Matcher::new().min_severity(Severity::Critical);
+    /// let builder = Lookout::builder()
+    ///     .notify_as("pager", Log::new().when(critical.clone()))
+    ///     .notify_as("chat", Log::new().when(!critical));
+    /// ```
+    fn when(self, matcher: Matcher) -> When<Self> {
+        When { notifier: self, matcher }
+    }
+}
+
+impl<S: Service<Notification, Response: Into<Delivered>>> NotifierExt for S {}

@@ -1,0 +1,79 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tower_service::Service;
+
+use super::{Delivered, Notification};
+
+/// A notifier that is told again of what fires; made by
+/// [`NotifierExt::repeat_every`](super::NotifierExt::repeat_every).
+#[derive(Clone, Debug)]
+pub struct RepeatEvery<N> {
+    notifier: N,
+    every: Duration,
+}
+
+/// What is told more often is read by nobody.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+impl<N> RepeatEvery<N> {
+    pub(super) fn new(notifier: N, every: Duration) -> Self {
+        Self { notifier, every: every.max(SHORTEST) }
+    }
+}
+
+impl<N> Service<Notification> for RepeatEvery<N>
+where
+    N: Service<Notification, Response: Into<Delivered>, Future: Send + 'static>,
+{
+    type Response = Delivered;
+    type Error = N::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, N::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), N::Error>> {
+        self.notifier.poll_ready(cx)
+    }
+
+    fn call(&mut self, notification: Notification) -> Self::Future {
+        let delivery = self.notifier.call(notification);
+        let every = self.every;
+        Box::pin(async move { Ok(delivery.await?.into().or_again_every(every)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{BoxError, ServiceExt, service_fn};
+
+    use super::*;
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        notify::NotifierExt,
+    };
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    async fn answer(asked: impl Into<Delivered>, every: Duration) -> Delivered {
+        let asked = asked.into();
+        let notifier = service_fn(move |_: Notification| async move { Ok::<_, BoxError>(asked) });
+        let alerts = vec![test_alert("A", AlertStatus::Firing)];
+        let notification = Notification { alerts, changes: vec![1] };
+        notifier.repeat_every(every).oneshot(notification).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_delivered_is_told_again_in_a_minute_at_least() {
+        assert_eq!(answer((), 4 * HOUR).await, Delivered::default().or_again_every(4 * HOUR));
+        let raised = answer((), Duration::ZERO).await;
+        assert_eq!(raised, Delivered::default().or_again_every(SHORTEST));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_forgets_sooner_is_told_as_often_as_it_asks() {
+        let asked = Delivered::again_every(SHORTEST).resolved_for(HOUR);
+        assert_eq!(answer(asked, HOUR).await, asked);
+    }
+}

@@ -1,0 +1,140 @@
+//! Routing: which notifier hears of which alert, what that costs the others, and what is for nobody.
+
+#![cfg(all(feature = "pagerduty", feature = "prometheus", feature = "slack"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/in_flight.rs"]
+mod in_flight;
+#[path = "support/logs.rs"]
+mod logs;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::time::Duration;
+
+use tower_lookout::{
+    Lookout, LookoutBuilder, Report, Rule, Slack,
+    notify::{Matcher, NotifierExt, PagerDuty},
+    prometheus::Scrape,
+    rule::Severity,
+};
+
+use in_flight::request;
+use logs::Logs;
+use receiver::{Receiver, Reply};
+use support::{eventually, start, sum};
+
+fn pagerduty(url: &str) -> PagerDuty {
+    PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap().url(url).unwrap()
+}
+
+fn slack(url: &str) -> Slack {
+    Slack::new(url).unwrap()
+}
+
+fn critical() -> Matcher {
+    Matcher::new().min_severity(Severity::Critical)
+}
+
+/// A lookout with a critical alert while two requests are in flight, and a warning while there is one.
+fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
+    start(|builder| {
+        let builder = builder
+            .rule(Rule::in_flight().above(0).severity(Severity::Warning).label("team", "shop"))
+            .rule(Rule::in_flight().above(1).named("TwoInFlight").severity(Severity::Critical));
+        notifiers(builder).shutdown_timeout(Duration::ZERO)
+    })
+}
+
+/// The title of each message that a Slack took.
+fn told(slack: &Receiver) -> Vec<String> {
+    slack.taken().iter().flat_map(|post| post.titles()).collect()
+}
+
+fn counter(scrape: &Scrape, kind: &str, labels: &[(&str, &str)]) -> f64 {
+    sum(&scrape.render(), &format!("lookout_notifications_{kind}_total"), labels)
+}
+
+#[tokio::test]
+async fn the_pager_hears_of_what_is_critical_alone_and_the_chat_of_all() {
+    let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
+    let chat = Receiver::new([]);
+    let (pager_url, chat_url) = (pager.serve().await, chat.serve().await);
+    let (lookout, scrape) = lookout(|builder| {
+        builder.notify(pagerduty(&pager_url).when(critical())).notify(slack(&chat_url))
+    });
+    let first = request(&lookout);
+    eventually(4, "the warning", || (told(&chat).len() == 1).then_some(())).await;
+    let second = request(&lookout);
+    eventually(4, "the page", || (pager.taken().len() == 1).then_some(())).await;
+    drop(second);
+    eventually(4, "its resolve", || (pager.taken().len() == 2).then_some(())).await;
+    drop(first);
+    eventually(4, "the last resolve", || (told(&chat).len() == 4).then_some(())).await;
+    lookout.shutdown().await;
+    let actions: Vec<_> =
+        pager.posts().iter().map(|post| post.body["event_action"].clone()).collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+    assert_eq!(pager.posts()[0].body["payload"]["class"], "TwoInFlight");
+    assert_eq!(
+        told(&chat),
+        [
+            "🔴 [FIRING] HighInFlight · test",
+            "🔴 [FIRING] TwoInFlight · test",
+            "🟢 [RESOLVED] TwoInFlight · test",
+            "🟢 [RESOLVED] HighInFlight · test"
+        ]
+    );
+    // Exactly what each was told: nothing counts where nothing was sent.
+    assert_eq!(counter(&scrape, "sent", &[("notifier", "pagerduty")]), 2.0);
+    assert_eq!(counter(&scrape, "sent", &[("notifier", "slack")]), 4.0);
+    assert_eq!(counter(&scrape, "unrouted", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn what_the_pager_is_not_for_does_not_wait_where_the_pager_is_down() {
+    let pager = Receiver::taking(Reply::Answer(500, "", ""), []);
+    let (spare, chat) = (Receiver::new([]), Receiver::new([]));
+    let urls = [pager.serve().await, spare.serve().await, chat.serve().await];
+    let (lookout, scrape) = lookout(|builder| {
+        let pager = pagerduty(&urls[0]).when(critical()).or_else(slack(&urls[1]));
+        builder.notify(pager).notify(slack(&urls[2]).when(!critical()))
+    });
+    let _first = request(&lookout);
+    eventually(4, "the warning", || (told(&chat).len() == 1).then_some(())).await;
+    let _second = request(&lookout);
+    eventually(4, "the spare", || (!told(&spare).is_empty()).then_some(())).await;
+    assert_eq!(told(&spare), ["🔴 [FIRING] TwoInFlight · test"]);
+    lookout.shutdown().await;
+    assert_eq!(counter(&scrape, "dropped", &[]), 0.0, "nothing else was left");
+    assert_eq!(told(&chat), ["🔴 [FIRING] HighInFlight · test"]);
+}
+
+#[tokio::test]
+async fn reports_and_labels_have_their_way_and_what_is_for_nobody_is_counted_and_logged_once() {
+    // The only test of this binary that asks for it.
+    let logs = Logs::of_all();
+    let (reports, shop) = (Receiver::new([]), Receiver::new([]));
+    let urls = [reports.serve().await, shop.serve().await];
+    let (lookout, scrape) = lookout(|builder| {
+        let of_shop = Matcher::new().label("team", "shop");
+        builder
+            .notify_as("reports", slack(&urls[0]).when(Matcher::new().reported()))
+            .notify_as("shop", slack(&urls[1]).when(of_shop))
+    });
+    lookout.reporter().send(Report::new("OrderEventLost", "no broker answers"));
+    eventually(4, "the report", || (told(&reports).len() == 1).then_some(())).await;
+    let both = [request(&lookout), request(&lookout)];
+    eventually(4, "the shop's", || (told(&shop).len() == 1).then_some(())).await;
+    let unrouted = |number| (counter(&scrape, "unrouted", &[]) == number).then_some(());
+    eventually(4, "counted", || unrouted(1.0)).await;
+    drop(both);
+    eventually(4, "counted again", || unrouted(2.0)).await;
+    assert_eq!(told(&reports), ["🔴 [FIRING] OrderEventLost · test"]);
+    let text = logs.text();
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.contains("no notifier is for the alerts")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("TwoInFlight"), "{lines:?}");
+}

@@ -1,0 +1,151 @@
+//! A test message on demand: every receiver gets it, each says what became of it, and nothing stays open.
+
+#![cfg(all(
+    feature = "alertmanager",
+    feature = "pagerduty",
+    feature = "prometheus",
+    feature = "slack",
+    feature = "webhook"
+))]
+
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tower_lookout::{
+    Lookout, LookoutBuilder, Rule, Slack,
+    notify::{Alertmanager, Matcher, NotifierExt, PagerDuty, Webhook},
+    prometheus::Scrape,
+};
+
+use receiver::{Receiver, Reply};
+use support::{eventually, series, start, sum};
+
+fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
+    start(|builder| notifiers(builder.rules(Rule::defaults()).shutdown_timeout(Duration::ZERO)))
+}
+
+/// The line of each notifier, without how long it took.
+async fn lines(lookout: &Lookout) -> Vec<String> {
+    let lines = lookout.send_test().await.into_iter().map(|delivery| delivery.to_string());
+    let is_figure =
+        |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('s');
+    let without_time = |line: String| {
+        let words: Vec<_> = line.split(' ').filter(|word| !is_figure(word)).collect();
+        words.join(" ")
+    };
+    lines.map(without_time).collect()
+}
+
+#[tokio::test]
+async fn every_receiver_is_told_and_nothing_is_left_open() {
+    let [chat, hook, cluster] = [(); 3].map(|()| Receiver::new([]));
+    let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
+    let [chat_url, hook_url, cluster_url, pager_url] =
+        [chat.serve().await, hook.serve().await, cluster.serve().await, pager.serve().await];
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (lookout, scrape) = lookout(|builder| {
+        let heard = Arc::clone(&heard);
+        let second = Duration::from_secs(1);
+        let pagerduty = PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap();
+        let nothing = Matcher::new().rule("NoSuchRule");
+        builder
+            .notify(Slack::new(chat_url).unwrap().repeat_every(Duration::from_secs(60)))
+            .notify(pagerduty.url(pager_url).unwrap().when(nothing))
+            .notify(Webhook::new(hook_url).unwrap())
+            .notify(Alertmanager::new([cluster_url]).unwrap().resend_every(second))
+            .on_alert(move |alert| heard.lock().unwrap().push(alert.title()))
+    });
+    assert_eq!(
+        lines(&lookout).await,
+        ["slack", "pagerduty", "webhook", "alertmanager", "on_alert"]
+            .map(|name| format!("{name}: delivered in"))
+    );
+    let titles = || chat.taken().iter().flat_map(|post| post.titles()).collect::<Vec<_>>();
+    eventually(4, "Slack's resolve", || (titles().len() == 2).then_some(())).await;
+    assert_eq!(titles(), ["🔴 [FIRING] LookoutTest · test", "🟢 [RESOLVED] LookoutTest · test"]);
+    assert!(chat.taken()[0].body.to_string().contains("This is a test: nothing is wrong"));
+    eventually(4, "PagerDuty's", || (pager.taken().len() == 2).then_some(())).await;
+    let [opens, closes] = [0, 1].map(|at| pager.taken()[at].body.clone());
+    assert_eq!([&opens["event_action"], &closes["event_action"]], ["trigger", "resolve"]);
+    assert_eq!(opens["dedup_key"], closes["dedup_key"]);
+    eventually(4, "the webhook's", || (hook.taken().len() == 2).then_some(())).await;
+    assert_eq!(hook.taken()[1].body["status"], "resolved");
+    eventually(4, "the closure's", || (heard.lock().unwrap().len() == 2).then_some(())).await;
+
+    // Alertmanager resolves it by itself; it is not posted again, which would keep it open.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(cluster.taken().len(), 1);
+    let alert = &cluster.taken()[0].body[0];
+    assert_eq!(alert["labels"]["alertname"], "LookoutTest");
+    assert!(alert["endsAt"].as_str() > alert["startsAt"].as_str());
+
+    let text = scrape.render();
+    assert!(
+        !series(&text, "lookout_alert_state").any(|(labels, _)| labels.contains("LookoutTest"))
+    );
+    for (name, sent) in [("slack", 2.0), ("alertmanager", 1.0)] {
+        let count = sum(&text, "lookout_notifications_sent_total", &[("notifier", name)]);
+        assert_eq!(count, sent, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn each_that_fails_says_why_and_nobody_waits_for_long() {
+    let gone = Receiver::taking(Reply::Answer(404, "", "no_service"), []);
+    let limited = Receiver::new([Reply::Answer(429, "600", "")]);
+    let silent = Receiver::taking(Reply::Hang, []);
+    let [gone_url, limited_url, silent_url] =
+        [gone.serve().await, limited.serve().await, silent.serve().await];
+    let (lookout, _scrape) = lookout(|builder| {
+        builder
+            .notify_as("gone", Slack::new(gone_url).unwrap())
+            .notify_as("limited", Webhook::new(limited_url).unwrap())
+            .notify_as("silent", Webhook::new(silent_url).unwrap())
+            .on_alert(|_| thread::sleep(Duration::from_secs(15)))
+    });
+    let asked = Instant::now();
+    let told = lines(&lookout).await;
+    assert!(asked.elapsed() < Duration::from_secs(14), "{:?}", asked.elapsed());
+    let starts = [
+        "gone: failed after the receiver takes nothing: ",
+        "limited: failed after not delivered yet: 429",
+        "silent: failed after not delivered: ",
+        "on_alert: failed after not delivered: deadline has elapsed",
+    ];
+    for (line, start) in told.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+        assert!(!line.contains("s3cret"), "{line}");
+    }
+
+    // What is left alone for ten minutes says so at once, and is left alone.
+    let asked = Instant::now();
+    let again = lookout.send_test();
+    tokio::pin!(again);
+    let quick = Duration::from_millis(500);
+    assert!(tokio::time::timeout(quick, &mut again).await.is_err(), "the others take their time");
+    let limited_says = again.await.swap_remove(1);
+    assert!(limited_says.took < quick, "{:?} of {:?}", limited_says.took, asked.elapsed());
+    assert!(limited_says.to_string().contains("429"), "{limited_says}");
+    assert_eq!(limited.posts().len(), 1);
+    // What is broken is asked again, since somebody may just have mended it.
+    assert_eq!(gone.posts().len(), 2);
+}
+
+#[tokio::test]
+async fn after_the_end_each_says_that_it_is_over() {
+    let (lookout, _scrape) = lookout(|builder| builder.on_alert(|_| {}));
+    lookout.shutdown().await;
+    let told = lines(&lookout).await;
+    assert_eq!(told.len(), 1);
+    assert!(told[0].ends_with("the lookout has ended"), "{told:?}");
+    let (silent, _scrape) = start(|builder| builder);
+    assert!(silent.send_test().await.is_empty());
+}
