@@ -79,6 +79,48 @@ async fn a_receiver_of_the_file_is_told_and_the_other_one_where_it_is_broken() {
 }
 
 #[tokio::test]
+async fn an_alert_comes_to_those_that_it_is_for() {
+    let [critical, others] = [Receiver::new([]), Receiver::new([])];
+    let file = File::new(
+        "lookout.toml",
+        "
+        [[rule]]
+        name = 'Idle'
+        signal = 'in_flight'
+        below = 1
+
+        [[rule]]
+        name = 'Silent'
+        signal = 'in_flight'
+        below = 2
+        severity = 'critical'
+        labels = { team = 'shop' }
+
+        [[notifier]]
+        kind = 'slack'
+        name = 'oncall'
+        url = { file = 'critical' }
+        when = { min_severity = 'critical', labels = { team = ['shop', 'payments'] } }
+        repeat_every = '4h'
+
+        [[notifier]]
+        kind = 'slack'
+        url = { file = 'others' }
+        when = { not = { min_severity = 'critical' } }
+        ",
+    );
+    file.beside("critical", &critical.serve().await);
+    file.beside("others", &others.serve().await);
+    let (lookout, _) = start(|builder| builder.config(file.path()));
+    for (receiver, title) in [(&critical, "Silent"), (&others, "Idle")] {
+        eventually(5, "a post", || (!receiver.posts().is_empty()).then_some(())).await;
+        assert_eq!(receiver.posts()[0].titles(), [format!("🔴 [FIRING] {title} · test")]);
+    }
+    lookout.shutdown().await;
+    assert_eq!(critical.posts().len() + others.posts().len(), 2);
+}
+
+#[tokio::test]
 async fn other_notifiers_wait_for_a_restart_and_a_secret_that_is_gone_refuses_the_reload() {
     let logs = Logs::of_all();
     let receiver = Receiver::new([]);

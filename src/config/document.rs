@@ -134,6 +134,20 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
+    /// The table of a key, if it has one.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
+        let (start, value) = self.take(key)?;
+        let path = self.at(key);
+        match value {
+            DeValue::Table(table) => Some(Section::new(self.document, path, start, table)),
+            other => {
+                let problem = format!("{} is no table: write {{ … }}", value::shown(&other));
+                self.document.note(start, &path, &problem);
+                None
+            }
+        }
+    }
+
     /// What is left of it, by key.
     pub(super) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
         self.left.iter().map(|(key, (_, value))| (&**key, value))

@@ -72,7 +72,21 @@
 //! | key | value |
 //! |---|---|
 //! | `name` | by which counters and logs tell it; the kind if it is left out |
-//! | `or_else` | the name of the one that takes what this one does not ([`NotifierExt::or_else`](crate::notify::NotifierExt::or_else)), and that is told of nothing else |
+//! | `or_else` | the name of the one that takes what this one does not ([`NotifierExt::or_else`]); that one is told of nothing else, unless it has a `when` |
+//! | `repeat_every` | a duration, a minute at least: what fires is told again ([`NotifierExt::repeat_every`]) |
+//! | `when` | a table: the alerts that it is for ([`NotifierExt::when`]), all if it is left out |
+//!
+//! All keys of `when` have to match, as the setters of [`Matcher`](crate::notify::Matcher) do; of a list, one
+//! of its values:
+//!
+//! | key | value |
+//! |---|---|
+//! | `severity` | one of `info`, `warning` and `critical`, or a list |
+//! | `min_severity` | one of them |
+//! | `rule` | a name, or a list |
+//! | `labels` | a table of texts or lists; an empty text matches where there is no such label |
+//! | `reported` | `true` for what was reported, `false` for what a rule raised |
+//! | `not` | a table of such keys, which must not all match |
 //!
 //! # Secrets
 //!
@@ -80,6 +94,10 @@
 //! file if it is relative. A text is refused, so that none is committed, unless the file begins with
 //! `allow_inline_secrets = true`. An address that has no `@`, and so no password, may be a text where it is
 //! not called a secret. No secret is in any error, log or `Debug`.
+//!
+//! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
+//! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every
+//! [`NotifierExt::when`]: crate::notify::NotifierExt::when
 
 mod document;
 mod error;
@@ -90,6 +108,7 @@ mod rules;
 #[allow(dead_code, reason = "each kind of notifier needs a part of it")]
 mod secret;
 mod value;
+mod when;
 
 use std::{
     borrow::Cow,
@@ -196,3 +215,5 @@ fn parse(
 mod notifiers_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod when_tests;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tower::{BoxError, util::BoxService};
 
@@ -6,15 +6,17 @@ use super::{
     document::Section,
     receivers::{self, Receiver},
     secret::Secrets,
-    value,
+    value, when,
 };
-use crate::notify::{Delivered, Notification, NotifierExt};
+use crate::notify::{Delivered, Matcher, Notification, NotifierExt};
 
 /// A notifier of the file, as the builder takes it.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     pub(crate) name: String,
     pub(crate) service: BoxService<Notification, Delivered, BoxError>,
+    /// All alerts are for it, where there is none.
+    pub(crate) matcher: Option<Matcher>,
 }
 
 /// What a section has.
@@ -24,6 +26,8 @@ struct Entry<'a> {
     /// None where something in it is wrong.
     receiver: Option<Receiver>,
     or_else: Option<(usize, String)>,
+    repeat_every: Option<(usize, Duration)>,
+    matcher: Option<Matcher>,
 }
 
 /// The notifiers of these sections; what is wrong is noted.
@@ -34,11 +38,15 @@ pub(super) fn notifiers<'a>(
     let entries: Vec<_> =
         sections.into_iter().filter_map(|section| entry(section, secrets)).collect();
     check(&entries);
-    let others: BTreeSet<_> = entries.iter().filter_map(Entry::other).collect();
-    let told = entries.iter().filter(|entry| !others.contains(&*entry.name));
+    let told = entries.iter().filter(|entry| !entry.is_only_other(&entries));
     let notifiers = told.filter_map(|entry| {
         let service = service(entry, &entries, entries.len())?;
-        Some(Notifier { name: entry.name.clone(), service })
+        let service = match entry.repeat_every {
+            Some((_, every)) => BoxService::new(service.repeat_every(every)),
+            None => service,
+        };
+        let matcher = entry.matcher.clone();
+        Some(Notifier { name: entry.name.clone(), service, matcher })
     });
     let notifiers = notifiers.collect();
     entries.into_iter().for_each(|entry| entry.section.finish());
@@ -52,8 +60,11 @@ fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Entry<'a
     let name = section.read("name", value::text).unwrap_or_else(|| kind.to_owned());
     let place = section.place_of("or_else");
     let or_else = section.read("or_else", value::text).map(|other| (place, other));
+    let place = section.place_of("repeat_every");
+    let repeat_every = section.read("repeat_every", value::duration).map(|every| (place, every));
+    let matcher = section.table("when").map(when::matcher);
     let receiver = make(&mut section, secrets);
-    Some(Entry { section, name, receiver, or_else })
+    Some(Entry { section, name, receiver, or_else, repeat_every, matcher })
 }
 
 fn check(entries: &[Entry<'_>]) {
@@ -63,6 +74,11 @@ fn check(entries: &[Entry<'_>]) {
             let name = &entry.name;
             let problem = format!("another notifier is called {name:?}: give one of them a name");
             entry.section.refuse(&problem);
+        }
+        if let (Some((place, _)), true) = (entry.repeat_every, entry.is_only_other(entries)) {
+            let problem = "is of no use to one that is told only what another one does not take: leave \
+                           it out, or give it a when";
+            entry.section.refuse_key(place, "repeat_every", problem);
         }
         let Some((place, other)) = &entry.or_else else { continue };
         if !names.contains(&&**other) {
@@ -111,5 +127,11 @@ impl Entry<'_> {
     /// Who takes what it does not.
     fn other(&self) -> Option<&str> {
         self.or_else.as_ref().map(|(_, other)| &**other)
+    }
+
+    /// Whether no alert is for it but what another one does not take.
+    fn is_only_other(&self, entries: &[Entry<'_>]) -> bool {
+        let is_other = entries.iter().any(|entry| entry.other() == Some(&*self.name));
+        is_other && self.matcher.is_none()
     }
 }

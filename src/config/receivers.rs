@@ -12,7 +12,7 @@ use super::{
 };
 use crate::notify::{self, Delivered, Notification};
 
-/// A notifier of any kind; clones are of the same one.
+/// A notifier of any kind; others may fall back to clones of it.
 pub(super) type Receiver = BoxCloneService<Notification, Delivered, BoxError>;
 
 /// Makes a notifier of what its section has; `None` where that is noted as wrong.
@@ -101,7 +101,7 @@ fn webhook(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver>
 fn alertmanager(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let mend = "give the address of each, such as [\"http://am-1:9093\"]";
     let alertmanager = section.require("members", mend, |value| {
-        let members = list(value, |value| secrets.public(value))?;
+        let members = value::list(value, |value| secrets.public(value))?;
         notify::Alertmanager::new(members).map_err(|error| error.to_string())
     });
     let read = |value: &DeValue<'_>| secrets.table(value);
@@ -120,7 +120,7 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let server = section.require("server", "give one such as \"smtp://mail.internal\"", public);
     let address = "give a mail address";
     let from = section.require("from", address, value::text);
-    let to = section.require("to", address, |value| list(value, value::text));
+    let to = section.require("to", address, |value| value::list(value, value::text));
     let user = section.read("user", public);
     let password = section.read("password", |value| secrets.secret(value));
     let hello_name = section.read("hello_name", value::text);
@@ -155,20 +155,6 @@ fn by_secret<N, E: fmt::Display>(
 /// A notifier that is made of several keys.
 fn made_of<N, E: fmt::Display>(section: &Section<'_>, made: Result<N, E>) -> Option<N> {
     made.map_err(|error| section.refuse(&error.to_string())).ok()
-}
-
-/// One, or a list of them.
-fn list<T>(
-    value: &DeValue<'_>,
-    mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
-    match value {
-        DeValue::Array(list) if list.is_empty() => {
-            Err("is an empty list: give it one at least, or leave it out".to_owned())
-        }
-        DeValue::Array(list) => list.iter().map(|one| read(one.get_ref())).collect(),
-        one => Ok(vec![read(one)?]),
-    }
 }
 
 /// Sets what a key has, if it is there.

@@ -112,7 +112,8 @@ fn rest(section: &mut Section<'_>, rule: Rule) -> Rule {
     let rule = set(section, rule, "min_errors", value::count, Rule::min_errors);
     let rule = set(section, rule, "confidence", value::ratio, Rule::confidence);
     let rule = set(section, rule, "severity", severity, Rule::severity);
-    let rule = set(section, rule, "labels", value::labels, |rule, labels| {
+    let labels = |value: &DeValue<'_>| value::table(value, value::text);
+    let rule = set(section, rule, "labels", labels, |rule, labels| {
         labels.into_iter().fold(rule, |rule, (name, value)| rule.label(name, value))
     });
     let rule = set(section, rule, "summary", value::text, Rule::summary);

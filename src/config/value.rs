@@ -97,6 +97,20 @@ pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     })
 }
 
+/// One, or a list of them.
+pub(super) fn list<T>(
+    value: &DeValue<'_>,
+    mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    match value {
+        DeValue::Array(list) if list.is_empty() => {
+            Err("is an empty list: give it one at least, or leave it out".to_owned())
+        }
+        DeValue::Array(list) => list.iter().map(|one| read(one.get_ref())).collect(),
+        one => Ok(vec![read(one)?]),
+    }
+}
+
 /// What a signal is compared with, in its unit.
 pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, String> {
     match unit {
@@ -120,16 +134,18 @@ pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
     }
 }
 
-pub(super) fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, String> {
-    let labels = value.as_table().ok_or_else(|| {
+/// A table of what `read` makes of each value.
+pub(super) fn table<T>(
+    value: &DeValue<'_>,
+    mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
+) -> Result<BTreeMap<String, T>, String> {
+    let table = value.as_table().ok_or_else(|| {
         format!("{} is no table: use one such as {{ team = \"shop\" }}", shown(value))
     })?;
-    labels
-        .iter()
-        .map(|(name, value)| {
-            let name = name.get_ref();
-            let text = text(value.get_ref()).map_err(|problem| format!("{name}: {problem}"))?;
-            Ok((name.clone().into_owned(), text))
-        })
-        .collect()
+    let pairs = table.iter().map(|(name, value)| {
+        let name = name.get_ref();
+        let value = read(value.get_ref()).map_err(|problem| format!("{name}: {problem}"))?;
+        Ok((name.clone().into_owned(), value))
+    });
+    pairs.collect()
 }

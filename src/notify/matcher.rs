@@ -39,12 +39,12 @@ impl Matcher {
 
     /// Of this severity and no other.
     pub fn severity(self, severity: Severity) -> Self {
-        self.and(Condition::Severity(severity))
+        self.with(Condition::Severity(severity))
     }
 
     /// Of this severity, or a greater one.
     pub fn min_severity(self, severity: Severity) -> Self {
-        self.and(Condition::MinSeverity(severity))
+        self.with(Condition::MinSeverity(severity))
     }
 
     /// Raised by the rule of this name, or reported under it.
@@ -57,17 +57,23 @@ impl Matcher {
     /// `dependency`, or a report's `call_site` and `error_type`. An empty value matches where there is no
     /// such label, as in Alertmanager.
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.and(Condition::Label(name.into(), value.into()))
+        self.with(Condition::Label(name.into(), value.into()))
     }
 
     /// [Reported](crate::Reporter) by business code or a background task, and not raised by a rule.
     pub fn reported(self) -> Self {
-        self.and(Condition::Reported)
+        self.with(Condition::Reported)
+    }
+
+    /// What both of the two match.
+    pub fn and(mut self, other: Self) -> Self {
+        self.all.extend(other.all);
+        self
     }
 
     /// What either of the two matches.
     pub fn or(self, other: Self) -> Self {
-        Self::new().and(Condition::Either(self, other))
+        Self::new().with(Condition::Either(self, other))
     }
 
     /// Whether an alert meets every condition.
@@ -75,7 +81,7 @@ impl Matcher {
         self.all.iter().all(|condition| condition.is_met(alert))
     }
 
-    fn and(mut self, condition: Condition) -> Self {
+    fn with(mut self, condition: Condition) -> Self {
         self.all.push(condition);
         self
     }
@@ -86,7 +92,7 @@ impl Not for Matcher {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self::new().and(Condition::Not(self))
+        Self::new().with(Condition::Not(self))
     }
 }
 
@@ -142,6 +148,8 @@ mod tests {
             (any().label("dependency", "inventory"), true),
             (any().label("service", "orders").label("instance", "host-1:42"), true),
             (any().label("team", "payments").severity(Severity::Info), false),
+            (any().rule("HighErrorRatio").and(any().label("team", "payments")), true),
+            (any().rule("HighErrorRatio").and(any().severity(Severity::Info)), false),
             (any().reported(), false),
         ] {
             assert_eq!(matcher.matches(&alert()), matches, "{matcher:?}");

@@ -38,8 +38,8 @@ impl LookoutBuilder {
         let given = self.rules.clone();
         let Config { rules, notifiers, fingerprint } = source.load(&given)?;
         self.rules.extend(rules);
-        for Notifier { name, service } in notifiers {
-            self.add(name, None, |mailbox| Worker::new(mailbox, service));
+        for Notifier { name, service, matcher } in notifiers {
+            self.add(name, matcher, |mailbox| Worker::new(mailbox, service));
         }
         Ok(source.is_file().then_some(Reloadable { source, given, fingerprint }))
     }

@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::{document::Section, rules::severity, value};
+use crate::notify::Matcher;
+
+/// The matcher of a section; what is wrong in it is noted.
+pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
+    let mut matcher = Matcher::new();
+    if let Some(severities) = section.read("severity", |value| value::list(value, severity)) {
+        matcher = matcher.and(any(severities, |one| Matcher::new().severity(one)));
+    }
+    if let Some(least) = section.read("min_severity", severity) {
+        matcher = matcher.min_severity(least);
+    }
+    if let Some(rules) = section.read("rule", |value| value::list(value, value::text)) {
+        matcher = matcher.and(any(rules, |one| Matcher::new().rule(one)));
+    }
+    for (name, values) in section.read("labels", labels).unwrap_or_default() {
+        matcher = matcher.and(any(values, |one| Matcher::new().label(name.as_str(), one)));
+    }
+    match section.read("reported", value::flag) {
+        Some(true) => matcher = matcher.reported(),
+        Some(false) => matcher = matcher.and(!Matcher::new().reported()),
+        None => {}
+    }
+    if let Some(not) = section.table("not") {
+        matcher = matcher.and(!self::matcher(not));
+    }
+    section.finish();
+    matcher
+}
+
+/// What any of some matches, of which there is one at least.
+fn any<T>(some: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
+    some.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
+}
+
+/// The values of each label; an empty one stands for no such label.
+fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let of_one = |value: &DeValue<'_>| match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => value::text(value),
+    };
+    value::table(value, |value| value::list(value, of_one))
+}

@@ -1,0 +1,112 @@
+//! Which alerts a notifier of a file is for.
+
+use std::time::Duration;
+
+use tower::ServiceExt;
+
+use super::*;
+use crate::{
+    alert::{AlertStatus, test_alert},
+    notify::{Delivered, Matcher, Notification},
+    rule::Severity,
+};
+
+fn load(notifier: &str) -> Result<Notifier, ConfigError> {
+    let text = format!("[[notifier]]\nkind = 'log'\n{notifier}");
+    Ok(Source::Text(text).load(&[])?.notifiers.remove(0))
+}
+
+fn any() -> Matcher {
+    Matcher::new()
+}
+
+#[test]
+fn every_key_of_when_is_a_condition_and_a_list_is_any_of_it() {
+    let team = |team: &str| any().label("team", team);
+    for (when, matcher) in [
+        ("{}", any()),
+        ("{ severity = 'critical' }", any().severity(Severity::Critical)),
+        (
+            "{ severity = ['info', 'warning'] }",
+            any().severity(Severity::Info).or(any().severity(Severity::Warning)),
+        ),
+        ("{ min_severity = 'warning' }", any().min_severity(Severity::Warning)),
+        ("{ rule = 'A' }", any().rule("A")),
+        ("{ rule = ['A', 'B'] }", any().rule("A").or(any().rule("B"))),
+        ("{ labels = { team = 'shop' } }", team("shop")),
+        (
+            "{ rule = 'A', labels = { team = ['shop', ''], tier = '1' } }",
+            any().rule("A").and(team("shop").or(team(""))).label("tier", "1"),
+        ),
+        ("{ reported = true }", any().reported()),
+        ("{ reported = false }", !any().reported()),
+        ("{ not = { rule = 'A', severity = 'info' } }", !any().severity(Severity::Info).rule("A")),
+    ] {
+        let loaded = load(&format!("when = {when}")).unwrap().matcher;
+        assert_eq!(loaded, Some(matcher), "{when}");
+    }
+    assert_eq!(load("").unwrap().matcher, None);
+}
+
+#[test]
+fn what_is_wrong_with_when_is_refused_by_line_and_key() {
+    for (text, says) in [
+        ("when = 'critical'", "3: notifier.when: \"critical\" is no table: write { … }"),
+        (
+            "when = { severity = 'crit' }",
+            "3: notifier.when.severity: \"crit\" is not known: use one of info, warning, critical",
+        ),
+        (
+            "[notifier.when]\nmin_severty = 'info'",
+            "4: notifier.when.min_severty: is no key: did you mean min_severity?",
+        ),
+        (
+            "when = { not = { rules = 'A' } }",
+            "3: notifier.when.not.rules: is no key: did you mean rule?",
+        ),
+        (
+            "when = { rule = [] }",
+            "3: notifier.when.rule: is an empty list: give it one at least, \
+          or leave it out",
+        ),
+        (
+            "when = { labels = { team = 1 } }",
+            "3: notifier.when.labels: team: 1 is no text: put it in quotes",
+        ),
+        (
+            "repeat_every = 4",
+            "3: notifier.repeat_every: 4 has no unit: use a duration such as \"4s\"",
+        ),
+        (
+            "or_else = 'b'\n[[notifier]]\nkind = 'log'\nname = 'b'\nrepeat_every = '4h'",
+            "7: notifier.repeat_every: is of no use to one that is told only what another one does \
+             not take: leave it out, or give it a when",
+        ),
+    ] {
+        assert_eq!(load(text).unwrap_err().to_string(), format!("config:{says}"), "{text}");
+    }
+}
+
+#[test]
+fn who_takes_what_another_one_does_not_hears_of_what_it_has_a_when_for_too() {
+    let text = "
+        notifier = [
+            { kind = 'log', name = 'a', or_else = 'b' },
+            { kind = 'log', name = 'b', when = { severity = 'info' }, repeat_every = '4h' },
+        ]";
+    let notifiers = Source::Text(text.to_owned()).load(&[]).unwrap().notifiers;
+    let matchers: Vec<_> = notifiers.into_iter().map(|notifier| notifier.matcher).collect();
+    assert_eq!(matchers, [None, Some(any().severity(Severity::Info))]);
+}
+
+#[tokio::test]
+async fn what_fires_is_told_again_as_often_as_the_file_says() {
+    for (text, every) in [("", None), ("repeat_every = '4h'", Some(4 * 60 * 60))] {
+        let alerts = vec![test_alert("A", AlertStatus::Firing)];
+        let notification = Notification { alerts, changes: vec![1] };
+        let delivered = load(text).unwrap().service.oneshot(notification).await.unwrap();
+        assert_eq!(delivered == Delivered::default(), every.is_none());
+        let told = every.map_or("None".to_owned(), |s| format!("{:?}", Duration::from_secs(s)));
+        assert!(format!("{delivered:?}").contains(&told), "{delivered:?}");
+    }
+}
