@@ -87,7 +87,10 @@ impl Api {
         if let Some(thread) = thread {
             body["thread_ts"] = json!(thread.ts);
         }
-        self.call(&self.post, &body).await
+        let answer = self.call(&self.post, &body).await;
+        // From the answer on: Slack counts by when a post arrives, which may be late.
+        next.0 = Some(Instant::now() + BETWEEN_POSTS);
+        answer
     }
 
     /// Has a message say something else.
