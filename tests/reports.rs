@@ -153,7 +153,8 @@ async fn two_types_of_error_at_one_place_are_two_alerts_though_they_wait_togethe
     reporter.send(lost(&not_sent()));
     reporter.send(lost(&io::Error::other("the disk is full")));
     drop(wait);
-    let mut types = [told(), told()].map(|alert| alert.failure.as_ref().unwrap().error_type);
+    let mut types =
+        [told(), told()].map(|alert| alert.failure.as_ref().unwrap().error_type.clone());
     types.sort_unstable();
     assert!(types[0].ends_with("NotSent") && types[1].ends_with("io::error::Error"), "{types:?}");
 }

@@ -1,4 +1,6 @@
 mod replace;
+#[cfg(feature = "state")]
+mod restore;
 
 use std::{
     collections::HashMap,
@@ -53,6 +55,15 @@ struct Tracked {
     starts_at: SystemTime,
     /// The alert as it stands, while it fires.
     firing: Option<Alert>,
+    earlier: Earlier,
+}
+
+/// What an alert had come to in the process that raised it, where that was an earlier one.
+#[derive(Debug, Default)]
+struct Earlier {
+    lasted: Duration,
+    requests: u64,
+    errors: u64,
 }
 
 impl Evaluator {
@@ -137,8 +148,7 @@ impl Watch {
             tracked.starts_at = wall;
         }
         tracked.tell(&collector.facade);
-        let ended = figures.history.totals().since(&tracked.before);
-        let (requests, errors) = (ended.requests(), ended.errors());
+        let (requests, errors) = tracked.touched(figures.history.totals());
         if let Some(firing) = &mut tracked.firing {
             (firing.peak, firing.requests, firing.errors) = (tracked.peak, requests, errors);
         }
@@ -147,6 +157,9 @@ impl Watch {
             Change::Resolved => AlertStatus::Resolved,
         };
         let (comparison, threshold) = rule.condition()?;
+        // A receiver knows the alert by the instance that raised it.
+        let raised = tracked.firing.take();
+        let origin = raised.as_ref().map_or(origin, |raised| &raised.origin);
         let alert = Alert {
             status,
             rule: Arc::clone(name),
@@ -158,7 +171,7 @@ impl Watch {
             window: reading.as_ref().and_then(|reading| reading.window),
             starts_at: tracked.starts_at,
             ends_at: (status == AlertStatus::Resolved)
-                .then_some(tracked.starts_at + now.saturating_sub(since)),
+                .then(|| tracked.ended(now.saturating_sub(since))),
             requests,
             errors,
             top: match (status, &target) {
@@ -175,7 +188,10 @@ impl Watch {
             is_rule_gone: false,
             target,
         };
-        tracked.firing = (status == AlertStatus::Firing).then(|| alert.clone());
+        match status {
+            AlertStatus::Firing => tracked.firing = Some(alert.clone()),
+            AlertStatus::Resolved => tracked.earlier = Earlier::default(),
+        }
         Some(alert)
     }
 }
@@ -190,7 +206,21 @@ impl Tracked {
             before: Totals::default(),
             starts_at: SystemTime::UNIX_EPOCH,
             firing: None,
+            earlier: Earlier::default(),
         }
+    }
+
+    /// The requests since it began, and those of them that failed.
+    fn touched(&self, totals: &Totals) -> (u64, u64) {
+        let ended = totals.since(&self.before);
+        let Earlier { requests, errors, .. } = self.earlier;
+        (requests.saturating_add(ended.requests()), errors.saturating_add(ended.errors()))
+    }
+
+    /// When it ends that has lasted so long in this process.
+    fn ended(&self, lasted: Duration) -> SystemTime {
+        let lasted = self.earlier.lasted.saturating_add(lasted);
+        self.starts_at.checked_add(lasted).unwrap_or(self.starts_at)
     }
 
     /// Gives the change, and since when the condition has held.

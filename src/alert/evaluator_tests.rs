@@ -19,6 +19,8 @@ pub(super) struct Play {
     pub(super) collector: Collector,
     pub(super) evaluator: Evaluator,
     pub(super) second: u64,
+    /// What the clock of the day showed at the start.
+    pub(super) clock_ahead: Duration,
 }
 
 pub(super) const MS: u64 = 1_000_000;
@@ -46,7 +48,14 @@ impl Play {
         );
         let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
         let evaluator = Evaluator::new(rules, origin);
-        Self { shard: store.lease(), store, collector, evaluator, second: 0 }
+        Self {
+            shard: store.lease(),
+            store,
+            collector,
+            evaluator,
+            second: 0,
+            clock_ahead: Duration::ZERO,
+        }
     }
 
     fn started(&self, route: &str, count: u64) {
@@ -81,8 +90,14 @@ impl Play {
         self.collector.tick(Duration::from_secs(self.second));
         // The clock of the day is never quite in step with the raw one.
         let jitter = Duration::from_millis(self.second * 37 % 11);
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second) + jitter;
+        let wall = SystemTime::UNIX_EPOCH + self.clock_ahead + secs(self.second) + jitter;
         self.evaluator.evaluate(&self.collector, wall)
+    }
+
+    #[cfg(feature = "state")]
+    pub(super) fn restore(&mut self, firing: Vec<Alert>, wall: SystemTime) -> Vec<Alert> {
+        let dialect = self.collector.facade.dialect();
+        self.evaluator.restore(firing, &self.store.operations, dialect, wall)
     }
 
     /// So many seconds of the same; gives each change with its second.

@@ -9,7 +9,7 @@ pub struct Failure {
     /// The error and its causes, the outermost first.
     pub causes: Vec<String>,
     /// The error's type, such as `orders::EventError`.
-    pub error_type: &'static str,
+    pub error_type: Cow<'static, str>,
     /// Where it was reported, such as `src/orders.rs:42`.
     pub call_site: String,
     /// The context that was given with the last of these reports.
@@ -70,7 +70,7 @@ mod tests {
             let causes = causes.iter().map(|cause| (*cause).to_owned()).collect();
             let failure = Failure {
                 causes,
-                error_type: "E",
+                error_type: "E".into(),
                 call_site: String::new(),
                 fields: Vec::new(),
                 count: 1,

@@ -4,6 +4,8 @@ mod evaluator;
 mod failure;
 mod notice;
 mod origin;
+#[cfg(feature = "state")]
+mod saved;
 mod state;
 
 use std::{
@@ -13,6 +15,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "state")]
+pub(crate) use self::saved::{SavedAlert, fields};
 pub(crate) use self::{
     evaluator::{Evaluator, Replaced},
     notice::Notice,
@@ -252,14 +256,15 @@ impl Alert {
     }
 
     /// What makes two changes be of one alert: the rule and what it judged, and of what was reported the
-    /// error's type, since one place may report several.
-    pub(crate) fn identity(&self) -> (&str, &Target, &str) {
-        (&self.rule, &self.target, self.error_type())
+    /// error's type, since one place may report several; and the instance, since receivers tell alerts
+    /// apart by it, and one may be from before a restart.
+    pub(crate) fn identity(&self) -> (&str, &Target, &str, &str) {
+        (&self.rule, &self.target, self.error_type(), &self.origin.instance)
     }
 
     /// The type of the error that was reported; empty where it is not known, or a rule raised this.
-    pub(crate) fn error_type(&self) -> &'static str {
-        self.failure.as_ref().map_or("", |failure| failure.error_type)
+    pub(crate) fn error_type(&self) -> &str {
+        self.failure.as_ref().map_or("", |failure| &failure.error_type)
     }
 }
 
@@ -280,7 +285,7 @@ impl fmt::Display for Alert {
 
 /// A length of time as people say it, to the second.
 pub(crate) fn whole_seconds(duration: Duration) -> impl fmt::Display {
-    let seconds = (duration + Duration::from_millis(500)).as_secs();
+    let seconds = duration.saturating_add(Duration::from_millis(500)).as_secs();
     humantime::format_duration(Duration::from_secs(seconds))
 }
 

@@ -3,6 +3,8 @@
 mod builder;
 mod error;
 mod reload;
+#[cfg(feature = "state")]
+mod state;
 mod thread;
 
 use std::{fmt, sync::Arc};
@@ -197,7 +199,8 @@ impl Lookout {
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as
     /// long as [`shutdown_timeout`](LookoutBuilder::shutdown_timeout) allows. What is left then is
-    /// named in the log and counted as dropped.
+    /// named in the log and counted as dropped, or kept for the next start where there is a file for
+    /// it (`state_path`).
     ///
     /// It needs no particular runtime. Once the lookout has ended it returns at once.
     pub async fn shutdown(&self) {

@@ -14,6 +14,8 @@ use tokio::{
 };
 
 use super::Reloaded;
+#[cfg(feature = "state")]
+use super::state::StateKeeper;
 use crate::{
     alert::Evaluator,
     collect::SharedCollector,
@@ -35,6 +37,8 @@ pub(super) struct LookoutThread {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) workers: Vec<Worker>,
     pub(super) shutdown_timeout: Duration,
+    #[cfg(feature = "state")]
+    pub(super) keeper: Option<Arc<StateKeeper>>,
 }
 
 /// What a handle asks of the thread.
@@ -87,6 +91,8 @@ impl LookoutThread {
         for worker in self.workers.drain(..) {
             workers.spawn(worker.run());
         }
+        #[cfg(feature = "state")]
+        let keeping = self.keeper.clone().map(|keeper| tokio::spawn(keeper.run()));
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // One sleep a tick, whatever comes between: a new one after a beat could pass the tick by.
@@ -118,6 +124,14 @@ impl LookoutThread {
             );
         }
         self.drain(workers).await;
+        #[cfg(feature = "state")]
+        let is_kept = self.close_state(keeping).await;
+        #[cfg(not(feature = "state"))]
+        let is_kept = false;
+        if !is_kept {
+            self.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.give_up());
+        }
+        self.collector.lock().unwrap_or_else(PoisonError::into_inner).carry();
         // Nobody may wait any more, which is as well.
         commands.close();
         while let Ok(command) = commands.try_recv() {
@@ -152,6 +166,10 @@ impl LookoutThread {
         };
         self.dispatcher.put(changes);
         self.dispatcher.put(self.reports.changes());
+        #[cfg(feature = "state")]
+        if let Some(keeper) = &self.keeper {
+            keeper.note(self.evaluator.firing());
+        }
     }
 
     fn replace_rules(&mut self, rules: Vec<Rule>) -> Reloaded {
@@ -179,7 +197,7 @@ impl LookoutThread {
         });
     }
 
-    /// Delivers what is queued until the deadline, and names what is left.
+    /// Delivers what is queued until the deadline.
     async fn drain(&self, mut workers: JoinSet<()>) {
         self.dispatcher.put(self.reports.close());
         for mailbox in self.dispatcher.mailboxes() {
@@ -187,13 +205,17 @@ impl LookoutThread {
         }
         let all = async { while workers.join_next().await.is_some() {} };
         if timeout(self.shutdown_timeout, all).await.is_err() {
-            // Stopped first, so that what is under way is back in its mailbox.
+            // So that what is under way is back in its mailbox.
             workers.shutdown().await;
-            for mailbox in self.dispatcher.mailboxes() {
-                mailbox.give_up();
-            }
         }
-        self.collector.lock().unwrap_or_else(PoisonError::into_inner).carry();
+    }
+
+    /// Writes the state a last time; gives whether what was not delivered is in it.
+    #[cfg(feature = "state")]
+    async fn close_state(&self, keeping: Option<tokio::task::JoinHandle<io::Result<()>>>) -> bool {
+        let (Some(keeper), Some(keeping)) = (&self.keeper, keeping) else { return false };
+        keeper.note(self.evaluator.firing());
+        keeper.close(keeping).await
     }
 }
 

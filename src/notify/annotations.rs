@@ -120,7 +120,7 @@ mod tests {
     fn what_was_reported_is_told_by_its_error_with_its_context() {
         let failure = Failure {
             causes: vec!["the event was not sent".to_owned(), "no broker".to_owned()],
-            error_type: "orders::EventError",
+            error_type: "orders::EventError".into(),
             call_site: "src/events.rs:42".to_owned(),
             fields: vec![("order".into(), "4711".to_owned())],
             count: 1,

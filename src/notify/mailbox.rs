@@ -1,3 +1,6 @@
+#[cfg(feature = "state")]
+mod saved;
+
 use std::{
     collections::VecDeque,
     future::pending,
@@ -10,6 +13,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+#[cfg(feature = "state")]
+pub(crate) use self::saved::SavedMailbox;
 use super::{
     Delivered, Matcher, Notification, Stats,
     repeats::Repeats,
@@ -27,11 +32,16 @@ pub(crate) struct Mailbox {
     route: Route,
     waiting: Mutex<Waiting>,
     changed: Notify,
+    /// Who is to hear of what changed for a restart to survive.
+    #[cfg(feature = "state")]
+    keeper: std::sync::OnceLock<Arc<Notify>>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     entries: VecDeque<Entry>,
+    /// What was taken, until it is known what became of it.
+    under_way: Option<Notification>,
     repeats: Repeats,
     tests: VecDeque<Test>,
     is_closed: bool,
@@ -57,6 +67,8 @@ impl Mailbox {
             route: Route::new(matcher),
             waiting: Mutex::default(),
             changed: Notify::new(),
+            #[cfg(feature = "state")]
+            keeper: std::sync::OnceLock::new(),
         }
     }
 
@@ -73,13 +85,14 @@ impl Mailbox {
             Some(entry) => {
                 let untold = mem::replace(&mut entry.alert, alert);
                 entry.alert.tell_also(&untold);
-                entry.changes += 1;
+                entry.changes = entry.changes.saturating_add(1);
             }
             None => waiting.entries.push_back(Entry { alert, changes: 1 }),
         }
         self.bound(&mut waiting);
         drop(waiting);
         self.changed.notify_waiters();
+        self.touch();
     }
 
     /// Puts a test before all that waits; it is no alert, and merged with none.
@@ -100,10 +113,11 @@ impl Mailbox {
         waiting.tests.pop_front()
     }
 
-    /// Puts back what could not be delivered, before what came since; what changed again is told
-    /// with its newer state.
-    pub(super) fn put_back(&self, notification: &Notification) {
+    /// Puts back what is under way and could not be delivered, before what came since; what changed
+    /// again is told with its newer state.
+    pub(super) fn put_back(&self) {
         let mut waiting = self.lock();
+        let Some(notification) = waiting.under_way.take() else { return };
         for (alert, changes) in notification.iter().collect::<Vec<_>>().into_iter().rev() {
             let newer =
                 waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
@@ -112,7 +126,7 @@ impl Mailbox {
                 _ if changes == 0 => {}
                 Some(newer) => {
                     newer.alert.tell_also(alert);
-                    newer.changes += changes;
+                    newer.changes = newer.changes.saturating_add(changes);
                 }
                 None => waiting.entries.push_front(Entry { alert: alert.clone(), changes }),
             }
@@ -120,7 +134,8 @@ impl Mailbox {
         self.bound(&mut waiting);
     }
 
-    /// Takes all that waits, up to `most` alerts, and what is due to be told again.
+    /// Takes all that waits, up to `most` alerts, and what is due to be told again. It is under way
+    /// until it is [delivered](Self::delivered), [rejected](Self::rejected) or put back.
     pub(super) fn take(&self, most: usize) -> Option<Notification> {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
@@ -138,25 +153,38 @@ impl Mailbox {
             }
             changes.resize(alerts.len(), 0);
         }
-        Some(Notification { alerts, changes }).filter(|taken| !taken.alerts.is_empty())
+        let taken = Some(Notification { alerts, changes }).filter(|taken| !taken.alerts.is_empty());
+        waiting.under_way.clone_from(&taken);
+        taken
     }
 
-    /// A notification was taken by the receiver, which may ask for its alerts again.
-    pub(super) fn delivered(&self, notification: &Notification, delivered: Delivered) {
+    /// Of what is under way, all but this was delivered.
+    pub(super) fn left(&self, notification: Notification) {
+        self.lock().under_way = Some(notification);
+        self.touch();
+    }
+
+    /// What is under way was taken by the receiver, which may ask for its alerts again.
+    pub(super) fn delivered(&self, delivered: Delivered) {
         let mut waiting = self.lock();
-        let Waiting { entries, repeats, .. } = &mut *waiting;
+        let Waiting { entries, repeats, under_way, .. } = &mut *waiting;
+        let Some(notification) = under_way.take() else { return };
         for alert in &notification.alerts {
             let newer = entries.iter().find(|entry| entry.alert.identity() == alert.identity());
             repeats.delivered(newer.map_or(alert, |entry| &entry.alert), delivered);
         }
+        drop(waiting);
+        self.touch();
     }
 
-    /// A notification is given up on: counts and names it in the log.
-    pub(super) fn rejected(&self, notification: &Notification, reason: &str) {
+    /// What is under way is given up on: counts and names it in the log.
+    pub(super) fn rejected(&self, reason: &str) {
+        let Some(notification) = self.lock().under_way.take() else { return };
         for (alert, changes) in notification.iter() {
             self.dropped(alert, changes, reason);
             self.lock().repeats.postpone(alert);
         }
+        self.touch();
     }
 
     /// Lets nothing more in; the worker ends when all is delivered.
@@ -239,6 +267,14 @@ impl Mailbox {
         self.lock().arrivals
     }
 
+    /// What a restart must survive has changed.
+    fn touch(&self) {
+        #[cfg(feature = "state")]
+        if let Some(keeper) = self.keeper.get() {
+            keeper.notify_one();
+        }
+    }
+
     fn bound(&self, waiting: &mut Waiting) {
         while waiting.entries.len() > Self::CAPACITY {
             if let Some(entry) = waiting.entries.pop_front() {
@@ -290,10 +326,10 @@ mod tests {
         let mailbox = Mailbox::new("test".to_owned(), None);
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Firing));
-        let failed = mailbox.take(10).unwrap();
+        mailbox.take(10).unwrap();
         mailbox.put(test_alert("C", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Resolved));
-        mailbox.put_back(&failed);
+        mailbox.put_back();
         assert_eq!(
             told(&mailbox.take(10).unwrap()),
             [
@@ -309,7 +345,7 @@ mod tests {
         let change = |count, total, minutes: u64| {
             let failure = Failure {
                 causes: vec!["no broker".to_owned()],
-                error_type: "E",
+                error_type: "E".into(),
                 call_site: "src/orders.rs:42".to_owned(),
                 fields: Vec::new(),
                 count,
@@ -321,9 +357,9 @@ mod tests {
         let mailbox = Mailbox::new("test".to_owned(), None);
         mailbox.put(change(1, 1, 0));
         mailbox.put(change(60, 61, 1));
-        let failed = mailbox.take(10).unwrap();
+        mailbox.take(10).unwrap();
         mailbox.put(change(39, 100, 1));
-        mailbox.put_back(&failed);
+        mailbox.put_back();
         let taken = mailbox.take(10).unwrap();
         assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
         assert_eq!(taken.changes, [3]);

@@ -171,7 +171,7 @@ mod tests {
     fn what_was_reported_is_told_from_what_a_rule_raised() {
         let failure = Failure {
             causes: vec!["no broker".to_owned()],
-            error_type: "orders::EventError",
+            error_type: "orders::EventError".into(),
             call_site: "src/events.rs:42".to_owned(),
             fields: Vec::new(),
             count: 1,

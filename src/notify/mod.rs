@@ -74,6 +74,8 @@ pub use self::email::{Email, EmailBuilder, EmailError};
 use self::hook::Hook;
 #[cfg(feature = "_http")]
 pub use self::http::AddressError;
+#[cfg(feature = "state")]
+pub(crate) use self::mailbox::SavedMailbox;
 #[cfg(feature = "pagerduty")]
 pub use self::pagerduty::PagerDuty;
 #[cfg(feature = "slack")]

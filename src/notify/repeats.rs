@@ -1,3 +1,6 @@
+#[cfg(feature = "state")]
+pub(super) mod saved;
+
 use tokio::time::Instant;
 
 use super::{Delivered, delivered::Again};

@@ -120,10 +120,10 @@ async fn a_repeat_that_fails_stays_due_and_gives_way_to_a_change() {
     tokio::time::advance(Duration::from_secs(60)).await;
     let repeat = mailbox.take(10).unwrap();
     assert_eq!(repeat.changes, [0]);
-    mailbox.put_back(&repeat);
+    mailbox.put_back();
     assert_eq!(mailbox.take(10).unwrap().changes, [0], "it is still due");
     mailbox.put(test_alert("A", RESOLVED));
-    mailbox.put_back(&repeat);
+    mailbox.put_back();
     let taken = mailbox.take(10).unwrap();
     assert_eq!((taken.title(), taken.changes), ("[RESOLVED] A · orders".to_owned(), vec![1]));
 }
@@ -134,8 +134,8 @@ async fn what_is_rejected_is_told_again_in_its_turn_once_it_was_delivered() {
     mailbox.put(test_alert("A", FIRING));
     seconds(1).await;
     mailbox.put(test_alert("A", RESOLVED));
-    let resolved = mailbox.take(10).unwrap();
-    mailbox.rejected(&resolved, "the test says so");
+    mailbox.take(10).unwrap();
+    mailbox.rejected("the test says so");
     assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 1);
     taken(&told);
     seconds(61).await;
@@ -153,8 +153,8 @@ async fn what_another_took_instead_is_told_again_all_the_same() {
     mailbox.put(test_alert("A", FIRING));
     seconds(1).await;
     mailbox.put(test_alert("A", FIRING));
-    let change = mailbox.take(10).unwrap();
-    mailbox.delivered(&change, ().into());
+    mailbox.take(10).unwrap();
+    mailbox.delivered(().into());
     taken(&told);
     seconds(61).await;
     assert_eq!(taken(&told), [at(61, "[STILL FIRING] A", 0)]);

@@ -13,7 +13,7 @@ pub(super) struct Route {
     matcher: Option<Matcher>,
     /// The alerts that fire and came here. What came comes to its end, too: reports of one kind may
     /// differ in severity, and who was told that it begins must hear that it is over.
-    firing: Mutex<HashSet<(Arc<str>, Target, &'static str)>>,
+    firing: Mutex<HashSet<(Arc<str>, Target, String)>>,
 }
 
 impl Route {
@@ -25,7 +25,8 @@ impl Route {
         let Some(matcher) = &self.matcher else { return true };
         let matches = matcher.matches(alert);
         let mut firing = self.firing.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = (Arc::clone(&alert.rule), alert.target.clone(), alert.error_type());
+        let identity =
+            (Arc::clone(&alert.rule), alert.target.clone(), alert.error_type().to_owned());
         match alert.status {
             AlertStatus::Firing if matches => {
                 firing.insert(identity);

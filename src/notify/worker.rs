@@ -51,16 +51,11 @@ enum Tested {
 
 /// A message under way: it goes back into the mailbox unless it is settled, also where the worker
 /// is stopped in the middle.
-struct Delivery<'a> {
-    mailbox: &'a Mailbox,
-    notification: Option<Notification>,
-}
+struct Delivery<'a>(&'a Mailbox);
 
 impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        if let Some(notification) = &self.notification {
-            self.mailbox.put_back(notification);
-        }
+        self.0.put_back();
     }
 }
 
@@ -161,15 +156,13 @@ impl Worker {
 
     async fn deliver_some(&mut self, mailbox: &Mailbox) -> Result<(), BoxError> {
         let Some(notification) = mailbox.take(self.batch) else { return Ok(()) };
-        let mut delivery = Delivery { mailbox, notification: Some(notification.clone()) };
+        let _delivery = Delivery(mailbox);
         if self.failures > 0 {
             count(&mailbox.stats.retried, 1);
         }
         match self.deliver(notification).await {
             Ok(delivered) => {
-                if let Some(notification) = delivery.notification.take() {
-                    mailbox.delivered(&notification, delivered);
-                }
+                mailbox.delivered(delivered);
                 count(&mailbox.stats.sent, 1);
                 if self.failures > 0 {
                     tracing::info!(notifier = mailbox.name, "notifier delivers again");
@@ -179,12 +172,10 @@ impl Worker {
             Err(mut error) => {
                 count(&mailbox.stats.failed, 1);
                 if let Some(left) = DeliveryError::left_of(&mut error) {
-                    delivery.notification = Some(left);
+                    mailbox.left(left);
                 }
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
-                    if let Some(notification) = delivery.notification.take() {
-                        mailbox.rejected(&notification, &chain(&*error));
-                    }
+                    mailbox.rejected(&chain(&*error));
                     return Ok(());
                 }
                 Err(error)

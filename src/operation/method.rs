@@ -26,6 +26,12 @@ impl MethodLabel {
         name == Self::Other.as_str() || method.is_ok_and(|method| Self::of(&method) != Self::Other)
     }
 
+    /// The label of this name.
+    #[cfg(feature = "state")]
+    pub(crate) fn named(name: &str) -> Self {
+        Method::from_bytes(name.as_bytes()).map_or(Self::Other, |method| Self::of(&method))
+    }
+
     #[inline]
     pub(crate) fn of(method: &Method) -> Self {
         match *method {

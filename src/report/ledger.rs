@@ -1,11 +1,18 @@
+#[cfg(feature = "state")]
+pub(super) mod saved;
+
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::Report;
-use crate::alert::{Alert, AlertStatus, Failure, Origin};
+use crate::{
+    alert::{Alert, AlertStatus, Failure, Origin},
+    rule::Severity,
+};
 
 /// The kinds of failures that were reported, and what is to be told of each: a pure function of the
 /// reports and of the moments that it is given.
@@ -22,19 +29,29 @@ pub(super) struct Ledger {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     name: Arc<str>,
-    error_type: &'static str,
-    call_site: (&'static str, u32),
+    error_type: Cow<'static, str>,
+    call_site: (Cow<'static, str>, u32),
 }
 
 #[derive(Debug)]
 struct Entry {
-    last: Report,
+    last: Evidence,
     first_at: SystemTime,
     last_at: Duration,
     total: u64,
     untold: u64,
     /// None before the first was told.
     told_at: Option<Duration>,
+    /// Where it was reported first, if that was an earlier process.
+    origin: Option<Arc<Origin>>,
+}
+
+/// What is told of a kind's last report.
+#[derive(Clone, Debug)]
+struct Evidence {
+    severity: Severity,
+    causes: Vec<String>,
+    fields: Vec<(Cow<'static, str>, String)>,
 }
 
 /// How many kinds are kept apart; what comes then is of one kind.
@@ -58,18 +75,21 @@ impl Ledger {
     /// Notes a report; gives whether its kind has not been told yet.
     pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
         let kind = self.kind_of(&report);
+        let Report { severity, causes, fields, .. } = report;
+        let last = Evidence { severity, causes, fields };
         let entry = self.kinds.entry(kind).or_insert_with(|| Entry {
-            last: report.clone(),
+            last: last.clone(),
             first_at: wall,
             last_at: now,
             total: 0,
             untold: 0,
             told_at: None,
+            origin: None,
         });
-        entry.last = report;
+        entry.last = last;
         entry.last_at = now;
-        entry.total += 1;
-        entry.untold += 1;
+        entry.total = entry.total.saturating_add(1);
+        entry.untold = entry.untold.saturating_add(1);
         entry.told_at.is_none()
     }
 
@@ -77,13 +97,13 @@ impl Ledger {
         let site = report.call_site;
         let kind = Kind {
             name: report.name.as_ref().into(),
-            error_type: report.error_type,
-            call_site: (site.file(), site.line()),
+            error_type: report.error_type.into(),
+            call_site: (site.file().into(), site.line()),
         };
         if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
             return kind;
         }
-        Kind { name: OVERFLOW.into(), error_type: "", call_site: ("", 0) }
+        Kind { name: OVERFLOW.into(), error_type: "".into(), call_site: ("".into(), 0) }
     }
 
     /// What is to be told now.
@@ -149,13 +169,14 @@ impl Entry {
     }
 
     fn alert(&self, kind: &Kind, count: u64, over: Duration, origin: &Arc<Origin>) -> Alert {
-        let Report { severity, causes, fields, .. } = &self.last;
+        let Evidence { severity, causes, fields } = &self.last;
+        let origin = self.origin.as_ref().unwrap_or(origin);
         // The kind's, not the last report's: where several kinds are one, it must stay one alert.
         let failure = Failure {
             causes: causes.clone(),
-            error_type: kind.error_type,
-            call_site: match kind.call_site {
-                ("", _) => "several places".to_owned(),
+            error_type: kind.error_type.clone(),
+            call_site: match &kind.call_site {
+                (file, _) if file.is_empty() => "several places".to_owned(),
                 (file, line) => format!("{file}:{line}"),
             },
             fields: fields.clone(),

@@ -17,6 +17,8 @@ use http::{HeaderMap, request::Parts};
 
 use crate::rule::Severity;
 
+#[cfg(feature = "state")]
+pub(crate) use self::ledger::saved::SavedKind;
 pub(crate) use self::reporter::Reports;
 pub use self::{reporter::Reporter, supervise::TaskEnd};
 

@@ -9,6 +9,8 @@ use std::{
 use metrics::{Label, SharedString};
 use tokio::sync::Notify;
 
+#[cfg(feature = "state")]
+use super::SavedKind;
 use super::{
     Report,
     ledger::{Ledger, MOST_KINDS, OVERFLOW},
@@ -109,6 +111,24 @@ impl Reports {
         let mut inner = self.lock();
         inner.is_closed = true;
         inner.ledger.rest(self.store.elapsed(), &self.origin)
+    }
+
+    /// What the next process must know.
+    #[cfg(feature = "state")]
+    pub(crate) fn saved(&self) -> Vec<SavedKind> {
+        self.lock().ledger.saved(&self.origin)
+    }
+
+    /// How many kinds there are, and how many of them were not told yet.
+    #[cfg(feature = "state")]
+    pub(crate) fn kinds(&self) -> (usize, usize) {
+        self.lock().ledger.kinds()
+    }
+
+    /// Takes over what an earlier process has saved.
+    #[cfg(feature = "state")]
+    pub(crate) fn restore(&self, saved: Vec<SavedKind>) {
+        self.lock().ledger.restore(saved);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -4,6 +4,8 @@ use super::{Comparison, burn_rate::PERIOD};
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "state", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "state", serde(rename_all = "snake_case"))]
 pub(crate) enum Signal {
     MeanLatency,
     LatencyQuantile(f64),

@@ -40,6 +40,11 @@ impl LookoutBuilder {
                 format!("{UNMATCHED:?} is no route: leave such requests out by .ignore(..)"),
             );
         }
+        #[cfg(feature = "state")]
+        if let Some(path) = self.state_path.as_ref().filter(|path| path.file_name().is_none()) {
+            let problem = format!("{path:?} names no file: give one, such as \"lookout.json\"");
+            return setting("state_path", problem);
+        }
         labels::check(&self.labels, &self.dialect.labels)?;
         match self.max_operations {
             1..=100_000 => Ok(()),

@@ -7,6 +7,8 @@ mod config;
 mod counted;
 mod labels;
 mod named;
+#[cfg(feature = "state")]
+mod state;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,6 +17,8 @@ use tokio::runtime::Handle;
 
 use self::{check::router, labels::UserLabel};
 
+#[cfg(feature = "state")]
+use super::state::StateKeeper;
 use super::{
     Inner, Lookout, StartError,
     thread::{LookoutThread, spawn, warn_without_runtime},
@@ -54,6 +58,8 @@ pub struct LookoutBuilder {
     grpc_methods: Vec<String>,
     max_operations: usize,
     shutdown_timeout: Duration,
+    #[cfg(feature = "state")]
+    state_path: Option<std::path::PathBuf>,
 }
 
 impl LookoutBuilder {
@@ -76,6 +82,8 @@ impl LookoutBuilder {
             grpc_methods: Vec::new(),
             max_operations: 1_000,
             shutdown_timeout: Duration::from_secs(5),
+            #[cfg(feature = "state")]
+            state_path: None,
         }
     }
 
@@ -188,15 +196,28 @@ impl LookoutBuilder {
             groups,
             carried.collect(),
         );
+        #[cfg_attr(not(feature = "state"), expect(unused_mut, reason = "what is restored"))]
+        let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
+        #[cfg(feature = "state")]
+        let keeper = self.state_path.map(|path| {
+            let dispatcher = Arc::clone(&dispatcher);
+            let service = origin.service.clone();
+            let keeper = StateKeeper::new(path, service, Arc::clone(&reports), dispatcher);
+            let dialect = collector.facade.dialect();
+            keeper.restore(&mut evaluator, &store.operations, dialect);
+            Arc::new(keeper)
+        });
         let thread = LookoutThread {
             store: Arc::clone(&store),
             collector: share(collector),
             vitals: Vitals::new(runtime),
-            evaluator: Evaluator::new(self.rules, origin),
+            evaluator,
             reports: Arc::clone(&reports),
             dispatcher: Arc::clone(&dispatcher),
             workers,
             shutdown_timeout: self.shutdown_timeout,
+            #[cfg(feature = "state")]
+            keeper,
         };
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));

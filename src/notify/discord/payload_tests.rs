@@ -66,7 +66,7 @@ fn what_was_reported_is_told_with_its_place_and_no_link() {
     let mut alert = test_alert("EventError", AlertStatus::Firing);
     let failure = Failure {
         causes: vec!["not sent\nto http://broker/*".to_owned(), "refused".to_owned()],
-        error_type: "orders::EventError",
+        error_type: "orders::EventError".into(),
         call_site: "src/orders.rs:42".to_owned(),
         fields: Vec::new(),
         count: 1,

@@ -144,7 +144,7 @@ fn what_is_reported_again_is_another_mail_of_the_same_thread() {
     let reported = |total, over| {
         let failure = Failure {
             causes: vec!["no <broker>".to_owned()],
-            error_type: "E",
+            error_type: "E".into(),
             call_site: "src/orders.rs:42".to_owned(),
             fields: Vec::new(),
             count: total,

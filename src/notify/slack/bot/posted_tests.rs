@@ -21,7 +21,7 @@ fn later(alert: Alert, seconds: u64) -> Alert {
 fn report(status: AlertStatus, total: u64) -> Alert {
     let failure = Failure {
         causes: vec!["no broker".to_owned()],
-        error_type: "E",
+        error_type: "E".into(),
         call_site: "src/orders.rs:42".to_owned(),
         fields: Vec::new(),
         count: 1,

@@ -1,0 +1,86 @@
+use std::time::{Duration, SystemTime};
+
+use super::{Earlier, Evaluator, Tracked, Watch, alert_labels};
+use crate::{
+    alert::{Alert, Target, state::State},
+    facade::Dialect,
+    operation::{MethodLabel, Operation, OperationTable, Protocol, TrafficId},
+    rule::Scope,
+};
+
+impl Evaluator {
+    /// The alerts that fire, as they stood at the last tick.
+    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
+        let tracked = self.rules.iter().flat_map(|watch| watch.tracked.values());
+        tracked.filter_map(|tracked| tracked.firing.as_ref())
+    }
+
+    /// Takes over what fired when an earlier process ended, at the start of this one; `wall` is now.
+    ///
+    /// It goes on firing, and is judged from here: so it ends by a verdict, or when there was none for
+    /// as long as any alert waits for one. Gives the resolves of those that no rule judges any more.
+    pub(crate) fn restore(
+        &mut self,
+        firing: Vec<Alert>,
+        operations: &OperationTable,
+        dialect: &Dialect,
+        wall: SystemTime,
+    ) -> Vec<Alert> {
+        let mut gone = Vec::new();
+        for alert in firing {
+            let watch = self.rules.iter_mut().find(|watch| watch.judges(&alert, operations));
+            let lasted = wall.duration_since(alert.starts_at).unwrap_or_default();
+            match watch {
+                Some(watch) => watch.restore(alert, lasted, dialect),
+                None => gone.push(alert.of_gone_rule(wall)),
+            }
+        }
+        gone
+    }
+}
+
+impl Watch {
+    /// Whether this rule has raised the alert, and judges its target from the start.
+    fn judges(&self, alert: &Alert, operations: &OperationTable) -> bool {
+        let is_target = match (&self.rule.scope, &alert.target) {
+            (Scope::Service, Target::Service) => true,
+            (Scope::Route(route), Target::Route(of)) => route == of,
+            (Scope::Dependency(name), Target::Dependency(of)) => name == of,
+            (Scope::EachRoute, Target::Operation(operation)) => is_known(operation, operations),
+            _ => false,
+        };
+        is_target && self.name == alert.rule && self.rule.signal == alert.signal
+    }
+
+    fn restore(&mut self, alert: Alert, lasted: Duration, dialect: &Dialect) {
+        let labels = alert_labels(&self.name, &self.rule, &alert.target, dialect);
+        let start = Duration::ZERO;
+        let tracked = Tracked {
+            state: State::Firing { since: start, breached: start, judged: start },
+            peak: alert.peak,
+            starts_at: alert.starts_at,
+            earlier: Earlier { lasted, requests: alert.requests, errors: alert.errors },
+            ..Tracked::new(labels)
+        };
+        let target = alert.target.clone();
+        self.tracked.insert(target, Tracked { firing: Some(alert), ..tracked });
+    }
+}
+
+/// Lists an operation that this process has not met yet, so that it is judged at each tick; `false`
+/// past the bound on operations.
+fn is_known(operation: &Operation, operations: &OperationTable) -> bool {
+    let side = operations.side(operation.traffic().dependency.clone());
+    let protocol = if operation.is_grpc() { Protocol::Grpc } else { Protocol::Http };
+    let traffic = TrafficId::new(side, protocol);
+    let id = if operation.is_overflow() {
+        operations.overflow(traffic)
+    } else {
+        operations.id_of(traffic, MethodLabel::named(operation.method()), operation.route())
+    };
+    operations.get(id).as_ref() == Some(operation)
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

@@ -1,0 +1,324 @@
+//! An alert as the state file has it. The public types are mirrored, so that they promise nothing of it.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Alert, AlertStatus, Contribution, Failure, Notice, Origin, Target};
+use crate::{
+    operation::{Call, Dependency, MethodLabel, Operation, Protocol, Traffic},
+    rule::{Comparison, Severity, Signal},
+};
+
+/// An alert with all that is to be told of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct SavedAlert(#[serde(with = "AlertFields")] pub(crate) Alert);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Alert")]
+struct AlertFields {
+    #[serde(with = "StatusWord")]
+    status: AlertStatus,
+    rule: Arc<str>,
+    #[serde(with = "fields::SeverityWord")]
+    severity: Severity,
+    #[serde(with = "TargetFields")]
+    target: Target,
+    value: Option<f64>,
+    #[serde(with = "number")]
+    peak: f64,
+    #[serde(with = "number")]
+    threshold: f64,
+    #[serde(with = "ComparisonWord")]
+    comparison: Comparison,
+    window: Option<(Duration, u64)>,
+    #[serde(with = "fields::instant")]
+    starts_at: SystemTime,
+    #[serde(with = "fields::optional_instant")]
+    ends_at: Option<SystemTime>,
+    requests: u64,
+    errors: u64,
+    #[serde(with = "contributions")]
+    top: Vec<Contribution>,
+    labels: BTreeMap<String, String>,
+    summary: Option<String>,
+    runbook: Option<String>,
+    #[serde(with = "fields::origin")]
+    origin: Arc<Origin>,
+    #[serde(with = "failure")]
+    failure: Option<Arc<Failure>>,
+    /// What the lookout says of itself is not kept.
+    #[serde(skip)]
+    notice: Option<Notice>,
+    signal: Signal,
+    is_rule_gone: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AlertStatus", rename_all = "snake_case")]
+enum StatusWord {
+    Firing,
+    Resolved,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Comparison", rename_all = "snake_case")]
+enum ComparisonWord {
+    Above,
+    Below,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Target", rename_all = "snake_case")]
+enum TargetFields {
+    Service,
+    Operation(#[serde(with = "operation")] Operation),
+    Route(String),
+    Dependency(String),
+    CallSite(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedOperation {
+    is_grpc: bool,
+    dependency: Option<SavedDependency>,
+    method: Cow<'static, str>,
+    route: Arc<str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedDependency {
+    name: Arc<str>,
+    is_attempt: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedContribution {
+    #[serde(with = "operation")]
+    operation: Operation,
+    #[serde(with = "number")]
+    share: f64,
+    detail: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedFailure {
+    causes: Vec<String>,
+    error_type: Cow<'static, str>,
+    call_site: String,
+    fields: Vec<(Cow<'static, str>, String)>,
+    count: u64,
+    over: Duration,
+    total: u64,
+}
+
+/// What the other parts of the file have in common with an alert.
+pub(crate) mod fields {
+    use std::{sync::Arc, time::SystemTime};
+
+    use serde::{Deserialize, Serialize};
+
+    use crate::{alert::Origin, rule::Severity};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Severity", rename_all = "snake_case")]
+    pub(crate) enum SeverityWord {
+        Info,
+        Warning,
+        Critical,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Origin")]
+    struct OriginFields {
+        service: String,
+        instance: String,
+        version: Option<String>,
+    }
+
+    pub(crate) mod origin {
+        use serde::{Deserializer, Serializer};
+
+        use super::{Arc, Origin, OriginFields};
+
+        pub(crate) fn serialize<S: Serializer>(
+            origin: &Arc<Origin>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            OriginFields::serialize(origin, to)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Arc<Origin>, D::Error> {
+            OriginFields::deserialize(from).map(Arc::new)
+        }
+    }
+
+    /// An instant by RFC 3339, to the nanosecond: nothing else is taken, so none is read that can't be
+    /// written into a message.
+    pub(crate) mod instant {
+        use std::time::{Duration, UNIX_EPOCH};
+
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        use super::SystemTime;
+
+        /// The last second of the year 9999.
+        const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+        pub(crate) fn serialize<S: Serializer>(
+            instant: &SystemTime,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            let instant = (*instant).clamp(UNIX_EPOCH, UNIX_EPOCH + LAST);
+            to.collect_str(&humantime::format_rfc3339_nanos(instant))
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<SystemTime, D::Error> {
+            humantime::parse_rfc3339(&String::deserialize(from)?).map_err(D::Error::custom)
+        }
+    }
+
+    pub(crate) mod optional_instant {
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        use super::{SystemTime, instant};
+
+        #[derive(Serialize, Deserialize)]
+        struct Instant(#[serde(with = "instant")] SystemTime);
+
+        pub(crate) fn serialize<S: Serializer>(
+            instant: &Option<SystemTime>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            instant.map(Instant).serialize(to)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<SystemTime>, D::Error> {
+            Ok(Option::<Instant>::deserialize(from)?.map(|Instant(instant)| instant))
+        }
+    }
+}
+
+/// JSON has no other numbers than finite ones: what is none stays none.
+mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Some(*number).filter(|number| number.is_finite()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+    }
+}
+
+mod operation {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Deserialize, Operation, SavedOperation, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(
+        operation: &Operation,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        SavedOperation::from(operation).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Operation, D::Error> {
+        SavedOperation::deserialize(from).map(Into::into)
+    }
+}
+
+mod contributions {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Contribution, Deserialize, SavedContribution, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(top: &[Contribution], to: S) -> Result<S::Ok, S::Error> {
+        let saved = top.iter().cloned().map(|Contribution { operation, share, detail }| {
+            SavedContribution { operation, share, detail }
+        });
+        saved.collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Contribution>, D::Error> {
+        let top = Vec::deserialize(from)?.into_iter().map(|saved| {
+            let SavedContribution { operation, share, detail } = saved;
+            Contribution { operation, share, detail }
+        });
+        Ok(top.collect())
+    }
+}
+
+mod failure {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Arc, Deserialize, Failure, SavedFailure, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(
+        failure: &Option<Arc<Failure>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let failure = failure.as_deref().cloned();
+        failure
+            .map(|Failure { causes, error_type, call_site, fields, count, over, total }| {
+                SavedFailure { causes, error_type, call_site, fields, count, over, total }
+            })
+            .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<Failure>>, D::Error> {
+        let failure = Option::deserialize(from)?.map(|saved| {
+            let SavedFailure { causes, error_type, call_site, fields, count, over, total } = saved;
+            Arc::new(Failure { causes, error_type, call_site, fields, count, over, total })
+        });
+        Ok(failure)
+    }
+}
+
+impl From<&Operation> for SavedOperation {
+    fn from(operation: &Operation) -> Self {
+        let dependency = operation.traffic().dependency.as_ref();
+        Self {
+            is_grpc: operation.is_grpc(),
+            dependency: dependency.map(|dependency| SavedDependency {
+                name: Arc::clone(&dependency.name),
+                is_attempt: dependency.call == Call::Attempt,
+            }),
+            method: operation.method().into(),
+            route: operation.shared_route(),
+        }
+    }
+}
+
+impl From<SavedOperation> for Operation {
+    fn from(saved: SavedOperation) -> Self {
+        let protocol = if saved.is_grpc { Protocol::Grpc } else { Protocol::Http };
+        let dependency = saved.dependency.map(|SavedDependency { name, is_attempt }| {
+            let call = if is_attempt { Call::Attempt } else { Call::Logical };
+            Dependency { name, call }
+        });
+        let method = MethodLabel::named(&saved.method);
+        Self::new(Arc::new(Traffic { protocol, dependency }), method, saved.route)
+    }
+}
+
+#[cfg(test)]
+#[path = "saved_tests.rs"]
+mod tests;

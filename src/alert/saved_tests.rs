@@ -1,0 +1,128 @@
+//! What is written of an alert is what is read of it, field by field.
+
+use super::*;
+use crate::alert::test_alert;
+
+fn read(alert: &Alert) -> Alert {
+    let text = serde_json::to_string(&SavedAlert(alert.clone())).unwrap();
+    serde_json::from_str::<SavedAlert>(&text).unwrap().0
+}
+
+/// Fails unless all that a `Debug` shows, which is all there is, is the same again.
+fn survives(alert: &Alert) {
+    assert_eq!(format!("{:?}", read(alert)), format!("{alert:?}"));
+}
+
+fn operation(is_grpc: bool, dependency: Option<(&str, Call)>, method: &str) -> Operation {
+    let protocol = if is_grpc { Protocol::Grpc } else { Protocol::Http };
+    let dependency = dependency.map(|(name, call)| Dependency { name: name.into(), call });
+    let traffic = Arc::new(Traffic { protocol, dependency });
+    Operation::new(traffic, MethodLabel::named(method), "/orders/{id}")
+}
+
+#[test]
+fn an_alert_of_a_rule_survives_with_every_field() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    survives(&alert);
+    alert.top = vec![Contribution {
+        operation: operation(false, None, "POST"),
+        share: 0.75,
+        detail: "9 of 400 requests failed".to_owned(),
+    }];
+    alert.labels.insert("team".to_owned(), "shop \"é\"\n".to_owned());
+    alert.summary = Some("Too many\nfail".to_owned());
+    alert.runbook = Some("https://wiki.example.com".to_owned());
+    alert.comparison = Comparison::Below;
+    alert.window = None;
+    alert.starts_at += Duration::from_nanos(123_456_789);
+    survives(&alert);
+    survives(&Alert { is_rule_gone: true, value: None, ..test_alert("A", AlertStatus::Resolved) });
+    for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+        survives(&Alert { severity, ..test_alert("A", AlertStatus::Firing) });
+    }
+}
+
+#[test]
+fn every_target_and_every_operation_survives() {
+    let mut targets = vec![
+        Target::Service,
+        Target::Route("/orders/{id}".to_owned()),
+        Target::Dependency("inventory".to_owned()),
+        Target::CallSite("src/orders.rs:42".to_owned()),
+    ];
+    for is_grpc in [true, false] {
+        let calls = [Call::Logical, Call::Attempt].map(|call| Some(("inventory", call)));
+        for dependency in calls.into_iter().chain([None]) {
+            for method in ["GET", "QUERY", "_OTHER"] {
+                targets.push(Target::Operation(operation(is_grpc, dependency, method)));
+            }
+        }
+    }
+    for target in targets {
+        survives(&Alert { target, ..test_alert("A", AlertStatus::Firing) });
+    }
+}
+
+#[test]
+fn every_signal_survives() {
+    for signal in [
+        Signal::MeanLatency,
+        Signal::LatencyQuantile(0.999),
+        Signal::SlowRatio(Duration::from_millis(250)),
+        Signal::ErrorRatio,
+        Signal::Throughput,
+        Signal::InFlight,
+        Signal::OldestInFlight,
+        Signal::RuntimeLag,
+        Signal::BurnRate { objective: 0.999 },
+        Signal::Reports,
+    ] {
+        survives(&Alert { signal, ..test_alert("A", AlertStatus::Firing) });
+    }
+}
+
+#[test]
+fn a_report_survives_with_its_evidence() {
+    let failure = Failure {
+        causes: vec!["not sent".to_owned(), "no broker".to_owned()],
+        error_type: "orders::EventError".into(),
+        call_site: "src/orders.rs:42".to_owned(),
+        fields: vec![("order".into(), "4711".to_owned())],
+        count: 312,
+        over: Duration::from_secs(60),
+        total: 313,
+    };
+    let origin = test_alert("A", AlertStatus::Firing).origin;
+    let name = "OrderEventLost".into();
+    let alert =
+        Alert::of_failure(&name, Severity::Critical, failure, SystemTime::UNIX_EPOCH, &origin);
+    survives(&alert);
+}
+
+#[test]
+fn what_is_no_number_is_none_again_and_damages_no_file() {
+    let alert = Alert {
+        value: Some(f64::NAN),
+        peak: f64::INFINITY,
+        ..test_alert("A", AlertStatus::Firing)
+    };
+    let read = read(&alert);
+    assert_eq!(read.value, None);
+    assert!(read.peak.is_nan());
+}
+
+#[test]
+fn an_instant_that_no_calendar_has_is_written_as_the_nearest_and_not_read() {
+    let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    let after = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+    let of = |starts_at| read(&Alert { starts_at, ..test_alert("A", AlertStatus::Firing) });
+    assert_eq!(of(before).starts_at, SystemTime::UNIX_EPOCH);
+    assert!(of(after).starts_at < after);
+    let text = serde_json::to_string(&SavedAlert(test_alert("A", AlertStatus::Firing))).unwrap();
+    let starts_at = "2026-11-18T11:06:40.000000000Z";
+    assert!(text.contains(starts_at), "{text}");
+    for bad in ["10000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "yesterday", ""] {
+        let text = text.replace(starts_at, bad);
+        assert!(serde_json::from_str::<SavedAlert>(&text).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,96 @@
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{Saved, VERSION};
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+    service: String,
+}
+
+/// The file's content; none if there is no file, which is the first start. An error says why it is of
+/// no use.
+pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> {
+    match fs::read(path) {
+        Ok(content) => parse(&content, service).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("it can't be read: {error}")),
+    }
+}
+
+fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
+    let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
+    let header: Header = serde_json::from_slice(content).map_err(damaged)?;
+    if header.version != VERSION {
+        return Err(format!("it is of version {}, and not {VERSION}", header.version));
+    }
+    if header.service != service {
+        return Err(format!("it is of the service {:?}, and not {service:?}", header.service));
+    }
+    serde_json::from_slice(content).map_err(damaged)
+}
+
+/// Puts a file of no use out of the way, where a person can look at it.
+pub(super) fn set_aside(path: &Path, reason: &str) {
+    let aside = beside(path, ".set-aside");
+    let moved = fs::rename(path, &aside);
+    let (path, to) = (path.display(), aside.display());
+    match moved {
+        Ok(()) => tracing::warn!(
+            %path, %to, reason,
+            "the state file is set aside: what fired before this start is not known"
+        ),
+        Err(error) => tracing::warn!(
+            %path, reason, %error,
+            "the state file is of no use, and can't be set aside: what fired before this start is not \
+             known"
+        ),
+    }
+}
+
+/// Replaces the file as a whole: whenever machine or process end, it is the old or the new one.
+pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
+    let content = serde_json::to_vec(saved)?;
+    let new = beside(path, ".new");
+    // Left by a process that was killed; what is made anew has the right mode, and is no link.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(&content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    // The rename is an entry of the folder, which is written by itself.
+    #[cfg(unix)]
+    fs::File::open(folder(path))?.sync_all()?;
+    Ok(())
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+#[cfg(unix)]
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

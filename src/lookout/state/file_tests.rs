@@ -1,0 +1,139 @@
+//! The file is the old one or the new one, and what is no state of this service is never taken for one.
+
+use std::process;
+
+use super::*;
+use crate::{
+    alert::{AlertStatus, SavedAlert, test_alert},
+    notify::Mailbox,
+};
+
+/// A folder of its own, that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lookout-{name}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("lookout.json")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn saved() -> Saved {
+    let mailbox = Mailbox::new("slack".to_owned(), None);
+    mailbox.put(test_alert("A", AlertStatus::Firing));
+    Saved {
+        version: VERSION,
+        service: "orders".to_owned(),
+        firing: vec![SavedAlert(test_alert("A", AlertStatus::Firing))],
+        notifiers: [("slack".to_owned(), mailbox.saved().unwrap())].into(),
+        ..Saved::default()
+    }
+}
+
+fn content() -> String {
+    serde_json::to_string(&saved()).unwrap()
+}
+
+#[test]
+fn what_is_written_is_read_and_nothing_is_left_beside_it() {
+    let folder = Folder::new("round");
+    let path = folder.file();
+    assert!(read(&path, "orders").unwrap().is_none(), "the first start");
+    fs::write(folder.0.join("lookout.json.new"), "left by a process that was killed").unwrap();
+    for _ in 0..2 {
+        write(&path, &saved()).unwrap();
+        let read = read(&path, "orders").unwrap().unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", saved()));
+    }
+    assert_eq!(folder.names(), ["lookout.json"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn its_owner_alone_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("mode");
+    write(&folder.file(), &saved()).unwrap();
+    assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_that_was_cut_anywhere_is_damaged_and_never_a_part_of_the_state() {
+    let content = content();
+    for end in 0..content.len() {
+        let reason = parse(&content.as_bytes()[..end], "orders").unwrap_err();
+        assert!(reason.starts_with("it is damaged: "), "at {end}: {reason}");
+    }
+    parse(content.as_bytes(), "orders").unwrap();
+}
+
+#[test]
+fn what_is_no_state_of_this_service_says_why() {
+    let cases: [(Vec<u8>, &str); 9] = [
+        (b"".to_vec(), "it is damaged: EOF"),
+        (b"[]".to_vec(), "it is damaged: "),
+        (b"\xff\xfe\x00".to_vec(), "it is damaged: "),
+        (b"{}".to_vec(), "it is damaged: missing field `version`"),
+        (content().replace("orders", "\u{1}").into_bytes(), "it is damaged: "),
+        (content().replace("\"peak\":", "\"peek\":").into_bytes(), "it is damaged: "),
+        (
+            content().replace("firing\",", "burning\",").into_bytes(),
+            "it is damaged: unknown variant",
+        ),
+        (content().replace("\"version\":1", "\"version\":2").into_bytes(), "it is of version 2"),
+        (
+            content().replace("\"service\":\"orders\"", "\"service\":\"bills\"").into_bytes(),
+            "it is of the service \"bills\", and not \"orders\"",
+        ),
+    ];
+    for (content, says) in cases {
+        let reason = parse(&content, "orders").unwrap_err();
+        assert!(reason.starts_with(says), "{says}: {reason}");
+    }
+}
+
+#[test]
+fn what_a_later_build_has_written_beside_it_does_no_harm() {
+    let content = content().replacen('{', "{\"later\":[1],", 1);
+    parse(content.as_bytes(), "orders").unwrap();
+}
+
+#[test]
+fn what_is_of_no_use_is_set_aside_and_not_lost() {
+    let folder = Folder::new("aside");
+    fs::write(folder.file(), "?").unwrap();
+    set_aside(&folder.file(), "it is damaged");
+    assert_eq!(folder.names(), ["lookout.json.set-aside"]);
+    assert_eq!(fs::read(folder.0.join("lookout.json.set-aside")).unwrap(), b"?");
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_old_file_as_it_was() {
+    let folder = Folder::new("failed");
+    write(&folder.file(), &saved()).unwrap();
+    // A folder that is not empty can't be removed, so the new file can't be made.
+    fs::create_dir_all(folder.0.join("lookout.json.new/full")).unwrap();
+    write(&folder.file(), &Saved::default()).unwrap_err();
+    assert!(read(&folder.file(), "orders").unwrap().is_some());
+    write(Path::new("/no/such/folder/lookout.json"), &saved()).unwrap_err();
+}

@@ -1,0 +1,201 @@
+//! What survives a restart: alerts that fire, kinds of failures that are told, and what is not
+//! delivered yet, in a file that is written anew when any of it has changed.
+
+mod file;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+
+use self::file::{read, set_aside, write};
+use crate::{
+    alert::{Alert, Evaluator, SavedAlert},
+    facade::Dialect,
+    notify::{Dispatcher, Mailbox, SavedMailbox},
+    operation::OperationTable,
+    report::{Reports, SavedKind},
+};
+
+/// The file's content, of one service.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    service: String,
+    firing: Vec<SavedAlert>,
+    kinds: Vec<SavedKind>,
+    /// By name; of those that have something left.
+    notifiers: BTreeMap<String, SavedMailbox>,
+}
+
+/// What this version writes and reads.
+const VERSION: u32 = 1;
+
+/// How long the last write may take, after all that was delivered.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// Keeps the file: one write at a time, on a thread where it may block, and always of the newest.
+pub(super) struct StateKeeper {
+    path: PathBuf,
+    service: String,
+    reports: Arc<Reports>,
+    dispatcher: Arc<Dispatcher>,
+    /// The alerts that fired at the last tick, and how many kinds of failures there were.
+    seen: Mutex<Seen>,
+    changed: Arc<Notify>,
+    is_closing: AtomicBool,
+}
+
+#[derive(Default)]
+struct Seen {
+    firing: Vec<Alert>,
+    kinds: (usize, usize),
+}
+
+impl StateKeeper {
+    pub(super) fn new(
+        path: PathBuf,
+        service: String,
+        reports: Arc<Reports>,
+        dispatcher: Arc<Dispatcher>,
+    ) -> Self {
+        let changed = Arc::new(Notify::new());
+        for mailbox in dispatcher.mailboxes() {
+            mailbox.keep_by(Arc::clone(&changed));
+        }
+        Self {
+            path,
+            service,
+            reports,
+            dispatcher,
+            seen: Mutex::default(),
+            changed,
+            is_closing: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes over what an earlier process has left. What can't be read is set aside, and nothing is
+    /// taken over.
+    pub(super) fn restore(
+        &self,
+        evaluator: &mut Evaluator,
+        operations: &OperationTable,
+        dialect: &Dialect,
+    ) {
+        let saved = match read(&self.path, &self.service) {
+            Ok(saved) => saved,
+            Err(reason) => {
+                set_aside(&self.path, &reason);
+                None
+            }
+        };
+        let Saved { firing, kinds, mut notifiers, .. } = saved.unwrap_or_default();
+        for mailbox in self.dispatcher.mailboxes() {
+            if let Some(saved) = notifiers.remove(&mailbox.name) {
+                mailbox.restore(saved);
+            }
+        }
+        for (notifier, saved) in notifiers {
+            saved.drop_for(&notifier);
+        }
+        self.reports.restore(kinds);
+        let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
+        let gone = evaluator.restore(firing, operations, dialect, SystemTime::now());
+        self.dispatcher.put(gone);
+        self.lock().firing = evaluator.firing().cloned().collect();
+        // Written at once: so a path that can't be used shows at the start.
+        self.changed.notify_one();
+    }
+
+    /// Looks at a tick for what has changed since the last one. How many requests an alert has touched
+    /// changes all the time, and waits for something else.
+    pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
+        let now = Seen { firing: firing.cloned().collect(), kinds: self.reports.kinds() };
+        let mut seen = self.lock();
+        let has_changed = now.kinds != seen.kinds
+            || now.firing.len() != seen.firing.len()
+            || !now.firing.iter().zip(&seen.firing).all(|(one, other)| {
+                one.identity() == other.identity()
+                    && one.starts_at == other.starts_at
+                    && one.peak.to_bits() == other.peak.to_bits()
+            });
+        *seen = now;
+        drop(seen);
+        if has_changed {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Writes whenever something has changed, until it is closed; gives how the last write went.
+    pub(super) async fn run(self: Arc<Self>) -> io::Result<()> {
+        let mut is_failing = false;
+        loop {
+            self.changed.notified().await;
+            let is_last = self.is_closing.load(Ordering::Acquire);
+            let (path, saved) = (self.path.clone(), self.saved());
+            let written = spawn_blocking(move || write(&path, &saved)).await;
+            let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
+            tell(&self.path, &written, &mut is_failing);
+            if is_last {
+                return written;
+            }
+        }
+    }
+
+    /// Writes a last time; gives whether what was not delivered is saved now.
+    pub(super) async fn close(&self, running: JoinHandle<io::Result<()>>) -> bool {
+        self.is_closing.store(true, Ordering::Release);
+        self.changed.notify_one();
+        let is_saved = matches!(timeout(LAST_WRITE, running).await, Ok(Ok(Ok(()))));
+        if is_saved {
+            self.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.leave());
+        }
+        is_saved
+    }
+
+    fn saved(&self) -> Saved {
+        let left = |mailbox: &Arc<Mailbox>| Some((mailbox.name.clone(), mailbox.saved()?));
+        Saved {
+            version: VERSION,
+            service: self.service.clone(),
+            firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
+            kinds: self.reports.saved(),
+            notifiers: self.dispatcher.mailboxes().iter().filter_map(left).collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Loud when it begins to fail, and when that is over.
+fn tell(path: &Path, written: &io::Result<()>, is_failing: &mut bool) {
+    let path = path.display();
+    match written {
+        Err(error) if !*is_failing => {
+            tracing::error!(
+                %path,
+                reason = %error,
+                "the state can't be written, so a restart forgets it: tried again at each change"
+            );
+        }
+        Err(error) => tracing::debug!(%path, reason = %error, "the state can't be written"),
+        Ok(()) if *is_failing => tracing::info!(%path, "the state is written again"),
+        Ok(()) => {}
+    }
+    *is_failing = written.is_err();
+}

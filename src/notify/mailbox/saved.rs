@@ -1,0 +1,228 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::{Entry, Mailbox};
+use crate::{alert::SavedAlert, notify::repeats::saved::SavedRepeat};
+
+/// A mailbox as the state file has it: what is not delivered, and what is to be told again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SavedMailbox {
+    waiting: Vec<SavedEntry>,
+    repeats: Vec<SavedRepeat>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SavedEntry {
+    alert: SavedAlert,
+    changes: u32,
+}
+
+impl Mailbox {
+    /// Whoever keeps the state hears of each change.
+    pub(crate) fn keep_by(&self, keeper: Arc<Notify>) {
+        // Once a mailbox, when the lookout starts.
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// What the next process must know; nothing if there is none.
+    pub(crate) fn saved(&self) -> Option<SavedMailbox> {
+        let waiting = self.lock();
+        let under_way = waiting.under_way.iter().flat_map(|notification| notification.iter());
+        // What is only told again is among the repeats.
+        let under_way = under_way.filter(|(_, changes)| *changes > 0);
+        let entries = waiting.entries.iter().map(|entry| (&entry.alert, entry.changes));
+        let entries = under_way
+            .chain(entries)
+            .map(|(alert, changes)| SavedEntry { alert: SavedAlert(alert.clone()), changes });
+        let saved = SavedMailbox { waiting: entries.collect(), repeats: waiting.repeats.saved() };
+        Some(saved).filter(|saved| !saved.waiting.is_empty() || !saved.repeats.is_empty())
+    }
+
+    /// Takes over what an earlier process has left, before anything else comes.
+    pub(crate) fn restore(&self, saved: SavedMailbox) {
+        let mut waiting = self.lock();
+        waiting.repeats.restore(saved.repeats);
+        for SavedEntry { alert: SavedAlert(alert), changes } in saved.waiting {
+            let earlier =
+                waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
+            match earlier {
+                Some(entry) => {
+                    entry.alert = alert;
+                    entry.changes = entry.changes.saturating_add(changes);
+                }
+                None => waiting.entries.push_back(Entry { alert, changes }),
+            }
+        }
+        self.bound(&mut waiting);
+    }
+
+    /// Names in the log what was not delivered in time, and is saved.
+    pub(crate) fn leave(&self) {
+        for Entry { alert, changes } in &self.lock().entries {
+            tracing::warn!(
+                notifier = self.name,
+                %alert,
+                changes,
+                "alert not delivered before the shutdown's deadline: it is kept for the next start"
+            );
+        }
+    }
+}
+
+impl SavedMailbox {
+    /// There is no such notifier any more.
+    pub(crate) fn drop_for(self, notifier: &str) {
+        for SavedEntry { alert: SavedAlert(alert), changes } in self.waiting {
+            let reason = "the notifier that it waited for is gone";
+            tracing::error!(notifier, %alert, changes, reason, "alert dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        notify::Delivered,
+    };
+
+    fn mailbox() -> Mailbox {
+        Mailbox::new("test".to_owned(), None)
+    }
+
+    /// What the next process finds in the file.
+    fn restarted(mailbox: &Mailbox) -> Mailbox {
+        let next = self::mailbox();
+        if let Some(saved) = mailbox.saved() {
+            let text = serde_json::to_string(&saved).unwrap();
+            next.restore(serde_json::from_str(&text).unwrap());
+        }
+        next
+    }
+
+    fn told(mailbox: &Mailbox) -> Vec<(String, u32)> {
+        let taken = mailbox.take(10);
+        taken
+            .iter()
+            .flat_map(|taken| taken.iter())
+            .map(|(alert, changes)| (alert.title(), changes))
+            .collect()
+    }
+
+    #[test]
+    fn what_waits_and_what_is_under_way_waits_after_a_restart_in_its_order() {
+        let mailbox = mailbox();
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        mailbox.put(test_alert("B", AlertStatus::Firing));
+        mailbox.take(10).unwrap();
+        mailbox.put(test_alert("C", AlertStatus::Firing));
+        mailbox.put(test_alert("A", AlertStatus::Resolved));
+        assert_eq!(
+            told(&restarted(&mailbox)),
+            [
+                ("[RESOLVED] A · orders".to_owned(), 2),
+                ("[FIRING] B · orders".to_owned(), 1),
+                ("[FIRING] C · orders".to_owned(), 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_delivered_or_rejected_is_not_saved() {
+        let mailbox = mailbox();
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        mailbox.take(10).unwrap();
+        mailbox.delivered(Delivered::default());
+        assert!(mailbox.saved().is_none());
+        mailbox.put(test_alert("B", AlertStatus::Firing));
+        mailbox.take(10).unwrap();
+        mailbox.rejected("no");
+        assert!(mailbox.saved().is_none());
+    }
+
+    #[test]
+    fn of_a_message_that_was_delivered_in_part_the_rest_is_saved() {
+        let mailbox = mailbox();
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        mailbox.put(test_alert("B", AlertStatus::Firing));
+        let mut left = mailbox.take(10).unwrap();
+        left.retain(|alert| &*alert.rule == "B");
+        mailbox.left(left);
+        assert_eq!(told(&restarted(&mailbox)), [("[FIRING] B · orders".to_owned(), 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_again_is_due_after_a_restart_when_it_was_before() {
+        let mailbox = mailbox();
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        mailbox.take(10).unwrap();
+        mailbox.delivered(Delivered::again_every(Duration::from_secs(60)));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let next = restarted(&mailbox);
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(next.take(10).is_none(), "it is not due yet");
+        assert!(next.wait().await);
+        assert_eq!(told(&next).len(), 1);
+        let next = restarted(&next);
+        assert!(next.wait().await, "under way is not delivered");
+        let taken = next.take(10).unwrap();
+        assert_eq!((taken.alerts.len(), taken.changes), (1, vec![0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_became_due_while_no_process_ran_is_told_again_at_once_and_a_resolve_no_more() {
+        let mailbox = mailbox();
+        let minute = Duration::from_secs(60);
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        mailbox.put(test_alert("B", AlertStatus::Resolved));
+        mailbox.take(10).unwrap();
+        mailbox.delivered(Delivered::again_every(minute).resolved_for(2 * minute));
+        let mut saved = serde_json::to_value(mailbox.saved().unwrap()).unwrap();
+        for repeat in saved["repeats"].as_array_mut().unwrap() {
+            repeat["due"] = "2001-01-01T00:00:00Z".into();
+            if !repeat["until"].is_null() {
+                repeat["until"] = "2000-12-31T23:59:59Z".into();
+            }
+        }
+        let next = self::mailbox();
+        next.restore(serde_json::from_value(saved).unwrap());
+        let taken = next.take(10).unwrap();
+        let rules: Vec<_> = taken.alerts.iter().map(|alert| &*alert.rule).collect();
+        assert_eq!(rules, ["A"]);
+    }
+
+    #[test]
+    fn a_resolve_by_the_instance_of_old_takes_the_place_of_no_alert_of_the_new_one() {
+        let mailbox = mailbox();
+        mailbox.put(test_alert("A", AlertStatus::Resolved));
+        let next = restarted(&mailbox);
+        let mut alert = test_alert("A", AlertStatus::Firing);
+        Arc::make_mut(&mut alert.origin).instance = "host-1:43".to_owned();
+        next.put(alert);
+        assert_eq!(
+            told(&next),
+            [("[RESOLVED] A · orders".to_owned(), 1), ("[FIRING] A · orders".to_owned(), 1)]
+        );
+    }
+
+    #[test]
+    fn each_change_is_told_to_whoever_keeps_the_state() {
+        let (mailbox, keeper) = (mailbox(), Arc::new(Notify::new()));
+        mailbox.keep_by(Arc::clone(&keeper));
+        let has_heard = || {
+            let mut heard = std::pin::pin!(keeper.notified());
+            heard.as_mut().enable()
+        };
+        assert!(!has_heard());
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        assert!(has_heard() && !has_heard());
+        mailbox.take(10).unwrap();
+        mailbox.delivered(Delivered::default());
+        assert!(has_heard());
+    }
+}

@@ -1,0 +1,162 @@
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Evidence, Kind, Ledger, MOST_KINDS};
+use crate::{
+    alert::{Origin, fields},
+    rule::Severity,
+};
+
+/// A kind as the state file has it. The clock of a process ends with it, so that it says whether the
+/// kind was told, and not when.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SavedKind {
+    name: Arc<str>,
+    error_type: Cow<'static, str>,
+    file: Cow<'static, str>,
+    line: u32,
+    #[serde(with = "fields::SeverityWord")]
+    severity: Severity,
+    causes: Vec<String>,
+    fields: Vec<(Cow<'static, str>, String)>,
+    #[serde(with = "fields::instant")]
+    first_at: SystemTime,
+    total: u64,
+    untold: u64,
+    is_told: bool,
+    #[serde(with = "fields::origin")]
+    origin: Arc<Origin>,
+}
+
+impl Ledger {
+    pub(in crate::report) fn saved(&self, origin: &Arc<Origin>) -> Vec<SavedKind> {
+        let saved = self.kinds.iter().map(|(kind, entry)| SavedKind {
+            name: Arc::clone(&kind.name),
+            error_type: kind.error_type.clone(),
+            file: kind.call_site.0.clone(),
+            line: kind.call_site.1,
+            severity: entry.last.severity,
+            causes: entry.last.causes.clone(),
+            fields: entry.last.fields.clone(),
+            first_at: entry.first_at,
+            total: entry.total,
+            untold: entry.untold,
+            is_told: entry.told_at.is_some(),
+            origin: Arc::clone(entry.origin.as_ref().unwrap_or(origin)),
+        });
+        saved.collect()
+    }
+
+    /// Takes over the kinds of an earlier process at the start of this one: what was told goes on, as
+    /// if it had come just now, and the rest is told.
+    pub(in crate::report) fn restore(&mut self, saved: Vec<SavedKind>) {
+        let start = Duration::ZERO;
+        self.kinds = saved
+            .into_iter()
+            .take(MOST_KINDS)
+            .map(|saved| {
+                let SavedKind { name, error_type, file, line, severity, causes, fields, .. } =
+                    saved;
+                let entry = Entry {
+                    last: Evidence { severity, causes, fields },
+                    first_at: saved.first_at,
+                    last_at: start,
+                    total: saved.total,
+                    untold: saved.untold,
+                    told_at: saved.is_told.then_some(start),
+                    origin: Some(saved.origin),
+                };
+                (Kind { name, error_type, call_site: (file, line) }, entry)
+            })
+            .collect();
+    }
+
+    /// How many kinds there are, and how many of them were not told yet.
+    pub(in crate::report) fn kinds(&self) -> (usize, usize) {
+        let untold = self.kinds.values().filter(|entry| entry.told_at.is_none());
+        (self.kinds.len(), untold.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{alert::Alert, report::Report};
+
+    /// Always of one call site.
+    fn report(name: &str) -> Report {
+        Report::new(name.to_owned(), "no broker answers").field("order", 4711)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn origin(instance: &str) -> Arc<Origin> {
+        Arc::new(Origin { instance: instance.to_owned(), ..Origin::default() })
+    }
+
+    /// What the next process finds in the file.
+    fn restarted(ledger: &Ledger) -> Ledger {
+        let text = serde_json::to_string(&ledger.saved(&origin("old"))).unwrap();
+        let mut next = Ledger::default();
+        next.restore(serde_json::from_str(&text).unwrap());
+        next
+    }
+
+    fn tell(ledger: &mut Ledger, at: u64) -> Vec<Alert> {
+        let wall = SystemTime::UNIX_EPOCH + seconds(1_000 + at);
+        ledger.changes(seconds(at), wall, &origin("new"))
+    }
+
+    #[test]
+    fn what_was_told_before_a_restart_is_told_as_a_repeat_and_resolved_by_the_instance_of_old() {
+        let (mut ledger, wall) = (Ledger::default(), SystemTime::UNIX_EPOCH + seconds(900));
+        ledger.note(report("Lost"), seconds(100), wall);
+        let told = tell(&mut ledger, 100);
+        let mut next = restarted(&ledger);
+        assert!(tell(&mut next, 1).is_empty());
+        assert!(!next.note(report("Lost"), seconds(2), wall), "it is no first one");
+        assert!(tell(&mut next, 59).is_empty());
+        let [repeat] = &tell(&mut next, 60)[..] else { panic!("one alert") };
+        assert_eq!(repeat.failure.as_ref().unwrap().count, 1);
+        assert_eq!(repeat.failure.as_ref().unwrap().total, 2);
+        let [resolved] = &tell(&mut next, 302)[..] else { panic!("one alert") };
+        assert_eq!(resolved.title().split(' ').next(), Some("[RESOLVED]"));
+        for alert in [repeat, resolved] {
+            assert_eq!((alert.starts_at, &*alert.origin.instance), (wall, "old"));
+            let of = |alert: &Alert| (alert.rule.clone(), alert.target.clone(), alert.severity);
+            assert_eq!(of(alert), of(&told[0]));
+            assert_eq!(alert.measured(), told[0].measured());
+            assert_eq!(alert.summary, told[0].summary);
+        }
+        assert!(next.kinds.is_empty());
+    }
+
+    #[test]
+    fn what_was_noted_and_not_told_is_told_after_the_restart() {
+        let mut ledger = Ledger::default();
+        ledger.note(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
+        assert_eq!(ledger.kinds(), (1, 1));
+        let mut next = restarted(&ledger);
+        assert_eq!(tell(&mut next, 1)[0].title().split(' ').next(), Some("[FIRING]"));
+        assert_eq!(next.kinds(), (1, 0));
+    }
+
+    #[test]
+    fn numbers_at_their_end_panic_nowhere() {
+        let mut ledger = Ledger::default();
+        ledger.note(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
+        let mut saved = ledger.saved(&origin("old"));
+        (saved[0].total, saved[0].untold) = (u64::MAX, u64::MAX);
+        let mut next = Ledger::default();
+        next.restore(saved);
+        next.note(report("Lost"), seconds(1), SystemTime::UNIX_EPOCH);
+        assert_eq!(tell(&mut next, 1)[0].requests, u64::MAX);
+    }
+}
