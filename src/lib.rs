@@ -21,6 +21,8 @@ mod runtime;
 mod series;
 mod window;
 
+#[cfg(feature = "signal")]
+pub use self::lookout::terminated;
 #[cfg(feature = "slack")]
 pub use self::notify::Slack;
 pub use self::{

@@ -7,7 +7,8 @@
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
 //! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
-//! window), with the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such
+//! window), with the feature `state` `LOOKOUT_STATE_PATH` (a file by which
+//! alerts survive a restart), with the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such
 //! as `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
 //! with the features of these names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`,
 //! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
@@ -25,7 +26,7 @@ mod traffic;
 use std::{env, error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-use tower_lookout::{Lookout, Rule, prometheus};
+use tower_lookout::{Lookout, LookoutBuilder, Rule, prometheus};
 
 use self::{incident::Incident, service::Faults};
 
@@ -95,7 +96,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Some(_) => (lookout, Vec::new()),
         None => receivers::add(lookout)?,
     };
-    let lookout = lookout.start()?;
+    let lookout = keep_state(lookout).start()?;
     config::reload(&lookout);
 
     let faults = Faults::default();
@@ -120,8 +121,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
             .into_future(),
     );
 
-    tokio::signal::ctrl_c().await?;
-    println!("\nCtrl-C: no more traffic, the open requests end, what is queued is sent");
+    told_to_end().await?;
+    println!("\nthe end: no more traffic, the open requests end, what is queued is sent");
     story.abort();
     if let Some(traffic) = traffic {
         traffic.abort();
@@ -133,6 +134,24 @@ async fn run() -> Result<(), Box<dyn Error>> {
         println!("some requests are still open after 5 s");
     }
     lookout.shutdown().await;
+    Ok(())
+}
+
+/// Has alerts survive a restart, if there is a file for it.
+fn keep_state(lookout: LookoutBuilder) -> LookoutBuilder {
+    #[cfg(feature = "state")]
+    if let Some(path) = env::var_os("LOOKOUT_STATE_PATH") {
+        return lookout.state_path(path);
+    }
+    lookout
+}
+
+/// Waits until the process is told to end.
+async fn told_to_end() -> Result<(), Box<dyn Error>> {
+    #[cfg(feature = "signal")]
+    tower_lookout::terminated().await;
+    #[cfg(not(feature = "signal"))]
+    tokio::signal::ctrl_c().await?;
     Ok(())
 }
 

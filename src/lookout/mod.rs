@@ -5,6 +5,8 @@ mod error;
 mod reload;
 #[cfg(feature = "state")]
 mod state;
+#[cfg(feature = "signal")]
+mod terminated;
 mod thread;
 
 use std::{fmt, sync::Arc};
@@ -13,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 #[cfg(feature = "toml")]
 use self::reload::Reloadable;
+#[cfg(feature = "signal")]
+pub use self::terminated::terminated;
 use self::thread::Command;
 pub use self::{
     builder::LookoutBuilder,

@@ -1,0 +1,245 @@
+//! Processes that end in the middle of an alert, by SIGKILL or by SIGTERM, and what the next one makes of
+//! it. Each is this test binary again, for its ignored test `process` alone.
+
+#![cfg(all(
+    feature = "prometheus",
+    feature = "signal",
+    feature = "state",
+    feature = "webhook",
+    unix
+))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/file.rs"]
+mod file;
+#[path = "support/in_flight.rs"]
+mod in_flight;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    path::Path,
+    process::{Command, ExitStatus, Stdio, exit},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, stdin},
+    net::TcpListener,
+};
+use tower_lookout::{Lookout, Report, Rule, notify::Webhook, terminated};
+
+use file::File;
+use in_flight::request;
+use receiver::{Receiver, Reply};
+use support::{Process, eventually};
+
+const URL: &str = "LOOKOUT_TEST_URL";
+const STATE: &str = "LOOKOUT_TEST_STATE";
+
+/// A service that does as it is told by the lines of its input. Its alert fires while a request is held.
+#[tokio::test]
+#[ignore = "it is what the other tests start"]
+async fn process() {
+    let (Ok(url), Ok(state)) = (env::var(URL), env::var(STATE)) else { return };
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr);
+    subscriber.with_env_filter("tower_lookout=warn").init();
+    let lookout = Lookout::builder()
+        .service("orders")
+        .rule(Rule::in_flight().above(0))
+        .notify(Webhook::new(url).unwrap())
+        .state_path(state)
+        .shutdown_timeout(Duration::from_secs(2))
+        .start()
+        .unwrap();
+    let mut lines = BufReader::new(stdin()).lines();
+    let mut held = None;
+    let obeys = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            match line.as_str() {
+                "hold" => held = Some(request(&lookout)),
+                "let go" => held = None,
+                name => lookout.reporter().send(Report::new(name.to_owned(), "asked for")),
+            }
+        }
+    };
+    tokio::select! {
+        () = terminated() => lookout.shutdown().await,
+        () = obeys => {}
+    }
+    // Else the read of the next line would be waited for.
+    exit(0);
+}
+
+struct Service(Process);
+
+impl Service {
+    fn start(url: &str, state: &Path) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "process", "--ignored", "--nocapture"]);
+        command.env(URL, url).env(STATE, state);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self(Process::spawn(&mut command))
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.0.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) -> String {
+        self.0.0.kill().unwrap();
+        self.log()
+    }
+
+    /// SIGTERM; gives how it ended, and what it logged.
+    fn terminate(mut self) -> (ExitStatus, String) {
+        let id = self.0.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let log = self.log();
+        (self.0.0.wait().unwrap(), log)
+    }
+
+    /// To its end.
+    fn log(&mut self) -> String {
+        let mut log = String::new();
+        self.0.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
+}
+
+/// What was taken, each alert by its status and name.
+fn told(receiver: &Receiver) -> Vec<String> {
+    let posts = receiver.taken();
+    let alerts = posts.iter().flat_map(|post| post.body["alerts"].as_array().unwrap());
+    let word = |alert: &serde_json::Value, key: &str| alert[key].as_str().unwrap().to_owned();
+    alerts
+        .map(|alert| format!("{} {}", word(alert, "status"), word(&alert["labels"], "alertname")))
+        .collect()
+}
+
+async fn is_told(receiver: &Receiver, expected: &[&str]) {
+    eventually(10, &format!("{expected:?}"), || {
+        let told = told(receiver);
+        (told.len() >= expected.len()).then_some(())
+    })
+    .await;
+    assert_eq!(told(receiver), expected);
+}
+
+/// Waits until the file says so.
+async fn has_saved(state: &File, what: impl Fn(&str) -> bool) {
+    eventually(5, "the state", || {
+        fs::read_to_string(state.path()).ok().filter(|text| what(text)).map(drop)
+    })
+    .await;
+}
+
+const FIRING: &str = "firing HighInFlight";
+const RESOLVED: &str = "resolved HighInFlight";
+
+#[tokio::test]
+async fn an_alert_that_fires_when_its_process_is_killed_is_not_told_again_and_its_end_is() {
+    let (receiver, state) = (Receiver::new([]), no_file());
+    let url = receiver.serve().await;
+    let mut service = Service::start(&url, state.path());
+    service.say("hold");
+    is_told(&receiver, &[FIRING]).await;
+    // Delivered, and known to be.
+    has_saved(&state, |text| text.contains("HighInFlight") && text.contains("\"notifiers\":{}"))
+        .await;
+    service.kill();
+
+    let mut service = Service::start(&url, state.path());
+    service.say("hold");
+    // It is alive and has something to say, but not that.
+    service.say("Alive");
+    is_told(&receiver, &[FIRING, "firing Alive"]).await;
+    service.say("let go");
+    // A message of this receiver names what fires besides, too.
+    is_told(&receiver, &[FIRING, "firing Alive", "firing Alive", RESOLVED]).await;
+    let [first, .., last] = &receiver.taken()[..] else { panic!("several posts") };
+    let alert = |post: &receiver::Post| {
+        let alerts = post.body["alerts"].as_array().unwrap();
+        alerts.iter().find(|alert| alert["labels"]["alertname"] == "HighInFlight").cloned().unwrap()
+    };
+    assert_eq!(alert(first)["fingerprint"], alert(last)["fingerprint"], "one alert to a receiver");
+    assert_eq!(alert(first)["startsAt"], alert(last)["startsAt"]);
+}
+
+#[tokio::test]
+async fn an_alert_that_is_over_when_the_next_process_starts_is_resolved_by_that() {
+    let (receiver, state) = (Receiver::new([]), no_file());
+    let url = receiver.serve().await;
+    let mut service = Service::start(&url, state.path());
+    service.say("hold");
+    is_told(&receiver, &[FIRING]).await;
+    has_saved(&state, |text| text.contains("\"notifiers\":{}")).await;
+    service.kill();
+    let _service = Service::start(&url, state.path());
+    is_told(&receiver, &[FIRING, RESOLVED]).await;
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_when_the_process_was_killed_is_by_the_next_one() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let state = no_file();
+    let mut service = Service::start(&receiver::url(address), state.path());
+    service.say("OrderEventLost");
+    has_saved(&state, |text| text.contains("waiting\":[{")).await;
+    service.kill();
+
+    let receiver = Receiver::new([]);
+    let url = receiver.serve_at(address).await;
+    let _service = Service::start(&url, state.path());
+    is_told(&receiver, &["firing OrderEventLost"]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_is_set_aside_and_stops_nothing() {
+    let (receiver, state) = (Receiver::new([]), File::new("lookout.json", "{\"version\":1,"));
+    let mut service = Service::start(&receiver.serve().await, state.path());
+    service.say("Alive");
+    is_told(&receiver, &["firing Alive"]).await;
+    let log = service.kill();
+    assert!(log.contains("WARN") && log.contains("set-aside"), "{log}");
+    let aside = state.path().with_file_name("lookout.json.set-aside");
+    assert_eq!(fs::read_to_string(aside).unwrap(), "{\"version\":1,");
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_end_delivers_first_what_it_has() {
+    let (receiver, state) = (Receiver::new([Reply::Answer(503, "", "")]), no_file());
+    let mut service = Service::start(&receiver.serve().await, state.path());
+    service.say("OrderEventLost");
+    eventually(10, "a try", || (receiver.posts().len() == 1).then_some(())).await;
+    let (ended, log) = tokio::task::spawn_blocking(|| service.terminate()).await.unwrap();
+    assert!(ended.success(), "{ended} {log}");
+    assert_eq!(told(&receiver), ["firing OrderEventLost"]);
+}
+
+#[tokio::test]
+async fn what_a_process_could_not_deliver_before_it_had_to_end_is_named_and_kept() {
+    let (receiver, state) = (Receiver::new([Reply::Hang]), no_file());
+    let url = receiver.serve().await;
+    let mut service = Service::start(&url, state.path());
+    service.say("OrderEventLost");
+    eventually(10, "a try", || (receiver.posts().len() == 1).then_some(())).await;
+    let (ended, log) = tokio::task::spawn_blocking(|| service.terminate()).await.unwrap();
+    assert!(ended.success(), "{ended} {log}");
+    assert!(log.contains("OrderEventLost") && log.contains("kept for the next start"), "{log}");
+    let _service = Service::start(&url, state.path());
+    is_told(&receiver, &["firing OrderEventLost"]).await;
+}
+
+/// Where a file may come.
+fn no_file() -> File {
+    let file = File::new("lookout.json", "");
+    fs::remove_file(file.path()).unwrap();
+    file
+}
