@@ -25,6 +25,8 @@ mod window;
 pub use self::lookout::terminated;
 #[cfg(feature = "slack")]
 pub use self::notify::Slack;
+#[cfg(feature = "tracing-layer")]
+pub use self::report::ReportLayer;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},

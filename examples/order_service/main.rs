@@ -105,6 +105,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (events, to_send) = mpsc::unbounded_channel();
     let app = service::router(&faults, &events, lookout.layer(), scrape);
     let reporter = lookout.reporter();
+    reporter.report_panics();
     let sending = events::send(to_send, faults.clone(), reporter.clone());
     let sending = tokio::spawn(reporter.supervise("OrderEvents", sending));
     introduce(&options, &receivers, address);

@@ -20,7 +20,7 @@ use crate::{
     alert::Evaluator,
     collect::SharedCollector,
     notify::{Dispatcher, TestDelivery, Worker},
-    report::Reports,
+    report::{self, Reports},
     rule::Rule,
     runtime::{BEAT, Vitals},
     series::{Bounds, Store},
@@ -60,9 +60,13 @@ pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<C
     let (commands, asked) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread::Builder::new().name("lookout".to_owned()).spawn(move || {
+        report::own_this_thread();
         thread.resolve();
         // Made here, since a runtime may not be dropped within another one, if that is all there is.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .on_thread_start(report::own_this_thread)
+            .enable_all()
+            .build();
         let (runtime, made) = match runtime {
             Ok(runtime) => (Some(runtime), Ok(())),
             Err(error) => (None, Err(error)),

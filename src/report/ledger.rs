@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::Report;
+use super::{CallSite, Report};
 use crate::{
     alert::{Alert, AlertStatus, Failure, Origin},
     rule::Severity,
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
 struct Kind {
     name: Arc<str>,
     error_type: Cow<'static, str>,
-    call_site: (Cow<'static, str>, u32),
+    call_site: CallSite,
 }
 
 #[derive(Debug)]
@@ -94,16 +94,15 @@ impl Ledger {
     }
 
     fn kind_of(&self, report: &Report) -> Kind {
-        let site = report.call_site;
         let kind = Kind {
             name: report.name.as_ref().into(),
             error_type: report.error_type.into(),
-            call_site: (site.file().into(), site.line()),
+            call_site: report.call_site.clone(),
         };
         if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
             return kind;
         }
-        Kind { name: OVERFLOW.into(), error_type: "".into(), call_site: ("".into(), 0) }
+        Kind { name: OVERFLOW.into(), error_type: "".into(), call_site: CallSite::unknown() }
     }
 
     /// What is to be told now.
@@ -175,10 +174,7 @@ impl Entry {
         let failure = Failure {
             causes: causes.clone(),
             error_type: kind.error_type.clone(),
-            call_site: match &kind.call_site {
-                (file, _) if file.is_empty() => "several places".to_owned(),
-                (file, line) => format!("{file}:{line}"),
-            },
+            call_site: kind.call_site.to_string(),
             fields: fields.clone(),
             count,
             over,

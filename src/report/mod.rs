@@ -8,10 +8,13 @@
 
 mod ledger;
 mod observer;
+mod panics;
 mod reporter;
 mod supervise;
+#[cfg(feature = "tracing-layer")]
+mod tracing_layer;
 
-use std::{any::type_name, borrow::Cow, error::Error, fmt, panic::Location};
+use std::{any::type_name, borrow::Cow, cell::Cell, error::Error, fmt, panic::Location};
 
 use http::{HeaderMap, request::Parts};
 
@@ -20,6 +23,8 @@ use crate::rule::Severity;
 #[cfg(feature = "state")]
 pub(crate) use self::ledger::saved::SavedKind;
 pub(crate) use self::reporter::Reports;
+#[cfg(feature = "tracing-layer")]
+pub use self::tracing_layer::ReportLayer;
 pub use self::{reporter::Reporter, supervise::TaskEnd};
 
 /// A failure with its causes and its context, for [`Reporter::send`].
@@ -43,7 +48,49 @@ pub struct Report {
     error_type: &'static str,
     causes: Vec<String>,
     fields: Vec<(Cow<'static, str>, String)>,
-    call_site: &'static Location<'static>,
+    call_site: CallSite,
+}
+
+/// A place in the code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct CallSite {
+    file: Cow<'static, str>,
+    line: u32,
+}
+
+impl CallSite {
+    #[track_caller]
+    fn caller() -> Self {
+        let location = Location::caller();
+        Self { file: location.file().into(), line: location.line() }
+    }
+
+    /// Of what comes from several places, or is told by nobody.
+    fn unknown() -> Self {
+        Self { file: "".into(), line: 0 }
+    }
+}
+
+impl fmt::Display for CallSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.file.as_ref() {
+            "" => f.write_str("several places"),
+            file => write!(f, "{file}:{}", self.line),
+        }
+    }
+}
+
+thread_local! {
+    static IS_OWN_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What fails on this thread from now on is not reported by itself: it is what delivers reports.
+pub(crate) fn own_this_thread() {
+    IS_OWN_THREAD.set(true);
+}
+
+fn is_own_thread() -> bool {
+    IS_OWN_THREAD.try_with(Cell::get).unwrap_or(true)
 }
 
 /// No more causes are followed, nor fields taken.
@@ -79,7 +126,7 @@ impl Report {
             error_type,
             causes,
             fields: Vec::new(),
-            call_site: Location::caller(),
+            call_site: CallSite::caller(),
         }
     }
 
@@ -92,7 +139,7 @@ impl Report {
             error_type: "",
             causes: vec![cut(text.to_string())],
             fields: Vec::new(),
-            call_site: Location::caller(),
+            call_site: CallSite::caller(),
         }
     }
 
@@ -110,7 +157,7 @@ impl Report {
     }
 
     /// Reported from elsewhere than where it was made.
-    fn at(mut self, call_site: &'static Location<'static>) -> Self {
+    fn at(mut self, call_site: CallSite) -> Self {
         self.call_site = call_site;
         self
     }

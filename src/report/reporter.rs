@@ -3,17 +3,18 @@ use std::{
     error::Error,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use metrics::{Label, SharedString};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc::Receiver};
 
 #[cfg(feature = "state")]
 use super::SavedKind;
 use super::{
     Report,
     ledger::{Ledger, MOST_KINDS, OVERFLOW},
+    panics::{Panicked, Panics},
 };
 use crate::{
     alert::{Alert, Origin},
@@ -29,7 +30,7 @@ use crate::{
 /// it is told to nobody, which is logged.
 #[derive(Clone)]
 pub struct Reporter {
-    reports: Arc<Reports>,
+    pub(super) reports: Arc<Reports>,
 }
 
 impl Reporter {
@@ -58,15 +59,16 @@ impl fmt::Debug for Reporter {
 /// Where reports come in and wait for the lookout's thread.
 pub(crate) struct Reports {
     inner: Mutex<Inner>,
+    pub(super) panics: Panics,
     /// A kind came that was not told yet.
-    is_new: Notify,
+    pub(super) is_new: Notify,
     store: Arc<Store>,
     origin: Arc<Origin>,
 }
 
-#[derive(Default)]
 struct Inner {
     ledger: Ledger,
+    panicked: Receiver<Panicked>,
     counts: HashMap<(Arc<str>, &'static str), Count>,
     is_closed: bool,
 }
@@ -78,7 +80,10 @@ struct Count {
 
 impl Reports {
     pub(crate) fn new(store: Arc<Store>, origin: Arc<Origin>) -> Self {
-        Self { inner: Mutex::default(), is_new: Notify::new(), store, origin }
+        let (panics, panicked) = Panics::new();
+        let inner =
+            Inner { ledger: Ledger::default(), panicked, counts: HashMap::new(), is_closed: false };
+        Self { inner: Mutex::new(inner), panics, is_new: Notify::new(), store, origin }
     }
 
     fn note(&self, report: Report) {
@@ -88,8 +93,7 @@ impl Reports {
             tracing::error!(?report, "reported after the lookout has ended, so nobody is told");
             return;
         }
-        inner.count(&report);
-        let is_new = inner.ledger.note(report, self.store.elapsed(), SystemTime::now());
+        let is_new = inner.note(report, self.store.elapsed());
         drop(inner);
         if is_new {
             self.is_new.notify_one();
@@ -103,14 +107,24 @@ impl Reports {
 
     /// What is to be told now; to be asked each tick, and after [`wait_for_news`](Self::wait_for_news).
     pub(crate) fn changes(&self) -> Vec<Alert> {
-        self.lock().ledger.changes(self.store.elapsed(), SystemTime::now(), &self.origin)
+        let mut inner = self.lock();
+        self.note_panics(&mut inner);
+        inner.ledger.changes(self.store.elapsed(), SystemTime::now(), &self.origin)
     }
 
     /// Takes no more, and gives all that was not told yet.
     pub(crate) fn close(&self) -> Vec<Alert> {
         let mut inner = self.lock();
+        inner.panicked.close();
+        self.note_panics(&mut inner);
         inner.is_closed = true;
         inner.ledger.rest(self.store.elapsed(), &self.origin)
+    }
+
+    fn note_panics(&self, inner: &mut Inner) {
+        for report in self.panics.reports(&mut inner.panicked) {
+            inner.note(report, self.store.elapsed());
+        }
     }
 
     /// What the next process must know.
@@ -137,6 +151,12 @@ impl Reports {
 }
 
 impl Inner {
+    /// Gives whether its kind has not been told yet.
+    fn note(&mut self, report: Report, now: Duration) -> bool {
+        self.count(&report);
+        self.ledger.note(report, now, SystemTime::now())
+    }
+
     fn count(&mut self, report: &Report) {
         let severity = report.severity.as_str();
         let mut key = (Arc::from(&*report.name), severity);

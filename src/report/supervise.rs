@@ -2,7 +2,7 @@ use std::{
     any::Any,
     error::Error,
     future::poll_fn,
-    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     task::Poll,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Report, Reporter};
+use super::{CallSite, Report, Reporter};
 
 /// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
 /// by a `Result` whose error is reported with its causes.
@@ -71,7 +71,8 @@ impl Reporter {
     /// Runs a background task that should run for ever, and reports its end under `name`: an error, a
     /// panic, or an end that came by itself. Spawn what this gives.
     ///
-    /// A panic goes on after it was reported, so that whoever joins the task sees it.
+    /// A panic goes on after it was reported, so that whoever joins the task sees it. Its place is told
+    /// where [`report_panics`](Self::report_panics) was called.
     ///
     /// # Examples
     ///
@@ -88,9 +89,9 @@ impl Reporter {
     where
         F: Future<Output: TaskEnd>,
     {
-        let (reporter, site) = (self.clone(), Location::caller());
+        let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
-            let end = guarded(task).await;
+            let end = reporter.guarded(task).await;
             let panic = reporter.tell(name, site, end);
             if let Some(panic) = panic {
                 resume_unwind(panic);
@@ -111,17 +112,17 @@ impl Reporter {
         M: FnMut() -> F,
         F: Future<Output: TaskEnd>,
     {
-        let (reporter, site) = (self.clone(), Location::caller());
+        let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
             let mut pause = FIRST_PAUSE;
             loop {
                 let began = tokio::time::Instant::now();
-                let made = catch_unwind(AssertUnwindSafe(&mut make));
+                let made = reporter.polling(|| catch_unwind(AssertUnwindSafe(&mut make)));
                 let end = match made {
-                    Ok(task) => guarded(task).await,
+                    Ok(task) => reporter.guarded(task).await,
                     Err(panic) => Err(panic),
                 };
-                reporter.tell(name, site, end);
+                reporter.tell(name, site.clone(), end);
                 if began.elapsed() >= HEALTHY_AFTER {
                     pause = FIRST_PAUSE;
                 }
@@ -131,17 +132,32 @@ impl Reporter {
         }
     }
 
+    /// Runs a future whose panic is an error.
+    async fn guarded<F: Future>(&self, task: F) -> Result<F::Output, (Panic, Option<CallSite>)> {
+        let mut task = pin!(task);
+        poll_fn(|cx| {
+            // It is not polled again after a panic.
+            let poll = || catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx)));
+            match self.polling(poll) {
+                Ok(polled) => polled.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            }
+        })
+        .await
+    }
+
     /// Reports an end; gives the panic back, if it was one.
     fn tell<E: TaskEnd>(
         &self,
         name: &'static str,
-        site: &'static Location<'static>,
-        end: Result<E, Panic>,
+        site: CallSite,
+        end: Result<E, (Panic, Option<CallSite>)>,
     ) -> Option<Panic> {
         let (report, panic) = match end {
             Ok(end) => (end.into_report(), None),
-            Err(panic) => {
-                let text = format!("the task panicked: {}", message(&*panic));
+            Err((panic, place)) => {
+                let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+                let text = format!("the task panicked{place}: {}", message(&*panic));
                 (Report::new(name, text), Some(panic))
             }
         };
@@ -150,22 +166,9 @@ impl Reporter {
     }
 }
 
-type Panic = Box<dyn Any + Send>;
+pub(super) type Panic = Box<dyn Any + Send>;
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-/// Runs a future whose panic is an error.
-async fn guarded<F: Future>(task: F) -> Result<F::Output, Panic> {
-    let mut task = pin!(task);
-    poll_fn(|cx| {
-        // It is not polled again after a panic.
-        match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -49,7 +49,8 @@ impl Mailbox {
                 waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
             match earlier {
                 Some(entry) => {
-                    entry.alert = alert;
+                    let untold = mem::replace(&mut entry.alert, alert);
+                    entry.alert.tell_also(&untold);
                     entry.changes = entry.changes.saturating_add(changes);
                 }
                 None => waiting.entries.push_back(Entry { alert, changes }),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Evidence, Kind, Ledger, MOST_KINDS};
 use crate::{
     alert::{Origin, fields},
+    report::CallSite,
     rule::Severity,
 };
 
@@ -38,8 +39,8 @@ impl Ledger {
         let saved = self.kinds.iter().map(|(kind, entry)| SavedKind {
             name: Arc::clone(&kind.name),
             error_type: kind.error_type.clone(),
-            file: kind.call_site.0.clone(),
-            line: kind.call_site.1,
+            file: kind.call_site.file.clone(),
+            line: kind.call_site.line,
             severity: entry.last.severity,
             causes: entry.last.causes.clone(),
             fields: entry.last.fields.clone(),
@@ -71,7 +72,7 @@ impl Ledger {
                     told_at: saved.is_told.then_some(start),
                     origin: Some(saved.origin),
                 };
-                (Kind { name, error_type, call_site: (file, line) }, entry)
+                (Kind { name, error_type, call_site: CallSite { file, line } }, entry)
             })
             .collect();
     }

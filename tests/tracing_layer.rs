@@ -1,0 +1,126 @@
+//! What is logged as an error reaches people as a report, and what the lookout logs itself never does.
+
+#![cfg(all(feature = "prometheus", feature = "tracing-layer"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tower::service_fn;
+use tower_lookout::{Alert, Lookout, notify::Notification, prometheus::Scrape, rule::Severity};
+use tracing::{Level, error, info_span, subscriber::with_default, warn};
+use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt, registry};
+
+use support::{eventually, start, sum};
+
+type Told = Arc<Mutex<Vec<Alert>>>;
+
+fn listening() -> (Lookout, Scrape, Told) {
+    let told = Told::default();
+    let noted = Arc::clone(&told);
+    let (lookout, scrape) = start(|builder| {
+        builder.on_alert(move |alert| {
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
+        })
+    });
+    (lookout, scrape, told)
+}
+
+/// All that is told until the end.
+async fn all(lookout: Lookout, told: &Told) -> Vec<Alert> {
+    lookout.shutdown().await;
+    std::mem::take(&mut *told.lock().unwrap())
+}
+
+#[tokio::test]
+async fn an_error_is_told_with_its_causes_its_fields_and_those_of_its_spans() {
+    let (lookout, _scrape, heard) = listening();
+    let line = line!() + 8;
+    with_default(registry().with(lookout.reporter().tracing_layer()), || {
+        let cause = io::Error::other("no broker at kafka:9092");
+        let request = info_span!("request", method = "POST", user = tracing::field::Empty);
+        request.record("user", 7);
+        let _request = request.entered();
+        let _send = info_span!("send", topic = "orders").entered();
+        let error: &dyn Error = &cause;
+        error!(report = "OrderEventLost", order = 4711, error, "the event was not sent");
+    });
+    let told = all(lookout, &heard).await;
+    assert_eq!(told.len(), 1);
+    let alert = &told[0];
+    assert_eq!(alert.title(), "[FIRING] OrderEventLost · test");
+    assert_eq!(alert.measured(), "the event was not sent: no broker at kafka:9092");
+    assert_eq!(alert.condition(), format!("reported at tests/tracing_layer.rs:{line}"));
+    assert_eq!(
+        alert.summary.as_deref(),
+        Some("order: 4711\ntopic: orders\nmethod: POST\nuser: 7\ntarget: tracing_layer")
+    );
+    assert_eq!(alert.severity, Severity::Critical);
+}
+
+#[tokio::test]
+async fn one_place_is_one_alert_whatever_its_text_says_and_counts_exactly() {
+    let (lookout, scrape, heard) = listening();
+    with_default(registry().with(lookout.reporter().tracing_layer()), || {
+        for order in 0..1_000 {
+            error!("order {order} was lost");
+        }
+    });
+    let told = all(lookout, &heard).await;
+    assert!(told.len() <= 2, "{} messages", told.len());
+    assert!(told.iter().all(|alert| &*alert.rule == "ErrorLogged"));
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1_000.0);
+}
+
+#[tokio::test]
+async fn less_than_an_error_is_reported_if_it_is_asked_for_and_filters_say_of_what() {
+    let (lookout, scrape, heard) = listening();
+    let layer = lookout.reporter().tracing_layer();
+    with_default(registry().with(layer), || warn!("not so bad"));
+    let layer = lookout.reporter().tracing_layer().level(Level::WARN).severity(Severity::Info);
+    let ours = filter_fn(|metadata| metadata.target() == "orders");
+    with_default(registry().with(layer.with_filter(ours)), || {
+        warn!(target: "orders", "worse");
+        warn!(target: "hyper", "of no interest");
+    });
+    let told = all(lookout, &heard).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].measured(), told[0].severity), ("worse".to_owned(), Severity::Info));
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn a_text_without_end_is_cut() {
+    let (lookout, _scrape, heard) = listening();
+    with_default(registry().with(lookout.reporter().tracing_layer()), || {
+        error!(long = "é".repeat(1_000_000), "{}", "x".repeat(1_000_000));
+    });
+    let told = all(lookout, &heard).await;
+    assert!(told[0].measured().chars().count() < 1_100);
+    assert!(told[0].summary.as_ref().unwrap().chars().count() < 1_100);
+}
+
+#[tokio::test]
+async fn a_notifier_that_logs_an_error_with_each_delivery_makes_no_loop() {
+    let deliveries = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&deliveries);
+    let (lookout, scrape) = start(|builder| {
+        builder.notify(service_fn(move |_: Notification| {
+            *counted.lock().unwrap() += 1;
+            error!(target: "http_client", "a delivery, and nothing is wrong");
+            error!(target: "tower_lookout::notify", "nor here");
+            std::future::ready(Err::<(), _>("not taken"))
+        }))
+    });
+    // For all threads, and so the only test of this binary that asks for it.
+    let subscriber = registry().with(lookout.reporter().tracing_layer());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    error!("the only one");
+    eventually(10, "two deliveries", || (*deliveries.lock().unwrap() >= 2).then_some(())).await;
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
+}
