@@ -11,7 +11,7 @@
 //! alerts survive a restart), with the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such
 //! as `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
 //! with the features of these names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`,
-//! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
+//! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL` (feature `webhook`), `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
 //! `MAIL_FROM` and `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]

@@ -31,6 +31,11 @@ const RECEIVERS: &[Receiver] = &[
     }),
     #[cfg(feature = "webhook")]
     ("WEBHOOK_URL", |builder, url| Ok(builder.notify(tower_lookout::notify::Webhook::new(url)?))),
+    #[cfg(feature = "webhook")]
+    ("HEARTBEAT_URL", |builder, url| {
+        let ping = tower_lookout::notify::Ping::new(url)?;
+        Ok(builder.heartbeat(std::time::Duration::from_secs(60), ping))
+    }),
     #[cfg(feature = "alertmanager")]
     ("ALERTMANAGER_URL", |builder, members| {
         let members = members.split(',');

@@ -8,6 +8,8 @@ use crate::rule::{Comparison, Severity, Signal};
 pub(crate) enum Notice {
     /// Whether a message arrives.
     Test,
+    /// That the lookout is alive; see `heartbeat`.
+    Watchdog,
 }
 
 impl Notice {
@@ -15,18 +17,22 @@ impl Notice {
     fn name(self) -> &'static str {
         match self {
             Self::Test => "LookoutTest",
+            // As Prometheus's own such alert is mostly called.
+            Self::Watchdog => "Watchdog",
         }
     }
 
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Test => "This is a test: nothing is wrong",
+            Self::Watchdog => "The lookout is alive: alert when this stops",
         }
     }
 
     pub(super) fn condition(self) -> &'static str {
         match self {
             Self::Test => "sent on demand",
+            Self::Watchdog => "always firing",
         }
     }
 }

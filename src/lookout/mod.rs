@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod heartbeat;
 mod reload;
 #[cfg(feature = "state")]
 mod state;

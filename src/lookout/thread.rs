@@ -13,9 +13,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use super::Reloaded;
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
+use super::{Reloaded, heartbeat::Heartbeat};
 use crate::{
     alert::Evaluator,
     collect::SharedCollector,
@@ -35,6 +35,7 @@ pub(super) struct LookoutThread {
     pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) heartbeats: Vec<Heartbeat>,
     pub(super) workers: Vec<Worker>,
     pub(super) shutdown_timeout: Duration,
     #[cfg(feature = "state")]
@@ -170,6 +171,8 @@ impl LookoutThread {
         };
         self.dispatcher.put(changes);
         self.dispatcher.put(self.reports.changes());
+        let now = self.store.elapsed();
+        self.heartbeats.iter_mut().for_each(|heartbeat| heartbeat.tick(now));
         #[cfg(feature = "state")]
         if let Some(keeper) = &self.keeper {
             keeper.note(self.evaluator.firing());
@@ -204,7 +207,8 @@ impl LookoutThread {
     /// Delivers what is queued until the deadline.
     async fn drain(&self, mut workers: JoinSet<()>) {
         self.dispatcher.put(self.reports.close());
-        for mailbox in self.dispatcher.mailboxes() {
+        let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
+        for mailbox in self.dispatcher.mailboxes().iter().chain(heartbeats) {
             mailbox.close();
         }
         let all = async { while workers.join_next().await.is_some() {} };

@@ -47,6 +47,8 @@ mod notification;
 mod or_else;
 #[cfg(feature = "pagerduty")]
 mod pagerduty;
+#[cfg(feature = "webhook")]
+mod ping;
 mod repeat_every;
 mod repeats;
 mod route;
@@ -82,8 +84,6 @@ pub use self::pagerduty::PagerDuty;
 pub use self::slack::{Slack, SlackBot};
 #[cfg(feature = "teams")]
 pub use self::teams::Teams;
-#[cfg(feature = "webhook")]
-pub use self::webhook::Webhook;
 pub use self::{
     delivered::Delivered,
     error::DeliveryError,
@@ -97,3 +97,5 @@ pub use self::{
     when::{IntoNotifier, When},
 };
 pub(crate) use self::{dispatcher::Dispatcher, mailbox::Mailbox, stats::Stats, worker::Worker};
+#[cfg(feature = "webhook")]
+pub use self::{ping::Ping, webhook::Webhook};

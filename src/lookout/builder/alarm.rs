@@ -1,4 +1,6 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tower::ServiceExt;
 
 use super::LookoutBuilder;
 use crate::{
@@ -68,14 +70,58 @@ impl LookoutBuilder {
         matcher: Option<Matcher>,
         worker: impl FnOnce(Arc<Mailbox>) -> Worker,
     ) {
-        let is_taken = |name: &str| self.notifiers.iter().any(|(mailbox, _)| mailbox.name == name);
-        let name = std::iter::once(name.clone())
-            .chain((2..).map(|number| format!("{name}-{number}")))
-            .find(|name| !is_taken(name))
-            .unwrap_or(name);
-        let mailbox = Arc::new(Mailbox::new(name, matcher));
+        let mailbox = self.mailbox(name, matcher);
         let worker = worker(Arc::clone(&mailbox));
         self.notifiers.push((mailbox, worker));
+    }
+
+    fn mailbox(&self, name: String, matcher: Option<Matcher>) -> Arc<Mailbox> {
+        let notifiers = self.notifiers.iter().map(|(mailbox, _)| mailbox);
+        let heartbeats = self.heartbeats.iter().map(|(_, mailbox, _)| mailbox);
+        let taken: Vec<_> = notifiers.chain(heartbeats).map(|mailbox| &mailbox.name).collect();
+        let name = std::iter::once(name.clone())
+            .chain((2..).map(|number| format!("{name}-{number}")))
+            .find(|name| !taken.contains(&name))
+            .unwrap_or(name);
+        Arc::new(Mailbox::new(name, matcher))
+    }
+
+    /// Tells a receiver so often that this process is alive, at least a second apart: a dead-man's
+    /// switch, since what a dead process can't report is reported by its silence. Defaults to none.
+    ///
+    /// The receiver is [`Ping`](crate::notify::Ping), for a service that alarms when its address is not
+    /// called in time; or [`Alertmanager`](crate::notify::Alertmanager), where the alert `Watchdog` then
+    /// fires until four minutes after the last beat, so beat each minute or two; or any notifier. It
+    /// gets the alert `Watchdog`, of severity `info`, and no other; its counters have the name
+    /// `heartbeat`.
+    ///
+    /// A beat comes from the tick by which rules are judged, and goes the way of every message, so that
+    /// silence means that one of them does not work. A beat that fails is tried again, and merged with
+    /// the next. At the shutdown nothing is said: whoever stops a service for good stops the receiver's
+    /// check, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "webhook")]
+    /// # fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use tower_lookout::{Lookout, notify::Ping};
+    ///
+    /// let ping = Ping::new("https://hc-ping.com/your-uuid-here")?;
+    /// let builder = Lookout::builder().heartbeat(Duration::from_secs(60), ping);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn heartbeat(mut self, every: Duration, notifier: impl IntoNotifier) -> Self {
+        // It is for the one alert that it gets, whatever it was made for.
+        let (notifier, _) = notifier.into_notifier();
+        let mailbox = self.mailbox("heartbeat".to_owned(), None);
+        // What asks to be told again is: by the next beat.
+        let once = notifier.map_response(|_| ());
+        let worker = Worker::new(Arc::clone(&mailbox), once);
+        self.heartbeats.push((every.max(Duration::from_secs(1)), mailbox, worker));
+        self
     }
 
     /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it

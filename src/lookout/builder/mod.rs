@@ -21,6 +21,7 @@ use self::{check::router, labels::UserLabel};
 use super::state::StateKeeper;
 use super::{
     Inner, Lookout, StartError,
+    heartbeat::Heartbeat,
     thread::{LookoutThread, spawn, warn_without_runtime},
 };
 #[cfg(feature = "toml")]
@@ -46,6 +47,7 @@ pub struct LookoutBuilder {
     #[cfg(feature = "toml")]
     config: Option<Source>,
     notifiers: Vec<(Arc<Mailbox>, Worker)>,
+    heartbeats: Vec<(Duration, Arc<Mailbox>, Worker)>,
     recorder: Option<SharedRecorder>,
     runtime: Option<Handle>,
     buckets: Vec<Duration>,
@@ -70,6 +72,7 @@ impl LookoutBuilder {
             #[cfg(feature = "toml")]
             config: None,
             notifiers: Vec::new(),
+            heartbeats: Vec::new(),
             recorder: None,
             runtime: None,
             buckets: BUCKETS.to_vec(),
@@ -179,12 +182,19 @@ impl LookoutBuilder {
         for method in &self.grpc_methods {
             store.operations.id_of(rpc_server, MethodLabel::Other, method);
         }
-        let (mailboxes, workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
+        let (mailboxes, mut workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let origin = Arc::new(self.origin);
+        let mut heartbeats = Vec::new();
+        for (every, mailbox, worker) in self.heartbeats {
+            heartbeats.push(Heartbeat::new(every, mailbox, &origin));
+            workers.push(worker);
+        }
         let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
         let dispatcher = Arc::new(Dispatcher::new(mailboxes, Arc::clone(&origin)));
         let carried = [Arc::clone(&reports) as Arc<dyn Carry>, Arc::clone(&dispatcher) as _];
-        let stats = dispatcher.mailboxes().iter().map(|mailbox| Arc::clone(&mailbox.stats) as _);
+        let mailboxes =
+            dispatcher.mailboxes().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
+        let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
         let carried = carried.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
         let judge = Arc::new(Judge(self.failure));
@@ -214,6 +224,7 @@ impl LookoutBuilder {
             evaluator,
             reports: Arc::clone(&reports),
             dispatcher: Arc::clone(&dispatcher),
+            heartbeats,
             workers,
             shutdown_timeout: self.shutdown_timeout,
             #[cfg(feature = "state")]

@@ -1,0 +1,38 @@
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    alert::{Alert, Notice, Origin},
+    notify::Mailbox,
+};
+
+/// Tells a receiver again and again that the lookout is alive. Beaten by the tick: what does not tick is
+/// not alive.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    every: Duration,
+    mailbox: Arc<Mailbox>,
+    watchdog: Alert,
+    /// By the clock of the ticks.
+    due: Duration,
+}
+
+impl Heartbeat {
+    pub(super) fn new(every: Duration, mailbox: Arc<Mailbox>, origin: &Arc<Origin>) -> Self {
+        let watchdog = Alert::of_notice(Notice::Watchdog, SystemTime::now(), origin);
+        Self { every, mailbox, watchdog, due: Duration::ZERO }
+    }
+
+    pub(super) fn tick(&mut self, now: Duration) {
+        if now >= self.due {
+            self.due = now + self.every;
+            self.mailbox.put(self.watchdog.clone());
+        }
+    }
+
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+}
