@@ -1,7 +1,6 @@
 //! A dead-man's switch: a receiver hears at intervals that the process is alive, and nothing else.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/in_flight.rs"]
 mod in_flight;
