@@ -2,7 +2,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use tower::BoxError;
 
-use super::Notification;
+use super::{Delivered, Notification};
 
 /// Why a notification was not delivered, and what is to be done about it.
 ///
@@ -13,6 +13,8 @@ pub struct DeliveryError {
     remedy: Remedy,
     source: BoxError,
     left: Option<Notification>,
+    /// What is to be known of the alerts that did arrive, if only some are left.
+    others: Delivered,
 }
 
 /// What may help after a failed delivery.
@@ -30,7 +32,7 @@ pub(crate) enum Remedy {
 
 impl DeliveryError {
     fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
-        Self { remedy, source: source.into(), left: None }
+        Self { remedy, source: source.into(), left: None, others: Delivered::default() }
     }
 
     /// A passing failure: tried again with backoff.
@@ -62,6 +64,13 @@ impl DeliveryError {
         Self { left: Some(left), ..self }
     }
 
+    /// What the notifier says of the alerts that it did deliver, where [`only`](Self::only) names the
+    /// others. Defaults to no more than that they arrived.
+    #[must_use]
+    pub fn others_delivered(self, others: Delivered) -> Self {
+        Self { others, ..self }
+    }
+
     /// Any notifier's error as one of these.
     pub(super) fn of(error: BoxError) -> Self {
         match error.downcast() {
@@ -82,6 +91,16 @@ impl DeliveryError {
     /// What was not delivered, if it is not all.
     pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
         error.downcast_mut::<Self>()?.left.take()
+    }
+
+    /// What is to be known of the alerts that were delivered though others are left.
+    pub(super) fn others(&self) -> Delivered {
+        self.others
+    }
+
+    /// The same of any notifier's error.
+    pub(super) fn others_of(error: &BoxError) -> Delivered {
+        error.downcast_ref().map_or_else(Delivered::default, Self::others)
     }
 
     pub(super) fn remedy(&self) -> Remedy {

@@ -10,6 +10,9 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     /// left of it; what either took is delivered. If both fail, it is tried again as the first one's
     /// failure asks. What is only told again, as [`Delivered`] asks for, is not for `other`.
     ///
+    /// If `other` was told that an alert fires, it is told the resolve, too, whichever takes it first;
+    /// but not by the next process.
+    ///
     /// # Examples
     ///
     /// ```

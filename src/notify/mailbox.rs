@@ -158,18 +158,25 @@ impl Mailbox {
         taken
     }
 
-    /// Of what is under way, all but this was delivered.
-    pub(super) fn left(&self, notification: Notification) {
-        self.lock().under_way = Some(notification);
-        self.touch();
-    }
-
     /// What is under way was taken by the receiver, which may ask for its alerts again.
     pub(super) fn delivered(&self, delivered: Delivered) {
+        self.delivered_but(None, delivered);
+    }
+
+    /// Of what is under way this is left, and all else was taken by the receiver.
+    pub(super) fn delivered_but(
+        &self,
+        left: impl Into<Option<Notification>>,
+        delivered: Delivered,
+    ) {
+        let left = left.into();
         let mut waiting = self.lock();
         let Waiting { entries, repeats, under_way, .. } = &mut *waiting;
-        let Some(notification) = under_way.take() else { return };
-        for alert in &notification.alerts {
+        let Some(mut taken) = mem::replace(under_way, left) else { return };
+        if let Some(left) = under_way {
+            taken.without(left);
+        }
+        for alert in &taken.alerts {
             let newer = entries.iter().find(|entry| entry.alert.identity() == alert.identity());
             repeats.delivered(newer.map_or(alert, |entry| &entry.alert), delivered);
         }
@@ -263,6 +270,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether there is a change to tell.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.lock().entries.is_empty()
+    }
+
     pub(super) fn arrivals(&self) -> u64 {
         self.lock().arrivals
     }
@@ -297,83 +309,5 @@ async fn until(due: Option<Instant>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{sync::atomic::Ordering, time::Duration};
-
-    use super::*;
-    use crate::alert::{AlertStatus, Failure, test_alert};
-
-    fn told(notification: &Notification) -> Vec<(String, u32)> {
-        notification.iter().map(|(alert, changes)| (alert.title(), changes)).collect()
-    }
-
-    #[test]
-    fn of_several_changes_of_an_alert_the_last_is_told_with_their_number() {
-        let mailbox = Mailbox::new("test".to_owned(), None);
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Firing));
-        mailbox.put(test_alert("A", AlertStatus::Resolved));
-        let taken = mailbox.take(10).unwrap();
-        assert_eq!(
-            told(&taken),
-            [("[RESOLVED] A · orders".to_owned(), 2), ("[FIRING] B · orders".to_owned(), 1)]
-        );
-        assert!(mailbox.take(10).is_none());
-    }
-
-    #[test]
-    fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
-        let mailbox = Mailbox::new("test".to_owned(), None);
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Firing));
-        mailbox.take(10).unwrap();
-        mailbox.put(test_alert("C", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Resolved));
-        mailbox.put_back();
-        assert_eq!(
-            told(&mailbox.take(10).unwrap()),
-            [
-                ("[FIRING] A · orders".to_owned(), 1),
-                ("[FIRING] C · orders".to_owned(), 1),
-                ("[RESOLVED] B · orders".to_owned(), 2),
-            ]
-        );
-    }
-
-    #[test]
-    fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
-        let change = |count, total, minutes: u64| {
-            let failure = Failure {
-                causes: vec!["no broker".to_owned()],
-                error_type: "E".into(),
-                call_site: "src/orders.rs:42".to_owned(),
-                fields: Vec::new(),
-                count,
-                over: Duration::from_secs(60 * minutes),
-                total,
-            };
-            Alert { failure: Some(Arc::new(failure)), ..test_alert("Lost", AlertStatus::Firing) }
-        };
-        let mailbox = Mailbox::new("test".to_owned(), None);
-        mailbox.put(change(1, 1, 0));
-        mailbox.put(change(60, 61, 1));
-        mailbox.take(10).unwrap();
-        mailbox.put(change(39, 100, 1));
-        mailbox.put_back();
-        let taken = mailbox.take(10).unwrap();
-        assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
-        assert_eq!(taken.changes, [3]);
-    }
-
-    #[test]
-    fn past_the_capacity_the_oldest_is_dropped_and_counted() {
-        let mailbox = Mailbox::new("test".to_owned(), None);
-        for n in 0..Mailbox::CAPACITY + 5 {
-            mailbox.put(test_alert(&format!("R{n}"), AlertStatus::Firing));
-        }
-        assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 5);
-        let taken = mailbox.take(usize::MAX).unwrap();
-        assert_eq!(taken.alerts.len(), Mailbox::CAPACITY);
-        assert_eq!(taken.alerts[0].title(), "[FIRING] R5 · orders");
-    }
-}
+#[path = "mailbox_tests.rs"]
+mod tests;

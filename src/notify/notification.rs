@@ -37,11 +37,16 @@ impl Notification {
         format!("{counts} {}", names.join(", "))
     }
 
-    /// What is not only told again, if there is any.
-    pub(super) fn changed(self) -> Option<Self> {
+    /// No alert yet; no message is sent like that.
+    pub(super) const fn none() -> Self {
+        Self { alerts: Vec::new(), changes: Vec::new() }
+    }
+
+    /// What is not only told again.
+    pub(super) fn changed(self) -> Self {
         let all = self.alerts.into_iter().zip(self.changes);
         let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(|(_, changes)| *changes > 0).unzip();
-        Some(Self { alerts, changes }).filter(|changed| !changed.alerts.is_empty())
+        Self { alerts, changes }
     }
 
     /// Keeps the alerts that `keep` says, such as those that were not delivered.
@@ -54,14 +59,12 @@ impl Notification {
     }
 
     /// Adds the alerts of another one.
-    #[cfg(feature = "slack")]
     pub(super) fn append(&mut self, other: &Self) {
         self.alerts.extend_from_slice(&other.alerts);
         self.changes.extend_from_slice(&other.changes);
     }
 
     /// Keeps the alerts that are not in another one.
-    #[cfg(feature = "slack")]
     pub(super) fn without(&mut self, other: &Self) {
         self.retain(|alert| other.alerts.iter().all(|other| other.identity() != alert.identity()));
     }

@@ -1,3 +1,5 @@
+mod told;
+
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -11,6 +13,7 @@ use tokio::{sync::Mutex, time::timeout};
 use tower::BoxError;
 use tower_service::Service;
 
+use self::told::{Told, lock};
 use super::{Delivered, DeliveryError, Notification, error::chain};
 
 /// Two notifiers, of which the second takes what the first does not; made by
@@ -21,11 +24,12 @@ pub struct OrElse<A, B> {
     unready: Option<BoxError>,
     /// Behind a lock, since it is asked within the future.
     other: Arc<Mutex<B>>,
+    told: Arc<Told>,
 }
 
 impl<A, B> OrElse<A, B> {
     pub(super) fn new(first: A, other: B) -> Self {
-        Self { first, unready: None, other: Arc::new(Mutex::new(other)) }
+        Self { first, unready: None, other: Arc::new(Mutex::new(other)), told: Arc::default() }
     }
 }
 
@@ -50,35 +54,104 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, notification: Notification) -> Self::Future {
+    fn call(&mut self, mut notification: Notification) -> Self::Future {
+        let told = Arc::clone(&self.told);
+        let owed = lock(&told).take_owed(&mut notification);
         let first = match self.unready.take() {
-            Some(error) => Err(error),
-            None => Ok(self.first.call(notification.clone())),
+            _ if notification.alerts.is_empty() => None,
+            Some(error) => Some(Err(error)),
+            None => Some(Ok(self.first.call(notification.clone()))),
         };
         let other = Arc::clone(&self.other);
         Box::pin(async move {
-            let mut failed = match first {
-                Ok(delivery) => match timeout(FIRST_TIMEOUT, delivery).await {
-                    Ok(Ok(delivered)) => return Ok(delivered.into()),
-                    Ok(Err(error)) => error.into(),
-                    Err(elapsed) => elapsed.into(),
+            let by_first = match first {
+                Some(Ok(delivery)) => match timeout(FIRST_TIMEOUT, delivery).await {
+                    Ok(delivered) => delivered.map(Into::into).map_err(Into::into),
+                    Err(elapsed) => Err(elapsed.into()),
                 },
-                Err(error) => error,
+                Some(Err(error)) => Err(error),
+                None => Ok(Delivered::default()),
             };
-            let left = DeliveryError::left_of(&mut failed).unwrap_or(notification);
-            let Some(changed) = left.clone().changed() else {
-                return Err(DeliveryError::of(failed).only(left).into());
-            };
-            tracing::warn!(reason = chain(&*failed), "a notifier failed: the other one is asked");
-            match ask(&other, changed).await {
-                Ok(delivered) => Ok(delivered),
-                Err(mut error) => {
-                    tracing::warn!(reason = chain(&*error), "the other one failed, too");
-                    let left = DeliveryError::left_of(&mut error).unwrap_or(left);
-                    Err(DeliveryError::of(failed).only(left).into())
-                }
+            let round = Round::new(by_first, notification, owed, &told);
+            let Some(untold) = round.for_other() else { return round.end() };
+            if let Err(error) = &round.by_first {
+                tracing::warn!(
+                    reason = chain(&**error),
+                    "a notifier failed: the other one is asked"
+                );
             }
+            let by_other = ask(&other, untold.clone()).await;
+            round.end_with(by_other, untold, &told)
         })
+    }
+}
+
+/// What came of asking the first one.
+struct Round {
+    by_first: Result<Delivered, BoxError>,
+    /// What it did not take.
+    left: Notification,
+    /// What it took, and the other one is to hear, too.
+    owed: Notification,
+}
+
+impl Round {
+    fn new(
+        mut by_first: Result<Delivered, BoxError>,
+        notification: Notification,
+        mut owed: Notification,
+        told: &Told,
+    ) -> Self {
+        let mut taken = notification;
+        let left = match &mut by_first {
+            Ok(_) => Notification::none(),
+            Err(error) => DeliveryError::left_of(error).unwrap_or_else(|| taken.clone()),
+        };
+        taken.without(&left);
+        owed.append(&lock(told).taken_by_first(&taken));
+        Self { by_first, left, owed }
+    }
+
+    /// What only changes are for, and the resolves of what it was told.
+    fn for_other(&self) -> Option<Notification> {
+        let mut untold = self.left.clone().changed();
+        untold.append(&self.owed);
+        Some(untold).filter(|untold| !untold.alerts.is_empty())
+    }
+
+    /// Without the other one.
+    fn end(self) -> Result<Delivered, BoxError> {
+        self.by_first.map_err(|error| DeliveryError::of(error).only(self.left).into())
+    }
+
+    fn end_with(
+        self,
+        by_other: Result<Delivered, BoxError>,
+        mut taken: Notification,
+        told: &Told,
+    ) -> Result<Delivered, BoxError> {
+        let mut error = match by_other {
+            Ok(delivered) => {
+                lock(told).taken_by_other(&taken);
+                return self.by_first.or(Ok(delivered));
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(reason = chain(&*error), "the other one failed, too");
+        if let Some(left) = DeliveryError::left_of(&mut error) {
+            taken.without(&left);
+            lock(told).taken_by_other(&taken);
+        } else {
+            taken.alerts.clear();
+        }
+        let mut left = self.left;
+        left.append(&self.owed);
+        left.without(&taken);
+        Err(match self.by_first {
+            Ok(delivered) => DeliveryError::of(error).others_delivered(delivered).only(left),
+            Err(failed) => DeliveryError::of(failed).only(left),
+        }
+        .into())
     }
 }
 
@@ -100,92 +173,5 @@ impl<A, B> fmt::Debug for OrElse<A, B> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use tokio::time::Instant;
-    use tower::{ServiceExt, service_fn};
-
-    use super::*;
-    use crate::{
-        alert::{AlertStatus, test_alert},
-        notify::{DeliveryError, NotifierExt, error::Remedy},
-    };
-
-    fn notification() -> Notification {
-        Notification { alerts: vec![test_alert("A", AlertStatus::Firing)], changes: vec![1] }
-    }
-
-    /// How often the other one was asked, and what came of it.
-    async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<Delivered, BoxError>)
-    where
-        F: Service<Notification, Response = (), Error = DeliveryError, Future: Send + 'static>,
-    {
-        let asked = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&asked);
-        let other = service_fn(move |_| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let taken = if other_takes { Ok(()) } else { Err(DeliveryError::retry("down")) };
-            std::future::ready(taken)
-        });
-        let delivered = first.or_else(other).oneshot(notification()).await;
-        (asked.load(Ordering::Relaxed), delivered)
-    }
-
-    #[tokio::test]
-    async fn the_other_one_is_asked_only_where_the_first_one_fails() {
-        let (asked, delivered) =
-            deliver(service_fn(|_| async { Ok::<_, DeliveryError>(()) }), true).await;
-        assert!(asked == 0 && delivered.is_ok());
-        let broken = || service_fn(|_| async { Err(DeliveryError::broken("revoked")) });
-        let (asked, delivered) = deliver(broken(), true).await;
-        assert!(asked == 1 && delivered.is_ok());
-        let (asked, delivered) = deliver(broken(), false).await;
-        assert_eq!(asked, 1);
-        let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
-        assert_eq!(remedy, Remedy::Mend, "as the first one failed");
-    }
-
-    #[tokio::test]
-    async fn the_other_one_is_not_told_what_has_not_changed() {
-        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let taken = Arc::clone(&told);
-        let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::retry("down")) });
-        let mut notifier = broken.or_else(service_fn(move |notification: Notification| {
-            taken.lock().unwrap().push(notification.title());
-            std::future::ready(Ok::<_, DeliveryError>(()))
-        }));
-        let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-        for (changes, is_delivered) in [(vec![0, 1], true), (vec![0, 0], false)] {
-            let notification = Notification { alerts: vec![a.clone(), b.clone()], changes };
-            let delivered = notifier.ready().await.unwrap().call(notification).await;
-            assert_eq!(delivered.is_ok(), is_delivered);
-        }
-        assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
-    }
-
-    #[tokio::test]
-    async fn what_neither_took_is_left() {
-        let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
-        let notification = Notification { alerts: alerts.into(), changes: vec![1; 3] };
-        let takes = |taken: &'static str| {
-            service_fn(move |mut left: Notification| async move {
-                left.retain(|alert| &*alert.rule != taken);
-                Err::<(), _>(DeliveryError::rejected("the others").only(left))
-            })
-        };
-        let mut error = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap_err();
-        assert_eq!(DeliveryError::remedy_of(&error), Remedy::GiveUp);
-        let left = DeliveryError::left_of(&mut error).unwrap();
-        assert_eq!(left.title(), "[FIRING] B · orders");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_hangs_leaves_the_other_one_half_of_the_time() {
-        let start = Instant::now();
-        let hangs = service_fn(|_| std::future::pending::<Result<(), DeliveryError>>());
-        let (asked, delivered) = deliver(hangs, true).await;
-        assert!(asked == 1 && delivered.is_ok());
-        assert_eq!(start.elapsed(), FIRST_TIMEOUT);
-    }
-}
+#[path = "or_else_tests.rs"]
+mod tests;

@@ -4,9 +4,10 @@ use std::{
     time::Duration,
 };
 
+use tower::BoxError;
 use tower_service::Service;
 
-use super::{Delivered, Notification};
+use super::{Delivered, DeliveryError, Notification};
 
 /// A notifier that is told again of what fires; made by
 /// [`NotifierExt::repeat_every`](super::NotifierExt::repeat_every).
@@ -28,25 +29,35 @@ impl<N> RepeatEvery<N> {
 impl<N> Service<Notification> for RepeatEvery<N>
 where
     N: Service<Notification, Response: Into<Delivered>, Future: Send + 'static>,
+    N::Error: Into<BoxError>,
 {
     type Response = Delivered;
-    type Error = N::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Delivered, N::Error>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), N::Error>> {
-        self.notifier.poll_ready(cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.notifier.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
         let delivery = self.notifier.call(notification);
         let every = self.every;
-        Box::pin(async move { Ok(delivery.await?.into().or_again_every(every)) })
+        Box::pin(async move {
+            match delivery.await {
+                Ok(delivered) => Ok(delivered.into().or_again_every(every)),
+                Err(error) => {
+                    let error = DeliveryError::of(error.into());
+                    let others = error.others().or_again_every(every);
+                    Err(error.others_delivered(others).into())
+                }
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tower::{BoxError, ServiceExt, service_fn};
+    use tower::{ServiceExt, service_fn};
 
     use super::*;
     use crate::{

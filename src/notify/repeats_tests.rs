@@ -233,3 +233,56 @@ async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_turn() {
+    let (start, told) = (Instant::now(), Told::default());
+    let mut is_b_refused = true;
+    let notifier = service_fn({
+        let told = Arc::clone(&told);
+        move |mut notification: Notification| {
+            let changes = notification.changes.iter().sum();
+            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
+            notification.retain(|alert| &*alert.rule == "B");
+            let left = notification;
+            std::future::ready(match std::mem::take(&mut is_b_refused) {
+                true => {
+                    let wait = Duration::from_secs(20);
+                    Err(DeliveryError::retry_after(wait, "429 for B").only(left))
+                }
+                false => Ok(()),
+            })
+        }
+    });
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    mailbox.put(test_alert("A", FIRING));
+    mailbox.put(test_alert("B", FIRING));
+    let notifier = notifier.repeat_every(Duration::from_secs(60));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
+    seconds(130).await;
+    assert_eq!(
+        taken(&told),
+        [
+            (0, "[FIRING: 2] A, B".to_owned(), 2),
+            at(20, "[FIRING] B", 1),
+            at(60, "[STILL FIRING] A", 0),
+            at(80, "[STILL FIRING] B", 0),
+            at(120, "[STILL FIRING] A", 0),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
+    let (mailbox, _told, _worker) = mailbox([]);
+    mailbox.put(test_alert("A", FIRING));
+    mailbox.put(test_alert("B", FIRING));
+    seconds(1).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let mut left = mailbox.take(10).unwrap();
+    assert_eq!(left.changes, [0, 0]);
+    left.retain(|alert| &*alert.rule == "B");
+    mailbox.delivered_but(left, Delivered::default());
+    mailbox.put_back();
+    assert_eq!(mailbox.take(10).unwrap().title(), "[STILL FIRING] B · orders");
+}

@@ -172,7 +172,7 @@ impl Worker {
             Err(mut error) => {
                 count(&mailbox.stats.failed, 1);
                 if let Some(left) = DeliveryError::left_of(&mut error) {
-                    mailbox.left(left);
+                    mailbox.delivered_but(left, DeliveryError::others_of(&error));
                 }
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
                     mailbox.rejected(&chain(&*error));
@@ -225,6 +225,7 @@ impl Worker {
             tracing::debug!(notifier, reason, ?wait, "notification failed again");
         }
         let until = Instant::now() + wait;
+        let has_changes = mailbox.has_changes();
         match remedy {
             // What the receiver asked for is kept to, even in a hurry.
             Remedy::RetryAfter(_) => loop {
@@ -244,6 +245,8 @@ impl Worker {
             Remedy::Retry | Remedy::GiveUp => tokio::select! {
                 () = sleep_until(until) => {}
                 () = mailbox.wait_for_test() => {}
+                // What failed was only told again: a change was not tried yet.
+                () = mailbox.wait_for_news(arrivals), if !has_changes => {}
                 () = mailbox.wait_for_close(), if !mailbox.is_closed() => {}
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
             },

@@ -138,6 +138,33 @@ async fn a_dead_hook_is_tried_as_soon_as_there_is_something_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_does_not_wait_for_what_failed_to_be_told_again() {
+    let start = Instant::now();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notifier = service_fn({
+        let told = Arc::clone(&told);
+        move |notification: Notification| {
+            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title()));
+            let is_repeat = notification.changes == [0];
+            let again = Delivered::again_every(Duration::from_secs(60));
+            std::future::ready(if is_repeat { Err("down") } else { Ok(again) })
+        }
+    });
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
+    mailbox.put(test_alert("A", AlertStatus::Firing));
+    // The pauses are 15 s at least by then.
+    sleep(Duration::from_secs(300)).await;
+    let attempts = told.lock().unwrap().len();
+    sleep(Duration::from_secs(1)).await;
+    mailbox.put(test_alert("B", AlertStatus::Firing));
+    sleep(Duration::from_millis(1)).await;
+    let told = told.lock().unwrap();
+    let (second, title) = &told[attempts..].last().unwrap();
+    assert_eq!((*second, &**title), (301, "[FIRING: 2] B, A"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_a_shutdown_a_passing_failure_is_tried_faster_and_a_limit_is_still_kept() {
     for (error, pause) in [
         (DeliveryError::retry("503"), 0.25),

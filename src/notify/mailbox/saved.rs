@@ -153,7 +153,7 @@ mod tests {
         mailbox.put(test_alert("B", AlertStatus::Firing));
         let mut left = mailbox.take(10).unwrap();
         left.retain(|alert| &*alert.rule == "B");
-        mailbox.left(left);
+        mailbox.delivered_but(left, Delivered::default());
         assert_eq!(told(&restarted(&mailbox)), [("[FIRING] B · orders".to_owned(), 1)]);
     }
 

@@ -1,0 +1,181 @@
+use std::{
+    future::{Ready, ready},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
+
+use super::*;
+use crate::{
+    alert::{AlertStatus, test_alert},
+    notify::{DeliveryError, NotifierExt, error::Remedy},
+};
+
+fn notification() -> Notification {
+    Notification { alerts: vec![test_alert("A", AlertStatus::Firing)], changes: vec![1] }
+}
+
+/// How often the other one was asked, and what came of it.
+async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<Delivered, BoxError>)
+where
+    F: Service<Notification, Response = (), Error = DeliveryError, Future: Send + 'static>,
+{
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let other = service_fn(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let taken = if other_takes { Ok(()) } else { Err(DeliveryError::retry("down")) };
+        std::future::ready(taken)
+    });
+    let delivered = first.or_else(other).oneshot(notification()).await;
+    (asked.load(Ordering::Relaxed), delivered)
+}
+
+#[tokio::test]
+async fn the_other_one_is_asked_only_where_the_first_one_fails() {
+    let (asked, delivered) =
+        deliver(service_fn(|_| async { Ok::<_, DeliveryError>(()) }), true).await;
+    assert!(asked == 0 && delivered.is_ok());
+    let broken = || service_fn(|_| async { Err(DeliveryError::broken("revoked")) });
+    let (asked, delivered) = deliver(broken(), true).await;
+    assert!(asked == 1 && delivered.is_ok());
+    let (asked, delivered) = deliver(broken(), false).await;
+    assert_eq!(asked, 1);
+    let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
+    assert_eq!(remedy, Remedy::Mend, "as the first one failed");
+}
+
+#[tokio::test]
+async fn the_other_one_is_not_told_what_has_not_changed() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let taken = Arc::clone(&told);
+    let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::retry("down")) });
+    let mut notifier = broken.or_else(service_fn(move |notification: Notification| {
+        taken.lock().unwrap().push(notification.title());
+        std::future::ready(Ok::<_, DeliveryError>(()))
+    }));
+    let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
+    for (changes, is_delivered) in [(vec![0, 1], true), (vec![0, 0], false)] {
+        let notification = Notification { alerts: vec![a.clone(), b.clone()], changes };
+        let delivered = notifier.ready().await.unwrap().call(notification).await;
+        assert_eq!(delivered.is_ok(), is_delivered);
+    }
+    assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
+}
+
+#[tokio::test]
+async fn what_neither_took_is_left() {
+    let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
+    let notification = Notification { alerts: alerts.into(), changes: vec![1; 3] };
+    let takes = |taken: &'static str| {
+        service_fn(move |mut left: Notification| async move {
+            left.retain(|alert| &*alert.rule != taken);
+            Err::<(), _>(DeliveryError::rejected("the others").only(left))
+        })
+    };
+    let mut error = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap_err();
+    assert_eq!(DeliveryError::remedy_of(&error), Remedy::GiveUp);
+    let left = DeliveryError::left_of(&mut error).unwrap();
+    assert_eq!(left.title(), "[FIRING] B · orders");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_leaves_the_other_one_half_of_the_time() {
+    let start = Instant::now();
+    let hangs = service_fn(|_| std::future::pending::<Result<(), DeliveryError>>());
+    let (asked, delivered) = deliver(hangs, true).await;
+    assert!(asked == 1 && delivered.is_ok());
+    assert_eq!(start.elapsed(), FIRST_TIMEOUT);
+}
+
+/// What a notifier was told.
+type Log = Arc<std::sync::Mutex<Vec<String>>>;
+
+/// A notifier that takes what comes while it is up, and tells what it took.
+fn switched(
+    is_up: &Arc<AtomicBool>,
+) -> (
+    Log,
+    impl Service<
+        Notification,
+        Response = (),
+        Error = DeliveryError,
+        Future = Ready<Result<(), DeliveryError>>,
+    > + Send
+    + use<>,
+) {
+    let (told, is_up) = (Log::default(), Arc::clone(is_up));
+    let log = Arc::clone(&told);
+    let notifier = service_fn(move |notification: Notification| {
+        if !is_up.load(Ordering::Relaxed) {
+            return ready(Err(DeliveryError::retry("down")));
+        }
+        log.lock().unwrap().push(notification.title());
+        ready(Ok(()))
+    });
+    (told, notifier)
+}
+
+#[tokio::test]
+async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first() {
+    let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
+    let set = |up: [bool; 2]| {
+        ups.iter().zip(up).for_each(|(is_up, up)| is_up.store(up, Ordering::Relaxed));
+    };
+    let (first_told, first) = switched(&ups[0]);
+    let (other_told, other) = switched(&ups[1]);
+    let mut notifier = first.or_else(other);
+    // Who is up, what is to be told, whether it is delivered, and what either hears.
+    let [firing, resolved] =
+        [AlertStatus::Firing, AlertStatus::Resolved].map(|status| test_alert("A", status));
+    let fires = || vec!["[FIRING] A · orders".to_owned()];
+    let is_over = || vec!["[RESOLVED] A · orders".to_owned()];
+    for (place, (up, alert, is_delivered, by_first, by_other)) in [
+        ([true, true], &firing, true, fires(), vec![]),
+        ([true, true], &resolved, true, is_over(), vec![]),
+        ([false, true], &firing, true, vec![], fires()),
+        ([true, true], &resolved, true, is_over(), is_over()),
+        ([true, true], &resolved, true, is_over(), vec![]),
+        ([false, true], &firing, true, vec![], fires()),
+        ([true, false], &resolved, false, is_over(), vec![]),
+        // What the first one took is not told it again.
+        ([true, false], &resolved, false, vec![], vec![]),
+        ([true, true], &resolved, true, vec![], is_over()),
+        ([false, true], &firing, true, vec![], fires()),
+        ([true, false], &resolved, false, is_over(), vec![]),
+        // It fires anew before the other one could be told: there it never ceased.
+        ([true, false], &firing, true, fires(), vec![]),
+        ([true, true], &resolved, true, is_over(), is_over()),
+        ([false, true], &firing, true, vec![], fires()),
+        ([false, true], &resolved, true, vec![], is_over()),
+        ([true, true], &resolved, true, is_over(), vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        set(up);
+        let notification = Notification { alerts: vec![alert.clone()], changes: vec![1] };
+        let delivered = notifier.ready().await.unwrap().call(notification).await;
+        assert_eq!(delivered.is_ok(), is_delivered, "step {place}");
+        let told =
+            [&first_told, &other_told].map(|told| std::mem::take(&mut *told.lock().unwrap()));
+        assert_eq!(told, [by_first, by_other], "step {place}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
+    let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
+    let mut notifier = switched(&ups[0]).1.or_else(switched(&ups[1]).1);
+    let a = test_alert("A", AlertStatus::Firing);
+    let told = Notification { alerts: vec![a], changes: vec![1] };
+    notifier.ready().await.unwrap().call(told).await.unwrap();
+    ups[0].store(true, Ordering::Relaxed);
+    ups[1].store(false, Ordering::Relaxed);
+    let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));
+    let notification = Notification { alerts: resolved.into(), changes: vec![1; 2] };
+    let mut error = notifier.ready().await.unwrap().call(notification).await.unwrap_err();
+    let left = DeliveryError::left_of(&mut error).unwrap();
+    assert_eq!(left.title(), "[RESOLVED] A · orders");
+}
