@@ -29,6 +29,8 @@ mod support;
 use std::{error::Error, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use mail_parser::MessageParser;
+use serde_json::Value;
 use tokio::{sync::mpsc, time::timeout};
 use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
@@ -42,16 +44,16 @@ use tower_lookout::{
 use fault::Fault;
 use logs::{Logs, assert_no_secret};
 use mail_server::{Fault as MailFault, MailServer};
-use receiver::Reply;
+use receiver::{Receiver, Reply};
 use support::start;
 
 type Notifier = BoxService<Notification, (), DeliveryError>;
 
 /// Its name, and the notifier for an address.
-type Receiver = (&'static str, fn(&str) -> Notifier);
+type Named = (&'static str, fn(&str) -> Notifier);
 
 /// Every receiver by HTTP, with its secrets.
-const RECEIVERS: [Receiver; 7] = [
+const RECEIVERS: [Named; 7] = [
     ("slack", |url| boxed(Slack::new(url).unwrap())),
     ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
     ("discord", |url| boxed(Discord::new(url).unwrap())),
@@ -107,10 +109,11 @@ const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 type Row = (Fault, Fate, &'static [(&'static str, Fate)]);
 
 #[rustfmt::skip]
-const FAULTS: [Row; 24] = [
+const FAULTS: [Row; 25] = [
     (Fault::Refused, Retried, &[]),
     (Fault::NoSuchHost, Retried, &[]),
     (Fault::NoTls, Retried, &[]),
+    (Fault::Untrusted, Retried, &[]),
     (Fault::Closed, Retried, &[]),
     // Another try might post twice what was taken.
     (Fault::BrokenOff(200), Taken, &[]),
@@ -219,7 +222,7 @@ async fn deliver(mut notifier: Notifier, notification: Notification, what: &str)
 
 #[tokio::test]
 async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
-    // The only test of this binary that asks for it.
+    // The only test of this binary that asks for them.
     let logs = Logs::of_all();
     let hostile = hostile().await;
     let http = RECEIVERS.iter().flat_map(|receiver| FAULTS.iter().map(move |row| (receiver, row)));
@@ -229,7 +232,11 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
         let hostile = hostile.clone();
         async move {
             let what = format!("{name} {fault:?}");
-            let fate = deliver(notifier(&fault.url().await), hostile, &what).await;
+            let (url, receiver) = fault.serve().await;
+            let fate = deliver(notifier(&url), hostile, &what).await;
+            // When it is tried again is the worker's to say.
+            let posts = receiver.map_or(1, |receiver| receiver.posts().len());
+            assert_eq!(posts, 1, "{what}");
             (fate != expected).then(|| format!("{what}: {fate:?}, not {expected:?}"))
         }
     });
@@ -256,7 +263,64 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
     let (http, mail, unreached) = tokio::join!(http, mail, join_all(unreached));
     let wrong: Vec<_> = http.into_iter().chain(mail).chain(unreached).flatten().collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_no_secret(&logs.text());
+    let logs = logs.text();
+    assert!(logs.contains("hyper_util"), "the client's lines are looked at, too");
+    assert_no_secret(&logs);
+}
+
+/// What of [`HOSTILE`] would do something at a receiver; Alertmanager and webhooks take texts as they are,
+/// since who shows them escapes them.
+const DANGERS: [(&str, &[&str]); 7] = [
+    ("slack", &["<!channel>", "\u{1b}"]),
+    ("slackbot", &["<!channel>", "\u{1b}"]),
+    ("discord", &["[x](http://x)", "\u{1b}"]),
+    ("teams", &["[x](http://x)", "\u{1b}"]),
+    ("pagerduty", &["\u{1b}"]),
+    ("webhook", &[]),
+    ("alertmanager", &[]),
+];
+
+#[tokio::test]
+async fn what_users_write_does_nothing_at_a_receiver() {
+    let hostile = hostile().await;
+    for ((name, notifier), (receiver, dangers)) in RECEIVERS.iter().zip(DANGERS) {
+        assert_eq!(*name, receiver);
+        let server = Receiver::new([]);
+        let url = server.serve().await;
+        notifier(&url).oneshot(hostile.clone()).await.ok();
+        let posts = server.posts();
+        let mut texts = Vec::new();
+        posts.iter().for_each(|post| strings(&post.body, &mut texts));
+        assert!(texts.iter().any(|text| text.contains("everyone")), "{name} told: {texts:?}");
+        for danger in dangers {
+            assert!(
+                !texts.iter().any(|text| text.contains(danger)),
+                "{name} {danger:?}: {texts:?}"
+            );
+        }
+        if receiver == "discord" {
+            assert_eq!(posts[0].body["allowed_mentions"]["parse"], serde_json::json!([]));
+        }
+    }
+
+    let server = MailServer::new([]);
+    email(&server.serve().await).oneshot(hostile).await.unwrap();
+    let raw = server.mails()[0].raw.clone();
+    let mail = MessageParser::default().parse(raw.as_bytes()).unwrap();
+    let (head, _) = raw.split_once("\r\n\r\n").unwrap();
+    assert_eq!(head.lines().filter(|line| line.starts_with("Subject:")).count(), 1, "{head}");
+    let (html, text) = (mail.body_html(0).unwrap(), mail.body_text(0).unwrap());
+    assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
+    assert!(text.contains("<script>") && !format!("{text}{html}").contains('\u{1b}'), "{text}");
+}
+
+fn strings(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| strings(value, texts)),
+        Value::Object(fields) => fields.values().for_each(|value| strings(value, texts)),
+        _ => {}
+    }
 }
 
 fn email(url: &str) -> Notifier {

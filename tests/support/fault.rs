@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+use std::{net, sync::Arc, thread};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ServerConfig, ServerConnection, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -18,6 +22,8 @@ pub(crate) enum Fault {
     NoSuchHost,
     /// Who is asked by TLS does not speak it.
     NoTls,
+    /// Who is asked by TLS has a certificate that nobody knows.
+    Untrusted,
     /// The connection is closed before an answer.
     Closed,
     /// The connection is reset in the middle of an answer with this status.
@@ -26,9 +32,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Where to post to, to meet it; holds a secret.
-    pub(crate) async fn url(self) -> String {
-        match self {
+    /// Where to post to, to meet it, which holds a secret; and who remembers the posts.
+    pub(crate) async fn serve(self) -> (String, Option<Receiver>) {
+        let url = match self {
             Self::Refused => {
                 let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 format!("http://{}/s3cret", free.local_addr().unwrap())
@@ -38,6 +44,7 @@ impl Fault {
                 let url = Receiver::new([]).serve().await;
                 url.replace("http://", "https://")
             }
+            Self::Untrusted => format!("https://localhost:{}/s3cret", serve_untrusted()),
             Self::Closed => serve(|_| async {}).await,
             Self::BrokenOff(status) => {
                 serve(move |mut stream| async move {
@@ -46,8 +53,12 @@ impl Fault {
                 })
                 .await
             }
-            Self::Reply(reply) => Receiver::taking(reply, []).serve().await,
-        }
+            Self::Reply(reply) => {
+                let receiver = Receiver::taking(reply, []);
+                return (receiver.serve().await, Some(receiver));
+            }
+        };
+        (url, None)
     }
 }
 
@@ -64,6 +75,32 @@ async fn serve<F: Future<Output = ()> + Send>(
         }
     });
     url
+}
+
+/// Gives the port of a server with a certificate of its own making.
+fn serve_untrusted() -> u16 {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap().der().clone();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.into())
+        .unwrap();
+    let (config, listener) = (Arc::new(config), net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            // The client says why it goes.
+            let _ = tls.complete_io(&mut stream);
+        }
+    });
+    port
 }
 
 async fn read(stream: &mut TcpStream) {

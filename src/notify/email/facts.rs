@@ -57,7 +57,8 @@ impl Facts {
         Self {
             status: alert.status,
             title: title(alert, changes),
-            measured: alert.measured(),
+            // Of a report these are its causes, which have a bound of their own.
+            measured: clean(&alert.measured()),
             condition,
             // It says what is wrong, and nothing is any more once it is resolved.
             summary: alert
