@@ -190,10 +190,16 @@ async fn hostile() -> Notification {
 const HOSTILE: &str = "<!channel> @everyone [x](http://x) <script> \u{1b}[31m\r\nSubject: x";
 
 /// Delivers a message once; whatever comes of it says nothing that it must not.
-async fn deliver(mut notifier: Notifier, notification: Notification, what: &str) -> Fate {
+async fn deliver(
+    mut notifier: Notifier,
+    notification: Notification,
+    expected: Fate,
+    what: &str,
+) -> Fate {
     let call = notifier.ready().await.unwrap().call(notification);
     // What hangs does so for good: the worker's limit is shown in virtual time.
-    let Ok(delivered) = timeout(Duration::from_secs(2), call).await else { return Hangs };
+    let limit = Duration::from_secs(if expected == Hangs { 2 } else { 20 });
+    let Ok(delivered) = timeout(limit, call).await else { return Hangs };
     let Err(error) = delivered else { return Taken };
     let mut told = error.to_string();
     let mut source = error.source();
@@ -233,7 +239,7 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
         async move {
             let what = format!("{name} {fault:?}");
             let (url, receiver) = fault.serve().await;
-            let fate = deliver(notifier(&url), hostile, &what).await;
+            let fate = deliver(notifier(&url), hostile, expected, &what).await;
             // When it is tried again is the worker's to say.
             let posts = receiver.map_or(1, |receiver| receiver.posts().len());
             assert_eq!(posts, 1, "{what}");
@@ -245,7 +251,7 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
         async move {
             let what = format!("email {fault:?}");
             let url = MailServer::new([*fault]).serve().await;
-            let fate = deliver(email(&url), hostile, &what).await;
+            let fate = deliver(email(&url), hostile, *expected, &what).await;
             (fate != *expected).then(|| format!("{what}: {fate:?}, not {expected:?}"))
         }
     });
@@ -255,7 +261,7 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
             let served = MailServer::new([]).serve().await;
             let server = served.split(['@', '?']).nth(1).unwrap();
             let url = url.replace("SERVER", server).replace("NO_SUCH_HOST", &"x".repeat(64));
-            let fate = deliver(email(&url), hostile, &url).await;
+            let fate = deliver(email(&url), hostile, *expected, &url).await;
             (fate != *expected).then(|| format!("{url}: {fate:?}, not {expected:?}"))
         }
     });
