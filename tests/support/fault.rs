@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
-use std::{net, sync::Arc, thread};
+use std::{mem, net, sync::Arc, thread};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{ServerConfig, ServerConnection, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 use crate::receiver::{Receiver, Reply};
@@ -36,8 +36,12 @@ impl Fault {
     pub(crate) async fn serve(self) -> (String, Option<Receiver>) {
         let url = match self {
             Self::Refused => {
-                let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                format!("http://{}/s3cret", free.local_addr().unwrap())
+                let bound = TcpSocket::new_v4().unwrap();
+                bound.bind(([127, 0, 0, 1], 0).into()).unwrap();
+                let address = bound.local_addr().unwrap();
+                // Nobody else gets the port while this process lives.
+                mem::forget(bound);
+                format!("http://{address}/s3cret")
             }
             Self::NoSuchHost => format!("http://{}.localhost/s3cret", "x".repeat(64)),
             Self::NoTls => {
