@@ -24,6 +24,16 @@ impl LookoutBuilder {
         if let Some((field, problem)) = self.dialect.problem() {
             return setting(field, problem);
         }
+        #[cfg(feature = "prost")]
+        if let Some(problem) = &self.grpc_descriptor_problem {
+            return setting(
+                "grpc_descriptor",
+                format!(
+                    "is no encoded FileDescriptorSet: {problem}; give what generated code has as \
+                     FILE_DESCRIPTOR_SET"
+                ),
+            );
+        }
         let listed = self.grpc_methods.iter().map(|method| ("grpc_methods", method));
         let typed = self.dialect.grpc_types.keys().map(|method| ("grpc_type", method));
         if let Some((field, method)) =

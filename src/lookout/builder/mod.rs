@@ -5,6 +5,8 @@ mod check;
 #[cfg(feature = "toml")]
 mod config;
 mod counted;
+#[cfg(feature = "prost")]
+mod descriptor;
 mod labels;
 mod named;
 #[cfg(feature = "state")]
@@ -58,6 +60,8 @@ pub struct LookoutBuilder {
     labels: Vec<UserLabel>,
     failure: Option<Box<FailureFn>>,
     grpc_methods: Vec<String>,
+    #[cfg(feature = "prost")]
+    grpc_descriptor_problem: Option<String>,
     max_operations: usize,
     shutdown_timeout: Duration,
     #[cfg(feature = "state")]
@@ -83,6 +87,8 @@ impl LookoutBuilder {
             labels: Vec::new(),
             failure: None,
             grpc_methods: Vec::new(),
+            #[cfg(feature = "prost")]
+            grpc_descriptor_problem: None,
             max_operations: 1_000,
             shutdown_timeout: Duration::from_secs(5),
             #[cfg(feature = "state")]

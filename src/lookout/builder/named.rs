@@ -40,8 +40,8 @@ impl LookoutBuilder {
     }
 
     /// How many messages either side of a gRPC method sends, for the label `grpc_type` of
-    /// [`Preset::GoGrpcMiddleware`], since no layer sees the method's descriptor. Defaults to
-    /// [`GrpcType::Unary`].
+    /// [`Preset::GoGrpcMiddleware`], since nothing on the wire tells it. Defaults to what
+    /// `grpc_descriptor` says (feature `prost`), else [`GrpcType::Unary`].
     ///
     /// # Examples
     ///

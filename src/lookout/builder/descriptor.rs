@@ -1,0 +1,121 @@
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto};
+
+use super::LookoutBuilder;
+use crate::facade::GrpcType;
+
+impl LookoutBuilder {
+    /// The gRPC methods of a compiled descriptor, such as the `FILE_DESCRIPTOR_SET` that generated code
+    /// has: each as [`grpc_methods`](Self::grpc_methods) makes it known, and with its
+    /// [`grpc_type`](Self::grpc_type), unless that is said otherwise. May be called for each of several.
+    ///
+    /// What is no encoded `google.protobuf.FileDescriptorSet` is an error of [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().grpc_descriptor(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    /// ```
+    pub fn grpc_descriptor(mut self, encoded: impl AsRef<[u8]>) -> Self {
+        match FileDescriptorSet::decode(encoded.as_ref()) {
+            Ok(set) => {
+                for (method, kind) in set.file.iter().flat_map(methods) {
+                    self.dialect.grpc_types.entry(method.clone()).or_insert(kind);
+                    self.grpc_methods.push(method);
+                }
+            }
+            Err(error) => self.grpc_descriptor_problem = Some(error.to_string()),
+        }
+        self
+    }
+}
+
+/// The methods of a file, fully qualified, and what either side of each sends.
+fn methods(file: &FileDescriptorProto) -> impl Iterator<Item = (String, GrpcType)> {
+    let package = match file.package() {
+        "" => String::new(),
+        package => format!("{package}."),
+    };
+    file.service.iter().flat_map(move |service| {
+        let service_name = format!("{package}{}", service.name());
+        service
+            .method
+            .iter()
+            .map(move |method| (format!("{service_name}/{}", method.name()), kind(method)))
+    })
+}
+
+fn kind(method: &MethodDescriptorProto) -> GrpcType {
+    match (method.client_streaming(), method.server_streaming()) {
+        (false, false) => GrpcType::Unary,
+        (true, false) => GrpcType::ClientStream,
+        (false, true) => GrpcType::ServerStream,
+        (true, true) => GrpcType::BidiStream,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::ServiceDescriptorProto;
+
+    use super::*;
+    use crate::Lookout;
+
+    fn method(name: &str, client_streaming: bool, server_streaming: bool) -> MethodDescriptorProto {
+        MethodDescriptorProto {
+            name: Some(name.to_owned()),
+            client_streaming: Some(client_streaming),
+            server_streaming: Some(server_streaming),
+            ..MethodDescriptorProto::default()
+        }
+    }
+
+    fn set(package: Option<&str>) -> Vec<u8> {
+        let service = ServiceDescriptorProto {
+            name: Some("Orders".to_owned()),
+            method: vec![
+                method("Create", false, false),
+                method("Import", true, false),
+                method("Watch", false, true),
+                method("Chat", true, true),
+            ],
+            ..ServiceDescriptorProto::default()
+        };
+        let file = FileDescriptorProto {
+            package: package.map(ToOwned::to_owned),
+            service: vec![service],
+            ..FileDescriptorProto::default()
+        };
+        FileDescriptorSet { file: vec![file] }.encode_to_vec()
+    }
+
+    #[test]
+    fn each_method_is_known_by_its_full_name_and_with_what_it_streams() {
+        let builder = Lookout::builder()
+            .grpc_type("shop.Orders/Create", GrpcType::BidiStream)
+            .grpc_descriptor(set(Some("shop")))
+            .grpc_descriptor(set(None));
+        assert_eq!(builder.grpc_methods.len(), 8);
+        let kind_of = |method: &str| {
+            assert!(builder.grpc_methods.iter().any(|known| known == method), "{method}");
+            builder.dialect.grpc_types[method]
+        };
+        assert_eq!(kind_of("shop.Orders/Create"), GrpcType::BidiStream, "as was said before");
+        assert_eq!(kind_of("shop.Orders/Import"), GrpcType::ClientStream);
+        assert_eq!(kind_of("shop.Orders/Watch"), GrpcType::ServerStream);
+        assert_eq!(kind_of("shop.Orders/Chat"), GrpcType::BidiStream);
+        assert_eq!(kind_of("Orders/Create"), GrpcType::Unary);
+    }
+
+    #[test]
+    fn what_is_no_descriptor_is_refused_at_the_start() {
+        let error = Lookout::builder().grpc_descriptor([0xff, 1]).start().unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("grpc_descriptor: ") && said.contains("FILE_DESCRIPTOR_SET"),
+            "{said}"
+        );
+    }
+}
