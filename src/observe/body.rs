@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Extensions, HeaderMap, Response, StatusCode, header};
+use http::{Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -86,14 +86,6 @@ impl Expected {
     }
 }
 
-/// The head of a response, taken out of it for as long as somebody looks into it; as of a request, see
-/// [`route::TakenHead`](super::route::TakenHead).
-struct TakenHead {
-    status: StatusCode,
-    headers: HeaderMap,
-    extensions: Extensions,
-}
-
 impl<B: Body, C: Companion> ResponseBody<B, C> {
     /// The common response, of known length and with nothing else to find out, takes the first way
     /// alone: while any way may unwind or look into it by reference, the compiler keeps the response in
@@ -132,10 +124,9 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
         rule: BodyRule,
     ) -> Response<Self> {
         let (facts, companion) = taken.unzip();
-        let (mut parts, inner) = response.into_parts();
+        let (parts, inner) = response.into_parts();
         let status = parts.status;
-        let head = TakenHead { status, headers: parts.headers, extensions: parts.extensions };
-        let (head, mut expected, facts) = examine(head, exact, is_grpc, rule.reads_head(), facts);
+        let (mut expected, facts) = examine(&parts, exact, is_grpc, rule.reads_head(), facts);
         if rule.is_bodiless(status) {
             expected = Expected::NOTHING;
         }
@@ -144,12 +135,9 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
                 companion.unwatched();
                 return None;
             };
-            let TakenHead { status, ref headers, ref extensions } = head;
-            companion.answered(&facts, &ResponseHead { status, headers, extensions });
+            companion.answered(&facts, &ResponseHead::of_parts(&parts));
             Some(Exchange { facts, companion })
         });
-        parts.headers = head.headers;
-        parts.extensions = head.extensions;
         Response::from_parts(parts, Self { inner, exchange, expected })
     }
 }
@@ -288,15 +276,15 @@ fn end_at_drop<B: Body, C: Companion>(
 /// more where the response says that it is not watched.
 #[inline(never)]
 fn examine(
-    taken: TakenHead,
+    head: &Parts,
     exact: Option<u64>,
     is_grpc: bool,
     reads_head: bool,
     mut facts: Option<Facts>,
-) -> (TakenHead, Expected, Option<Facts>) {
-    let TakenHead { status, ref headers, ref extensions } = taken;
+) -> (Expected, Option<Facts>) {
+    let (status, headers) = (head.status, &head.headers);
     if reads_head {
-        let head = ResponseHead { status, headers, extensions };
+        let head = ResponseHead::of_parts(head);
         facts = facts.and_then(|facts| label::of_response(&head, facts));
     }
     let (status, expected, stream) = if is_grpc {
@@ -321,7 +309,7 @@ fn examine(
     {
         facts.stream_opened(StreamKind::EventStream);
     }
-    (taken, expected, facts)
+    (expected, facts)
 }
 
 /// Counts gRPC's messages, and reads the status that came last.

@@ -3,11 +3,11 @@ use http::{Method, Request};
 use super::{
     LabelSource, LookoutId, Questions, UpgradeWatch, Watches,
     facts::Facts,
-    grpc, local,
+    grpc,
     route::{self, Route, TakenHead},
     upgrade,
 };
-use crate::operation::{MethodLabel, OTHER, Protocol, Side, TrafficId};
+use crate::operation::{MethodLabel, Protocol, Side, TrafficId};
 
 /// Where requests come in, and what they are asked there.
 #[derive(Clone, Copy, Debug)]
@@ -131,17 +131,8 @@ impl Entrance {
 
     fn begin_grpc(self, name: &str) -> Option<Facts> {
         let traffic = TrafficId::new(self.side, Protocol::Grpc);
-        let method = MethodLabel::Other;
-        let known = local::with_core(self.lookout, move |core| {
-            core.store.operations.known(traffic, method, name)
-        });
         // What a client asks for is known to be there.
-        let (route, is_known) = match known.flatten() {
-            Some(operation) => (Route::Looked(operation), true),
-            None if self.side.is_client() => (Route::Template(name), true),
-            None => (Route::Template(OTHER), false),
-        };
-        let facts = Facts::begin(self.lookout, &Entry { traffic, method, route })?;
-        Some(if is_known { facts } else { facts.of_unknown(name) })
+        let route = if self.side.is_client() { Route::Template(name) } else { Route::Asked(name) };
+        Facts::begin(self.lookout, &Entry { traffic, method: MethodLabel::Other, route })
     }
 }

@@ -9,7 +9,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    operation::{MethodLabel, OperationId, Protocol, Side, TrafficId},
+    operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
     outcome::Ending,
     series::{
         AgeSlot, End, Extra, LabelSet, RawSpan, RawTime, SeriesKey, StatusKey, Store, StreamKind,
@@ -31,6 +31,9 @@ pub struct Facts {
 /// latency is the head's.
 const STREAM_AFTER: u64 = 10_000_000_000;
 
+/// Beside an operation's place and that among the ages: nobody knows the method yet.
+const UNKNOWN: u64 = 1 << 40;
+
 impl Facts {
     /// `None` once the lookout was closed.
     #[inline(always)]
@@ -39,20 +42,28 @@ impl Facts {
         let (began, start) = local::with(lookout, move |store, shard| {
             let began = store.clock.now();
             let operations = &store.operations;
-            let operation = match route {
-                Route::Unmatched => operations.unmatched(traffic, method),
-                Route::Template(route) => operations.id_of(traffic, method, route),
-                Route::Looked(operation) => operation,
+            let (operation, unknown) = match route {
+                Route::Unmatched => (operations.unmatched(traffic, method), 0),
+                Route::Template(route) => (operations.id_of(traffic, method, route), 0),
+                Route::Asked(name) => match operations.known(traffic, method, name) {
+                    Some(operation) => (operation, 0),
+                    None => (operations.id_of(traffic, method, OTHER), UNKNOWN),
+                },
+                Route::Looked(operation) => (operation, 0),
             };
             let cells = shard.operation(operation);
             cells.start();
             let slot = cells.ages.opened(store.second(began));
-            (began, u64::from(slot.to_bits()) << 32 | operation.index() as u64)
+            (began, unknown | u64::from(slot.to_bits()) << 32 | operation.index() as u64)
         })?;
         let place = Place::new(lookout, OperationId::new(start as u32));
         let is_grpc = traffic.protocol() == Protocol::Grpc;
         let answer = Answer::awaited(is_grpc, AgeSlot::from_bits((start >> 32) as u8));
-        Some(Self { began, place, answer, head: RawSpan::default() })
+        let facts = Self { began, place, answer, head: RawSpan::default() };
+        Some(match route {
+            Route::Asked(name) if start & UNKNOWN != 0 => facts.of_unknown(name),
+            _ => facts,
+        })
     }
 
     /// The response head came.
@@ -74,7 +85,7 @@ impl Facts {
     /// The same exchange, of a gRPC method that was never seen: it counts as `_OTHER` until the answer
     /// says that there is one.
     #[cold]
-    pub(super) fn of_unknown(self, method: &str) -> Self {
+    fn of_unknown(self, method: &str) -> Self {
         let place = local::with_core(self.lookout(), move |core| core.remember(method)).flatten();
         match place {
             Some(place) => Self { answer: self.answer.of_unknown(place), ..self },
@@ -107,7 +118,7 @@ impl Facts {
     pub(super) fn of_route(self, method: MethodLabel, route: Route<'_>) -> Self {
         match route {
             Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route),
-            Route::Unmatched | Route::Looked(_) => self,
+            Route::Unmatched | Route::Asked(_) | Route::Looked(_) => self,
         }
     }
 

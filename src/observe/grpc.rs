@@ -1,14 +1,14 @@
 //! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
 //! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
 /// Whether a request is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
 /// sees the status, and so counts as HTTP.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = value(headers, &header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
@@ -23,7 +23,17 @@ static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The status in a head or in trailers.
 pub(super) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
-    headers.get(&GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
+    value(headers, &GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
+}
+
+/// A header's first value. In the few headers and trailers that gRPC has, it is found sooner by
+/// comparing than by a hash.
+fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    const FEW: usize = 8;
+    if headers.len() > FEW {
+        return headers.get(name);
+    }
+    headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 /// What a head says of the status: it may still come in the trailers.

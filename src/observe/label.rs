@@ -3,7 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use http::{Extensions, HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode, response::Parts};
 
 use super::{RequestHead, facts::Facts, local};
 
@@ -42,6 +42,10 @@ impl<'a> ResponseHead<'a> {
             headers: response.headers(),
             extensions: response.extensions(),
         }
+    }
+
+    pub(super) fn of_parts(parts: &'a Parts) -> Self {
+        Self { status: parts.status, headers: &parts.headers, extensions: &parts.extensions }
     }
 }
 
