@@ -237,6 +237,20 @@ async fn what_a_process_could_not_deliver_before_it_had_to_end_is_named_and_kept
     is_told(&receiver, &["firing OrderEventLost"]).await;
 }
 
+#[test]
+fn a_directory_is_no_place_for_the_state_and_is_left_alone() {
+    let file = no_file();
+    let folder = file.path().parent().unwrap().to_owned();
+    for (path, says) in [
+        (folder.clone(), "is a directory: give a file in it"),
+        (folder.join(".."), "names no file: give one"),
+    ] {
+        let error = Lookout::builder().state_path(&path).start().unwrap_err().to_string();
+        assert!(error.starts_with("state_path: ") && error.contains(says), "{error}");
+    }
+    assert!(folder.is_dir());
+}
+
 /// Where a file may come.
 fn no_file() -> File {
     let file = File::new("lookout.json", "");

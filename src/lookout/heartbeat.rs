@@ -27,7 +27,7 @@ impl Heartbeat {
 
     pub(super) fn tick(&mut self, now: Duration) {
         if now >= self.due {
-            self.due = now + self.every;
+            self.due = now.saturating_add(self.every);
             self.mailbox.put(self.watchdog.clone());
         }
     }

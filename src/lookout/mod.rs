@@ -67,6 +67,9 @@ struct Inner {
     commands: mpsc::UnboundedSender<Command>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
+    /// Held by a reload, so that none puts back what another one has read since.
+    #[cfg(feature = "toml")]
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Lookout {

@@ -107,6 +107,7 @@ impl Lookout {
     #[cfg(feature = "toml")]
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let reloadable = self.inner.reloadable.clone().ok_or(ReloadError::NoFile)?;
+        let _turn = self.inner.reloading.lock().await;
         let (loaded, is_loaded) = oneshot::channel();
         // A file may be slow, and neither the caller's runtime nor the lookout's may wait for it.
         let load = move || {

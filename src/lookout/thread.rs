@@ -119,6 +119,11 @@ impl LookoutThread {
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
                 () = self.reports.wait_for_news() => self.dispatcher.put(self.reports.changes()),
+                // Before the shutdown none ends but by a mistake of ours.
+                Some(ended) = workers.join_next() => {
+                    let reason = ended.err().map(|error| error.to_string());
+                    tracing::error!(reason, "a notifier's worker has ended: it delivers no more");
+                }
                 _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
             }
         };

@@ -19,11 +19,15 @@ pub(super) struct Again {
     pub(super) forgets: bool,
 }
 
+/// Nothing is waited for longer, so that no instant is beyond what the clock can say.
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Delivered {
-    /// Each alert of this notification is to be told again when that has passed, a second at least,
-    /// while it fires and until the lookout shuts down. A change is told at once, as always.
+    /// Each alert of this notification is to be told again when that has passed, a second at least and
+    /// a year at most, while it fires and until the lookout shuts down. A change is told at once, as
+    /// always.
     pub fn again_every(every: Duration) -> Self {
-        let every = every.max(Duration::from_secs(1));
+        let every = every.clamp(Duration::from_secs(1), LONGEST);
         Self { again: Some(Again { every, resolved_for: Duration::ZERO, forgets: true }) }
     }
 
@@ -34,14 +38,15 @@ impl Delivered {
 
     /// The same where the receiver asked for nothing: people are to be told again.
     pub(super) fn or_again_every(self, every: Duration) -> Self {
+        let every = every.min(LONGEST);
         let again = Again { every, resolved_for: Duration::ZERO, forgets: false };
         Self { again: self.again.or(Some(again)) }
     }
 
-    /// For how long a resolved alert is told again, too. Defaults to 0: it is told once.
+    /// For how long a resolved alert is told again, too, a year at most. Defaults to 0: it is told once.
     pub fn resolved_for(mut self, duration: Duration) -> Self {
         if let Some(again) = &mut self.again {
-            again.resolved_for = duration;
+            again.resolved_for = duration.min(LONGEST);
         }
         self
     }

@@ -8,7 +8,7 @@ use super::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When};
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
     /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
     /// left of it; what either took is delivered. If both fail, it is tried again as the first one's
-    /// failure asks. What is only told again, as [`Delivered`] asks for, is not for `other`.
+    /// failure asks, or the other's where the first one takes no such message. What is only told again, as [`Delivered`] asks for, is not for `other`.
     ///
     /// If `other` was told that an alert fires, it is told the resolve, too, whichever takes it first;
     /// but not by the next process.

@@ -14,7 +14,10 @@ use tower::BoxError;
 use tower_service::Service;
 
 use self::told::{Told, lock};
-use super::{Delivered, DeliveryError, Notification, error::chain};
+use super::{
+    Delivered, DeliveryError, Notification,
+    error::{Remedy, chain},
+};
 
 /// Two notifiers, of which the second takes what the first does not; made by
 /// [`NotifierExt::or_else`](super::NotifierExt::or_else).
@@ -80,8 +83,10 @@ where
                     "a notifier failed: the other one is asked"
                 );
             }
+            // Known before it answers: who is too slow to answer may have taken it.
+            let new = lock(&told).asked(&untold);
             let by_other = ask(&other, untold.clone()).await;
-            round.end_with(by_other, untold, &told)
+            round.end_with(by_other, untold, new, &told)
         })
     }
 }
@@ -128,6 +133,7 @@ impl Round {
         self,
         by_other: Result<Delivered, BoxError>,
         mut taken: Notification,
+        mut new: Notification,
         told: &Told,
     ) -> Result<Delivered, BoxError> {
         let mut error = match by_other {
@@ -138,18 +144,28 @@ impl Round {
             Err(error) => error,
         };
         tracing::warn!(reason = chain(&*error), "the other one failed, too");
-        if let Some(left) = DeliveryError::left_of(&mut error) {
-            taken.without(&left);
-            lock(told).taken_by_other(&taken);
-        } else {
-            taken.alerts.clear();
+        match DeliveryError::left_of(&mut error) {
+            Some(left) => taken.without(&left),
+            None => taken = Notification::none(),
+        }
+        let (mut told, error) = (lock(told), DeliveryError::of(error));
+        told.taken_by_other(&taken);
+        // After a passing failure nobody knows.
+        if error.remedy() != Remedy::Retry {
+            new.without(&taken);
+            told.refused(&new);
         }
         let mut left = self.left;
         left.append(&self.owed);
         left.without(&taken);
         Err(match self.by_first {
-            Ok(delivered) => DeliveryError::of(error).others_delivered(delivered).only(left),
-            Err(failed) => DeliveryError::of(failed).only(left),
+            Ok(delivered) => error.others_delivered(delivered).only(left),
+            Err(failed) => {
+                let failed = DeliveryError::of(failed);
+                // What the other one may still take is not given up on.
+                let decides = if failed.remedy() == Remedy::GiveUp { error } else { failed };
+                decides.only(left)
+            }
         }
         .into())
     }

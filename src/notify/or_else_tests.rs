@@ -179,3 +179,46 @@ async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
     let left = DeliveryError::left_of(&mut error).unwrap();
     assert_eq!(left.title(), "[RESOLVED] A · orders");
 }
+
+#[tokio::test]
+async fn what_the_other_one_may_still_take_is_not_given_up_on() {
+    for (first, other, expected) in [
+        (DeliveryError::rejected("a"), DeliveryError::retry("b"), Remedy::Retry),
+        (DeliveryError::rejected("a"), DeliveryError::broken("b"), Remedy::Mend),
+        (DeliveryError::broken("a"), DeliveryError::rejected("b"), Remedy::Mend),
+        (DeliveryError::rejected("a"), DeliveryError::rejected("b"), Remedy::GiveUp),
+    ] {
+        let fails = |error| {
+            let mut error = Some(error);
+            service_fn(move |_| ready(Err::<(), _>(error.take().unwrap())))
+        };
+        let delivered = fails(first).or_else(fails(other)).oneshot(notification()).await;
+        assert_eq!(DeliveryError::remedy_of(&delivered.unwrap_err()), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let (_, first) = switched(&is_up);
+    let told = Log::default();
+    let log = Arc::clone(&told);
+    let mut notifier = first.or_else(service_fn(move |notification: Notification| {
+        log.lock().unwrap().push(notification.title());
+        let is_slow = notification.alerts[0].status == AlertStatus::Firing;
+        async move {
+            tokio::time::sleep(Duration::from_secs(if is_slow { 60 } else { 0 })).await;
+            Ok::<_, DeliveryError>(())
+        }
+    }));
+    let mut tell = async |status| {
+        let alerts = vec![test_alert("A", status)];
+        let notification = Notification { alerts, changes: vec![1] };
+        let call = notifier.ready().await.unwrap().call(notification);
+        timeout(Duration::from_secs(10), call).await.is_ok_and(|delivered| delivered.is_ok())
+    };
+    assert!(!tell(AlertStatus::Firing).await);
+    is_up.store(true, Ordering::Relaxed);
+    assert!(tell(AlertStatus::Firing).await && tell(AlertStatus::Resolved).await);
+    assert_eq!(*told.lock().unwrap(), ["[FIRING] A · orders", "[RESOLVED] A · orders"]);
+}

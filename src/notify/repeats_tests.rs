@@ -286,3 +286,18 @@ async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
     mailbox.put_back();
     assert_eq!(mailbox.take(10).unwrap().title(), "[STILL FIRING] B · orders");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_told_again_at_the_end_of_time_stops_nothing() {
+    for asked in [
+        Delivered::again_every(Duration::MAX).resolved_for(Duration::MAX),
+        Delivered::default().or_again_every(Duration::MAX),
+    ] {
+        let mailbox = Mailbox::new("test".to_owned(), None);
+        for status in [FIRING, RESOLVED] {
+            mailbox.put(test_alert("A", status));
+            mailbox.take(10).unwrap();
+            mailbox.delivered(asked);
+        }
+    }
+}

@@ -1,10 +1,7 @@
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Matcher;
-use crate::alert::{Alert, AlertStatus, Target};
+use crate::alert::{Alert, AlertStatus};
 
 /// Which changes come to one notifier.
 #[derive(Debug)]
@@ -12,8 +9,9 @@ pub(super) struct Route {
     /// All, where there is none.
     matcher: Option<Matcher>,
     /// The alerts that fire and came here. What came comes to its end, too: reports of one kind may
-    /// differ in severity, and who was told that it begins must hear that it is over.
-    firing: Mutex<HashSet<(Arc<str>, Target, String)>>,
+    /// differ in severity, a rule may have another after a restart, and who was told that it begins must
+    /// hear that it is over.
+    firing: Mutex<Vec<Alert>>,
 }
 
 impl Route {
@@ -24,18 +22,37 @@ impl Route {
     pub(super) fn takes(&self, alert: &Alert) -> bool {
         let Some(matcher) = &self.matcher else { return true };
         let matches = matcher.matches(alert);
-        let mut firing = self.firing.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity =
-            (Arc::clone(&alert.rule), alert.target.clone(), alert.error_type().to_owned());
-        match alert.status {
-            AlertStatus::Firing if matches => {
-                firing.insert(identity);
-                true
+        let mut firing = self.firing();
+        let known = firing.iter().position(|known| is_same(known, alert));
+        match (alert.status, known) {
+            (AlertStatus::Firing, None) if matches => firing.push(alert.clone()),
+            (AlertStatus::Resolved, Some(place)) => {
+                firing.swap_remove(place);
             }
-            AlertStatus::Firing => firing.contains(&identity),
-            AlertStatus::Resolved => firing.remove(&identity) || matches,
+            _ => {}
         }
+        matches || known.is_some()
     }
+
+    fn firing(&self) -> MutexGuard<'_, Vec<Alert>> {
+        self.firing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came here and fires, for the next process.
+    #[cfg(feature = "state")]
+    pub(super) fn saved(&self) -> Vec<Alert> {
+        self.firing().clone()
+    }
+
+    #[cfg(feature = "state")]
+    pub(super) fn restore(&self, firing: impl Iterator<Item = Alert>) {
+        self.firing().extend(firing);
+    }
+}
+
+/// Of whichever instance, since one may be from before a restart.
+fn is_same(one: &Alert, other: &Alert) -> bool {
+    (&one.rule, &one.target, one.error_type()) == (&other.rule, &other.target, other.error_type())
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tower::{
     BoxError, Service, ServiceExt,
     timeout::{Timeout, error::Elapsed},
@@ -196,9 +199,13 @@ impl Worker {
     async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
         let call = catch_unwind(AssertUnwindSafe(|| self.notifier.call(notification)))
             .map_err(|panic| panicked(&*panic))?;
-        match tokio::spawn(call).await {
-            Ok(delivered) => delivered,
-            Err(stopped) => Err(match stopped.try_into_panic() {
+        // Ends with the worker: what goes on after that would be told of as not delivered.
+        let mut calls = JoinSet::new();
+        calls.spawn(call);
+        match calls.join_next().await {
+            None => Err("the call has gone".into()),
+            Some(Ok(delivered)) => delivered,
+            Some(Err(stopped)) => Err(match stopped.try_into_panic() {
                 Ok(panic) => panicked(&*panic),
                 Err(stopped) => stopped.into(),
             }),

@@ -55,6 +55,12 @@ impl LookoutBuilder {
             let problem = format!("{path:?} names no file: give one, such as \"lookout.json\"");
             return setting("state_path", problem);
         }
+        #[cfg(feature = "state")]
+        if let Some(path) = self.state_path.as_ref().filter(|path| path.is_dir()) {
+            let problem =
+                format!("{path:?} is a directory: give a file in it, such as \"lookout.json\"");
+            return setting("state_path", problem);
+        }
         labels::check(&self.labels, &self.dialect.labels)?;
         match self.max_operations {
             1..=100_000 => Ok(()),

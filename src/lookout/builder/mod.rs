@@ -249,6 +249,8 @@ impl LookoutBuilder {
                 commands,
                 #[cfg(feature = "toml")]
                 reloadable,
+                #[cfg(feature = "toml")]
+                reloading: tokio::sync::Mutex::default(),
             }),
         })
     }

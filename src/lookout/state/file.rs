@@ -41,7 +41,11 @@ fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
 /// Puts a file of no use out of the way, where a person can look at it.
 pub(super) fn set_aside(path: &Path, reason: &str) {
     let aside = beside(path, ".set-aside");
-    let moved = fs::rename(path, &aside);
+    // A directory is somebody else's, whatever came to be there since the settings were checked.
+    let moved = match path.is_dir() {
+        true => Err(ErrorKind::IsADirectory.into()),
+        false => fs::rename(path, &aside),
+    };
     let (path, to) = (path.display(), aside.display());
     match moved {
         Ok(()) => tracing::warn!(

@@ -11,6 +11,8 @@ use crate::{alert::SavedAlert, notify::repeats::saved::SavedRepeat};
 pub(crate) struct SavedMailbox {
     waiting: Vec<SavedEntry>,
     repeats: Vec<SavedRepeat>,
+    /// What fires and was for the notifier, where it is not for all.
+    firing: Vec<SavedAlert>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,12 +38,19 @@ impl Mailbox {
         let entries = under_way
             .chain(entries)
             .map(|(alert, changes)| SavedEntry { alert: SavedAlert(alert.clone()), changes });
-        let saved = SavedMailbox { waiting: entries.collect(), repeats: waiting.repeats.saved() };
-        Some(saved).filter(|saved| !saved.waiting.is_empty() || !saved.repeats.is_empty())
+        let saved = SavedMailbox {
+            waiting: entries.collect(),
+            repeats: waiting.repeats.saved(),
+            firing: self.route.saved().into_iter().map(SavedAlert).collect(),
+        };
+        let SavedMailbox { waiting, repeats, firing } = &saved;
+        let is_empty = waiting.is_empty() && repeats.is_empty() && firing.is_empty();
+        (!is_empty).then_some(saved)
     }
 
     /// Takes over what an earlier process has left, before anything else comes.
     pub(crate) fn restore(&self, saved: SavedMailbox) {
+        self.route.restore(saved.firing.into_iter().map(|SavedAlert(alert)| alert));
         let mut waiting = self.lock();
         waiting.repeats.restore(saved.repeats);
         for SavedEntry { alert: SavedAlert(alert), changes } in saved.waiting {
@@ -88,8 +97,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        alert::{AlertStatus, test_alert},
-        notify::Delivered,
+        alert::{Alert, AlertStatus, test_alert},
+        notify::{Delivered, Matcher},
+        rule::Severity,
     };
 
     fn mailbox() -> Mailbox {
@@ -209,6 +219,21 @@ mod tests {
             told(&next),
             [("[RESOLVED] A · orders".to_owned(), 1), ("[FIRING] A · orders".to_owned(), 1)]
         );
+    }
+
+    #[test]
+    fn who_was_told_of_an_alert_hears_its_end_from_the_next_process_whatever_the_rule_is_by_then() {
+        let critical = || Some(Matcher::new().severity(Severity::Critical));
+        let pager = Mailbox::new("test".to_owned(), critical());
+        let firing = test_alert("A", AlertStatus::Firing);
+        assert!(pager.takes(&firing));
+        let text = serde_json::to_string(&pager.saved().unwrap()).unwrap();
+        let next = Mailbox::new("test".to_owned(), critical());
+        next.restore(serde_json::from_str(&text).unwrap());
+        let warning = Severity::Warning;
+        let resolved = Alert { severity: warning, ..test_alert("A", AlertStatus::Resolved) };
+        assert!(next.takes(&resolved) && !next.takes(&resolved));
+        assert!(next.saved().is_none());
     }
 
     #[test]

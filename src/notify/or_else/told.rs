@@ -48,15 +48,34 @@ impl ToldAlerts {
         owed
     }
 
-    pub(super) fn taken_by_other(&mut self, taken: &Notification) {
-        for alert in &taken.alerts {
-            self.0.retain(|told| told.alert.identity() != alert.identity());
-            if !is_resolved(alert) {
-                self.0.push(ToldAlert { alert: alert.clone(), is_owed: false });
-            }
-        }
+    /// The other one is asked now; gives what fires that it was not told of before.
+    pub(super) fn asked(&mut self, asked: &Notification) -> Notification {
+        let mut new = asked.clone();
+        new.retain(|alert| {
+            !is_resolved(alert) && self.find(alert).map(|told| told.is_owed = false).is_none()
+        });
+        let told =
+            new.alerts.iter().map(|alert| ToldAlert { alert: alert.clone(), is_owed: false });
+        self.0.extend(told);
         let excess = self.0.len().saturating_sub(CAPACITY);
         self.0.drain(..excess);
+        new
+    }
+
+    /// The other one took it, and knows no more of what is resolved.
+    pub(super) fn taken_by_other(&mut self, taken: &Notification) {
+        self.forget(is_resolved, taken);
+    }
+
+    /// The other one did not take what it was told of for the first time.
+    pub(super) fn refused(&mut self, new: &Notification) {
+        self.forget(|_| true, new);
+    }
+
+    fn forget(&mut self, is_over: impl Fn(&Alert) -> bool, of: &Notification) {
+        for alert in of.alerts.iter().filter(|alert| is_over(alert)) {
+            self.0.retain(|told| told.alert.identity() != alert.identity());
+        }
     }
 
     fn find(&mut self, alert: &Alert) -> Option<&mut ToldAlert> {

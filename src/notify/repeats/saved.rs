@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Again, Repeat, Repeats};
-use crate::alert::{SavedAlert, fields};
+use crate::{
+    alert::{SavedAlert, fields},
+    notify::delivered::LONGEST,
+};
 
 /// An alert that is told again, as the state file has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,9 +22,6 @@ pub(in crate::notify) struct SavedRepeat {
     #[serde(with = "fields::optional_instant")]
     until: Option<SystemTime>,
 }
-
-/// Nothing is waited for longer, whatever the file says.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Repeats {
     pub(in crate::notify) fn saved(&self) -> Vec<SavedRepeat> {
