@@ -44,8 +44,8 @@ pin_project! {
     impl<B: Body, C: Companion> PinnedDrop for ResponseBody<B, C> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.exchange.is_some() {
-                end_at_drop(this.inner, this.exchange, *this.expected);
+            if let Some(alive) = this.exchange.take() {
+                end_at_drop(this.inner, alive, *this.expected);
             }
         }
     }
@@ -220,31 +220,44 @@ where
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         inside.leave();
-        if let Some(Exchange { facts, companion }) = this.exchange {
-            let ending = match &polled {
-                Poll::Pending => None,
-                Poll::Ready(None) => Some(Ending::Complete),
-                Poll::Ready(Some(Err(error))) => Some(Ending::Error(kind_of(error))),
-                Poll::Ready(Some(Ok(frame))) => {
-                    let mut messages = 0;
-                    let is_last = if facts.is_grpc() {
-                        (*facts, *this.expected, messages) =
-                            read_grpc(*facts, *this.expected, frame);
-                        frame.is_trailers()
-                    } else {
-                        this.expected.take(frame)
-                    };
-                    companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
-                    (is_last || this.inner.is_end_stream()).then_some(Ending::Complete)
+        let Some(Exchange { facts, companion }) = this.exchange else { return polled };
+        // A frame or an error that is looked into by reference is moved out first: else the compiler
+        // would keep all that was polled in memory and copy it.
+        match polled {
+            Poll::Ready(Some(Ok(frame))) if facts.is_grpc() => {
+                let messages;
+                (*facts, *this.expected, messages) = read_grpc(*facts, *this.expected, &frame);
+                companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
+                if frame.is_trailers() || this.inner.is_end_stream() {
+                    Exchange::complete(this.exchange);
+                } else {
+                    facts.go_on();
                 }
-            };
-            match ending {
-                Some(ending) => Exchange::end(this.exchange, ending),
-                None if facts.is_first_poll() => *facts = facts.gone_on(),
-                None => {}
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                companion.sent(frame.data_ref().map_or(0, Buf::remaining), 0);
+                if this.expected.take(&frame) || this.inner.is_end_stream() {
+                    Exchange::complete(this.exchange);
+                } else {
+                    facts.go_on();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let kind = kind_of(&error);
+                Exchange::end(this.exchange, Ending::Error(kind));
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                Exchange::complete(this.exchange);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                facts.go_on();
+                Poll::Pending
             }
         }
-        polled
     }
 
     #[inline]
@@ -261,14 +274,10 @@ where
 /// A body may be dropped unpolled, or with its last frame, and still be complete.
 #[cold]
 #[inline(never)]
-fn end_at_drop<B: Body, C: Companion>(
-    inner: Pin<&mut B>,
-    exchange: &mut Option<Exchange<C>>,
-    expected: Expected,
-) {
+fn end_at_drop<B: Body, C: Companion>(inner: Pin<&mut B>, alive: Exchange<C>, expected: Expected) {
     // The inner body is asked nothing while a panic unwinds: a second one would abort.
     if !thread::panicking() && (expected == Expected::NOTHING || inner.is_end_stream()) {
-        Exchange::complete(exchange);
+        Exchange::complete(&mut Some(alive));
     }
 }
 

@@ -7,8 +7,9 @@ use crate::outcome::Ending;
 /// exactly once, by [`end`](Self::end) or by its drop.
 ///
 /// What is known travels as [`Facts`], a plain copy, and an `Exchange` is only where it comes to lie.
-/// An `Exchange` has a drop, and so an address: to move one makes the compiler store it field by
-/// field and load it back in larger pieces, which wait for the stores.
+/// Nothing that is not inlined gets its address, but what it needs by value: with its address given
+/// away, the compiler keeps it in memory, stores it field by field, and loads it back in larger pieces,
+/// which wait for the stores.
 #[derive(Debug)]
 pub(super) struct Exchange<C: Companion = ()> {
     pub(super) facts: Facts,
@@ -19,21 +20,21 @@ impl<C: Companion> Exchange<C> {
     /// Takes the facts out, to go on with elsewhere; none of what is no longer watched.
     #[inline]
     pub(super) fn take(alive: &mut Option<Self>) -> Option<(Facts, C)> {
-        let taken = alive.as_mut().and_then(|exchange| {
-            let is_watched = exchange.companion.update(&mut exchange.facts);
-            let companion = mem::take(&mut exchange.companion);
-            is_watched.then_some((exchange.facts, companion))
-        });
-        mem::forget(alive.take());
-        taken
+        let (mut facts, mut companion) = Self::let_go(alive)?;
+        if companion.update(&mut facts) {
+            Some((facts, companion))
+        } else {
+            companion.unwatched();
+            None
+        }
     }
 
-    /// Lets go of an exchange that goes on elsewhere, with its companion.
+    /// Takes out all that there is.
     #[inline]
-    pub(super) fn let_go(mut alive: Option<Self>) -> C {
-        let companion = alive.as_mut().map(|exchange| mem::take(&mut exchange.companion));
-        mem::forget(alive);
-        companion.unwrap_or_default()
+    fn let_go(alive: &mut Option<Self>) -> Option<(Facts, C)> {
+        let parts = alive.as_mut().map(|alive| (alive.facts, mem::take(&mut alive.companion)));
+        mem::forget(alive.take());
+        parts
     }
 
     /// The response was complete.
@@ -44,20 +45,19 @@ impl<C: Companion> Exchange<C> {
 
     #[inline]
     pub(super) fn end(alive: &mut Option<Self>, ending: Ending) {
-        if let Some(exchange) = alive {
-            exchange.record(ending);
-            mem::forget(alive.take());
+        if let Some((facts, companion)) = Self::let_go(alive) {
+            record(facts, companion, ending);
         }
     }
+}
 
-    #[inline]
-    fn record(&mut self, ending: Ending) {
-        if self.companion.update(&mut self.facts) {
-            self.facts.record(ending);
-            self.companion.ended(&self.facts, ending);
-        } else {
-            self.companion.unwatched();
-        }
+#[inline]
+fn record<C: Companion>(mut facts: Facts, mut companion: C, ending: Ending) {
+    if companion.update(&mut facts) {
+        facts.record(ending);
+        companion.ended(&facts, ending);
+    } else {
+        companion.unwatched();
     }
 }
 
@@ -78,17 +78,24 @@ impl<'a, C: Companion> Inside<'a, C> {
 }
 
 impl<C: Companion> Drop for Inside<'_, C> {
-    #[cold]
+    #[inline]
     fn drop(&mut self) {
-        Exchange::end(self.0, Ending::Panicked);
+        if let Some((facts, companion)) = Exchange::let_go(self.0) {
+            record_dropped(facts, companion, Some(Ending::Panicked));
+        }
     }
 }
 
 impl<C: Companion> Drop for Exchange<C> {
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn drop(&mut self) {
-        let ending = self.facts.ending_by_drop();
-        self.record(ending);
+        record_dropped(self.facts, mem::take(&mut self.companion), None);
     }
+}
+
+/// How it ends is seen by what is known of it, unless that is certain.
+#[cold]
+#[inline(never)]
+fn record_dropped<C: Companion>(facts: Facts, companion: C, ending: Option<Ending>) {
+    record(facts, companion, ending.unwrap_or_else(|| facts.ending_by_drop()));
 }

@@ -1,18 +1,19 @@
 use std::{thread, time::Duration};
 
 use super::{
-    LookoutId,
+    Core, LookoutId,
     answer::{Answer, Place, Stream},
     entrance::Entry,
-    local,
+    local::{self, Write},
     observer::{Finished, Tell},
     route::Route,
+    start::Start,
 };
 use crate::{
-    operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
+    operation::{MethodLabel, Protocol, Side, TrafficId},
     outcome::Ending,
     series::{
-        AgeSlot, End, Extra, LabelSet, RawSpan, RawTime, SeriesKey, StatusKey, Store, StreamKind,
+        End, Extra, LabelSet, RawSpan, RawTime, SeriesKey, Shard, StatusKey, Store, StreamKind,
     },
 };
 
@@ -31,37 +32,20 @@ pub struct Facts {
 /// latency is the head's.
 const STREAM_AFTER: u64 = 10_000_000_000;
 
-/// Beside an operation's place and that among the ages: nobody knows the method yet.
-const UNKNOWN: u64 = 1 << 40;
-
 impl Facts {
     /// `None` once the lookout was closed.
     #[inline(always)]
     pub(super) fn begin(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
-        let Entry { traffic, method, route, .. } = *entry;
-        let (began, start) = local::with(lookout, move |store, shard| {
-            let began = store.clock.now();
-            let operations = &store.operations;
-            let (operation, unknown) = match route {
-                Route::Unmatched => (operations.unmatched(traffic, method), 0),
-                Route::Template(route) => (operations.id_of(traffic, method, route), 0),
-                Route::Asked(name) => match operations.known(traffic, method, name) {
-                    Some(operation) => (operation, 0),
-                    None => (operations.id_of(traffic, method, OTHER), UNKNOWN),
-                },
-                Route::Looked(operation) => (operation, 0),
-            };
-            let cells = shard.operation(operation);
-            cells.start();
-            let slot = cells.ages.opened(store.second(began));
-            (began, unknown | u64::from(slot.to_bits()) << 32 | operation.index() as u64)
-        })?;
-        let place = Place::new(lookout, OperationId::new(start as u32));
-        let is_grpc = traffic.protocol() == Protocol::Grpc;
-        let answer = Answer::awaited(is_grpc, AgeSlot::from_bits((start >> 32) as u8));
-        let facts = Self { began, place, answer, head: RawSpan::default() };
+        let Entry { traffic, method, route } = *entry;
+        let start = match route {
+            Route::Unmatched => Start::unmatched(lookout, traffic, method),
+            _ => Start::of(lookout, entry),
+        }?;
+        let place = Place::new(lookout, start.operation());
+        let answer = Answer::awaited(traffic.protocol() == Protocol::Grpc, start.slot());
+        let facts = Self { began: start.began, place, answer, head: RawSpan::default() };
         Some(match route {
-            Route::Asked(name) if start & UNKNOWN != 0 => facts.of_unknown(name),
+            Route::Asked(name) if start.is_unknown() => facts.of_unknown(name),
             _ => facts,
         })
     }
@@ -194,54 +178,20 @@ impl Facts {
         });
     }
 
-    /// The one door through which every exchange ends.
+    /// The one door through which every exchange ends. Behind it all is passed in registers: a copy of
+    /// the facts would have to lie in memory.
     #[inline]
-    pub(super) fn record(&self, ending: Ending) {
-        if self.answer.is_special() {
-            self.record_special(ending);
+    pub(super) fn record(self, ending: Ending) {
+        let Self { began, place, answer, head } = self;
+        if answer.is_special() || ending != Ending::Complete {
+            record_special(began, place, answer, head, ending);
         } else {
-            self.record_known::<false>(ending);
+            record_complete(began, place, answer);
         }
     }
 
-    #[inline(never)]
-    fn record_special(&self, ending: Ending) {
-        let known = if self.is_unknown() { self.known(false) } else { *self };
-        known.record_known::<true>(ending);
-    }
-
-    /// By reference: passed by value to what is not inlined, a copy would have to lie in memory.
-    #[inline]
-    fn record_known<const SPECIAL: bool>(&self, ending: Ending) {
-        local::with(self.lookout(), move |store, shard| {
-            let now = store.clock.now();
-            let is_head_told = SPECIAL && self.answer.is_head_told();
-            let head_of_stream = if is_head_told { self.head_of_stream(store, now) } else { None };
-            let took = head_of_stream.unwrap_or_else(|| store.clock.nanos(self.began, now));
-            let cell = store.bounds.cell_of(took);
-            let cells = shard.operation(self.place.operation());
-            if !is_head_told {
-                cells.ages.closed(self.answer.slot(), took, || store.second(self.began));
-            }
-            if SPECIAL {
-                if head_of_stream.is_some() {
-                    let open = store.clock.nanos(self.began, now);
-                    cells.record_extra(Extra::Stream, store, open);
-                }
-                let is_open_by_going_on = is_head_told && self.answer.is_open_by_going_on();
-                let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
-                if let Some(kind) = self.answer.stream_kind().or(by_going_on) {
-                    cells.stream_closed(kind);
-                }
-            }
-            let labels = self.place.labels();
-            let end = End { status: self.answer.status(), ending, labels, is_head_told };
-            cells.end(end, &store.statuses, cell, took);
-        });
-    }
-
     /// How an exchange ends that is dropped.
-    pub(super) fn ending_by_drop(&self) -> Ending {
+    pub(super) fn ending_by_drop(self) -> Ending {
         if thread::panicking() {
             Ending::Panicked
         } else if self.status() == StatusKey::NONE {
@@ -252,7 +202,7 @@ impl Facts {
     }
 
     /// None without an answer.
-    fn status(&self) -> StatusKey {
+    fn status(self) -> StatusKey {
         if self.is_unknown() { StatusKey::NONE } else { self.answer.status() }
     }
 
@@ -295,18 +245,19 @@ impl Facts {
         });
     }
 
-    /// Whether the head's time is still to be told, after the first poll of the body: then the head
-    /// is out, since whoever serves a response turns to its body with the next breath. A body that is
-    /// complete with this poll ends at the same moment, which saves a read of the clock.
+    /// The body was not complete with a poll. After the first one the head is out, since whoever serves
+    /// a response turns to its body with the next breath; a body that is complete with that poll ends at
+    /// the same moment, which saves a read of the clock.
     #[inline]
-    pub(super) fn is_first_poll(&self) -> bool {
-        !self.answer.is_head_told()
+    pub(super) fn go_on(&mut self) {
+        if !self.answer.is_head_told() {
+            *self = self.gone_on();
+        }
     }
 
-    /// The body was not complete with its first poll: what is known of the head is told, because the
-    /// rest may take as long as the client likes.
+    /// What is known of the head is told, because the rest may take as long as the client likes.
     #[inline(never)]
-    pub(super) fn gone_on(self) -> Self {
+    fn gone_on(self) -> Self {
         let head = local::with(self.lookout(), move |store, shard| {
             let now = store.clock.now();
             let cells = shard.operation(self.place.operation());
@@ -348,5 +299,57 @@ impl Facts {
         let is_stream =
             self.answer.stream_kind().is_some() || self.answer.is(Stream::Maybe) && is_long();
         is_stream.then_some(head)
+    }
+}
+
+/// The commonest end.
+#[inline(never)]
+fn record_complete(began: RawTime, place: Place, answer: Answer) {
+    let facts = Facts { began, place, answer, head: RawSpan::default() };
+    local::write(facts.lookout(), Recorded::<false> { facts, ending: Ending::Complete });
+}
+
+#[inline(never)]
+fn record_special(began: RawTime, place: Place, answer: Answer, head: RawSpan, ending: Ending) {
+    let facts = Facts { began, place, answer, head };
+    let facts = if facts.is_unknown() { facts.known(false) } else { facts };
+    local::write(facts.lookout(), Recorded::<true> { facts, ending });
+}
+
+/// An exchange that has ended.
+#[derive(Clone, Copy)]
+struct Recorded<const SPECIAL: bool> {
+    facts: Facts,
+    ending: Ending,
+}
+
+impl<const SPECIAL: bool> Write for Recorded<SPECIAL> {
+    type Written = ();
+
+    #[inline(always)]
+    fn write(self, _core: &Core, store: &Store, shard: &Shard) {
+        let Self { facts, ending } = self;
+        let Facts { began, place, answer, .. } = facts;
+        let now = store.clock.now();
+        let is_head_told = SPECIAL && answer.is_head_told();
+        let head_of_stream = if is_head_told { facts.head_of_stream(store, now) } else { None };
+        let took = head_of_stream.unwrap_or_else(|| store.clock.nanos(began, now));
+        let cell = store.bounds.cell_of(took);
+        let cells = shard.operation(place.operation());
+        if !is_head_told {
+            cells.ages.closed(answer.slot(), took, || store.second(began));
+        }
+        if SPECIAL {
+            if head_of_stream.is_some() {
+                cells.record_extra(Extra::Stream, store, store.clock.nanos(began, now));
+            }
+            let is_open_by_going_on = is_head_told && answer.is_open_by_going_on();
+            let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
+            if let Some(kind) = answer.stream_kind().or(by_going_on) {
+                cells.stream_closed(kind);
+            }
+        }
+        let end = End { status: answer.status(), ending, labels: place.labels(), is_head_told };
+        cells.end(end, &store.statuses, cell, took);
     }
 }

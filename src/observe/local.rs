@@ -66,34 +66,51 @@ pub(crate) fn close(id: LookoutId) {
 
 impl Leases {
     #[inline(never)]
-    fn with_further<R>(
-        &self,
-        id: LookoutId,
-        write: impl Fn(&Core, &Store, &Shard) -> R,
-    ) -> Option<R> {
+    fn with_further<W: Write>(&self, id: LookoutId, write: W) -> Option<W::Written> {
         // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
         // closure that itself makes requests finds its shard as well.
         let further = self.further.try_borrow().ok()?;
         let lease = further.iter().find(|lease| lease.id == id)?;
-        Some(write(&lease.core, &lease.store, &lease.shard))
+        Some(write.write(&lease.core, &lease.store, &lease.shard))
     }
 }
 
-/// Calls `write` with this thread's shard; `None` if the lookout is closed and was never met here.
+/// What is done with a lookout and a thread's shard of it. Mostly a closure will do; what each request
+/// does is a type of its own, whose method can say that it is always inlined.
+pub(super) trait Write: Copy {
+    type Written;
+
+    fn write(self, core: &Core, store: &Store, shard: &Shard) -> Self::Written;
+}
+
+#[derive(Clone, Copy)]
+struct Closure<F>(F);
+
+impl<R, F: Fn(&Core, &Store, &Shard) -> R + Copy> Write for Closure<F> {
+    type Written = R;
+
+    #[inline]
+    fn write(self, core: &Core, store: &Store, shard: &Shard) -> R {
+        (self.0)(core, store, shard)
+    }
+}
+
+/// As [`write`], by a closure.
 #[inline]
-pub(super) fn with<R>(id: LookoutId, write: impl Fn(&Store, &Shard) -> R + Copy) -> Option<R> {
-    with_all(id, move |_, store, shard| write(store, shard))
+pub(super) fn with<R>(id: LookoutId, then: impl Fn(&Store, &Shard) -> R + Copy) -> Option<R> {
+    write(id, Closure(move |_: &Core, store: &Store, shard: &Shard| then(store, shard)))
 }
 
-/// Calls `ask` with the lookout, as [`with`] does.
+/// Asks the lookout, as [`with`] does.
 pub(super) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Option<R> {
-    with_all(id, move |core, _, _| ask(core))
+    write(id, Closure(move |core: &Core, _: &Store, _: &Shard| ask(core)))
 }
 
+/// Writes to this thread's shard; `None` if the lookout is closed and was never met here.
 #[inline(always)]
-fn with_all<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R + Copy) -> Option<R> {
+pub(super) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let written = LEASES.try_with(|leases| match leases.first.get() {
-        Some(first) if first.id == id => Some(write(&first.core, &first.store, &first.shard)),
+        Some(first) if first.id == id => Some(write.write(&first.core, &first.store, &first.shard)),
         _ => leases.with_further(id, write),
     });
     match written {
@@ -105,7 +122,7 @@ fn with_all<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R + Copy)
 /// The first time on this thread, or so late that the thread's storage is gone.
 #[cold]
 #[inline(never)]
-fn first_with<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R) -> Option<R> {
+fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
         let mut further = leases.further.try_borrow_mut().ok()?;
@@ -119,8 +136,8 @@ fn first_with<R>(id: LookoutId, write: impl Fn(&Core, &Store, &Shard) -> R) -> O
         Some(shard)
     });
     Some(match leased {
-        Ok(Some(shard)) => write(&core, &core.store, &shard),
-        _ => core.store.with_last_resort(|shard| write(&core, &core.store, shard)),
+        Ok(Some(shard)) => write.write(&core, &core.store, &shard),
+        _ => core.store.with_last_resort(|shard| write.write(&core, &core.store, shard)),
     })
 }
 

@@ -28,6 +28,7 @@ mod request_body;
 mod reqwest_client;
 mod route;
 mod service;
+mod start;
 mod traffic;
 mod upgrade;
 

@@ -113,14 +113,11 @@ where
         self.tell_wait(facts);
         let (request, companion) = self.watches.accompany(request, facts);
         // Ends the exchange if `call` panics.
-        let guard = facts.map(|facts| Exchange { facts, companion });
+        let mut guard = facts.map(|facts| Exchange { facts, companion });
         // Made in place: a future may be large to move.
         ResponseFuture {
             inner: self.inner.call(request),
-            exchange: {
-                let companion = Exchange::let_go(guard);
-                facts.map(|facts| Exchange { facts, companion })
-            },
+            exchange: guard.take(),
             rule: BodyRule::of(method, self.entrance),
             watches: PhantomData,
         }

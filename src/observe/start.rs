@@ -1,0 +1,97 @@
+use super::{
+    Core, LookoutId,
+    entrance::Entry,
+    local::{self, Write},
+    route::Route,
+};
+use crate::{
+    operation::{MethodLabel, OTHER, OperationId, TrafficId},
+    series::{AgeSlot, RawTime, Shard, Store},
+};
+
+/// What an exchange begins with: when, and where it counts. It is returned in two registers.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    pub(super) began: RawTime,
+    /// The operation's place, beside it that among the ages, and [`UNKNOWN`](Self::UNKNOWN).
+    at: u64,
+}
+
+impl Start {
+    /// Nobody knows the gRPC method yet.
+    const UNKNOWN: u64 = 1 << 40;
+
+    #[inline]
+    pub(super) fn operation(self) -> OperationId {
+        OperationId::new(self.at as u32)
+    }
+
+    #[inline]
+    pub(super) fn slot(self) -> AgeSlot {
+        AgeSlot::from_bits((self.at >> 32) as u8)
+    }
+
+    #[inline]
+    pub(super) fn is_unknown(self) -> bool {
+        self.at & Self::UNKNOWN != 0
+    }
+
+    /// Of a request without a route; like [`of`](Self::of).
+    #[inline(never)]
+    pub(super) fn unmatched(
+        lookout: LookoutId,
+        traffic: TrafficId,
+        method: MethodLabel,
+    ) -> Option<Self> {
+        local::write(lookout, Unmatched { traffic, method })
+    }
+
+    /// `None` once the lookout was closed.
+    #[inline(never)]
+    pub(super) fn of(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
+        let Entry { traffic, method, route } = *entry;
+        local::with(lookout, move |store, shard| {
+            let began = store.clock.now();
+            let operations = &store.operations;
+            let operation = match route {
+                Route::Unmatched => operations.unmatched(traffic, method),
+                Route::Template(route) => operations.id_of(traffic, method, route),
+                Route::Looked(operation) => operation,
+                Route::Asked(name) => match operations.known(traffic, method, name) {
+                    Some(operation) => operation,
+                    None => {
+                        let other = operations.id_of(traffic, method, OTHER);
+                        let start = Self::write(store, shard, began, other);
+                        return Self { at: start.at | Self::UNKNOWN, ..start };
+                    }
+                },
+            };
+            Self::write(store, shard, began, operation)
+        })
+    }
+
+    #[inline(always)]
+    fn write(store: &Store, shard: &Shard, began: RawTime, operation: OperationId) -> Self {
+        let cells = shard.operation(operation);
+        cells.start();
+        let slot = cells.ages.opened(store.second(began));
+        Self { began, at: u64::from(slot.to_bits()) << 32 | operation.index() as u64 }
+    }
+}
+
+/// A request without a route.
+#[derive(Clone, Copy)]
+struct Unmatched {
+    traffic: TrafficId,
+    method: MethodLabel,
+}
+
+impl Write for Unmatched {
+    type Written = Start;
+
+    #[inline(always)]
+    fn write(self, _core: &Core, store: &Store, shard: &Shard) -> Start {
+        let began = store.clock.now();
+        Start::write(store, shard, began, store.operations.unmatched(self.traffic, self.method))
+    }
+}
