@@ -58,20 +58,20 @@ struct Expected(u64);
 impl Expected {
     const NOTHING: Self = Self(0);
     const UNKNOWN: Self = Self(u64::MAX);
-    /// Set where it is of gRPC.
-    const MESSAGES: u64 = 1 << 63;
+    /// The bit is set where it is of gRPC.
+    const MESSAGES: Self = Self(1 << 63);
 
     #[inline]
     fn bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    fn messages(framing: Framing) -> Self {
-        Self(Self::MESSAGES | framing.to_bits())
-    }
-
-    fn framing(self) -> Framing {
-        Framing::from_bits(self.0 & !Self::MESSAGES)
+    /// Takes the bytes of a gRPC body off; how many messages begin in them.
+    #[inline]
+    fn take_messages(&mut self, bytes: &[u8]) -> u32 {
+        let (framing, begun) = Framing::from_bits(self.0 & !Self::MESSAGES.0).begun(bytes);
+        self.0 = Self::MESSAGES.0 | framing.to_bits();
+        begun
     }
 
     /// Takes a frame off; whether it was the last.
@@ -109,8 +109,25 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
                 let bytes = if is_bodiless(status) { 0 } else { bytes };
                 response.map(|inner| Self { inner, exchange, expected: Expected::bytes(bytes) })
             }
+            _ if is_grpc && rule.is_plain() => Self::replied(response, taken),
             exact => Self::examined(response, taken, exact, is_grpc, rule),
         }
+    }
+
+    /// The plain answer of gRPC, whose status may be in the head.
+    #[cold]
+    #[inline(always)]
+    fn replied(response: Response<B>, taken: Option<(Facts, C)>) -> Response<Self> {
+        let (parts, inner) = response.into_parts();
+        let status = grpc::status_of_head(parts.status, &parts.headers);
+        let exchange = taken.map(|(facts, companion)| {
+            let facts = facts.replied(status);
+            companion.answered(&facts, &ResponseHead::of_parts(&parts));
+            Exchange { facts, companion }
+        });
+        let is_over = is_bodiless(parts.status);
+        let expected = if is_over { Expected::NOTHING } else { Expected::MESSAGES };
+        Response::from_parts(parts, Self { inner, exchange, expected })
     }
 
     /// Inlined, so that the response is not passed through memory, and yet away from the first way.
@@ -225,8 +242,13 @@ where
         // would keep all that was polled in memory and copy it.
         match polled {
             Poll::Ready(Some(Ok(frame))) if facts.is_grpc() => {
-                let messages;
-                (*facts, *this.expected, messages) = read_grpc(*facts, *this.expected, &frame);
+                let mut messages = 0;
+                if let Some(data) = frame.data_ref() {
+                    messages = this.expected.take_messages(data.chunk());
+                    facts.sent(messages);
+                } else if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
+                    facts.trailed(StatusKey::grpc(status));
+                }
                 companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
                 if frame.is_trailers() || this.inner.is_end_stream() {
                     Exchange::complete(this.exchange);
@@ -296,47 +318,23 @@ fn examine(
         let head = ResponseHead::of_parts(head);
         facts = facts.and_then(|facts| label::of_response(&head, facts));
     }
-    let (status, expected, stream) = if is_grpc {
+    if is_grpc {
         let status = grpc::status_of_head(status, headers);
-        (status, Expected::messages(Framing::default()), Stream::Maybe)
-    } else if let Some(bytes) = exact {
-        (StatusKey::http(status), Expected::bytes(bytes), Stream::No)
+        return (Expected::MESSAGES, facts.map(|facts| facts.replied(status)));
+    }
+    let (expected, stream) = if let Some(bytes) = exact {
+        (Expected::bytes(bytes), Stream::No)
     } else {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let stream = if length.is_some() { Stream::No } else { Stream::of(headers) };
-        (StatusKey::http(status), length.map_or(Expected::UNKNOWN, Expected::bytes), stream)
+        (length.map_or(Expected::UNKNOWN, Expected::bytes), stream)
     };
-    let facts = facts.map(|facts| {
-        // gRPC's answer for a method that the server does not know.
-        let is_there = status != StatusKey::GRPC_UNIMPLEMENTED;
-        let known = if facts.is_unknown() { facts.known(is_there) } else { facts };
-        known.answered(status, stream)
-    });
+    let facts = facts.map(|facts| facts.answered(StatusKey::http(status), stream));
     if stream == Stream::Events
         && let Some(facts) = facts
     {
         facts.stream_opened(StreamKind::EventStream);
     }
     (expected, facts)
-}
-
-/// Counts gRPC's messages, and reads the status that came last.
-#[inline(never)]
-fn read_grpc<D: Buf>(
-    mut facts: Facts,
-    mut expected: Expected,
-    frame: &Frame<D>,
-) -> (Facts, Expected, u32) {
-    let mut messages = 0;
-    if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
-        facts.trailed(StatusKey::grpc(status));
-    }
-    if let Some(data) = frame.data_ref() {
-        let mut framing = expected.framing();
-        messages = framing.begun(data.chunk());
-        expected = Expected::messages(framing);
-        facts.sent(messages);
-    }
-    (facts, expected, messages)
 }

@@ -30,7 +30,7 @@ pub(crate) struct Entrance {
     pub(crate) reads_responses: bool,
 }
 
-/// What a request counts for.
+/// What a request of HTTP counts for.
 pub(super) struct Entry<'a> {
     pub(super) traffic: TrafficId,
     pub(super) method: MethodLabel,
@@ -72,7 +72,7 @@ impl Entrance {
             return begun;
         }
         if T::GRPC && !request.headers().is_empty() && grpc::is_grpc(request.headers()) {
-            return self.begin_grpc(grpc::method(request.uri().path()));
+            return Facts::call(self.lookout, self.side, grpc::method(request.uri().path()));
         }
         if T::GRPC && self.side.is_client() {
             let traffic = TrafficId::new(self.side, Protocol::Http);
@@ -107,7 +107,8 @@ impl Entrance {
         }
         if grpc && grpc::is_grpc(&head.headers) {
             let method = grpc::method(head.uri.path());
-            return if self.ignores_route(method) { None } else { self.begin_grpc(method) };
+            let is_ignored = self.ignores_route(method);
+            return if is_ignored { None } else { Facts::call(self.lookout, self.side, method) };
         }
         let method = MethodLabel::of(&head.method);
         let route = if self.side.is_client() {
@@ -127,12 +128,5 @@ impl Entrance {
     /// Only what is served has routes.
     pub(super) fn ignores_route(self, route: &str) -> bool {
         self.ignores && !self.side.is_client() && route::is_ignored(self.lookout, route)
-    }
-
-    fn begin_grpc(self, name: &str) -> Option<Facts> {
-        let traffic = TrafficId::new(self.side, Protocol::Grpc);
-        // What a client asks for is known to be there.
-        let route = if self.side.is_client() { Route::Template(name) } else { Route::Asked(name) };
-        Facts::begin(self.lookout, &Entry { traffic, method: MethodLabel::Other, route })
     }
 }

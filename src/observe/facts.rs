@@ -40,14 +40,34 @@ impl Facts {
         let start = match route {
             Route::Unmatched => Start::unmatched(lookout, traffic, method),
             _ => Start::of(lookout, entry),
-        }?;
+        };
+        Some(Self::started(lookout, start?, Protocol::Http))
+    }
+
+    /// Like [`begin`](Self::begin), of a gRPC call of a method.
+    #[inline(always)]
+    pub(super) fn call(lookout: LookoutId, side: Side, method: &str) -> Option<Self> {
+        let start = Start::called(lookout, side, method)?;
+        let facts = Self::started(lookout, start, Protocol::Grpc);
+        Some(if start.is_unknown() { facts.of_unknown(method) } else { facts })
+    }
+
+    #[inline(always)]
+    fn started(lookout: LookoutId, start: Start, protocol: Protocol) -> Self {
         let place = Place::new(lookout, start.operation());
-        let answer = Answer::awaited(traffic.protocol() == Protocol::Grpc, start.slot());
-        let facts = Self { began: start.began, place, answer, head: RawSpan::default() };
-        Some(match route {
-            Route::Asked(name) if start.is_unknown() => facts.of_unknown(name),
-            _ => facts,
-        })
+        let answer = Answer::awaited(protocol == Protocol::Grpc, start.slot());
+        Self { began: start.began, place, answer, head: RawSpan::default() }
+    }
+
+    /// The response head came, of gRPC, whose status may still come in the trailers.
+    #[inline]
+    pub(super) fn replied(mut self, status: StatusKey) -> Self {
+        if self.is_unknown() {
+            // gRPC's answer for a method that the server does not know.
+            let is_there = status != StatusKey::GRPC_UNIMPLEMENTED;
+            (self.place, self.answer) = known(self.began, self.place, self.answer, is_there);
+        }
+        self.answered(status, Stream::Maybe)
     }
 
     /// The response head came.
@@ -69,6 +89,7 @@ impl Facts {
     /// The same exchange, of a gRPC method that was never seen: it counts as `_OTHER` until the answer
     /// says that there is one.
     #[cold]
+    #[inline(never)]
     fn of_unknown(self, method: &str) -> Self {
         let place = local::with_core(self.lookout(), move |core| core.remember(method)).flatten();
         match place {
@@ -82,27 +103,11 @@ impl Facts {
         self.answer.is_unknown()
     }
 
-    /// The method is known now to be there, or to be none that the server has.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn known(self, is_there: bool) -> Self {
-        let (answer, number) = self.answer.take_unknown();
-        let method = local::with_core(self.lookout(), move |core| core.recall(number)).flatten();
-        let known = Self { answer, ..self };
-        match method {
-            Some(method) if is_there => {
-                let traffic = TrafficId::new(Side::SERVER, Protocol::Grpc);
-                known.moved(traffic, MethodLabel::Other, &method)
-            }
-            _ => known,
-        }
-    }
-
     /// The same exchange, of the route that it took.
     pub(super) fn of_route(self, method: MethodLabel, route: Route<'_>) -> Self {
         match route {
             Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route),
-            Route::Unmatched | Route::Asked(_) | Route::Looked(_) => self,
+            Route::Unmatched | Route::Looked(_) => self,
         }
     }
 
@@ -250,32 +255,16 @@ impl Facts {
     /// the same moment, which saves a read of the clock.
     #[inline]
     pub(super) fn go_on(&mut self) {
-        if !self.answer.is_head_told() {
-            *self = self.gone_on();
-        }
-    }
-
-    /// What is known of the head is told, because the rest may take as long as the client likes.
-    #[inline(never)]
-    fn gone_on(self) -> Self {
-        let head = local::with(self.lookout(), move |store, shard| {
-            let now = store.clock.now();
-            let cells = shard.operation(self.place.operation());
-            let took = store.clock.nanos(self.began, now);
-            cells.ages.closed(self.answer.slot(), took, || store.second(self.began));
-            cells.head.record(store.bounds.cell_of(took), took);
-            if self.answer.is_open_by_going_on() {
-                cells.stream_opened(StreamKind::UnknownLength);
-            }
-            RawSpan::between(self.began, now)
-        });
-        match head {
-            Some(head) => Self { head, answer: self.answer.with_head_told(), ..self },
-            None => self,
+        if !self.answer.is_head_told()
+            && let Some(head) = tell_head(self.began, self.place, self.answer)
+        {
+            self.head = head;
+            self.answer = self.answer.with_head_told();
         }
     }
 
     /// So many gRPC messages began; more than one in all make a stream.
+    #[inline]
     pub(super) fn sent(&mut self, messages: u32) {
         let is_more = messages > 1 || (messages > 0 && self.answer.has_message());
         if messages > 0 {
@@ -288,6 +277,7 @@ impl Facts {
     }
 
     /// The trailers came, which have the last word on gRPC's status.
+    #[inline]
     pub(super) fn trailed(&mut self, status: StatusKey) {
         self.answer = self.answer.with_status(status);
     }
@@ -302,6 +292,56 @@ impl Facts {
     }
 }
 
+/// The gRPC method is known now to be there, or to be none that the server has.
+#[cold]
+#[inline(never)]
+fn known(began: RawTime, place: Place, answer: Answer, is_there: bool) -> (Place, Answer) {
+    let (answer, number) = answer.take_unknown();
+    let method = local::with_core(place.lookout(), move |core| core.recall(number)).flatten();
+    let place = match method {
+        Some(method) if is_there => {
+            let traffic = TrafficId::new(Side::SERVER, Protocol::Grpc);
+            let known = Facts { began, place, answer, head: RawSpan::default() };
+            known.moved(traffic, MethodLabel::Other, &method).place
+        }
+        _ => place,
+    };
+    (place, answer)
+}
+
+/// What is known of the head is told, because the rest may take as long as the client likes; gives how
+/// long it took.
+#[inline(never)]
+fn tell_head(began: RawTime, place: Place, answer: Answer) -> Option<RawSpan> {
+    local::write(place.lookout(), Head { began, place, answer })
+}
+
+/// A head that is out.
+#[derive(Clone, Copy)]
+struct Head {
+    began: RawTime,
+    place: Place,
+    answer: Answer,
+}
+
+impl Write for Head {
+    type Written = RawSpan;
+
+    #[inline(always)]
+    fn write(self, _core: &Core, store: &Store, shard: &Shard) -> RawSpan {
+        let Self { began, place, answer } = self;
+        let now = store.clock.now();
+        let cells = shard.operation(place.operation());
+        let took = store.clock.nanos(began, now);
+        cells.ages.closed(answer.slot(), took, || store.second(began));
+        cells.head.record(store.bounds.cell_of(took), took);
+        if answer.is_open_by_going_on() {
+            cells.stream_opened(StreamKind::UnknownLength);
+        }
+        RawSpan::between(began, now)
+    }
+}
+
 /// The commonest end.
 #[inline(never)]
 fn record_complete(began: RawTime, place: Place, answer: Answer) {
@@ -311,8 +351,9 @@ fn record_complete(began: RawTime, place: Place, answer: Answer) {
 
 #[inline(never)]
 fn record_special(began: RawTime, place: Place, answer: Answer, head: RawSpan, ending: Ending) {
+    let (place, answer) =
+        if answer.is_unknown() { known(began, place, answer, false) } else { (place, answer) };
     let facts = Facts { began, place, answer, head };
-    let facts = if facts.is_unknown() { facts.known(false) } else { facts };
     local::write(facts.lookout(), Recorded::<true> { facts, ending });
 }
 

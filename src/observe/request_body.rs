@@ -53,7 +53,10 @@ impl<B: Body> Body for RequestBody<B> {
         if let (Poll::Ready(Some(Ok(frame))), Some(detail)) = (&polled, this.detail)
             && let Some(data) = frame.data_ref()
         {
-            let messages = if detail.is_grpc() { this.framing.begun(data.chunk()) } else { 0 };
+            let mut messages = 0;
+            if detail.is_grpc() {
+                (*this.framing, messages) = this.framing.begun(data.chunk());
+            }
             detail.request.add(data.remaining(), messages);
         }
         polled

@@ -10,8 +10,6 @@ use crate::operation::{MethodLabel, OperationId};
 pub(super) enum Route<'a> {
     Unmatched,
     Template(&'a str),
-    /// A gRPC method that somebody asks for, who may have made it up.
-    Asked(&'a str),
     Looked(OperationId),
 }
 

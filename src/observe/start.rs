@@ -5,7 +5,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    operation::{MethodLabel, OTHER, OperationId, TrafficId},
+    operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
     series::{AgeSlot, RawTime, Shard, Store},
 };
 
@@ -46,6 +46,12 @@ impl Start {
         local::write(lookout, Unmatched { traffic, method })
     }
 
+    /// Of a gRPC call; like [`of`](Self::of).
+    #[inline(never)]
+    pub(super) fn called(lookout: LookoutId, side: Side, name: &str) -> Option<Self> {
+        local::write(lookout, Called { side, name })
+    }
+
     /// `None` once the lookout was closed.
     #[inline(never)]
     pub(super) fn of(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
@@ -57,14 +63,6 @@ impl Start {
                 Route::Unmatched => operations.unmatched(traffic, method),
                 Route::Template(route) => operations.id_of(traffic, method, route),
                 Route::Looked(operation) => operation,
-                Route::Asked(name) => match operations.known(traffic, method, name) {
-                    Some(operation) => operation,
-                    None => {
-                        let other = operations.id_of(traffic, method, OTHER);
-                        let start = Self::write(store, shard, began, other);
-                        return Self { at: start.at | Self::UNKNOWN, ..start };
-                    }
-                },
             };
             Self::write(store, shard, began, operation)
         })
@@ -93,5 +91,43 @@ impl Write for Unmatched {
     fn write(self, _core: &Core, store: &Store, shard: &Shard) -> Start {
         let began = store.clock.now();
         Start::write(store, shard, began, store.operations.unmatched(self.traffic, self.method))
+    }
+}
+
+/// A gRPC call of a method.
+#[derive(Clone, Copy)]
+struct Called<'a> {
+    side: Side,
+    name: &'a str,
+}
+
+impl Called<'_> {
+    fn traffic(self) -> TrafficId {
+        TrafficId::new(self.side, Protocol::Grpc)
+    }
+
+    /// Of a method that was not met before. What a client asks for is known to be there.
+    #[cold]
+    #[inline(never)]
+    fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {
+        let traffic = self.traffic();
+        let (route, unknown) =
+            if self.side.is_client() { (self.name, 0) } else { (OTHER, Start::UNKNOWN) };
+        let operation = store.operations.id_of(traffic, MethodLabel::Other, route);
+        let start = Start::write(store, shard, began, operation);
+        Start { at: start.at | unknown, ..start }
+    }
+}
+
+impl Write for Called<'_> {
+    type Written = Start;
+
+    #[inline(always)]
+    fn write(self, _core: &Core, store: &Store, shard: &Shard) -> Start {
+        let began = store.clock.now();
+        match store.operations.known(self.traffic(), MethodLabel::Other, self.name) {
+            Some(operation) => Start::write(store, shard, began, operation),
+            None => self.write_first(began, store, shard),
+        }
     }
 }

@@ -149,7 +149,7 @@ impl OperationTable {
     }
 
     /// The id of an operation that is known already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn known(
         &self,
         traffic: TrafficId,
@@ -187,7 +187,7 @@ impl OperationTable {
     }
 
     /// The id, or else the empty slot where the operation belongs.
-    #[inline]
+    #[inline(always)]
     fn place_of(
         &self,
         traffic: TrafficId,

@@ -54,11 +54,6 @@ impl TrafficId {
     }
 
     #[inline]
-    pub(crate) fn protocol(self) -> Protocol {
-        if self.0 & 1 == 0 { Protocol::Http } else { Protocol::Grpc }
-    }
-
-    #[inline]
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
