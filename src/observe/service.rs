@@ -109,6 +109,7 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let method = MethodLabel::of(request.method());
+        let rule = BodyRule::of(method, self.entrance);
         let facts = self.entrance.enter::<T, _>(method, &mut request);
         self.tell_wait(facts);
         let (request, companion) = self.watches.accompany(request, facts);
@@ -118,7 +119,7 @@ where
         ResponseFuture {
             inner: self.inner.call(request),
             exchange: guard.take(),
-            rule: BodyRule::of(method, self.entrance),
+            rule,
             watches: PhantomData,
         }
     }
