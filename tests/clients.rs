@@ -362,3 +362,16 @@ async fn reqwests_requests_have_the_users_labels_too() {
     let labels = [("shelf", "books"), ("length", "10"), ("outcome", "success")];
     assert_eq!(sum(&text, "http_client_requests_total", &labels), 1.0, "{text}");
 }
+
+#[tokio::test]
+async fn reqwests_requests_are_left_out_as_the_user_says() {
+    let address = listen(Router::new().route("/{what}", any(upstream))).await;
+    let (lookout, scrape) = start(|builder| builder.ignore(|request| request.uri.path() == "/204"));
+    let client = lookout.client_layer("upstream").layer(reqwest_client());
+    for path in ["200", "204"] {
+        let url = format!("http://{address}/{path}").parse().unwrap();
+        let request = reqwest::Request::new(Method::GET, url);
+        client.clone().oneshot(request).await.unwrap().bytes().await.unwrap();
+    }
+    assert_eq!(sum(&scrape.render(), "http_client_requests_total", &[]), 1.0);
+}

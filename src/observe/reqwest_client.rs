@@ -13,7 +13,7 @@ use reqwest::ResponseBuilderExt;
 use tower_service::Service;
 
 use super::{
-    HttpAndGrpc, RequestHead, ResponseFuture, Watched, body::BodyRule, entrance::Entry,
+    Entrance, HttpAndGrpc, RequestHead, ResponseFuture, Watched, body::BodyRule, entrance::Entry,
     exchange::Exchange, facts::Facts, label, route::Route,
 };
 use crate::operation::{MethodLabel, Protocol, TrafficId};
@@ -50,35 +50,44 @@ where
 
     fn call(&mut self, request: reqwest::Request) -> Self::Future {
         let method = MethodLabel::of(request.method());
-        let host = request.url().host_str().filter(|_| self.entrance.tells_address);
-        let entry = Entry {
-            traffic: TrafficId::new(self.entrance.side, Protocol::Http),
-            method,
-            route: host.map_or(Route::Unmatched, Route::Template),
-        };
-        let facts = Facts::begin(self.entrance.lookout, &entry)
-            .map(|facts| if self.entrance.labels { labelled(facts, &request) } else { facts });
+        let rule = BodyRule::of(method, self.entrance);
+        let facts = self.entrance.enter_reqwest(method, &request);
         self.tell_wait(facts);
         let mut guard = facts.map(|facts| Exchange { facts, companion: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
         let exchange = guard.take();
-        let rule = BodyRule::of(method, self.entrance);
         ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
     }
 }
 
-/// The facts with the labels of the request, which has a URL where others have a URI.
-#[cold]
-fn labelled(facts: Facts, request: &reqwest::Request) -> Facts {
-    let Ok(uri) = request.url().as_str().parse() else { return facts };
-    let head = RequestHead {
-        method: request.method(),
-        uri: &uri,
-        version: request.version(),
-        headers: request.headers(),
-        extensions: &Extensions::new(),
-    };
-    label::of_request(facts, &head)
+impl Entrance {
+    /// As [`enter`](Self::enter); closures of the user see the request's URL as a URI.
+    fn enter_reqwest(self, method: MethodLabel, request: &reqwest::Request) -> Option<Facts> {
+        let is_looked_into = self.ignores || self.labels;
+        let uri = if is_looked_into { request.url().as_str().parse().ok() } else { None };
+        let extensions = Extensions::new();
+        let head = uri.as_ref().map(|uri| RequestHead {
+            method: request.method(),
+            uri,
+            version: request.version(),
+            headers: request.headers(),
+            extensions: &extensions,
+        });
+        if self.ignores && head.is_some_and(|head| head.is_ignored(self.lookout)) {
+            return None;
+        }
+        let host = request.url().host_str().filter(|_| self.tells_address);
+        let entry = Entry {
+            traffic: TrafficId::new(self.side, Protocol::Http),
+            method,
+            route: host.map_or(Route::Unmatched, Route::Template),
+        };
+        let facts = Facts::begin(self.lookout, &entry)?;
+        Some(match head {
+            Some(head) if self.labels => label::of_request(facts, &head),
+            _ => facts,
+        })
+    }
 }
 
 impl<F, E> Future for ReqwestFuture<F>

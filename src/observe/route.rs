@@ -63,10 +63,9 @@ impl TakenHead {
         *request.extensions_mut() = self.extensions;
     }
 
-    /// Whether the user's closure says that it is not watched.
+    /// As [`RequestHead::is_ignored`].
     pub(super) fn is_ignored(&self, lookout: LookoutId) -> bool {
-        let head = &self.as_ref();
-        local::with_core(lookout, move |core| core.ignores(head)).unwrap_or_default()
+        self.as_ref().is_ignored(lookout)
     }
 
     fn as_ref(&self) -> RequestHead<'_> {
@@ -121,6 +120,11 @@ impl<'a> RequestHead<'a> {
             headers: request.headers(),
             extensions: request.extensions(),
         }
+    }
+
+    /// Whether the user's closure says that it is not watched.
+    pub(super) fn is_ignored(&self, lookout: LookoutId) -> bool {
+        local::with_core(lookout, move |core| core.ignores(self)).unwrap_or_default()
     }
 }
 
