@@ -258,3 +258,17 @@ async fn what_no_member_took_is_tried_again_unless_none_ever_will() {
         lookout.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn a_real_alertmanager_hears_the_watchdog_which_fires_while_the_process_lives() {
+    let Some(program) = program("prometheus-alertmanager") else { return };
+    let receiver = Receiver::new([]);
+    let server = AlertmanagerServer::start(&program, &receiver.serve().await, "1s").await;
+    let alertmanager = Alertmanager::new([server.url()]).unwrap();
+    let (_lookout, _scrape) =
+        start(|builder| builder.instance("one").heartbeat(Duration::from_secs(1), alertmanager));
+    eventually(20, "the watchdog", || (!receiver.posts().is_empty()).then_some(())).await;
+    let posts = receiver.posts();
+    assert_eq!(told(&posts[0]), pairs(&[("one", "firing")]));
+    assert_eq!(posts[0].body["alerts"][0]["labels"]["alertname"], "Watchdog");
+}
