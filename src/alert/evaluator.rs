@@ -182,6 +182,7 @@ impl Watch {
             summary: rule.summary.clone(),
             runbook: rule.runbook.clone(),
             origin: Arc::clone(origin),
+            unknown_before: None,
             failure: None,
             notice: None,
             signal: rule.signal,

@@ -72,6 +72,10 @@ pub struct Alert {
     pub runbook: Option<String>,
     /// Where it comes from.
     pub origin: Arc<Origin>,
+    /// When this process began to watch, on the first alert that it fires without a
+    /// [state file](crate::LookoutBuilder::state_path): what a process before it fired is not known,
+    /// and its end is not told.
+    pub unknown_before: Option<SystemTime>,
     /// What was reported, of an alert that no rule raised; then value, peak and requests count the
     /// reports, and there is no threshold.
     pub failure: Option<Arc<Failure>>,
@@ -228,6 +232,7 @@ impl Alert {
             summary: (!fields.is_empty()).then(|| fields.join("\n")),
             runbook: None,
             origin: Arc::clone(origin),
+            unknown_before: None,
             failure: Some(Arc::new(failure)),
             notice: None,
             signal: Signal::Reports,
@@ -331,6 +336,7 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
             instance: "host-1:42".to_owned(),
             version: Some("1.2.3".to_owned()),
         }),
+        unknown_before: None,
         failure: None,
         notice: None,
         signal: Signal::ErrorRatio,

@@ -59,6 +59,7 @@ impl Alert {
             summary: None,
             runbook: None,
             origin: Arc::clone(origin),
+            unknown_before: None,
             failure: None,
             notice: Some(notice),
             signal: Signal::Reports,

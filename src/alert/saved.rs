@@ -51,6 +51,9 @@ struct AlertFields {
     runbook: Option<String>,
     #[serde(with = "fields::origin")]
     origin: Arc<Origin>,
+    /// Whoever keeps a state file knows.
+    #[serde(skip)]
+    unknown_before: Option<SystemTime>,
     #[serde(with = "failure")]
     failure: Option<Arc<Failure>>,
     /// What the lookout says of itself is not kept.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{DeliveryError, Mailbox, TestDelivery, stats::count};
 use crate::{
-    alert::{Alert, Notice, Origin},
+    alert::{Alert, AlertStatus, Notice, Origin},
     collect::Carry,
     facade::{Counter, Facade, UNROUTED},
 };
@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Dispatcher {
     mailboxes: Vec<Arc<Mailbox>>,
     origin: Arc<Origin>,
+    /// Until the first alert that fires; see [`Alert::unknown_before`].
+    unknown_before: Mutex<Option<SystemTime>>,
     unrouted: AtomicU64,
     counter: Mutex<Counter>,
     /// The rules whose alerts were told to be for nobody.
@@ -28,10 +30,15 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(mailboxes: Vec<Arc<Mailbox>>, origin: Arc<Origin>) -> Self {
+    pub(crate) fn new(
+        mailboxes: Vec<Arc<Mailbox>>,
+        origin: Arc<Origin>,
+        unknown_before: Option<SystemTime>,
+    ) -> Self {
         Self {
             mailboxes,
             origin,
+            unknown_before: Mutex::new(unknown_before),
             unrouted: AtomicU64::new(0),
             counter: Mutex::new(Counter::new(UNROUTED, Vec::new())),
             told: Mutex::default(),
@@ -43,7 +50,12 @@ impl Dispatcher {
     }
 
     pub(crate) fn put(&self, changes: Vec<Alert>) {
-        for alert in changes {
+        for mut alert in changes {
+            if alert.status == AlertStatus::Firing {
+                let mut unknown =
+                    self.unknown_before.lock().unwrap_or_else(PoisonError::into_inner);
+                alert.unknown_before = unknown.take();
+            }
             let mut is_routed = self.mailboxes.is_empty();
             for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.takes(&alert)) {
                 is_routed = true;
@@ -112,16 +124,15 @@ impl Carry for Dispatcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        alert::{AlertStatus, test_alert},
-        notify::Matcher,
-    };
+    use crate::{alert::test_alert, notify::Matcher};
 
     fn dispatcher(matchers: impl IntoIterator<Item = Option<Matcher>>) -> Dispatcher {
         let mailbox = |matcher| Arc::new(Mailbox::new("test".to_owned(), matcher));
         let mailboxes = matchers.into_iter().map(mailbox).collect();
-        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin)
+        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin, Some(START))
     }
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
 
     /// What waits in each mailbox, and how many changes were for nobody.
     fn put(dispatcher: &Dispatcher, rule: &str) -> (Vec<usize>, u64) {
@@ -141,6 +152,19 @@ mod tests {
         assert_eq!(put(&with_a_gap, "C"), (vec![0, 0], 1));
         assert_eq!(put(&with_a_gap, "C"), (vec![0, 0], 2));
         assert_eq!(put(&with_a_gap, "B"), (vec![0, 1], 2));
+    }
+
+    #[test]
+    fn the_first_alert_that_fires_says_before_when_nothing_is_known() {
+        let dispatcher = dispatcher([None, None]);
+        let changes = [AlertStatus::Resolved, AlertStatus::Firing, AlertStatus::Firing];
+        let alerts = ["A", "B", "C"].into_iter().zip(changes);
+        dispatcher.put(alerts.map(|(rule, status)| test_alert(rule, status)).collect());
+        for mailbox in dispatcher.mailboxes() {
+            let told = mailbox.take(10).unwrap().alerts;
+            let unknown: Vec<_> = told.iter().map(|alert| alert.unknown_before).collect();
+            assert_eq!(unknown, [None, Some(START), None]);
+        }
     }
 
     #[test]

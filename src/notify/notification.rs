@@ -16,6 +16,12 @@ pub struct Notification {
 #[cfg(any(feature = "_chat", feature = "email"))]
 pub(super) const TOLD_AGAIN: &str = "It fires on; the figures are those of its last change.";
 
+/// What people read of the alerts of an earlier process, after a start at that moment.
+#[cfg(any(feature = "_chat", feature = "email"))]
+pub(super) fn unknown_before(start: &str) -> String {
+    format!("The first alert since the start at {start}: whether earlier ones are over is unknown.")
+}
+
 impl Notification {
     /// The title of the only alert, or how many alerts fire and are resolved. `STILL FIRING` is what is
     /// told again and has not changed.

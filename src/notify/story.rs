@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     Notification,
-    notification::{TOLD_AGAIN, still},
+    notification::{TOLD_AGAIN, still, unknown_before},
     text::escaped,
 };
 use crate::alert::{Alert, AlertStatus, whole_seconds};
@@ -147,6 +147,9 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
     }
     if changes == 0 && alert.status == AlertStatus::Firing {
         lines.push(M::italic(TOLD_AGAIN));
+    }
+    if let Some(start) = alert.unknown_before {
+        lines.push(M::italic(&unknown_before(&M::date(start))));
     }
     if let Some(runbook) = &alert.runbook {
         lines.push(link::<M>(runbook, "Runbook"));

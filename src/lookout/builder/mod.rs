@@ -12,7 +12,11 @@ mod named;
 #[cfg(feature = "state")]
 mod state;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use metrics::Recorder;
 use tokio::runtime::Handle;
@@ -196,7 +200,13 @@ impl LookoutBuilder {
             workers.push(worker);
         }
         let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
-        let dispatcher = Arc::new(Dispatcher::new(mailboxes, Arc::clone(&origin)));
+        #[cfg(feature = "state")]
+        let has_state = self.state_path.is_some();
+        #[cfg(not(feature = "state"))]
+        let has_state = false;
+        let unknown_before = (!has_state).then(SystemTime::now);
+        let dispatcher = Dispatcher::new(mailboxes, Arc::clone(&origin), unknown_before);
+        let dispatcher = Arc::new(dispatcher);
         let carried = [Arc::clone(&reports) as Arc<dyn Carry>, Arc::clone(&dispatcher) as _];
         let mailboxes =
             dispatcher.mailboxes().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));

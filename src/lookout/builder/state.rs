@@ -26,7 +26,7 @@ impl LookoutBuilder {
     /// `….set-aside`, with a warning; one that can't be written is told in the log. Neither stops the
     /// service. Without a file nothing is known of what fired before: what still holds is told as a new
     /// alert, and what has recovered meanwhile is never resolved where the receiver does not do it by
-    /// itself.
+    /// itself. So the first alert after such a start says that (`Alert::unknown_before`).
     ///
     /// # Examples
     ///

@@ -5,7 +5,7 @@ use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     notify::{
         Notification,
-        notification::{TOLD_AGAIN, still},
+        notification::{TOLD_AGAIN, still, unknown_before},
     },
 };
 
@@ -31,7 +31,8 @@ pub(super) struct Facts {
     pub(super) when: String,
     /// Operations, and what each adds.
     pub(super) top: Vec<(String, String)>,
-    pub(super) merged: Option<String>,
+    /// What waited, was told before, or can't be known.
+    pub(super) remarks: Vec<String>,
     pub(super) runbook: Option<String>,
     /// Where it comes from, and the labels.
     pub(super) origin: Vec<(String, String)>,
@@ -53,6 +54,12 @@ impl Facts {
             }
             None => alert.condition(),
         };
+        let merged = match changes {
+            0 if is_firing => Some(TOLD_AGAIN.to_owned()),
+            0 | 1 => None,
+            _ => Some(format!("{changes} changes while this message waited; this is the last.")),
+        };
+        let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
         let share = |share: f64, detail: &str| format!("{:.0} % · {detail}", share * 100.0);
         Self {
             status: alert.status,
@@ -72,13 +79,7 @@ impl Facts {
                 .iter()
                 .map(|top| (words(&top.operation.to_string()), share(top.share, &top.detail)))
                 .collect(),
-            merged: match changes {
-                0 if is_firing => Some(TOLD_AGAIN.to_owned()),
-                0 | 1 => None,
-                _ => {
-                    Some(format!("{changes} changes while this message waited; this is the last."))
-                }
-            },
+            remarks: merged.into_iter().chain(unknown).collect(),
             runbook: alert.runbook.as_ref().map(|text| cut(&one_line(text), LINK)),
             origin: origin(alert),
         }

@@ -47,7 +47,7 @@ fn alert(facts: &Facts) -> String {
         }));
         lines.push("</ul>".to_owned());
     }
-    lines.extend(facts.merged.iter().map(|merged| paragraph(merged)));
+    lines.extend(facts.remarks.iter().map(|remark| paragraph(remark)));
     lines.extend(facts.runbook.iter().map(|runbook| format!("<p>{}</p>", link(runbook))));
     let origin = facts.origin.iter();
     let origin: Vec<_> = origin

@@ -96,6 +96,17 @@ fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
 }
 
 #[test]
+fn the_first_alert_after_a_start_says_that_nothing_is_known_of_those_before() {
+    let mut alert = an_alert();
+    alert.unknown_before = Some(alert.starts_at - Duration::from_secs(60));
+    let raw = raw(vec![alert], 1);
+    let mail = parse(&raw);
+    let says = "The first alert since the start at 2026-11-18 11:05:40 UTC: whether earlier ones are \
+                over is unknown.";
+    assert!(text(&mail).contains(says) && html(&mail).contains(says), "{}", text(&mail));
+}
+
+#[test]
 fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
     let id = |raw: &[u8]| parse(raw).message_id().map(str::to_owned);
     let answers = |raw: &[u8]| {

@@ -23,7 +23,7 @@ fn alert(facts: &Facts) -> String {
         lines.extend([String::new(), "Top routes:".to_owned()]);
         lines.extend(facts.top.iter().map(|(operation, adds)| format!("- {operation} {adds}")));
     }
-    lines.extend(facts.merged.clone());
+    lines.extend(facts.remarks.iter().cloned());
     lines.extend(facts.runbook.iter().map(|runbook| format!("\nRunbook: {runbook}")));
     lines.push(String::new());
     lines.extend(facts.origin.iter().map(|(name, value)| format!("{name}: {value}")));

@@ -126,6 +126,20 @@ fn what_was_merged_is_told() {
 }
 
 #[test]
+fn the_first_alert_after_a_start_says_that_nothing_is_known_of_those_before() {
+    let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
+    alert.unknown_before = Some(alert.starts_at - Duration::from_secs(60));
+    let message = message(vec![alert]);
+    assert!(
+        text(&message, 1).contains(
+            "_The first alert since the start at <!date^1794999940^{date_short_pretty} {time_secs}"
+        ),
+        "{message}"
+    );
+    assert!(text(&message, 1).ends_with("whether earlier ones are over is unknown._"), "{message}");
+}
+
+#[test]
 fn what_is_told_again_and_has_not_changed_says_so() {
     let of = |status| {
         let alert = test_alert("HighErrorRatio", status);
