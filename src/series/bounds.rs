@@ -13,8 +13,8 @@ use crate::operation::Operation;
 pub(crate) struct Bounds {
     /// Inclusive upper bound of each cell, ascending; the last is `u64::MAX`.
     upper: Box<[u64]>,
-    /// The first cell of each log-linear step.
-    first: [u16; STEPS],
+    /// By [`start_of`], the first cell that what starts there may belong to.
+    first: [u16; STARTS],
     /// The recorder's buckets.
     buckets: Buckets,
     /// Of routes with others, theirs.
@@ -25,6 +25,7 @@ const SUB_BITS: u32 = 2;
 const LOWEST: u32 = 14;
 const HIGHEST: u32 = 42;
 const STEPS: usize = 2 + ((HIGHEST - LOWEST) as usize) * (1 << SUB_BITS);
+const STARTS: usize = 64 << SUB_BITS;
 
 impl Bounds {
     /// How far a quantile may be from the true one, relative to it, between 16 µs and 73 min: half
@@ -73,9 +74,16 @@ impl Bounds {
         upper.extend(le.iter().chain(splits));
         upper.sort_unstable();
         upper.dedup();
-        let mut first = [0; STEPS];
-        for (step, first) in first.iter_mut().enumerate().skip(1) {
-            *first = upper.partition_point(|upper| *upper <= step_upper(step - 1)) as u16;
+        let mut first = [0; STARTS];
+        // What is below the lowest step starts at the first cell.
+        for octave in LOWEST..u64::BITS - 1 {
+            for sub in 0..1_u128 << SUB_BITS {
+                let start = (((1 << SUB_BITS) + sub) << octave).div_ceil(1 << SUB_BITS) as u64;
+                // Beyond the highest step floats might be rounded up into the next one.
+                let below = start.min(1 << HIGHEST);
+                let cell = upper.partition_point(|upper| *upper <= below);
+                first[usize::from(start_of(start + 1))] = cell as u16;
+            }
         }
         let buckets = Buckets::new(unit, le, &upper);
         Self { buckets, families: Box::default(), upper: upper.into(), first }
@@ -89,7 +97,7 @@ impl Bounds {
     /// The cell of a duration: its bounds are `(lower, upper]`, as Prometheus's `le` is inclusive.
     #[inline]
     pub(crate) fn cell_of(&self, nanos: u64) -> usize {
-        let mut cell = usize::from(self.first[step_of(nanos)]);
+        let mut cell = usize::from(self.first[usize::from(start_of(nanos))]);
         while nanos > self.upper[cell] {
             cell += 1;
         }
@@ -144,16 +152,13 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The log-linear step of a duration, before the splits: what a float's exponent and first bits say.
+/// The log-linear step of a duration, before the splits: what a float's exponent and first bits say, of
+/// which a byte tells 64 octaves apart. Nothing, and what is too long for the sign, starts at the lowest.
 #[inline]
-fn step_of(nanos: u64) -> usize {
-    const MANTISSA: u32 = f64::MANTISSA_DIGITS - 1;
-    const BELOW: u64 = ((f64::MAX_EXP as u64 - 1 + LOWEST as u64) << SUB_BITS) - 1;
-    // One less, because the bounds are inclusive above. Of what is too long for the sign the float is
-    // negative, whose bits are above all others.
-    let value = nanos.saturating_sub(1) as i64 as f64;
-    let step = (value.to_bits() >> (MANTISSA - SUB_BITS)).saturating_sub(BELOW);
-    (step as usize).min(STEPS - 1)
+fn start_of(nanos: u64) -> u8 {
+    // One less, because the bounds are inclusive above.
+    let value = nanos.wrapping_sub(1) as i64 as f64;
+    (value.to_bits() >> (f64::MANTISSA_DIGITS - 1 - SUB_BITS)) as u8
 }
 
 /// The inclusive upper bound of a log-linear step.
@@ -226,6 +231,20 @@ mod tests {
             let cell = bounds.cell_of(nanos);
             prop_assert!(nanos <= bounds.upper[cell]);
             prop_assert!(cell == 0 || nanos > bounds.upper[cell - 1]);
+        }
+
+        #[test]
+        fn every_size_lies_within_the_bounds_of_its_cell(
+            size in prop_oneof![0_u64..20, 0_u64..1 << 40, any::<u64>()],
+            powers in 0_u32..63,
+            near in 0_u64..3,
+        ) {
+            let bounds = Bounds::of(&[1, 2, 5, 1 << 20]);
+            for size in [size, (1 << powers) - 1 + near] {
+                let cell = bounds.cell_of(size);
+                prop_assert!(size <= bounds.upper[cell], "{size}: {cell}");
+                prop_assert!(cell == 0 || size > bounds.upper[cell - 1], "{size}: {cell}");
+            }
         }
 
         #[test]
