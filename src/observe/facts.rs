@@ -39,7 +39,8 @@ impl Facts {
         let Entry { traffic, method, route } = *entry;
         let start = match route {
             Route::Unmatched => Start::unmatched(lookout, traffic, method),
-            _ => Start::of(lookout, entry),
+            Route::Template(route) => Start::routed(lookout, traffic, method, route),
+            Route::Looked(operation) => Start::looked(lookout, operation),
         };
         Some(Self::started(lookout, start?, Protocol::Http))
     }

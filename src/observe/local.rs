@@ -65,7 +65,6 @@ pub(crate) fn close(id: LookoutId) {
 }
 
 impl Leases {
-    #[inline(never)]
     fn with_further<W: Write>(&self, id: LookoutId, write: W) -> Option<W::Written> {
         // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
         // closure that itself makes requests finds its shard as well.
@@ -111,17 +110,25 @@ pub(super) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Op
 pub(super) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let written = LEASES.try_with(|leases| match leases.first.get() {
         Some(first) if first.id == id => Some(write.write(&first.core, &first.store, &first.shard)),
-        _ => leases.with_further(id, write),
+        _ => None,
     });
     match written {
+        Ok(Some(written)) => Some(written),
+        _ => elsewhere(id, write),
+    }
+}
+
+/// In a further lookout's shard, or for the first time.
+#[cold]
+#[inline(never)]
+fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
+    match LEASES.try_with(|leases| leases.with_further(id, write)) {
         Ok(Some(written)) => Some(written),
         _ => first_with(id, write),
     }
 }
 
 /// The first time on this thread, or so late that the thread's storage is gone.
-#[cold]
-#[inline(never)]
 fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {

@@ -1,8 +1,6 @@
 use super::{
     Core, LookoutId,
-    entrance::Entry,
     local::{self, Write},
-    route::Route,
 };
 use crate::{
     operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
@@ -36,7 +34,7 @@ impl Start {
         self.at & Self::UNKNOWN != 0
     }
 
-    /// Of a request without a route; like [`of`](Self::of).
+    /// Of a request without a route; `None` once the lookout was closed.
     #[inline(never)]
     pub(super) fn unmatched(
         lookout: LookoutId,
@@ -46,25 +44,32 @@ impl Start {
         local::write(lookout, Unmatched { traffic, method })
     }
 
-    /// Of a gRPC call; like [`of`](Self::of).
+    /// Of a gRPC call; like [`unmatched`](Self::unmatched).
     #[inline(never)]
     pub(super) fn called(lookout: LookoutId, side: Side, name: &str) -> Option<Self> {
         local::write(lookout, Called { side, name })
     }
 
-    /// `None` once the lookout was closed.
+    /// Of a request whose route is known; like [`unmatched`](Self::unmatched).
     #[inline(never)]
-    pub(super) fn of(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
-        let Entry { traffic, method, route } = *entry;
+    pub(super) fn routed(
+        lookout: LookoutId,
+        traffic: TrafficId,
+        method: MethodLabel,
+        route: &str,
+    ) -> Option<Self> {
         local::with(lookout, move |store, shard| {
             let began = store.clock.now();
-            let operations = &store.operations;
-            let operation = match route {
-                Route::Unmatched => operations.unmatched(traffic, method),
-                Route::Template(route) => operations.id_of(traffic, method, route),
-                Route::Looked(operation) => operation,
-            };
+            let operation = store.operations.id_of(traffic, method, route);
             Self::write(store, shard, began, operation)
+        })
+    }
+
+    /// Of a request whose operation was looked up; like [`unmatched`](Self::unmatched).
+    #[inline(never)]
+    pub(super) fn looked(lookout: LookoutId, operation: OperationId) -> Option<Self> {
+        local::with(lookout, move |store, shard| {
+            Self::write(store, shard, store.clock.now(), operation)
         })
     }
 
