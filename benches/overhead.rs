@@ -330,7 +330,7 @@ fn verdict() {
         println!(
             "{threads} thread(s): as a client {:.1} ns, beside gRPC {:.1} ns; to gRPC's answers \
              ({grpc:.0} ns) the HTTP server's layer adds {:.1} ns, gRPC's {:.1} ns, a client's {:.1} ns \
-             (each at most 1.5 times the HTTP server's for the same answers)",
+             (each at most 1.5 times the {added:.1} ns of the HTTP server's)",
             client - bare,
             beside - bare,
             grpc_as_http - grpc,

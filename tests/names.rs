@@ -145,9 +145,13 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
         });
         ask_http(&lookout).await;
         ask_grpc(&lookout).await;
+        lookout.reporter().report(&std::io::Error::other("no broker"));
         let text = eventually(5, "a tick", || {
             let text = scrape.render();
-            text.contains("lookout_alert_state{").then_some(text)
+            let is_there = |name| text.contains(name);
+            let has_all =
+                ["lookout_alert_state{", "lookout_reports_total{"].into_iter().all(is_there);
+            has_all.then_some(text)
         })
         .await;
         let labels = text.lines().filter_map(|line| line.split_once('{')?.1.rsplit_once('}'));

@@ -7,7 +7,8 @@ mod support;
 
 use std::{
     error::Error,
-    io,
+    fmt, io,
+    panic::catch_unwind,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -92,6 +93,23 @@ async fn less_than_an_error_is_reported_if_it_is_asked_for_and_filters_say_of_wh
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].measured(), told[0].severity), ("worse".to_owned(), Severity::Info));
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn a_value_that_panics_as_it_is_told_silences_no_error_after_it() {
+    struct Broken;
+    impl fmt::Debug for Broken {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("this can't be told")
+        }
+    }
+    let (lookout, _scrape, heard) = listening();
+    with_default(registry().with(lookout.reporter().tracing_layer()), || {
+        catch_unwind(|| error!(order = ?Broken, "the first")).unwrap_err();
+        error!("the second");
+    });
+    let told = all(lookout, &heard).await;
+    assert_eq!(told.iter().map(Alert::measured).collect::<Vec<_>>(), ["the second"]);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(crate) struct Dialect {
 const REPLACED: &str = "axum_";
 
 /// Each label that a metric may have, with any preset: none that the user adds may be called so.
-const LABELS: [&str; 26] = [
+const LABELS: [&str; 27] = [
     "call",
     "client_name",
     "dependency",
@@ -40,6 +40,7 @@ const LABELS: [&str; 26] = [
     "method",
     "notifier",
     "outcome",
+    "report",
     "rpc_method",
     "rpc_response_status_code",
     "rpc_system_name",

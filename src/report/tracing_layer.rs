@@ -138,6 +138,8 @@ where
         if IS_REPORTING.try_with(|is_reporting| is_reporting.replace(true)).unwrap_or(true) {
             return;
         }
+        // A value that panics as it is told must not end all reports of this thread.
+        let _reporting = Reporting;
         let mut logged = Logged::default();
         event.record(&mut logged);
         for span in context.event_scope(event).into_iter().flatten() {
@@ -146,7 +148,15 @@ where
             }
         }
         self.reporter.send(self.report(metadata, logged));
-        IS_REPORTING.set(false);
+    }
+}
+
+/// A report is made until this is dropped.
+struct Reporting;
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        IS_REPORTING.try_with(|is_reporting| is_reporting.set(false)).ok();
     }
 }
 
