@@ -22,7 +22,7 @@ use tower_lookout::{
     prometheus::Scrape,
 };
 
-use alertmanager::{AlertmanagerServer, replica as given, spawn_replica};
+use alertmanager::{AlertmanagerServer, free_address, replica as given, spawn_replica};
 use in_flight::request;
 use logs::Logs;
 use receiver::{Post, Receiver, Reply};
@@ -121,6 +121,34 @@ async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_
     }
     let lost = |kind| sum(&scrape.render(), &format!("lookout_notifications_{kind}_total"), &[]);
     assert_eq!(["failed", "dropped"].map(lost), [0.0, 0.0]);
+}
+
+#[tokio::test]
+async fn a_real_alertmanager_tells_what_fired_and_was_over_before_it_could_be_told() {
+    let Some(program) = program("prometheus-alertmanager") else { return };
+    let receiver = Receiver::new([]);
+    let address = free_address();
+    let alertmanager = Alertmanager::new([format!("http://{address}")]).unwrap();
+    let (lookout, scrape) = start(|builder| {
+        let alertmanager = alertmanager.resend_every(Duration::from_secs(3));
+        builder.instance("one").rule(Rule::in_flight().above(0)).notify(alertmanager)
+    });
+    let in_flight = request(&lookout);
+    eventually(5, "a failure", || (counters(&scrape)[1] >= 1.0).then_some(())).await;
+    drop(in_flight);
+    let fires = || sum(&scrape.render(), "lookout_alert_state", &[]) > 0.0;
+    eventually(5, "the end", || (!fires()).then_some(())).await;
+    assert_eq!(counters(&scrape)[0], 0.0, "nothing has arrived yet");
+
+    let hook = receiver.serve().await;
+    let _server = AlertmanagerServer::start_at(address, &program, &hook, "0s").await;
+    let posts = eventually(30, "both states", || {
+        let posts = receiver.posts();
+        (posts.len() >= 2).then_some(posts)
+    })
+    .await;
+    assert_eq!(told(&posts[0]), pairs(&[("one", "firing")]));
+    assert_eq!(told(&posts[1]), pairs(&[("one", "resolved")]));
 }
 
 /// A moment; Go's for none is before any that can be read.

@@ -75,8 +75,8 @@ async fn what_fails_is_tried_again_with_what_has_come_since() {
         let in_flight = request(&lookout);
         eventually(5, "a failure", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
-        kind.told(10, &receiver, &[kind.resolved]).await;
-        let text = receiver.taken()[0].body.to_string();
+        kind.told(10, &receiver, kind.late).await;
+        let text = receiver.taken().last().unwrap().body.to_string();
         assert!(text.contains("this is the last"), "{text}");
         kind.counted(2, &scrape, [1.0, 2.0, 2.0, 0.0]).await;
     })
@@ -106,7 +106,7 @@ async fn a_dead_hook_is_tried_with_the_next_change_and_needs_no_restart() {
         let in_flight = request(&lookout);
         eventually(5, "refused", || (kind.counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
-        kind.told(5, &receiver, &[kind.resolved]).await;
+        kind.told(5, &receiver, kind.late).await;
         assert_eq!(kind.counters(&scrape)[3], 0.0, "{} drops nothing", kind.name);
     })
     .await;
@@ -205,7 +205,7 @@ async fn no_secret_is_in_a_log_metric_or_debug_output_and_failures_are_told_once
         let in_flight = request(&lookout);
         eventually(5, "refused", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
-        kind.told(10, &receiver, &[kind.resolved]).await;
+        kind.told(10, &receiver, kind.late).await;
         for text in [&debug, &scrape.render(), &format!("{lookout:?}")] {
             assert!(!text.contains("s3cret"), "{text}");
         }

@@ -247,6 +247,22 @@ impl Alert {
         }
     }
 
+    /// A resolved alert as it was while it fired, with its peak, for a receiver that takes no resolve of
+    /// what it was not told of.
+    #[cfg(any(feature = "alertmanager", feature = "pagerduty"))]
+    pub(crate) fn as_it_fired(&self) -> Option<Self> {
+        let fired = Self {
+            status: AlertStatus::Firing,
+            value: Some(self.peak),
+            window: None,
+            ends_at: None,
+            top: Vec::new(),
+            is_rule_gone: false,
+            ..self.clone()
+        };
+        (self.status == AlertStatus::Resolved).then_some(fired)
+    }
+
     /// The resolve of what no rule judges any more.
     pub(crate) fn of_gone_rule(self, now: SystemTime) -> Self {
         Self {

@@ -21,9 +21,15 @@ pub(crate) struct AlertmanagerServer {
 impl AlertmanagerServer {
     /// Tells the receiver at `webhook` of groups that have waited for `wait`, such as `1s`.
     pub(crate) async fn start(program: &Path, webhook: &str, wait: &str) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        Self::start_at(free_address(), program, webhook, wait).await
+    }
+
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        program: &Path,
+        webhook: &str,
+        wait: &str,
+    ) -> Self {
         let folder = env::temp_dir().join(format!(
             "tower-lookout-am-{}-{}",
             std::process::id(),
@@ -58,6 +64,11 @@ impl Drop for AlertmanagerServer {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Where nothing listens yet.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 const URL: &str = "LOOKOUT_TEST_ALERTMANAGER";

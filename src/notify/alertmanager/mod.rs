@@ -25,7 +25,9 @@ use super::{
 ///
 /// An alert that fires is posted again every 60 s, with an end four times as far ahead: so it
 /// resolves by itself when the process dies. A resolve is posted again for 15 minutes, as Prometheus
-/// does. At [`shutdown`](crate::Lookout::shutdown) what fires is left to expire: a process that ends
+/// does. Of an alert that it was never told of, Alertmanager tells no resolve: one that fired and was
+/// resolved while no post arrived is posted as firing, with its peak, until the next post is due. At
+/// [`shutdown`](crate::Lookout::shutdown) what fires is left to expire: a process that ends
 /// has not recovered.
 ///
 /// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
@@ -124,8 +126,11 @@ impl Service<Notification> for Alertmanager {
     fn call(&mut self, notification: Notification) -> Self::Future {
         let Self { members, headers, resend_every } = self.clone();
         Box::pin(async move {
-            let expires = SystemTime::now() + resend_every.saturating_mul(POSTS_TO_EXPIRE);
-            let alerts = notification.alerts.iter().map(|alert| Entry::new(alert, expires));
+            let expires = |posts| SystemTime::now() + resend_every.saturating_mul(posts);
+            let alerts = notification.iter().map(|(alert, changes)| match alert.as_it_fired() {
+                Some(fired) if changes > 1 => Entry::new(&fired, expires(1)),
+                _ => Entry::new(alert, expires(POSTS_TO_EXPIRE)),
+            });
             let body = serde_json::to_string(&alerts.collect::<Vec<_>>());
             let body = body.map_err(DeliveryError::rejected)?;
             let mut posts = JoinSet::new();

@@ -30,8 +30,15 @@ impl Pace {
         Poll::Ready(())
     }
 
+    #[cfg(feature = "_chat")]
     pub(in crate::notify) fn spend(&mut self) {
-        self.rest = Some(Box::pin(sleep(self.between)));
+        self.spend_times(1);
+    }
+
+    /// For so many messages at once.
+    pub(in crate::notify) fn spend_times(&mut self, messages: usize) {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.rest = Some(Box::pin(sleep(self.between.saturating_mul(messages))));
     }
 }
 
@@ -51,13 +58,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_a_second_between_two_messages() {
+    async fn there_is_a_second_after_each_message() {
         let mut pace = Pace::new(Duration::from_secs(1));
         let start = Instant::now();
-        for message in 0..4 {
+        for (messages, second) in [(1, 0), (1, 1), (3, 2), (1, 5)] {
             poll_fn(|cx| pace.poll_ready(cx)).await;
-            pace.spend();
-            assert_eq!(start.elapsed().as_secs(), message);
+            pace.spend_times(messages);
+            assert_eq!(start.elapsed().as_secs(), second);
         }
     }
 }

@@ -16,8 +16,15 @@ const DEDUP_KEY: usize = 255;
 const WORDS: usize = 1_000;
 const LABELS: usize = 50;
 
-/// What opens an alert, or closes it.
-pub(super) fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
+/// What opens an alert, or closes it; of one that was resolved before it could be told, what opens it, and
+/// then what closes it, since a resolve alone is nothing that PagerDuty shows.
+pub(super) fn events(routing_key: &str, alert: &Alert, changes: u32) -> Vec<String> {
+    let untold = alert.as_it_fired().filter(|_| changes > 1);
+    let opens = untold.map(|fired| event(routing_key, &fired, 1));
+    opens.into_iter().chain([event(routing_key, alert, changes)]).map(|e| e.to_string()).collect()
+}
+
+fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
     let (action, time) = match alert.status {
         AlertStatus::Firing => ("trigger", alert.starts_at),
         AlertStatus::Resolved => ("resolve", alert.ends_at.unwrap_or(alert.starts_at)),

@@ -128,3 +128,28 @@ fn an_event_keeps_to_the_limits_of_pagerduty() {
     let size = event.to_string().len();
     assert!(size <= 512_000, "{size}");
 }
+
+#[test]
+fn what_was_resolved_before_it_could_be_told_is_opened_with_its_peak_and_closed() {
+    let actions = |status, changes| {
+        let events = events(KEY, &test_alert("HighErrorRatio", status), changes);
+        events.iter().map(|event| serde_json::from_str(event).unwrap()).collect::<Vec<Value>>()
+    };
+    for (status, changes, expected) in [
+        (AlertStatus::Firing, 1, vec!["trigger"]),
+        (AlertStatus::Firing, 3, vec!["trigger"]),
+        (AlertStatus::Resolved, 1, vec!["resolve"]),
+        (AlertStatus::Resolved, 2, vec!["trigger", "resolve"]),
+    ] {
+        let told = actions(status, changes);
+        let told: Vec<_> = told.iter().map(|event| &event["event_action"]).collect();
+        assert_eq!(told, expected, "{status} after {changes}");
+    }
+    let events = actions(AlertStatus::Resolved, 2);
+    assert_eq!(events[0]["dedup_key"], events[1]["dedup_key"]);
+    assert_eq!(
+        events[0]["payload"]["summary"],
+        "orders: HighErrorRatio: error ratio 22.1 % (threshold: above 1 %)"
+    );
+    assert_eq!(events[0]["payload"]["timestamp"], "2026-11-18T11:06:40.000Z");
+}

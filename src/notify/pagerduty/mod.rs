@@ -14,7 +14,7 @@ use http::HeaderMap;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use self::{answer::judge, event::event};
+use self::{answer::judge, event::events};
 use super::{
     DeliveryError, Notification,
     error::Remedy,
@@ -27,9 +27,11 @@ use super::{
 /// what it judges; so an event that comes twice is no second alert, and replicas don't resolve each
 /// other's. An instance that is gone resolves nothing any more: what it left firing is closed by a
 /// person, by PagerDuty's own timeout, or by a successor that is called the same
-/// ([`instance`](crate::LookoutBuilder::instance)).
+/// ([`instance`](crate::LookoutBuilder::instance)). An alert that fired and was resolved before it could
+/// be told is triggered, with its peak, and resolved at once.
 ///
-/// The routing key is a secret: it is in no log, error or `Debug`.
+/// Of many alerts two events a second are posted, in the mean of a minute; a notification has a hundred
+/// at most, and what comes meanwhile waits. The routing key is a secret: it is in no log, error or `Debug`.
 ///
 /// # Examples
 ///
@@ -50,8 +52,11 @@ pub struct PagerDuty {
 /// Where events go to in the US.
 const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 
-/// How many events are posted at once, since a message may have a hundred.
+/// How many alerts are posted at once, since a message may have a hundred.
 const AT_ONCE: usize = 10;
+
+/// The time that one event takes of a minute.
+const BETWEEN: Duration = Duration::from_millis(500);
 
 impl PagerDuty {
     /// A notifier for the integration that has this routing key.
@@ -73,7 +78,7 @@ impl PagerDuty {
         Ok(Self {
             routing_key: routing_key.into(),
             endpoint: endpoint(EVENTS)?,
-            pace: Pace::new(Duration::from_secs(1)),
+            pace: Pace::new(BETWEEN),
         })
     }
 
@@ -109,20 +114,20 @@ impl Service<Notification> for PagerDuty {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.pace.spend();
-        let events = notification
+        let events: Vec<_> = notification
             .iter()
-            .map(|(alert, changes)| event(&self.routing_key, alert, changes).to_string())
+            .map(|(alert, changes)| events(&self.routing_key, alert, changes))
             .collect();
+        self.pace.spend_times(events.iter().map(Vec::len).sum());
         let endpoint = self.endpoint.clone();
         Box::pin(post(endpoint, events, notification))
     }
 }
 
-/// Posts each event; an error says which alerts are left.
+/// Posts the events of each alert; an error says which alerts are left.
 async fn post(
     endpoint: Endpoint,
-    events: Vec<String>,
+    events: Vec<Vec<String>>,
     mut notification: Notification,
 ) -> Result<(), DeliveryError> {
     let mut is_left = vec![true; events.len()];
@@ -134,13 +139,10 @@ async fn post(
         let goes_on = failure.as_ref().is_none_or(is_of_one);
         while goes_on
             && posts.len() < AT_ONCE
-            && let Some((number, event)) = waiting.next()
+            && let Some((number, events)) = waiting.next()
         {
-            let endpoint = endpoint.clone();
-            posts.spawn(async move {
-                let answer = endpoint.post(HeaderMap::new(), event).await;
-                (number, answer.and_then(|answer| judge(&answer, SystemTime::now())))
-            });
+            let posting = post_in_turn(endpoint.clone(), events);
+            posts.spawn(async move { (number, posting.await) });
         }
         match posts.join_next().await {
             None => break,
@@ -156,6 +158,15 @@ async fn post(
     let mut is_left = is_left.into_iter();
     notification.retain(|_| is_left.next() == Some(true));
     Err(failure.only(notification))
+}
+
+/// Of one alert, so that none overtakes another.
+async fn post_in_turn(endpoint: Endpoint, events: Vec<String>) -> Result<(), DeliveryError> {
+    for event in events {
+        let answer = endpoint.clone().post(HeaderMap::new(), event).await?;
+        judge(&answer, SystemTime::now())?;
+    }
+    Ok(())
 }
 
 fn is_of_one(error: &DeliveryError) -> bool {
