@@ -103,7 +103,7 @@ fn who_takes_what_another_one_does_not_hears_of_what_it_has_a_when_for_too() {
 async fn what_fires_is_told_again_as_often_as_the_file_says() {
     for (text, every) in [("", None), ("repeat_every = '4h'", Some(4 * 60 * 60))] {
         let alerts = vec![test_alert("A", AlertStatus::Firing)];
-        let notification = Notification { alerts, changes: vec![1] };
+        let notification = Notification::new(alerts, vec![1]);
         let delivered = load(text).unwrap().service.oneshot(notification).await.unwrap();
         assert_eq!(delivered == Delivered::default(), every.is_none());
         let told = every.map_or("None".to_owned(), |s| format!("{:?}", Duration::from_secs(s)));

@@ -177,7 +177,8 @@ impl Lookout {
     ///
     /// It is an alert of severity `info` named `LookoutTest` that says what it is. It goes the way of
     /// every message: a notifier keeps to its pace and to what a receiver asked for, and counts it; it is
-    /// not tried again. Closures are called, too. At once after it comes its resolve, so that
+    /// not tried again. Of two notifiers by [`or_else`](crate::notify::NotifierExt::or_else) both are
+    /// asked, and each has a line of its own. Closures are called, too. At once after it comes its resolve, so that
     /// nothing is left open; but for a receiver that forgets by itself, as Alertmanager does after four
     /// minutes: it would tell nobody of what is over so soon.
     ///

@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     pub(super) again: Option<Again>,
+    /// Whether it was taken by another one than that which is asked first, and failed.
+    pub(super) first_failed: bool,
 }
 
 /// When an alert that has not changed is told again.
@@ -28,7 +30,8 @@ impl Delivered {
     /// always.
     pub fn again_every(every: Duration) -> Self {
         let every = every.clamp(Duration::from_secs(1), LONGEST);
-        Self { again: Some(Again { every, resolved_for: Duration::ZERO, forgets: true }) }
+        let again = Again { every, resolved_for: Duration::ZERO, forgets: true };
+        Self { again: Some(again), ..Self::default() }
     }
 
     /// Whether the receiver takes what it does not hear again for resolved.
@@ -40,7 +43,7 @@ impl Delivered {
     pub(super) fn or_again_every(self, every: Duration) -> Self {
         let every = every.min(LONGEST);
         let again = Again { every, resolved_for: Duration::ZERO, forgets: false };
-        Self { again: self.again.or(Some(again)) }
+        Self { again: self.again.or(Some(again)), ..self }
     }
 
     /// For how long a resolved alert is told again, too, a year at most. Defaults to 0: it is told once.

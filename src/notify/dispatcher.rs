@@ -75,13 +75,16 @@ impl Dispatcher {
             self.mailboxes.iter().map(|mailbox| mailbox.put_test(test.clone())).collect();
         let mut deliveries = Vec::with_capacity(asked.len());
         for (mailbox, answered) in self.mailboxes.iter().zip(asked) {
-            deliveries.push(match timeout_at(deadline, answered).await {
-                Ok(Ok((result, took))) => delivery(mailbox, result, took),
-                Ok(Err(_)) => ended(mailbox),
-                Err(elapsed) => {
-                    delivery(mailbox, Err(DeliveryError::retry(elapsed)), TEST_DEADLINE)
+            match timeout_at(deadline, answered).await {
+                Ok(Ok(answers)) => {
+                    deliveries.extend(answers.into_iter().map(|answer| answer.of(&mailbox.name)));
                 }
-            });
+                Ok(Err(_)) => deliveries.push(ended(mailbox)),
+                Err(elapsed) => {
+                    let error = DeliveryError::retry(elapsed);
+                    deliveries.push(failed(mailbox, error, TEST_DEADLINE));
+                }
+            }
         }
         deliveries
     }
@@ -106,12 +109,12 @@ impl Dispatcher {
 /// A little longer than a delivery may take, so that the notifier's own failure is told.
 const TEST_DEADLINE: Duration = Duration::from_secs(12);
 
-fn delivery(mailbox: &Mailbox, result: Result<(), DeliveryError>, took: Duration) -> TestDelivery {
-    TestDelivery { notifier: mailbox.name.clone(), result, took }
+fn failed(mailbox: &Mailbox, error: DeliveryError, took: Duration) -> TestDelivery {
+    TestDelivery { notifier: mailbox.name.clone(), result: Err(error), took }
 }
 
 fn ended(mailbox: &Mailbox) -> TestDelivery {
-    delivery(mailbox, Err(DeliveryError::rejected("the lookout has ended")), Duration::ZERO)
+    failed(mailbox, DeliveryError::rejected("the lookout has ended"), Duration::ZERO)
 }
 
 impl Carry for Dispatcher {

@@ -12,7 +12,8 @@ use super::{Delivered, Notification};
 pub struct DeliveryError {
     remedy: Remedy,
     source: BoxError,
-    left: Option<Notification>,
+    /// Apart, since a failure is passed on by value.
+    left: Option<Box<Notification>>,
     /// What is to be known of the alerts that did arrive, if only some are left.
     others: Delivered,
 }
@@ -61,7 +62,7 @@ impl DeliveryError {
     /// For a receiver that takes one alert at a time; see [`Notification::retain`].
     #[must_use]
     pub fn only(self, left: Notification) -> Self {
-        Self { left: Some(left), ..self }
+        Self { left: Some(Box::new(left)), ..self }
     }
 
     /// What the notifier says of the alerts that it did deliver, where [`only`](Self::only) names the
@@ -90,7 +91,7 @@ impl DeliveryError {
 
     /// What was not delivered, if it is not all.
     pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
-        error.downcast_mut::<Self>()?.left.take()
+        error.downcast_mut::<Self>()?.left.take().map(|left| *left)
     }
 
     /// What is to be known of the alerts that were delivered though others are left.
@@ -105,6 +106,17 @@ impl DeliveryError {
 
     pub(super) fn remedy(&self) -> Remedy {
         self.remedy
+    }
+
+    /// Of several failures, the one with the least of this is that after which another try helps
+    /// soonest.
+    pub(super) fn hope(&self) -> (u8, Duration) {
+        match self.remedy {
+            Remedy::Retry => (0, Duration::ZERO),
+            Remedy::RetryAfter(wait) => (1, wait),
+            Remedy::Mend => (2, Duration::ZERO),
+            Remedy::GiveUp => (3, Duration::ZERO),
+        }
     }
 
     pub(crate) fn remedy_of(error: &BoxError) -> Remedy {

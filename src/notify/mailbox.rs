@@ -153,7 +153,8 @@ impl Mailbox {
             }
             changes.resize(alerts.len(), 0);
         }
-        let taken = Some(Notification { alerts, changes }).filter(|taken| !taken.alerts.is_empty());
+        let taken =
+            Some(Notification::new(alerts, changes)).filter(|taken| !taken.alerts.is_empty());
         waiting.under_way.clone_from(&taken);
         taken
     }

@@ -1,3 +1,4 @@
+use super::test_delivery::Answers;
 use crate::alert::{Alert, AlertStatus};
 
 /// One message: the changes of alerts that wait to be told, each alert once.
@@ -10,6 +11,8 @@ pub struct Notification {
     /// only the last is told; none where it is told again as the notifier has
     /// [asked](super::Delivered::again_every).
     pub changes: Vec<u32>,
+    /// Of a test: where each of several receivers says what became of it.
+    pub(super) answers: Option<Answers>,
 }
 
 /// What people read of an alert that has not changed, beside its figures.
@@ -43,16 +46,21 @@ impl Notification {
         format!("{counts} {}", names.join(", "))
     }
 
+    /// So many changes of each alert.
+    pub(crate) const fn new(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
+        Self { alerts, changes, answers: None }
+    }
+
     /// No alert yet; no message is sent like that.
     pub(super) const fn none() -> Self {
-        Self { alerts: Vec::new(), changes: Vec::new() }
+        Self::new(Vec::new(), Vec::new())
     }
 
     /// What is not only told again.
     pub(super) fn changed(self) -> Self {
         let all = self.alerts.into_iter().zip(self.changes);
         let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(|(_, changes)| *changes > 0).unzip();
-        Self { alerts, changes }
+        Self { alerts, changes, ..self }
     }
 
     /// Keeps the alerts that `keep` says, such as those that were not delivered.

@@ -1,23 +1,24 @@
+mod side;
 mod told;
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::{Future, ready},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     time::Duration,
 };
 
-use tokio::{sync::Mutex, time::timeout};
-use tower::BoxError;
+use tokio::{join, sync::Mutex, time::Instant};
+use tower::{BoxError, timeout::error::Elapsed};
 use tower_service::Service;
 
-use self::told::{Told, lock};
-use super::{
-    Delivered, DeliveryError, Notification,
-    error::{Remedy, chain},
+use self::{
+    side::{Side, by},
+    told::{Told, lock},
 };
+use super::{Delivered, DeliveryError, Notification, error::Remedy, test_delivery::Answers};
 
 /// Two notifiers, of which the second takes what the first does not; made by
 /// [`NotifierExt::or_else`](super::NotifierExt::or_else).
@@ -27,17 +28,32 @@ pub struct OrElse<A, B> {
     unready: Option<BoxError>,
     /// Behind a lock, since it is asked within the future.
     other: Arc<Mutex<B>>,
-    told: Arc<Told>,
+    shared: Arc<Shared>,
+}
+
+/// What outlives a call.
+struct Shared {
+    first: Side,
+    other: Side,
+    told: Told,
 }
 
 impl<A, B> OrElse<A, B> {
     pub(super) fn new(first: A, other: B) -> Self {
-        Self { first, unready: None, other: Arc::new(Mutex::new(other)), told: Arc::default() }
+        let (told, sides) = (Told::default(), ["first", "other"].map(Side::new));
+        let [by_first, by_other] = sides;
+        let shared = Shared { first: by_first, other: by_other, told };
+        Self { first, unready: None, other: Arc::new(Mutex::new(other)), shared: Arc::new(shared) }
     }
 }
 
-/// How long the first one may take, of the ten seconds that both have.
+/// How long the first one may take, and both together: less than the ten seconds that a worker gives
+/// them, so that it is known who was too slow.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
+const BOTH_TIMEOUT: Duration = Duration::from_millis(9_500);
+
+/// A delivery by one of the two.
+type Delivery = Pin<Box<dyn Future<Output = Result<Delivered, BoxError>> + Send>>;
 
 impl<A, B> Service<Notification> for OrElse<A, B>
 where
@@ -50,45 +66,115 @@ where
 {
     type Response = Delivered;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Delivered, BoxError>> + Send>>;
+    type Future = Delivery;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.unready = ready!(self.first.poll_ready(cx)).err().map(Into::into);
+        self.unready = task::ready!(self.first.poll_ready(cx)).err().map(Into::into);
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut notification: Notification) -> Self::Future {
-        let told = Arc::clone(&self.told);
-        let owed = lock(&told).take_owed(&mut notification);
-        let first = match self.unready.take() {
-            _ if notification.alerts.is_empty() => None,
-            Some(error) => Some(Err(error)),
-            None => Some(Ok(self.first.call(notification.clone()))),
-        };
-        let other = Arc::clone(&self.other);
+    fn call(&mut self, mut notification: Notification) -> Delivery {
+        let (other, shared) = (Arc::clone(&self.other), Arc::clone(&self.shared));
+        if let Some(answers) = notification.answers.take() {
+            return self.test(notification, answers);
+        }
+        let owed = lock(&shared.told).take_owed(&mut notification);
+        let first = (!notification.alerts.is_empty()).then(|| self.ask_first(notification.clone()));
         Box::pin(async move {
+            let deadline = Instant::now() + BOTH_TIMEOUT;
             let by_first = match first {
-                Some(Ok(delivery)) => match timeout(FIRST_TIMEOUT, delivery).await {
-                    Ok(delivered) => delivered.map(Into::into).map_err(Into::into),
-                    Err(elapsed) => Err(elapsed.into()),
-                },
-                Some(Err(error)) => Err(error),
+                Some(delivery) => delivery.await,
                 None => Ok(Delivered::default()),
             };
-            let round = Round::new(by_first, notification, owed, &told);
+            let round = Round::new(by_first, notification, owed, &shared.told);
             let Some(untold) = round.for_other() else { return round.end() };
-            if let Err(error) = &round.by_first {
-                tracing::warn!(
-                    reason = chain(&**error),
-                    "a notifier failed: the other one is asked"
-                );
-            }
             // Known before it answers: who is too slow to answer may have taken it.
-            let new = lock(&told).asked(&untold);
-            let by_other = ask(&other, untold.clone()).await;
-            round.end_with(by_other, untold, new, &told)
+            let new = lock(&shared.told).asked(&untold);
+            let by_other = shared.other.ask(&other, untold.clone(), deadline).await;
+            round.end_with(by_other, untold, new, &shared.told)
         })
     }
+}
+
+impl<A, B> OrElse<A, B>
+where
+    A: Service<Notification, Error: Into<BoxError>, Future: Send + 'static>,
+    B: Service<Notification, Error: Into<BoxError>, Future: Send + 'static>,
+    A::Response: Into<Delivered>,
+    B::Response: Into<Delivered>,
+    A::Error: Send,
+    B: Send + 'static,
+{
+    fn ask_first(&mut self, notification: Notification) -> Delivery {
+        if let Some(error) = self.shared.first.rests() {
+            return Box::pin(ready(Err(error)));
+        }
+        let delivery = match self.unready.take() {
+            Some(error) => Err(error),
+            None => Ok(self.first.call(notification)),
+        };
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let by_first = match delivery {
+                Ok(delivery) => by(Instant::now() + FIRST_TIMEOUT, delivery).await,
+                Err(error) => Err(error),
+            };
+            shared.first.answered(&by_first);
+            by_first
+        })
+    }
+
+    /// Asks both, whatever comes of either, and says of each what did.
+    fn test(&mut self, notification: Notification, answers: Answers) -> Delivery {
+        let parts = [(); 2].map(|()| Answers::default());
+        let [to_first, to_other] = parts
+            .each_ref()
+            .map(|part| Notification { answers: Some(part.clone()), ..notification.clone() });
+        let by_first = self.ask_first(to_first);
+        let (other, shared) = (Arc::clone(&self.other), Arc::clone(&self.shared));
+        Box::pin(async move {
+            let start = Instant::now();
+            let new = lock(&shared.told).asked(&notification);
+            let by_other = shared.other.ask(&other, to_other, start + BOTH_TIMEOUT);
+            let both = join!(timed(by_first), timed(by_other));
+            let [first, other] = [both.0, both.1];
+            if let Err(error) = &other.0
+                && DeliveryError::remedy_of(error) != Remedy::Retry
+            {
+                lock(&shared.told).refused(&new);
+            }
+            for (place, part, (result, took)) in
+                [("", &parts[0], &first), (" (or else)", &parts[1], &other)]
+            {
+                let result = result.as_ref().map(|_| ()).map_err(DeliveryError::again);
+                answers.add(place, part, result, *took);
+            }
+            match (first.0, other.0) {
+                // Both are to hear the end of it, also where one would forget by itself.
+                (Ok(_), Ok(_)) => Ok(Delivered::default()),
+                (Ok(delivered), Err(_)) => Ok(delivered),
+                (Err(_), Ok(delivered)) => Ok(Delivered { first_failed: true, ..delivered }),
+                // Who did not answer in time may have taken it.
+                (Err(one), Err(other)) if one.is::<Elapsed>() || other.is::<Elapsed>() => {
+                    Err(Elapsed::new().into())
+                }
+                (Err(one), Err(other)) => {
+                    Err(sooner(DeliveryError::of(one), DeliveryError::of(other)).into())
+                }
+            }
+        })
+    }
+}
+
+async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let output = future.await;
+    (output, start.elapsed())
+}
+
+/// Of two failures that after which another try helps sooner.
+fn sooner(one: DeliveryError, other: DeliveryError) -> DeliveryError {
+    if other.hope() < one.hope() { other } else { one }
 }
 
 /// What came of asking the first one.
@@ -139,11 +225,11 @@ impl Round {
         let mut error = match by_other {
             Ok(delivered) => {
                 lock(told).taken_by_other(&taken);
+                let delivered = Delivered { first_failed: true, ..delivered };
                 return self.by_first.or(Ok(delivered));
             }
             Err(error) => error,
         };
-        tracing::warn!(reason = chain(&*error), "the other one failed, too");
         match DeliveryError::left_of(&mut error) {
             Some(left) => taken.without(&left),
             None => taken = Notification::none(),
@@ -160,26 +246,10 @@ impl Round {
         left.without(&taken);
         Err(match self.by_first {
             Ok(delivered) => error.others_delivered(delivered).only(left),
-            Err(failed) => {
-                let failed = DeliveryError::of(failed);
-                // What the other one may still take is not given up on.
-                let decides = if failed.remedy() == Remedy::GiveUp { error } else { failed };
-                decides.only(left)
-            }
+            Err(failed) => sooner(DeliveryError::of(failed), error).only(left),
         }
         .into())
     }
-}
-
-async fn ask<N>(notifier: &Mutex<N>, notification: Notification) -> Result<Delivered, BoxError>
-where
-    N: Service<Notification, Response: Into<Delivered>, Error: Into<BoxError>>,
-{
-    let mut notifier = notifier.lock().await;
-    poll_fn(|cx| notifier.poll_ready(cx)).await.map_err(Into::into)?;
-    let delivery = notifier.call(notification);
-    drop(notifier);
-    delivery.await.map(Into::into).map_err(Into::into)
 }
 
 impl<A, B> fmt::Debug for OrElse<A, B> {

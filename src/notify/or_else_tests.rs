@@ -3,17 +3,17 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use tokio::time::Instant;
-use tower::{ServiceExt, service_fn};
+use tokio::time::{Instant, timeout};
+use tower::{ServiceExt, service_fn, util::BoxService};
 
 use super::*;
 use crate::{
     alert::{AlertStatus, test_alert},
-    notify::{DeliveryError, NotifierExt, error::Remedy},
+    notify::{DeliveryError, NotifierExt, error::Remedy, test_delivery::Test},
 };
 
 fn notification() -> Notification {
-    Notification { alerts: vec![test_alert("A", AlertStatus::Firing)], changes: vec![1] }
+    Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1])
 }
 
 /// How often the other one was asked, and what came of it.
@@ -43,7 +43,7 @@ async fn the_other_one_is_asked_only_where_the_first_one_fails() {
     let (asked, delivered) = deliver(broken(), false).await;
     assert_eq!(asked, 1);
     let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
-    assert_eq!(remedy, Remedy::Mend, "as the first one failed");
+    assert_eq!(remedy, Remedy::Retry, "the other one may take it soon");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
     }));
     let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
     for (changes, is_delivered) in [(vec![0, 1], true), (vec![0, 0], false)] {
-        let notification = Notification { alerts: vec![a.clone(), b.clone()], changes };
+        let notification = Notification::new(vec![a.clone(), b.clone()], changes);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
         assert_eq!(delivered.is_ok(), is_delivered);
     }
@@ -67,7 +67,7 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
 #[tokio::test]
 async fn what_neither_took_is_left() {
     let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    let notification = Notification { alerts: alerts.into(), changes: vec![1; 3] };
+    let notification = Notification::new(alerts.into(), vec![1; 3]);
     let takes = |taken: &'static str| {
         service_fn(move |mut left: Notification| async move {
             left.retain(|alert| &*alert.rule != taken);
@@ -155,7 +155,7 @@ async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first()
     .enumerate()
     {
         set(up);
-        let notification = Notification { alerts: vec![alert.clone()], changes: vec![1] };
+        let notification = Notification::new(vec![alert.clone()], vec![1]);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
         assert_eq!(delivered.is_ok(), is_delivered, "step {place}");
         let told =
@@ -169,12 +169,12 @@ async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
     let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
     let mut notifier = switched(&ups[0]).1.or_else(switched(&ups[1]).1);
     let a = test_alert("A", AlertStatus::Firing);
-    let told = Notification { alerts: vec![a], changes: vec![1] };
+    let told = Notification::new(vec![a], vec![1]);
     notifier.ready().await.unwrap().call(told).await.unwrap();
     ups[0].store(true, Ordering::Relaxed);
     ups[1].store(false, Ordering::Relaxed);
     let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));
-    let notification = Notification { alerts: resolved.into(), changes: vec![1; 2] };
+    let notification = Notification::new(resolved.into(), vec![1; 2]);
     let mut error = notifier.ready().await.unwrap().call(notification).await.unwrap_err();
     let left = DeliveryError::left_of(&mut error).unwrap();
     assert_eq!(left.title(), "[RESOLVED] A · orders");
@@ -213,7 +213,7 @@ async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
     }));
     let mut tell = async |status| {
         let alerts = vec![test_alert("A", status)];
-        let notification = Notification { alerts, changes: vec![1] };
+        let notification = Notification::new(alerts, vec![1]);
         let call = notifier.ready().await.unwrap().call(notification);
         timeout(Duration::from_secs(10), call).await.is_ok_and(|delivered| delivered.is_ok())
     };
@@ -221,4 +221,100 @@ async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
     is_up.store(true, Ordering::Relaxed);
     assert!(tell(AlertStatus::Firing).await && tell(AlertStatus::Resolved).await);
     assert_eq!(*told.lock().unwrap(), ["[FIRING] A · orders", "[RESOLVED] A · orders"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_the_first_one_is_known_though_the_other_one_delivers() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let mut notifier = switched(&is_up).1.or_else(switched(&Arc::new(AtomicBool::new(true))).1);
+    for first_failed in [true, false] {
+        is_up.store(!first_failed, Ordering::Relaxed);
+        let delivered = notifier.ready().await.unwrap().call(notification()).await.unwrap();
+        assert_eq!(delivered.first_failed, first_failed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_a_rest_has_it_while_the_other_one_is_asked() {
+    let asked = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+    let limited = |place: usize, seconds: u64| {
+        let asked = Arc::clone(&asked[place]);
+        service_fn(move |_: Notification| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            ready(Err::<(), _>(DeliveryError::retry_after(Duration::from_secs(seconds), "429")))
+        })
+    };
+    let mut notifier = limited(0, 60).or_else(limited(1, 20));
+    let start = Instant::now();
+    // The second at which it is asked, how long it is to be left alone after that, and how often
+    // either has been asked by then.
+    for (second, wait, counts) in
+        [(0, 20, [1, 1]), (5, 15, [1, 1]), (20, 20, [1, 2]), (59, 1, [1, 3]), (60, 19, [2, 3])]
+    {
+        tokio::time::sleep_until(start + Duration::from_secs(second)).await;
+        let error = notifier.ready().await.unwrap().call(notification()).await.unwrap_err();
+        let expected = Remedy::RetryAfter(Duration::from_secs(wait));
+        assert_eq!(DeliveryError::remedy_of(&error), expected, "after {second} s");
+        assert_eq!([0, 1].map(|place| asked[place].load(Ordering::Relaxed)), counts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
+    let takes = || service_fn(|_: Notification| ready(Ok::<_, DeliveryError>(())));
+    let fails = || {
+        service_fn(|_: Notification| ready(Err::<(), _>(DeliveryError::broken("404 Not Found"))))
+    };
+    let hangs = || service_fn(|_: Notification| std::future::pending::<Result<(), BoxError>>());
+    let broken = "failed after 0s: the receiver takes nothing: 404 Not Found";
+    let late = "failed after 5s: not delivered: request timed out";
+    for (mut notifier, is_delivered, lines) in [
+        (
+            BoxService::new(takes().or_else(fails())),
+            true,
+            vec!["chat: delivered in 0s".to_owned(), format!("chat (or else): {broken}")],
+        ),
+        (
+            BoxService::new(fails().or_else(takes())),
+            true,
+            vec![format!("chat: {broken}"), "chat (or else): delivered in 0s".to_owned()],
+        ),
+        (
+            BoxService::new(hangs().or_else(fails())),
+            false,
+            vec![format!("chat: {late}"), format!("chat (or else): {broken}")],
+        ),
+        (
+            BoxService::new(takes().or_else(fails().or_else(takes()))),
+            true,
+            vec![
+                "chat: delivered in 0s".to_owned(),
+                format!("chat (or else): {broken}"),
+                "chat (or else) (or else): delivered in 0s".to_owned(),
+            ],
+        ),
+    ] {
+        let (test, answered) = Test::new(test_alert("Test", AlertStatus::Firing));
+        let delivered = notifier.ready().await.unwrap().call(test.notification()).await;
+        assert_eq!(delivered.is_ok(), is_delivered, "{lines:?}");
+        test.answer(delivered.map(|_| ()).map_err(|error| DeliveryError::again(&error)));
+        let answers = answered.await.unwrap().into_iter();
+        let told: Vec<_> = answers.map(|answer| answer.of("chat").to_string()).collect();
+        assert_eq!(told, lines);
+    }
+}
+
+#[tokio::test]
+async fn both_hear_the_end_of_a_test() {
+    let is_up = Arc::new(AtomicBool::new(true));
+    let ((first_told, first), (other_told, other)) = (switched(&is_up), switched(&is_up));
+    let mut notifier = first.or_else(other);
+    let (test, _answered) = Test::new(test_alert("Test", AlertStatus::Firing));
+    let resolved = Notification::new(vec![test_alert("Test", AlertStatus::Resolved)], vec![1]);
+    for notification in [test.notification(), resolved] {
+        notifier.ready().await.unwrap().call(notification).await.unwrap();
+    }
+    for told in [first_told, other_told] {
+        assert_eq!(*told.lock().unwrap(), ["[FIRING] Test · orders", "[RESOLVED] Test · orders"]);
+    }
 }

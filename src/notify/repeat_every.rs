@@ -71,7 +71,7 @@ mod tests {
         let asked = asked.into();
         let notifier = service_fn(move |_: Notification| async move { Ok::<_, BoxError>(asked) });
         let alerts = vec![test_alert("A", AlertStatus::Firing)];
-        let notification = Notification { alerts, changes: vec![1] };
+        let notification = Notification::new(alerts, vec![1]);
         notifier.repeat_every(every).oneshot(notification).await.unwrap()
     }
 

@@ -5,6 +5,7 @@ use std::sync::{
 
 use metrics::{Label, SharedString};
 
+use super::Delivered;
 use crate::{
     collect::Carry,
     facade::{Counter, DROPPED, FAILED, Facade, RETRIED, SENT},
@@ -33,6 +34,12 @@ impl Stats {
             dropped: AtomicU64::new(0),
             counters: Mutex::new([SENT, FAILED, RETRIED, DROPPED].map(counter)),
         }
+    }
+
+    /// A message was taken, be it by the second that was asked.
+    pub(super) fn delivered(&self, delivered: Delivered) {
+        count(&self.sent, 1);
+        count(&self.failed, usize::from(delivered.first_failed));
     }
 }
 

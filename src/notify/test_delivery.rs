@@ -1,4 +1,8 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -11,7 +15,8 @@ use crate::alert::Alert;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TestDelivery {
-    /// The notifier's name, as its counters have it.
+    /// The notifier's name, as its counters have it; with ` (or else)` it is the one that takes what
+    /// that one does not ([`or_else`](super::NotifierExt::or_else)).
     pub notifier: String,
     /// Whether the receiver took the message, or why not; without any secret.
     pub result: Result<(), DeliveryError>,
@@ -35,16 +40,61 @@ impl fmt::Display for TestDelivery {
 pub(super) struct Test {
     pub(super) alert: Alert,
     asked: Instant,
-    answer: oneshot::Sender<(Result<(), DeliveryError>, Duration)>,
+    answers: Answers,
+    answer: oneshot::Sender<Vec<Answer>>,
 }
 
-/// What came of it, and how long it took.
-pub(super) type Answered = oneshot::Receiver<(Result<(), DeliveryError>, Duration)>;
+/// What came of it, a receiver each.
+pub(super) type Answered = oneshot::Receiver<Vec<Answer>>;
+
+/// What became of a test at one receiver.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// What is to be said after the notifier's name.
+    place: String,
+    result: Result<(), DeliveryError>,
+    took: Duration,
+}
+
+impl Answer {
+    pub(super) fn of(self, notifier: &str) -> TestDelivery {
+        let Self { place, result, took } = self;
+        TestDelivery { notifier: format!("{notifier}{place}"), result, took }
+    }
+}
+
+/// Where the receivers behind one notifier say what became of a test, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answers(Arc<Mutex<Vec<Answer>>>);
+
+impl Answers {
+    /// One receiver has answered, or several by answers of their own.
+    pub(super) fn add(
+        &self,
+        place: &str,
+        of: &Self,
+        result: Result<(), DeliveryError>,
+        took: Duration,
+    ) {
+        let mut answers = of.take();
+        if answers.is_empty() {
+            answers.push(Answer { place: String::new(), result, took });
+        }
+        for answer in &mut answers {
+            answer.place.insert_str(0, place);
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+    }
+
+    fn take(&self) -> Vec<Answer> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Test {
     pub(super) fn new(alert: Alert) -> (Self, Answered) {
         let (answer, answered) = oneshot::channel();
-        (Self { alert, asked: Instant::now(), answer }, answered)
+        (Self { alert, asked: Instant::now(), answers: Answers::default(), answer }, answered)
     }
 
     /// Whether somebody waits for it yet.
@@ -53,12 +103,16 @@ impl Test {
     }
 
     pub(super) fn notification(&self) -> Notification {
-        Notification { alerts: vec![self.alert.clone()], changes: vec![1] }
+        let answers = Some(self.answers.clone());
+        Notification { answers, ..Notification::new(vec![self.alert.clone()], vec![1]) }
     }
 
+    /// What the notifier says as one counts where its receivers have said nothing.
     pub(super) fn answer(self, result: Result<(), DeliveryError>) {
+        let answers = Answers::default();
+        answers.add("", &self.answers, result, self.asked.elapsed());
         // Whoever asked may have left.
-        let _ = self.answer.send((result, self.asked.elapsed()));
+        let _ = self.answer.send(answers.take());
     }
 }
 

@@ -139,8 +139,8 @@ impl Worker {
             mailbox.put(test.alert.clone().resolved(SystemTime::now()));
         }
         match delivered {
-            Ok(_) => {
-                count(&mailbox.stats.sent, 1);
+            Ok(delivered) => {
+                mailbox.stats.delivered(delivered);
                 test.answer(Ok(()));
                 Tested::Delivered
             }
@@ -166,7 +166,7 @@ impl Worker {
         match self.deliver(notification).await {
             Ok(delivered) => {
                 mailbox.delivered(delivered);
-                count(&mailbox.stats.sent, 1);
+                mailbox.stats.delivered(delivered);
                 if self.failures > 0 {
                     tracing::info!(notifier = mailbox.name, "notifier delivers again");
                 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::NAME;
 use crate::notify::{
     DeliveryError,
-    error::{Remedy, chain},
+    error::chain,
     http::{AddressError, Endpoint},
 };
 
@@ -78,17 +78,13 @@ pub(super) fn most_hopeful(
     for answer in answers {
         errors.push(answer.err()?);
     }
-    errors.into_iter().min_by_key(|error| match error.remedy() {
-        Remedy::Retry => (0, Duration::ZERO),
-        Remedy::RetryAfter(wait) => (1, wait),
-        Remedy::Mend => (2, Duration::ZERO),
-        Remedy::GiveUp => (3, Duration::ZERO),
-    })
+    errors.into_iter().min_by_key(DeliveryError::hope)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::error::Remedy;
 
     #[test]
     fn an_address_has_a_path_at_most() {

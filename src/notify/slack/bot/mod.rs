@@ -115,7 +115,7 @@ impl Channel {
     /// is dropped in the middle. An error says which alerts are left.
     async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
         let mut failure: Option<DeliveryError> = None;
-        let mut refused = Notification { alerts: Vec::new(), changes: Vec::new() };
+        let mut refused = Notification::none();
         left.retain(|alert| !self.posted.is_told(alert));
         while let Some(step) = self.posted.next(&left) {
             match (self.take(api, &step).await, step.message()) {

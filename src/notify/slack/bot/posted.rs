@@ -235,7 +235,7 @@ impl Message {
             .collect();
         let changes = vec![1; alerts.len()];
         let place = self.place.clone().filter(|_| differs)?;
-        Some(Step::Edit(self.number, place, Notification { alerts, changes }))
+        Some(Step::Edit(self.number, place, Notification::new(alerts, changes)))
     }
 
     fn is_over(&self) -> bool {

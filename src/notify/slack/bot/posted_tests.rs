@@ -37,7 +37,7 @@ fn report(status: AlertStatus, total: u64) -> Alert {
 /// What each step says of which alerts, `+` firing and `-` resolved; the steps that `fails` stop it.
 fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
-    let mut left = Notification { alerts, changes };
+    let mut left = Notification::new(alerts, changes);
     left.retain(|alert| !posted.is_told(alert));
     let mut steps = Vec::new();
     while let Some(step) = posted.next(&left) {
@@ -90,7 +90,7 @@ fn a_resolve_of_which_no_message_is_known_gets_one() {
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
     assert!(posted.messages.is_empty());
     // An answer that did not say where the message stands.
-    let fired = Notification { alerts: alerts("A", FIRING), changes: vec![1] };
+    let fired = Notification::new(alerts("A", FIRING), vec![1]);
     posted.done(Step::Post(fired.clone()), None);
     assert!(posted.is_told(&fired.alerts[0]));
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
@@ -203,7 +203,7 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
         detail: "85 of 410 requests failed".to_owned(),
     }];
     play(&mut posted, vec![fired.clone()]);
-    let over = Notification { alerts: alerts("A", RESOLVED), changes: vec![2] };
+    let over = Notification::new(alerts("A", RESOLVED), vec![2]);
     let Some(Step::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
     assert_eq!((shown.alerts[0].status, &shown.alerts[0].top), (RESOLVED, &fired.top));
     posted.done(Step::Edit(0, place(0).unwrap(), shown), None);
