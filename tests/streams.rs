@@ -60,17 +60,35 @@ async fn late() -> &'static str {
     "at last"
 }
 
-async fn serve(lookout: &Lookout) -> SocketAddr {
-    let app = Router::new()
+fn router() -> Router {
+    Router::new()
         .route("/events", get(events))
         .route("/export", get(export))
         .route("/live", get(live))
         .route("/late", get(late))
-        .layer(lookout.layer());
+}
+
+async fn serve(lookout: &Lookout) -> SocketAddr {
+    listen(router().layer(lookout.layer())).await
+}
+
+async fn listen(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
+}
+
+/// Opens a WebSocket and hears its own word from it.
+async fn open_live(
+    address: SocketAddr,
+) -> tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>> {
+    let (mut socket, response) =
+        tokio_tungstenite::connect_async(format!("ws://{address}/live")).await.unwrap();
+    assert_eq!(response.status(), 101);
+    socket.send("hello".into()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), "hello");
+    socket
 }
 
 fn client() -> legacy::Client<legacy::connect::HttpConnector, Empty<Bytes>> {
@@ -136,13 +154,7 @@ async fn a_body_of_unknown_length_is_open_until_its_client_leaves() {
 #[tokio::test]
 async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
     let (lookout, scrape) = start(|builder| builder.upgrades(true));
-    let address = serve(&lookout).await;
-    let (mut socket, response) =
-        tokio_tungstenite::connect_async(format!("ws://{address}/live")).await.unwrap();
-    assert_eq!(response.status(), 101);
-    socket.send("hello".into()).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), "hello");
-
+    let mut socket = open_live(serve(&lookout).await).await;
     let labels = [("kind", "upgrade"), ("http_route", "/live")];
     let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
     let counted = [("status_class", "1xx"), ("outcome", "success")];
@@ -153,6 +165,67 @@ async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
     let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
     assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
     assert_eq!(sum(&text, "http_server_request_duration_seconds_count", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn around_a_router_a_websocket_counts_for_its_route_with_each_lookout() {
+    let [(one, of_one), (other, of_other)] = [(); 2].map(|()| start(|b| b.upgrades(true)));
+    let inside = router().layer(one.route_layer()).layer(other.route_layer());
+    let outside = one.outer_layer().layer(other.outer_layer().layer(inside));
+    let mut socket = open_live(listen(Router::new().fallback_service(outside)).await).await;
+
+    let labels = [("kind", "upgrade"), ("http_route", "/live")];
+    for scrape in [&of_one, &of_other] {
+        let text = becomes(scrape, "http_server_active_streams", &labels, 1.0).await;
+        let counted = [("http_route", "/live"), ("status_class", "1xx")];
+        assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0, "{text}");
+        assert_eq!(sum(&text, "http_server_requests_total", &[]), 1.0);
+    }
+    socket.close(None).await.unwrap();
+    for scrape in [&of_one, &of_other] {
+        let text = becomes(scrape, "http_server_active_streams", &labels, 0.0).await;
+        let life = "http_server_stream_duration_seconds_count";
+        assert_eq!(sum(&text, life, &[("http_route", "/live")]), 1.0);
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_ignored_works_and_counts_nothing() {
+    for is_outside in [false, true] {
+        for by_route in [false, true] {
+            let (lookout, scrape) = start(|builder| {
+                let builder = builder.upgrades(true);
+                if by_route {
+                    builder.ignore_routes(["/live"])
+                } else {
+                    builder.ignore(|head| head.uri.path() == "/live")
+                }
+            });
+            let app = if is_outside {
+                let inside = router().layer(lookout.route_layer());
+                Router::new().fallback_service(lookout.outer_layer().layer(inside))
+            } else {
+                router().layer(lookout.layer())
+            };
+            let mut socket = open_live(listen(app).await).await;
+            socket.close(None).await.unwrap();
+            while socket.next().await.is_some() {}
+            lookout.shutdown().await;
+            let text = scrape.render();
+            for name in ["requests_total", "active_streams", "stream_duration_seconds_count"] {
+                let sum = sum(&text, &format!("http_server_{name}"), &[]);
+                assert_eq!(sum, 0.0, "{name}, outside: {is_outside}, by route: {by_route}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_works_on_after_the_lookout_has_ended() {
+    let (lookout, _scrape) = start(|builder| builder.upgrades(true));
+    let address = serve(&lookout).await;
+    lookout.shutdown().await;
+    open_live(address).await;
 }
 
 /// Opens the tunnel that is asked for, to a place that gives back what it gets.

@@ -91,7 +91,7 @@ impl Collected {
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
         // A start may be taken back, so that there is none again.
-        let is_untouched = (started, self.started) == (0, 0);
+        let is_untouched = (started, self.started, rare) == (0, 0, 0);
         if is_untouched
             || (!is_new && (started, ended, rare) == (self.started, self.ended, self.rare))
         {

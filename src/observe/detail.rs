@@ -139,7 +139,9 @@ impl Ticket {
     /// Lets the inside say which route the request takes.
     pub(super) fn put_into<B>(&self, request: &mut Request<B>) {
         if let Some(detail) = self.detail() {
-            request.extensions_mut().insert(Slot(detail));
+            let extensions = request.extensions_mut();
+            let outer = extensions.remove::<Slot>().map(Box::new);
+            extensions.insert(Slot { detail, outer });
         }
     }
 }
@@ -184,20 +186,36 @@ impl Companion for Ticket {
 
 /// Where the inside says which route a request took.
 #[derive(Clone, Debug)]
-pub(super) struct Slot(Arc<Detail>);
+pub(super) struct Slot {
+    detail: Arc<Detail>,
+    /// Of a layer around the one that this is of, which may be another lookout's.
+    outer: Option<Box<Slot>>,
+}
 
 impl Slot {
-    pub(super) fn take_route(&self, entrance: Entrance, method: MethodLabel, route: Route<'_>) {
-        let mut alive = self.0.alive();
+    /// Gives what the request counts for now, `None` within if it is for nothing; and nothing at all
+    /// where nobody waits for its route.
+    pub(super) fn take_route(
+        &self,
+        entrance: Entrance,
+        method: MethodLabel,
+        route: Route<'_>,
+    ) -> Option<Option<Facts>> {
+        let of_outer = self.outer.as_ref().and_then(|o| o.take_route(entrance, method, route));
+        let mut alive = self.detail.alive();
         if alive.has_ended || alive.facts.lookout() != entrance.lookout {
-            return;
+            return of_outer;
         }
         match route {
             Route::Template(route) if entrance.ignores_route(route) => {
                 alive.facts.unwatch();
                 alive.unwatch();
+                Some(None)
             }
-            _ => alive.facts = alive.facts.of_route(method, route),
+            _ => {
+                alive.facts = alive.facts.of_route(method, route);
+                Some(Some(alive.facts))
+            }
         }
     }
 }

@@ -93,10 +93,9 @@ impl Entrance {
             begun = begun.map(|facts| head.labelled(facts));
         }
         if self.watches_upgrades
-            && let Some(facts) = begun
             && (head.method == Method::CONNECT || upgrade::is_upgrade(&head.headers))
         {
-            head.extensions.insert(UpgradeWatch::new(facts));
+            UpgradeWatch::put_into(&mut head.extensions, begun);
         }
         (head, begun)
     }

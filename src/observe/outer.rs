@@ -7,7 +7,7 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Entrance, detail::Slot, route::Route};
+use super::{Entrance, UpgradeWatch, detail::Slot, route::Route};
 use crate::operation::MethodLabel;
 
 /// Tells the layer around a router which route a request took; made by
@@ -42,10 +42,15 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let route = Route::of(&request);
         if let (Some(slot), Route::Template(_)) = (request.extensions().get::<Slot>(), route) {
-            slot.take_route(self.entrance, MethodLabel::of(request.method()), route);
+            let method = MethodLabel::of(request.method());
+            let taken = slot.take_route(self.entrance, method, route);
+            if let (true, Some(facts)) = (self.entrance.watches_upgrades, taken) {
+                let extensions = request.extensions_mut();
+                UpgradeWatch::turn_to(extensions, self.entrance.lookout, facts);
+            }
         }
         self.inner.call(request)
     }

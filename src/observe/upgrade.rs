@@ -1,6 +1,6 @@
-use http::{HeaderMap, header};
+use http::{Extensions, HeaderMap, header};
 
-use super::facts::Facts;
+use super::{LookoutId, facts::Facts};
 use crate::series::StreamKind;
 
 /// What a handler of an upgrade watches its connection by, such as that of a WebSocket: the layer puts
@@ -8,7 +8,8 @@ use crate::series::StreamKind;
 /// [`upgrades`](crate::LookoutBuilder::upgrades) is set.
 ///
 /// The request itself ends with its head (`101`, or a `2xx` for CONNECT); what becomes of the
-/// connection is seen by nobody but the handler.
+/// connection is seen by nobody but the handler. It is there for a request that is ignored, too, and
+/// counts nothing then.
 ///
 /// # Examples
 ///
@@ -23,30 +24,52 @@ use crate::series::StreamKind;
 ///     })
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct UpgradeWatch(Facts);
+#[derive(Clone, Debug)]
+pub struct UpgradeWatch(Vec<Facts>);
 
 /// An upgraded connection, open until this is dropped.
 #[derive(Debug)]
 #[must_use = "the connection counts as closed when this is dropped"]
-pub struct OpenUpgrade(Facts);
+pub struct OpenUpgrade(Vec<Facts>);
 
 impl UpgradeWatch {
-    pub(super) fn new(facts: Facts) -> Self {
-        Self(facts)
+    /// Of a request that counts for this; of one that is not watched, it is there and counts nothing.
+    /// A layer around another one shares it.
+    pub(super) fn put_into(extensions: &mut Extensions, facts: Option<Facts>) {
+        match extensions.get_mut::<Self>() {
+            Some(Self(all)) => all.extend(facts),
+            None => {
+                extensions.insert(Self(facts.into_iter().collect()));
+            }
+        }
+    }
+
+    /// The request counts for another operation now, or for none.
+    pub(super) fn turn_to(extensions: &mut Extensions, lookout: LookoutId, facts: Option<Facts>) {
+        let Some(Self(all)) = extensions.get_mut() else { return };
+        all.retain_mut(|own| {
+            if own.lookout() != lookout {
+                return true;
+            }
+            facts.map(|facts| own.move_with(&facts)).is_some()
+        });
     }
 
     /// Counts the connection as open, in the gauge of streams with kind `upgrade`; when what this
     /// gives is dropped, the time since the request goes into the histogram of streams.
     pub fn open(self) -> OpenUpgrade {
-        self.0.stream_opened(StreamKind::Upgrade);
+        for facts in &self.0 {
+            facts.stream_opened(StreamKind::Upgrade);
+        }
         OpenUpgrade(self.0)
     }
 }
 
 impl Drop for OpenUpgrade {
     fn drop(&mut self) {
-        self.0.stream_closed(StreamKind::Upgrade);
+        for facts in &self.0 {
+            facts.stream_closed(StreamKind::Upgrade);
+        }
     }
 }
 
