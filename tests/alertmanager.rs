@@ -229,6 +229,26 @@ async fn each_member_is_told_again_each_second_with_an_end_ahead_and_the_resolve
     assert_eq!(sum(&scrape.render(), "lookout_notifications_failed_total", &[]), 0.0);
 }
 
+#[tokio::test]
+async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
+    let member = Receiver::new([]);
+    let (lookout, _scrape) = lookout(&[member.serve().await], "one");
+    let _in_flight = request(&lookout);
+    eventually(5, "the alert", || member.taken().pop()).await;
+    let rule = Rule::in_flight().above(0).label("team", "pay");
+    lookout.replace_rules([rule]).await.unwrap();
+    let both = || member.taken().into_iter().find(|post| post.body[1].is_object());
+    let post = eventually(5, "both", both).await;
+    let told = [0, 1].map(|place| {
+        let alert = &post.body[place];
+        let is_over = instant(&alert["endsAt"]) <= SystemTime::now();
+        (alert["labels"]["team"].as_str().unwrap(), is_over)
+    });
+    assert_eq!(told, [("shop", true), ("pay", false)]);
+    let is_single = |post: &Post| post.body[0]["labels"]["team"] == "pay";
+    eventually(5, "the new one alone", || member.taken().pop().filter(is_single)).await;
+}
+
 /// The counters of the notifier: sent, failed, dropped.
 fn counters(scrape: &Scrape) -> [f64; 3] {
     let text = scrape.render();

@@ -39,6 +39,7 @@ use support::{Process, eventually};
 
 const URL: &str = "LOOKOUT_TEST_URL";
 const STATE: &str = "LOOKOUT_TEST_STATE";
+const INSTANCE: &str = "LOOKOUT_TEST_INSTANCE";
 
 /// A service that does as it is told by the lines of its input. Its alert fires while a request is held.
 #[tokio::test]
@@ -47,7 +48,11 @@ async fn process() {
     let (Ok(url), Ok(state)) = (env::var(URL), env::var(STATE)) else { return };
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr);
     subscriber.with_env_filter("tower_lookout=warn").init();
-    let lookout = Lookout::builder()
+    let mut builder = Lookout::builder();
+    if let Ok(instance) = env::var(INSTANCE) {
+        builder = builder.instance(instance);
+    }
+    let lookout = builder
         .service("orders")
         .rule(Rule::in_flight().above(0))
         .notify(Webhook::new(url).unwrap())
@@ -78,7 +83,13 @@ struct Service(Process);
 
 impl Service {
     fn start(url: &str, state: &Path) -> Self {
+        Self::called(None, url, state)
+    }
+
+    /// Without a name it is another instance than the process before.
+    fn called(instance: Option<&str>, url: &str, state: &Path) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
+        command.envs(instance.map(|instance| (INSTANCE, instance)));
         command.args(["--exact", "process", "--ignored", "--nocapture"]);
         command.env(URL, url).env(STATE, state);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -149,29 +160,40 @@ const RESOLVED: &str = "resolved HighInFlight";
 
 #[tokio::test]
 async fn an_alert_that_fires_when_its_process_is_killed_is_not_told_again_and_its_end_is() {
-    let (receiver, state) = (Receiver::new([]), no_file());
-    let url = receiver.serve().await;
-    let mut service = Service::start(&url, state.path());
-    service.say("hold");
-    is_told(&receiver, &[FIRING]).await;
-    has_saved(&state, is_delivered).await;
-    service.kill();
+    let alive = "firing Alive";
+    for (instance, messages) in [
+        (None, [vec![FIRING], vec![alive], vec![RESOLVED]]),
+        // A message of this receiver names what fires besides, of the same instance.
+        (Some("one"), [vec![FIRING], vec![FIRING, alive], vec![alive, RESOLVED]]),
+    ] {
+        let (receiver, state) = (Receiver::new([]), no_file());
+        let url = receiver.serve().await;
+        let mut service = Service::called(instance, &url, state.path());
+        service.say("hold");
+        is_told(&receiver, &messages[..1].concat()).await;
+        has_saved(&state, is_delivered).await;
+        service.kill();
 
-    let mut service = Service::start(&url, state.path());
-    service.say("hold");
-    // It is alive and has something to say, but not that.
-    service.say("Alive");
-    is_told(&receiver, &[FIRING, "firing Alive"]).await;
-    service.say("let go");
-    // A message of this receiver names what fires besides, too.
-    is_told(&receiver, &[FIRING, "firing Alive", "firing Alive", RESOLVED]).await;
-    let [first, .., last] = &receiver.taken()[..] else { panic!("several posts") };
-    let alert = |post: &receiver::Post| {
-        let alerts = post.body["alerts"].as_array().unwrap();
-        alerts.iter().find(|alert| alert["labels"]["alertname"] == "HighInFlight").cloned().unwrap()
-    };
-    assert_eq!(alert(first)["fingerprint"], alert(last)["fingerprint"], "one alert to a receiver");
-    assert_eq!(alert(first)["startsAt"], alert(last)["startsAt"]);
+        let mut service = Service::called(instance, &url, state.path());
+        service.say("hold");
+        // It is alive and has something to say, but not that.
+        service.say("Alive");
+        is_told(&receiver, &messages[..2].concat()).await;
+        service.say("let go");
+        is_told(&receiver, &messages.concat()).await;
+        let posts = receiver.taken();
+        let [first, .., last] = &posts[..] else { panic!("several posts") };
+        let alert = |post: &receiver::Post| {
+            let alerts = post.body["alerts"].as_array().unwrap();
+            let found = alerts.iter().find(|a| a["labels"]["alertname"] == "HighInFlight");
+            found.cloned().unwrap()
+        };
+        let (first_alert, last_alert) = (alert(first), alert(last));
+        for field in ["fingerprint", "startsAt"] {
+            assert_eq!(first_alert[field], last_alert[field], "one alert to a receiver");
+        }
+        assert_eq!(first.body["groupKey"], last.body["groupKey"], "of one group");
+    }
 }
 
 #[tokio::test]

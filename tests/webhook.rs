@@ -14,7 +14,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tower_lookout::{Lookout, Rule, notify::Webhook, prometheus::Scrape};
+use tower_lookout::{Lookout, Rule, notify::Webhook, prometheus::Scrape, rule::Severity};
 
 use in_flight::request;
 use logs::Logs;
@@ -89,6 +89,42 @@ async fn a_message_tells_the_change_and_what_else_fires() {
             "severity": "warning",
             "team": "shop",
         })
+    );
+}
+
+#[tokio::test]
+async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
+    let receiver = Receiver::new([]);
+    let (lookout, _scrape) = lookout(&receiver.serve().await);
+    let in_flight = request(&lookout);
+    eventually(3, "the first", || (receiver.taken().len() == 1).then_some(())).await;
+    let rule = || Rule::in_flight().above(0).severity(Severity::Critical);
+    lookout.replace_rules([rule().label("team", "shop")]).await.unwrap();
+    eventually(3, "the other severity", || (receiver.taken().len() == 2).then_some(())).await;
+    lookout.replace_rules([rule().label("team", "pay")]).await.unwrap();
+    eventually(3, "the other team", || (receiver.taken().len() == 3).then_some(())).await;
+    drop(in_flight);
+    eventually(3, "the end", || (receiver.taken().len() == 4).then_some(())).await;
+
+    let known = |post: &receiver::Post| {
+        let alerts = post.body["alerts"].as_array().unwrap();
+        let words = alerts.iter().map(|alert| {
+            let labels = &alert["labels"];
+            [&alert["status"], &labels["severity"], &labels["team"]]
+                .map(|word| word.as_str().unwrap().to_owned())
+                .join(" ")
+        });
+        words.collect::<Vec<_>>()
+    };
+    let all: Vec<_> = receiver.taken().iter().map(known).collect();
+    assert_eq!(
+        all,
+        [
+            vec!["firing warning shop"],
+            vec!["resolved warning shop", "firing critical shop"],
+            vec!["resolved critical shop", "firing critical pay"],
+            vec!["resolved critical pay"],
+        ]
     );
 }
 

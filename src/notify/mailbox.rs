@@ -43,6 +43,8 @@ struct Waiting {
     /// What was taken, until it is known what became of it.
     under_way: Option<Notification>,
     repeats: Repeats,
+    /// What an earlier process has told and fires yet, until the first message.
+    restored: Vec<Alert>,
     tests: VecDeque<Test>,
     is_closed: bool,
     /// Grows with each arrival, so that a waiter knows what is new to it.
@@ -153,10 +155,13 @@ impl Mailbox {
             }
             changes.resize(alerts.len(), 0);
         }
-        let taken =
-            Some(Notification::new(alerts, changes)).filter(|taken| !taken.alerts.is_empty());
-        waiting.under_way.clone_from(&taken);
-        taken
+        if alerts.is_empty() {
+            return None;
+        }
+        let restored = mem::take(&mut waiting.restored);
+        let taken = Notification { restored, ..Notification::new(alerts, changes) };
+        waiting.under_way = Some(taken.clone());
+        Some(taken)
     }
 
     /// What is under way was taken by the receiver, which may ask for its alerts again.

@@ -39,6 +39,8 @@ mod ext;
 mod hook;
 #[cfg(feature = "_http")]
 mod http;
+#[cfg(any(feature = "alertmanager", feature = "webhook"))]
+mod known;
 mod labels;
 mod log;
 mod mailbox;

@@ -11,6 +11,12 @@ pub struct Notification {
     /// only the last is told; none where it is told again as the notifier has
     /// [asked](super::Delivered::again_every).
     pub changes: Vec<u32>,
+    /// What the receiver was told by an earlier process and fires yet; with the first message alone.
+    #[cfg_attr(
+        not(any(feature = "alertmanager", feature = "webhook")),
+        expect(dead_code, reason = "only these two know alerts by their labels")
+    )]
+    pub(super) restored: Vec<Alert>,
     /// Of a test: where each of several receivers says what became of it.
     pub(super) answers: Option<Answers>,
 }
@@ -48,7 +54,7 @@ impl Notification {
 
     /// So many changes of each alert.
     pub(crate) const fn new(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
-        Self { alerts, changes, answers: None }
+        Self { alerts, changes, restored: Vec::new(), answers: None }
     }
 
     /// No alert yet; no message is sent like that.

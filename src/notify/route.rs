@@ -34,6 +34,12 @@ impl Route {
         matches || known.is_some()
     }
 
+    /// Whether it is one of those that came here, before a restart maybe.
+    #[cfg(feature = "state")]
+    pub(super) fn has_taken(&self, alert: &Alert) -> bool {
+        self.matcher.is_none() || self.firing().iter().any(|known| is_same(known, alert))
+    }
+
     fn firing(&self) -> MutexGuard<'_, Vec<Alert>> {
         self.firing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,6 +49,7 @@ struct Entry {
 /// What is told of a kind's last report.
 #[derive(Clone, Debug)]
 struct Evidence {
+    /// The worst of all its reports.
     severity: Severity,
     causes: Vec<String>,
     fields: Vec<(Cow<'static, str>, String)>,
@@ -86,7 +87,8 @@ impl Ledger {
             told_at: None,
             origin: None,
         });
-        entry.last = last;
+        // While the alert fires it gets no milder: receivers know it by its severity.
+        entry.last = Evidence { severity: severity.max(entry.last.severity), ..last };
         entry.last_at = now;
         entry.total = entry.total.saturating_add(1);
         entry.untold = entry.untold.saturating_add(1);
@@ -259,6 +261,23 @@ mod tests {
         play.note("Late", 115);
         assert_eq!(play.told(115).len(), 0);
         assert_eq!(play.told(120), ["[FIRING] Late · orders "]);
+    }
+
+    #[test]
+    fn the_worst_severity_of_a_kind_is_that_of_its_alert_until_it_is_over() {
+        let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
+        let mut tell = |severity: Option<Severity>, at| {
+            if let Some(severity) = severity {
+                ledger.note(report("Lost", "x").severity(severity), seconds(at), WALL);
+            }
+            let changes = ledger.changes(seconds(at), WALL, &origin);
+            changes.iter().map(|alert| alert.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(tell(Some(Severity::Warning), 100), [Severity::Warning]);
+        assert_eq!(tell(Some(Severity::Critical), 160), [Severity::Critical]);
+        assert_eq!(tell(Some(Severity::Info), 220), [Severity::Critical]);
+        assert_eq!(tell(None, 520), [Severity::Critical], "it is over");
+        assert_eq!(tell(Some(Severity::Info), 530), [Severity::Info], "it begins anew");
     }
 
     #[test]

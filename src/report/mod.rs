@@ -150,7 +150,8 @@ impl Report {
         self
     }
 
-    /// How urgent it is. Defaults to [`Severity::Critical`].
+    /// How urgent it is; of a kind that comes several times the worst counts until it is over. Defaults
+    /// to [`Severity::Critical`].
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self

@@ -145,6 +145,12 @@ impl Reports {
         self.lock().ledger.restore(saved);
     }
 
+    /// The alerts that were told and are not over.
+    #[cfg(feature = "state")]
+    pub(crate) fn told(&self) -> Vec<Alert> {
+        self.lock().ledger.told(&self.origin)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

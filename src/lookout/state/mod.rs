@@ -114,6 +114,10 @@ impl StateKeeper {
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, dialect, SystemTime::now());
+        let told: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
+        for mailbox in self.dispatcher.mailboxes() {
+            mailbox.restore_told(&told);
+        }
         self.dispatcher.put(gone);
         self.lock().firing = evaluator.firing().cloned().collect();
         // Written at once: so a path that can't be used shows at the start.

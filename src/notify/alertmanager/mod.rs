@@ -19,6 +19,7 @@ use self::{
 use super::{
     Delivered, DeliveryError, Notification,
     http::{AddressError, Headers},
+    known::Known,
 };
 
 /// Posts alerts to Alertmanager's API v2, to each member of a cluster.
@@ -31,8 +32,9 @@ use super::{
 /// has not recovered.
 ///
 /// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
-/// and `route`, `dependency`, or a report's `call_site` and `error_type`), and the rule's own; the
-/// annotations `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
+/// and `route`, `dependency`, or a report's `call_site` and `error_type`), and the rule's own: an alert
+/// whose labels change while it fires is resolved under the old ones. The annotations are
+/// `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
 /// resolves the alert of another. Leave it out of the grouping, and they come as one notification:
 ///
 /// ```yaml
@@ -60,6 +62,7 @@ pub struct Alertmanager {
     members: Vec<Arc<Member>>,
     headers: Headers,
     resend_every: Duration,
+    known: Known,
 }
 
 /// As errors name it.
@@ -88,7 +91,7 @@ impl Alertmanager {
             return Err(Member::refused("is missing"));
         }
         let resend_every = Duration::from_secs(60);
-        Ok(Self { members, headers: Headers::default(), resend_every })
+        Ok(Self { members, headers: Headers::default(), resend_every, known: Known::default() })
     }
 
     /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
@@ -124,14 +127,17 @@ impl Service<Notification> for Alertmanager {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let Self { members, headers, resend_every } = self.clone();
+        let Self { members, headers, resend_every, known } = self.clone();
+        known.restore(&notification);
         Box::pin(async move {
             let expires = |posts| SystemTime::now() + resend_every.saturating_mul(posts);
             let alerts = notification.iter().map(|(alert, changes)| match alert.as_it_fired() {
                 Some(fired) if changes > 1 => Entry::new(&fired, expires(1)),
                 _ => Entry::new(alert, expires(POSTS_TO_EXPIRE)),
             });
-            let body = serde_json::to_string(&alerts.collect::<Vec<_>>());
+            let renamed = known.renamed(&notification.alerts);
+            let ended = renamed.iter().map(|alert| Entry::new(alert, expires(0)));
+            let body = serde_json::to_string(&ended.chain(alerts).collect::<Vec<_>>());
             let body = body.map_err(DeliveryError::rejected)?;
             let mut posts = JoinSet::new();
             for member in members {
@@ -139,7 +145,10 @@ impl Service<Notification> for Alertmanager {
             }
             let answers = posts.join_all().await;
             match most_hopeful(answers) {
-                None => Ok(Delivered::again_every(resend_every).resolved_for(RESOLVED_FOR)),
+                None => {
+                    known.taken(&notification.alerts);
+                    Ok(Delivered::again_every(resend_every).resolved_for(RESOLVED_FOR))
+                }
                 Some(error) => Err(error),
             }
         })

@@ -3,8 +3,11 @@ use std::{mem, sync::Arc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::{Entry, Mailbox};
-use crate::{alert::SavedAlert, notify::repeats::saved::SavedRepeat};
+use super::{Entry, Mailbox, Waiting};
+use crate::{
+    alert::{Alert, SavedAlert},
+    notify::repeats::saved::SavedRepeat,
+};
 
 /// A mailbox as the state file has it: what is not delivered, and what is to be told again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -68,6 +71,15 @@ impl Mailbox {
         self.bound(&mut waiting);
     }
 
+    /// Learns what an earlier process has told, of all that it fired and that fires yet.
+    pub(crate) fn restore_told(&self, firing: &[Alert]) {
+        let mut waiting = self.lock();
+        let Waiting { entries, restored, .. } = &mut *waiting;
+        let waits = |alert: &Alert| entries.iter().any(|e| e.alert.identity() == alert.identity());
+        let told = firing.iter().filter(|alert| self.route.has_taken(alert) && !waits(alert));
+        restored.extend(told.cloned());
+    }
+
     /// Names in the log what was not delivered in time, and is saved.
     pub(crate) fn leave(&self) {
         for Entry { alert, changes } in &self.lock().entries {
@@ -97,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        alert::{Alert, AlertStatus, test_alert},
+        alert::{AlertStatus, test_alert},
         notify::{Delivered, Matcher},
         rule::Severity,
     };

@@ -3,7 +3,6 @@ mod payload;
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::SystemTime,
 };
@@ -14,8 +13,9 @@ use self::payload::Payload;
 use super::{
     DeliveryError, Notification,
     http::{AddressError, Endpoint, Headers},
+    known::Known,
 };
-use crate::alert::{Alert, AlertStatus};
+use crate::alert::Alert;
 
 /// Posts what Alertmanager posts to a webhook (version 4), so that whatever receives from
 /// Alertmanager receives from here.
@@ -24,7 +24,9 @@ use crate::alert::{Alert, AlertStatus};
 /// besides: so its `status` is `resolved` when nothing fires any more. The labels are `alertname`
 /// (the rule), `severity`, `service`, `instance`, what is judged (`method` and `route`, `dependency`,
 /// or a report's `call_site` and `error_type`), and the rule's own; the annotations `summary`,
-/// `description` and `runbook_url`. The group is the `service` and the `instance`, so that replicas are told apart.
+/// `description` and `runbook_url`. The group is the `service` and the `instance`, so that replicas are
+/// told apart; what an earlier process left firing under another `instance` is posted by itself. An alert
+/// whose labels change while it fires is resolved under the old ones.
 ///
 /// An answer 2xx is a success; see [`DeliveryError`] for the others: 429, 408, 425 and 5xx pass,
 /// 400, 413 and 422 are about this message, and the rest is for a person to mend, redirects among it.
@@ -44,11 +46,8 @@ use crate::alert::{Alert, AlertStatus};
 pub struct Webhook {
     endpoint: Endpoint,
     headers: Headers,
-    firing: Firing,
+    known: Known,
 }
-
-/// The alerts that the receiver was told to fire.
-type Firing = Arc<Mutex<Vec<Alert>>>;
 
 /// As errors name it.
 const NAME: &str = "webhook";
@@ -61,7 +60,7 @@ impl Webhook {
     /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), NAME, "https://alerts.example.com/hook")?;
-        Ok(Self { endpoint, headers: Headers::default(), firing: Firing::default() })
+        Ok(Self { endpoint, headers: Headers::default(), known: Known::default() })
     }
 
     /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
@@ -89,27 +88,42 @@ impl Service<Notification> for Webhook {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let Self { endpoint, headers, firing } = self.clone();
-        let alerts = group(&firing, notification);
+        let Self { endpoint, headers, known } = self.clone();
+        known.restore(&notification);
         Box::pin(async move {
-            let payload = serde_json::to_string(&Payload::new(&alerts));
-            let payload = payload.map_err(DeliveryError::rejected)?;
-            let answer = endpoint.post(headers.into(), payload).await?;
-            let told = answer.told();
-            answer.by_status(SystemTime::now(), told)?;
-            let fires = |alert: &Alert| alert.status == AlertStatus::Firing;
-            *firing.lock().unwrap_or_else(PoisonError::into_inner) =
-                alerts.into_iter().filter(fires).collect();
+            let mut left = notification;
+            while let Some(first) = left.alerts.first() {
+                let instance = first.origin.instance.clone();
+                let is_of_group = |alert: &Alert| alert.origin.instance == instance;
+                let mut group = left.clone();
+                group.retain(is_of_group);
+                let posted = post(&endpoint, &headers, &known, &instance, &group.alerts).await;
+                if let Err(error) = posted {
+                    return Err(error.only(left));
+                }
+                left.retain(|alert| !is_of_group(alert));
+            }
             Ok(())
         })
     }
 }
 
-/// What is told to fire already and has not changed, and the changes.
-fn group(firing: &Firing, notification: Notification) -> Vec<Alert> {
-    let mut alerts = firing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let changed = notification.alerts;
-    alerts.retain(|alert| !changed.iter().any(|change| change.identity() == alert.identity()));
-    alerts.extend(changed);
-    alerts
+/// Posts the changes of a group, with what of it fires besides.
+async fn post(
+    endpoint: &Endpoint,
+    headers: &Headers,
+    known: &Known,
+    instance: &str,
+    changes: &[Alert],
+) -> Result<(), DeliveryError> {
+    let mut alerts = known.besides(changes);
+    alerts.retain(|alert| alert.origin.instance == instance);
+    alerts.extend(known.renamed(changes));
+    alerts.extend_from_slice(changes);
+    let payload = serde_json::to_string(&Payload::new(&alerts)).map_err(DeliveryError::rejected)?;
+    let answer = endpoint.clone().post(headers.clone().into(), payload).await?;
+    let told = answer.told();
+    answer.by_status(SystemTime::now(), told)?;
+    known.taken(changes);
+    Ok(())
 }

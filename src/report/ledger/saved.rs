@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Evidence, Kind, Ledger, MOST_KINDS};
 use crate::{
-    alert::{Origin, fields},
+    alert::{Alert, Origin, fields},
     report::CallSite,
     rule::Severity,
 };
@@ -77,6 +77,12 @@ impl Ledger {
             .collect();
     }
 
+    /// The alerts that were told and are not over.
+    pub(in crate::report) fn told(&self, origin: &Arc<Origin>) -> Vec<Alert> {
+        let told = self.kinds.iter().filter(|(_, entry)| entry.told_at.is_some());
+        told.map(|(kind, entry)| entry.alert(kind, 0, Duration::ZERO, origin)).collect()
+    }
+
     /// How many kinds there are, and how many of them were not told yet.
     pub(in crate::report) fn kinds(&self) -> (usize, usize) {
         let untold = self.kinds.values().filter(|entry| entry.told_at.is_none());
@@ -87,7 +93,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{alert::Alert, report::Report};
+    use crate::report::Report;
 
     /// Always of one call site.
     fn report(name: &str) -> Report {
