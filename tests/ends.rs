@@ -86,7 +86,7 @@ const SUCCESS: [&str; 4] = ["200", "2xx", "success", ""];
 const LENGTH: &[(&str, &str)] = &[("content-length", "10")];
 
 fn cases() -> Vec<Case> {
-    use Step::{Data, Error, Hang, Panic, Trailers};
+    use Step::{Data, Error, Hang, Panic, TimedOut, Trailers};
     let five = || Data("12345");
     let full = || Script::new([Data("1234567890")]).exact(10);
     vec![
@@ -119,6 +119,11 @@ fn cases() -> Vec<Case> {
             "body error",
             answer(200, Script::new([five(), Error])),
             ["200", "2xx", "error", "error"],
+        ),
+        case(
+            "body error with a cause that is known",
+            answer(200, Script::new([five(), TimedOut])),
+            ["200", "2xx", "error", "timeout"],
         ),
         case("panic", Answer::Panic, ["", "none", "panicked", "panicked"]),
         case(

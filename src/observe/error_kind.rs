@@ -3,7 +3,7 @@ use std::{any::Any, error::Error, io};
 use crate::outcome::ErrorKind;
 
 /// The kind of an error that a service or a body gave, by its type and what that tells, never by its
-/// text: of the errors of tower, hyper, reqwest and the standard library, also where they are the
+/// text: of the errors of tower, axum, hyper, reqwest and the standard library, also where they are the
 /// cause of another.
 pub(super) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
     let error: &dyn Any = error;
@@ -136,12 +136,16 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     None
 }
 
-/// The error types of clients, as a service names them.
+/// The error types of clients, and that of axum's bodies, as a service names them.
 #[cfg_attr(
-    not(any(feature = "hyper", feature = "reqwest", feature = "tonic")),
-    expect(unused_variables, reason = "no client is known")
+    not(any(feature = "axum", feature = "hyper", feature = "reqwest", feature = "tonic")),
+    expect(unused_variables, reason = "nothing of it is known")
 )]
 fn known(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    #[cfg(feature = "axum")]
+    if let Some(error) = error.downcast_ref::<axum::Error>() {
+        return Some(error);
+    }
     #[cfg(feature = "reqwest")]
     if let Some(error) = error.downcast_ref::<reqwest::Error>() {
         return Some(error);
@@ -186,6 +190,8 @@ mod tests {
             ErrorKind::ConnectionReset
         );
         assert_eq!(kind_of(&elapsed), ErrorKind::Timeout);
+        #[cfg(feature = "axum")]
+        assert_eq!(kind_of(&axum::Error::new(Wrapped("me", refused()))), ErrorKind::Connect);
         assert_eq!(kind_of(&shed), ErrorKind::Overloaded);
         assert_eq!(kind_of(&"a timeout, it says"), ErrorKind::Other);
         assert_eq!(kind_of(&tower::BoxError::from("connect timeout")), ErrorKind::Other);

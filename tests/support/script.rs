@@ -25,6 +25,7 @@ pub(crate) enum Step {
     Data(&'static str),
     Trailers,
     Error,
+    TimedOut,
     Panic,
     /// Nothing more comes, and no end.
     Hang,
@@ -62,6 +63,7 @@ impl Body for Script {
                 Poll::Ready(Some(Ok(Frame::trailers(trailers.into_iter().collect()))))
             }
             Some(Step::Error) => Poll::Ready(Some(Err(io::Error::other("disk gone")))),
+            Some(Step::TimedOut) => Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into()))),
             Some(Step::Panic) => panic!("a body panics, as the test asks"),
             Some(Step::Hang) => {
                 self.steps.push_front(Step::Hang);
