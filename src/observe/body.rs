@@ -68,8 +68,8 @@ impl Expected {
 
     /// Takes the bytes of a gRPC body off; how many messages begin in them.
     #[inline]
-    fn take_messages(&mut self, bytes: &[u8]) -> u32 {
-        let (framing, begun) = Framing::from_bits(self.0 & !Self::MESSAGES.0).begun(bytes);
+    fn take_messages(&mut self, data: &impl Buf) -> u32 {
+        let (framing, begun) = Framing::from_bits(self.0 & !Self::MESSAGES.0).begun(data);
         self.0 = Self::MESSAGES.0 | framing.to_bits();
         begun
     }
@@ -244,7 +244,7 @@ where
             Poll::Ready(Some(Ok(frame))) if facts.is_grpc() => {
                 let mut messages = 0;
                 if let Some(data) = frame.data_ref() {
-                    messages = this.expected.take_messages(data.chunk());
+                    messages = this.expected.take_messages(data);
                     facts.sent(messages);
                 } else if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
                     facts.trailed(StatusKey::grpc(status));

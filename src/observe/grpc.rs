@@ -1,6 +1,9 @@
 //! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
 //! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
+use std::io::IoSlice;
+
+use bytes::Buf;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{outcome::GrpcStatus, series::StatusKey};
@@ -67,8 +70,38 @@ impl Framing {
         u64::from(self.prefix) << 32 | u64::from(self.left)
     }
 
-    /// How many messages begin in these bytes, and where they end.
-    pub(super) fn begun(mut self, mut bytes: &[u8]) -> (Self, u32) {
+    /// How many messages begin in this data, and where they end.
+    #[inline]
+    pub(super) fn begun(self, data: &impl Buf) -> (Self, u32) {
+        let first = data.chunk();
+        if first.len() == data.remaining() {
+            self.begun_in(first)
+        } else {
+            self.begun_in_pieces(data)
+        }
+    }
+
+    /// Of data that can't be seen as a whole all that follows passes for one message, so that nothing is
+    /// taken for a prefix that is none.
+    #[cold]
+    fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
+        const MOST: usize = 16;
+        let mut pieces = [IoSlice::new(&[]); MOST];
+        let count = data.chunks_vectored(&mut pieces);
+        let (mut all, mut seen) = (0, 0);
+        for piece in &pieces[..count] {
+            let begun;
+            (self, begun) = self.begun_in(piece);
+            all += begun;
+            seen += piece.len();
+        }
+        if seen < data.remaining() {
+            self = Self { left: u32::MAX, prefix: 0 };
+        }
+        (self, all)
+    }
+
+    fn begun_in(mut self, mut bytes: &[u8]) -> (Self, u32) {
         let mut begun = 0;
         while !bytes.is_empty() {
             // Nearly always a prefix comes as a whole.
@@ -123,12 +156,50 @@ mod tests {
             let mut counted = 0;
             for chunk in bytes.chunks(cut) {
                 let begun;
-                (framing, begun) = framing.begun(chunk);
+                (framing, begun) = framing.begun(&chunk);
                 counted += begun as usize;
             }
             prop_assert_eq!(counted, lengths.len());
             prop_assert_eq!(framing, Framing::default());
         }
+
+        #[test]
+        fn messages_are_counted_in_data_of_several_pieces(
+            lengths in prop::collection::vec(0_usize..40, 1..20),
+            cuts in [0_usize..200, 0_usize..200],
+        ) {
+            let bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
+            let (first, rest) = bytes.split_at(cuts[0].min(bytes.len()));
+            let (second, third) = rest.split_at(cuts[1].min(rest.len()));
+            let (framing, begun) = Framing::default().begun(&first.chain(second).chain(third));
+            prop_assert_eq!((framing, begun as usize), (Framing::default(), lengths.len()));
+        }
+    }
+
+    /// Says no more of itself than its first piece, as `Buf` allows.
+    struct Secretive<B>(B);
+
+    impl<B: Buf> Buf for Secretive<B> {
+        fn remaining(&self) -> usize {
+            self.0.remaining()
+        }
+
+        fn chunk(&self) -> &[u8] {
+            self.0.chunk()
+        }
+
+        fn advance(&mut self, by: usize) {
+            self.0.advance(by);
+        }
+    }
+
+    #[test]
+    fn after_data_that_can_not_be_seen_nothing_passes_for_a_message() {
+        let (first, second) = (message(3), [message(7), message(9)].concat());
+        let data = Secretive(Buf::chain(&first[..], &second[..5]));
+        let (framing, begun) = Framing::default().begun(&data);
+        assert_eq!(begun, 1);
+        assert_eq!(framing.begun(&&second[5..]).1, 0);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<B: Body> Body for RequestBody<B> {
         {
             let mut messages = 0;
             if detail.is_grpc() {
-                (*this.framing, messages) = this.framing.begun(data.chunk());
+                (*this.framing, messages) = this.framing.begun(data);
             }
             detail.request.add(data.remaining(), messages);
         }
