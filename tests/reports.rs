@@ -17,9 +17,9 @@ use std::{
 use axum::{
     Extension, Router,
     body::Body,
-    http::{Request, StatusCode},
+    http::{Request, StatusCode, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -111,6 +111,24 @@ async fn the_request_comes_with_it_that_it_happened_in() {
     let alert = told(&heard, 1).await.remove(0);
     let summary = alert.summary.unwrap();
     assert_eq!(summary, format!("request: POST\nrequest_id: abc\ntrace_id: {trace}"));
+}
+
+#[tokio::test]
+async fn a_handlers_report_says_the_route_that_axum_found_and_no_trace_that_is_none() {
+    let (lookout, _scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    let handler = move |head: Parts| async move {
+        reporter.send(Report::new("NoStock", "nothing is left").request(&head));
+    };
+    let app = Router::new().route("/orders/{id}", post(handler));
+    let request = Request::post("/orders/4711")
+        .header("x-request-id", "abc")
+        .header("traceparent", "00-abc-def-01")
+        .body(Body::empty())
+        .unwrap();
+    app.oneshot(request).await.unwrap();
+    let alert = told(&heard, 1).await.remove(0);
+    assert_eq!(alert.summary.unwrap(), "request: POST /orders/{id}\nrequest_id: abc");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod reqwest_client;
 mod route;
 mod service;
 mod start;
+mod traceparent;
 mod traffic;
 mod upgrade;
 
@@ -55,4 +56,5 @@ pub(crate) use self::{
     label::LabelSource,
     local::{LookoutId, close, open},
     route::Naming,
+    traceparent::trace_id,
 };

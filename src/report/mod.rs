@@ -18,7 +18,7 @@ use std::{any::type_name, borrow::Cow, cell::Cell, error::Error, fmt, panic::Loc
 
 use http::{HeaderMap, request::Parts};
 
-use crate::rule::Severity;
+use crate::{observe::trace_id, rule::Severity};
 
 #[cfg(feature = "state")]
 pub(crate) use self::ledger::saved::SavedKind;
@@ -171,8 +171,9 @@ impl Report {
         self
     }
 
-    /// The request that it happened in: method, route, and the ids that came with it as `x-request-id`
-    /// and `traceparent`.
+    /// The request that it happened in: its method, the route where axum's router found one, and the ids
+    /// that came with it as `x-request-id` and, if it is valid, `traceparent`. An error in the response's
+    /// extensions is told with the route by which the request is counted: [`Reporter`] has an example.
     pub fn request(self, head: &Parts) -> Self {
         #[cfg(feature = "axum")]
         let route = head.extensions.get::<axum::extract::MatchedPath>();
@@ -184,14 +185,13 @@ impl Report {
     }
 
     fn of_request(self, method: &http::Method, route: Option<&str>, headers: &HeaderMap) -> Self {
-        let header = |name| headers.get(name)?.to_str().ok();
-        // version-trace-parent-flags, https://www.w3.org/TR/trace-context/
-        let trace = header("traceparent").and_then(|parent| parent.split('-').nth(1));
+        let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        let trace = headers.get("traceparent").and_then(|parent| trace_id(parent.as_bytes()));
         let request = match route {
             Some(route) => format!("{method} {route}"),
             None => method.to_string(),
         };
-        let ids = [("request_id", header("x-request-id")), ("trace_id", trace)];
+        let ids = [("request_id", request_id), ("trace_id", trace)];
         ids.into_iter()
             .filter_map(|(name, id)| Some((name, id?)))
             .fold(self.field("request", request), |report, (name, id)| report.field(name, id))

@@ -1,14 +1,15 @@
-use std::{
-    array,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{
     HeaderMap, HeaderName, Uri, Version,
     header::{REFERER, USER_AGENT},
 };
 
-use super::{super::RequestHead, AccessLog, text::Text};
+use super::{
+    super::{RequestHead, traceparent::trace_id},
+    AccessLog,
+    text::Text,
+};
 
 /// What is kept of a request until it has finished.
 #[derive(Debug)]
@@ -65,49 +66,9 @@ fn bare(url: &[u8]) -> &[u8] {
     url.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
 
-/// The trace id of a valid `traceparent` of version 00.
-fn trace_id(traceparent: &[u8]) -> Option<&str> {
-    let mut parts = str::from_utf8(traceparent).ok()?.split('-');
-    let [Some("00"), Some(trace), Some(parent), Some(flags), None] =
-        array::from_fn(|_| parts.next())
-    else {
-        return None;
-    };
-    let is_id = |id, digits| is_hex(id, digits) && id.bytes().any(|digit| digit != b'0');
-    (is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)).then_some(trace)
-}
-
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_trace_id_is_taken_from_a_valid_traceparent_alone() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
-        assert_eq!(trace_id(traceparent.as_bytes()), Some(trace));
-        let zero = "0".repeat(32);
-        for invalid in [
-            String::new(),
-            traceparent.to_uppercase(),
-            traceparent.replacen("00", "ff", 1),
-            traceparent.replace(trace, &zero),
-            traceparent.replace("00f067aa0ba902b7", &zero[..16]),
-            traceparent.replace("4bf9", "4bf"),
-            traceparent.replace("4bf9", "4bfg"),
-            traceparent.replace("-01", ""),
-            traceparent.replace("-01", "-1"),
-            format!("{traceparent}-00"),
-            format!(" {traceparent}"),
-        ] {
-            assert_eq!(trace_id(invalid.as_bytes()), None, "{invalid}");
-        }
-        assert_eq!(trace_id(b"00-\xff"), None);
-    }
 
     #[test]
     fn a_query_is_left_out_wherever_it_is() {
