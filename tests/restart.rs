@@ -143,7 +143,7 @@ async fn is_told(receiver: &Receiver, expected: &[&str]) {
 
 /// Waits until the file says so.
 async fn has_saved(state: &File, what: impl Fn(&str) -> bool) {
-    eventually(5, "the state", || {
+    eventually(15, "the state", || {
         fs::read_to_string(state.path()).ok().filter(|text| what(text)).map(drop)
     })
     .await;
@@ -224,6 +224,22 @@ async fn what_was_not_delivered_when_the_process_was_killed_is_by_the_next_one()
     let url = receiver.serve_at(address).await;
     let _service = Service::start(&url, state.path());
     is_told(&receiver, &["firing OrderEventLost"]).await;
+}
+
+#[tokio::test]
+async fn reports_that_repeat_are_in_the_file_before_they_are_told() {
+    let (receiver, state) = (Receiver::new([]), no_file());
+    let mut service = Service::start(&receiver.serve().await, state.path());
+    service.say("OrderEventLost");
+    is_told(&receiver, &["firing OrderEventLost"]).await;
+    // That it was delivered is written, too, and with it what has repeated by then; and so is, at the next
+    // tick, that it was told. What has repeated after that has no other reason.
+    for untold in [100, 200, 300] {
+        for _ in 0..100 {
+            service.say("OrderEventLost");
+        }
+        has_saved(&state, |text| text.contains(&format!("\"untold\":{untold}"))).await;
+    }
 }
 
 #[tokio::test]

@@ -139,6 +139,12 @@ impl Reports {
         self.lock().ledger.kinds()
     }
 
+    /// How many reports are counted and not told.
+    #[cfg(feature = "state")]
+    pub(crate) fn untold(&self) -> u64 {
+        self.lock().ledger.untold()
+    }
+
     /// Takes over what an earlier process has saved.
     #[cfg(feature = "state")]
     pub(crate) fn restore(&self, saved: Vec<SavedKind>) {

@@ -18,8 +18,9 @@ impl LookoutBuilder {
     /// its peak rises, or a message is delivered, on a thread that holds up no request and no tick. A
     /// message leaves it once it is delivered: a process that is killed in the milliseconds between the
     /// delivery and the write tells it twice. How many requests an alert has touched is as of the last
-    /// write. At the [`shutdown`](crate::Lookout::shutdown) it is written a last time, for which that may
-    /// take up to a second longer, and what is not delivered by then waits for the next start.
+    /// write; reports that repeat are counted in it each ten seconds. At the
+    /// [`shutdown`](crate::Lookout::shutdown) it is written a last time, for which that may take up to a
+    /// second longer, and what is not delivered by then waits for the next start.
     ///
     /// It belongs to one process at a time, so give each replica a file of its own, on a volume that
     /// outlives it. A file that is damaged, of another version or of another service is set aside as

@@ -63,7 +63,14 @@ pub(super) struct StateKeeper {
 struct Seen {
     firing: Vec<Alert>,
     kinds: (usize, usize),
+    /// Reports that are counted and not told, at the last of the ticks that look for them.
+    untold: u64,
+    ticks: u64,
 }
+
+/// How many ticks are from one look at the reports that repeat to the next, since in an error loop they
+/// change with each.
+const TICKS_TO_REPEATS: u64 = 10;
 
 impl StateKeeper {
     pub(super) fn new(
@@ -127,9 +134,17 @@ impl StateKeeper {
     /// Looks at a tick for what has changed since the last one. How many requests an alert has touched
     /// changes all the time, and waits for something else.
     pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
-        let now = Seen { firing: firing.cloned().collect(), kinds: self.reports.kinds() };
         let mut seen = self.lock();
-        let has_changed = now.kinds != seen.kinds
+        let ticks = seen.ticks + 1;
+        let untold = if ticks.is_multiple_of(TICKS_TO_REPEATS) {
+            self.reports.untold()
+        } else {
+            seen.untold
+        };
+        let kinds = self.reports.kinds();
+        let now = Seen { firing: firing.cloned().collect(), kinds, untold, ticks };
+        let has_changed = now.untold != seen.untold
+            || now.kinds != seen.kinds
             || now.firing.len() != seen.firing.len()
             || !now.firing.iter().zip(&seen.firing).all(|(one, other)| {
                 one.identity() == other.identity()

@@ -88,6 +88,11 @@ impl Ledger {
         let untold = self.kinds.values().filter(|entry| entry.told_at.is_none());
         (self.kinds.len(), untold.count())
     }
+
+    /// How many reports are counted and not told.
+    pub(in crate::report) fn untold(&self) -> u64 {
+        self.kinds.values().map(|entry| entry.untold).fold(0, u64::saturating_add)
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +124,17 @@ mod tests {
     fn tell(ledger: &mut Ledger, at: u64) -> Vec<Alert> {
         let wall = SystemTime::UNIX_EPOCH + seconds(1_000 + at);
         ledger.changes(seconds(at), wall, &origin("new"))
+    }
+
+    #[test]
+    fn what_is_counted_and_not_told_grows_with_each_repeat_and_ends_when_it_is_told() {
+        let mut ledger = Ledger::default();
+        for name in ["NoStock", "NoBroker", "NoStock"] {
+            ledger.note(report(name), seconds(0), SystemTime::UNIX_EPOCH);
+        }
+        assert_eq!(ledger.untold(), 3);
+        assert_eq!(tell(&mut ledger, 1).len(), 2);
+        assert_eq!(ledger.untold(), 0);
     }
 
     #[test]
