@@ -102,7 +102,7 @@ async fn a_supervised_tasks_panic_is_told_once_with_its_place_and_one_that_it_ca
         tokio::task::yield_now().await;
         panic!("not caught");
     };
-    let supervised = tokio::spawn(lookout.reporter().supervise::<_>("OrderEvents", async {
+    let supervised = tokio::spawn(lookout.reporter().supervise("OrderEvents", async {
         task.await;
     }));
     assert!(supervised.await.unwrap_err().is_panic());

@@ -7,12 +7,13 @@
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
 //! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
-//! window), with the feature `state` `LOOKOUT_STATE_PATH` (a file by which
-//! alerts survive a restart), with the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such
-//! as `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver: `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and
-//! with the features of these names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`,
-//! `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL` (feature `webhook`), `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with
-//! `MAIL_FROM` and `MAIL_TO`.
+//! window), with the feature `state` `LOOKOUT_STATE_PATH` (a file by which alerts survive a restart), with
+//! the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such as
+//! `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver:
+//! `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and with the features of these names
+//! `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL`
+//! (feature `webhook`), `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with `MAIL_FROM` and
+//! `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 

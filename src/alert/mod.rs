@@ -37,7 +37,7 @@ use crate::{
 pub struct Alert {
     /// Whether it fires or is resolved.
     pub status: AlertStatus,
-    /// The rule's name.
+    /// The rule's name, or that of what was reported.
     pub rule: Arc<str>,
     /// How urgent it is.
     pub severity: Severity,
@@ -58,15 +58,16 @@ pub struct Alert {
     pub starts_at: SystemTime,
     /// When it was resolved; `None` while it fires.
     pub ends_at: Option<SystemTime>,
-    /// Requests that have ended since the window that first breached began.
+    /// Requests that have ended since the window that first breached began; of a failure, how often it
+    /// was reported.
     pub requests: u64,
-    /// Those of them that failed.
+    /// Those of them that failed; of a failure all.
     pub errors: u64,
     /// What adds the most to the value, at most three, the greatest share first.
     pub top: Vec<Contribution>,
     /// The rule's labels.
     pub labels: BTreeMap<String, String>,
-    /// The rule's summary.
+    /// The rule's summary; of a failure its fields, a line each.
     pub summary: Option<String>,
     /// The rule's runbook.
     pub runbook: Option<String>,
@@ -79,7 +80,7 @@ pub struct Alert {
     /// What was reported, of an alert that no rule raised; then value, peak and requests count the
     /// reports, and there is no threshold.
     pub failure: Option<Arc<Failure>>,
-    /// What the lookout itself says; then there is neither value nor threshold.
+    /// What the lookout itself says; then there is no value, and figures are 0.
     pub(crate) notice: Option<Notice>,
     pub(crate) signal: Signal,
     /// Whether it is resolved because nobody judges it any more.
@@ -130,6 +131,12 @@ impl Alert {
     /// judges the whole service, the service's name stands for the operation.
     pub fn title(&self) -> String {
         format!("[{}] {} · {}", self.status, self.rule, self.target_name())
+    }
+
+    /// Whether it is no alert, but what [`send_test`](crate::Lookout::send_test) says: for who does more
+    /// than to tell people.
+    pub fn is_test(&self) -> bool {
+        self.notice == Some(Notice::Test)
     }
 
     /// The operation, the route, or the service's name.

@@ -86,6 +86,8 @@ mod tests {
         let test = Alert::of_notice(Notice::Test, UNIX_EPOCH, &origin);
         let text = "LookoutTest · orders: This is a test: nothing is wrong (sent on demand)";
         assert_eq!(test.to_string(), format!("[FIRING] {text}"));
+        assert!(test.is_test());
+        assert!(!Alert::of_notice(Notice::Watchdog, UNIX_EPOCH, &origin).is_test());
         let resolved = test.resolved(UNIX_EPOCH + Duration::from_secs(1));
         assert_eq!(resolved.to_string(), format!("[RESOLVED] {text}"));
         assert_eq!(resolved.tally(), "sent on demand");

@@ -61,7 +61,7 @@
 //! |---|---|
 //! | `log` | |
 //! | `slack`, `discord`, `teams` | `url`, a secret |
-//! | `slack_bot` (feature `slack`) | `token`, a secret; `channel`; `url` |
+//! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `url` |
 //! | `pagerduty` | `routing_key`, a secret; `url` |
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |

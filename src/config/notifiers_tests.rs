@@ -56,7 +56,7 @@ fn every_kind_has_its_keys() {
         format!("kind = 'discord'\n{url}"),
         format!("kind = 'teams'\n{url}"),
         format!("kind = 'webhook'\n{url}\nheaders = {{ authorization = {SECRET} }}"),
-        format!("kind = 'slack_bot'\ntoken = 'xoxb-s3cret'\nchannel = '#alerts'\n{url}"),
+        format!("kind = 'slackbot'\ntoken = 'xoxb-s3cret'\nchannel = '#alerts'\n{url}"),
         format!("kind = 'pagerduty'\nrouting_key = {SECRET}"),
         format!("kind = 'pagerduty'\nrouting_key = 's3cret'\n{url}"),
         "kind = 'alertmanager'\nmembers = 'http://am:9093'".to_owned(),
@@ -90,7 +90,7 @@ fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
         (
             "[[notifier]]\nkind = 'carrier pigeon'",
             "config:2: notifier.kind: \"carrier pigeon\" is not known: use one of log, slack, \
-             slack_bot, discord, teams, pagerduty, webhook, alertmanager, email",
+             slackbot, discord, teams, pagerduty, webhook, alertmanager, email",
         ),
         (
             "[[notifier]]\nkind = 'log'\nnmae = 'it'",
@@ -180,10 +180,10 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
 fn what_a_notifier_does_not_take_is_refused_by_its_key() {
     for (text, says) in [
         (
-            "kind = 'slack_bot'\ntoken = { env = 'CARGO_PKG_NAME' }\nchannel = '#alerts'",
+            "kind = 'slackbot'\ntoken = { env = 'CARGO_PKG_NAME' }\nchannel = '#alerts'",
             "1: notifier: the Slack bot key ",
         ),
-        ("kind = 'slack_bot'\nchannel = ''", "1: notifier: has no token: give it as "),
+        ("kind = 'slackbot'\nchannel = ''", "1: notifier: has no token: give it as "),
         (
             "kind = 'pagerduty'\nrouting_key = { env = 'CARGO_PKG_NAME' }\nurl = 'ftp://a'",
             "4: notifier.url: the PagerDuty events address is neither http nor https: ",

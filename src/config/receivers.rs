@@ -22,7 +22,7 @@ type Make = fn(&mut Section<'_>, &Secrets<'_>) -> Option<Receiver>;
 const KINDS: [(&str, &str); 9] = [
     ("log", ""),
     ("slack", "slack"),
-    ("slack_bot", "slack"),
+    ("slackbot", "slack"),
     ("discord", "discord"),
     ("teams", "teams"),
     ("pagerduty", "pagerduty"),
@@ -42,7 +42,7 @@ pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
                 |section, secrets| boxed(by_secret(section, secrets, "url", notify::Slack::new))
             }
             #[cfg(feature = "slack")]
-            "slack_bot" => slack_bot,
+            "slackbot" => slack_bot,
             #[cfg(feature = "discord")]
             "discord" => {
                 |section, secrets| boxed(by_secret(section, secrets, "url", notify::Discord::new))

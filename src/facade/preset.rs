@@ -56,7 +56,8 @@ pub enum Preset {
     /// `grpc_code`; of clients `grpc_client_…`, with `dependency` and `call`, too.
     ///
     /// - No layer sees a method's descriptor: `grpc_type` is `unary`, unless
-    ///   [`grpc_type`](crate::LookoutBuilder::grpc_type) says otherwise.
+    ///   [`grpc_type`](crate::LookoutBuilder::grpc_type) says otherwise, or `grpc_descriptor` (feature
+    ///   `prost`) for all of a server's methods.
     /// - What is no method of the server's has the `grpc_service` `unknown`, and has started when it
     ///   has ended.
     /// - Without a status `grpc_code` is `Canceled` of what was dropped, `DeadlineExceeded` after a

@@ -5,7 +5,8 @@ use crate::alert::{Alert, AlertStatus};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Notification {
-    /// The changes, in the order in which their alerts came to wait; never empty.
+    /// The changes, in the order in which their alerts came to wait; never empty. To leave some out,
+    /// [`retain`](Self::retain) the others, which keeps `changes` in step.
     pub alerts: Vec<Alert>,
     /// For each, how many changes it stands for: more than one where the notifier was slow, of which
     /// only the last is told; none where it is told again as the notifier has

@@ -22,6 +22,7 @@ use super::{Delivered, DeliveryError, Notification, error::Remedy, test_delivery
 
 /// Two notifiers, of which the second takes what the first does not; made by
 /// [`NotifierExt::or_else`](super::NotifierExt::or_else).
+#[must_use = "a notifier does nothing until the builder has it"]
 pub struct OrElse<A, B> {
     first: A,
     /// Why the first one can't even be asked.

@@ -12,6 +12,7 @@ use super::{Delivered, DeliveryError, Notification};
 /// A notifier that is told again of what fires; made by
 /// [`NotifierExt::repeat_every`](super::NotifierExt::repeat_every).
 #[derive(Clone, Debug)]
+#[must_use = "a notifier does nothing until the builder has it"]
 pub struct RepeatEvery<N> {
     notifier: N,
     every: Duration,

@@ -10,6 +10,7 @@ use super::{Delivered, Matcher, Notification, NotifierExt, OrElse, RepeatEvery};
 /// What it is not for never comes to it: it takes no place in its queue, waits for nothing, and counts as
 /// no message.
 #[derive(Clone, Debug)]
+#[must_use = "a notifier does nothing until the builder has it"]
 pub struct When<N> {
     pub(super) notifier: N,
     pub(super) matcher: Matcher,

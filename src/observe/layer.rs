@@ -31,8 +31,8 @@ impl<T: Watches> LookoutLayer<T> {
     /// before it broke off, and compressed bytes if the compression is inside of it. Each body is one
     /// sample, told when both are gone. The inner service gets its request with a
     /// [`RequestBody`](super::RequestBody): axum's routers and tonic's take any, and for a service that
-    /// takes one type alone `map_request` makes it fit. `reqwest::Client` has bodies of its own, and is
-    /// not counted. Defaults to off, since it costs an allocation a request.
+    /// takes one type alone `map_request` makes it fit. Around `reqwest::Client`, which has bodies of its
+    /// own, this can't be asked for. Defaults to off, since it costs an allocation a request.
     ///
     /// # Examples
     ///
@@ -51,7 +51,8 @@ impl<T: Watches> LookoutLayer<T> {
     }
 
     /// Tells `observer` of each request; may be called for several. It costs as
-    /// [`bodies`](Self::bodies) does. Defaults to none.
+    /// [`bodies`](Self::bodies) does, and can't be asked for around `reqwest::Client` either. Defaults to
+    /// none.
     pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
         self.detailed(|asked| asked.observers.push(Arc::new(observer)))
     }

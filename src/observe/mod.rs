@@ -1,10 +1,15 @@
-//! The layer: one `Exchange` a request, which travels from the service through
-//! the future into the body, and ends exactly once.
+//! The layers, and what users add to them: labels ([`Labels`]), what is not watched ([`Unwatched`]), who
+//! is told of each request ([`Observer`], [`AccessLog`]), streams that go on beyond their response
+//! ([`UpgradeWatch`]).
 //!
-//! A request costs two reads of the raw clock (three where the body takes several polls) and some adds
-//! to cells that this thread alone writes. There is no lock, no allocation in the steady state, and
-//! no count on a shared `Arc`: what travels is the lookout's number, which the thread's own storage
-//! resolves.
+//! A request is counted once, whichever way it ends. It costs two reads of the raw clock (three where
+//! the body takes several polls) and some adds to cells that this thread alone writes: there is no lock,
+//! and in the steady state no allocation, but where bodies are counted, an observer is told, or a router
+//! inside tells the route.
+
+// One `Exchange` a request travels from the service through the future into the body, and ends exactly
+// once. Nothing counts on a shared `Arc`: what travels is the lookout's number, which the thread's own
+// storage resolves.
 
 mod access_log;
 mod answer;

@@ -95,7 +95,8 @@ pub(super) fn is_ignored(lookout: LookoutId, route: &str) -> bool {
     local::with_core(lookout, move |core| core.ignores_route(route)).unwrap_or_default()
 }
 
-/// What a closure may tell a route from: the request without its body.
+/// The request without its body, for whoever tells its route, its labels, or whether it is watched, and
+/// for observers.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {

@@ -70,7 +70,8 @@ impl Builder {
         self
     }
 
-    /// Changes the exporter's own settings, such as global labels, or buckets of other histograms.
+    /// Changes the exporter's own settings, such as global labels, or buckets of other histograms. Its type
+    /// is that of `metrics-exporter-prometheus` 0.18.
     ///
     /// Where a lookout has a prefix, its histograms are known by the ends of their names: buckets that
     /// are set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match them.
@@ -86,7 +87,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If there is a global recorder already, or if the buckets are not ascending.
+    /// If there is a global recorder already, the buckets are not ascending, or the thread that does the
+    /// upkeep can't be started.
     pub fn install(self) -> Result<Scrape, PrometheusError> {
         let (recorder, scrape) = self.build()?;
         metrics::set_global_recorder(recorder).map_err(|_| PrometheusError::Installed)?;

@@ -28,7 +28,7 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// If there is a global recorder already.
+/// If there is a global recorder already, or the thread that does the upkeep can't be started.
 pub fn install() -> Result<Scrape, PrometheusError> {
     Builder::new().install()
 }

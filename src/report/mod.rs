@@ -1,10 +1,5 @@
 //! Failures that no window shows: business code and background tasks report them, and they are told at
 //! once.
-//!
-//! Reports of one kind (name, error type and call site, whatever the text says) are one alert. Its
-//! first report is told at once; those that follow are counted, and told each minute for as long as they
-//! come; after five minutes without any it is resolved. However many kinds there are, at most ten
-//! alerts a minute are told at once, and the rest each ten seconds together.
 
 mod ledger;
 mod observer;
@@ -28,6 +23,14 @@ pub use self::tracing_layer::ReportLayer;
 pub use self::{reporter::Reporter, supervise::TaskEnd};
 
 /// A failure with its causes and its context, for [`Reporter::send`].
+///
+/// Reports of one kind (name, error type and call site, whatever the text says) are one alert. Its first
+/// report is told at once; those that follow are counted, and told each minute for as long as they come;
+/// after five minutes without any it is resolved. However many kinds there are, at most ten alerts a
+/// minute are told at once, and the rest each ten seconds together. Kinds past the 499th share the alert
+/// `OtherFailures`.
+///
+/// Of a report 32 causes and 32 fields are kept, each text up to its 1,000th character.
 ///
 /// # Examples
 ///

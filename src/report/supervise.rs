@@ -1,5 +1,6 @@
 use std::{
     any::Any,
+    borrow::Cow,
     error::Error,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -14,6 +15,15 @@ use super::{CallSite, Report, Reporter};
 
 /// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
 /// by a `Result` whose error is reported with its causes.
+///
+/// An error must be a type that implements [`Error`], which boxed ones and `anyhow`'s do not: give the task
+/// one of its own, such as `struct Failed(#[from] anyhow::Error)` with `thiserror`'s
+/// `#[error(transparent)]`.
+#[diagnostic::on_unimplemented(
+    message = "a task that ends with `{Self}` can't be supervised",
+    note = "it may end with `()`, with `Result<(), E>` where `E` implements `std::error::Error` (boxed errors and \
+            `anyhow::Error` do not: wrap them in a type of your own), or never"
+)]
 pub trait TaskEnd: sealed::Sealed {
     #[doc(hidden)]
     fn into_report(self) -> Report;
@@ -85,11 +95,12 @@ impl Reporter {
     /// # }
     /// ```
     #[track_caller]
-    pub fn supervise<F>(&self, name: &'static str, task: F) -> impl Future<Output = ()> + use<F>
+    pub fn supervise<N, F>(&self, name: N, task: F) -> impl Future<Output = ()> + use<N, F>
     where
+        N: Into<Cow<'static, str>>,
         F: Future<Output: TaskEnd>,
     {
-        let (reporter, site) = (self.clone(), CallSite::caller());
+        let (reporter, site, name) = (self.clone(), CallSite::caller(), name.into());
         async move {
             let end = reporter.guarded(task).await;
             let panic = reporter.tell(name, site, end);
@@ -103,16 +114,17 @@ impl Reporter {
     /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
     /// goes no further.
     #[track_caller]
-    pub fn supervise_restarting<M, F>(
+    pub fn supervise_restarting<N, M, F>(
         &self,
-        name: &'static str,
+        name: N,
         mut make: M,
-    ) -> impl Future<Output = ()> + use<M, F>
+    ) -> impl Future<Output = ()> + use<N, M, F>
     where
+        N: Into<Cow<'static, str>>,
         M: FnMut() -> F,
         F: Future<Output: TaskEnd>,
     {
-        let (reporter, site) = (self.clone(), CallSite::caller());
+        let (reporter, site, name) = (self.clone(), CallSite::caller(), name.into());
         async move {
             let mut pause = FIRST_PAUSE;
             loop {
@@ -122,7 +134,7 @@ impl Reporter {
                     Ok(task) => reporter.guarded(task).await,
                     Err(panic) => Err(panic),
                 };
-                reporter.tell(name, site.clone(), end);
+                reporter.tell(name.clone(), site.clone(), end);
                 if began.elapsed() >= HEALTHY_AFTER {
                     pause = FIRST_PAUSE;
                 }
@@ -149,7 +161,7 @@ impl Reporter {
     /// Reports an end; gives the panic back, if it was one.
     fn tell<E: TaskEnd>(
         &self,
-        name: &'static str,
+        name: Cow<'static, str>,
         site: CallSite,
         end: Result<E, (Panic, Option<CallSite>)>,
     ) -> Option<Panic> {
@@ -158,10 +170,10 @@ impl Reporter {
             Err((panic, place)) => {
                 let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
                 let text = format!("the task panicked{place}: {}", message(&*panic));
-                (Report::new(name, text), Some(panic))
+                (Report::new(name.clone(), text), Some(panic))
             }
         };
-        self.send(report.named(name).at(site).field("task", name));
+        self.send(report.named(name.clone()).at(site).field("task", name));
         panic
     }
 }

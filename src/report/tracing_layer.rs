@@ -17,6 +17,7 @@ use crate::rule::Severity;
 
 /// A layer of `tracing` that reports the errors that are logged; made by [`Reporter::tracing_layer`].
 #[derive(Clone, Debug)]
+#[must_use = "the layer does nothing until a subscriber has it"]
 pub struct ReportLayer {
     reporter: Reporter,
     level: Level,

@@ -34,6 +34,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// workbook's further ones (6 over 6 h, 1 over 3 d) are longer than a lookout remembers, and belong
 /// into Prometheus rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "a burn rate does nothing until a rule has it"]
 pub struct BurnRate {
     pub(crate) factor: f64,
     pub(crate) long: Duration,

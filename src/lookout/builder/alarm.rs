@@ -126,7 +126,8 @@ impl LookoutBuilder {
 
     /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it
     /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
-    /// again.
+    /// again. [`send_test`](crate::Lookout::send_test) calls it, too, with what
+    /// [`Alert::is_test`] tells from an alert.
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
         self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));
         self

@@ -19,7 +19,7 @@ impl Headers {
         let mut value: HeaderValue = value
             .trim()
             .parse()
-            .map_err(|_| refused("has a value with a line break or the like"))?;
+            .map_err(|_| refused("has a value that is not of printable ASCII alone"))?;
         value.set_sensitive(true);
         self.0.insert(name, value);
         Ok(())

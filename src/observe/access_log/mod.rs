@@ -77,6 +77,7 @@ use crate::outcome::Status;
 ///     .with_filter(filter_fn(|event| event.target() != AccessLog::TARGET));
 /// tracing_subscriber::registry().with(lines).with(rest).init();
 /// ```
+#[must_use = "an access log does nothing until a layer has it"]
 pub struct AccessLog {
     form: Form,
     with_query: bool,
