@@ -1,58 +1,38 @@
-//! What a service asks of others, over real sockets: hyper-util's client and reqwest's, every way in
-//! which a request can end, once; what waits, what is tried again, and where it goes.
+//! What a service asks of others, over real sockets, by hyper-util's client and by reqwest's: what waits,
+//! what is tried again, where it goes, and what the user says of it.
 
 #![cfg(all(feature = "hyper", feature = "prometheus", feature = "reqwest"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
-#[path = "support/script.rs"]
-mod script;
 mod support;
 
 use std::{
-    future::{pending, ready},
+    future::ready,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use axum::{Router, body::Body, extract::Path, routing::any};
 use bytes::Bytes;
-use futures_util::{FutureExt, future::BoxFuture};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
+use tokio::net::TcpListener;
 use tower::{
-    BoxError, Layer, Service, ServiceBuilder, ServiceExt,
+    BoxError, Layer, ServiceBuilder, ServiceExt,
     limit::ConcurrencyLimitLayer,
     retry::{Policy, RetryLayer},
     service_fn,
-    timeout::TimeoutLayer,
 };
-use tower_lookout::{Lookout, prometheus::Scrape};
 
-use script::{Script, Step};
-use support::{eventually, series, start, sum};
+use support::{start, sum};
 
-/// What the upstream does, by the path.
-async fn upstream(Path(what): Path<String>) -> Response<Body> {
-    let script = |steps: Vec<Step>| Response::new(Body::new(Script::new(steps)));
-    match what.as_str() {
-        "hang" => pending().await,
-        "stream" => script(vec![Step::Data("12345"), Step::Data("67890")]),
-        "trailers" => script(vec![Step::Data("12345"), Step::Trailers]),
-        "stall" => script(vec![Step::Data("12345"), Step::Hang]),
-        status => {
-            let response = Response::builder().status(status.parse::<u16>().unwrap());
-            response.body(Body::from("1234567890")).unwrap()
-        }
-    }
+/// Answers with the status in the path.
+async fn upstream(Path(status): Path<u16>) -> Response<Body> {
+    Response::builder().status(status).body(Body::from("1234567890")).unwrap()
 }
 
 async fn listen(app: Router) -> SocketAddr {
@@ -62,176 +42,10 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// Answers with half of what it announces, and closes the connection.
-async fn breaks() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            let _ = connection.read(&mut [0; 1024]).await;
-            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345";
-            connection.write_all(half).await.unwrap();
-        }
-    });
-    address
-}
-
-/// An address where nobody listens.
-async fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Client {
-    Hyper,
-    Reqwest,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Does {
-    ReadsAll,
-    LeavesBeforeTheHead,
-    LeavesInTheBody,
-}
-
-struct Case {
-    path: &'static str,
-    method: Method,
-    does: Does,
-    /// Times out inside of the layer.
-    times_out: bool,
-    /// `http_response_status_code`, `outcome` and `error_type`.
-    counted: [&'static str; 3],
-}
-
-fn case(path: &'static str, counted: [&'static str; 3]) -> Case {
-    Case { path, method: Method::GET, does: Does::ReadsAll, times_out: false, counted }
-}
-
-const SUCCESS: [&str; 3] = ["200", "success", ""];
-
-fn cases() -> Vec<Case> {
-    vec![
-        case("200", SUCCESS),
-        case("stream", SUCCESS),
-        case("trailers", SUCCESS),
-        case("204", ["204", "success", ""]),
-        case("304", ["304", "success", ""]),
-        Case { method: Method::HEAD, ..case("200", SUCCESS) },
-        case("404", ["404", "failure", "404"]),
-        case("500", ["500", "failure", "500"]),
-        case("break", ["200", "error", "connection_reset"]),
-        case("refused", ["", "error", "connect"]),
-        Case { times_out: true, ..case("hang", ["", "error", "timeout"]) },
-        Case { does: Does::LeavesBeforeTheHead, ..case("hang", ["", "cancelled", "cancelled"]) },
-        Case { does: Does::LeavesInTheBody, ..case("stall", ["200", "aborted", "aborted"]) },
-    ]
-}
-
-/// Sends a request and reads the answer: all of it, or its first piece.
-fn send(
-    client: Client,
-    lookout: &Lookout,
-    case: &Case,
-    url: String,
-) -> BoxFuture<'static, Result<(), BoxError>> {
-    let layer = lookout.client_layer("upstream");
-    let timeout = TimeoutLayer::new(if case.times_out { Duration::from_millis(100) } else { LONG });
-    let reads_all = case.does == Does::ReadsAll;
-    match client {
-        Client::Hyper => {
-            let client = legacy::Client::builder(TokioExecutor::new()).build_http();
-            let service = ServiceBuilder::new().layer(layer).layer(timeout).service(client);
-            let request = Request::builder().method(case.method.clone()).uri(url);
-            let request = request.body(Empty::<Bytes>::new()).unwrap();
-            async move {
-                let mut response = service.oneshot(request).await?;
-                while let Some(frame) = response.frame().await {
-                    frame?;
-                    if !reads_all {
-                        break;
-                    }
-                }
-                Ok(())
-            }
-            .boxed()
-        }
-        Client::Reqwest => {
-            let service = layer.layer(timed(reqwest_client(), timeout));
-            let request = reqwest::Request::new(case.method.clone(), url.parse().unwrap());
-            async move {
-                let mut response = service.oneshot(request).await?;
-                while response.chunk().await?.is_some() && reads_all {}
-                Ok(())
-            }
-            .boxed()
-        }
-    }
-}
-
 fn reqwest_client() -> reqwest::Client {
     // No TLS is spoken here, but a client with rustls does not come to be without a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-fn timed(
-    client: reqwest::Client,
-    timeout: TimeoutLayer,
-) -> impl Service<reqwest::Request, Response = reqwest::Response, Error = BoxError, Future: Send> + Send
-{
-    timeout.layer(client)
-}
-
-const LONG: Duration = Duration::from_secs(60);
-
-async fn check(title: &str, scrape: &Scrape, [status, outcome, error]: [&str; 3]) {
-    let text = eventually(5, title, || {
-        let text = scrape.render();
-        let is_over = sum(&text, "http_client_requests_total", &[]) >= 1.0
-            && sum(&text, "http_client_active_requests", &[]) == 0.0;
-        is_over.then_some(text)
-    })
-    .await;
-    let ended = |labels: &[_]| sum(&text, "http_client_requests_total", labels);
-    let labels = [("dependency", "upstream"), ("call", "logical"), ("outcome", outcome)];
-    assert_eq!((ended(&[]), ended(&labels)), (1.0, 1.0), "{title}: {text}");
-    let durations: Vec<_> = series(&text, "http_client_request_duration_seconds_count")
-        .filter(|(_, count)| *count > 0.0)
-        .collect();
-    let [(found, 1.0)] = durations[..] else { panic!("{title}: {durations:?}") };
-    for (name, value) in [("http_response_status_code", status), ("error_type", error)] {
-        let expected = format!("{name}=\"{value}\"");
-        let holds =
-            if value.is_empty() { !found.contains(name) } else { found.contains(&expected) };
-        assert!(holds, "{title}: {expected} in {found}");
-    }
-    assert_eq!(sum(&text, "http_server_requests_total", &[]), 0.0, "{title}");
-}
-
-#[tokio::test]
-async fn every_end_of_a_request_to_another_service_is_counted_once() {
-    let address = listen(Router::new().route("/{what}", any(upstream))).await;
-    let (refused, breaks) = (closed().await, breaks().await);
-    for client in [Client::Hyper, Client::Reqwest] {
-        for case in cases() {
-            let (lookout, scrape) = start(|builder| builder);
-            let host = match case.path {
-                "refused" => refused,
-                "break" => breaks,
-                _ => address,
-            };
-            let title = format!("{client:?}: {} {}", case.method, case.path);
-            let sent = send(client, &lookout, &case, format!("http://{host}/{}", case.path));
-            if case.does == Does::LeavesBeforeTheHead {
-                assert!(tokio::time::timeout(Duration::from_millis(200), sent).await.is_err());
-            } else {
-                let _ = sent.await;
-            }
-            check(&title, &scrape, case.counted).await;
-        }
-    }
 }
 
 /// Tries again what failed with 503, without end.

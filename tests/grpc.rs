@@ -1,5 +1,5 @@
-//! gRPC over real sockets, a tonic server and a tonic client: every way in which a call can end, what
-//! is counted for it on either side, once, and that nothing stays in flight.
+//! gRPC over real sockets, a tonic server and a tonic client: by which method and status a call counts on
+//! either side, and with what it is served beside.
 
 #![cfg(all(feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -10,165 +10,29 @@ mod support;
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures_util::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
-use tower::{Layer, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use tower::{Layer, ServiceExt};
 use tower_lookout::{Lookout, LookoutBuilder, prometheus::Scrape};
 
 use echo::{Echo, call, connect};
 use support::{eventually, series, start, sum};
 
-#[derive(Clone, Copy)]
-enum Around {
-    Nothing,
-    TimeoutInside,
-    TimeoutOutside,
-}
-
-#[derive(Clone, Copy)]
-struct Case {
-    title: &'static str,
-    method: &'static str,
-    message: &'static str,
-    around: Around,
-    /// The client leaves while it waits.
-    leaves: bool,
-    /// `rpc_method`, `rpc_response_status_code`, `outcome` and `error_type`.
-    server: [&'static str; 4],
-    client: [&'static str; 4],
-    /// How many streams have ended.
-    streams: f64,
-}
-
-fn case(method: &'static str, message: &'static str, counted: [&'static str; 3]) -> Case {
-    let [status, outcome, error] = counted;
-    let counted = [method, status, outcome, error];
-    Case {
-        title: message,
-        method,
-        message,
-        around: Around::Nothing,
-        leaves: false,
-        server: counted,
-        client: counted,
-        streams: 0.0,
-    }
-}
-
 const UNARY: &str = "test.Echo/Unary";
-const SERVER: &str = "test.Echo/ServerStream";
 const CLIENT: &str = "test.Echo/ClientStream";
-const BIDI: &str = "test.Echo/Bidi";
-
-const OK: [&str; 3] = ["OK", "success", ""];
-const INTERNAL: [&str; 3] = ["INTERNAL", "failure", "INTERNAL"];
-const CANCELLED: [&str; 3] = ["", "cancelled", "cancelled"];
-const PANICKED: [&str; 3] = ["", "panicked", "panicked"];
-
-/// What the client sees of a server that breaks off.
-const RESET: [&str; 3] = ["", "error", "connection_reset"];
-
-fn cases() -> Vec<Case> {
-    let client =
-        |method, [status, outcome, error]: [&'static str; 3]| [method, status, outcome, error];
-    let mut cases = vec![
-        case(UNARY, "ok", OK),
-        case(CLIENT, "ok", OK),
-        Case { title: "one of a stream", ..case(SERVER, "ok", OK) },
-        Case { title: "one of a bidirectional stream", ..case(BIDI, "ok", OK) },
-        Case { streams: 1.0, ..case(SERVER, "three", OK) },
-        Case { streams: 1.0, ..case(BIDI, "three", OK) },
-        Case { streams: 1.0, ..case(SERVER, "two then status 13", INTERNAL) },
-        Case {
-            title: "missing trailers",
-            ..case("test.Echo/NoTrailers", "", ["", "failure", "missing_status"])
-        },
-        Case {
-            title: "a method that is not there",
-            server: ["_OTHER", "UNIMPLEMENTED", "failure", "UNIMPLEMENTED"],
-            ..case("test.Echo/Nothing", "", ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"])
-        },
-        Case {
-            title: "a service that is not there",
-            server: ["_OTHER", "UNIMPLEMENTED", "failure", "UNIMPLEMENTED"],
-            ..case("no.Service/Unary", "", ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"])
-        },
-        Case { leaves: true, ..case(UNARY, "hang", CANCELLED) },
-        Case {
-            leaves: true,
-            title: "leaves in a stream",
-            ..case(SERVER, "one then hang", CANCELLED)
-        },
-        Case {
-            title: "timeout outside",
-            around: Around::TimeoutOutside,
-            client: client(UNARY, RESET),
-            ..case(UNARY, "hang", CANCELLED)
-        },
-        Case {
-            title: "timeout inside",
-            around: Around::TimeoutInside,
-            client: client(UNARY, RESET),
-            ..case(UNARY, "hang", ["", "error", "timeout"])
-        },
-        Case { client: client(UNARY, RESET), ..case(UNARY, "panic", PANICKED) },
-        Case { client: client(SERVER, RESET), ..case(SERVER, "one then panic", PANICKED) },
-    ];
-    // All but OK is a failure to the client; to the server what it is to blame for.
-    for (code, name, is_server_failure) in [
-        ("status 1", "CANCELLED", false),
-        ("status 2", "UNKNOWN", true),
-        ("status 3", "INVALID_ARGUMENT", false),
-        ("status 4", "DEADLINE_EXCEEDED", true),
-        ("status 5", "NOT_FOUND", false),
-        ("status 7", "PERMISSION_DENIED", false),
-        ("status 8", "RESOURCE_EXHAUSTED", false),
-        ("status 13", "INTERNAL", true),
-        ("status 14", "UNAVAILABLE", true),
-        ("status 15", "DATA_LOSS", true),
-        ("status 16", "UNAUTHENTICATED", false),
-    ] {
-        let server = if is_server_failure {
-            [UNARY, name, "failure", name]
-        } else {
-            [UNARY, name, "success", ""]
-        };
-        cases.push(Case { server, ..case(UNARY, code, [name, "failure", name]) });
-    }
-    cases
-}
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-async fn serve(lookout: &Lookout, around: Around) -> SocketAddr {
+async fn serve(lookout: &Lookout) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let incoming = TcpIncoming::from(listener);
-    let layer = lookout.grpc_layer();
-    let timeout = TimeoutLayer::new(TIMEOUT);
-    let server = Server::builder();
-    let serving: BoxFuture<'static, _> = match around {
-        Around::Nothing => {
-            server.layer(layer).add_service(Echo).serve_with_incoming(incoming).boxed()
-        }
-        Around::TimeoutOutside => server
-            .layer(ServiceBuilder::new().layer(timeout).layer(layer).into_inner())
-            .add_service(Echo)
-            .serve_with_incoming(incoming)
-            .boxed(),
-        Around::TimeoutInside => server
-            .layer(ServiceBuilder::new().layer(layer).layer(timeout).into_inner())
-            .add_service(Echo)
-            .serve_with_incoming(incoming)
-            .boxed(),
-    };
-    tokio::spawn(serving);
+    let server = Server::builder().layer(lookout.grpc_layer()).add_service(Echo);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }
 
 /// Fails unless exactly one call was counted, as `counted` says, and none is in flight.
-async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4], streams: f64) {
+async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4]) {
     let [method, status, outcome, error] = counted;
     let calls = format!("rpc_{side}_calls_total");
     let active = format!("rpc_{side}_active_calls");
@@ -194,36 +58,57 @@ async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4], str
             if value.is_empty() { !found.contains(name) } else { found.contains(&expected) };
         assert!(holds, "{title}, {side}: {expected} in {found}");
     }
-    let ended = sum(&text, &format!("rpc_{side}_stream_duration_seconds_count"), &[]);
-    assert_eq!(ended, streams, "{title}, {side}: streams");
-    assert_eq!(sum(&text, &format!("rpc_{side}_active_streams"), &[]), 0.0, "{title}, {side}");
 }
 
 #[tokio::test]
-async fn every_end_of_a_call_is_counted_once_on_either_side() {
-    for (case, listed) in cases().into_iter().flat_map(|case| [(case, true), (case, false)]) {
-        let methods = [UNARY, SERVER, CLIENT, BIDI, "test.Echo/NoTrailers"];
-        let listed_methods = methods.into_iter().filter(|_| listed);
-        let (served, server) = start(|builder| builder.grpc_methods(listed_methods));
+async fn all_but_ok_is_a_failure_to_a_client_and_to_a_server_what_it_is_to_blame_for() {
+    for (message, name, is_server_failure) in [
+        ("status 1", "CANCELLED", false),
+        ("status 2", "UNKNOWN", true),
+        ("status 3", "INVALID_ARGUMENT", false),
+        ("status 4", "DEADLINE_EXCEEDED", true),
+        ("status 5", "NOT_FOUND", false),
+        ("status 6", "ALREADY_EXISTS", false),
+        ("status 7", "PERMISSION_DENIED", false),
+        ("status 8", "RESOURCE_EXHAUSTED", false),
+        ("status 9", "FAILED_PRECONDITION", false),
+        ("status 10", "ABORTED", false),
+        ("status 11", "OUT_OF_RANGE", false),
+        ("status 12", "UNIMPLEMENTED", true),
+        ("status 13", "INTERNAL", true),
+        ("status 14", "UNAVAILABLE", true),
+        ("status 15", "DATA_LOSS", true),
+        ("status 16", "UNAUTHENTICATED", false),
+    ] {
+        let (served, server) = start(|builder| builder.grpc_methods([UNARY]));
         let (asked, client) = start(|builder| builder);
-        let address = serve(&served, case.around).await;
-        let channel = asked.client_layer("echo").layer(connect(address).await);
-        let call = call(channel, case.method, case.message);
-        if case.leaves {
-            let left = tokio::time::timeout(Duration::from_millis(200), call).await;
-            assert!(left.is_err(), "{}: {left:?}", case.title);
-        } else {
-            let _ = call.await;
+        let channel = asked.client_layer("echo").layer(connect(serve(&served).await).await);
+        call(channel, UNARY, message).await.unwrap_err();
+        let failure = [UNARY, name, "failure", name];
+        let counted = if is_server_failure { failure } else { [UNARY, name, "success", ""] };
+        check(message, &server, "server", counted).await;
+        check(message, &client, "client", failure).await;
+    }
+}
+
+#[tokio::test]
+async fn a_method_is_known_by_its_answer_or_by_the_list_and_no_client_can_make_one_up() {
+    const OK: [&str; 3] = ["OK", "success", ""];
+    const UNIMPLEMENTED: [&str; 3] = ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"];
+    for (method, message, unlisted, listed, counted) in [
+        (UNARY, "ok", UNARY, UNARY, OK),
+        // Nobody knows that there is such a method before it has answered.
+        (UNARY, "panic", "_OTHER", UNARY, ["", "panicked", "panicked"]),
+        ("test.Echo/Nothing", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
+        ("no.Service/Unary", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
+    ] {
+        for (list, expected) in [(None, unlisted), (Some(UNARY), listed)] {
+            let (served, scrape) = start(|builder| builder.grpc_methods(list));
+            let _ = call(connect(serve(&served).await).await, method, message).await;
+            let [status, outcome, error] = counted;
+            let title = format!("{method} {message}, listed: {}", list.is_some());
+            check(&title, &scrape, "server", [expected, status, outcome, error]).await;
         }
-        let title = format!("{} {}, listed: {listed}", case.method, case.title);
-        let mut expected = case.server;
-        if !listed && matches!(case.message, "hang" | "panic") {
-            // Nobody knows that there is such a method before it has answered.
-            expected[0] = "_OTHER";
-        }
-        check(&title, &server, "server", expected, case.streams).await;
-        check(&title, &client, "client", case.client, case.streams).await;
-        assert!(client.render().contains(r#"dependency="echo",call="logical""#), "{title}");
     }
 }
 
@@ -242,10 +127,10 @@ async fn labels_stay_with_a_call_also_where_its_method_was_not_known() {
         let methods = [UNARY].into_iter().filter(|_| listed);
         let (served, server) = start(|builder| labels(builder).grpc_methods(methods));
         let (asked, client) = start(labels);
-        let address = serve(&served, Around::Nothing).await;
+        let address = serve(&served).await;
         call(asked.client_layer("echo").layer(connect(address).await), UNARY, "ok").await.unwrap();
         for (scrape, side) in [(server, "server"), (client, "client")] {
-            check("labels", &scrape, side, [UNARY, "OK", "success", ""], 0.0).await;
+            check("labels", &scrape, side, [UNARY, "OK", "success", ""]).await;
             let all = [("rpc_method", UNARY), ("package", "test"), ("content", "application/grpc")];
             let calls = format!("rpc_{side}_calls_total");
             assert_eq!(sum(&scrape.render(), &calls, &all), 1.0, "{side}, listed: {listed}");
@@ -256,27 +141,27 @@ async fn labels_stay_with_a_call_also_where_its_method_was_not_known() {
 #[tokio::test]
 async fn a_method_that_is_left_out_is_counted_nowhere() {
     let (served, scrape) = start(|builder| builder.ignore_routes([UNARY]));
-    let address = serve(&served, Around::Nothing).await;
+    let address = serve(&served).await;
     call(connect(address).await, UNARY, "ok").await.unwrap();
     call(connect(address).await, CLIENT, "ok").await.unwrap();
-    check("left out", &scrape, "server", [CLIENT, "OK", "success", ""], 0.0).await;
+    check("left out", &scrape, "server", [CLIENT, "OK", "success", ""]).await;
 }
 
 #[tokio::test]
 async fn a_channels_own_timeout_is_an_error_of_that_kind() {
     let (served, _) = start(|builder| builder);
     let (asked, client) = start(|builder| builder);
-    let address = serve(&served, Around::Nothing).await;
+    let address = serve(&served).await;
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel = endpoint.timeout(TIMEOUT).connect().await.unwrap();
     call(asked.client_layer("echo").layer(channel), UNARY, "hang").await.unwrap_err();
-    check("timeout", &client, "client", [UNARY, "", "error", "timeout"], 0.0).await;
+    check("timeout", &client, "client", [UNARY, "", "error", "timeout"]).await;
 }
 
 #[tokio::test]
 async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
     let (served, scrape) = start(|builder| builder);
-    let address = serve(&served, Around::Nothing).await;
+    let address = serve(&served).await;
     let channel = connect(address).await;
     let call = tokio::spawn(async move { call(channel, "test.Echo/ServerStream", "three").await });
     assert_eq!(call.await.unwrap().unwrap(), ["a", "b", "c"]);
@@ -293,10 +178,10 @@ async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
 #[tokio::test]
 async fn methods_that_are_listed_are_known_before_their_first_answer() {
     let (served, scrape) = start(|builder| builder.grpc_methods([UNARY]));
-    let address = serve(&served, Around::Nothing).await;
+    let address = serve(&served).await;
     let call = call(connect(address).await, UNARY, "hang");
     assert!(tokio::time::timeout(Duration::from_millis(200), call).await.is_err());
-    check("listed", &scrape, "server", [UNARY, "", "cancelled", "cancelled"], 0.0).await;
+    check("listed", &scrape, "server", [UNARY, "", "cancelled", "cancelled"]).await;
 }
 
 #[tokio::test]
@@ -355,5 +240,5 @@ async fn a_generated_client_with_an_interceptor_takes_a_watched_channel() {
 
     // What an interceptor refuses is never asked of the dependency.
     let check = ["grpc.health.v1.Health/Check", "OK", "success", ""];
-    self::check("interceptor", &scrape, "client", check, 0.0).await;
+    self::check("interceptor", &scrape, "client", check).await;
 }

@@ -23,6 +23,15 @@ use tonic::{
 };
 use tower::{Service, service_fn};
 
+/// All methods of `Echo`.
+pub(crate) const METHODS: [&str; 5] = [
+    "test.Echo/Unary",
+    "test.Echo/ServerStream",
+    "test.Echo/ClientStream",
+    "test.Echo/Bidi",
+    "test.Echo/NoTrailers",
+];
+
 /// Messages are text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Text;
@@ -64,7 +73,7 @@ impl Decoder for Text {
 
 type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
-/// What the message asks for: `ok`, `status 5`, `panic`, `hang`, `three`, `two then status 13`,
+/// What the message asks for: `ok`, `status 5`, `panic`, `hang`, `none`, `three`, `two then status 13`,
 /// `one then hang`, `one then panic`.
 async fn answer(script: String) -> Result<Response<Messages>, Status> {
     let words: Vec<_> = script.split(' ').collect();
@@ -74,6 +83,7 @@ async fn answer(script: String) -> Result<Response<Messages>, Status> {
         "status" => return Err(code()),
         "panic" => panic!("a handler panics, as the test asks"),
         "hang" => pending().await,
+        "none" => some(0).boxed(),
         "three" => some(3).boxed(),
         "two" => some(2).chain(stream::iter([Err(code())])).boxed(),
         "one" if words[2] == "hang" => some(1).chain(stream::pending()).boxed(),
@@ -158,25 +168,65 @@ where
     <C::ResponseBody as http_body::Body>::Error: Into<tower::BoxError> + Send,
     C::Error: Into<tower::BoxError>,
 {
-    let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
-    let path: http::uri::PathAndQuery = format!("/{method}").parse().unwrap();
+    let (mut grpc, path) = ready(channel, method).await?;
     let message = message.to_owned();
     match method.rsplit('/').next().unwrap() {
-        "ServerStream" => {
-            let answer = grpc.server_streaming(Request::new(message), path, Text).await?;
-            all(answer.into_inner()).await
-        }
+        "ServerStream" | "Bidi" => all(begun(grpc, path, message).await?).await,
         "ClientStream" => {
             let sent = Request::new(stream::iter([message.clone(), message]));
             Ok(vec![grpc.client_streaming(sent, path, Text).await?.into_inner()])
         }
-        "Bidi" => {
-            let sent = Request::new(stream::iter([message.clone(), message]));
-            all(grpc.streaming(sent, path, Text).await?.into_inner()).await
-        }
         _ => Ok(vec![grpc.unary(Request::new(message), path, Text).await?.into_inner()]),
     }
+}
+
+/// Calls a method that answers by a stream, and gives what there is to read.
+pub(crate) async fn begin<C>(
+    channel: C,
+    method: &str,
+    message: &str,
+) -> Result<Streaming<String>, Status>
+where
+    C: GrpcService<Body>,
+    C::ResponseBody: http_body::Body + Send + 'static,
+    <C::ResponseBody as http_body::Body>::Error: Into<tower::BoxError> + Send,
+    C::Error: Into<tower::BoxError>,
+{
+    let (grpc, path) = ready(channel, method).await?;
+    begun(grpc, path, message.to_owned()).await
+}
+
+async fn ready<C>(
+    channel: C,
+    method: &str,
+) -> Result<(tonic::client::Grpc<C>, http::uri::PathAndQuery), Status>
+where
+    C: GrpcService<Body>,
+    C::Error: Into<tower::BoxError>,
+{
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+    Ok((grpc, format!("/{method}").parse().unwrap()))
+}
+
+async fn begun<C>(
+    mut grpc: tonic::client::Grpc<C>,
+    path: http::uri::PathAndQuery,
+    message: String,
+) -> Result<Streaming<String>, Status>
+where
+    C: GrpcService<Body>,
+    C::ResponseBody: http_body::Body + Send + 'static,
+    <C::ResponseBody as http_body::Body>::Error: Into<tower::BoxError> + Send,
+    C::Error: Into<tower::BoxError>,
+{
+    let answer = if path.path().ends_with("/Bidi") {
+        let sent = Request::new(stream::iter([message.clone(), message]));
+        grpc.streaming(sent, path, Text).await?
+    } else {
+        grpc.server_streaming(Request::new(message), path, Text).await?
+    };
+    Ok(answer.into_inner())
 }
 
 async fn all(mut messages: Streaming<String>) -> Result<Vec<String>, Status> {

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Error,
     TimedOut,
     Panic,
+    /// Comes back at once: what there is so far can go out.
+    Pause,
     /// Nothing more comes, and no end.
     Hang,
 }
@@ -48,7 +50,7 @@ impl Body for Script {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.steps.pop_front() {
             None => Poll::Ready(None),
@@ -65,6 +67,10 @@ impl Body for Script {
             Some(Step::Error) => Poll::Ready(Some(Err(io::Error::other("disk gone")))),
             Some(Step::TimedOut) => Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into()))),
             Some(Step::Panic) => panic!("a body panics, as the test asks"),
+            Some(Step::Pause) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Some(Step::Hang) => {
                 self.steps.push_front(Step::Hang);
                 Poll::Pending

@@ -1,0 +1,121 @@
+//! HTTP that is asked for: reqwest's client and hyper-util's, of a server that nobody watches.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use tokio::net::TcpListener;
+use tower::{BoxError, Layer, Service, ServiceExt, timeout::TimeoutLayer, util::BoxService};
+
+use crate::{
+    Play, TIMEOUT,
+    server::{method, router},
+    table::{End, Traffic},
+};
+
+async fn listen(app: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// An address where nobody listens.
+pub(crate) async fn closed() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+pub(crate) async fn play(play: &Play) {
+    let address = match play.end {
+        End::ServiceError => closed().await,
+        // Here it is the client that times out, or panics.
+        End::BodyTimeout => listen(router(End::ClientLeavesInTheBody, play.traffic)).await,
+        End::Panic => listen(router(End::Complete, play.traffic)).await,
+        end => listen(router(end, play.traffic)).await,
+    };
+    let url = format!("http://{address}/case");
+    let asked =
+        if play.traffic == Traffic::Reqwest { reqwest(play, url) } else { hyper(play, url) };
+    match play.end {
+        End::ClientLeavesBeforeTheHead => tokio::select! {
+            _ = asked => panic!("there is no head"),
+            () = play.in_flight() => {}
+        },
+        End::Panic => {
+            tokio::spawn(asked).await.unwrap_err();
+        }
+        _ => drop(asked.await),
+    }
+}
+
+/// What stands between the layer and the client.
+fn inside<S, R>(play: &Play, client: S) -> BoxService<R, S::Response, BoxError>
+where
+    S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    R: Send + 'static,
+{
+    match play.end {
+        End::TimeoutInside => BoxService::new(TimeoutLayer::new(TIMEOUT).layer(client)),
+        End::Panic => {
+            BoxService::new(client.map_request(|_| panic!("as the test asks")).map_err(Into::into))
+        }
+        _ => BoxService::new(client.map_err(Into::into)),
+    }
+}
+
+/// What stands around the layer.
+fn outside<S, R>(play: &Play, watched: S) -> BoxService<R, S::Response, BoxError>
+where
+    S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    R: Send + 'static,
+{
+    match play.end {
+        End::TimeoutOutside => BoxService::new(TimeoutLayer::new(TIMEOUT).layer(watched)),
+        _ => BoxService::new(watched.map_err(Into::into)),
+    }
+}
+
+/// Reads the answer: all of it, or its first piece.
+fn hyper(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
+    let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+    let layer = play.lookout.client_layer("upstream");
+    let service = outside(play, layer.layer(inside(play, client)));
+    let request = Request::builder().method(method(play.end)).uri(url);
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let reads_all = play.end != End::ClientLeavesInTheBody;
+    async move {
+        let mut response = service.oneshot(request).await?;
+        while let Some(frame) = response.frame().await {
+            frame?;
+            if !reads_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+    .boxed()
+}
+
+fn reqwest(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
+    // No TLS is spoken here, but a client with rustls does not come to be without a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy();
+    let client = match play.end {
+        End::BodyTimeout => client.read_timeout(TIMEOUT),
+        _ => client,
+    };
+    let layer = play.lookout.client_layer("upstream");
+    let service = outside(play, layer.layer(inside(play, client.build().unwrap())));
+    let request = reqwest::Request::new(method(play.end), url.parse().unwrap());
+    let reads_all = play.end != End::ClientLeavesInTheBody;
+    async move {
+        let mut response = service.oneshot(request).await?;
+        while response.chunk().await?.is_some() && reads_all {}
+        Ok(())
+    }
+    .boxed()
+}

@@ -1,0 +1,374 @@
+//! What is expected: a cell for each end of each traffic.
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum End {
+    /// As its traffic ends by itself: a body of unknown length, gRPC's trailers, a WebSocket's close.
+    Complete,
+    ExactLength,
+    ContentLengthStream,
+    Trailers,
+    Empty,
+    Head,
+    HeadOfAStream,
+    NoContent,
+    NotModified,
+    /// By a status that the caller is to blame for: 404, `NOT_FOUND`.
+    CallersStatus,
+    /// 500, `INTERNAL`.
+    FailureStatus,
+    TrailersOnly,
+    MissingTrailers,
+    /// Without a response: of a client because nobody listens.
+    ServiceError,
+    /// Aborted in the middle of the body by the server.
+    BodyError,
+    BodyTimeout,
+    ClientLeavesBeforeTheHead,
+    /// Aborted in the middle of the body by the client.
+    ClientLeavesInTheBody,
+    Panic,
+    PanicInTheBody,
+    PanicCaughtInside,
+    PanicCaughtOutside,
+    TimeoutInside,
+    TimeoutOutside,
+}
+
+impl End {
+    pub(crate) const ALL: [Self; 24] = [
+        Self::Complete,
+        Self::ExactLength,
+        Self::ContentLengthStream,
+        Self::Trailers,
+        Self::Empty,
+        Self::Head,
+        Self::HeadOfAStream,
+        Self::NoContent,
+        Self::NotModified,
+        Self::CallersStatus,
+        Self::FailureStatus,
+        Self::TrailersOnly,
+        Self::MissingTrailers,
+        Self::ServiceError,
+        Self::BodyError,
+        Self::BodyTimeout,
+        Self::ClientLeavesBeforeTheHead,
+        Self::ClientLeavesInTheBody,
+        Self::Panic,
+        Self::PanicInTheBody,
+        Self::PanicCaughtInside,
+        Self::PanicCaughtOutside,
+        Self::TimeoutInside,
+        Self::TimeoutOutside,
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Traffic {
+    AxumHttp1,
+    AxumHttp2,
+    HyperHttp1,
+    HyperHttp2,
+    Sse,
+    WebSocket,
+    Unary,
+    ServerStream,
+    ClientStream,
+    Bidi,
+    Reqwest,
+    HyperClient,
+    TonicClient,
+    TonicStreamClient,
+}
+
+impl Traffic {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::AxumHttp1,
+        Self::AxumHttp2,
+        Self::HyperHttp1,
+        Self::HyperHttp2,
+        Self::Sse,
+        Self::WebSocket,
+        Self::Unary,
+        Self::ServerStream,
+        Self::ClientStream,
+        Self::Bidi,
+        Self::Reqwest,
+        Self::HyperClient,
+        Self::TonicClient,
+        Self::TonicStreamClient,
+    ];
+
+    pub(crate) fn names(self) -> &'static Names {
+        use Traffic::*;
+        match self {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => &Names {
+                operation: r#"http_route="/case""#,
+                status: "http_response_status_code",
+                ended: "http_server_requests_total",
+                active: "http_server_active_requests",
+                duration: "http_server_request_duration_seconds",
+                head: "http_server_response_head_duration_seconds",
+                stream: "http_server_stream_duration_seconds",
+                open: "http_server_active_streams",
+            },
+            Unary | ServerStream | ClientStream | Bidi => &Names {
+                operation: r#"rpc_method="test.Echo/"#,
+                status: "rpc_response_status_code",
+                ended: "rpc_server_calls_total",
+                active: "rpc_server_active_calls",
+                duration: "rpc_server_call_duration_seconds",
+                head: "rpc_server_response_head_duration_seconds",
+                stream: "rpc_server_stream_duration_seconds",
+                open: "rpc_server_active_streams",
+            },
+            Reqwest | HyperClient => &Names {
+                operation: r#"dependency="upstream",call="logical""#,
+                status: "http_response_status_code",
+                ended: "http_client_requests_total",
+                active: "http_client_active_requests",
+                duration: "http_client_request_duration_seconds",
+                head: "http_client_response_head_duration_seconds",
+                stream: "http_client_stream_duration_seconds",
+                open: "http_client_active_streams",
+            },
+            TonicClient | TonicStreamClient => &Names {
+                operation: r#"dependency="echo",call="logical""#,
+                status: "rpc_response_status_code",
+                ended: "rpc_client_calls_total",
+                active: "rpc_client_active_calls",
+                duration: "rpc_client_call_duration_seconds",
+                head: "rpc_client_response_head_duration_seconds",
+                stream: "rpc_client_stream_duration_seconds",
+                open: "rpc_client_active_streams",
+            },
+        }
+    }
+}
+
+/// The metrics of a traffic, and what is in their labels.
+pub(crate) struct Names {
+    pub(crate) operation: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) ended: &'static str,
+    pub(crate) active: &'static str,
+    pub(crate) duration: &'static str,
+    pub(crate) head: &'static str,
+    pub(crate) stream: &'static str,
+    pub(crate) open: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell {
+    Counted(Counted),
+    /// It can't occur, and why.
+    Never(&'static str),
+}
+
+/// What one end counts as; an empty label is not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    pub(crate) status: &'static str,
+    pub(crate) outcome: &'static str,
+    pub(crate) error: &'static str,
+    pub(crate) has_head: bool,
+    pub(crate) is_stream: bool,
+}
+
+/// With a head.
+const fn head(status: &'static str, outcome: &'static str, error: &'static str) -> Cell {
+    Cell::Counted(Counted { status, outcome, error, has_head: true, is_stream: false })
+}
+
+/// Before there was a head.
+const fn none(outcome: &'static str, error: &'static str) -> Cell {
+    Cell::Counted(Counted { status: "", outcome, error, has_head: false, is_stream: false })
+}
+
+/// The same with a life of its own, in the histogram of streams.
+const fn stream(cell: Cell) -> Cell {
+    match cell {
+        Cell::Counted(counted) => Cell::Counted(Counted { is_stream: true, ..counted }),
+        never @ Cell::Never(_) => never,
+    }
+}
+
+const SUCCESS: Cell = head("200", "success", "");
+const SWITCHED: Cell = stream(head("101", "success", ""));
+const OK: Cell = head("OK", "success", "");
+const INTERNAL: Cell = head("INTERNAL", "failure", "INTERNAL");
+const CANCELLED: Cell = none("cancelled", "cancelled");
+const PANICKED: Cell = none("panicked", "panicked");
+const TIMED_OUT: Cell = none("error", "timeout");
+
+const NO_LENGTH: Cell = Cell::Never("it has no length");
+const NO_BODY: Cell = Cell::Never("after a 101 there is no body");
+const POST: Cell = Cell::Never("gRPC is asked for by POST, and answered by 200");
+const GRPC_ALONE: Cell = Cell::Never("only gRPC has its status in trailers");
+const AT_ONCE: Cell = Cell::Never("its head and its only message come together");
+const INFALLIBLE: Cell = Cell::Never("a service of axum gives no error");
+const NO_CONDITION: Cell = Cell::Never("nobody asks by a condition for what is not kept");
+const OWN_BODY: Cell = Cell::Never("the client's body is its own, and does not panic");
+const NO_CATCH: Cell = Cell::Never("nothing catches panics around a client");
+const NO_TIMEOUT: Cell = Cell::Never("its body has no timeout of its own");
+const THE_NEXT: Cell = Cell::Never("its body has no length: see the next one");
+
+#[rustfmt::skip]
+pub(crate) fn cell(end: End, traffic: Traffic) -> Cell {
+    use {End::*, Traffic::*};
+    match end {
+        Complete => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient => SUCCESS,
+            Sse => stream(SUCCESS),
+            WebSocket => SWITCHED,
+            Unary | ClientStream | TonicClient => OK,
+            ServerStream | Bidi | TonicStreamClient => stream(OK),
+        },
+        ExactLength | ContentLengthStream => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient => SUCCESS,
+            Sse => NO_LENGTH,
+            WebSocket => NO_BODY,
+            Unary | ServerStream | ClientStream | Bidi => NO_LENGTH,
+            TonicClient | TonicStreamClient => NO_LENGTH,
+        },
+        Trailers => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient => SUCCESS,
+            Sse => Cell::Never("axum's events end without trailers"),
+            WebSocket => NO_BODY,
+            Unary | ClientStream | TonicClient => OK,
+            ServerStream | Bidi | TonicStreamClient => stream(OK),
+        },
+        Empty => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient => SUCCESS,
+            // With the poll that would have given its first event: it was never open.
+            Sse => SUCCESS,
+            WebSocket => SWITCHED,
+            Unary | ClientStream | TonicClient => Cell::Never("it is answered by one message"),
+            ServerStream | Bidi | TonicStreamClient => OK,
+        },
+        Head => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient => SUCCESS,
+            Sse => THE_NEXT,
+            WebSocket => Cell::Never("a WebSocket is asked for by GET or CONNECT"),
+            Unary | ServerStream | ClientStream | Bidi => POST,
+            TonicClient | TonicStreamClient => POST,
+        },
+        HeadOfAStream => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+            Reqwest | HyperClient | Sse => SUCCESS,
+            WebSocket => Cell::Never("a WebSocket is asked for by GET or CONNECT"),
+            Unary | ServerStream | ClientStream | Bidi => POST,
+            TonicClient | TonicStreamClient => POST,
+        },
+        NoContent => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("204", "success", ""),
+            Reqwest | HyperClient => head("204", "success", ""),
+            // By which an EventSource is told to stay away.
+            Sse => head("204", "success", ""),
+            WebSocket => NO_BODY,
+            Unary | ServerStream | ClientStream | Bidi => POST,
+            TonicClient | TonicStreamClient => POST,
+        },
+        NotModified => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("304", "success", ""),
+            Reqwest | HyperClient => head("304", "success", ""),
+            Sse | WebSocket => NO_CONDITION,
+            Unary | ServerStream | ClientStream | Bidi => POST,
+            TonicClient | TonicStreamClient => POST,
+        },
+        CallersStatus => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("404", "success", ""),
+            Sse | WebSocket => head("404", "success", ""),
+            Reqwest | HyperClient => head("404", "failure", "404"),
+            Unary | ServerStream | ClientStream | Bidi => head("NOT_FOUND", "success", ""),
+            TonicClient | TonicStreamClient => head("NOT_FOUND", "failure", "NOT_FOUND"),
+        },
+        FailureStatus => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+            Reqwest | HyperClient | Sse | WebSocket => head("500", "failure", "500"),
+            Unary | ClientStream | TonicClient => INTERNAL,
+            // In the trailers, after two messages.
+            ServerStream | Bidi | TonicStreamClient => stream(INTERNAL),
+        },
+        TrailersOnly => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
+            Reqwest | HyperClient => GRPC_ALONE,
+            Unary | ServerStream | ClientStream | Bidi => INTERNAL,
+            TonicClient | TonicStreamClient => INTERNAL,
+        },
+        MissingTrailers => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
+            Reqwest | HyperClient => GRPC_ALONE,
+            Unary | ClientStream | TonicClient => head("", "failure", "missing_status"),
+            ServerStream | Bidi => stream(head("", "failure", "missing_status")),
+            TonicStreamClient => stream(head("", "failure", "missing_status")),
+        },
+        ServiceError => match traffic {
+            AxumHttp1 | AxumHttp2 | Sse | WebSocket => INFALLIBLE,
+            HyperHttp1 | HyperHttp2 => none("error", "error"),
+            Unary | ServerStream | ClientStream | Bidi => none("error", "error"),
+            Reqwest | HyperClient | TonicClient | TonicStreamClient => none("error", "connect"),
+        },
+        BodyError => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "error"),
+            Sse => stream(head("200", "error", "error")),
+            // Its request is over; what is broken off is the connection.
+            WebSocket => SWITCHED,
+            Unary | ServerStream | ClientStream | Bidi => head("", "error", "error"),
+            Reqwest | HyperClient => head("200", "error", "connection_reset"),
+            TonicClient | TonicStreamClient => head("", "error", "connection_reset"),
+        },
+        BodyTimeout => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "timeout"),
+            Sse => stream(head("200", "error", "timeout")),
+            WebSocket => NO_BODY,
+            Unary | ServerStream | ClientStream | Bidi => head("", "error", "timeout"),
+            Reqwest => head("200", "error", "timeout"),
+            HyperClient | TonicClient | TonicStreamClient => NO_TIMEOUT,
+        },
+        ClientLeavesBeforeTheHead => CANCELLED,
+        ClientLeavesInTheBody => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "aborted", "aborted"),
+            Reqwest | HyperClient => head("200", "aborted", "aborted"),
+            Sse => stream(head("200", "aborted", "aborted")),
+            WebSocket => SWITCHED,
+            Unary | ClientStream | TonicClient => AT_ONCE,
+            ServerStream | Bidi | TonicStreamClient => head("", "cancelled", "cancelled"),
+        },
+        Panic => PANICKED,
+        PanicInTheBody => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "panicked", "panicked"),
+            Sse => stream(head("200", "panicked", "panicked")),
+            WebSocket => SWITCHED,
+            Unary | ClientStream => AT_ONCE,
+            ServerStream | Bidi => head("", "panicked", "panicked"),
+            Reqwest | HyperClient | TonicClient | TonicStreamClient => OWN_BODY,
+        },
+        PanicCaughtInside => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+            Sse | WebSocket => head("500", "failure", "500"),
+            // gRPC's status for HTTP's 500.
+            Unary | ServerStream | ClientStream | Bidi => head("UNKNOWN", "failure", "UNKNOWN"),
+            Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
+        },
+        PanicCaughtOutside => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => PANICKED,
+            Unary | ServerStream | ClientStream | Bidi => PANICKED,
+            Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
+        },
+        TimeoutInside => match traffic {
+            // tower-http's, which answers.
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("408", "success", ""),
+            Sse | WebSocket => head("408", "success", ""),
+            // tower's, which gives an error.
+            Unary | ServerStream | ClientStream | Bidi => TIMED_OUT,
+            Reqwest | HyperClient | TonicClient | TonicStreamClient => TIMED_OUT,
+        },
+        TimeoutOutside => CANCELLED,
+    }
+}
