@@ -44,6 +44,22 @@ fn with_confidence_a_ratio_must_be_more_than_chance() {
 }
 
 #[test]
+fn doubt_raises_no_alert_and_ends_none() {
+    let rule = Rule::error_ratio().above(0.01).over(secs(1)).confidence(0.95);
+    let mut play = Play::new([rule]);
+    let mut second = |failed, complete| {
+        play.requests("/a", failed, MS, Ending::Panicked);
+        play.requests("/a", complete, MS, Ending::Complete);
+        play.tick().iter().map(|alert| alert.status.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(second(2, 98), [""; 0], "2 of 100 may be 1 %");
+    assert_eq!(second(20, 980), ["FIRING"]);
+    assert_eq!(second(2, 98), [""; 0], "2 % all the time");
+    assert_eq!(second(2, 98), [""; 0]);
+    assert_eq!(second(1, 99), ["RESOLVED"], "no more than 1 %");
+}
+
+#[test]
 fn at_half_the_threshold_confidence_leaves_few_of_the_false_alarms() {
     let ratio = || Rule::error_ratio().above(0.01).over(secs(1));
     let mut play = Play::new([ratio().named("Plain"), ratio().confidence(0.95).named("Sure")]);

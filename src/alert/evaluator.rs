@@ -234,7 +234,8 @@ impl Tracked {
     ) -> (Option<Change>, Duration) {
         let was = self.state;
         let change;
-        (self.state, change) = was.next(timing, reading.map(|reading| reading.is_breached), now);
+        let holds = |reading: &Reading| reading.verdict.holds(was.is_firing());
+        (self.state, change) = was.next(timing, reading.map(holds), now);
         if let (Some(reading), Some((comparison, _))) = (reading, rule.condition()) {
             if was == State::Inactive {
                 self.peak = reading.value;

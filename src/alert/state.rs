@@ -69,6 +69,10 @@ impl State {
         }
     }
 
+    pub(super) fn is_firing(self) -> bool {
+        matches!(self, Self::Firing { .. })
+    }
+
     /// The value of the state's metric.
     pub(super) fn number(self) -> f64 {
         match self {

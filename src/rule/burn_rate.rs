@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Comparison, Reading, Rule, share::Share};
+use super::{Comparison, Reading, Rule, read::Verdict, share::Share};
 use crate::{
     collect::Figures,
     window::{self, Timeline},
@@ -123,7 +123,7 @@ impl Rule {
                 None => is_known = false,
             }
         }
-        told.filter(|told| told.is_breached || is_known)
+        told.filter(|told| told.verdict == Verdict::Breached || is_known)
     }
 
     /// Requests, errors and confidence are asked of the long window: the short one says no more than
@@ -144,14 +144,17 @@ impl Rule {
         let spent = Share::of(long.errors(), long.requests())?;
         let spends = Share::of(short.errors(), short.requests());
         // Where the long one is not above, it does not matter what the short one is.
-        let is_breached = self.is_breached_by(spent, Comparison::Above, threshold)
-            && spends?.is_beyond(Comparison::Above, threshold, None);
+        let verdict = match self.verdict_on(spent, Comparison::Above, threshold) {
+            Verdict::Kept => Verdict::Kept,
+            _ if !spends?.is_beyond(Comparison::Above, threshold, None) => Verdict::Kept,
+            of_long => of_long,
+        };
         // Both are above a factor if and only if the lower one is.
         let lower = spends.map_or(spent.ratio(), |spends| spends.ratio().min(spent.ratio()));
         Some(Reading {
             value: lower / budget(objective),
             threshold: rate.factor,
-            is_breached,
+            verdict,
             window: Some((long.elapsed(), long.requests())),
             before: long.before(),
         })
@@ -160,7 +163,9 @@ impl Rule {
 
 /// Whether one says more than the other: it is breached, or further past its factor.
 fn says_more(one: &Reading, other: &Reading) -> bool {
-    let by_factor = |reading: &Reading| (reading.is_breached, reading.value / reading.threshold);
+    let by_factor = |reading: &Reading| {
+        (reading.verdict == Verdict::Breached, reading.value / reading.threshold)
+    };
     by_factor(one) >= by_factor(other)
 }
 

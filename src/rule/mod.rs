@@ -282,7 +282,8 @@ impl Rule {
     /// 100, 16 of 1,000. It is a verdict on each window by itself; where the true ratio is just at the
     /// threshold, and errors are few, it is wrong more often than it says: at 0.95 in up to 14 % of the
     /// windows that 2 errors are enough for, and in 10 % where it takes 5. So keep
-    /// [`min_errors`](Self::min_errors) beside it. Defaults to none: the ratio is taken as it is.
+    /// [`min_errors`](Self::min_errors) beside it. An alert that fires ends by the ratio itself, so that it
+    /// does not come and go with the number of requests. Defaults to none: the ratio is taken as it is.
     pub fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);
         self

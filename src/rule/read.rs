@@ -13,11 +13,31 @@ pub(crate) struct Reading {
     pub(crate) value: f64,
     /// What the value is compared with, in its unit.
     pub(crate) threshold: f64,
-    pub(crate) is_breached: bool,
+    pub(crate) verdict: Verdict,
     /// The window that decided, and how many requests it held; none for a signal of the moment.
     pub(crate) window: Option<(Duration, u64)>,
     /// The sums before that window.
     pub(crate) before: Totals,
+}
+
+/// Whether what a rule sees is past its threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept,
+    /// It is past it, but not as surely as the rule asks: that raises no alert, and ends none.
+    Doubtful,
+    Breached,
+}
+
+impl Verdict {
+    pub(super) fn of(is_breached: bool) -> Self {
+        if is_breached { Self::Breached } else { Self::Kept }
+    }
+
+    /// Whether an alert holds by it, that is firing or not.
+    pub(crate) fn holds(self, is_firing: bool) -> bool {
+        self == Self::Breached || is_firing && self == Self::Doubtful
+    }
 }
 
 impl Rule {
@@ -32,7 +52,7 @@ impl Rule {
         let moment = |value: f64| Reading {
             value,
             threshold,
-            is_breached: comparison.holds(value, threshold),
+            verdict: Verdict::of(comparison.holds(value, threshold)),
             window: None,
             before: *figures.history.totals(),
         };
@@ -46,11 +66,11 @@ impl Rule {
             Signal::Reports => None,
             _ => {
                 let window = self.window(figures, timeline)?;
-                let (value, is_breached) = self.judge(&window, comparison, threshold, bounds)?;
+                let (value, verdict) = self.judge(&window, comparison, threshold, bounds)?;
                 Some(Reading {
                     value,
                     threshold,
-                    is_breached,
+                    verdict,
                     window: Some((window.elapsed(), window.requests())),
                     before: window.before(),
                 })
@@ -98,10 +118,10 @@ impl Rule {
         comparison: Comparison,
         threshold: f64,
         bounds: &Bounds,
-    ) -> Option<(f64, bool)> {
+    ) -> Option<(f64, Verdict)> {
         let of_requests = |hits| {
             let share = Share::of(hits, window.requests())?;
-            Some((share.ratio(), self.is_breached_by(share, comparison, threshold)))
+            Some((share.ratio(), self.verdict_on(share, comparison, threshold)))
         };
         let value = match self.signal {
             Signal::MeanLatency => window.mean()?.as_secs_f64(),
@@ -116,7 +136,8 @@ impl Rule {
                 let rank = (q * window.requests() as f64).ceil() as u64;
                 let is_above =
                     window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
-                return Some((value, is_above == (comparison == Comparison::Above)));
+                let is_breached = is_above == (comparison == Comparison::Above);
+                return Some((value, Verdict::of(is_breached)));
             }
             Signal::BurnRate { .. }
             | Signal::InFlight
@@ -124,17 +145,23 @@ impl Rule {
             | Signal::RuntimeLag
             | Signal::Reports => return None,
         };
-        Some((value, comparison.holds(value, threshold)))
+        Some((value, Verdict::of(comparison.holds(value, threshold))))
     }
 
-    /// Whether a ratio is, and by enough requests.
-    pub(super) fn is_breached_by(
+    pub(super) fn verdict_on(
         &self,
         share: Share,
         comparison: Comparison,
         threshold: f64,
-    ) -> bool {
-        share.hits >= self.min_errors && share.is_beyond(comparison, threshold, self.confidence)
+    ) -> Verdict {
+        let is_beyond = |confidence| share.is_beyond(comparison, threshold, confidence);
+        if share.hits < self.min_errors || !is_beyond(None) {
+            Verdict::Kept
+        } else if is_beyond(self.confidence) {
+            Verdict::Breached
+        } else {
+            Verdict::Doubtful
+        }
     }
 
     /// The durations at which the histogram must be split for exact verdicts.
