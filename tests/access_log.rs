@@ -306,7 +306,7 @@ async fn the_route_may_come_from_inside() {
 #[tokio::test]
 async fn a_call_has_grpcs_status_beside_the_line() {
     events::listen();
-    let lookout = lookout();
+    let lookout = Lookout::builder().grpc_methods(["shop.Orders/Find"]).start().unwrap();
     let layer = lookout.grpc_layer().observer(AccessLog::json()).observer(AccessLog::common());
     let service = layer.layer(service_fn(|_: Request<_>| async {
         let response = Response::builder().header("content-type", "application/grpc");

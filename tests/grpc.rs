@@ -99,6 +99,8 @@ async fn a_method_is_known_by_its_answer_or_by_the_list_and_no_client_can_make_o
         (UNARY, "ok", UNARY, UNARY, OK),
         // Nobody knows that there is such a method before it has answered.
         (UNARY, "panic", "_OTHER", UNARY, ["", "panicked", "panicked"]),
+        // As an interceptor refuses whatever method it is asked for.
+        (UNARY, "status 16", "_OTHER", UNARY, ["UNAUTHENTICATED", "success", ""]),
         ("test.Echo/Nothing", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
         ("no.Service/Unary", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
     ] {

@@ -161,7 +161,8 @@ async fn a_start_that_moves_to_its_method_makes_no_counter_fall() {
                 std::future::pending::<()>().await;
             }
             gate.acquire().await.unwrap().forget();
-            let head = Response::builder().header("grpc-status", "0");
+            let head = Response::builder().header("content-type", "application/grpc");
+            let head = head.header("grpc-status", "0");
             Ok::<_, Infallible>(head.body(Empty::<&[u8]>::new()).unwrap())
         }
     }));

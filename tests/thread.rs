@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tokio::runtime;
@@ -174,6 +174,33 @@ async fn a_recorder_that_panics_stops_no_alert() {
     hang(&lookout);
     let rule = support::eventually(4, "the alert", || told.try_recv().ok()).await;
     assert_eq!(rule, "HighInFlight");
+}
+
+#[tokio::test]
+async fn a_closure_about_failures_that_panics_leaves_them_to_the_convention() {
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .failure(|_, status| panic!("about {status}, as the test asks"))
+            .rule(Rule::error_ratio().above(0.5).min_requests(1))
+    });
+    let service = lookout.layer().layer(service_fn(|request: Request<StatusCode>| async move {
+        let response = Response::builder().status(request.into_body());
+        Ok::<_, Infallible>(response.body(Empty::<&[u8]>::new()).unwrap())
+    }));
+    for status in [StatusCode::NOT_FOUND, StatusCode::INTERNAL_SERVER_ERROR] {
+        for _ in 0..2 {
+            drop(service.clone().oneshot(Request::new(status)).await.unwrap());
+        }
+    }
+    drop(service.oneshot(Request::new(StatusCode::BAD_GATEWAY)).await.unwrap());
+    let count = |labels: &[_]| sum(&scrape.render(), "http_server_requests_total", labels);
+    assert_eq!(count(&[("outcome", "failure")]), 3.0);
+    assert_eq!(count(&[("outcome", "success")]), 2.0);
+    let firing = [("rule", "HighErrorRatio"), ("severity", "warning")];
+    support::eventually(4, "the alert", || {
+        (sum(&scrape.render(), "lookout_alert_state", &firing) == 2.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -226,6 +226,7 @@ fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
     let mut service = lookout.grpc_layer().layer(service_fn(|request: Request<()>| {
         let mut response = Response::new(Full::new(Bytes::new()));
         response.headers_mut().insert("grpc-status", "0".parse().unwrap());
+        response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
         if request.uri().path().starts_with("/probe.") {
             response.extensions_mut().insert(Unwatched);
         }

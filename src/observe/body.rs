@@ -121,7 +121,7 @@ impl<B: Body, C: Companion> ResponseBody<B, C> {
         let (parts, inner) = response.into_parts();
         let status = grpc::status_of_head(parts.status, &parts.headers);
         let exchange = taken.map(|(facts, companion)| {
-            let facts = facts.replied(status);
+            let facts = facts.replied(status, &parts.headers);
             companion.answered(&facts, &ResponseHead::of_parts(&parts));
             Exchange { facts, companion }
         });
@@ -298,7 +298,10 @@ where
 #[inline(never)]
 fn end_at_drop<B: Body, C: Companion>(inner: Pin<&mut B>, alive: Exchange<C>, expected: Expected) {
     // The inner body is asked nothing while a panic unwinds: a second one would abort.
-    if !thread::panicking() && (expected == Expected::NOTHING || inner.is_end_stream()) {
+    let is_over = || {
+        expected == Expected::NOTHING || inner.is_end_stream() || alive.facts.is_unread_by_client()
+    };
+    if !thread::panicking() && is_over() {
         Exchange::complete(&mut Some(alive));
     }
 }
@@ -320,7 +323,7 @@ fn examine(
     }
     if is_grpc {
         let status = grpc::status_of_head(status, headers);
-        return (Expected::MESSAGES, facts.map(|facts| facts.replied(status)));
+        return (Expected::MESSAGES, facts.map(|facts| facts.replied(status, headers)));
     }
     let (expected, stream) = if let Some(bytes) = exact {
         (Expected::bytes(bytes), Stream::No)

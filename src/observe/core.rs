@@ -55,7 +55,8 @@ impl Core {
     }
 
     pub(super) fn ignores(&self, head: &RequestHead<'_>) -> bool {
-        self.questions.ignore.as_ref().is_some_and(|ignore| ignore(head))
+        let ignore = self.questions.ignore.as_ref();
+        ignore.is_some_and(|ignore| asked(|| Some(ignore(head))).unwrap_or_default())
     }
 
     pub(super) fn ignores_route(&self, route: &str) -> bool {
@@ -74,7 +75,8 @@ impl Core {
             (!self.ignores_route(route))
                 .then(|| Route::Looked(operations.id_of(TrafficId::HTTP_SERVER, method, route)))
         };
-        let named = self.questions.route.as_ref().and_then(|naming| naming.route(head, looked));
+        let naming = self.questions.route.as_ref();
+        let named = naming.and_then(|naming| asked(|| naming.route(head, looked)));
         named.unwrap_or(Some(Route::Unmatched))
     }
 
@@ -119,8 +121,13 @@ impl Core {
         Some(set)
     }
 
-    /// Keeps the name of a method until its answer comes; gives the place, if there is one.
+    /// Keeps the name of a method until its answer comes; gives the place, if there is one. None is so
+    /// long as a client may make a path.
     pub(super) fn remember(&self, method: &str) -> Option<u16> {
+        const LONGEST: usize = 256;
+        if method.len() > LONGEST {
+            return None;
+        }
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         let place = unknown.iter().position(Option::is_none).unwrap_or(unknown.len());
         let number = u16::try_from(place).ok()?;

@@ -71,7 +71,7 @@ impl Entrance {
             head.give_back(request);
             return begun;
         }
-        if T::GRPC && !request.headers().is_empty() && grpc::is_grpc(request.headers()) {
+        if T::GRPC && method == MethodLabel::Post && grpc::is_grpc(request.headers()) {
             return Facts::call(self.lookout, self.side, grpc::method(request.uri().path()));
         }
         if T::GRPC && self.side.is_client() {
@@ -104,7 +104,7 @@ impl Entrance {
         if self.ignores && head.is_ignored(self.lookout) {
             return None;
         }
-        if grpc && grpc::is_grpc(&head.headers) {
+        if grpc && head.method == Method::POST && grpc::is_grpc(&head.headers) {
             let method = grpc::method(head.uri.path());
             let is_ignored = self.ignores_route(method);
             return if is_ignored { None } else { Facts::call(self.lookout, self.side, method) };

@@ -1,9 +1,12 @@
 use std::{thread, time::Duration};
 
+use http::HeaderMap;
+
 use super::{
     Core, LookoutId,
     answer::{Answer, Place, Stream},
     entrance::Entry,
+    grpc,
     local::{self, Write},
     observer::{Finished, Tell},
     route::Route,
@@ -62,10 +65,12 @@ impl Facts {
 
     /// The response head came, of gRPC, whose status may still come in the trailers.
     #[inline]
-    pub(super) fn replied(mut self, status: StatusKey) -> Self {
+    pub(super) fn replied(mut self, status: StatusKey, headers: &HeaderMap) -> Self {
         if self.is_unknown() {
-            // gRPC's answer for a method that the server does not know.
-            let is_there = status != StatusKey::GRPC_UNIMPLEMENTED;
+            // Whoever refuses a call before its method is looked up says so in the head (a router, an
+            // interceptor, a layer), or by a content type of HTTP's.
+            let is_answer = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
+            let is_there = is_answer && grpc::is_grpc(headers);
             (self.place, self.answer) = known(self.began, self.place, self.answer, is_there);
         }
         self.answered(status, Stream::Maybe)
@@ -205,6 +210,17 @@ impl Facts {
         } else {
             Ending::Aborted
         }
+    }
+
+    /// Whether a client drops the answer to a request of HTTP without having read of it: it had what it
+    /// wanted.
+    pub(super) fn is_unread_by_client(self) -> bool {
+        let is_unread = !self.is_grpc() && !self.answer.is_head_told();
+        let asks = |core: &Core| {
+            let operation = core.store.operations.get(self.place.operation());
+            operation.is_some_and(|operation| operation.dependency().is_some())
+        };
+        is_unread && local::with_core(self.lookout(), asks).unwrap_or_default()
     }
 
     /// None without an answer.

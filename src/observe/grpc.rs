@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
-/// Whether a request is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
+/// Whether a content type is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
 /// sees the status, and so counts as HTTP.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = value(headers, &header::CONTENT_TYPE).map(HeaderValue::as_bytes);

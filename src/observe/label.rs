@@ -124,7 +124,7 @@ pub(super) fn of_response(head: &ResponseHead<'_>, facts: Facts) -> Option<Facts
     }
 }
 
-/// What a closure of the user's gives: nothing where it panics, since a label is worth no request.
+/// What a closure of the user's gives: nothing where it panics, since no name or label is worth a request.
 pub(super) fn asked<T>(closure: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(closure)).unwrap_or_default()
 }

@@ -1,4 +1,8 @@
-use std::fmt;
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Once,
+};
 
 use super::{SeriesKey, StatusKey};
 use crate::{
@@ -14,13 +18,35 @@ pub(crate) struct Judge(pub(crate) Option<Box<FailureFn>>);
 
 impl Judge {
     pub(crate) fn outcome(&self, operation: &Operation, key: SeriesKey) -> Outcome {
-        if operation.is_grpc() && key.ending == Ending::Aborted {
-            return Outcome::Cancelled;
+        let is_failure = self
+            .asked(operation, key.status)
+            .unwrap_or_else(|| by_convention(operation, key.status));
+        match key.ending {
+            // The status has said it before the body was dropped; gRPC's may be missing only so far.
+            Ending::Aborted if is_failure && key.status != StatusKey::GRPC_MISSING => {
+                Outcome::Failure
+            }
+            Ending::Aborted if operation.is_grpc() => Outcome::Cancelled,
+            ending => ending.outcome(is_failure),
         }
-        let status = key.status.status();
-        let custom = status.zip(self.0.as_ref()).and_then(|(status, is)| is(operation, status));
-        let is_failure = custom.unwrap_or_else(|| by_convention(operation, key.status));
-        key.ending.outcome(is_failure)
+    }
+
+    /// What the user says of a status; nothing where that panics, since it may be asked at each tick
+    /// and on a request's path, and neither may end by it.
+    fn asked(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
+        static TOLD: Once = Once::new();
+        let (is_failure, status) = self.0.as_ref().zip(status.status())?;
+        let asked = catch_unwind(AssertUnwindSafe(|| is_failure(operation, status)));
+        asked.unwrap_or_else(|_| {
+            TOLD.call_once(|| {
+                tracing::error!(
+                    route = operation.route(),
+                    ?status,
+                    "the closure given to `failure` panicked: the convention decides in its place"
+                );
+            });
+            None
+        })
     }
 }
 

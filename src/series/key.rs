@@ -33,8 +33,7 @@ impl StatusKey {
     /// A gRPC answer that was complete without saying its status.
     pub(crate) const GRPC_MISSING: Self = Self(30_000);
 
-    /// gRPC's answer for a method that the server does not know.
-    pub(crate) const GRPC_UNIMPLEMENTED: Self = Self(Self::GRPC + 12);
+    pub(crate) const GRPC_OK: Self = Self(Self::GRPC);
 
     #[inline]
     pub(crate) fn http(status: StatusCode) -> Self {

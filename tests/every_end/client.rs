@@ -79,21 +79,27 @@ where
     }
 }
 
-/// Reads the answer: all of it, or its first piece.
+/// How many pieces of the answer the client reads.
+fn reads(end: End) -> usize {
+    match end {
+        End::Unread | End::UnreadFailure => 0,
+        End::ClientLeavesInTheBody | End::ClientLeavesInAFailure => 1,
+        _ => usize::MAX,
+    }
+}
+
 fn hyper(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
     let client = legacy::Client::builder(TokioExecutor::new()).build_http();
     let layer = play.lookout.client_layer("upstream");
     let service = outside(play, layer.layer(inside(play, client)));
     let request = Request::builder().method(method(play.end)).uri(url);
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let reads_all = play.end != End::ClientLeavesInTheBody;
+    let reads = reads(play.end);
     async move {
         let mut response = service.oneshot(request).await?;
-        while let Some(frame) = response.frame().await {
+        for _ in 0..reads {
+            let Some(frame) = response.frame().await else { break };
             frame?;
-            if !reads_all {
-                break;
-            }
         }
         Ok(())
     }
@@ -111,10 +117,12 @@ fn reqwest(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>>
     let layer = play.lookout.client_layer("upstream");
     let service = outside(play, layer.layer(inside(play, client.build().unwrap())));
     let request = reqwest::Request::new(method(play.end), url.parse().unwrap());
-    let reads_all = play.end != End::ClientLeavesInTheBody;
+    let reads = reads(play.end);
     async move {
         let mut response = service.oneshot(request).await?;
-        while response.chunk().await?.is_some() && reads_all {}
+        for _ in 0..reads {
+            let Some(_) = response.chunk().await? else { break };
+        }
         Ok(())
     }
     .boxed()

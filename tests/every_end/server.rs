@@ -63,6 +63,9 @@ pub(crate) fn answer(end: End) -> Answer {
         End::BodyTimeout => response(200, Script::new([five(), Pause, TimedOut])),
         End::ClientLeavesInTheBody => response(200, Script::new([five(), Hang])),
         End::PanicInTheBody => response(200, Script::new([five(), Pause, Panic])),
+        End::ClientLeavesInAFailure => response(500, Script::new([five(), Hang])),
+        End::Unread => response(200, full()),
+        End::UnreadFailure => response(500, full()),
         End::ServiceError => Answer::Error,
         End::Panic | End::PanicCaughtInside | End::PanicCaughtOutside => Answer::Panic,
         End::ClientLeavesBeforeTheHead | End::TimeoutInside | End::TimeoutOutside => Answer::Hang,
@@ -237,7 +240,7 @@ async fn ask(play: &Play, address: SocketAddr) {
             _ = &mut response => panic!("there is no head"),
             () = play.in_flight() => {}
         },
-        End::ClientLeavesInTheBody => {
+        End::ClientLeavesInTheBody | End::ClientLeavesInAFailure => {
             let mut body = response.await.unwrap().into_body();
             body.frame().await.unwrap().unwrap();
         }

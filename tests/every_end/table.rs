@@ -26,6 +26,11 @@ pub(crate) enum End {
     ClientLeavesBeforeTheHead,
     /// Aborted in the middle of the body by the client.
     ClientLeavesInTheBody,
+    /// The same, of an answer that says by its status that it is a failure.
+    ClientLeavesInAFailure,
+    /// The client is content with the head.
+    Unread,
+    UnreadFailure,
     Panic,
     PanicInTheBody,
     PanicCaughtInside,
@@ -35,7 +40,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Complete,
         Self::ExactLength,
         Self::ContentLengthStream,
@@ -54,6 +59,9 @@ impl End {
         Self::BodyTimeout,
         Self::ClientLeavesBeforeTheHead,
         Self::ClientLeavesInTheBody,
+        Self::ClientLeavesInAFailure,
+        Self::Unread,
+        Self::UnreadFailure,
         Self::Panic,
         Self::PanicInTheBody,
         Self::PanicCaughtInside,
@@ -207,6 +215,8 @@ const POST: Cell = Cell::Never("gRPC is asked for by POST, and answered by 200")
 const GRPC_ALONE: Cell = Cell::Never("only gRPC has its status in trailers");
 const AT_ONCE: Cell = Cell::Never("its head and its only message come together");
 const INFALLIBLE: Cell = Cell::Never("a service of axum gives no error");
+const STATUS_LAST: Cell = Cell::Never("its status comes after its body");
+const UNSEEN: Cell = Cell::Never("a server does not see what its client reads");
 const NO_CONDITION: Cell = Cell::Never("nobody asks by a condition for what is not kept");
 const OWN_BODY: Cell = Cell::Never("the client's body is its own, and does not panic");
 const NO_CATCH: Cell = Cell::Never("nothing catches panics around a client");
@@ -339,6 +349,20 @@ pub(crate) fn cell(end: End, traffic: Traffic) -> Cell {
             WebSocket => SWITCHED,
             Unary | ClientStream | TonicClient => AT_ONCE,
             ServerStream | Bidi | TonicStreamClient => head("", "cancelled", "cancelled"),
+        },
+        ClientLeavesInAFailure => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+            Reqwest | HyperClient => head("500", "failure", "500"),
+            Sse | WebSocket => Cell::Never("as any answer of HTTP: see axum"),
+            Unary | ServerStream | ClientStream | Bidi => STATUS_LAST,
+            TonicClient | TonicStreamClient => STATUS_LAST,
+        },
+        Unread | UnreadFailure => match traffic {
+            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => UNSEEN,
+            Unary | ServerStream | ClientStream | Bidi => UNSEEN,
+            Reqwest | HyperClient if end == Unread => SUCCESS,
+            Reqwest | HyperClient => head("500", "failure", "500"),
+            TonicClient | TonicStreamClient => STATUS_LAST,
         },
         Panic => PANICKED,
         PanicInTheBody => match traffic {

@@ -79,8 +79,9 @@ impl LookoutBuilder {
     }
 
     /// Says which statuses are failures of which operations, and `None` where the convention shall
-    /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for each operation and
-    /// status, not for each request. Defaults to the convention for all.
+    /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for
+    /// each way in which an operation's requests end, and only where a layer has observers for each request.
+    /// Should it panic, the convention decides. Defaults to the convention for all.
     ///
     /// # Examples
     ///
