@@ -23,6 +23,23 @@ pub(super) struct Section<'a> {
     known: Vec<&'static str>,
 }
 
+/// Where the keys of a section are, for what shows only once all of them are read.
+pub(super) struct Places<'a> {
+    path: String,
+    start: usize,
+    keys: BTreeMap<Cow<'a, str>, usize>,
+}
+
+impl Places<'_> {
+    /// Where a key is, and how errors name it; the whole where it is not given.
+    pub(super) fn of(&self, key: &str) -> (usize, String) {
+        match self.keys.get(key) {
+            Some(start) => (*start, format!("{}.{key}", self.path)),
+            None => (self.start, self.path.clone()),
+        }
+    }
+}
+
 impl<'a> Document<'a> {
     pub(super) fn new(name: Cow<'a, str>, text: &'a str) -> Self {
         Self { name, text, problems: RefCell::default() }
@@ -72,8 +89,10 @@ impl<'a> Section<'a> {
         Self { document, path, start, left, known: Vec::new() }
     }
 
-    pub(super) fn place(&self) -> usize {
-        self.start
+    /// Where its keys are; to be asked before they are read.
+    pub(super) fn places(&self) -> Places<'a> {
+        let keys = self.left.iter().map(|(key, (start, _))| (key.clone(), *start)).collect();
+        Places { path: self.path.clone(), start: self.start, keys }
     }
 
     /// Where a key is, or the whole.

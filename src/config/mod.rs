@@ -183,24 +183,27 @@ fn parse(
     let mut root = document.parse()?;
     let mut rules = Vec::new();
     let mut names: BTreeSet<_> = given.iter().map(Rule::name).collect();
-    let mut add = |place: usize, rule: Rule| {
+    let mut add = |rule: Rule, place: &dyn Fn(&str) -> (usize, String)| {
         let name = rule.name();
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
-            document.note(place, "", &error.to_string());
+            let (start, path) = place(rules::key_of(error.setting()));
+            document.note(start, &path, &rules::without_code(&error.to_string()));
         } else if !names.insert(name.clone()) {
+            let (start, path) = place("name");
             let problem = format!("another rule is called `{name}`: give one of them another name");
-            document.note(place, "rule", &problem);
+            document.note(start, &path, &problem);
         }
         rules.push(rule);
     };
-    let place = root.place_of("defaults");
+    let defaults = root.place_of("defaults");
     if root.read("defaults", value::flag) == Some(true) {
-        Rule::defaults().into_iter().for_each(|rule| add(place, rule));
+        let place = |_: &str| (defaults, "defaults".to_owned());
+        Rule::defaults().into_iter().for_each(|rule| add(rule, &place));
     }
     for section in root.tables("rule") {
-        let place = section.place();
+        let places = section.places();
         if let Some(rule) = rules::rule(section) {
-            add(place, rule);
+            add(rule, &|key| places.of(key));
         }
     }
     let is_inline_allowed = root.read("allow_inline_secrets", value::flag) == Some(true);

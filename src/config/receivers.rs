@@ -121,7 +121,11 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let address = "give a mail address";
     let from = section.require("from", address, value::text);
     let to = section.require("to", address, |value| value::list(value, value::text));
-    let user = section.read("user", public);
+    // Often a mail address, and no secret without its password.
+    let user = section.read("user", |value| match value {
+        DeValue::String(_) => value::text(value),
+        _ => secrets.secret(value),
+    });
     let password = section.read("password", |value| secrets.secret(value));
     let hello_name = section.read("hello_name", value::text);
     let root_certificate = section.read("root_certificate", public);

@@ -153,3 +153,29 @@ fn set<T>(
         None => rule,
     }
 }
+
+/// The key of what a problem of a rule begins with.
+pub(super) fn key_of(setting: &str) -> &str {
+    match setting {
+        "slo" => "objective",
+        "burn" => "burn_rates",
+        "latency_quantile" => "quantile",
+        "slow_ratio" => "slower_than",
+        "each_route" => "scope",
+        "label" => "labels",
+        "named" => "name",
+        key => key,
+    }
+}
+
+/// A mend for code as one for the file: `.burn_rates(..)` is the key `burn_rates`.
+pub(super) fn without_code(problem: &str) -> String {
+    let words = problem.split(' ').map(|word| match word.split_once("(..)") {
+        Some((setter, rest)) => {
+            let setter = setter.rsplit(['.', ':']).next().unwrap_or(setter);
+            format!("{}{rest}", key_of(setter))
+        }
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

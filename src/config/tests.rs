@@ -114,7 +114,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
-            "config:1: rule `HighLatencyP9900`: latency_quantile(99) is no quantile: use a number \
+            "config:3: rule.quantile: rule `HighLatencyP9900`: latency_quantile(99) is no quantile: use a number \
              between 0 and 1, such as 0.99",
         ),
         (
@@ -136,13 +136,19 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
-            "config:1: rule `ErrorBudgetBurn`: above 14.4 can't be asked of an SLO, which fires above \
-             its burn rates: use .burn_rates(..)",
+            "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be asked of an SLO, which \
+             fires above its burn rates: use burn_rates",
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
             "config:5: rule.burn_rates: give it either a factor such as 14.4, or a budget such as \
              \"2 %\"",
+        ),
+        (
+            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
+            "config:4: rule.burn_rates: rule `ErrorBudgetBurn`: burn rate 99 over 3600s never fires, \
+             since at slo(0.9) nothing burns faster than 10.0: use burn_rates with less, or a higher \
+             objective",
         ),
         (
             "[[rule]]\nsignal = 'error_ratio'",
@@ -159,7 +165,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 1.5",
-            "config:1: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
+            "config:3: rule.above: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
              that 1 % is 0.01",
         ),
         (
@@ -177,7 +183,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nover = ['60s', '10s']",
-            "config:1: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
+            "config:4: rule.over: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
         ),
         (
             "above = 0.1\nmin_requests = -1",
@@ -189,7 +195,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nroute = 'get /a'",
-            "config:1: rule `HighErrorRatio`: route \"get /a\" begins with no method that is told \
+            "config:4: rule.route: rule `HighErrorRatio`: route \"get /a\" begins with no method that is told \
              apart: use one such as GET, or _OTHER for those that HTTP does not register",
         ),
         (

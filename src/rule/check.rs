@@ -18,6 +18,13 @@ impl RuleError {
     pub fn rule(&self) -> &str {
         &self.rule
     }
+
+    /// What it is about, as a problem begins: the setter of the rule, or what made it.
+    #[cfg(feature = "toml")]
+    pub(crate) fn setting(&self) -> &str {
+        let end = self.problem.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        &self.problem[..end.unwrap_or(self.problem.len())]
+    }
 }
 
 /// Checks each rule, and that their names differ.
@@ -177,9 +184,7 @@ impl Rule {
         let text = match &self.scope {
             Scope::Service | Scope::EachRoute => return None,
             Scope::Dependency(name) if name.trim().is_empty() => {
-                return Some(
-                    "the dependency's name is empty: give that of a client_layer".to_owned(),
-                );
+                return Some("dependency is empty: give the name of a client_layer".to_owned());
             }
             Scope::Dependency(_) => return None,
             Scope::Route(text) => text,
@@ -214,7 +219,7 @@ impl Rule {
 
     fn name_problem(&self) -> Option<String> {
         if self.name().trim().is_empty() {
-            return Some("its name is empty: give .named(..) a word".to_owned());
+            return Some("named(..) is given no name: give it a word".to_owned());
         }
         self.labels.keys().find(|name| !is_name(name)).map(|name| {
             format!("label {name:?} is no name: use letters, digits and _, no digit first")
@@ -327,7 +332,7 @@ mod tests {
             (ratio().route("get /x"), "begins with no method that is told apart"),
             (ratio().route("PROPFIND /x"), "or _OTHER for those that HTTP does not register"),
             (ratio().label("2x", "y"), "label \"2x\" is no name"),
-            (ratio().named(" "), "its name is empty"),
+            (ratio().named(" "), "named(..) is given no name"),
         ] {
             let name = rule.name();
             let error = refused(rule);
