@@ -85,10 +85,10 @@ fn of_tonic(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     if error.is::<tonic::TimeoutExpired>() {
         return Some(ErrorKind::Timeout);
     }
-    error.is::<tonic::ConnectError>().then_some(ErrorKind::Connect).or_else(|| of_h2(error))
+    error.is::<tonic::ConnectError>().then_some(ErrorKind::Connect)
 }
 
-#[cfg(feature = "tonic")]
+#[cfg(feature = "hyper")]
 fn of_h2(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     let error = error.downcast_ref::<h2::Error>()?;
     if let Some(error) = error.get_io() {
@@ -116,17 +116,14 @@ fn of_reqwest(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 }
 
 /// What clients' own errors tell, in the order in which they wrap each other.
-#[cfg_attr(
-    not(any(feature = "hyper", feature = "reqwest")),
-    expect(unused_variables, reason = "no client is known")
-)]
+#[cfg_attr(not(feature = "hyper"), expect(unused_variables, reason = "no client is known"))]
 fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     #[cfg(feature = "reqwest")]
     if let Some(kind) = of_reqwest(error) {
         return Some(kind);
     }
     #[cfg(feature = "hyper")]
-    if let Some(kind) = of_hyper(error) {
+    if let Some(kind) = of_hyper(error).or_else(|| of_h2(error)) {
         return Some(kind);
     }
     #[cfg(feature = "tonic")]
@@ -138,7 +135,7 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 
 /// The error types of clients, and that of axum's bodies, as a service names them.
 #[cfg_attr(
-    not(any(feature = "axum", feature = "hyper", feature = "reqwest", feature = "tonic")),
+    not(any(feature = "axum", feature = "hyper")),
     expect(unused_variables, reason = "nothing of it is known")
 )]
 fn known(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
