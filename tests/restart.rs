@@ -255,6 +255,23 @@ async fn a_file_that_is_damaged_is_set_aside_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn the_first_alert_after_a_state_of_no_use_says_that_nothing_is_known_of_earlier_ones() {
+    for (content, is_unknown) in [("{", true), ("", true)] {
+        let state = File::new("unknown.json", content);
+        let (sent, told) = std::sync::mpsc::channel();
+        let lookout = Lookout::builder()
+            .state_path(state.path())
+            .on_alert(move |alert| sent.send(alert.unknown_before.is_some()).unwrap())
+            .start()
+            .unwrap();
+        lookout.reporter().send(Report::new("Lost", "no broker answers"));
+        let said = eventually(5, "the alert", || told.try_recv().ok()).await;
+        assert_eq!(said, is_unknown);
+        lookout.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_process_that_is_told_to_end_delivers_first_what_it_has() {
     let (receiver, state) = (Receiver::new([Reply::Answer(503, "", "")]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());

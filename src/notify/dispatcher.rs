@@ -45,6 +45,12 @@ impl Dispatcher {
         }
     }
 
+    /// Nothing is known of the alerts before this start.
+    #[cfg(feature = "state")]
+    pub(crate) fn note_unknown(&self, start: SystemTime) {
+        *self.unknown_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(start);
+    }
+
     pub(crate) fn mailboxes(&self) -> &[Arc<Mailbox>] {
         &self.mailboxes
     }

@@ -19,12 +19,21 @@ struct Header {
 /// The file's content; none if there is no file, which is the first start. An error says why it is of
 /// no use.
 pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> {
-    match fs::read(path) {
-        Ok(content) => parse(&content, service).map(Some),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("it can't be read: {error}")),
+    let kind = match fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("it can't be read: {error}")),
+    };
+    // A pipe would keep the start waiting, and a file without end would take all memory.
+    if !kind.is_file() || kind.len() > LONGEST {
+        return Err(format!("it is no file of at most {LONGEST} bytes"));
     }
+    let content = fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
+    parse(&content, service).map(Some)
 }
+
+/// Far more than what 1,000 alerts wait with at each notifier.
+const LONGEST: u64 = 64 << 20;
 
 fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
@@ -63,6 +72,8 @@ pub(super) fn set_aside(path: &Path, reason: &str) {
 /// Replaces the file as a whole: whenever machine or process end, it is the old or the new one.
 pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     let content = serde_json::to_vec(saved)?;
+    // Where the path is a link to a file, that is the one to be replaced, and not the link.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = beside(path, ".new");
     // Left by a process that was killed; what is made anew has the right mode, and is no link.
     match fs::remove_file(&new) {

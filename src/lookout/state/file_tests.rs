@@ -127,6 +127,28 @@ fn what_is_of_no_use_is_set_aside_and_not_lost() {
     assert_eq!(fs::read(folder.0.join("lookout.json.set-aside")).unwrap(), b"?");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_and_its_file_is_replaced() {
+    let folder = Folder::new("link");
+    let volume = folder.0.join("volume.json");
+    fs::write(&volume, "{}").unwrap();
+    std::os::unix::fs::symlink(&volume, folder.file()).unwrap();
+    write(&folder.file(), &saved()).unwrap();
+    assert!(folder.file().is_symlink());
+    parse(&fs::read(&volume).unwrap(), "orders").unwrap();
+}
+
+#[test]
+fn what_is_no_file_or_has_no_end_is_not_read() {
+    let folder = Folder::new("endless");
+    fs::create_dir(folder.file()).unwrap();
+    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it is no file of at most"));
+    fs::remove_dir(folder.file()).unwrap();
+    fs::File::create(folder.file()).unwrap().set_len(LONGEST + 1).unwrap();
+    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it is no file of at most"));
+}
+
 #[test]
 fn a_write_that_fails_leaves_the_old_file_as_it_was() {
     let folder = Folder::new("failed");

@@ -106,6 +106,7 @@ impl StateKeeper {
             Ok(saved) => saved,
             Err(reason) => {
                 set_aside(&self.path, &reason);
+                self.dispatcher.note_unknown(SystemTime::now());
                 None
             }
         };
