@@ -100,7 +100,8 @@ impl Collector {
             group.tick(&tick);
         }
         let elapsed = (self.timeline.now().saturating_sub(before)).as_secs_f64();
-        if elapsed > 0.0 {
+        // The part of a second before the shutdown would tell anything.
+        if elapsed > 0.5 {
             self.throughput.record(&self.facade, ended as f64 / elapsed);
         }
     }

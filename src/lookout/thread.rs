@@ -209,8 +209,9 @@ impl LookoutThread {
         });
     }
 
-    /// Delivers what is queued until the deadline.
-    async fn drain(&self, mut workers: JoinSet<()>) {
+    /// Judges the last part of a second, and delivers what is queued until the deadline.
+    async fn drain(&mut self, mut workers: JoinSet<()>) {
+        self.tick();
         self.dispatcher.put(self.reports.close());
         let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
         for mailbox in self.dispatcher.mailboxes().iter().chain(heartbeats) {
