@@ -14,7 +14,7 @@ use std::{
 
 use tower::service_fn;
 use tower_lookout::{Alert, Lookout, notify::Notification, prometheus::Scrape, rule::Severity};
-use tracing::{Level, error, info_span, subscriber::with_default, warn};
+use tracing::{Level, error, event, info_span, subscriber::with_default, warn};
 use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt, registry};
 
 use support::{eventually, start, sum};
@@ -36,6 +36,28 @@ fn listening() -> (Lookout, Scrape, Told) {
 async fn all(lookout: Lookout, told: &Told) -> Vec<Alert> {
     lookout.shutdown().await;
     std::mem::take(&mut *told.lock().unwrap())
+}
+
+#[tokio::test]
+async fn what_comes_by_way_of_the_crate_log_is_told_by_its_own_place() {
+    let (lookout, _scrape, heard) = listening();
+    with_default(registry().with(lookout.reporter().tracing_layer()), || {
+        for (file, line) in [("src/client.rs", 12), ("src/client.rs", 12), ("src/pool.rs", 7)] {
+            // As `tracing-log` makes an event of a record.
+            event!(
+                target: "log",
+                Level::ERROR,
+                log.target = "kafka::client",
+                log.module_path = "kafka::client",
+                log.file = file,
+                log.line = line,
+                message = "no broker answers"
+            );
+        }
+    });
+    let mut told: Vec<_> = all(lookout, &heard).await.iter().map(Alert::condition).collect();
+    told.sort();
+    assert_eq!(told, ["reported at src/pool.rs:7", "×2 · reported at src/client.rs:12"]);
 }
 
 #[tokio::test]

@@ -38,10 +38,14 @@ struct Entry {
     last: Evidence,
     first_at: SystemTime,
     last_at: Duration,
+    /// It is not over by silence.
+    lasts: bool,
     total: u64,
     untold: u64,
     /// None before the first was told.
     told_at: Option<Duration>,
+    /// Who hears of the worst severity may not have heard of it yet.
+    is_worse: bool,
     /// Where it was reported first, if that was an earlier process.
     origin: Option<Arc<Origin>>,
 }
@@ -76,23 +80,35 @@ impl Ledger {
     /// Notes a report; gives whether its kind has not been told yet.
     pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
         let kind = self.kind_of(&report);
-        let Report { severity, causes, fields, .. } = report;
+        let is_overflow = *kind.name == *OVERFLOW;
+        let Report { severity, causes, fields, lasts, .. } = report;
         let last = Evidence { severity, causes, fields };
         let entry = self.kinds.entry(kind).or_insert_with(|| Entry {
             last: last.clone(),
             first_at: wall,
             last_at: now,
+            lasts: false,
             total: 0,
             untold: 0,
             told_at: None,
+            is_worse: false,
             origin: None,
         });
+        entry.is_worse |= severity > entry.last.severity;
+        entry.lasts |= lasts && !is_overflow;
         // While the alert fires it gets no milder: receivers know it by its severity.
         entry.last = Evidence { severity: severity.max(entry.last.severity), ..last };
         entry.last_at = now;
         entry.total = entry.total.saturating_add(1);
         entry.untold = entry.untold.saturating_add(1);
-        entry.told_at.is_none()
+        entry.is_news()
+    }
+
+    /// What lasted under this name, from this place, is at work again: it is over by silence.
+    pub(super) fn revived(&mut self, name: &str, call_site: &CallSite) {
+        for (kind, entry) in &mut self.kinds {
+            entry.lasts &= *kind.name != *name || kind.call_site != *call_site;
+        }
     }
 
     fn kind_of(&self, report: &Report) -> Kind {
@@ -120,9 +136,9 @@ impl Ledger {
         let mut has_rest = false;
         for (kind, entry) in &mut self.kinds {
             let is_due = entry.told_at.is_none_or(|told| now >= told + MINUTE);
-            if entry.told_at.is_none() && self.at_once.len() < AT_ONCE {
+            if entry.is_news() && self.at_once.len() < AT_ONCE {
                 self.at_once.push(now);
-            } else if is_time_for_rest && is_due && entry.untold > 0 {
+            } else if is_time_for_rest && (is_due || entry.is_news()) && entry.untold > 0 {
                 has_rest = true;
             } else {
                 continue;
@@ -131,7 +147,8 @@ impl Ledger {
         }
         if is_time_for_rest {
             self.kinds.retain(|kind, entry| {
-                let is_over = entry.untold == 0 && now >= entry.last_at + RESOLVED_AFTER;
+                let is_silent = now >= entry.last_at + RESOLVED_AFTER;
+                let is_over = entry.untold == 0 && is_silent && !entry.lasts;
                 if is_over {
                     changes.push(entry.resolved(kind, wall, origin));
                     has_rest = true;
@@ -153,11 +170,17 @@ impl Ledger {
 }
 
 impl Entry {
+    /// Whether it was not told yet, or not as bad as it is.
+    fn is_news(&self) -> bool {
+        self.told_at.is_none() || self.is_worse
+    }
+
     fn tell(&mut self, kind: &Kind, now: Duration, origin: &Arc<Origin>) -> Alert {
         let over = self.told_at.map_or(Duration::ZERO, |told| now.saturating_sub(told));
         let alert = self.alert(kind, self.untold, over, origin);
         self.untold = 0;
         self.told_at = Some(now);
+        self.is_worse = false;
         alert
     }
 
@@ -274,10 +297,23 @@ mod tests {
             changes.iter().map(|alert| alert.severity).collect::<Vec<_>>()
         };
         assert_eq!(tell(Some(Severity::Warning), 100), [Severity::Warning]);
-        assert_eq!(tell(Some(Severity::Critical), 160), [Severity::Critical]);
-        assert_eq!(tell(Some(Severity::Info), 220), [Severity::Critical]);
-        assert_eq!(tell(None, 520), [Severity::Critical], "it is over");
-        assert_eq!(tell(Some(Severity::Info), 530), [Severity::Info], "it begins anew");
+        assert_eq!(tell(Some(Severity::Warning), 101), []);
+        assert_eq!(tell(Some(Severity::Critical), 102), [Severity::Critical], "at once");
+        assert_eq!(tell(Some(Severity::Critical), 103), []);
+        assert_eq!(tell(None, 170), [Severity::Critical]);
+        assert_eq!(tell(Some(Severity::Info), 230), [Severity::Critical]);
+        assert_eq!(tell(None, 530), [Severity::Critical], "it is over");
+        assert_eq!(tell(Some(Severity::Info), 540), [Severity::Info], "it begins anew");
+    }
+
+    #[test]
+    fn what_lasts_is_not_over_by_silence() {
+        let mut play = Play(Ledger::default());
+        play.0.note(Report { lasts: true, ..report("Relay", "died") }, seconds(100), WALL);
+        assert_eq!(play.told(100), ["[FIRING] Relay · orders "]);
+        assert_eq!(play.told(100_000), [""; 0]);
+        play.0.revived("Relay", &report("", "").call_site);
+        assert_eq!(play.told(100_010), ["[RESOLVED] Relay · orders "]);
     }
 
     #[test]

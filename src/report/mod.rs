@@ -25,7 +25,8 @@ pub use self::{reporter::Reporter, supervise::TaskEnd};
 /// A failure with its causes and its context, for [`Reporter::send`].
 ///
 /// Reports of one kind (name, error type and call site, whatever the text says) are one alert. Its first
-/// report is told at once; those that follow are counted, and told each minute for as long as they come;
+/// report is told at once, and one that is more urgent than those before it; the others are counted, and
+/// told each minute for as long as they come;
 /// after five minutes without any it is resolved. However many kinds there are, at most ten alerts a
 /// minute are told at once, and the rest each ten seconds together. Kinds past the 499th share the alert
 /// `OtherFailures`.
@@ -52,6 +53,7 @@ pub struct Report {
     causes: Vec<String>,
     fields: Vec<(Cow<'static, str>, String)>,
     call_site: CallSite,
+    lasts: bool,
 }
 
 /// A place in the code.
@@ -130,6 +132,7 @@ impl Report {
             causes,
             fields: Vec::new(),
             call_site: CallSite::caller(),
+            lasts: false,
         }
     }
 
@@ -143,6 +146,7 @@ impl Report {
             causes: vec![cut(text.to_string())],
             fields: Vec::new(),
             call_site: CallSite::caller(),
+            lasts: false,
         }
     }
 
@@ -164,6 +168,11 @@ impl Report {
     fn at(mut self, call_site: CallSite) -> Self {
         self.call_site = call_site;
         self
+    }
+
+    /// Not over by itself: what failed does not try again.
+    fn lasting(self) -> Self {
+        Self { lasts: true, ..self }
     }
 
     /// Context, told with the last report of a kind; up to 32 of them.

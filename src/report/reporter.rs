@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc::Receiver};
 #[cfg(feature = "state")]
 use super::SavedKind;
 use super::{
-    Report,
+    CallSite, Report,
     ledger::{Ledger, MOST_KINDS, OVERFLOW},
     panics::{Panicked, Panics},
 };
@@ -59,6 +59,8 @@ impl fmt::Debug for Reporter {
 /// Where reports come in and wait for the lookout's thread.
 pub(crate) struct Reports {
     inner: Mutex<Inner>,
+    /// Behind a lock of their own: a recorder may take its time, or report that it fails.
+    counters: Mutex<HashMap<CountKey, Counter>>,
     pub(super) panics: Panics,
     /// A kind came that was not told yet.
     pub(super) is_new: Notify,
@@ -69,21 +71,20 @@ pub(crate) struct Reports {
 struct Inner {
     ledger: Ledger,
     panicked: Receiver<Panicked>,
-    counts: HashMap<(Arc<str>, &'static str), Count>,
+    counts: HashMap<CountKey, u64>,
     is_closed: bool,
 }
 
-struct Count {
-    total: u64,
-    counter: Counter,
-}
+/// Name and severity.
+type CountKey = (Arc<str>, &'static str);
 
 impl Reports {
     pub(crate) fn new(store: Arc<Store>, origin: Arc<Origin>) -> Self {
         let (panics, panicked) = Panics::new();
         let inner =
             Inner { ledger: Ledger::default(), panicked, counts: HashMap::new(), is_closed: false };
-        Self { inner: Mutex::new(inner), panics, is_new: Notify::new(), store, origin }
+        let (inner, counters) = (Mutex::new(inner), Mutex::default());
+        Self { inner, counters, panics, is_new: Notify::new(), store, origin }
     }
 
     fn note(&self, report: Report) {
@@ -119,6 +120,11 @@ impl Reports {
         self.note_panics(&mut inner);
         inner.is_closed = true;
         inner.ledger.rest(self.store.elapsed(), &self.origin)
+    }
+
+    /// A task that is not made anew by itself is at work.
+    pub(super) fn revived(&self, name: &str, site: &CallSite) {
+        self.lock().ledger.revived(name, site);
     }
 
     fn note_panics(&self, inner: &mut Inner) {
@@ -175,20 +181,22 @@ impl Inner {
         if !self.counts.contains_key(&key) && self.counts.len() >= MOST_KINDS {
             key.0 = OVERFLOW.into();
         }
-        let count = self.counts.entry(key).or_insert_with_key(|(name, severity)| {
-            let name = SharedString::from_shared(Arc::clone(name));
-            let labels =
-                vec![Label::new("report", name), Label::from_static_parts("severity", severity)];
-            Count { total: 0, counter: Counter::new(REPORTS, labels) }
-        });
-        count.total += 1;
+        *self.counts.entry(key).or_default() += 1;
     }
 }
 
 impl Carry for Reports {
     fn carry(&self, facade: &Facade) {
-        for count in self.lock().counts.values_mut() {
-            count.counter.set(facade, count.total);
+        let counts: Vec<_> =
+            self.lock().counts.iter().map(|(key, total)| (key.clone(), *total)).collect();
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, total) in counts {
+            let counter = counters.entry(key).or_insert_with_key(|(name, severity)| {
+                let name = SharedString::from_shared(Arc::clone(name));
+                let severity = Label::from_static_parts("severity", severity);
+                Counter::new(REPORTS, vec![Label::new("report", name), severity])
+            });
+            counter.set(facade, total);
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::{
     any::Any,
     borrow::Cow,
+    convert::identity,
     error::Error,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -81,6 +82,10 @@ impl Reporter {
     /// Runs a background task that should run for ever, and reports its end under `name`: an error, a
     /// panic, or an end that came by itself. Spawn what this gives.
     ///
+    /// The alert fires until the task is supervised anew, from the same line, or the process ends: nobody
+    /// else makes it work again. A task that is aborted, or dropped with its runtime, is reported by nobody;
+    /// so abort it before the shutdown, if it would end by itself then.
+    ///
     /// A panic goes on after it was reported, so that whoever joins the task sees it. Its place is told
     /// where [`report_panics`](Self::report_panics) was called.
     ///
@@ -102,8 +107,9 @@ impl Reporter {
     {
         let (reporter, site, name) = (self.clone(), CallSite::caller(), name.into());
         async move {
+            reporter.reports.revived(&name, &site);
             let end = reporter.guarded(task).await;
-            let panic = reporter.tell(name, site, end);
+            let panic = reporter.tell(name, site, end, Report::lasting);
             if let Some(panic) = panic {
                 resume_unwind(panic);
             }
@@ -112,7 +118,7 @@ impl Reporter {
 
     /// The same with a task that is made anew whenever it has ended: after 1 s, 2 s, 4 s … up to a
     /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
-    /// goes no further.
+    /// goes no further; the alert is over five minutes after the last one.
     #[track_caller]
     pub fn supervise_restarting<N, M, F>(
         &self,
@@ -134,7 +140,7 @@ impl Reporter {
                     Ok(task) => reporter.guarded(task).await,
                     Err(panic) => Err(panic),
                 };
-                reporter.tell(name.clone(), site.clone(), end);
+                reporter.tell(name.clone(), site.clone(), end, identity);
                 if began.elapsed() >= HEALTHY_AFTER {
                     pause = FIRST_PAUSE;
                 }
@@ -164,6 +170,7 @@ impl Reporter {
         name: Cow<'static, str>,
         site: CallSite,
         end: Result<E, (Panic, Option<CallSite>)>,
+        as_it_is: impl FnOnce(Report) -> Report,
     ) -> Option<Panic> {
         let (report, panic) = match end {
             Ok(end) => (end.into_report(), None),
@@ -173,7 +180,7 @@ impl Reporter {
                 (Report::new(name.clone(), text), Some(panic))
             }
         };
-        self.send(report.named(name.clone()).at(site).field("task", name));
+        self.send(as_it_is(report.named(name.clone()).at(site).field("task", name)));
         panic
     }
 }

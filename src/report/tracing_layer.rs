@@ -88,15 +88,19 @@ impl ReportLayer {
     }
 
     fn report(&self, metadata: &Metadata<'static>, logged: Logged) -> Report {
+        // What comes by way of the crate `log` has one place and one target for all, and its own in fields.
+        let Logged { target, file, line, .. } = logged;
+        let target = target.unwrap_or_else(|| metadata.target().to_owned());
+        let file = file.map(Cow::from).or(metadata.file().map(Cow::from));
         let mut report = Report::new(logged.name.unwrap_or(NAME.into()), "").at(CallSite {
-            file: metadata.file().unwrap_or(metadata.target()).into(),
-            line: metadata.line().unwrap_or(0),
+            file: file.unwrap_or_else(|| target.clone().into()),
+            line: line.or(metadata.line()).unwrap_or(0),
         });
         report.causes = logged.message.into_iter().chain(logged.causes).take(MOST).collect();
         if report.causes.is_empty() {
-            report.causes.push(format!("an error of {}", metadata.target()));
+            report.causes.push(format!("an error of {target}"));
         }
-        let fields = logged.fields.into_iter().chain([("target", metadata.target().to_owned())]);
+        let fields = logged.fields.into_iter().chain([("target", target)]);
         fields
             .fold(report.severity(self.severity), |report, (name, value)| report.field(name, value))
     }
@@ -171,6 +175,10 @@ struct Logged {
     message: Option<String>,
     causes: Vec<String>,
     fields: Vec<(&'static str, String)>,
+    /// Where an event of the crate `log` comes from.
+    target: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
 }
 
 impl Logged {
@@ -184,6 +192,10 @@ impl Logged {
         match field.name() {
             "message" => self.message = Some(value),
             NAME_FIELD => self.name = Some(value.into()),
+            "log.target" => self.target = Some(value),
+            "log.file" => self.file = Some(value),
+            "log.line" => self.line = value.parse().ok(),
+            "log.module_path" => {}
             name if self.fields.len() < MOST => self.fields.push((name, value)),
             _ => {}
         }

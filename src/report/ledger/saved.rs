@@ -67,9 +67,12 @@ impl Ledger {
                     last: Evidence { severity, causes, fields },
                     first_at: saved.first_at,
                     last_at: start,
+                    // This process has begun it anew.
+                    lasts: false,
                     total: saved.total,
                     untold: saved.untold,
                     told_at: saved.is_told.then_some(start),
+                    is_worse: false,
                     origin: Some(saved.origin),
                 };
                 (Kind { name, error_type, call_site: CallSite { file, line } }, entry)
