@@ -180,7 +180,7 @@ async fn a_recorder_that_panics_stops_no_alert() {
 async fn a_closure_about_failures_that_panics_leaves_them_to_the_convention() {
     let (lookout, scrape) = start(|builder| {
         builder
-            .failure(|_, status| panic!("about {status}, as the test asks"))
+            .failure(|_, status| panic!("about {status:?}, as the test asks"))
             .rule(Rule::error_ratio().above(0.5).min_requests(1))
     });
     let service = lookout.layer().layer(service_fn(|request: Request<StatusCode>| async move {

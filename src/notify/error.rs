@@ -21,6 +21,8 @@ pub struct DeliveryError {
 /// What may help after a failed delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
+    /// Nothing has failed: the rest is for a message of its own, at once.
+    More,
     /// The same again, in a while.
     Retry,
     /// The same again, not before this has passed.
@@ -55,6 +57,12 @@ impl DeliveryError {
     /// The receiver will never take this message: logged as an error, counted as dropped.
     pub fn rejected(source: impl Into<BoxError>) -> Self {
         Self::new(Remedy::GiveUp, source)
+    }
+
+    /// The message was taken, and had no room for these.
+    #[cfg(feature = "_chat")]
+    pub(super) fn more(left: Notification) -> Self {
+        Self::new(Remedy::More, "more alerts than a message has room for").only(left)
     }
 
     /// Of several alerts only these failed: no others are tried again, or dropped. Defaults to all.
@@ -112,10 +120,11 @@ impl DeliveryError {
     /// soonest.
     pub(super) fn hope(&self) -> (u8, Duration) {
         match self.remedy {
-            Remedy::Retry => (0, Duration::ZERO),
-            Remedy::RetryAfter(wait) => (1, wait),
-            Remedy::Mend => (2, Duration::ZERO),
-            Remedy::GiveUp => (3, Duration::ZERO),
+            Remedy::More => (0, Duration::ZERO),
+            Remedy::Retry => (1, Duration::ZERO),
+            Remedy::RetryAfter(wait) => (2, wait),
+            Remedy::Mend => (3, Duration::ZERO),
+            Remedy::GiveUp => (4, Duration::ZERO),
         }
     }
 
@@ -127,6 +136,7 @@ impl DeliveryError {
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.remedy {
+            Remedy::More => "delivered in part",
             Remedy::Retry => "not delivered",
             Remedy::RetryAfter(_) => "not delivered yet",
             Remedy::Mend => "the receiver takes nothing",

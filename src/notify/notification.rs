@@ -79,6 +79,12 @@ impl Notification {
             .unzip();
     }
 
+    /// What comes after the first ones.
+    #[cfg(feature = "_chat")]
+    pub(super) fn after(mut self, first: usize) -> Self {
+        Self::new(self.alerts.split_off(first), self.changes.split_off(first))
+    }
+
     /// Adds the alerts of another one.
     pub(super) fn append(&mut self, other: &Self) {
         self.alerts.extend_from_slice(&other.alerts);

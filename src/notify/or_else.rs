@@ -204,9 +204,16 @@ impl Round {
         Self { by_first, left, owed }
     }
 
+    /// Whether the first one took a part, and takes the rest by its next message.
+    fn has_more(&self) -> bool {
+        let error = self.by_first.as_ref().err();
+        error.is_some_and(|error| DeliveryError::remedy_of(error) == Remedy::More)
+    }
+
     /// What only changes are for, and the resolves of what it was told.
     fn for_other(&self) -> Option<Notification> {
-        let mut untold = self.left.clone().changed();
+        let mut untold =
+            if self.has_more() { Notification::none() } else { self.left.clone().changed() };
         untold.append(&self.owed);
         Some(untold).filter(|untold| !untold.alerts.is_empty())
     }
@@ -226,6 +233,9 @@ impl Round {
         let mut error = match by_other {
             Ok(delivered) => {
                 lock(told).taken_by_other(&taken);
+                if self.has_more() {
+                    return self.end();
+                }
                 let delivered = Delivered { first_failed: true, ..delivered };
                 return self.by_first.or(Ok(delivered));
             }

@@ -169,11 +169,25 @@ pub(super) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     joined(parts, " · ", most)
 }
 
-/// The titles of the alerts that a message has no room to tell in full.
-pub(super) fn others<M: Markup>(alerts: &[Alert], most: usize) -> String {
-    let mut lines = vec![M::bold(&format!("And {} more:", alerts.len()))];
-    lines.extend(alerts.iter().map(|alert| plain::<M>(&alert.title(), NAME)));
-    joined(lines, "\n", most)
+/// The titles of the alerts that a message has no room to tell in full, and how many of them: what is not
+/// named is told by the next message.
+pub(super) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize) {
+    const HEAD: usize = 60;
+    let mut room = most.saturating_sub(HEAD);
+    let fits = |title: &String| {
+        let size = title.chars().count() + 1;
+        let has_room = size <= room;
+        room = room.saturating_sub(size);
+        has_room
+    };
+    let titles = alerts.iter().map(|alert| plain::<M>(&alert.title(), NAME));
+    let titles: Vec<_> = titles.take_while(fits).collect();
+    let (named, left) = (titles.len(), alerts.len() - titles.len());
+    let head = match left {
+        0 => format!("And {named} more:"),
+        _ => format!("And {named} more, {left} in the next message:"),
+    };
+    (format!("{}\n{}", M::bold(&head), titles.join("\n")), named)
 }
 
 /// As many of the parts as fit into `most` characters; an end that is left out is told by `…`.

@@ -172,6 +172,12 @@ impl Worker {
                 }
                 Ok(())
             }
+            Err(mut error) if DeliveryError::remedy_of(&error) == Remedy::More => {
+                let delivered = DeliveryError::others_of(&error);
+                mailbox.delivered_but(DeliveryError::left_of(&mut error), delivered);
+                mailbox.stats.delivered(delivered);
+                Ok(())
+            }
             Err(mut error) => {
                 count(&mailbox.stats.failed, 1);
                 if let Some(left) = DeliveryError::left_of(&mut error) {
@@ -217,9 +223,12 @@ impl Worker {
         self.failures = self.failures.saturating_add(1);
         let remedy = DeliveryError::remedy_of(error);
         let wait = match remedy {
-            Remedy::RetryAfter(wait) => wait.min(LONGEST_PAUSE),
+            // Who says 0, or a date by a clock that is behind, is not asked again in a loop.
+            Remedy::RetryAfter(wait) => wait.clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
             Remedy::Mend => BROKEN_PAUSE,
-            Remedy::Retry | Remedy::GiveUp => backoff(self.failures, fastrand::f64()),
+            Remedy::More | Remedy::Retry | Remedy::GiveUp => {
+                backoff(self.failures, fastrand::f64())
+            }
         };
         let (reason, notifier) = (chain(&**error), &mailbox.name);
         // Loud once; the counters tell how often.
@@ -249,7 +258,7 @@ impl Worker {
                 () = mailbox.wait_for_news(arrivals), if !mailbox.is_closed() => {}
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
             },
-            Remedy::Retry | Remedy::GiveUp => tokio::select! {
+            Remedy::More | Remedy::Retry | Remedy::GiveUp => tokio::select! {
                 () = sleep_until(until) => {}
                 () = mailbox.wait_for_test() => {}
                 // What failed was only told again: a change was not tried yet.
@@ -261,7 +270,8 @@ impl Worker {
     }
 }
 
-/// No receiver is waited for longer, whatever it asks.
+/// No receiver is waited for less than this, nor longer than that, whatever it asks.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The pause between attempts once the lookout shuts down.

@@ -93,7 +93,7 @@ async fn every_fate_is_tried_again_when_it_should_be_and_counted() {
             waits: vec![just(7.0); 3],
             counts: [1, 3, 3, 0],
         },
-        Row { script: vec![limit(0)()], waits: vec![just(0.0)], counts: [1, 1, 1, 0] },
+        Row { script: vec![limit(0)()], waits: vec![just(1.0)], counts: [1, 1, 1, 0] },
         Row {
             script: vec![limit(u64::MAX)()],
             waits: vec![just(24.0 * 3_600.0)],

@@ -26,8 +26,9 @@ pub(super) struct Member {
     is_failing: AtomicBool,
 }
 
-/// Less than a delivery may take, so that one that says nothing does not make it fail.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Less than a delivery may take, also as the first of an `or_else`, so that one that says nothing does not
+/// make it fail.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 const EXAMPLE: &str = "http://alertmanager-1:9093";
 

@@ -44,6 +44,8 @@ impl Discord {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Discord shows, https://discord.com/api/webhooks/…";
         let endpoint = Endpoint::new(url.as_ref(), "Discord webhook", example)?;
+        // Else a message that is not saved is answered like one that is.
+        let endpoint = endpoint.with_query("wait", "true");
         Ok(Self { webhook: Paced::new(endpoint, Duration::from_millis(400)) })
     }
 }
@@ -58,6 +60,7 @@ impl Service<Notification> for Discord {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.webhook.post(&payload(&notification, SystemTime::now()), judge)
+        let (message, named) = payload(&notification, SystemTime::now());
+        self.webhook.post(&message, judge, notification.after(named))
     }
 }

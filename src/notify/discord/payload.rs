@@ -30,7 +30,7 @@ const ORIGIN: usize = 1_000;
 const IN_FULL: usize = 9;
 
 /// The body of a post.
-pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
+pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
     let (mut embeds, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
         let title = plain::<Markdown>(&headline(alert, changes), TITLE);
         let mut lines = lines::<Markdown>(alert, changes, now);
@@ -46,11 +46,14 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
         });
         (embed, size)
     });
+    let mut named = embeds.len();
     if !rest.is_empty() {
-        embeds.push(json!({"description": others::<Markdown>(rest, OTHERS.min(DESCRIPTION))}));
+        // Nobody is mentioned, whatever a text says.
+        let (titles, count) = others::<Markdown>(rest, OTHERS.min(DESCRIPTION));
+        named += count;
+        embeds.push(json!({"description": titles}));
     }
-    // Nobody is mentioned, whatever a text says.
-    json!({"embeds": embeds, "allowed_mentions": {"parse": []}})
+    (json!({"embeds": embeds, "allowed_mentions": {"parse": []}}), named)
 }
 
 /// Red, orange or blue while it fires, by the severity; then green.

@@ -150,6 +150,16 @@ impl Endpoint {
         Self { url: Arc::new(url), ..self.clone() }
     }
 
+    /// With a parameter in its query, unless it has one of that name.
+    #[cfg(feature = "discord")]
+    pub(super) fn with_query(self, name: &str, value: &str) -> Self {
+        let mut url = Url::clone(&self.url);
+        if !url.query_pairs().any(|(found, _)| found == name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        Self { url: Arc::new(url), ..self }
+    }
+
     /// Reads so many bytes of an answer.
     #[cfg(feature = "slack")]
     pub(super) fn reading(self, answer_limit: usize) -> Self {

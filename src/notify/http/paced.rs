@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::{Answer, Endpoint, Pace};
-use crate::notify::DeliveryError;
+use crate::notify::{DeliveryError, Notification};
 
 /// An address that takes one post in a while, such as a chat's webhook.
 #[derive(Clone, Debug)]
@@ -38,13 +38,19 @@ impl Paced {
         self.pace.poll_ready(cx).map(Ok)
     }
 
-    /// Posts a message.
-    pub(in crate::notify) fn post(&mut self, body: &Value, judge: Judge) -> Posting {
+    /// Posts a message, which had no room for what is left.
+    pub(in crate::notify) fn post(
+        &mut self,
+        body: &Value,
+        judge: Judge,
+        left: Notification,
+    ) -> Posting {
         self.pace.spend();
         let (endpoint, body) = (self.endpoint.clone(), body.to_string());
         Box::pin(async move {
             let answer = endpoint.post(HeaderMap::new(), body).await?;
-            judge(&answer, SystemTime::now())
+            judge(&answer, SystemTime::now())?;
+            if left.alerts.is_empty() { Ok(()) } else { Err(DeliveryError::more(left)) }
         })
     }
 }

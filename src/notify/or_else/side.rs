@@ -52,7 +52,9 @@ impl Side {
     pub(super) fn answered<T>(&self, answer: &Result<T, BoxError>) {
         let mut state = self.lock();
         let place = self.place;
-        let Err(error) = answer else {
+        let failure = answer.as_ref().err();
+        let failure = failure.filter(|error| DeliveryError::remedy_of(error) != Remedy::More);
+        let Some(error) = failure else {
             if std::mem::take(&mut *state).is_failing {
                 tracing::info!(place, "one of two notifiers delivers again");
             }

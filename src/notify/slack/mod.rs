@@ -63,6 +63,7 @@ impl Service<Notification> for Slack {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.webhook.post(&payload(&notification, SystemTime::now()), judge)
+        let (message, named) = payload(&notification, SystemTime::now());
+        self.webhook.post(&message, judge, notification.after(named))
     }
 }

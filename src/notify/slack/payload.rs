@@ -27,7 +27,7 @@ const OTHERS: usize = 2_000;
 const IN_FULL: usize = 10;
 
 /// The body of a post: a fallback text for notifications on a phone, and the blocks.
-pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
+pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
     let (told, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
         // A header takes no escapes, and shows text as it is.
         let header = cut(&headline(alert, changes), HEADER);
@@ -42,17 +42,20 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
         ];
         (blocks, size)
     });
+    let mut named = told.len();
     let mut blocks = told.concat();
     if !rest.is_empty() {
-        let text = mrkdwn(&others::<Mrkdwn>(rest, OTHERS));
-        blocks.push(json!({"type": "section", "text": text}));
+        let (titles, count) = others::<Mrkdwn>(rest, OTHERS);
+        named += count;
+        blocks.push(json!({"type": "section", "text": mrkdwn(&titles)}));
     }
-    json!({
+    let message = json!({
         "text": fallback(notification),
         "blocks": blocks,
         "unfurl_links": false,
         "unfurl_media": false,
-    })
+    });
+    (message, named)
 }
 
 fn fallback(notification: &Notification) -> String {

@@ -9,7 +9,7 @@ use crate::{
 fn message(alerts: Vec<Alert>) -> Value {
     let changes = vec![1; alerts.len()];
     let now = alerts[0].starts_at + Duration::from_secs(2);
-    payload(&Notification::new(alerts, changes), now)
+    payload(&Notification::new(alerts, changes), now).0
 }
 
 fn operation(route: &str) -> Operation {
@@ -121,7 +121,7 @@ fn a_message_keeps_to_the_limits_of_slack() {
 fn what_was_merged_is_told() {
     let alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     let now = alert.starts_at;
-    let message = payload(&Notification::new(vec![alert], vec![3]), now);
+    let message = payload(&Notification::new(vec![alert], vec![3]), now).0;
     assert!(text(&message, 1).contains("3 changes while this message waited"));
 }
 
@@ -144,7 +144,7 @@ fn what_is_told_again_and_has_not_changed_says_so() {
     let of = |status| {
         let alert = test_alert("HighErrorRatio", status);
         let now = alert.starts_at + Duration::from_secs(4 * 3_600);
-        payload(&Notification::new(vec![alert], vec![0]), now)
+        payload(&Notification::new(vec![alert], vec![0]), now).0
     };
     let firing = of(AlertStatus::Firing);
     assert_eq!(text(&firing, 0), "🔴 [STILL FIRING] HighErrorRatio · orders");

@@ -60,6 +60,7 @@ impl Service<Notification> for Teams {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        self.workflow.post(&payload(&notification, SystemTime::now()), judge)
+        let (message, named) = payload(&notification, SystemTime::now());
+        self.workflow.post(&message, judge, notification.after(named))
     }
 }

@@ -27,18 +27,21 @@ const ORIGIN: usize = 700;
 const IN_FULL: usize = 10;
 
 /// The body of a post: one card, with a container an alert.
-pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
+pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
     let room = TOTAL - AROUND - OTHERS;
     let (mut parts, rest) = fit(notification, IN_FULL, room, |alert, changes| {
         let container = container(alert, changes, now);
         let size = container.to_string().len();
         (container, size)
     });
+    let mut named = parts.len();
     if !rest.is_empty() {
-        let text = others::<Markdown>(rest, OTHERS / 5).replace('\n', "\n\n");
+        let (titles, count) = others::<Markdown>(rest, OTHERS / 5);
+        named += count;
+        let text = titles.replace('\n', "\n\n");
         parts.push(json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true}));
     }
-    json!({
+    let message = json!({
         "type": "message",
         "attachments": [{
             "contentType": "application/vnd.microsoft.card.adaptive",
@@ -51,7 +54,8 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> Value {
                 "msteams": {"width": "full"},
             },
         }],
-    })
+    });
+    (message, named)
 }
 
 fn container(alert: &Alert, changes: u32, now: SystemTime) -> Value {

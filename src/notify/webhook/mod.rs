@@ -12,10 +12,11 @@ use tower_service::Service;
 use self::payload::Payload;
 use super::{
     DeliveryError, Notification,
+    error::Remedy,
     http::{AddressError, Endpoint, Headers},
     known::Known,
 };
-use crate::alert::Alert;
+use crate::alert::{Alert, AlertStatus};
 
 /// Posts what Alertmanager posts to a webhook (version 4), so that whatever receives from
 /// Alertmanager receives from here.
@@ -92,18 +93,37 @@ impl Service<Notification> for Webhook {
         known.restore(&notification);
         Box::pin(async move {
             let mut left = notification;
+            let mut refused: Option<(DeliveryError, Notification)> = None;
             while let Some(first) = left.alerts.first() {
                 let instance = first.origin.instance.clone();
                 let is_of_group = |alert: &Alert| alert.origin.instance == instance;
                 let mut group = left.clone();
                 group.retain(is_of_group);
                 let posted = post(&endpoint, &headers, &known, &instance, &group.alerts).await;
-                if let Err(error) = posted {
-                    return Err(error.only(left));
+                match posted {
+                    Ok(()) => {}
+                    // That says nothing of the other groups.
+                    Err(error) if error.remedy() == Remedy::GiveUp => {
+                        // It is over, whether or not the receiver wanted to hear so.
+                        let is_over = |alert: &&Alert| alert.status == AlertStatus::Resolved;
+                        let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
+                        known.taken(&over);
+                        let before = refused.map(|(_, refused)| refused);
+                        let mut all = before.unwrap_or_else(Notification::none);
+                        all.append(&group);
+                        refused = Some((error, all));
+                    }
+                    Err(error) => {
+                        // Nothing is dropped that may still be taken.
+                        if let Some((_, refused)) = &refused {
+                            left.append(refused);
+                        }
+                        return Err(error.only(left));
+                    }
                 }
                 left.retain(|alert| !is_of_group(alert));
             }
-            Ok(())
+            refused.map_or(Ok(()), |(error, refused)| Err(error.only(refused)))
         })
     }
 }

@@ -82,7 +82,7 @@ impl Api {
             sleep_until(next).await;
         }
         next.0 = Some(Instant::now() + BETWEEN_POSTS);
-        let mut body = payload(notification, SystemTime::now());
+        let (mut body, _) = payload(notification, SystemTime::now());
         body["channel"] = json!(thread.map_or(&self.channel, |thread| &thread.channel));
         if let Some(thread) = thread {
             body["thread_ts"] = json!(thread.ts);
@@ -99,7 +99,7 @@ impl Api {
         place: &Place,
         notification: &Notification,
     ) -> Result<Option<Place>, Refused> {
-        let mut body = payload(notification, SystemTime::now());
+        let (mut body, _) = payload(notification, SystemTime::now());
         let body = json!({
             "channel": place.channel,
             "ts": place.ts,

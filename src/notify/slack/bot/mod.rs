@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use tokio::sync::Mutex;
@@ -118,6 +119,7 @@ impl Channel {
         let mut refused = Notification::none();
         left.retain(|alert| !self.posted.is_told(alert));
         while let Some(step) = self.posted.next(&left) {
+            let step = step.named(SystemTime::now());
             match (self.take(api, &step).await, step.message()) {
                 (Ok(place), _) => {
                     if let Some(told) = self.posted.done(step, place) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     alert::{Alert, AlertStatus},
-    notify::Notification,
+    notify::{Notification, slack::payload::payload},
 };
 
 /// What stands in the channel of the alerts that were told, and what is to be done to tell more.
@@ -199,6 +199,16 @@ impl Posted {
 
 impl Step {
     /// The message that it is about, if there is one.
+    /// Without the alerts that a message of so many would not name: they are for the next step.
+    pub(super) fn named(mut self, now: SystemTime) -> Self {
+        if let Self::Post(alerts) | Self::Digest(alerts) = &mut self {
+            let (_, named) = payload(alerts, now);
+            alerts.alerts.truncate(named);
+            alerts.changes.truncate(named);
+        }
+        self
+    }
+
     pub(super) fn message(&self) -> Option<u64> {
         match self {
             Self::Post(_) | Self::Digest(_) => None,
