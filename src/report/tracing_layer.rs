@@ -47,7 +47,8 @@ impl Reporter {
     /// the causes of an error that was logged as one (`error = &error as &dyn Error`); the other fields,
     /// those of the spans around it, and the target are the context.
     ///
-    /// Which events it takes is up to a filter: one of `tracing_subscriber` by target, level, span or
+    /// Give it a filter, such as `.with_filter(LevelFilter::INFO)`: a layer without one has `tracing` make every
+    /// event and span of the process, down to `TRACE`. Which events it takes is up to that: one of `tracing_subscriber` by target, level, span or
     /// field, or [`level`](ReportLayer::level). Events of the lookout and on its own thread, such as
     /// those of an HTTP client that delivers, are never taken.
     ///
