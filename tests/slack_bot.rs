@@ -166,6 +166,26 @@ async fn an_alert_is_one_message_that_turns_green_with_its_resolve_in_the_thread
 }
 
 #[tokio::test]
+async fn what_still_fires_is_told_again_in_the_channel_and_its_message_stays_its_own() {
+    let (receiver, mut bot) = bot([]).await;
+    let fired = fired().await;
+    deliver(&mut bot, fired.clone()).await.unwrap();
+    let mut again = fired.clone();
+    again.changes = vec![0];
+    deliver(&mut bot, again).await.unwrap();
+    deliver(&mut bot, resolved(&fired)).await.unwrap();
+    assert_eq!(
+        calls(&receiver),
+        [
+            "chat.postMessage channel=#alerts: 🔴 [FIRING] HighInFlight · test",
+            "chat.postMessage channel=#alerts: 🔴 [STILL FIRING] HighInFlight · test",
+            "chat.update channel=C1 ts=1.1: 🟢 [RESOLVED] HighInFlight · test",
+            "chat.postMessage channel=C1 thread_ts=1.1: 🟢 [RESOLVED] HighInFlight · test",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn alerts_that_begin_together_share_a_message_if_they_are_many() {
     let (receiver, mut bot) = bot([]).await;
     let fired = fired().await;

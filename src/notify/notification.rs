@@ -70,6 +70,16 @@ impl Notification {
         Self { alerts, changes, ..self }
     }
 
+    /// What is only told again, while it fires.
+    #[cfg(feature = "slack")]
+    pub(super) fn unchanged(self) -> Self {
+        let all = self.alerts.into_iter().zip(self.changes);
+        let is_again =
+            |(alert, changes): &(Alert, u32)| *changes == 0 && alert.status == AlertStatus::Firing;
+        let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(is_again).unzip();
+        Self { alerts, changes, ..self }
+    }
+
     /// Keeps the alerts that `keep` says, such as those that were not delivered.
     pub fn retain(&mut self, mut keep: impl FnMut(&Alert) -> bool) {
         (self.alerts, self.changes) = std::mem::take(&mut self.alerts)

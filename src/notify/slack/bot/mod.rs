@@ -117,6 +117,8 @@ impl Channel {
     async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
         let mut failure: Option<DeliveryError> = None;
         let mut refused = Notification::none();
+        let mut reminders = left.clone().unchanged();
+        reminders.retain(|alert| self.posted.is_told(alert));
         left.retain(|alert| !self.posted.is_told(alert));
         while let Some(step) = self.posted.next(&left) {
             let step = step.named(SystemTime::now());
@@ -147,6 +149,18 @@ impl Channel {
             }
         }
         self.posted.settle();
+        // To the channel, since a thread reminds nobody; its message stays the one to be edited.
+        while failure.is_none() && !reminders.alerts.is_empty() {
+            let Step::Digest(named) = Step::Digest(reminders.clone()).named(SystemTime::now())
+            else {
+                break;
+            };
+            match api.post(&mut self.next_post, None, &named).await {
+                Ok(_) => reminders.without(&named),
+                Err(why) => failure = Some(why.into()),
+            }
+        }
+        left.append(&reminders);
         left.append(&refused);
         failure.map_or(Ok(()), |error| Err(error.only(left)))
     }
