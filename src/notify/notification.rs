@@ -72,12 +72,17 @@ impl Notification {
 
     /// What is only told again, while it fires.
     #[cfg(feature = "slack")]
-    pub(super) fn unchanged(self) -> Self {
-        let all = self.alerts.into_iter().zip(self.changes);
-        let is_again =
-            |(alert, changes): &(Alert, u32)| *changes == 0 && alert.status == AlertStatus::Firing;
-        let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(is_again).unzip();
-        Self { alerts, changes, ..self }
+    pub(super) fn unchanged(mut self) -> Self {
+        self.keep_again(|alert| alert.status == AlertStatus::Firing);
+        self
+    }
+
+    /// Keeps what is only told again, and of that what `keep` says.
+    pub(super) fn keep_again(&mut self, mut keep: impl FnMut(&Alert) -> bool) {
+        let all =
+            std::mem::take(&mut self.alerts).into_iter().zip(std::mem::take(&mut self.changes));
+        (self.alerts, self.changes) =
+            all.filter(|(alert, changes)| *changes == 0 && keep(alert)).unzip();
     }
 
     /// Keeps the alerts that `keep` says, such as those that were not delivered.

@@ -79,7 +79,12 @@ where
         if let Some(answers) = notification.answers.take() {
             return self.test(notification, answers);
         }
-        let owed = lock(&shared.told).take_owed(&mut notification);
+        let mut told = lock(&shared.told);
+        told.fires(&notification);
+        let again = told.take_again(&mut notification);
+        let mut owed = told.take_owed(&mut notification);
+        drop(told);
+        owed.append(&again);
         let first = (!notification.alerts.is_empty()).then(|| self.ask_first(notification.clone()));
         Box::pin(async move {
             let deadline = Instant::now() + BOTH_TIMEOUT;
@@ -87,8 +92,9 @@ where
                 Some(delivery) => delivery.await,
                 None => Ok(Delivered::default()),
             };
-            let round = Round::new(by_first, notification, owed, &shared.told);
-            let Some(untold) = round.for_other() else { return round.end() };
+            let mut round = Round::new(by_first, notification, owed, &shared.told);
+            let Some(untold) = round.for_other() else { return round.end(&shared.told) };
+            round.owed.without(&again);
             // Known before it answers: who is too slow to answer may have taken it.
             let new = lock(&shared.told).asked(&untold);
             let by_other = shared.other.ask(&other, untold.clone(), deadline).await;
@@ -183,6 +189,8 @@ struct Round {
     by_first: Result<Delivered, BoxError>,
     /// What it did not take.
     left: Notification,
+    /// What it did not take, and the other one has heard in an earlier round.
+    heard: Notification,
     /// What it took, and the other one is to hear, too.
     owed: Notification,
 }
@@ -200,8 +208,10 @@ impl Round {
             Err(error) => DeliveryError::left_of(error).unwrap_or_else(|| taken.clone()),
         };
         taken.without(&left);
-        owed.append(&lock(told).taken_by_first(&taken));
-        Self { by_first, left, owed }
+        let mut told = lock(told);
+        owed.append(&told.taken_by_first(&taken));
+        let heard = told.heard_by_other(&left);
+        Self { by_first, left, heard, owed }
     }
 
     /// Whether the first one took a part, and takes the rest by its next message.
@@ -214,13 +224,23 @@ impl Round {
     fn for_other(&self) -> Option<Notification> {
         let mut untold =
             if self.has_more() { Notification::none() } else { self.left.clone().changed() };
+        untold.without(&self.heard);
         untold.append(&self.owed);
         Some(untold).filter(|untold| !untold.alerts.is_empty())
     }
 
     /// Without the other one.
-    fn end(self) -> Result<Delivered, BoxError> {
-        self.by_first.map_err(|error| DeliveryError::of(error).only(self.left).into())
+    fn end(self, told: &Told) -> Result<Delivered, BoxError> {
+        let Self { by_first, left, heard, .. } = self;
+        by_first.map_err(|error| {
+            let mut unheard = left.clone();
+            unheard.without(&heard);
+            let error = DeliveryError::of(error);
+            if unheard.alerts.is_empty() && !left.alerts.is_empty() {
+                return owed_to_first(error, Delivered::default(), left, told);
+            }
+            error.only(left).into()
+        })
     }
 
     fn end_with(
@@ -232,12 +252,21 @@ impl Round {
     ) -> Result<Delivered, BoxError> {
         let mut error = match by_other {
             Ok(delivered) => {
-                lock(told).taken_by_other(&taken);
+                let mut alerts = lock(told);
+                alerts.taken_by_other(&taken);
                 if self.has_more() {
-                    return self.end();
+                    drop(alerts);
+                    return self.end(told);
                 }
                 let delivered = Delivered { first_failed: true, ..delivered };
-                return self.by_first.or(Ok(delivered));
+                let Err(failed) = self.by_first else { return self.by_first };
+                alerts.taken_by_other_alone(&taken);
+                let owed = alerts.owed_to_first(&self.left);
+                drop(alerts);
+                if owed.alerts.is_empty() {
+                    return Ok(delivered);
+                }
+                return Err(owed_to_first(DeliveryError::of(failed), delivered, owed, told));
             }
             Err(error) => error,
         };
@@ -261,6 +290,21 @@ impl Round {
         }
         .into())
     }
+}
+
+/// The first one was told that these fire, and is to hear that they are over, though the other one has: tried
+/// again at intervals, and with whatever comes, unless it never will take it.
+fn owed_to_first(
+    error: DeliveryError,
+    others: Delivered,
+    owed: Notification,
+    told: &Told,
+) -> BoxError {
+    if error.remedy() == Remedy::GiveUp {
+        lock(told).refused_by_first(&owed);
+        return error.others_delivered(others).only(owed).into();
+    }
+    DeliveryError::broken(error).others_delivered(others).only(owed).into()
 }
 
 impl<A, B> fmt::Debug for OrElse<A, B> {

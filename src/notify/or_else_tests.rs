@@ -56,8 +56,11 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
         std::future::ready(Ok::<_, DeliveryError>(()))
     }));
     let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    for (changes, is_delivered) in [(vec![0, 1], true), (vec![0, 0], false)] {
-        let notification = Notification::new(vec![a.clone(), b.clone()], changes);
+    // What is told again of `b` is its own: it took it.
+    for (alerts, changes, is_delivered) in
+        [(vec![a.clone(), b], vec![0, 1], true), (vec![a], vec![0], false)]
+    {
+        let notification = Notification::new(alerts, changes);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
         assert_eq!(delivered.is_ok(), is_delivered);
     }
@@ -162,6 +165,82 @@ async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first()
             [&first_told, &other_told].map(|told| std::mem::take(&mut *told.lock().unwrap()));
         assert_eq!(told, [by_first, by_other], "step {place}");
     }
+}
+
+#[tokio::test]
+async fn the_first_one_hears_the_end_of_what_it_was_told_though_the_other_one_took_it() {
+    let ups = [true, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
+    let set = |up: [bool; 2]| {
+        ups.iter().zip(up).for_each(|(is_up, up)| is_up.store(up, Ordering::Relaxed));
+    };
+    let (first_told, first) = switched(&ups[0]);
+    let (other_told, other) = switched(&ups[1]);
+    let mut notifier = first.or_else(other);
+    let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
+    let over = test_alert("A", AlertStatus::Resolved);
+    let titles = |told: &Log| std::mem::take(&mut *told.lock().unwrap());
+    for (place, (up, alerts, left, by_first, by_other)) in [
+        ([true, true], vec![&a], None, vec!["[FIRING] A · orders"], vec![]),
+        (
+            [false, true],
+            vec![&over],
+            Some("[RESOLVED] A · orders"),
+            vec![],
+            vec!["[RESOLVED] A · orders"],
+        ),
+        // The other one has heard it, and hears of what is new alone.
+        ([false, true], vec![&over], Some("[RESOLVED] A · orders"), vec![], vec![]),
+        (
+            [false, true],
+            vec![&over, &b],
+            Some("[RESOLVED] A · orders"),
+            vec![],
+            vec!["[FIRING] B · orders"],
+        ),
+        ([true, true], vec![&over], None, vec!["[RESOLVED] A · orders"], vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        set(up);
+        let changes = vec![1; alerts.len()];
+        let notification = Notification::new(alerts.into_iter().cloned().collect(), changes);
+        let delivered = notifier.ready().await.unwrap().call(notification).await;
+        let found = delivered.err().map(|mut error| {
+            assert_eq!(DeliveryError::remedy_of(&error), Remedy::Mend, "step {place}");
+            DeliveryError::left_of(&mut error).unwrap().title()
+        });
+        assert_eq!(found.as_deref(), left, "step {place}");
+        assert_eq!(titles(&first_told), by_first, "step {place}");
+        assert_eq!(titles(&other_told), by_other, "step {place}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_other_one_took_is_told_again_to_it_alone() {
+    let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
+    let (first_told, first) = switched(&ups[0]);
+    let (other_told, other) = switched(&ups[1]);
+    let mut notifier = first.or_else(other);
+    let [firing, resolved] =
+        [AlertStatus::Firing, AlertStatus::Resolved].map(|status| test_alert("A", status));
+    for (alert, changes, is_up) in
+        [(&firing, 1, false), (&firing, 0, true), (&resolved, 1, false), (&resolved, 0, true)]
+    {
+        ups[0].store(is_up, Ordering::Relaxed);
+        let notification = Notification::new(vec![alert.clone()], vec![changes]);
+        notifier.ready().await.unwrap().call(notification).await.unwrap();
+    }
+    assert!(first_told.lock().unwrap().is_empty());
+    assert_eq!(
+        *other_told.lock().unwrap(),
+        [
+            "[FIRING] A · orders",
+            "[STILL FIRING] A · orders",
+            "[RESOLVED] A · orders",
+            "[RESOLVED] A · orders"
+        ]
+    );
 }
 
 #[tokio::test]

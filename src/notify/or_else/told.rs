@@ -5,16 +5,21 @@ use crate::{
     notify::Notification,
 };
 
-/// What the other notifier was told fires, and is to be told the resolve of, whoever hears it first.
+/// What either notifier was told fires, and is to be told the resolve of, whoever hears it first.
 pub(super) type Told = Mutex<ToldAlerts>;
 
 #[derive(Debug, Default)]
-pub(super) struct ToldAlerts(Vec<ToldAlert>);
+pub(super) struct ToldAlerts {
+    by_other: Vec<ToldAlert>,
+    by_first: Vec<ToldAlert>,
+    /// What the other one alone took last: who asked for it again is to have it again.
+    of_other: Vec<Alert>,
+}
 
 #[derive(Debug)]
 struct ToldAlert {
     alert: Alert,
-    /// Whether the first notifier took the resolve, and it is left to the other one alone.
+    /// Whether one notifier took the resolve, and it is left to this one alone.
     is_owed: bool,
 }
 
@@ -26,11 +31,52 @@ pub(super) fn lock(told: &Told) -> MutexGuard<'_, ToldAlerts> {
 }
 
 impl ToldAlerts {
+    /// Takes out what is only told again, of what the other one took.
+    pub(super) fn take_again(&mut self, notification: &mut Notification) -> Notification {
+        let mut again = notification.clone();
+        again.keep_again(|alert| {
+            self.of_other.iter().any(|other| other.identity() == alert.identity())
+        });
+        notification.without(&again);
+        again
+    }
+
+    /// What fires anew never ceased where its resolve was owed.
+    pub(super) fn fires(&mut self, notification: &Notification) {
+        for alert in notification.alerts.iter().filter(|alert| !is_resolved(alert)) {
+            find(&mut self.by_first, alert).into_iter().for_each(|told| told.is_owed = false);
+        }
+    }
+
+    /// Of what the first one did not take, the resolves that the other one has heard already.
+    pub(super) fn heard_by_other(&mut self, left: &Notification) -> Notification {
+        let mut heard = left.clone();
+        heard.retain(|alert| {
+            is_resolved(alert) && find(&mut self.by_first, alert).is_some_and(|told| told.is_owed)
+        });
+        heard
+    }
+
+    /// Of what the other one took, the resolves that the first one is to hear, too.
+    pub(super) fn owed_to_first(&mut self, taken: &Notification) -> Notification {
+        let mut owed = taken.clone();
+        owed.retain(|alert| {
+            is_resolved(alert)
+                && find(&mut self.by_first, alert).map(|told| told.is_owed = true).is_some()
+        });
+        owed
+    }
+
+    /// The first one will never take these.
+    pub(super) fn refused_by_first(&mut self, refused: &Notification) {
+        forget(&mut self.by_first, is_resolved, refused);
+    }
+
     /// Takes the resolves out that the first notifier took in an earlier round.
     pub(super) fn take_owed(&mut self, notification: &mut Notification) -> Notification {
         let mut owed = notification.clone();
         owed.retain(|alert| {
-            is_resolved(alert) && self.find(alert).is_some_and(|told| told.is_owed)
+            is_resolved(alert) && find(&mut self.by_other, alert).is_some_and(|told| told.is_owed)
         });
         notification.without(&owed);
         owed
@@ -38,9 +84,15 @@ impl ToldAlerts {
 
     /// Of what the first notifier took, the resolves that the other one is to hear, too.
     pub(super) fn taken_by_first(&mut self, taken: &Notification) -> Notification {
+        forget(&mut self.by_first, |_| true, taken);
+        let fires = taken.alerts.iter().filter(|alert| !is_resolved(alert));
+        note(&mut self.by_first, fires);
+        let is_taken =
+            |other: &Alert| taken.alerts.iter().any(|alert| alert.identity() == other.identity());
+        self.of_other.retain(|alert| !is_taken(alert));
         let mut owed = taken.clone();
         owed.retain(|alert| {
-            self.find(alert).is_some_and(|told| {
+            find(&mut self.by_other, alert).is_some_and(|told| {
                 told.is_owed = is_resolved(alert);
                 told.is_owed
             })
@@ -52,35 +104,48 @@ impl ToldAlerts {
     pub(super) fn asked(&mut self, asked: &Notification) -> Notification {
         let mut new = asked.clone();
         new.retain(|alert| {
-            !is_resolved(alert) && self.find(alert).map(|told| told.is_owed = false).is_none()
+            !is_resolved(alert)
+                && find(&mut self.by_other, alert).map(|told| told.is_owed = false).is_none()
         });
-        let told =
-            new.alerts.iter().map(|alert| ToldAlert { alert: alert.clone(), is_owed: false });
-        self.0.extend(told);
-        let excess = self.0.len().saturating_sub(CAPACITY);
-        self.0.drain(..excess);
+        note(&mut self.by_other, new.alerts.iter());
         new
     }
 
     /// The other one took it, and knows no more of what is resolved.
     pub(super) fn taken_by_other(&mut self, taken: &Notification) {
-        self.forget(is_resolved, taken);
+        forget(&mut self.by_other, is_resolved, taken);
     }
 
     /// The other one did not take what it was told of for the first time.
     pub(super) fn refused(&mut self, new: &Notification) {
-        self.forget(|_| true, new);
+        forget(&mut self.by_other, |_| true, new);
     }
 
-    fn forget(&mut self, is_over: impl Fn(&Alert) -> bool, of: &Notification) {
-        for alert in of.alerts.iter().filter(|alert| is_over(alert)) {
-            self.0.retain(|told| told.alert.identity() != alert.identity());
-        }
+    /// The other one took these, and the first one did not.
+    pub(super) fn taken_by_other_alone(&mut self, taken: &Notification) {
+        let is_taken =
+            |other: &Alert| taken.alerts.iter().any(|alert| alert.identity() == other.identity());
+        self.of_other.retain(|alert| !is_taken(alert));
+        self.of_other.extend_from_slice(&taken.alerts);
+        let excess = self.of_other.len().saturating_sub(CAPACITY);
+        self.of_other.drain(..excess);
     }
+}
 
-    fn find(&mut self, alert: &Alert) -> Option<&mut ToldAlert> {
-        self.0.iter_mut().find(|told| told.alert.identity() == alert.identity())
+fn note<'a>(told: &mut Vec<ToldAlert>, new: impl Iterator<Item = &'a Alert>) {
+    told.extend(new.map(|alert| ToldAlert { alert: alert.clone(), is_owed: false }));
+    let excess = told.len().saturating_sub(CAPACITY);
+    told.drain(..excess);
+}
+
+fn forget(told: &mut Vec<ToldAlert>, is_over: impl Fn(&Alert) -> bool, of: &Notification) {
+    for alert in of.alerts.iter().filter(|alert| is_over(alert)) {
+        told.retain(|told| told.alert.identity() != alert.identity());
     }
+}
+
+fn find<'a>(told: &'a mut [ToldAlert], alert: &Alert) -> Option<&'a mut ToldAlert> {
+    told.iter_mut().find(|told| told.alert.identity() == alert.identity())
 }
 
 fn is_resolved(alert: &Alert) -> bool {
