@@ -13,7 +13,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
 use tower::{Layer, ServiceExt};
-use tower_lookout::{Lookout, LookoutBuilder, prometheus::Scrape};
+use tower_lookout::{GrpcType, Lookout, LookoutBuilder, prometheus::Scrape};
 
 use echo::{Echo, call, connect};
 use support::{eventually, series, start, sum};
@@ -175,6 +175,24 @@ async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
     let latency = sum(&text, "rpc_server_call_duration_seconds_sum", &[]);
     let life = sum(&text, "rpc_server_stream_duration_seconds_sum", &[]);
     assert!(latency <= life, "{latency} s to the head, {life} s in all");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_said_to_be_one_is_a_stream_from_its_beginning_on() {
+    let (served, scrape) =
+        start(|builder| builder.grpc_methods([CLIENT]).grpc_type(CLIENT, GrpcType::ClientStream));
+    let upload = tokio::spawn(call(connect(serve(&served).await).await, CLIENT, "hang"));
+    let streams = [("rpc_method", CLIENT), ("kind", "grpc")];
+    eventually(5, "the open stream", || {
+        (sum(&scrape.render(), "rpc_server_active_streams", &streams) == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(sum(&scrape.render(), "rpc_server_oldest_active_call_seconds", &[]), 0.0);
+    upload.abort();
+    check("upload", &scrape, "server", [CLIENT, "", "cancelled", "cancelled"]).await;
+    let text = scrape.render();
+    assert_eq!(sum(&text, "rpc_server_active_streams", &[]), 0.0);
+    assert_eq!(sum(&text, "rpc_server_stream_duration_seconds_count", &streams[..1]), 1.0);
 }
 
 #[tokio::test]

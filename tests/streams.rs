@@ -279,7 +279,38 @@ async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
 }
 
 #[tokio::test]
-async fn a_long_poll_is_slow_and_no_stream() {
+async fn a_long_poll_is_a_stream_of_its_kind_and_neither_slow_nor_stuck() {
+    for is_outside in [false, true] {
+        let (lookout, scrape) = start(|builder| builder.long_polls(["/late"]));
+        let app = if is_outside {
+            let inside = router().layer(lookout.route_layer());
+            Router::new().fallback_service(lookout.outer_layer().layer(inside))
+        } else {
+            router().layer(lookout.layer())
+        };
+        let address = listen(app).await;
+        let asked = tokio::spawn(async move {
+            let url = format!("http://{address}/late").parse().unwrap();
+            client().get(url).await.unwrap().into_body().collect().await.unwrap()
+        });
+        let labels = [("kind", "long_poll"), ("http_route", "/late")];
+        let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
+        assert_eq!(sum(&text, "http_server_active_requests", &[]), 1.0);
+        assert_eq!(sum(&text, "http_server_oldest_active_request_seconds", &[]), 0.0);
+        asked.await.unwrap();
+        let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
+        let counted = [("http_route", "/late"), ("outcome", "success")];
+        assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);
+        assert_eq!(sum(&text, "http_server_requests_total", &[]), 1.0);
+        let life = sum(&text, "http_server_stream_duration_seconds_sum", &[]);
+        let latency = sum(&text, "http_server_request_duration_seconds_sum", &[]);
+        assert!(life >= 0.2 && latency < 0.1, "{life} s of life, {latency} s of latency");
+        assert_eq!(sum(&text, "http_server_request_duration_seconds_count", &[]), 1.0);
+    }
+}
+
+#[tokio::test]
+async fn a_long_poll_that_nobody_calls_one_is_slow_and_no_stream() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let response = client().get(format!("http://{address}/late").parse().unwrap()).await.unwrap();

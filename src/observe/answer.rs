@@ -55,11 +55,15 @@ impl Answer {
     const STREAM: u32 = Stream::Maybe as u32 | Stream::Events as u32 | Stream::Grpc as u32;
     const GRPC: u32 = 1 << 21;
     const HAS_MESSAGE: u32 = 1 << 22;
+    const LONG_POLL: u32 = 1 << 23;
     const SLOT: u32 = 24;
 
     /// All that makes an end more than a status and a time.
-    const SPECIAL: u32 =
-        Self::UNKNOWN | Self::HEAD_TOLD | Stream::Events as u32 | Stream::Grpc as u32;
+    const SPECIAL: u32 = Self::UNKNOWN
+        | Self::HEAD_TOLD
+        | Self::LONG_POLL
+        | Stream::Events as u32
+        | Stream::Grpc as u32;
 
     /// None yet.
     #[inline]
@@ -122,6 +126,20 @@ impl Answer {
 
     pub(super) fn with_head_told(self) -> Self {
         Self(self.0 | Self::HEAD_TOLD)
+    }
+
+    /// Answered when there is something to tell, or when all of a stream has come.
+    pub(super) fn is_long_poll(self) -> bool {
+        self.0 & Self::LONG_POLL != 0
+    }
+
+    /// As what it is told while it is open.
+    pub(super) fn long_poll_kind(self) -> StreamKind {
+        if self.is_grpc() { StreamKind::Grpc } else { StreamKind::LongPoll }
+    }
+
+    pub(super) fn of_long_poll(self) -> Self {
+        Self(self.0 | Self::LONG_POLL)
     }
 
     pub(super) fn has_message(self) -> bool {

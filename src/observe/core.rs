@@ -13,7 +13,7 @@ use super::{
     route::{IgnoreFn, Route},
 };
 use crate::{
-    operation::{MethodLabel, TrafficId},
+    operation::{MethodLabel, OperationId, TrafficId},
     series::{Judge, LabelSet, Store},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Questions {
     pub(crate) route: Option<Naming>,
     pub(crate) ignore: Option<Box<IgnoreFn>>,
     pub(crate) ignored_routes: HashSet<String>,
+    /// Routes, and gRPC methods, that answer when there is something to tell.
+    pub(crate) long_polls: HashSet<String>,
     /// In the order of the store's labels.
     pub(crate) labels: Vec<LabelSource>,
     /// A response may say that it is not watched.
@@ -61,6 +63,16 @@ impl Core {
 
     pub(super) fn ignores_route(&self, route: &str) -> bool {
         self.questions.ignored_routes.contains(route)
+    }
+
+    pub(super) fn is_long_poll(&self, operation: OperationId) -> bool {
+        let long_polls = &self.questions.long_polls;
+        !long_polls.is_empty()
+            && self
+                .store
+                .operations
+                .get(operation)
+                .is_some_and(|operation| long_polls.contains(operation.route()))
     }
 
     /// The operation by the user's closure or templates, if they name the request's route; `None`

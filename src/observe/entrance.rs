@@ -14,7 +14,7 @@ use crate::operation::{MethodLabel, Protocol, Side, TrafficId};
 pub(crate) struct Entrance {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
-    /// The head of each request is looked into, for any of the next five.
+    /// The head of each request is looked into, for any of the next six.
     pub(crate) looks_into_head: bool,
     /// The user says what is not watched.
     pub(crate) ignores: bool,
@@ -24,6 +24,8 @@ pub(crate) struct Entrance {
     pub(crate) watches_upgrades: bool,
     /// Closures of the user label requests.
     pub(crate) labels: bool,
+    /// Some routes answer when there is something to tell.
+    pub(crate) has_long_polls: bool,
     /// A client's operations are told apart by the address, too.
     pub(crate) tells_address: bool,
     /// The head of each response is looked into, for labels or whether it is watched.
@@ -47,14 +49,21 @@ impl Entrance {
         let labels = questions.labels.iter().any(of_request);
         let labels_responses = !questions.labels.iter().all(of_request);
         let tells_address = questions.tells_address;
+        let has_long_polls = !questions.long_polls.is_empty();
         Self {
             lookout,
             side: Side::SERVER,
-            looks_into_head: ignores || names_routes || watches_upgrades || labels || tells_address,
+            looks_into_head: ignores
+                || names_routes
+                || watches_upgrades
+                || labels
+                || has_long_polls
+                || tells_address,
             ignores,
             names_routes,
             watches_upgrades,
             labels,
+            has_long_polls,
             reads_responses: labels_responses || questions.unwatched_responses,
             tells_address,
         }
@@ -89,6 +98,9 @@ impl Entrance {
     #[inline(never)]
     fn enter_by_head(self, mut head: TakenHead, grpc: bool) -> (TakenHead, Option<Facts>) {
         let mut begun = self.begin(&head, grpc);
+        if self.has_long_polls {
+            begun = begun.map(Facts::by_route);
+        }
         if self.labels {
             begun = begun.map(|facts| head.labelled(facts));
         }

@@ -112,7 +112,7 @@ impl Facts {
     /// The same exchange, of the route that it took.
     pub(super) fn of_route(self, method: MethodLabel, route: Route<'_>) -> Self {
         match route {
-            Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route),
+            Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route).by_route(),
             Route::Unmatched | Route::Looked(_) => self,
         }
     }
@@ -125,15 +125,40 @@ impl Facts {
             let age = store.clock.nanos(self.began, store.clock.now());
             let (from, to) = (shard.operation(self.place.operation()), shard.operation(operation));
             from.unstart();
-            from.ages.closed(self.answer.slot(), age, || second);
             to.start();
-            to.ages.opened(second);
+            if self.answer.is_long_poll() {
+                from.stream_closed(self.answer.long_poll_kind());
+                to.stream_opened(self.answer.long_poll_kind());
+            } else {
+                from.ages.closed(self.answer.slot(), age, || second);
+                to.ages.opened(second);
+            }
             operation
         });
         match moved {
             Some(operation) => Self { place: self.place.with_operation(operation), ..self },
             None => self,
         }
+    }
+
+    /// The same exchange; of a route that answers when there is something to tell, a stream from now on, and
+    /// no request that may be stuck.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn by_route(self) -> Self {
+        let operation = self.place.operation();
+        let asks = move |core: &Core| core.is_long_poll(operation);
+        let is_one = local::with_core(self.lookout(), asks).unwrap_or_default();
+        if !is_one || self.answer.is_long_poll() {
+            return self;
+        }
+        local::with(self.lookout(), move |store, shard| {
+            let age = store.clock.nanos(self.began, store.clock.now());
+            let cells = shard.operation(operation);
+            cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
+            cells.stream_opened(self.answer.long_poll_kind());
+        });
+        Self { answer: self.answer.of_long_poll(), ..self }
     }
 
     /// The values of the user's labels so far.
@@ -157,7 +182,11 @@ impl Facts {
             let age = store.clock.nanos(self.began, store.clock.now());
             let cells = shard.operation(self.place.operation());
             cells.unstart();
-            cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
+            if self.answer.is_long_poll() {
+                cells.stream_closed(self.answer.long_poll_kind());
+            } else {
+                cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
+            }
         });
     }
 
@@ -231,6 +260,9 @@ impl Facts {
     /// From now on it counts for the operation that `other` counts for.
     pub(super) fn move_with(&mut self, other: &Self) {
         self.place = self.place.with_operation(other.place.operation());
+        if other.answer.is_long_poll() {
+            self.answer = self.answer.of_long_poll();
+        }
     }
 
     /// Tells observers how it ended.
@@ -299,8 +331,18 @@ impl Facts {
         self.answer = self.answer.with_status(status);
     }
 
-    /// How long the head of a stream took, in nanoseconds: that is the latency that counts.
-    fn head_of_stream(&self, store: &Store, now: RawTime) -> Option<u64> {
+    /// The latency that counts of a stream, in nanoseconds: how long its head took, and of a long poll what
+    /// comes after its head, since it waits on purpose before that.
+    fn latency_of_stream(&self, store: &Store, now: RawTime) -> Option<u64> {
+        let is_head_told = self.answer.is_head_told();
+        if self.answer.is_long_poll() {
+            let head = is_head_told.then(|| store.clock.nanos_of(self.head));
+            let life = store.clock.nanos(self.began, now);
+            return Some(head.map_or(0, |head| life.saturating_sub(head)));
+        }
+        if !is_head_told {
+            return None;
+        }
         let head = store.clock.nanos_of(self.head);
         let is_long = || store.clock.nanos(self.began, now).saturating_sub(head) >= STREAM_AFTER;
         let is_stream =

@@ -88,11 +88,13 @@ pub(crate) enum StreamKind {
     Upgrade,
     /// A body that nothing is known of but that it goes on.
     UnknownLength,
+    /// A request that is answered when there is something to tell.
+    LongPoll,
 }
 
 impl StreamKind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::EventStream, Self::Grpc, Self::Upgrade, Self::UnknownLength];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::EventStream, Self::Grpc, Self::Upgrade, Self::UnknownLength, Self::LongPoll];
 
     /// The `kind` label.
     pub(crate) fn as_str(self) -> &'static str {
@@ -101,6 +103,7 @@ impl StreamKind {
             Self::Grpc => "grpc",
             Self::Upgrade => "upgrade",
             Self::UnknownLength => "unknown_length",
+            Self::LongPoll => "long_poll",
         }
     }
 }

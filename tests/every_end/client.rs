@@ -111,7 +111,8 @@ fn reqwest(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>>
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy();
     let client = match play.end {
-        End::BodyTimeout => client.read_timeout(TIMEOUT),
+        // Long enough for the head of a busy machine.
+        End::BodyTimeout => client.read_timeout(TIMEOUT * 4),
         _ => client,
     };
     let layer = play.lookout.client_layer("upstream");

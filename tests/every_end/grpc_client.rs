@@ -20,7 +20,9 @@ pub(crate) async fn play(play: &Play) {
         call.unwrap_err();
         return;
     }
-    let channel = serve(play.end, None).await;
+    // Here it is the client that times out.
+    let end = if play.end == End::TimeoutInside { End::TimeoutOutside } else { play.end };
+    let channel = serve(end, None).await;
     match play.end {
         End::ClientLeavesBeforeTheHead => tokio::select! {
             _ = echo::call(layer.layer(channel), method, message) => panic!("there is no head"),

@@ -45,6 +45,18 @@ impl LookoutBuilder {
         self
     }
 
+    /// Routes, and gRPC methods, that answer when there is something to tell, as the label has them:
+    /// `/orders/changes`, `shop.Orders/Upload`. Defaults to those of
+    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, whose answer waits for the last message.
+    ///
+    /// Such a request is a stream from its beginning on: its life is in the histogram of streams, it is open
+    /// as one of the kind `long_poll` (of gRPC `grpc`), it is no stuck request, and its duration, which rules
+    /// see, is what comes after its response's head.
+    pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.questions.long_polls.extend(routes.into_iter().map(Into::into));
+        self
+    }
+
     /// Says which requests are not watched at all, such as health checks. Defaults to none.
     ///
     /// # Examples

@@ -35,7 +35,7 @@ use crate::config::Source;
 use crate::{
     alert::{Evaluator, Origin},
     collect::{Carry, Collector, share},
-    facade::{Dialect, Facade, SharedRecorder},
+    facade::{Dialect, Facade, GrpcType, SharedRecorder},
     notify::{Dispatcher, Mailbox, Worker},
     observe::{self, Core, Entrance, Naming, Questions},
     operation::{MethodLabel, Protocol, Side, TrafficId},
@@ -184,6 +184,10 @@ impl LookoutBuilder {
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let labels = self.labels.iter().map(|label| (&*label.name, label.values));
         let labels = LabelTable::new(labels);
+        // Their answer waits for all that the client sends.
+        let streamed =
+            self.dialect.grpc_types.iter().filter(|(_, kind)| **kind == GrpcType::ClientStream);
+        self.questions.long_polls.extend(streamed.map(|(method, _)| method.clone()));
         self.questions.labels = self.labels.into_iter().map(|label| label.source).collect();
         self.dialect.families = self.families.iter().map(|family| family.name.clone()).collect();
         let bounds = Bounds::with_families(&self.buckets, self.families, &splits);

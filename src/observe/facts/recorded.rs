@@ -33,8 +33,12 @@ impl Write for Head {
         let now = store.clock.now();
         let cells = shard.operation(place.operation());
         let took = store.clock.nanos(began, now);
-        cells.ages.closed(answer.slot(), took, || store.second(began));
-        cells.head.record(store.bounds.cell_of(took), took);
+        if answer.is_long_poll() {
+            cells.head.record(store.bounds.cell_of(0), 0);
+        } else {
+            cells.ages.closed(answer.slot(), took, || store.second(began));
+            cells.head.record(store.bounds.cell_of(took), took);
+        }
         if answer.is_open_by_going_on() {
             cells.stream_opened(StreamKind::UnknownLength);
         }
@@ -79,19 +83,23 @@ impl<const SPECIAL: bool> Write for Recorded<SPECIAL> {
         let Facts { began, place, answer, .. } = facts;
         let now = store.clock.now();
         let is_head_told = SPECIAL && answer.is_head_told();
-        let head_of_stream = if is_head_told { facts.head_of_stream(store, now) } else { None };
-        let took = head_of_stream.unwrap_or_else(|| store.clock.nanos(began, now));
+        let is_long_poll = SPECIAL && answer.is_long_poll();
+        let of_stream = if SPECIAL { facts.latency_of_stream(store, now) } else { None };
+        let took = of_stream.unwrap_or_else(|| store.clock.nanos(began, now));
         let cell = store.bounds.cell_of(took);
         let cells = shard.operation(place.operation());
-        if !is_head_told {
+        if !is_head_told && !is_long_poll {
             cells.ages.closed(answer.slot(), took, || store.second(began));
         }
         if SPECIAL {
-            if head_of_stream.is_some() {
+            if of_stream.is_some() {
                 cells.record_extra(Extra::Stream, store, store.clock.nanos(began, now));
             }
             let is_open_by_going_on = is_head_told && answer.is_open_by_going_on();
             let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
+            if is_long_poll {
+                cells.stream_closed(answer.long_poll_kind());
+            }
             if let Some(kind) = answer.stream_kind().or(by_going_on) {
                 cells.stream_closed(kind);
             }
