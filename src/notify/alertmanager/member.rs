@@ -28,7 +28,7 @@ pub(super) struct Member {
 
 /// Less than a delivery may take, also as the first of an `or_else`, so that one that says nothing does not
 /// make it fail.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 const EXAMPLE: &str = "http://alertmanager-1:9093";
 
