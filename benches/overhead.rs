@@ -88,7 +88,10 @@ fn grpc()
 + Sync {
     service_fn(|request: Request<()>| {
         black_box(request);
-        std::future::ready(Ok(Response::new(Trailed { frames: 0 })))
+        let mut response = Response::new(Trailed { frames: 0 });
+        let kind = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        std::future::ready(Ok(response))
     })
 }
 
