@@ -13,6 +13,8 @@ use crate::operation::Operation;
 pub(crate) struct Bounds {
     /// Inclusive upper bound of each cell, ascending; the last is `u64::MAX`.
     upper: Box<[u64]>,
+    /// That of the first cell.
+    lowest: u64,
     /// By [`start_of`], the first cell that what starts there may belong to.
     first: [u16; STARTS],
     /// The recorder's buckets.
@@ -86,7 +88,8 @@ impl Bounds {
             }
         }
         let buckets = Buckets::new(unit, le, &upper);
-        Self { buckets, families: Box::default(), upper: upper.into(), first }
+        let lowest = upper[0];
+        Self { buckets, families: Box::default(), upper: upper.into(), lowest, first }
     }
 
     /// How many cells there are.
@@ -97,6 +100,11 @@ impl Bounds {
     /// The cell of a duration: its bounds are `(lower, upper]`, as Prometheus's `le` is inclusive.
     #[inline]
     pub(crate) fn cell_of(&self, nanos: u64) -> usize {
+        // Most operations are always above, or always below: a branch that is foretold, so that nothing
+        // waits for the place of what is shortest.
+        if nanos <= self.lowest {
+            return 0;
+        }
         let mut cell = usize::from(self.first[usize::from(start_of(nanos))]);
         while nanos > self.upper[cell] {
             cell += 1;
