@@ -5,26 +5,37 @@ use quanta::Clock;
 /// The process's raw clock: calibrated once, read without a lock.
 static CLOCK: LazyLock<RawClock> = LazyLock::new(RawClock::new);
 
-/// A raw clock with what turns its unit into nanoseconds and seconds by one multiplication each.
+/// A raw clock with what turns its unit into nanoseconds and seconds, of which the upper half of one
+/// product is taken: a shift over both halves takes longer than the product.
 #[derive(Debug)]
 pub(crate) struct RawClock {
     clock: Clock,
-    /// Nanoseconds a unit, times 2³².
+    /// By how much units are shifted up, so that each is less than a nanosecond.
+    shift: u32,
+    /// Nanoseconds a shifted unit, times 2⁶⁴.
     nanos: u64,
     /// Seconds a unit, times 2⁶⁴.
     seconds: u64,
 }
 
 impl RawClock {
+    const MANY: u32 = 40;
+
     fn new() -> Self {
         let clock = Clock::new();
         // Many units, so that the rounding to a nanosecond is less than one in 10⁹.
-        let nanos = u128::from(clock.delta_as_nanos(0, 1 << 40));
-        Self { clock, nanos: (nanos >> 8) as u64, seconds: ((nanos << 24) / 1_000_000_000) as u64 }
+        let nanos = clock.delta_as_nanos(0, 1 << Self::MANY);
+        Self::with(clock, nanos)
     }
-}
 
-impl RawClock {
+    /// With so many nanoseconds to 2⁴⁰ units.
+    fn with(clock: Clock, nanos: u64) -> Self {
+        let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(Self::MANY);
+        let a_unit = u128::from(nanos) << (u64::BITS - Self::MANY);
+        let seconds = a_unit / 1_000_000_000;
+        Self { clock, shift, nanos: (a_unit >> shift) as u64, seconds: seconds as u64 }
+    }
+
     /// The one of the process; the first call calibrates it, which takes up to 200 ms.
     #[inline]
     pub(crate) fn get() -> &'static Self {
@@ -40,12 +51,17 @@ impl RawClock {
     /// Nanoseconds between two readings; 0 if the later one was not later.
     #[inline]
     pub(crate) fn nanos(&self, earlier: RawTime, later: RawTime) -> u64 {
-        ((u128::from(later.units_since(earlier)) * u128::from(self.nanos)) >> 32) as u64
+        self.nanos_of_units(later.units_since(earlier))
     }
 
     /// Nanoseconds of a span.
     pub(crate) fn nanos_of(&self, span: RawSpan) -> u64 {
-        ((u128::from(span.units()) * u128::from(self.nanos)) >> 32) as u64
+        self.nanos_of_units(span.units())
+    }
+
+    #[inline]
+    fn nanos_of_units(&self, units: u64) -> u64 {
+        ((u128::from(units << self.shift) * u128::from(self.nanos)) >> 64) as u64
     }
 
     /// Whole seconds between two readings; 0 if the later one was not later.
@@ -107,6 +123,30 @@ mod tests {
                 (whole..=whole + 1).contains(&u64::from(seconds)),
                 "{units} units: {seconds} s"
             );
+        }
+    }
+
+    #[test]
+    fn a_clock_of_any_speed_gives_nanoseconds() {
+        let start = RawTime(NonZeroU64::MIN);
+        // 5 GHz, 1 GHz, a little slower, 24 MHz, 1 MHz.
+        for nanos_a_unit in [0.2, 1.0, 1.000_001, 1e3 / 24.0, 1e3] {
+            let many = (nanos_a_unit * (1_u64 << RawClock::MANY) as f64) as u64;
+            let clock = RawClock::with(Clock::new(), many);
+            for units in [0_u64, 1, 1_000, 1 << 33, 1 << 45] {
+                let end = RawTime(NonZeroU64::MIN.saturating_add(units));
+                let exact = units as f64 * nanos_a_unit;
+                let nanos = clock.nanos(start, end) as f64;
+                assert!(
+                    (nanos - exact).abs() <= 1.0 + exact / 1e9,
+                    "{nanos_a_unit}: {units}: {nanos}"
+                );
+                let seconds = f64::from(clock.seconds(start, end));
+                assert!(
+                    (seconds - exact / 1e9).abs() <= 1.0,
+                    "{nanos_a_unit}: {units}: {seconds} s"
+                );
+            }
         }
     }
 
