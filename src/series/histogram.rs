@@ -11,17 +11,16 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Histogram {
     version: AtomicU64,
-    cells: Box<[CacheLines]>,
+    /// Between cells that nobody uses, for two cache lines, so that no two threads' meet in one.
+    cells: Box<[Cell]>,
 }
 
-/// Cells in two cache lines of their own, so that no two threads' meet in one, and none lies in two.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct CacheLines([Cell; CELLS]);
+/// How many unused cells there are before the first one, and after the last.
+const APART: usize = 8;
 
-const CELLS: usize = 8;
-
+/// Aligned, so that none lies in two cache lines.
 #[derive(Debug, Default)]
+#[repr(align(16))]
 struct Cell {
     count: AtomicU64,
     nanos: AtomicU64,
@@ -56,14 +55,13 @@ impl Tally {
 
 impl Histogram {
     pub(crate) fn new(cells: usize) -> Self {
-        let lines = cells.div_ceil(CELLS);
-        let cells = iter::repeat_with(CacheLines::default).take(lines).collect();
+        let cells = iter::repeat_with(Cell::default).take(cells + 2 * APART).collect();
         Self { version: AtomicU64::new(0), cells }
     }
 
     #[inline]
     pub(crate) fn record(&self, cell: usize, nanos: u64) {
-        let cell = &self.cells[cell / CELLS].0[cell % CELLS];
+        let cell = &self.cells[APART + cell];
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
@@ -87,7 +85,7 @@ impl Histogram {
             let version = self.version.load(Ordering::Acquire);
             if version.is_multiple_of(2) {
                 copy.clear();
-                copy.extend(self.cells.iter().flat_map(|lines| &lines.0).map(|cell| Tally {
+                copy.extend(self.cells[APART..].iter().map(|cell| Tally {
                     count: cell.count.load(Ordering::Relaxed),
                     nanos: cell.nanos.load(Ordering::Relaxed),
                 }));
