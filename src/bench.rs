@@ -66,7 +66,7 @@ impl Ticker {
                     labels: LabelSet::NONE,
                     is_head_told: false,
                 };
-                cells.end(end, &self.store.statuses, cell, nanos);
+                cells.end(cells.duration(end, &self.store.statuses), cell, nanos);
             }
         }
     }

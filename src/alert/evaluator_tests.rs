@@ -74,7 +74,7 @@ impl Play {
         let end = End { status, ending, labels: LabelSet::NONE, is_head_told: false };
         let cell = self.store.bounds.cell_of(nanos);
         for _ in 0..count {
-            cells.end(end, &self.store.statuses, cell, nanos);
+            cells.end(cells.duration(end, &self.store.statuses), cell, nanos);
         }
     }
 

@@ -82,8 +82,8 @@ impl Collected {
     /// Reads the shards, adds what is new to the figures and carries it over to the facade.
     pub(super) fn collect(&mut self, means: &Means<'_>, now: Duration) {
         let Means { shards, store, facade, .. } = means;
-        let id = self.id.index();
-        let cells = || shards.iter().filter_map(|shard| shard.seen(id));
+        let id = self.id;
+        let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
         let (ended, rare) = (sum(OperationCells::ended), sum(OperationCells::rare));
         let started = sum(OperationCells::started);
@@ -130,8 +130,8 @@ impl Collected {
     /// Whether all could be read and carried over.
     fn read_series(&mut self, means: &Means<'_>) -> bool {
         let Means { shards, store, facade, judge } = means;
-        let id = self.id.index();
-        let cells = || shards.iter().filter_map(|shard| shard.seen(id));
+        let id = self.id;
+        let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let mut sources = vec![Vec::new(); self.series.len()];
         for found in cells().flat_map(OperationCells::all_series) {
             let place = *self.places.entry(found.key).or_insert_with(|| {
@@ -167,7 +167,7 @@ impl Collected {
     /// Reads and carries over what few operations have; gives whether that was all.
     fn extras(&mut self, means: &Means<'_>) -> bool {
         let Means { shards, store, facade, .. } = means;
-        let cells = || shards.iter().filter_map(|shard| shard.seen(self.id.index()));
+        let cells = || shards.iter().filter_map(|shard| shard.met(self.id));
         let dialect = facade.dialect();
         let names = dialect.presets.names(self.operation.traffic());
         let mut is_all = true;
@@ -195,7 +195,7 @@ impl Collected {
     }
 
     fn streams(&mut self, means: &Means<'_>) {
-        let cells = || means.shards.iter().filter_map(|shard| shard.seen(self.id.index()));
+        let cells = || means.shards.iter().filter_map(|shard| shard.met(self.id));
         let dialect = means.facade.dialect();
         let names = dialect.presets.names(self.operation.traffic());
         for (gauge, kind) in self.streams.iter_mut().zip(StreamKind::ALL) {
@@ -214,7 +214,7 @@ impl Collected {
     }
 
     fn age(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
-        let ages = shards.iter().filter_map(|shard| Some(&shard.seen(self.id.index())?.ages));
+        let ages = shards.iter().filter_map(|shard| Some(&shard.met(self.id)?.ages));
         let began = self.oldest_start.at(ages, now.as_secs());
         self.figures.oldest = began.map(|began| certain_age(now, began));
         self.oldest.set(facade, self.figures.oldest.unwrap_or_default().as_secs_f64());

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
-    series::{AgeSlot, RawTime, Shard, Store},
+    series::{AgeSlot, OperationCells, RawTime, Shard, Store},
 };
 
 /// What an exchange begins with: when, and where it counts. It is returned in two registers.
@@ -75,7 +75,16 @@ impl Start {
 
     #[inline(always)]
     fn write(store: &Store, shard: &Shard, began: RawTime, operation: OperationId) -> Self {
-        let cells = shard.operation(operation);
+        Self::write_to(shard.operation(operation), store, began, operation)
+    }
+
+    #[inline(always)]
+    fn write_to(
+        cells: &OperationCells,
+        store: &Store,
+        began: RawTime,
+        operation: OperationId,
+    ) -> Self {
         cells.start();
         let slot = cells.ages.opened(store.second(began));
         Self { began, at: u64::from(slot.to_bits()) << 32 | operation.index() as u64 }
@@ -95,7 +104,21 @@ impl Write for Unmatched {
     #[inline(always)]
     fn write(self, _core: &Core, store: &Store, shard: &Shard) -> Start {
         let began = store.clock.now();
-        Start::write(store, shard, began, store.operations.unmatched(self.traffic, self.method))
+        let met = store.operations.met_unmatched(self.traffic, self.method);
+        match met.and_then(|operation| Some((operation, shard.met(operation)?))) {
+            Some((operation, cells)) => Start::write_to(cells, store, began, operation),
+            None => self.write_first(began, store, shard),
+        }
+    }
+}
+
+impl Unmatched {
+    /// Where the operation was not met before.
+    #[cold]
+    #[inline(never)]
+    fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {
+        let operation = store.operations.unmatched(self.traffic, self.method);
+        Start::write(store, shard, began, operation)
     }
 }
 

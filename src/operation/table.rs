@@ -160,21 +160,21 @@ impl OperationTable {
     }
 
     /// The operation of what has no route, which a client's request never has.
-    #[inline]
     pub(crate) fn unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
-        match self.unmatched[traffic.index()][method as usize].get() {
-            Some(id) => *id,
-            None => self.first_unmatched(traffic, method),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn first_unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
         *self.unmatched[traffic.index()][method as usize].get_or_init(|| {
             let route = if traffic == TrafficId::HTTP_SERVER { UNMATCHED } else { "" };
             self.id_of(traffic, method, route)
         })
+    }
+
+    /// The same, if it was met before.
+    #[inline]
+    pub(crate) fn met_unmatched(
+        &self,
+        traffic: TrafficId,
+        method: MethodLabel,
+    ) -> Option<OperationId> {
+        self.unmatched[traffic.index()][method as usize].get().copied()
     }
 
     /// The operations with the ids from `known` on, so that a reader copies only what is new to it.

@@ -67,11 +67,22 @@ impl Ages {
     /// second that was is asked only for what is old.
     #[inline]
     pub(crate) fn closed(&self, slot: AgeSlot, age: u64, second: impl FnOnce() -> u32) {
-        if age < YOUNG.as_nanos() as u64 {
-            self.add(slot, u32::MAX);
+        if Self::is_young(age) {
+            self.closed_young(slot);
         } else {
             self.closed_late(second());
         }
+    }
+
+    /// Whether something of that age in nanoseconds is closed by its place in the ring alone.
+    #[inline]
+    pub(crate) fn is_young(age: u64) -> bool {
+        age < YOUNG.as_nanos() as u64
+    }
+
+    #[inline]
+    pub(crate) fn closed_young(&self, slot: AgeSlot) {
+        self.add(slot, u32::MAX);
     }
 
     #[cold]

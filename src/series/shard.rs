@@ -165,21 +165,19 @@ impl Shard {
     /// The cells to write to.
     #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
-        match self.operations[id.index()].get() {
-            Some(cells) => cells,
-            None => self.first_of(id),
-        }
+        self.met(id).unwrap_or_else(|| self.first_of(id))
+    }
+
+    /// The same, if this thread met the operation before.
+    #[inline]
+    pub(crate) fn met(&self, id: OperationId) -> Option<&OperationCells> {
+        self.operations[id.index()].get().map(|cells| &**cells)
     }
 
     #[cold]
     #[inline(never)]
     fn first_of(&self, id: OperationId) -> &OperationCells {
         self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.layout)))
-    }
-
-    /// The cells to read, if this thread met the operation.
-    pub(crate) fn seen(&self, id: usize) -> Option<&OperationCells> {
-        self.operations[id].get().map(|cells| &**cells)
     }
 }
 
@@ -204,19 +202,37 @@ impl OperationCells {
         add(&self.started, 1, Ordering::Relaxed);
     }
 
+    /// Counts an end that fell into this cell of its [`duration`](Self::duration).
     #[inline]
-    pub(crate) fn end(&self, end: End, statuses: &Statuses, cell: usize, nanos: u64) {
-        let met = SeriesId::new(end.status, end);
-        let mut next = self.first.get();
-        while let Some(series) = next
-            && series.id != met
-        {
-            next = series.next.get();
-        }
-        let duration = next.map_or_else(|| self.duration(end, statuses), |series| &series.duration);
+    pub(crate) fn end(&self, duration: &Histogram, cell: usize, nanos: u64) {
         duration.record(cell, nanos);
         // Released last: who sees the end also sees what was recorded of it.
         add(&self.ended, 1, Ordering::Release);
+    }
+
+    /// The durations of what ended like this; found where it was met before, else made.
+    #[inline]
+    pub(crate) fn duration(&self, end: End, statuses: &Statuses) -> &Histogram {
+        let duration = self.met_duration(SeriesId::new(end.status, end));
+        duration.unwrap_or_else(|| self.first_duration(end, statuses))
+    }
+
+    /// The durations of what was complete with its head, with this status, if that was met before.
+    #[inline(always)]
+    pub(crate) fn met_complete(&self, status: StatusKey, labels: LabelSet) -> Option<&Histogram> {
+        let end = End { status, ending: Ending::Complete, labels, is_head_told: false };
+        self.met_duration(SeriesId::new(status, end))
+    }
+
+    #[inline(always)]
+    fn met_duration(&self, id: SeriesId) -> Option<&Histogram> {
+        let mut next = self.first.get();
+        while let Some(series) = next
+            && series.id != id
+        {
+            next = series.next.get();
+        }
+        next.map(|series| &series.duration)
     }
 
     /// Takes a start back, which counts for another operation.
@@ -285,7 +301,7 @@ impl OperationCells {
     /// of the user's.
     #[cold]
     #[inline(never)]
-    fn duration(&self, end: End, statuses: &Statuses) -> &Histogram {
+    fn first_duration(&self, end: End, statuses: &Statuses) -> &Histogram {
         let status = statuses.key(end.status);
         let id = SeriesId::new(status, end);
         let mut link = self.list_of(end.labels);

@@ -6,7 +6,7 @@ use crate::{
         local::{self, Write},
     },
     outcome::Ending,
-    series::{End, Extra, RawSpan, RawTime, Shard, Store, StreamKind},
+    series::{Ages, End, Extra, RawSpan, RawTime, Shard, Store, StreamKind},
 };
 
 /// What is known of the head is told, because the rest may take as long as the client likes; gives how
@@ -49,8 +49,51 @@ impl Write for Head {
 /// The commonest end.
 #[inline(never)]
 pub(super) fn record_complete(began: RawTime, place: Place, answer: Answer) {
+    local::write(place.lookout(), Complete { began, place, answer });
+}
+
+/// A response that was complete with its head.
+#[derive(Clone, Copy)]
+struct Complete {
+    began: RawTime,
+    place: Place,
+    answer: Answer,
+}
+
+impl Write for Complete {
+    type Written = ();
+
+    #[inline(always)]
+    fn write(self, _core: &Core, store: &Store, shard: &Shard) {
+        let Self { began, place, answer } = self;
+        let now = store.clock.now();
+        let took = store.clock.nanos(began, now);
+        if let Some(cells) = shard.met(place.operation())
+            && Ages::is_young(took)
+            && let Some(duration) = cells.met_complete(answer.status(), place.labels())
+        {
+            cells.ages.closed_young(answer.slot());
+            cells.end(duration, store.bounds.cell_of(took), took);
+        } else {
+            record_first(store, shard, began, place, answer, now);
+        }
+    }
+}
+
+/// As [`Complete`] does, where something was not met before. It has a way of its own to the end, so that
+/// the common way need not keep for it what is known.
+#[cold]
+#[inline(never)]
+fn record_first(
+    store: &Store,
+    shard: &Shard,
+    began: RawTime,
+    place: Place,
+    answer: Answer,
+    now: RawTime,
+) {
     let facts = Facts { began, place, answer, head: RawSpan::default() };
-    local::write(facts.lookout(), Recorded::<false> { facts, ending: Ending::Complete });
+    Recorded { facts, ending: Ending::Complete }.write_at(store, shard, now);
 }
 
 #[inline(never)]
@@ -64,47 +107,48 @@ pub(super) fn record_special(
     let (place, answer) =
         if answer.is_unknown() { known(began, place, answer, false) } else { (place, answer) };
     let facts = Facts { began, place, answer, head };
-    local::write(facts.lookout(), Recorded::<true> { facts, ending });
+    local::write(facts.lookout(), Recorded { facts, ending });
 }
 
 /// An exchange that has ended.
 #[derive(Clone, Copy)]
-struct Recorded<const SPECIAL: bool> {
+struct Recorded {
     facts: Facts,
     ending: Ending,
 }
 
-impl<const SPECIAL: bool> Write for Recorded<SPECIAL> {
+impl Write for Recorded {
     type Written = ();
 
     #[inline(always)]
     fn write(self, _core: &Core, store: &Store, shard: &Shard) {
+        self.write_at(store, shard, store.clock.now());
+    }
+}
+
+impl Recorded {
+    #[inline(always)]
+    fn write_at(self, store: &Store, shard: &Shard, now: RawTime) {
         let Self { facts, ending } = self;
         let Facts { began, place, answer, .. } = facts;
-        let now = store.clock.now();
-        let is_head_told = SPECIAL && answer.is_head_told();
-        let is_long_poll = SPECIAL && answer.is_long_poll();
-        let of_stream = if SPECIAL { facts.latency_of_stream(store, now) } else { None };
+        let of_stream = facts.latency_of_stream(store, now);
         let took = of_stream.unwrap_or_else(|| store.clock.nanos(began, now));
-        let cell = store.bounds.cell_of(took);
         let cells = shard.operation(place.operation());
-        if !is_head_told && !is_long_poll {
+        let is_head_told = answer.is_head_told();
+        if answer.is_long_poll() {
+            cells.stream_closed(answer.long_poll_kind());
+        } else if !is_head_told {
             cells.ages.closed(answer.slot(), took, || store.second(began));
         }
-        if SPECIAL {
-            if of_stream.is_some() {
-                cells.record_extra(Extra::Stream, store, store.clock.nanos(began, now));
-            }
-            let is_open_by_going_on = is_head_told && answer.is_open_by_going_on();
-            let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
-            if is_long_poll {
-                cells.stream_closed(answer.long_poll_kind());
-            }
-            if let Some(kind) = answer.stream_kind().or(by_going_on) {
-                cells.stream_closed(kind);
-            }
+        if of_stream.is_some() {
+            cells.record_extra(Extra::Stream, store, store.clock.nanos(began, now));
+        }
+        let is_open_by_going_on = is_head_told && answer.is_open_by_going_on();
+        let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
+        if let Some(kind) = answer.stream_kind().or(by_going_on) {
+            cells.stream_closed(kind);
         }
         let end = End { status: answer.status(), ending, labels: place.labels(), is_head_told };
-        cells.end(end, &store.statuses, cell, took);
+        cells.end(cells.duration(end, &store.statuses), store.bounds.cell_of(took), took);
     }
 }
