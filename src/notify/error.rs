@@ -16,6 +16,8 @@ pub struct DeliveryError {
     left: Option<Box<Notification>>,
     /// What is to be known of the alerts that did arrive, if only some are left.
     others: Delivered,
+    /// Something took the message that is no such receiver: a part of it would be taken, too.
+    is_astray: bool,
 }
 
 /// What may help after a failed delivery.
@@ -35,7 +37,8 @@ pub(crate) enum Remedy {
 
 impl DeliveryError {
     fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
-        Self { remedy, source: source.into(), left: None, others: Delivered::default() }
+        let others = Delivered::default();
+        Self { remedy, source: source.into(), left: None, others, is_astray: false }
     }
 
     /// A passing failure: tried again with backoff.
@@ -54,9 +57,17 @@ impl DeliveryError {
         Self::new(Remedy::Mend, source)
     }
 
-    /// The receiver will never take this message: logged as an error, counted as dropped.
+    /// The receiver will never take this message: of several alerts each half is tried by itself, until
+    /// the one is found that is refused; that is logged as an error, counted as dropped. Where three
+    /// were refused in a row, the rest of the message is dropped with them.
     pub fn rejected(source: impl Into<BoxError>) -> Self {
         Self::new(Remedy::GiveUp, source)
+    }
+
+    /// Taken by something that is not what was meant, which never answers as it should.
+    #[cfg(feature = "slack")]
+    pub(super) fn astray(source: impl Into<BoxError>) -> Self {
+        Self { is_astray: true, ..Self::rejected(source) }
     }
 
     /// The message was taken, and had no room for these.
@@ -100,6 +111,15 @@ impl DeliveryError {
     /// What was not delivered, if it is not all.
     pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
         error.downcast_mut::<Self>()?.left.take().map(|left| *left)
+    }
+
+    /// Whether a part of the message may be taken, though the whole was refused. What is left was tried
+    /// alert by alert.
+    pub(super) fn is_divisible(error: &BoxError) -> bool {
+        let divisible = |error: &Self| {
+            error.remedy == Remedy::GiveUp && error.left.is_none() && !error.is_astray
+        };
+        error.downcast_ref().is_some_and(divisible)
     }
 
     /// What is to be known of the alerts that were delivered though others are left.

@@ -8,15 +8,15 @@ use super::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When};
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
     /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
     /// left of it; what either took is delivered. If both fail, it is tried again as that failure asks
-    /// after which another try helps sooner. What is only told again, as [`Delivered`] asks for, is not
-    /// for `other`.
+    /// after which another try helps sooner. What is only told again, as [`Delivered`] asks for, is for
+    /// whichever of the two took it last.
     ///
     /// A failure of this one counts in `lookout_notifications_failed_total` though `other` delivers, and
     /// the log has the first of several. Whoever asked to be left alone for a while is. A
     /// [test](crate::Lookout::send_test) goes to both.
     ///
-    /// If `other` was told that an alert fires, it is told the resolve, too, whichever takes it first;
-    /// but not by the next process.
+    /// Whichever of the two was told that an alert fires is told the resolve, too, though the other one
+    /// took that: this one again each 30 s, and with whatever comes. The next process does not know of it.
     ///
     /// # Examples
     ///

@@ -30,6 +30,9 @@ const BATCH: usize = 100;
 /// How long a delivery may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After so many single alerts that were refused in a row, no other is looked for among several.
+const MOST_REFUSED: u32 = 3;
+
 /// How long a receiver that takes nothing is left alone.
 const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 
@@ -37,8 +40,12 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Worker {
     mailbox: Arc<Mailbox>,
     notifier: BoxService<Notification, Delivered, BoxError>,
-    /// How many alerts go into one message.
+    /// How many alerts go into one message at most.
     batch: usize,
+    /// Among how many of the first alerts there is one that is refused.
+    suspects: usize,
+    /// How many single alerts were refused since the last delivery.
+    refused: u32,
     /// Failed attempts since the last delivery, and whether it was told that the receiver is broken.
     failures: u32,
     told_broken: bool,
@@ -76,6 +83,8 @@ impl Worker {
             mailbox,
             notifier: BoxService::new(notifier),
             batch: BATCH,
+            suspects: 0,
+            refused: 0,
             failures: 0,
             told_broken: false,
         }
@@ -88,7 +97,15 @@ impl Worker {
         hook: impl Fn(&Alert) + Send + Sync + 'static,
     ) -> Self {
         let notifier = BoxService::new(Hook::new(hook).map_response(Into::into));
-        Self { mailbox, notifier, batch: 1, failures: 0, told_broken: false }
+        Self {
+            mailbox,
+            notifier,
+            batch: 1,
+            suspects: 0,
+            refused: 0,
+            failures: 0,
+            told_broken: false,
+        }
     }
 
     /// Works until the mailbox is closed and empty.
@@ -158,13 +175,16 @@ impl Worker {
     }
 
     async fn deliver_some(&mut self, mailbox: &Mailbox) -> Result<(), BoxError> {
-        let Some(notification) = mailbox.take(self.batch) else { return Ok(()) };
+        let most = if self.suspects == 0 { self.batch } else { (self.suspects / 2).max(1) };
+        let Some(notification) = mailbox.take(most) else { return Ok(()) };
         let _delivery = Delivery(mailbox);
-        if self.failures > 0 {
+        if self.failures > 0 || self.suspects > 0 {
             count(&mailbox.stats.retried, 1);
         }
+        let alerts = notification.alerts.len();
         match self.deliver(notification).await {
             Ok(delivered) => {
+                self.taken(alerts);
                 mailbox.delivered(delivered);
                 mailbox.stats.delivered(delivered);
                 if self.failures > 0 {
@@ -173,9 +193,22 @@ impl Worker {
                 Ok(())
             }
             Err(mut error) if DeliveryError::remedy_of(&error) == Remedy::More => {
+                let left = DeliveryError::left_of(&mut error);
+                self.taken(alerts - left.as_ref().map_or(0, |left| left.alerts.len()).min(alerts));
                 let delivered = DeliveryError::others_of(&error);
-                mailbox.delivered_but(DeliveryError::left_of(&mut error), delivered);
+                mailbox.delivered_but(left, delivered);
                 mailbox.stats.delivered(delivered);
+                Ok(())
+            }
+            Err(error) if self.divides(alerts, &error) => {
+                count(&mailbox.stats.failed, 1);
+                self.suspects = alerts;
+                tracing::warn!(
+                    notifier = mailbox.name,
+                    reason = chain(&*error),
+                    alerts,
+                    "message refused, half of it is tried"
+                );
                 Ok(())
             }
             Err(mut error) => {
@@ -184,12 +217,25 @@ impl Worker {
                     mailbox.delivered_but(left, DeliveryError::others_of(&error));
                 }
                 if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
+                    self.refused = self.refused.saturating_add(1);
+                    self.suspects = self.suspects.saturating_sub(alerts);
                     mailbox.rejected(&chain(&*error));
                     return Ok(());
                 }
                 Err(error)
             }
         }
+    }
+
+    /// So many of the first alerts were delivered.
+    fn taken(&mut self, alerts: usize) {
+        self.refused = 0;
+        self.suspects = self.suspects.saturating_sub(alerts);
+    }
+
+    /// Whether a part is tried of a message that was refused: not where nothing seems to be taken.
+    fn divides(&self, alerts: usize, error: &BoxError) -> bool {
+        alerts > 1 && self.refused < MOST_REFUSED && DeliveryError::is_divisible(error)
     }
 
     /// Waits until the notifier is ready; its panic is its failure here, too.

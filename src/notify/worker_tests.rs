@@ -181,6 +181,78 @@ async fn at_a_shutdown_a_passing_failure_is_tried_faster_and_a_limit_is_still_ke
     }
 }
 
+/// A hundred alerts at once, of which the receiver refuses some, with any message that has one; gives what
+/// is counted, how many messages it got, and which alerts it took.
+async fn refusing(
+    is_refused: fn(&str) -> bool,
+    error: fn() -> DeliveryError,
+) -> ([u64; 4], u64, Vec<String>) {
+    let received = Arc::new(Mutex::new((0, Vec::new())));
+    let notifier = service_fn({
+        let received = Arc::clone(&received);
+        move |notification: Notification| {
+            let (posts, taken) = &mut *received.lock().unwrap();
+            *posts += 1;
+            let refuses = notification.alerts.iter().any(|alert| is_refused(&alert.rule));
+            if !refuses {
+                taken.extend(notification.alerts.iter().map(|alert| alert.rule.to_string()));
+            }
+            std::future::ready(if refuses { Err(error()) } else { Ok(()) })
+        }
+    });
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    for n in 0..100 {
+        mailbox.put(test_alert(&format!("A{n}"), AlertStatus::Firing));
+    }
+    mailbox.close();
+    Worker::new(Arc::clone(&mailbox), notifier).run().await;
+    let (posts, taken) = received.lock().unwrap().clone();
+    (counts(&mailbox), posts, taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_takes_no_other_alert_with_it() {
+    let refuses: [fn(&str) -> bool; 4] = [
+        |name| name == "A0",
+        |name| name == "A57",
+        |name| name == "A99",
+        |name| ["A3", "A50", "A51", "A98"].contains(&name),
+    ];
+    for is_refused in refuses {
+        let refused = (0..100).filter(|n| is_refused(&format!("A{n}"))).count();
+        let ([_, failed, retried, dropped], posts, taken) =
+            refusing(is_refused, || DeliveryError::rejected("400")).await;
+        assert_eq!((taken.len(), dropped), (100 - refused, refused as u64));
+        assert!(!taken.iter().any(|name| is_refused(name)), "{taken:?}");
+        assert!(failed <= 8 * refused as u64 && posts <= 16 * refused as u64, "{posts} posts");
+        assert!(retried >= failed - dropped, "{retried} of {failed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_is_refused_the_rest_is_dropped_with_the_third() {
+    let (counts, posts, _) = refusing(|_| true, || DeliveryError::rejected("400")).await;
+    assert_eq!((counts[0], counts[3]), (0, 100));
+    // Three times down to one of a hundred, and once for the rest.
+    assert!(posts <= 3 * 7 + 1, "{posts}");
+}
+
+#[cfg(feature = "slack")]
+#[tokio::test(start_paused = true)]
+async fn what_was_tried_alert_by_alert_or_may_have_been_taken_is_not_tried_in_parts() {
+    let errors: [fn() -> DeliveryError; 2] = [
+        || DeliveryError::astray("200 with a page to sign in"),
+        || {
+            let alerts = (0..100).map(|n| test_alert(&format!("A{n}"), AlertStatus::Firing));
+            DeliveryError::rejected("400").only(Notification::new(alerts.collect(), vec![1; 100]))
+        },
+    ];
+    for error in errors {
+        let (counts, posts, _) = refusing(|_| true, error).await;
+        assert_eq!((counts, posts), ([0, 1, 0, 100], 1));
+    }
+}
+
 #[test]
 fn the_backoff_doubles_up_to_half_a_minute() {
     let longest: Vec<_> = (1..8).map(|n| backoff(n, 1.0).as_secs()).collect();

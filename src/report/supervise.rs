@@ -170,7 +170,7 @@ impl Reporter {
         name: Cow<'static, str>,
         site: CallSite,
         end: Result<E, (Panic, Option<CallSite>)>,
-        as_it_is: impl FnOnce(Report) -> Report,
+        until: impl FnOnce(Report) -> Report,
     ) -> Option<Panic> {
         let (report, panic) = match end {
             Ok(end) => (end.into_report(), None),
@@ -180,7 +180,7 @@ impl Reporter {
                 (Report::new(name.clone(), text), Some(panic))
             }
         };
-        self.send(as_it_is(report.named(name.clone()).at(site).field("task", name)));
+        self.send(until(report.named(name.clone()).at(site).field("task", name)));
         panic
     }
 }

@@ -34,9 +34,7 @@ impl ToldAlerts {
     /// Takes out what is only told again, of what the other one took.
     pub(super) fn take_again(&mut self, notification: &mut Notification) -> Notification {
         let mut again = notification.clone();
-        again.keep_again(|alert| {
-            self.of_other.iter().any(|other| other.identity() == alert.identity())
-        });
+        again.keep_again(|alert| has(&self.of_other, alert));
         notification.without(&again);
         again
     }
@@ -87,9 +85,7 @@ impl ToldAlerts {
         forget(&mut self.by_first, |_| true, taken);
         let fires = taken.alerts.iter().filter(|alert| !is_resolved(alert));
         note(&mut self.by_first, fires);
-        let is_taken =
-            |other: &Alert| taken.alerts.iter().any(|alert| alert.identity() == other.identity());
-        self.of_other.retain(|alert| !is_taken(alert));
+        self.of_other.retain(|alert| !has(&taken.alerts, alert));
         let mut owed = taken.clone();
         owed.retain(|alert| {
             find(&mut self.by_other, alert).is_some_and(|told| {
@@ -123,13 +119,15 @@ impl ToldAlerts {
 
     /// The other one took these, and the first one did not.
     pub(super) fn taken_by_other_alone(&mut self, taken: &Notification) {
-        let is_taken =
-            |other: &Alert| taken.alerts.iter().any(|alert| alert.identity() == other.identity());
-        self.of_other.retain(|alert| !is_taken(alert));
+        self.of_other.retain(|alert| !has(&taken.alerts, alert));
         self.of_other.extend_from_slice(&taken.alerts);
         let excess = self.of_other.len().saturating_sub(CAPACITY);
         self.of_other.drain(..excess);
     }
+}
+
+fn has(alerts: &[Alert], alert: &Alert) -> bool {
+    alerts.iter().any(|other| other.identity() == alert.identity())
 }
 
 fn note<'a>(told: &mut Vec<ToldAlert>, new: impl Iterator<Item = &'a Alert>) {

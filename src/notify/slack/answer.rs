@@ -13,7 +13,7 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryErro
         return match text {
             "" | "ok" => Ok(()),
             // Taken by something that is not Slack: a second try would most likely be taken, too.
-            _ => Err(DeliveryError::rejected(told)),
+            _ => Err(DeliveryError::astray(told)),
         };
     }
     if IS_BROKEN.contains(&text) {

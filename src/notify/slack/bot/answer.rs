@@ -64,7 +64,7 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, R
         (None, _) => {
             let told =
                 format!("{} with {} bytes that Slack does not say", answer.status, text.len());
-            Err(Refused::Failed(DeliveryError::rejected(told)))
+            Err(Refused::Failed(DeliveryError::astray(told)))
         }
     }
 }

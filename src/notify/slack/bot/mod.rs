@@ -151,12 +151,9 @@ impl Channel {
         self.posted.settle();
         // To the channel, since a thread reminds nobody; its message stays the one to be edited.
         while failure.is_none() && !reminders.alerts.is_empty() {
-            let Step::Digest(named) = Step::Digest(reminders.clone()).named(SystemTime::now())
-            else {
-                break;
-            };
-            match api.post(&mut self.next_post, None, &named).await {
-                Ok(_) => reminders.without(&named),
+            let step = Step::Digest(reminders.clone()).named(SystemTime::now());
+            match self.take(api, &step).await {
+                Ok(_) => reminders.without(step.alerts()),
                 Err(why) => failure = Some(why.into()),
             }
         }
