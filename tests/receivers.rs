@@ -51,6 +51,16 @@ async fn a_healthy_receiver_gets_one_firing_and_one_resolved_message() {
 }
 
 #[tokio::test]
+async fn discord_is_asked_to_answer_when_it_has_saved_the_message() {
+    let kind = KINDS.iter().find(|kind| kind.name == "discord").unwrap();
+    let receiver = kind.receiver([]);
+    let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
+    let _in_flight = request(&lookout);
+    kind.told(5, &receiver, &[kind.firing]).await;
+    assert_eq!(receiver.posts()[0].query, "wait=true");
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_down_gets_the_message_when_it_is_up() {
     each(|kind| async move {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();

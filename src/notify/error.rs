@@ -16,8 +16,8 @@ pub struct DeliveryError {
     left: Option<Box<Notification>>,
     /// What is to be known of the alerts that did arrive, if only some are left.
     others: Delivered,
-    /// Something took the message that is no such receiver: a part of it would be taken, too.
-    is_astray: bool,
+    /// Whether a part of the message may be taken, though the whole is refused.
+    is_divisible: bool,
 }
 
 /// What may help after a failed delivery.
@@ -37,8 +37,8 @@ pub(crate) enum Remedy {
 
 impl DeliveryError {
     fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
-        let others = Delivered::default();
-        Self { remedy, source: source.into(), left: None, others, is_astray: false }
+        let (others, is_divisible) = (Delivered::default(), remedy == Remedy::GiveUp);
+        Self { remedy, source: source.into(), left: None, others, is_divisible }
     }
 
     /// A passing failure: tried again with backoff.
@@ -67,7 +67,7 @@ impl DeliveryError {
     /// Taken by something that is not what was meant, which never answers as it should.
     #[cfg(feature = "slack")]
     pub(super) fn astray(source: impl Into<BoxError>) -> Self {
-        Self { is_astray: true, ..Self::rejected(source) }
+        Self { is_divisible: false, ..Self::rejected(source) }
     }
 
     /// The message was taken, and had no room for these.
@@ -81,6 +81,11 @@ impl DeliveryError {
     /// For a receiver that takes one alert at a time; see [`Notification::retain`].
     #[must_use]
     pub fn only(self, left: Notification) -> Self {
+        Self { is_divisible: false, ..self.only_together(left) }
+    }
+
+    /// The same, where these were refused together, and a part of them may be taken.
+    pub(super) fn only_together(self, left: Notification) -> Self {
         Self { left: Some(Box::new(left)), ..self }
     }
 
@@ -113,13 +118,9 @@ impl DeliveryError {
         error.downcast_mut::<Self>()?.left.take().map(|left| *left)
     }
 
-    /// Whether a part of the message may be taken, though the whole was refused. What is left was tried
-    /// alert by alert.
+    /// Whether a part of what is left may be taken.
     pub(super) fn is_divisible(error: &BoxError) -> bool {
-        let divisible = |error: &Self| {
-            error.remedy == Remedy::GiveUp && error.left.is_none() && !error.is_astray
-        };
-        error.downcast_ref().is_some_and(divisible)
+        error.downcast_ref().is_some_and(|error: &Self| error.is_divisible)
     }
 
     /// What is to be known of the alerts that were delivered though others are left.

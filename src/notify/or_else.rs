@@ -239,7 +239,7 @@ impl Round {
             if unheard.alerts.is_empty() && !left.alerts.is_empty() {
                 return owed_to_first(error, Delivered::default(), left, told);
             }
-            error.only(left).into()
+            error.only_together(left).into()
         })
     }
 
@@ -285,8 +285,8 @@ impl Round {
         left.append(&self.owed);
         left.without(&taken);
         Err(match self.by_first {
-            Ok(delivered) => error.others_delivered(delivered).only(left),
-            Err(failed) => sooner(DeliveryError::of(failed), error).only(left),
+            Ok(delivered) => error.others_delivered(delivered).only_together(left),
+            Err(failed) => sooner(DeliveryError::of(failed), error).only_together(left),
         }
         .into())
     }
@@ -302,9 +302,9 @@ fn owed_to_first(
 ) -> BoxError {
     if error.remedy() == Remedy::GiveUp {
         lock(told).refused_by_first(&owed);
-        return error.others_delivered(others).only(owed).into();
+        return error.others_delivered(others).only_together(owed).into();
     }
-    DeliveryError::broken(error).others_delivered(others).only(owed).into()
+    DeliveryError::broken(error).others_delivered(others).only_together(owed).into()
 }
 
 impl<A, B> fmt::Debug for OrElse<A, B> {

@@ -200,29 +200,26 @@ impl Worker {
                 mailbox.stats.delivered(delivered);
                 Ok(())
             }
-            Err(error) if self.divides(alerts, &error) => {
-                count(&mailbox.stats.failed, 1);
-                self.suspects = alerts;
-                tracing::warn!(
-                    notifier = mailbox.name,
-                    reason = chain(&*error),
-                    alerts,
-                    "message refused, half of it is tried"
-                );
-                Ok(())
-            }
             Err(mut error) => {
                 count(&mailbox.stats.failed, 1);
+                let mut left_alerts = alerts;
                 if let Some(left) = DeliveryError::left_of(&mut error) {
+                    left_alerts = left.alerts.len();
                     mailbox.delivered_but(left, DeliveryError::others_of(&error));
                 }
-                if DeliveryError::remedy_of(&error) == Remedy::GiveUp {
+                if DeliveryError::remedy_of(&error) != Remedy::GiveUp {
+                    return Err(error);
+                }
+                let (notifier, reason) = (&mailbox.name, chain(&*error));
+                if self.divides(left_alerts, &error) {
+                    self.suspects = left_alerts;
+                    tracing::warn!(notifier, reason, left_alerts, "refused: half of it is tried");
+                } else {
                     self.refused = self.refused.saturating_add(1);
                     self.suspects = self.suspects.saturating_sub(alerts);
-                    mailbox.rejected(&chain(&*error));
-                    return Ok(());
+                    mailbox.rejected(&reason);
                 }
-                Err(error)
+                Ok(())
             }
         }
     }

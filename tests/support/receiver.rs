@@ -34,6 +34,7 @@ pub(crate) const OK: Reply = Reply::Answer(200, "", "ok");
 pub(crate) struct Post {
     pub(crate) at: Instant,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) was_taken: bool,
@@ -52,6 +53,8 @@ impl Post {
 pub(crate) struct Receiver {
     /// What it answers after the script.
     taken: Reply,
+    /// What it refuses any post for that says it.
+    refused: Option<&'static str>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     posts: Arc<Mutex<Vec<Post>>>,
 }
@@ -65,7 +68,12 @@ impl Receiver {
     /// Answers by the script, and so after that.
     pub(crate) fn taking(taken: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
-        Self { taken, script, posts: Arc::default() }
+        Self { taken, refused: None, script, posts: Arc::default() }
+    }
+
+    /// Refuses each post that says this.
+    pub(crate) fn refusing(self, refused: &'static str) -> Self {
+        Self { refused: Some(refused), ..self }
     }
 
     pub(crate) async fn serve(&self) -> String {
@@ -78,17 +86,22 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let receiver = self.clone();
         let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: String| {
-            receiver.clone().take(uri.path().to_owned(), headers, body)
+            receiver.clone().take(uri, headers, body)
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
         url(address)
     }
 
-    async fn take(self, path: String, headers: HeaderMap, body: String) -> impl IntoResponse {
-        let reply = self.script.lock().unwrap().pop_front().unwrap_or(self.taken);
+    async fn take(self, uri: Uri, headers: HeaderMap, body: String) -> impl IntoResponse {
+        let scripted = self.script.lock().unwrap().pop_front();
+        let reply = match self.refused {
+            Some(refused) if body.contains(refused) => Reply::Answer(413, "", ""),
+            _ => scripted.unwrap_or(self.taken),
+        };
         let was_taken = matches!(reply, Reply::Answer(200..300, _, _));
         let body = serde_json::from_str(&body).unwrap();
-        let post = Post { at: Instant::now(), path, headers, body, was_taken };
+        let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
+        let post = Post { at: Instant::now(), path, query, headers, body, was_taken };
         self.posts.lock().unwrap().push(post);
         match reply {
             Reply::Answer(status, retry_after, body) => {

@@ -92,7 +92,6 @@ impl Service<Notification> for Webhook {
         let Self { endpoint, headers, known } = self.clone();
         known.restore(&notification);
         Box::pin(async move {
-            let alerts = notification.alerts.len();
             let mut left = notification;
             let mut refused: Option<(DeliveryError, Notification)> = None;
             while let Some(first) = left.alerts.first() {
@@ -124,12 +123,7 @@ impl Service<Notification> for Webhook {
                 }
                 left.retain(|alert| !is_of_group(alert));
             }
-            match refused {
-                None => Ok(()),
-                // A part of it may be taken.
-                Some((error, all)) if all.alerts.len() == alerts => Err(error),
-                Some((error, some)) => Err(error.only(some)),
-            }
+            refused.map_or(Ok(()), |(error, refused)| Err(error.only_together(refused)))
         })
     }
 }

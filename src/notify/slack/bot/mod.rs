@@ -116,7 +116,7 @@ impl Channel {
     /// is dropped in the middle. An error says which alerts are left.
     async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
         let mut failure: Option<DeliveryError> = None;
-        let mut refused = Notification::none();
+        let (mut refused, mut are_together) = (Notification::none(), false);
         let mut reminders = left.clone().unchanged();
         reminders.retain(|alert| self.posted.is_told(alert));
         left.retain(|alert| !self.posted.is_told(alert));
@@ -138,6 +138,7 @@ impl Channel {
                 (Err(why), None) if why.is_of_the_message() => {
                     left.without(step.alerts());
                     refused.append(step.alerts());
+                    are_together |= step.alerts().alerts.len() > 1;
                     // Nothing is dropped that may still be taken.
                     let hopeful = failure.filter(|error| error.remedy() != Remedy::GiveUp);
                     failure = Some(hopeful.unwrap_or_else(|| why.into()));
@@ -159,7 +160,9 @@ impl Channel {
         }
         left.append(&reminders);
         left.append(&refused);
-        failure.map_or(Ok(()), |error| Err(error.only(left)))
+        failure.map_or(Ok(()), |error| {
+            Err(if are_together { error.only_together(left) } else { error.only(left) })
+        })
     }
 
     async fn take(&mut self, api: &Api, step: &Step) -> Result<Option<Place>, Refused> {

@@ -1,0 +1,82 @@
+//! A hundred alerts in one second, as when what all routes depend on fails: each receiver is told of each.
+
+#![cfg(all(
+    feature = "discord",
+    feature = "pagerduty",
+    feature = "prometheus",
+    feature = "slack",
+    feature = "teams"
+))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/kind.rs"]
+mod kind;
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::{borrow::Cow, collections::BTreeSet, convert::Infallible, time::Duration};
+
+use http::{Request, Response, StatusCode};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_lookout::{Lookout, Rule, prometheus::Scrape};
+
+use kind::{Kind, each};
+use receiver::Receiver;
+use support::{eventually, start};
+
+/// Each of a hundred routes fails, and has an alert of its own.
+async fn failing(kind: &Kind, url: &str) -> (Lookout, Scrape) {
+    let (lookout, scrape) = start(|builder| {
+        let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
+        let rule = rule.over(Duration::from_secs(60)).named("Failing");
+        let builder = builder.route(|head| Some(Cow::Owned(head.uri.path().to_owned())));
+        (kind.add)(builder.rule(rule).shutdown_timeout(Duration::ZERO), url).0
+    });
+    let service = lookout.layer().layer(service_fn(|_: Request<String>| async {
+        let mut response = Response::new(String::new());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        Ok::<_, Infallible>(response)
+    }));
+    for route in routes() {
+        let request = Request::get(route).body(String::new()).unwrap();
+        drop(service.clone().oneshot(request).await.unwrap());
+    }
+    (lookout, scrape)
+}
+
+fn routes() -> impl Iterator<Item = String> {
+    (100..200).map(|n| format!("/r{n}"))
+}
+
+/// Which of the routes are named by the posts that were taken.
+fn named(receiver: &Receiver) -> BTreeSet<String> {
+    let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
+    routes().filter(|route| posts.contains(route.as_str())).collect()
+}
+
+#[tokio::test]
+async fn each_of_a_hundred_alerts_is_named_and_none_is_lost_or_told_twice() {
+    each(|kind| async move {
+        let receiver = kind.receiver([]);
+        let (_lookout, scrape) = failing(kind, &receiver.serve().await).await;
+        eventually(60, kind.name, || (named(&receiver).len() == 100).then_some(())).await;
+        let counted = kind.counters(&scrape);
+        assert_eq!(counted[1..], [0.0; 3], "{}", kind.name);
+        assert!(counted[0] <= receiver.posts().len() as f64, "{}: {counted:?}", kind.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_alert_that_is_refused_takes_no_other_with_it() {
+    each(|kind| async move {
+        let receiver = kind.receiver([]).refusing("/r142");
+        let (_lookout, scrape) = failing(kind, &receiver.serve().await).await;
+        eventually(60, kind.name, || (named(&receiver).len() == 99).then_some(())).await;
+        let dropped = || (kind.counters(&scrape)[3] == 1.0).then_some(());
+        eventually(60, &format!("{} drops one", kind.name), dropped).await;
+        assert!(!named(&receiver).contains("/r142"));
+    })
+    .await;
+}
