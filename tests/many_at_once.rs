@@ -15,23 +15,37 @@ mod kind;
 mod receiver;
 mod support;
 
-use std::{borrow::Cow, collections::BTreeSet, convert::Infallible, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    convert::Infallible,
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lookout::{Lookout, Rule, prometheus::Scrape};
+use tower_lookout::{
+    Lookout, LookoutBuilder, Rule, Slack,
+    notify::{DeliveryError, Notification, NotifierExt},
+    prometheus::Scrape,
+};
 
-use kind::{Kind, each};
+use kind::each;
 use receiver::Receiver;
 use support::{eventually, start};
 
 /// Each of a hundred routes fails, and has an alert of its own.
-async fn failing(kind: &Kind, url: &str) -> (Lookout, Scrape) {
+async fn failing(notify: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     let (lookout, scrape) = start(|builder| {
         let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
         let rule = rule.over(Duration::from_secs(60)).named("Failing");
         let builder = builder.route(|head| Some(Cow::Owned(head.uri.path().to_owned())));
-        (kind.add)(builder.rule(rule).shutdown_timeout(Duration::ZERO), url).0
+        notify(builder.rule(rule).shutdown_timeout(Duration::ZERO))
     });
     let service = lookout.layer().layer(service_fn(|_: Request<String>| async {
         let mut response = Response::new(String::new());
@@ -59,7 +73,8 @@ fn named(receiver: &Receiver) -> BTreeSet<String> {
 async fn each_of_a_hundred_alerts_is_named_and_none_is_lost_or_told_twice() {
     each(|kind| async move {
         let receiver = kind.receiver([]);
-        let (_lookout, scrape) = failing(kind, &receiver.serve().await).await;
+        let url = receiver.serve().await;
+        let (_lookout, scrape) = failing(|builder| (kind.add)(builder, &url).0).await;
         eventually(60, kind.name, || (named(&receiver).len() == 100).then_some(())).await;
         let counted = kind.counters(&scrape);
         assert_eq!(counted[1..], [0.0; 3], "{}", kind.name);
@@ -69,10 +84,28 @@ async fn each_of_a_hundred_alerts_is_named_and_none_is_lost_or_told_twice() {
 }
 
 #[tokio::test]
+async fn what_the_first_of_two_has_no_room_for_waits_for_its_next_message() {
+    let receiver = Receiver::new([]);
+    let slack = Slack::new(receiver.serve().await).unwrap();
+    let asked = Arc::new(AtomicBool::new(false));
+    let other = service_fn({
+        let asked = Arc::clone(&asked);
+        move |_: Notification| {
+            asked.store(true, Ordering::Relaxed);
+            ready(Ok::<_, DeliveryError>(()))
+        }
+    });
+    let (_lookout, _scrape) = failing(|builder| builder.notify(slack.or_else(other))).await;
+    eventually(60, "all are named", || (named(&receiver).len() == 100).then_some(())).await;
+    assert!(!asked.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
 async fn an_alert_that_is_refused_takes_no_other_with_it() {
     each(|kind| async move {
         let receiver = kind.receiver([]).refusing("/r142");
-        let (_lookout, scrape) = failing(kind, &receiver.serve().await).await;
+        let url = receiver.serve().await;
+        let (_lookout, scrape) = failing(|builder| (kind.add)(builder, &url).0).await;
         eventually(60, kind.name, || (named(&receiver).len() == 99).then_some(())).await;
         let dropped = || (kind.counters(&scrape)[3] == 1.0).then_some(());
         eventually(60, &format!("{} drops one", kind.name), dropped).await;

@@ -7,7 +7,8 @@ use super::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When};
 /// Combines notifiers; for every tower service that takes a [`Notification`].
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
     /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
-    /// left of it; what either took is delivered. If both fail, it is tried again as that failure asks
+    /// left of it; what either took is delivered. Of three or more each has its share of ten seconds, so
+    /// that the last one is asked though all before it hang. If both fail, it is tried again as that failure asks
     /// after which another try helps sooner. What is only told again, as [`Delivered`] asks for, is for
     /// whichever of the two took it last.
     ///

@@ -1,3 +1,5 @@
+use tokio::time::Instant;
+
 use super::test_delivery::Answers;
 use crate::alert::{Alert, AlertStatus};
 
@@ -18,6 +20,9 @@ pub struct Notification {
         expect(dead_code, reason = "only these two know alerts by their labels")
     )]
     pub(super) restored: Vec<Alert>,
+    /// Until when several notifiers share the time that a delivery may take; the worker's, where none
+    /// of them has divided it yet.
+    pub(super) deadline: Option<Instant>,
     /// Of a test: where each of several receivers says what became of it.
     pub(super) answers: Option<Answers>,
 }
@@ -55,7 +60,7 @@ impl Notification {
 
     /// So many changes of each alert.
     pub(crate) const fn new(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
-        Self { alerts, changes, restored: Vec::new(), answers: None }
+        Self { alerts, changes, restored: Vec::new(), deadline: None, answers: None }
     }
 
     /// No alert yet; no message is sent like that.

@@ -49,7 +49,8 @@ impl<A, B> OrElse<A, B> {
 }
 
 /// How long the first one may take, and both together: less than the ten seconds that a worker gives
-/// them, so that it is known who was too slow.
+/// them, so that it is known who was too slow. Two that are one of two have what that one has, and the
+/// first of them half of it.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 const BOTH_TIMEOUT: Duration = Duration::from_millis(9_500);
 
@@ -85,9 +86,9 @@ where
         let mut owed = told.take_owed(&mut notification);
         drop(told);
         owed.append(&again);
+        let deadline = deadline(&notification);
         let first = (!notification.alerts.is_empty()).then(|| self.ask_first(notification.clone()));
         Box::pin(async move {
-            let deadline = Instant::now() + BOTH_TIMEOUT;
             let by_first = match first {
                 Some(delivery) => delivery.await,
                 None => Ok(Delivered::default()),
@@ -112,10 +113,15 @@ where
     A::Error: Send,
     B: Send + 'static,
 {
-    fn ask_first(&mut self, notification: Notification) -> Delivery {
+    fn ask_first(&mut self, mut notification: Notification) -> Delivery {
         if let Some(error) = self.shared.first.rests() {
             return Box::pin(ready(Err(error)));
         }
+        let now = Instant::now();
+        let deadline = notification
+            .deadline
+            .map_or(now + FIRST_TIMEOUT, |deadline| now + (deadline - now) / 2);
+        notification.deadline = Some(deadline);
         let delivery = match self.unready.take() {
             Some(error) => Err(error),
             None => Ok(self.first.call(notification)),
@@ -123,7 +129,7 @@ where
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let by_first = match delivery {
-                Ok(delivery) => by(Instant::now() + FIRST_TIMEOUT, delivery).await,
+                Ok(delivery) => by(deadline, delivery).await,
                 Err(error) => Err(error),
             };
             shared.first.answered(&by_first);
@@ -133,6 +139,7 @@ where
 
     /// Asks both, whatever comes of either, and says of each what did.
     fn test(&mut self, notification: Notification, answers: Answers) -> Delivery {
+        let deadline = deadline(&notification);
         let parts = [(); 2].map(|()| Answers::default());
         let [to_first, to_other] = parts
             .each_ref()
@@ -140,9 +147,8 @@ where
         let by_first = self.ask_first(to_first);
         let (other, shared) = (Arc::clone(&self.other), Arc::clone(&self.shared));
         Box::pin(async move {
-            let start = Instant::now();
             let new = lock(&shared.told).asked(&notification);
-            let by_other = shared.other.ask(&other, to_other, start + BOTH_TIMEOUT);
+            let by_other = shared.other.ask(&other, to_other, deadline);
             let both = join!(timed(by_first), timed(by_other));
             let [first, other] = [both.0, both.1];
             if let Err(error) = &other.0
@@ -171,6 +177,11 @@ where
             }
         })
     }
+}
+
+/// Until when both may take, of a message.
+fn deadline(notification: &Notification) -> Instant {
+    notification.deadline.unwrap_or_else(|| Instant::now() + BOTH_TIMEOUT)
 }
 
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
@@ -316,3 +327,6 @@ impl<A, B> fmt::Debug for OrElse<A, B> {
 #[cfg(test)]
 #[path = "or_else_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod chain_tests;

@@ -1,5 +1,6 @@
 //! The notifiers that post by HTTP, as what one test asks of all of them.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use std::{fmt::Debug, future::Future, time::Duration};

@@ -79,7 +79,7 @@ impl Side {
     pub(super) async fn ask<N>(
         &self,
         notifier: &tokio::sync::Mutex<N>,
-        notification: Notification,
+        mut notification: Notification,
         deadline: Instant,
     ) -> Result<Delivered, BoxError>
     where
@@ -88,6 +88,7 @@ impl Side {
         if let Some(error) = self.rests() {
             return Err(error);
         }
+        notification.deadline = Some(deadline);
         let delivery = async {
             let mut notifier = notifier.lock().await;
             poll_fn(|cx| notifier.poll_ready(cx)).await?;
