@@ -164,10 +164,12 @@ impl LookoutThread {
         // A recorder is somebody else's code; should it panic, the next tick may go well.
         let ticked = catch_unwind(AssertUnwindSafe(|| {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
-            collector.tick(self.store.elapsed());
+            // One moment by both clocks, so that none is told that is yet to come.
+            let (now, wall) = (self.store.elapsed(), SystemTime::now());
+            collector.tick(now);
             let lag = self.vitals.tick(&collector.facade);
             collector.note_runtime_lag(lag);
-            self.evaluator.evaluate(&collector, SystemTime::now())
+            self.evaluator.evaluate(&collector, wall)
         }));
         let Ok(changes) = ticked else {
             tracing::error!("a tick of the lookout panicked, so this second is judged by the next");

@@ -18,6 +18,7 @@ use self::{
 };
 use super::{
     Delivered, DeliveryError, Notification,
+    delivered::LONGEST,
     http::{AddressError, Headers},
     known::Known,
 };
@@ -27,7 +28,8 @@ use super::{
 /// An alert that fires is posted again every 60 s, with an end four times as far ahead: so it
 /// resolves by itself when the process dies. A resolve is posted again for 15 minutes, as Prometheus
 /// does. Of an alert that it was never told of, Alertmanager tells no resolve: one that fired and was
-/// resolved while no post arrived is posted as firing, with its peak, until the next post is due. At
+/// resolved while no post arrived is posted as firing, with its peak, until the next post is due. One whose
+/// clock is behind takes a resolve when its clock has come to it, with the post after that. At
 /// [`shutdown`](crate::Lookout::shutdown) what fires is left to expire: a process that ends
 /// has not recovered.
 ///
@@ -45,7 +47,7 @@ use super::{
 /// Name each member, and not a load balancer before them. A delivery counts as done when one
 /// member took it; another that did not is logged once, and gets it the next time that it is posted.
 /// When none did, it is tried again as with any notifier. A member that says nothing is given up on
-/// after 5 s. Addresses and headers are in no log, error or `Debug`; a member is named by its place
+/// after 4 s. Addresses and headers are in no log, error or `Debug`; a member is named by its place
 /// in the list.
 ///
 /// # Examples
@@ -108,11 +110,11 @@ impl Alertmanager {
         Ok(self)
     }
 
-    /// How often an alert is posted again, a second at least. Defaults to 60 s. Without a post it
-    /// resolves after four times that.
+    /// How often an alert is posted again, a second at least and a year at most. Defaults to 60 s.
+    /// Without a post it resolves after four times that.
     #[must_use]
     pub fn resend_every(mut self, every: Duration) -> Self {
-        self.resend_every = every.max(Duration::from_secs(1));
+        self.resend_every = every.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 }
@@ -130,13 +132,13 @@ impl Service<Notification> for Alertmanager {
         let Self { members, headers, resend_every, known } = self.clone();
         known.restore(&notification);
         Box::pin(async move {
-            let expires = |posts| SystemTime::now() + resend_every.saturating_mul(posts);
+            let (now, expires) = (SystemTime::now(), |posts| resend_every.saturating_mul(posts));
             let alerts = notification.iter().map(|(alert, changes)| match alert.as_it_fired() {
-                Some(fired) if changes > 1 => Entry::new(&fired, expires(1)),
-                _ => Entry::new(alert, expires(POSTS_TO_EXPIRE)),
+                Some(fired) if changes > 1 => Entry::new(&fired, now, expires(1)),
+                _ => Entry::new(alert, now, expires(POSTS_TO_EXPIRE)),
             });
             let renamed = known.renamed(&notification.alerts);
-            let ended = renamed.iter().map(|alert| Entry::new(alert, expires(0)));
+            let ended = renamed.iter().map(|alert| Entry::new(alert, now, expires(0)));
             let body = serde_json::to_string(&ended.chain(alerts).collect::<Vec<_>>());
             let body = body.map_err(DeliveryError::rejected)?;
             let mut posts = JoinSet::new();

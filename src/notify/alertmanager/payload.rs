@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -21,9 +21,16 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A firing alert ends at `expires`, unless it is told again before.
-    pub(super) fn new(alert: &Alert, expires: SystemTime) -> Self {
-        let ends_at = ended(alert).unwrap_or_else(|| expires.max(alert.starts_at));
+    /// A firing alert expires when so much has passed, unless it is told again before.
+    ///
+    /// An end is at `now` at the latest: what ends by a clock that is ahead, if only by a millisecond,
+    /// fires on at Alertmanager, which keeps the later end that it was told of before.
+    pub(super) fn new(alert: &Alert, now: SystemTime, expires: Duration) -> Self {
+        let ends_at = match ended(alert) {
+            Some(ended) => ended.min(now),
+            None => now + expires,
+        };
+        let ends_at = ends_at.max(alert.starts_at);
         Self {
             labels: labels(alert),
             annotations: annotations(alert),
@@ -35,8 +42,6 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
@@ -45,7 +50,7 @@ mod tests {
     #[test]
     fn a_firing_alert_ends_ahead_and_a_resolved_one_when_it_did() {
         let firing = test_alert("HighErrorRatio", AlertStatus::Firing);
-        let expires = firing.starts_at + Duration::from_secs(240);
+        let (now, expires) = (firing.starts_at + Duration::from_secs(60), Duration::from_secs(180));
         let labels = json!({
             "alertname": "HighErrorRatio",
             "instance": "host-1:42",
@@ -53,7 +58,7 @@ mod tests {
             "severity": "critical",
         });
         assert_eq!(
-            json!(Entry::new(&firing, expires)),
+            json!(Entry::new(&firing, now, expires)),
             json!({
                 "labels": labels,
                 "annotations": {
@@ -65,15 +70,26 @@ mod tests {
             })
         );
         let resolved =
-            json!(Entry::new(&test_alert("HighErrorRatio", AlertStatus::Resolved), expires));
+            json!(Entry::new(&test_alert("HighErrorRatio", AlertStatus::Resolved), now, expires));
         assert_eq!(resolved["labels"], labels, "it is the same alert");
         assert_eq!(resolved["endsAt"], "2026-11-18T11:07:14Z");
     }
 
     #[test]
     fn no_end_is_before_the_beginning_whatever_the_clock_does() {
-        let firing = test_alert("R", AlertStatus::Firing);
-        let entry = json!(Entry::new(&firing, firing.starts_at - Duration::from_secs(60)));
-        assert_eq!(entry["endsAt"], entry["startsAt"]);
+        let past = Duration::from_secs(60);
+        for status in [AlertStatus::Firing, AlertStatus::Resolved] {
+            let alert = test_alert("R", status);
+            let entry = json!(Entry::new(&alert, alert.starts_at - past, Duration::ZERO));
+            assert_eq!(entry["endsAt"], entry["startsAt"]);
+        }
+    }
+
+    #[test]
+    fn no_end_is_yet_to_come() {
+        let resolved = test_alert("R", AlertStatus::Resolved);
+        let now = resolved.ends_at.unwrap() - Duration::from_millis(1);
+        let entry = json!(Entry::new(&resolved, now, Duration::ZERO));
+        assert_eq!(entry["endsAt"], "2026-11-18T11:07:13.999Z");
     }
 }
