@@ -187,6 +187,7 @@ impl Watch {
             notice: None,
             signal: rule.signal,
             is_rule_gone: false,
+            is_retold: false,
             target,
         };
         match status {

@@ -85,6 +85,8 @@ pub struct Alert {
     pub(crate) signal: Signal,
     /// Whether it is resolved because nobody judges it any more.
     pub(crate) is_rule_gone: bool,
+    /// Whether it fires on under another severity or other labels than it was told by first.
+    pub(crate) is_retold: bool,
 }
 
 /// Whether an alert fires or is resolved.
@@ -244,6 +246,7 @@ impl Alert {
             notice: None,
             signal: Signal::Reports,
             is_rule_gone: false,
+            is_retold: false,
         }
     }
 
@@ -364,5 +367,6 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
         notice: None,
         signal: Signal::ErrorRatio,
         is_rule_gone: false,
+        is_retold: false,
     }
 }

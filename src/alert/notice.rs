@@ -64,6 +64,7 @@ impl Alert {
             notice: Some(notice),
             signal: Signal::Reports,
             is_rule_gone: false,
+            is_retold: false,
         }
     }
 

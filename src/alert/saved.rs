@@ -61,6 +61,7 @@ struct AlertFields {
     notice: Option<Notice>,
     signal: Signal,
     is_rule_gone: bool,
+    is_retold: bool,
 }
 
 #[derive(Serialize, Deserialize)]

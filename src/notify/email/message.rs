@@ -94,10 +94,10 @@ impl Thread {
     }
 }
 
-/// What is told of a failure that is reported again fires, too.
+/// What is told of a failure that is reported again fires, too, and so does what has got more urgent.
 fn is_first(alert: &Alert) -> bool {
     let is_again = alert.failure.as_ref().is_some_and(|failure| !failure.over.is_zero());
-    alert.status == AlertStatus::Firing && !is_again
+    alert.status == AlertStatus::Firing && !is_again && !alert.is_retold
 }
 
 /// An alert from its begin to its end, in one process.
@@ -107,7 +107,8 @@ fn begin(alert: &Alert) -> impl Hash + '_ {
 
 /// One change of it.
 fn change(alert: &Alert) -> impl Hash + '_ {
-    (begin(alert), alert.status, alert.failure.as_ref().map(|failure| failure.total))
+    let total = alert.failure.as_ref().map(|failure| failure.total);
+    (begin(alert), alert.status, alert.severity.as_str(), &alert.labels, total)
 }
 
 fn hash(of: impl Hash) -> u64 {

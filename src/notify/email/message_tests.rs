@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     alert::{Contribution, Failure, Target, test_alert},
     operation::{MethodLabel, Operation},
+    rule::Severity,
 };
 
 fn raw(alerts: Vec<Alert>, changes: u32) -> Vec<u8> {
@@ -148,6 +149,25 @@ fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
     assert_eq!(again.in_reply_to().as_text(), first.message_id());
     assert_eq!(again.subject(), Some("[STILL FIRING] HighErrorRatio · orders"));
     assert!(text(&again).contains("It fires on; the figures are those of its last change."));
+}
+
+#[test]
+fn what_gets_more_urgent_is_another_mail_of_the_thread_each_time() {
+    let told = |severity, is_retold| {
+        let alert = test_alert("A", AlertStatus::Firing);
+        raw(vec![Alert { severity, is_retold, ..alert }], 1)
+    };
+    let mails = [
+        told(Severity::Info, false),
+        told(Severity::Warning, true),
+        told(Severity::Critical, true),
+        told(Severity::Info, true),
+    ];
+    let ids: Vec<_> = mails.iter().map(|raw| parse(raw).message_id().unwrap().to_owned()).collect();
+    for (nth, again) in mails.iter().enumerate().skip(1) {
+        assert!(!ids[..nth].contains(&ids[nth]), "a mail that is known is thrown away");
+        assert_eq!(parse(again).in_reply_to().as_text(), Some(&*ids[0]));
+    }
 }
 
 #[test]
