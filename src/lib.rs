@@ -8,6 +8,7 @@ mod collect;
 #[cfg(feature = "toml")]
 pub mod config;
 mod facade;
+mod guard;
 mod lookout;
 pub mod notify;
 pub mod observe;

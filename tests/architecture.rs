@@ -4,7 +4,8 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
+    "guard",
     "operation",
     "outcome",
     "series",

@@ -11,7 +11,6 @@ mod vital_names;
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +30,7 @@ pub(crate) use self::{
     preset::Presets,
     vital_names::*,
 };
+use crate::guard::guarded;
 
 /// A recorder that several threads may use.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
@@ -82,8 +82,7 @@ impl Facade {
     /// Runs what calls the recorder. Its panic must stop no verdict: it is logged, and the recorder is
     /// not called again.
     fn guard(&self, call: impl FnOnce()) {
-        if !self.is_broken.load(Ordering::Relaxed) && catch_unwind(AssertUnwindSafe(call)).is_err()
-        {
+        if !self.is_broken.load(Ordering::Relaxed) && guarded(call).is_err() {
             self.is_broken.store(true, Ordering::Relaxed);
             tracing::error!("the metrics recorder panicked: it gets no more figures");
         }

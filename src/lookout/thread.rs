@@ -1,6 +1,5 @@
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, PoisonError},
     thread,
@@ -19,6 +18,7 @@ use super::{Reloaded, heartbeat::Heartbeat};
 use crate::{
     alert::Evaluator,
     collect::SharedCollector,
+    guard::guarded,
     notify::{Dispatcher, TestDelivery, Worker},
     report::{self, Reports},
     rule::Rule,
@@ -108,17 +108,19 @@ impl LookoutThread {
                 command = commands.recv() => match command {
                     Some(Command::ReplaceRules(rules, done)) => {
                         // Nobody may wait any more, which is as well.
-                        let _ = done.send(self.replace_rules(rules));
+                        let _ = guarded(|| done.send(self.replace_rules(rules)));
                     }
                     Some(Command::SendTest(answer)) => self.send_test(answer),
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
                 () = &mut ticks => {
-                    self.tick();
+                    let _ = guarded(|| self.tick());
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
-                () = self.reports.wait_for_news() => self.dispatcher.put(self.reports.changes()),
+                () = self.reports.wait_for_news() => {
+                    let _ = guarded(|| self.dispatcher.put(self.reports.changes()));
+                }
                 // Before the shutdown none ends but by a mistake of ours.
                 Some(ended) = workers.join_next() => {
                     let reason = ended.err().map(|error| error.to_string());
@@ -162,7 +164,7 @@ impl LookoutThread {
 
     fn tick(&mut self) {
         // A recorder is somebody else's code; should it panic, the next tick may go well.
-        let ticked = catch_unwind(AssertUnwindSafe(|| {
+        let ticked = guarded(|| {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
             // One moment by both clocks, so that none is told that is yet to come.
             let (now, wall) = (self.store.elapsed(), SystemTime::now());
@@ -170,7 +172,7 @@ impl LookoutThread {
             let lag = self.vitals.tick(&collector.facade);
             collector.note_runtime_lag(lag);
             self.evaluator.evaluate(&collector, wall)
-        }));
+        });
         let Ok(changes) = ticked else {
             tracing::error!("a tick of the lookout panicked, so this second is judged by the next");
             self.dispatcher.put(self.reports.changes());
@@ -213,7 +215,7 @@ impl LookoutThread {
 
     /// Judges the last part of a second, and delivers what is queued until the deadline.
     async fn drain(&mut self, mut workers: JoinSet<()>) {
-        self.tick();
+        let _ = guarded(|| self.tick());
         self.dispatcher.put(self.reports.close());
         let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
         for mailbox in self.dispatcher.mailboxes().iter().chain(heartbeats) {

@@ -14,6 +14,7 @@ use crate::{
     alert::{Alert, AlertStatus, Notice, Origin},
     collect::Carry,
     facade::{Counter, Facade, UNROUTED},
+    guard::guarded,
 };
 
 /// Hands each change of an alert to the notifiers that it is for.
@@ -65,10 +66,11 @@ impl Dispatcher {
             let mut is_routed = self.mailboxes.is_empty();
             for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.takes(&alert)) {
                 is_routed = true;
-                mailbox.put(alert.clone());
+                // It may log, and whoever writes the log may panic: the other ones get it.
+                let _ = guarded(|| mailbox.put(alert.clone()));
             }
             if !is_routed {
-                self.unrouted(&alert);
+                let _ = guarded(|| self.unrouted(&alert));
             }
         }
     }

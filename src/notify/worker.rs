@@ -1,7 +1,6 @@
 use std::{
     any::Any,
     future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
     time::{Duration, SystemTime},
@@ -23,7 +22,10 @@ use super::{
     stats::count,
     test_delivery::Test,
 };
-use crate::alert::Alert;
+use crate::{
+    alert::Alert,
+    guard::{guarded, guarded_future},
+};
 
 const BATCH: usize = 100;
 
@@ -65,7 +67,8 @@ struct Delivery<'a>(&'a Mailbox);
 
 impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        self.0.put_back();
+        // A panic here while another one unwinds would end the process.
+        let _ = guarded(|| self.0.put_back());
     }
 }
 
@@ -108,8 +111,15 @@ impl Worker {
         }
     }
 
-    /// Works until the mailbox is closed and empty.
+    /// Works until the mailbox is closed and empty, also where whoever writes the log panics.
     pub(crate) async fn run(mut self) {
+        while guarded_future(self.work()).await.is_err() {
+            count(&self.mailbox.stats.failed, 1);
+            sleep_until(Instant::now() + SHORTEST_PAUSE).await;
+        }
+    }
+
+    async fn work(&mut self) {
         let mailbox = Arc::clone(&self.mailbox);
         while mailbox.wait().await {
             // While a notifier that limits its rate is not ready, what comes is merged.
@@ -238,7 +248,7 @@ impl Worker {
     /// Waits until the notifier is ready; its panic is its failure here, too.
     async fn ready(&mut self) -> Result<(), BoxError> {
         poll_fn(|cx| {
-            catch_unwind(AssertUnwindSafe(|| self.notifier.poll_ready(cx)))
+            guarded(|| self.notifier.poll_ready(cx))
                 .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
         })
         .await
@@ -246,8 +256,8 @@ impl Worker {
 
     /// Calls the notifier; its panic is its failure, and nobody else's.
     async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
-        let call = catch_unwind(AssertUnwindSafe(|| self.notifier.call(notification)))
-            .map_err(|panic| panicked(&*panic))?;
+        let call =
+            guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&*panic))?;
         // Ends with the worker: what goes on after that would be told of as not delivered.
         let mut calls = JoinSet::new();
         calls.spawn(call);

@@ -1,11 +1,9 @@
-use std::{
-    borrow::Cow,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::borrow::Cow;
 
 use http::{Extensions, HeaderMap, Response, StatusCode, response::Parts};
 
 use super::{RequestHead, facts::Facts, local};
+use crate::guard::guarded;
 
 /// Where the values of a label come from.
 pub(crate) enum LabelSource {
@@ -126,5 +124,5 @@ pub(super) fn of_response(head: &ResponseHead<'_>, facts: Facts) -> Option<Facts
 
 /// What a closure of the user's gives: nothing where it panics, since no name or label is worth a request.
 pub(super) fn asked<T>(closure: impl FnOnce() -> Option<T>) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(closure)).unwrap_or_default()
+    guarded(closure).unwrap_or_default()
 }

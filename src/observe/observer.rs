@@ -1,11 +1,8 @@
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{RequestHead, ResponseHead};
 use crate::{
+    guard::guarded,
     operation::Operation,
     outcome::{Outcome, Status},
 };
@@ -128,7 +125,7 @@ impl<O: Observer> AnyObserver for O {
 
 /// Keeps an observer's panic from the request.
 fn guard<R>(call: impl FnOnce() -> R) -> Option<R> {
-    let called = catch_unwind(AssertUnwindSafe(call));
+    let called = guarded(call);
     if called.is_err() {
         tracing::error!("an observer panicked");
     }

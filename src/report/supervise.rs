@@ -1,18 +1,12 @@
 use std::{
-    any::Any,
-    borrow::Cow,
-    convert::identity,
-    error::Error,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::pin,
-    task::Poll,
-    time::Duration,
+    any::Any, borrow::Cow, convert::identity, error::Error, future::poll_fn, panic::resume_unwind,
+    pin::pin, task::Poll, time::Duration,
 };
 
 use tokio::time::sleep;
 
 use super::{CallSite, Report, Reporter};
+use crate::guard::guarded;
 
 /// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
 /// by a `Result` whose error is reported with its causes.
@@ -135,7 +129,7 @@ impl Reporter {
             let mut pause = FIRST_PAUSE;
             loop {
                 let began = tokio::time::Instant::now();
-                let made = reporter.polling(|| catch_unwind(AssertUnwindSafe(&mut make)));
+                let made = reporter.polling(|| guarded(&mut make));
                 let end = match made {
                     Ok(task) => reporter.guarded(task).await,
                     Err(panic) => Err(panic),
@@ -155,7 +149,7 @@ impl Reporter {
         let mut task = pin!(task);
         poll_fn(|cx| {
             // It is not polled again after a panic.
-            let poll = || catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx)));
+            let poll = || guarded(|| task.as_mut().poll(cx));
             match self.polling(poll) {
                 Ok(polled) => polled.map(Ok),
                 Err(panic) => Poll::Ready(Err(panic)),

@@ -1,11 +1,8 @@
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Once,
-};
+use std::{fmt, sync::Once};
 
 use super::{SeriesKey, StatusKey};
 use crate::{
+    guard::guarded,
     operation::Operation,
     outcome::{Ending, Outcome, Status},
 };
@@ -36,7 +33,7 @@ impl Judge {
     fn asked(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
         static TOLD: Once = Once::new();
         let (is_failure, status) = self.0.as_ref().zip(status.status())?;
-        let asked = catch_unwind(AssertUnwindSafe(|| is_failure(operation, status)));
+        let asked = guarded(|| is_failure(operation, status));
         asked.unwrap_or_else(|_| {
             TOLD.call_once(|| {
                 tracing::error!(

@@ -103,6 +103,7 @@ fn an_alert_with_another_severity_or_other_labels_is_told_again_and_goes_on() {
         let [again] = &told[..] else { panic!("one message") };
         assert_eq!((again.status, again.severity), (AlertStatus::Firing, changed.severity));
         assert_eq!(again.labels, changed.labels);
+        assert!(again.is_retold);
         assert_eq!((again.requests, again.errors), (700, 50));
         let changes = play.play(20, healthy);
         assert_eq!(titles(&changes), [(25, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
