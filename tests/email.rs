@@ -200,6 +200,36 @@ async fn a_server_that_hangs_is_given_up_and_one_that_says_no_goodbye_has_the_ma
 }
 
 #[tokio::test]
+async fn a_server_that_is_slow_to_take_a_mail_gets_it_once() {
+    // Longer than a delivery has.
+    let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    eventually(25, "it is taken", || (counters(&scrape)[0] == 1.0).then_some(())).await;
+    assert_eq!(counters(&scrape)[1..], [1.0, 1.0, 0.0], "not taken in time");
+    drop(in_flight);
+    eventually(5, "resolved", || (server.mails().len() == 2).then_some(())).await;
+    assert_eq!(
+        (server.subjects(), server.connections()),
+        (vec![FIRING.into(), RESOLVED.into()], 2)
+    );
+}
+
+#[tokio::test]
+async fn what_changes_while_a_mail_is_taken_is_told_by_the_next_one() {
+    let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    let has_it = || server.heard().contains(&"DATA".to_owned()).then_some(());
+    eventually(5, "the server has it", has_it).await;
+    drop(in_flight);
+    eventually(25, "both are taken", || (server.mails().len() == 2).then_some(())).await;
+    assert_eq!(server.subjects(), [FIRING, RESOLVED]);
+    eventually(5, "counted", || (counters(&scrape)[0] == 1.0).then_some(())).await;
+    assert_eq!((server.connections(), counters(&scrape)[3]), (2, 0.0), "each is sent once");
+}
+
+#[tokio::test]
 async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_once() {
     // The only test of this binary that asks for it. lettre's own feature `tracing` is on here.
     let logs = Logs::of_all();

@@ -8,12 +8,14 @@ use std::{
     future::pending,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use mail_parser::MessageParser;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    time::sleep,
 };
 
 /// What one connection meets: at the command that begins so (`""` is the connection itself, `.` the
@@ -23,6 +25,8 @@ pub(crate) enum Fault {
     None,
     Answer(&'static str, &'static str),
     Hang(&'static str),
+    /// The usual answer, so much later.
+    Slow(&'static str, Duration),
     Drop(&'static str),
 }
 
@@ -97,6 +101,10 @@ impl MailServer {
                 Fault::Answer(at, answer) if is_at(at) => answer,
                 Fault::Hang(at) if is_at(at) => pending().await,
                 Fault::Drop(at) if is_at(at) => return None,
+                Fault::Slow(at, wait) if is_at(at) => {
+                    sleep(wait).await;
+                    usual
+                }
                 _ => usual,
             };
             if command.starts_with("RCPT") && reply == usual {

@@ -11,6 +11,7 @@ use lettre::{
 
 use super::{
     Email, EmailError,
+    outbox::Outbox,
     server::{Security, Server},
     session::{Session, Tls},
 };
@@ -88,7 +89,8 @@ impl EmailBuilder {
             Security::Plain => Tls::None,
         };
         let Server { host, port, credentials, .. } = server;
-        Ok(Email { session: Session { host, port, tls, credentials, hello }, from, to })
+        let session = Session { host, port, tls, credentials, hello };
+        Ok(Email { session, from, to, outbox: Outbox::default() })
     }
 }
 

@@ -111,6 +111,16 @@ fn change(alert: &Alert) -> impl Hash + '_ {
     (begin(alert), alert.status, alert.severity.as_str(), &alert.labels, total)
 }
 
+/// Each change that a mail tells, so that it is known again.
+pub(super) fn changes(notification: &Notification) -> Vec<u64> {
+    notification.alerts.iter().map(|alert| hash(change(alert))).collect()
+}
+
+/// Whether an alert's change is among those that a mail has told.
+pub(super) fn is_told(alert: &Alert, changes: &[u64]) -> bool {
+    changes.contains(&hash(change(alert)))
+}
+
 fn hash(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);

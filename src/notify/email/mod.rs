@@ -3,6 +3,7 @@ mod error;
 mod facts;
 mod html;
 mod message;
+mod outbox;
 mod server;
 mod session;
 mod text;
@@ -17,7 +18,11 @@ use lettre::message::Mailbox;
 use tower_service::Service;
 
 pub use self::{builder::EmailBuilder, error::EmailError};
-use self::{message::message, session::Session};
+use self::{
+    message::{changes, is_told, message},
+    outbox::Outbox,
+    session::Session,
+};
 use super::{DeliveryError, Notification};
 
 /// Sends mail by SMTP, as text and as HTML.
@@ -32,8 +37,9 @@ use super::{DeliveryError, Notification};
 /// recipient that is refused beside others that are not is logged, and the others are told: give each
 /// a notifier of its own if both must be tried again.
 ///
-/// A server that needs more than 10 s to take a mail is tried again, though it may have taken it: the
-/// mail has the same `Message-ID` then, unless the alert has changed.
+/// A server that has a mail and needs more than 10 s to take it, since it looks for viruses, is waited for
+/// up to a minute, in which no other mail is sent; the delivery counts as failed until it has. A mail
+/// that is sent again after that has the same `Message-ID`, unless the alert has changed.
 ///
 /// User and password are in no log, error or `Debug`.
 ///
@@ -55,6 +61,7 @@ pub struct Email {
     session: Session,
     from: Mailbox,
     to: Vec<Mailbox>,
+    outbox: Outbox,
 }
 
 impl Email {
@@ -108,13 +115,27 @@ impl Service<Notification> for Email {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let message = message(&self.from, &self.to, &notification, SystemTime::now());
-        let from = self.from.email.clone();
-        let to = self.to.iter().map(|mailbox| mailbox.email.clone()).collect();
-        let session = self.session.clone();
-        Box::pin(async move {
-            let message = message.map_err(DeliveryError::rejected)?;
-            session.deliver(from, to, message.formatted()).await
-        })
+        let email = self.clone();
+        Box::pin(async move { email.deliver(notification).await })
+    }
+}
+
+impl Email {
+    /// Sends what no mail has told that was under way.
+    async fn deliver(self, mut left: Notification) -> Result<(), DeliveryError> {
+        let mut outbox = self.outbox.open().await;
+        let told = outbox.taken().await;
+        left.retain(|alert| !is_told(alert, &told));
+        if left.alerts.is_empty() {
+            return Ok(());
+        }
+        let message = message(&self.from, &self.to, &left, SystemTime::now());
+        let message = message.map_err(DeliveryError::rejected)?.formatted();
+        let to = self.to.into_iter().map(|mailbox| mailbox.email).collect();
+        let sent = async {
+            let answer = self.session.hand_in(self.from.email, to, message).await?;
+            outbox.wait(changes(&left), answer).await
+        };
+        sent.await.map_err(|error| error.only_together(left))
     }
 }

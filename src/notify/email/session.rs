@@ -15,7 +15,10 @@ use lettre::{
 use tokio::time::timeout;
 use tracing::{Dispatch, instrument::WithSubscriber};
 
-use super::text::{cut, one_line};
+use super::{
+    outbox::Answer,
+    text::{cut, one_line},
+};
 use crate::notify::DeliveryError;
 
 /// The server as it is spoken to. User and password are in no log, error or `Debug`.
@@ -35,8 +38,12 @@ pub(super) enum Tls {
     None,
 }
 
-/// How long connecting may take; the whole delivery has the worker's timeout.
+/// How long connecting may take; all until the server has the message has the worker's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server may take to say what becomes of a message that it has: by RFC 5321 §4.5.3.2.6 ten
+/// minutes, for which no other alert should wait.
+const TAKING: Duration = Duration::from_secs(60);
 
 /// How long a server may take to say goodbye; the message is delivered by then.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -45,20 +52,36 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const ANSWER: usize = 300;
 
 impl Session {
-    /// Hands a message in. It is delivered if the server takes it for one recipient at least.
-    pub(super) async fn deliver(
+    /// Hands a message in; gives what the server says then. It is delivered if the server takes it for one
+    /// recipient at least.
+    pub(super) async fn hand_in(
         self,
         from: Address,
         to: Vec<Address>,
         message: Vec<u8>,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<Answer, DeliveryError> {
         let mut connection = self.open().await?;
-        let delivered = hand_in(&mut connection, from, &to, &message).await;
-        // Nobody waits for the answer: one that is late would make a message that is taken fail.
-        tokio::spawn(async move {
-            let _ = timeout(GOODBYE, connection.quit()).await;
-        });
-        delivered
+        let refused = match begin(&mut connection, from, &to).await {
+            Ok(refused) => refused,
+            Err(error) => {
+                tokio::spawn(goodbye(connection));
+                return Err(error);
+            }
+        };
+        Ok(tokio::spawn(async move {
+            let taken = match timeout(TAKING, connection.message(&message)).await {
+                Ok(taken) => taken.map_err(|error| judge(Step::Content, &error)),
+                Err(elapsed) => Err(DeliveryError::retry(elapsed)),
+            };
+            // Nobody waits for it: an answer that is late would make a message that is taken fail.
+            tokio::spawn(goodbye(connection));
+            taken?;
+            for (recipient, error) in refused {
+                let reason = told(Step::Recipient, &error);
+                tracing::warn!(%recipient, reason, "the mail server refuses a recipient; others are told");
+            }
+            Ok(())
+        }))
     }
 
     /// A connection on which the server knows us, and nobody else listens.
@@ -96,12 +119,16 @@ impl fmt::Debug for Session {
     }
 }
 
-async fn hand_in(
+async fn goodbye(mut connection: AsyncSmtpConnection) {
+    let _ = timeout(GOODBYE, connection.quit()).await;
+}
+
+/// All before the message's content; gives the recipients that are refused, if there are others.
+async fn begin(
     connection: &mut AsyncSmtpConnection,
     from: Address,
     to: &[Address],
-    message: &[u8],
-) -> Result<(), DeliveryError> {
+) -> Result<Vec<(Address, Error)>, DeliveryError> {
     let asked = connection.command(Mail::new(Some(from), Vec::new())).await;
     asked.map_err(|error| judge(Step::Sender, &error))?;
     let mut refused = Vec::new();
@@ -109,7 +136,7 @@ async fn hand_in(
         let asked = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
         match asked {
             Ok(_) => {}
-            Err(error) if error.status().is_some() => refused.push((recipient, error)),
+            Err(error) if error.status().is_some() => refused.push((recipient.clone(), error)),
             Err(error) => return Err(judge(Step::Recipient, &error)),
         }
     }
@@ -121,12 +148,7 @@ async fn hand_in(
         }
     }
     connection.command(Data).await.map_err(|error| judge(Step::Content, &error))?;
-    connection.message(message).await.map_err(|error| judge(Step::Content, &error))?;
-    for (recipient, error) in refused {
-        let reason = told(Step::Recipient, &error);
-        tracing::warn!(%recipient, reason, "the mail server refuses a recipient; others are told");
-    }
-    Ok(())
+    Ok(refused)
 }
 
 /// How far a delivery came.
