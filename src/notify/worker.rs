@@ -114,7 +114,6 @@ impl Worker {
     /// Works until the mailbox is closed and empty, also where whoever writes the log panics.
     pub(crate) async fn run(mut self) {
         while guarded_future(self.work()).await.is_err() {
-            count(&self.mailbox.stats.failed, 1);
             sleep_until(Instant::now() + SHORTEST_PAUSE).await;
         }
     }
