@@ -14,7 +14,13 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tower_lookout::{Lookout, Rule, notify::Webhook, prometheus::Scrape, rule::Severity};
+use tower::{Service, service_fn};
+use tower_lookout::{
+    Lookout, Rule,
+    notify::{Notification, Webhook},
+    prometheus::Scrape,
+    rule::Severity,
+};
 
 use in_flight::request;
 use logs::Logs;
@@ -177,4 +183,32 @@ async fn the_secrets_are_in_no_log_metric_or_debug_output() {
         assert!(!text.contains("s3cret"), "{text}");
     }
     logs::assert_no_secret(&logs.text());
+}
+
+/// An alert of this instance that fires, as a lookout tells it.
+async fn fired(instance: &str) -> Notification {
+    let (sent, told) = std::sync::mpsc::channel();
+    let notifier =
+        service_fn(move |notification: Notification| std::future::ready(sent.send(notification)));
+    let (lookout, _scrape) = start(|builder| {
+        builder.instance(instance).rule(Rule::in_flight().above(0)).notify_as("noted", notifier)
+    });
+    let _in_flight = request(&lookout);
+    eventually(5, "an alert", || told.try_recv().ok()).await
+}
+
+#[tokio::test]
+async fn a_group_that_is_refused_keeps_no_other_from_being_told() {
+    let receiver = Receiver::new([]).refusing("instance-one");
+    let mut webhook = webhook(&receiver.serve().await);
+    let mut all = fired("instance-one").await;
+    let other = fired("instance-two").await;
+    all.alerts.extend(other.alerts);
+    all.changes.extend(other.changes);
+    let error = webhook.call(all).await.unwrap_err();
+    assert_eq!(error.to_string(), "the receiver does not take this message");
+    let posts = receiver.posts();
+    let taken: Vec<_> = posts.iter().map(|post| post.was_taken).collect();
+    assert_eq!(taken, [false, true]);
+    assert_eq!(posts[1].body["groupLabels"]["instance"], "instance-two");
 }
