@@ -119,9 +119,9 @@ impl Lookout {
     /// A layer for a server that speaks gRPC, such as tonic's, alone or on one port with HTTP: it
     /// tells them apart by the content type.
     ///
-    /// A call counts by its method and its gRPC status, from the head or the trailers. Methods that
-    /// the server does not know count as `_OTHER`: those that it answers with `UNIMPLEMENTED` at
-    /// once. Until a method was answered once, a call that ends before the head counts there, too;
+    /// A call counts by its method and its gRPC status, from the head or the trailers. A method is
+    /// known once it was answered by a message or by `OK`; until then, and where the server has none of
+    /// that name, its calls count as `_OTHER`, since a refusal in the head says nothing of the method.
     /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
         LookoutLayer::new(self.entrance(Side::SERVER), HttpAndGrpc)
@@ -133,6 +133,9 @@ impl Lookout {
     ///
     /// Around a retry layer it measures what the caller asked for; see
     /// [`attempt_layer`](Self::attempt_layer) for the single attempts.
+    ///
+    /// How long the client was not ready is told with the request that comes then: a wait that the
+    /// caller gives up, or that ends with an error of `poll_ready`, is no request and counts nowhere.
     pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
     }
