@@ -22,7 +22,7 @@ use super::{
     stats::count,
     test_delivery::{Answered, Test},
 };
-use crate::alert::Alert;
+use crate::{alert::Alert, guard::guarded};
 
 /// What waits for one notifier: each alert at most once, and at most [`Mailbox::CAPACITY`] of them.
 #[derive(Debug)]
@@ -223,7 +223,10 @@ impl Mailbox {
 
     fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
         count(&self.stats.dropped, changes as usize);
-        tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
+        // Whoever writes the log may panic: those that are dropped with it are counted, too.
+        let _ = guarded(|| {
+            tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
+        });
     }
 
     /// Waits for something to deliver; `false` if nothing will come.

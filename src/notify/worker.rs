@@ -213,7 +213,8 @@ impl Worker {
                 count(&mailbox.stats.failed, 1);
                 let mut left_alerts = alerts;
                 if let Some(left) = DeliveryError::left_of(&mut error) {
-                    left_alerts = left.alerts.len();
+                    // No more than were taken, so that the parts get smaller.
+                    left_alerts = left.alerts.len().min(alerts);
                     mailbox.delivered_but(left, DeliveryError::others_of(&error));
                 }
                 if DeliveryError::remedy_of(&error) != Remedy::GiveUp {
