@@ -1,7 +1,7 @@
 //! What a service asks of others, under watch: hyper-util's client and reqwest's, with retries, a
 //! timeout, a limit and a rule, against an inventory that fails at times.
 //!
-//! `cargo run --example client --features hyper,reqwest`
+//! `cargo run -p examples --example client`
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 

@@ -1,7 +1,7 @@
 //! A tonic server and a tonic client under watch, both in one process: what is counted for each call,
 //! on either side, and what a stream shows while it is open.
 //!
-//! `cargo run --example tonic --features tonic`
+//! `cargo run -p examples --example tonic`
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 

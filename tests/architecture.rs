@@ -31,11 +31,12 @@ fn sources(path: &Path) -> Vec<(String, String)> {
     let mut found: Vec<_> =
         fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
+    found.retain(|path| path.is_dir() || path.extension().is_some_and(|end| end == "rs"));
     found.iter().flat_map(|path| sources(path)).collect()
 }
 
 fn source_folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../src"))
 }
 
 /// The modules named after `crate::`, also within braces.
@@ -98,6 +99,17 @@ fn the_list_is_complete() {
         let path = entry.unwrap().path();
         let module = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(module == "lib" || ORDER.contains(&&*module), "{module} has no place in the list");
+    }
+}
+
+#[test]
+fn each_file_of_tests_is_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let target = format!("path = \"{name}\"");
+        assert!(!name.ends_with(".rs") || manifest.contains(&target), "no [[test]] with {target}");
     }
 }
 

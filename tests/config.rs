@@ -125,7 +125,7 @@ async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
 #[test]
 #[cfg(feature = "slack")]
 fn the_example_can_be_used() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lookout.toml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/lookout.toml");
     let text = fs::read_to_string(path).unwrap();
     let secret = "url = { env = \"SLACK_WEBHOOK_URL\" }";
     assert!(text.contains(secret));

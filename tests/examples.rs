@@ -14,7 +14,7 @@ use tokio::{process::Command, time::timeout};
 async fn output(example: &str) -> String {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(example);
-    assert!(path.is_file(), "build it first: cargo build --all-features --example {example}");
+    assert!(path.is_file(), "build it first: cargo build -p examples --example {example}");
     let run = Command::new(path).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(Duration::from_secs(30), run).await.unwrap().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
