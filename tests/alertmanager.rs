@@ -26,7 +26,7 @@ use alertmanager::{AlertmanagerServer, free_address, replica as given, spawn_rep
 use in_flight::request;
 use logs::Logs;
 use receiver::{Post, Receiver, Reply};
-use support::{eventually, program, start, sum};
+use support::{eventually, start, sum};
 
 /// A lookout whose only alert fires while a request is in flight, and is posted each second.
 fn lookout(urls: &[String], instance: &str) -> (Lookout, Scrape) {
@@ -76,7 +76,7 @@ fn shape(value: &Value) -> Value {
 
 #[tokio::test]
 async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_says() {
-    let Some(program) = program("prometheus-alertmanager") else { return };
+    let Some(program) = alertmanager::program() else { return };
     let (theirs, ours) = (Receiver::new([]), Receiver::new([]));
     let server = AlertmanagerServer::start(&program, &theirs.serve().await, "1s").await;
     let webhook = Webhook::new(ours.serve().await).unwrap();
@@ -125,7 +125,7 @@ async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_
 
 #[tokio::test]
 async fn a_real_alertmanager_tells_what_fired_and_was_over_before_it_could_be_told() {
-    let Some(program) = program("prometheus-alertmanager") else { return };
+    let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let address = free_address();
     let alertmanager = Alertmanager::new([format!("http://{address}")]).unwrap();
@@ -175,7 +175,7 @@ fn replica() {
 
 #[tokio::test]
 async fn a_real_alertmanager_groups_three_replicas_and_resolves_one_that_is_killed() {
-    let Some(program) = program("prometheus-alertmanager") else { return };
+    let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let server = AlertmanagerServer::start(&program, &receiver.serve().await, "5s").await;
     let mut replicas = ["a", "b", "c"].map(|name| Some(spawn_replica(&server.url(), name)));
@@ -309,7 +309,7 @@ async fn what_no_member_took_is_tried_again_unless_none_ever_will() {
 
 #[tokio::test]
 async fn a_real_alertmanager_hears_the_watchdog_which_fires_while_the_process_lives() {
-    let Some(program) = program("prometheus-alertmanager") else { return };
+    let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let server = AlertmanagerServer::start(&program, &receiver.serve().await, "1s").await;
     let alertmanager = Alertmanager::new([server.url()]).unwrap();

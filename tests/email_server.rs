@@ -11,7 +11,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -63,7 +63,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn start(python: &str, authority: &Authority, mode: &str) -> Self {
+    fn start(python: &Path, authority: &Authority, mode: &str) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("lookout-mail-{}-{number}", std::process::id());
@@ -104,10 +104,40 @@ impl Sink {
     }
 }
 
-/// The Python that aiosmtpd is installed for, by the first line of its command.
-fn python() -> Option<String> {
-    let script = fs::read_to_string(support::program("aiosmtpd")?).unwrap();
-    Some(script.lines().next().unwrap().trim_start_matches("#!").trim().to_owned())
+/// The first Python of the search path that can import aiosmtpd, however it was installed.
+fn python() -> Option<PathBuf> {
+    support::programs(&["python3", "python"], "Python with aiosmtpd", has_aiosmtpd)
+}
+
+fn has_aiosmtpd(python: &Path) -> bool {
+    let check = Command::new(python)
+        .args(["-c", "from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    check.is_ok_and(|status| status.success())
+}
+
+/// As under a version manager: its `aiosmtpd` is a shell script, and its Python has other modules.
+#[cfg(unix)]
+#[test]
+fn the_python_of_a_version_manager_hides_no_other() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = std::env::temp_dir().join(format!("lookout-shims-{}", std::process::id()));
+    let [shims, system] = ["shims", "system"].map(|name| folder.join(name));
+    for (folder, name, status) in
+        [(&shims, "aiosmtpd", 0), (&shims, "python3", 1), (&system, "python3", 0)]
+    {
+        fs::create_dir_all(folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\nexit {status}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let found = support::first_fit([shims, system.clone()], &["python3"], has_aiosmtpd);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(found, Some(system.join("python3")));
 }
 
 fn email(url: &str) -> EmailBuilder {

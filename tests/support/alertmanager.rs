@@ -10,7 +10,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Process, eventually};
+use crate::support::{Process, eventually, programs};
+
+/// Alertmanager, by Debian's name or by its own.
+pub(crate) fn program() -> Option<PathBuf> {
+    programs(&["prometheus-alertmanager", "alertmanager"], "Alertmanager", |_| true)
+}
 
 pub(crate) struct AlertmanagerServer {
     _process: Process,

@@ -7,7 +7,7 @@
 use std::{
     env,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -64,15 +64,36 @@ pub(crate) async fn eventually<T>(
 /// A program that a test needs. Where it is absent the test is skipped with a line that says so,
 /// or fails if `LOOKOUT_REQUIRE_SERVERS=1` is set.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file());
+    programs(&[name], name, |_| true)
+}
+
+/// The first program of the search path that has one of these names and is fit for the test: a
+/// machine may have several of a name, such as a Python of the system and one of a version manager.
+pub(crate) fn programs(
+    names: &[&str],
+    needed: &str,
+    is_fit: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    let found = first_fit(env::split_paths(&search_path), names, is_fit);
     if found.is_none() {
         let required = env::var("LOOKOUT_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        assert!(!required, "{name} is required and not installed");
-        println!("skipped: {name} is not installed");
+        assert!(!required, "{needed} is required, and the search path has none");
+        println!("skipped: the search path has no {needed}");
     }
     found
+}
+
+pub(crate) fn first_fit(
+    folders: impl IntoIterator<Item = PathBuf>,
+    names: &[&str],
+    is_fit: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    folders
+        .into_iter()
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+        .filter(|path| path.is_file())
+        .find(|path| is_fit(path))
 }
 
 /// Fails if promtool has anything to say against a scrape; skipped where there is none.
