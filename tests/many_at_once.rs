@@ -19,7 +19,7 @@ use std::{
     borrow::Cow,
     collections::BTreeSet,
     convert::Infallible,
-    future::ready,
+    future::{Ready, ready},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,7 +28,11 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{
+    Layer, ServiceExt,
+    retry::{Policy, RetryLayer},
+    service_fn,
+};
 use tower_lookout::{
     Lookout, LookoutBuilder, Rule, Slack,
     notify::{DeliveryError, Notification, NotifierExt},
@@ -37,7 +41,7 @@ use tower_lookout::{
 
 use kind::each;
 use receiver::Receiver;
-use support::{eventually, start};
+use support::{eventually, start, sum};
 
 /// Each of a hundred routes fails, and has an alert of its own.
 async fn failing(notify: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
@@ -98,6 +102,44 @@ async fn what_the_first_of_two_has_no_room_for_waits_for_its_next_message() {
     let (_lookout, _scrape) = failing(|builder| builder.notify(slack.or_else(other))).await;
     eventually(60, "all are named", || (named(&receiver).len() == 100).then_some(())).await;
     assert!(!asked.load(Ordering::Relaxed));
+}
+
+/// Retries each failure once, as a user's own layer may.
+#[derive(Clone)]
+struct Once(bool);
+
+impl<T> Policy<Notification, T, DeliveryError> for Once {
+    type Future = Ready<()>;
+
+    fn retry(
+        &mut self,
+        _notification: &mut Notification,
+        result: &mut Result<T, DeliveryError>,
+    ) -> Option<Ready<()>> {
+        (result.is_err() && std::mem::take(&mut self.0)).then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, notification: &Notification) -> Option<Notification> {
+        Some(notification.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_retries_failures_posts_no_delivered_alert_again() {
+    let receiver = Receiver::new([]);
+    let slack = Slack::new(receiver.serve().await).unwrap();
+    let (_lookout, scrape) =
+        failing(|builder| builder.notify_as("slack", RetryLayer::new(Once(true)).layer(slack)))
+            .await;
+    eventually(60, "all are named", || (named(&receiver).len() == 100).then_some(())).await;
+    let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
+    for route in routes() {
+        // Once in the title, and once in the list of the top routes.
+        let count = posts.matches(&route).count();
+        assert!(count <= 2, "{route} was posted {count} times");
+    }
+    let sent = sum(&scrape.render(), "lookout_notifications_sent_total", &[]);
+    assert_eq!(sent, receiver.posts().len() as f64);
 }
 
 #[tokio::test]

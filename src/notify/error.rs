@@ -23,8 +23,6 @@ pub struct DeliveryError {
 /// What may help after a failed delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
-    /// Nothing has failed: the rest is for a message of its own, at once.
-    More,
     /// The same again, in a while.
     Retry,
     /// The same again, not before this has passed.
@@ -70,15 +68,10 @@ impl DeliveryError {
         Self { is_divisible: false, ..Self::rejected(source) }
     }
 
-    /// The message was taken, and had no room for these.
-    #[cfg(feature = "_chat")]
-    pub(super) fn more(left: Notification) -> Self {
-        Self::new(Remedy::More, "more alerts than a message has room for").only(left)
-    }
-
-    /// Of several alerts only these failed: no others are tried again, or dropped. Defaults to all.
+    /// Only these alerts failed: the worker retries or drops no others. Defaults to all.
     ///
-    /// For a receiver that takes one alert at a time; see [`Notification::retain`].
+    /// For a receiver that accepts one alert at a time; see [`Notification::retain`]. If nothing failed,
+    /// and the message had no room for some, answer [`Delivered::partial`].
     #[must_use]
     pub fn only(self, left: Notification) -> Self {
         Self { is_divisible: false, ..self.only_together(left) }
@@ -94,6 +87,12 @@ impl DeliveryError {
     #[must_use]
     pub fn others_delivered(self, others: Delivered) -> Self {
         Self { others, ..self }
+    }
+
+    /// The alerts that failed, if [`only`](Self::only) named them; `None` if all did. For a layer that
+    /// retries by itself, such as tower's: it repeats delivered alerts unless it asks for these alone.
+    pub fn left(&self) -> Option<&Notification> {
+        self.left.as_deref()
     }
 
     /// Any notifier's error as one of these.
@@ -124,13 +123,13 @@ impl DeliveryError {
     }
 
     /// What is to be known of the alerts that were delivered though others are left.
-    pub(super) fn others(&self) -> Delivered {
-        self.others
+    pub(super) fn take_others(&mut self) -> Delivered {
+        std::mem::take(&mut self.others)
     }
 
     /// The same of any notifier's error.
-    pub(super) fn others_of(error: &BoxError) -> Delivered {
-        error.downcast_ref().map_or_else(Delivered::default, Self::others)
+    pub(super) fn others_of(error: &mut BoxError) -> Delivered {
+        error.downcast_mut().map_or_else(Delivered::default, Self::take_others)
     }
 
     pub(super) fn remedy(&self) -> Remedy {
@@ -141,11 +140,10 @@ impl DeliveryError {
     /// soonest.
     pub(super) fn hope(&self) -> (u8, Duration) {
         match self.remedy {
-            Remedy::More => (0, Duration::ZERO),
-            Remedy::Retry => (1, Duration::ZERO),
-            Remedy::RetryAfter(wait) => (2, wait),
-            Remedy::Mend => (3, Duration::ZERO),
-            Remedy::GiveUp => (4, Duration::ZERO),
+            Remedy::Retry => (0, Duration::ZERO),
+            Remedy::RetryAfter(wait) => (1, wait),
+            Remedy::Mend => (2, Duration::ZERO),
+            Remedy::GiveUp => (3, Duration::ZERO),
         }
     }
 
@@ -157,7 +155,6 @@ impl DeliveryError {
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.remedy {
-            Remedy::More => "delivered in part",
             Remedy::Retry => "not delivered",
             Remedy::RetryAfter(_) => "not delivered yet",
             Remedy::Mend => "the receiver takes nothing",

@@ -164,27 +164,20 @@ impl Mailbox {
         Some(taken)
     }
 
-    /// What is under way was taken by the receiver, which may ask for its alerts again.
-    pub(super) fn delivered(&self, delivered: Delivered) {
-        self.delivered_but(None, delivered);
-    }
-
-    /// Of what is under way this is left, and all else was taken by the receiver.
-    pub(super) fn delivered_but(
-        &self,
-        left: impl Into<Option<Notification>>,
-        delivered: Delivered,
-    ) {
-        let left = left.into();
+    /// The receiver accepted all that is under way, but what it left for the next message.
+    pub(super) fn delivered(&self, mut delivered: Delivered) {
+        let mut left = delivered.take_left();
         let mut waiting = self.lock();
         let Waiting { entries, repeats, under_way, .. } = &mut *waiting;
-        let Some(mut taken) = mem::replace(under_way, left) else { return };
-        if let Some(left) = under_way {
+        let Some(mut taken) = under_way.take() else { return };
+        if let Some(left) = &mut left {
+            left.only_of(&taken);
             taken.without(left);
         }
+        *under_way = left;
         for alert in &taken.alerts {
             let newer = entries.iter().find(|entry| entry.alert.identity() == alert.identity());
-            repeats.delivered(newer.map_or(alert, |entry| &entry.alert), delivered);
+            repeats.delivered(newer.map_or(alert, |entry| &entry.alert), &delivered);
         }
         drop(waiting);
         self.touch();

@@ -113,7 +113,16 @@ impl Notification {
 
     /// Keeps the alerts that are not in another one.
     pub(super) fn without(&mut self, other: &Self) {
-        self.retain(|alert| other.alerts.iter().all(|other| other.identity() != alert.identity()));
+        self.retain(|alert| !other.has(alert));
+    }
+
+    /// Keeps the alerts that are in another one, too.
+    pub(super) fn only_of(&mut self, other: &Self) {
+        self.retain(|alert| other.has(alert));
+    }
+
+    fn has(&self, alert: &Alert) -> bool {
+        self.alerts.iter().any(|other| other.identity() == alert.identity())
     }
 
     /// Each alert with the number of changes that it stands for.

@@ -122,6 +122,7 @@ where
             .deadline
             .map_or(now + FIRST_TIMEOUT, |deadline| now + (deadline - now) / 2);
         notification.deadline = Some(deadline);
+        let asked = notification.clone();
         let delivery = match self.unready.take() {
             Some(error) => Err(error),
             None => Ok(self.first.call(notification)),
@@ -129,7 +130,7 @@ where
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let by_first = match delivery {
-                Ok(delivery) => by(deadline, delivery).await,
+                Ok(delivery) => by(deadline, &asked, delivery).await,
                 Err(error) => Err(error),
             };
             shared.first.answered(&by_first);
@@ -166,7 +167,7 @@ where
                 // Both are to hear the end of it, also where one would forget by itself.
                 (Ok(_), Ok(_)) => Ok(Delivered::default()),
                 (Ok(delivered), Err(_)) => Ok(delivered),
-                (Err(_), Ok(delivered)) => Ok(Delivered { first_failed: true, ..delivered }),
+                (Err(_), Ok(delivered)) => Ok(delivered.after_failures(1)),
                 // Who did not answer in time may have taken it.
                 (Err(one), Err(other)) if one.is::<Elapsed>() || other.is::<Elapsed>() => {
                     Err(Elapsed::new().into())
@@ -195,14 +196,14 @@ fn sooner(one: DeliveryError, other: DeliveryError) -> DeliveryError {
     if other.hope() < one.hope() { other } else { one }
 }
 
-/// What came of asking the first one.
+/// The first notifier's answer, and what follows from it.
 struct Round {
     by_first: Result<Delivered, BoxError>,
-    /// What it did not take.
+    /// The alerts that the first one did not accept.
     left: Notification,
-    /// What it did not take, and the other one has heard in an earlier round.
+    /// Of those, the resolves that the other one accepted in an earlier round.
     heard: Notification,
-    /// What it took, and the other one is to hear, too.
+    /// The alerts that the first one accepted, and the other one needs, too.
     owed: Notification,
 }
 
@@ -215,7 +216,7 @@ impl Round {
     ) -> Self {
         let mut taken = notification;
         let left = match &mut by_first {
-            Ok(_) => Notification::none(),
+            Ok(delivered) => delivered.take_left().unwrap_or_else(Notification::none),
             Err(error) => DeliveryError::left_of(error).unwrap_or_else(|| taken.clone()),
         };
         taken.without(&left);
@@ -225,62 +226,47 @@ impl Round {
         Self { by_first, left, heard, owed }
     }
 
-    /// Whether the first one took a part, and takes the rest by its next message.
-    fn has_more(&self) -> bool {
-        let error = self.by_first.as_ref().err();
-        error.is_some_and(|error| DeliveryError::remedy_of(error) == Remedy::More)
-    }
-
-    /// What only changes are for, and the resolves of what it was told.
+    /// The changes that the first one failed to deliver, and the resolves that the other one needs. Alerts
+    /// that wait for the first one's next message are not for the other one.
     fn for_other(&self) -> Option<Notification> {
-        let mut untold =
-            if self.has_more() { Notification::none() } else { self.left.clone().changed() };
+        let mut untold = match &self.by_first {
+            Ok(_) => Notification::none(),
+            Err(_) => self.left.clone().changed(),
+        };
         untold.without(&self.heard);
         untold.append(&self.owed);
         Some(untold).filter(|untold| !untold.alerts.is_empty())
     }
 
-    /// Without the other one.
+    /// The answer where the other one was not asked.
     fn end(self, told: &Told) -> Result<Delivered, BoxError> {
         let Self { by_first, left, heard, .. } = self;
-        by_first.map_err(|error| {
-            let mut unheard = left.clone();
-            unheard.without(&heard);
-            let error = DeliveryError::of(error);
-            if unheard.alerts.is_empty() && !left.alerts.is_empty() {
-                return owed_to_first(error, Delivered::default(), left, told);
-            }
-            error.only_together(left).into()
-        })
+        let error = match by_first {
+            Ok(delivered) => return Ok(delivered.leaving(left)),
+            Err(error) => DeliveryError::of(error),
+        };
+        let mut unheard = left.clone();
+        unheard.without(&heard);
+        if unheard.alerts.is_empty() && !left.alerts.is_empty() {
+            return Err(owed_to_first(error, Delivered::default(), left, told));
+        }
+        Err(error.only_together(left).into())
     }
 
+    /// The answer where the other one was asked for `asked`, of which `new` are the alerts that it had not
+    /// heard of.
     fn end_with(
         self,
         by_other: Result<Delivered, BoxError>,
-        mut taken: Notification,
+        asked: Notification,
         mut new: Notification,
         told: &Told,
     ) -> Result<Delivered, BoxError> {
         let mut error = match by_other {
-            Ok(delivered) => {
-                let mut alerts = lock(told);
-                alerts.taken_by_other(&taken);
-                if self.has_more() {
-                    drop(alerts);
-                    return self.end(told);
-                }
-                let delivered = Delivered { first_failed: true, ..delivered };
-                let Err(failed) = self.by_first else { return self.by_first };
-                alerts.taken_by_other_alone(&taken);
-                let owed = alerts.owed_to_first(&self.left);
-                drop(alerts);
-                if owed.alerts.is_empty() {
-                    return Ok(delivered);
-                }
-                return Err(owed_to_first(DeliveryError::of(failed), delivered, owed, told));
-            }
+            Ok(delivered) => return self.end_delivered(delivered, asked, new, told),
             Err(error) => error,
         };
+        let mut taken = asked;
         match DeliveryError::left_of(&mut error) {
             Some(left) => taken.without(&left),
             None => taken = Notification::none(),
@@ -293,13 +279,54 @@ impl Round {
             told.refused(&new);
         }
         let mut left = self.left;
+        let waits_for_next = !left.alerts.is_empty();
         left.append(&self.owed);
         left.without(&taken);
-        Err(match self.by_first {
-            Ok(delivered) => error.others_delivered(delivered).only_together(left),
-            Err(failed) => sooner(DeliveryError::of(failed), error).only_together(left),
+        match self.by_first {
+            // The next message goes out at once, and asks the other one again.
+            Ok(delivered) if waits_for_next => Ok(delivered.after_failures(1).leaving(left)),
+            Ok(delivered) => Err(error.others_delivered(delivered).only_together(left).into()),
+            Err(failed) => Err(sooner(DeliveryError::of(failed), error).only_together(left).into()),
         }
-        .into())
+    }
+
+    /// The answer where the other one accepted `asked`, or a part of it.
+    fn end_delivered(
+        self,
+        mut by_other: Delivered,
+        asked: Notification,
+        mut new: Notification,
+        told: &Told,
+    ) -> Result<Delivered, BoxError> {
+        let mut taken = asked;
+        let left_by_other = by_other.take_left().unwrap_or_else(Notification::none);
+        taken.without(&left_by_other);
+        new.without(&taken);
+        let mut alerts = lock(told);
+        alerts.refused(&new);
+        alerts.taken_by_other(&taken);
+        let failed = match self.by_first {
+            Ok(delivered) => {
+                let mut left = self.left;
+                left.append(&left_by_other);
+                return Ok(delivered.leaving(left));
+            }
+            Err(failed) => failed,
+        };
+        alerts.taken_by_other_alone(&taken);
+        let mut heard = self.left;
+        heard.without(&left_by_other);
+        let mut owed = alerts.owed_to_first(&heard);
+        drop(alerts);
+        let delivered = by_other.after_failures(1);
+        if !left_by_other.alerts.is_empty() {
+            owed.append(&left_by_other);
+            return Ok(delivered.leaving(owed));
+        }
+        if owed.alerts.is_empty() {
+            return Ok(delivered);
+        }
+        Err(owed_to_first(DeliveryError::of(failed), delivered, owed, told))
     }
 }
 
@@ -330,3 +357,6 @@ mod tests;
 
 #[cfg(test)]
 mod chain_tests;
+
+#[cfg(test)]
+mod partial_tests;

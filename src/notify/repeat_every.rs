@@ -47,8 +47,8 @@ where
             match delivery.await {
                 Ok(delivered) => Ok(delivered.into().or_again_every(every)),
                 Err(error) => {
-                    let error = DeliveryError::of(error.into());
-                    let others = error.others().or_again_every(every);
+                    let mut error = DeliveryError::of(error.into());
+                    let others = error.take_others().or_again_every(every);
                     Err(error.others_delivered(others).into())
                 }
             }
@@ -58,6 +58,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use tower::{ServiceExt, service_fn};
 
     use super::*;
@@ -70,7 +72,7 @@ mod tests {
 
     async fn answer(asked: impl Into<Delivered>, every: Duration) -> Delivered {
         let asked = asked.into();
-        let notifier = service_fn(move |_: Notification| async move { Ok::<_, BoxError>(asked) });
+        let notifier = service_fn(move |_: Notification| ready(Ok::<_, BoxError>(asked.clone())));
         let alerts = vec![test_alert("A", AlertStatus::Firing)];
         let notification = Notification::new(alerts, vec![1]);
         notifier.repeat_every(every).oneshot(notification).await.unwrap()
@@ -78,14 +80,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_delivered_is_told_again_in_a_minute_at_least() {
-        assert_eq!(answer((), 4 * HOUR).await, Delivered::default().or_again_every(4 * HOUR));
-        let raised = answer((), Duration::ZERO).await;
-        assert_eq!(raised, Delivered::default().or_again_every(SHORTEST));
+        for (every, expected) in [(4 * HOUR, 4 * HOUR), (Duration::ZERO, SHORTEST)] {
+            let expected = Delivered::default().or_again_every(expected);
+            assert_eq!(answer((), every).await.again, expected.again);
+        }
     }
 
     #[tokio::test]
     async fn a_receiver_that_forgets_sooner_is_told_as_often_as_it_asks() {
         let asked = Delivered::again_every(SHORTEST).resolved_for(HOUR);
-        assert_eq!(answer(asked, HOUR).await, asked);
+        assert_eq!(answer(asked.clone(), HOUR).await.again, asked.again);
+    }
+
+    #[tokio::test]
+    async fn what_a_message_had_no_room_for_stays_for_the_next_one() {
+        let left = Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1]);
+        let delivered = answer(Delivered::partial(left), HOUR).await;
+        assert_eq!(delivered.left().unwrap().title(), "[FIRING] A · orders");
     }
 }

@@ -28,7 +28,7 @@ impl Repeats {
     }
 
     /// An alert was delivered; `newest` is its last state, which may be told yet.
-    pub(super) fn delivered(&mut self, newest: &Alert, delivered: Delivered) {
+    pub(super) fn delivered(&mut self, newest: &Alert, delivered: &Delivered) {
         // Whoever took it in the place of another does not know what that one has asked for.
         let Some(again) = delivered.again else { return self.postpone(newest) };
         let now = Instant::now();

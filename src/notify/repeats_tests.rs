@@ -282,7 +282,7 @@ async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
     let mut left = mailbox.take(10).unwrap();
     assert_eq!(left.changes, [0, 0]);
     left.retain(|alert| &*alert.rule == "B");
-    mailbox.delivered_but(left, Delivered::default());
+    mailbox.delivered(Delivered::partial(left));
     mailbox.put_back();
     assert_eq!(mailbox.take(10).unwrap().title(), "[STILL FIRING] B · orders");
 }
@@ -297,7 +297,7 @@ async fn what_is_to_be_told_again_at_the_end_of_time_stops_nothing() {
         for status in [FIRING, RESOLVED] {
             mailbox.put(test_alert("A", status));
             mailbox.take(10).unwrap();
-            mailbox.delivered(asked);
+            mailbox.delivered(asked.clone());
         }
     }
 }

@@ -36,10 +36,10 @@ impl Stats {
         }
     }
 
-    /// A message was taken, be it by the second that was asked.
-    pub(super) fn delivered(&self, delivered: Delivered) {
+    /// A receiver accepted a message, be it the second one of an `or_else`.
+    pub(super) fn delivered(&self, delivered: &Delivered) {
         count(&self.sent, 1);
-        count(&self.failed, usize::from(delivered.first_failed));
+        count(&self.failed, delivered.failed);
     }
 }
 

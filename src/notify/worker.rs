@@ -166,7 +166,7 @@ impl Worker {
         }
         match delivered {
             Ok(delivered) => {
-                mailbox.stats.delivered(delivered);
+                mailbox.stats.delivered(&delivered);
                 test.answer(Ok(()));
                 Tested::Delivered
             }
@@ -193,20 +193,12 @@ impl Worker {
         let alerts = notification.alerts.len();
         match self.deliver(notification).await {
             Ok(delivered) => {
-                self.taken(alerts);
+                self.taken(alerts - delivered.left().map_or(0, |left| left.alerts.len()));
+                mailbox.stats.delivered(&delivered);
                 mailbox.delivered(delivered);
-                mailbox.stats.delivered(delivered);
                 if self.failures > 0 {
                     tracing::info!(notifier = mailbox.name, "notifier delivers again");
                 }
-                Ok(())
-            }
-            Err(mut error) if DeliveryError::remedy_of(&error) == Remedy::More => {
-                let left = DeliveryError::left_of(&mut error);
-                self.taken(alerts - left.as_ref().map_or(0, |left| left.alerts.len()).min(alerts));
-                let delivered = DeliveryError::others_of(&error);
-                mailbox.delivered_but(left, delivered);
-                mailbox.stats.delivered(delivered);
                 Ok(())
             }
             Err(mut error) => {
@@ -215,7 +207,7 @@ impl Worker {
                 if let Some(left) = DeliveryError::left_of(&mut error) {
                     // No more than were taken, so that the parts get smaller.
                     left_alerts = left.alerts.len().min(alerts);
-                    mailbox.delivered_but(left, DeliveryError::others_of(&error));
+                    mailbox.delivered(DeliveryError::others_of(&mut error).leaving(left));
                 }
                 if DeliveryError::remedy_of(&error) != Remedy::GiveUp {
                     return Err(error);
@@ -256,6 +248,7 @@ impl Worker {
 
     /// Calls the notifier; its panic is its failure, and nobody else's.
     async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
+        let asked = notification.clone();
         let call =
             guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&*panic))?;
         // Ends with the worker: what goes on after that would be told of as not delivered.
@@ -263,7 +256,7 @@ impl Worker {
         calls.spawn(call);
         match calls.join_next().await {
             None => Err("the call has gone".into()),
-            Some(Ok(delivered)) => delivered,
+            Some(Ok(delivered)) => delivered.and_then(|delivered| delivered.to(&asked)),
             Some(Err(stopped)) => Err(match stopped.try_into_panic() {
                 Ok(panic) => panicked(&*panic),
                 Err(stopped) => stopped.into(),
@@ -279,9 +272,7 @@ impl Worker {
             // Who says 0, or a date by a clock that is behind, is not asked again in a loop.
             Remedy::RetryAfter(wait) => wait.clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
             Remedy::Mend => BROKEN_PAUSE,
-            Remedy::More | Remedy::Retry | Remedy::GiveUp => {
-                backoff(self.failures, fastrand::f64())
-            }
+            Remedy::Retry | Remedy::GiveUp => backoff(self.failures, fastrand::f64()),
         };
         let (reason, notifier) = (chain(&**error), &mailbox.name);
         // Loud once; the counters tell how often.
@@ -311,7 +302,7 @@ impl Worker {
                 () = mailbox.wait_for_news(arrivals), if !mailbox.is_closed() => {}
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
             },
-            Remedy::More | Remedy::Retry | Remedy::GiveUp => tokio::select! {
+            Remedy::Retry | Remedy::GiveUp => tokio::select! {
                 () = sleep_until(until) => {}
                 () = mailbox.wait_for_test() => {}
                 // What failed was only told again: a change was not tried yet.

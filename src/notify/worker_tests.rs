@@ -253,6 +253,52 @@ async fn what_was_tried_alert_by_alert_or_may_have_been_taken_is_not_tried_in_pa
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_message_has_no_room_for_goes_at_once_with_the_next_and_fails_nothing() {
+    let start = Instant::now();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let notifier = service_fn({
+        let taken = Arc::clone(&taken);
+        move |mut notification: Notification| {
+            let (mut place, taken) = (0.., Arc::clone(&taken));
+            notification.retain(|alert| {
+                let is_left = place.next() >= Some(30);
+                if !is_left {
+                    taken.lock().unwrap().push(alert.rule.to_string());
+                }
+                is_left
+            });
+            std::future::ready(Ok::<_, BoxError>(Delivered::partial(notification)))
+        }
+    });
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    let names: Vec<_> = (0..100).map(|n| format!("A{n}")).collect();
+    names.iter().for_each(|name| mailbox.put(test_alert(name, AlertStatus::Firing)));
+    mailbox.close();
+    Worker::new(Arc::clone(&mailbox), notifier).run().await;
+    assert_eq!(*taken.lock().unwrap(), names);
+    assert_eq!((counts(&mailbox), start.elapsed()), ([4, 0, 0, 0], Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_leaves_everything_has_failed_and_waits_for_its_backoff() {
+    let calls = Arc::new(Mutex::new(0));
+    let notifier = service_fn({
+        let calls = Arc::clone(&calls);
+        move |notification: Notification| {
+            *calls.lock().unwrap() += 1;
+            std::future::ready(Ok::<_, BoxError>(Delivered::partial(notification)))
+        }
+    });
+    let mailbox = Arc::new(Mailbox::new("test".to_owned(), None));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
+    mailbox.put(test_alert("A", AlertStatus::Firing));
+    sleep(Duration::from_secs(60)).await;
+    let calls = *calls.lock().unwrap();
+    assert!((4..=8).contains(&calls), "{calls} calls");
+    assert_eq!(counts(&mailbox)[..2], [0, calls]);
+}
+
 #[test]
 fn the_backoff_doubles_up_to_half_a_minute() {
     let longest: Vec<_> = (1..8).map(|n| backoff(n, 1.0).as_secs()).collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tower::Service;
 use tower_lookout::{
     Lookout, LookoutBuilder, Rule, Slack,
-    notify::{DeliveryError, Discord, Notification, PagerDuty, SlackBot, Teams},
+    notify::{Delivered, DeliveryError, Discord, Notification, PagerDuty, SlackBot, Teams},
     prometheus::Scrape,
 };
 
@@ -48,7 +48,8 @@ const KEY: &str = "0123456789abcdef0123456789s3cret";
 
 fn add<N>(builder: LookoutBuilder, notifier: N) -> (LookoutBuilder, String)
 where
-    N: Service<Notification, Response = (), Error = DeliveryError> + Debug + Send + 'static,
+    N: Service<Notification, Error = DeliveryError> + Debug + Send + 'static,
+    N::Response: Into<Delivered>,
     N::Future: Send,
 {
     let debug = format!("{notifier:?}");

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::{Answer, Endpoint, Pace};
-use crate::notify::{DeliveryError, Notification};
+use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// An address that takes one post in a while, such as a chat's webhook.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(in crate::notify) struct Paced {
 
 /// A delivery under way.
 pub(in crate::notify) type Posting =
-    Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
 /// What a receiver's answer means, now.
 type Judge = fn(&Answer, SystemTime) -> Result<(), DeliveryError>;
@@ -38,7 +38,7 @@ impl Paced {
         self.pace.poll_ready(cx).map(Ok)
     }
 
-    /// Posts a message, which had no room for what is left.
+    /// Posts a message, which had no room for `left`.
     pub(in crate::notify) fn post(
         &mut self,
         body: &Value,
@@ -50,7 +50,7 @@ impl Paced {
         Box::pin(async move {
             let answer = endpoint.post(HeaderMap::new(), body).await?;
             judge(&answer, SystemTime::now())?;
-            if left.alerts.is_empty() { Ok(()) } else { Err(DeliveryError::more(left)) }
+            Ok(Delivered::partial(left))
         })
     }
 }

@@ -175,7 +175,7 @@ mod tests {
         mailbox.put(test_alert("B", AlertStatus::Firing));
         let mut left = mailbox.take(10).unwrap();
         left.retain(|alert| &*alert.rule == "B");
-        mailbox.delivered_but(left, Delivered::default());
+        mailbox.delivered(Delivered::partial(left));
         assert_eq!(told(&restarted(&mailbox)), [("[FIRING] B · orders".to_owned(), 1)]);
     }
 

@@ -52,9 +52,7 @@ impl Side {
     pub(super) fn answered<T>(&self, answer: &Result<T, BoxError>) {
         let mut state = self.lock();
         let place = self.place;
-        let failure = answer.as_ref().err();
-        let failure = failure.filter(|error| DeliveryError::remedy_of(error) != Remedy::More);
-        let Some(error) = failure else {
+        let Err(error) = answer else {
             if std::mem::take(&mut *state).is_failing {
                 tracing::info!(place, "one of two notifiers delivers again");
             }
@@ -89,6 +87,7 @@ impl Side {
             return Err(error);
         }
         notification.deadline = Some(deadline);
+        let asked = notification.clone();
         let delivery = async {
             let mut notifier = notifier.lock().await;
             poll_fn(|cx| notifier.poll_ready(cx)).await?;
@@ -96,7 +95,7 @@ impl Side {
             drop(notifier);
             delivery.await
         };
-        let answer = by(deadline, delivery).await;
+        let answer = by(deadline, &asked, delivery).await;
         self.answered(&answer);
         answer
     }
@@ -106,9 +105,10 @@ impl Side {
     }
 }
 
-/// What comes of a delivery, if it does in time.
+/// The answer to a notification, if there is one before the deadline.
 pub(super) async fn by<T, E>(
     deadline: Instant,
+    asked: &Notification,
     delivery: impl Future<Output = Result<T, E>>,
 ) -> Result<Delivered, BoxError>
 where
@@ -116,7 +116,8 @@ where
     E: Into<BoxError>,
 {
     match timeout_at(deadline, delivery).await {
-        Ok(delivered) => delivered.map(Into::into).map_err(Into::into),
+        Ok(Ok(delivered)) => delivered.into().to(asked),
+        Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(Elapsed::new().into()),
     }
 }

@@ -13,7 +13,7 @@ use tower_service::Service;
 pub use self::bot::SlackBot;
 use self::{answer::judge, payload::payload};
 use super::{
-    DeliveryError, Notification,
+    Delivered, DeliveryError, Notification,
     http::{AddressError, Endpoint, Paced, Posting},
 };
 
@@ -54,7 +54,7 @@ impl Slack {
 }
 
 impl Service<Notification> for Slack {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
     type Future = Posting;
 

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use self::{answer::judge, payload::payload};
 use super::{
-    DeliveryError, Notification,
+    Delivered, DeliveryError, Notification,
     http::{AddressError, Endpoint, Paced, Posting},
 };
 
@@ -51,7 +51,7 @@ impl Teams {
 }
 
 impl Service<Notification> for Teams {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
     type Future = Posting;
 
