@@ -1,15 +1,20 @@
 //! For this crate's own benches, which need a tick when they want one; no part of the API.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
-    alert::{Evaluator, Origin},
-    collect::Collector,
+    alert::{Change, Evaluator, Origin, State, Timing},
+    collect::{Collector, Figures},
     facade::{Dialect, Facade},
     operation::{MethodLabel, TrafficId},
-    outcome::Ending,
+    outcome::{Ending, Outcome},
     rule::Rule,
     series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
+    window::{Timeline, Totals},
 };
 
 /// A lookout's figures without its thread.
@@ -81,5 +86,56 @@ impl Ticker {
 impl fmt::Debug for Ticker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticker").finish_non_exhaustive()
+    }
+}
+
+/// The error ratio of one service under a rule, second by second in a time of its own.
+pub struct RatioTrial {
+    rule: Rule,
+    timing: Timing,
+    timeline: Timeline,
+    bounds: Bounds,
+    figures: Figures,
+    state: State,
+    second: u64,
+}
+
+impl RatioTrial {
+    pub fn new(rule: Rule) -> Self {
+        let bounds = Bounds::new(&BUCKETS, &[]);
+        Self {
+            timing: Timing::of(&rule),
+            rule,
+            timeline: Timeline::new(Duration::ZERO),
+            figures: Figures::new(bounds.cells()),
+            bounds,
+            state: State::default(),
+            second: 0,
+        }
+    }
+
+    /// A second in which these requests ended; gives whether an alert fired in it.
+    pub fn tick(&mut self, succeeded: u64, failed: u64) -> bool {
+        self.second += 1;
+        let now = Duration::from_secs(self.second);
+        let mut new = Totals::default();
+        new.add(Outcome::Success, succeeded, 0);
+        new.add(Outcome::Failure, failed, 0);
+        self.figures.history.tick(&self.timeline.tick(now), &new, &[]);
+        let reading = self.rule.read(&self.figures, &self.timeline, &self.bounds);
+        let holds = reading.map(|reading| reading.verdict.holds(self.state.is_firing()));
+        let change;
+        (self.state, change) = self.state.next(self.timing, holds, now);
+        change == Some(Change::Fired)
+    }
+
+    pub fn is_firing(&self) -> bool {
+        self.state.is_firing()
+    }
+}
+
+impl fmt::Debug for RatioTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RatioTrial").finish_non_exhaustive()
     }
 }

@@ -44,6 +44,29 @@ fn with_confidence_a_ratio_must_be_more_than_chance() {
 }
 
 #[test]
+fn a_quiet_service_that_is_not_surely_failing_is_judged_by_a_longer_window() {
+    let ratio = || Rule::error_ratio().above(0.01).min_errors(3);
+    let rules = [ratio(), ratio().over(secs(10)).named("TenSeconds")];
+    let mut play = Play::new(rules);
+    // 20 requests in 10 s, of which one fails: 5 %, but it takes 30 s to see three failures.
+    let mut fired = Vec::new();
+    for second in 0..60 {
+        let failed = u64::from(second % 10 == 9);
+        play.requests("/a", failed, MS, Ending::Panicked);
+        play.requests("/a", 2 - failed, MS, Ending::Complete);
+        fired.extend(play.tick().into_iter().map(|alert| (second + 1, alert)));
+    }
+    let [(second, alert)] = &fired[..] else { panic!("{fired:?}") };
+    assert_eq!((*second, &*alert.rule), (30, "HighErrorRatio"));
+    let (length, requests) = alert.window.unwrap();
+    assert_eq!((length.as_secs(), requests), (21, 42), "the shortest that holds all three");
+    // It ends as soon as the shortest window is well again.
+    let ended = play.play(20, |play| play.requests("/a", 2, MS, Ending::Complete));
+    let ended: Vec<_> = ended.iter().map(|(second, alert)| (*second, &*alert.rule)).collect();
+    assert_eq!(ended, [(70, "HighErrorRatio")]);
+}
+
+#[test]
 fn doubt_raises_no_alert_and_ends_none() {
     let rule = Rule::error_ratio().above(0.01).over(secs(1)).confidence(0.95);
     let mut play = Play::new([rule]);

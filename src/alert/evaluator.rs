@@ -112,16 +112,7 @@ impl Evaluator {
 
 impl Watch {
     fn new(rule: Rule) -> Self {
-        Self {
-            name: rule.name().into(),
-            timing: Timing {
-                hold_for: rule.hold_for,
-                keep_firing_for: rule.keep_firing_for,
-                forget_after: rule.forget_after(),
-            },
-            rule,
-            tracked: HashMap::new(),
-        }
+        Self { name: rule.name().into(), timing: Timing::of(&rule), rule, tracked: HashMap::new() }
     }
 
     fn judge(

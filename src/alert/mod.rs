@@ -20,6 +20,7 @@ pub(crate) use self::saved::{SavedAlert, fields};
 pub(crate) use self::{
     evaluator::{Evaluator, Replaced},
     notice::Notice,
+    state::{Change, State, Timing},
 };
 pub use self::{failure::Failure, origin::Origin};
 use crate::{

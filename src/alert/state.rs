@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use crate::rule::Rule;
+
 /// Where an alert is. Times are since the lookout's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     #[default]
     Inactive,
     /// The condition holds, but not yet long enough.
@@ -17,23 +19,33 @@ pub(super) enum State {
 
 /// What an alert's change means to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Fired,
     Resolved,
 }
 
 /// The lengths of time that a rule sets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timing {
-    pub(super) hold_for: Duration,
-    pub(super) keep_firing_for: Duration,
+pub(crate) struct Timing {
+    pub(crate) hold_for: Duration,
+    pub(crate) keep_firing_for: Duration,
     /// How long a firing alert outlives the last verdict.
-    pub(super) forget_after: Duration,
+    pub(crate) forget_after: Duration,
+}
+
+impl Timing {
+    pub(crate) fn of(rule: &Rule) -> Self {
+        Self {
+            hold_for: rule.hold_for,
+            keep_firing_for: rule.keep_firing_for,
+            forget_after: rule.forget_after(),
+        }
+    }
 }
 
 impl State {
     /// The state after a verdict: `None` where there was too little to judge by.
-    pub(super) fn next(
+    pub(crate) fn next(
         self,
         timing: Timing,
         is_breached: Option<bool>,
@@ -69,12 +81,12 @@ impl State {
         }
     }
 
-    pub(super) fn is_firing(self) -> bool {
+    pub(crate) fn is_firing(self) -> bool {
         matches!(self, Self::Firing { .. })
     }
 
     /// The value of the state's metric.
-    pub(super) fn number(self) -> f64 {
+    pub(crate) fn number(self) -> f64 {
         match self {
             Self::Inactive => 0.0,
             Self::Pending { .. } => 1.0,

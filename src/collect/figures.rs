@@ -21,7 +21,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn new(cells: usize) -> Self {
+    pub(crate) fn new(cells: usize) -> Self {
         Self {
             history: History::default(),
             in_flight: 0,

@@ -231,7 +231,9 @@ impl Rule {
 
     /// The length of the window, from a second to an hour; or a range of lengths, of which the
     /// shortest with [`min_requests`](Self::min_requests) in it decides: so a busy service is judged
-    /// within seconds, and a quiet one not by three requests.
+    /// within seconds, and a quiet one not by three requests. Where a ratio is past its threshold by
+    /// fewer than [`min_errors`](Self::min_errors), or without the [`confidence`](Self::confidence) that
+    /// the rule asks for, the next longer window of the range decides.
     ///
     /// Above a minute a window may be up to a minute longer than asked. Defaults to 10 s to 60 s.
     pub fn over(mut self, window: impl Into<WindowRange>) -> Self {

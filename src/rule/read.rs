@@ -64,8 +64,16 @@ impl Rule {
             Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
             Signal::BurnRate { objective } => self.read_burn_rates(objective, figures, timeline),
             Signal::Reports => None,
+            Signal::ErrorRatio => {
+                let errors = |window: &Window<'_>| window.errors();
+                self.read_share(figures, timeline, (comparison, threshold), errors)
+            }
+            Signal::SlowRatio(slow) => {
+                let slower = |window: &Window<'_>| window.slower_than(slow, bounds);
+                self.read_share(figures, timeline, (comparison, threshold), slower)
+            }
             _ => {
-                let window = self.window(figures, timeline)?;
+                let window = self.windows(figures, timeline).next()?;
                 let (value, verdict) = self.judge(&window, comparison, threshold, bounds)?;
                 Some(Reading {
                     value,
@@ -96,20 +104,52 @@ impl Rule {
         shorts.max().unwrap_or(self.over.longest())
     }
 
-    /// The shortest window of the range that holds enough requests.
-    fn window<'a>(&self, figures: &'a Figures, timeline: &'a Timeline) -> Option<Window<'a>> {
+    /// The windows of the range that hold enough requests, the shortest first.
+    fn windows<'a>(
+        &self,
+        figures: &'a Figures,
+        timeline: &'a Timeline,
+    ) -> impl Iterator<Item = Window<'a>> {
         let longest = figures.history.window(timeline, self.over.longest());
-        if longest.requests() < self.min_requests {
-            return None;
+        let lengths = (longest.requests() >= self.min_requests).then(|| self.over.lengths());
+        let windows =
+            lengths.into_iter().flatten().map(|over| figures.history.window(timeline, over));
+        windows.filter(|window| {
+            // A rate over a part of its window would call every start a drop in traffic.
+            let is_whole =
+                self.signal != Signal::Throughput || window.elapsed() >= self.over.shortest;
+            is_whole && window.requests() >= self.min_requests
+        })
+    }
+
+    /// The shortest window with enough requests decides, unless its ratio is past the threshold by too
+    /// few hits to be sure. Then the next longer one decides: a quiet service needs more time to show
+    /// that its ratio is no chance.
+    fn read_share(
+        &self,
+        figures: &Figures,
+        timeline: &Timeline,
+        (comparison, threshold): (Comparison, f64),
+        hits: impl Fn(&Window<'_>) -> u64,
+    ) -> Option<Reading> {
+        let mut unsure = None;
+        for window in self.windows(figures, timeline) {
+            let share = Share::of(hits(&window), window.requests())?;
+            let value = share.ratio();
+            let verdict = self.verdict_on(share, comparison, threshold);
+            let reading = Reading {
+                value,
+                threshold,
+                verdict,
+                window: Some((window.elapsed(), window.requests())),
+                before: window.before(),
+            };
+            if verdict == Verdict::Breached || !comparison.holds(value, threshold) {
+                return Some(reading);
+            }
+            unsure = unsure.or(Some(reading));
         }
-        let decides = self
-            .over
-            .lengths()
-            .map(|length| figures.history.window(timeline, length))
-            .find(|window| window.requests() >= self.min_requests)?;
-        // A rate over a part of its window would call every start a drop in traffic.
-        let is_whole = self.signal != Signal::Throughput || decides.elapsed() >= self.over.shortest;
-        is_whole.then_some(decides)
+        unsure
     }
 
     fn judge(
@@ -119,14 +159,8 @@ impl Rule {
         threshold: f64,
         bounds: &Bounds,
     ) -> Option<(f64, Verdict)> {
-        let of_requests = |hits| {
-            let share = Share::of(hits, window.requests())?;
-            Some((share.ratio(), self.verdict_on(share, comparison, threshold)))
-        };
         let value = match self.signal {
             Signal::MeanLatency => window.mean()?.as_secs_f64(),
-            Signal::ErrorRatio => return of_requests(window.errors()),
-            Signal::SlowRatio(slow) => return of_requests(window.slower_than(slow, bounds)),
             Signal::Throughput => window.throughput()?,
             Signal::LatencyQuantile(q) => {
                 let value = window.quantile(q, bounds)?.as_secs_f64();
@@ -139,7 +173,9 @@ impl Rule {
                 let is_breached = is_above == (comparison == Comparison::Above);
                 return Some((value, Verdict::of(is_breached)));
             }
-            Signal::BurnRate { .. }
+            Signal::ErrorRatio
+            | Signal::SlowRatio(_)
+            | Signal::BurnRate { .. }
             | Signal::InFlight
             | Signal::OldestInFlight
             | Signal::RuntimeLag
