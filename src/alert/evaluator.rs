@@ -47,7 +47,6 @@ struct Watch {
 struct Tracked {
     state: State,
     gauge: Gauge,
-    told: Option<f64>,
     /// Since the condition held first, and when that was: every change tells the same moment, whatever
     /// is done to the clock of the day meanwhile.
     peak: f64,
@@ -138,7 +137,7 @@ impl Watch {
         if since == now {
             tracked.starts_at = wall;
         }
-        tracked.tell(&collector.facade);
+        tracked.set_gauge(&collector.facade);
         let (requests, errors) = tracked.touched(figures.history.totals());
         if let Some(firing) = &mut tracked.firing {
             (firing.peak, firing.requests, firing.errors) = (tracked.peak, requests, errors);
@@ -194,7 +193,6 @@ impl Tracked {
         Self {
             state: State::Inactive,
             gauge: Gauge::new(ALERT_STATE, labels),
-            told: None,
             peak: 0.0,
             before: Totals::default(),
             starts_at: SystemTime::UNIX_EPOCH,
@@ -243,13 +241,9 @@ impl Tracked {
         (change, since.unwrap_or(now))
     }
 
-    /// Sets the metric where it changed, or where another recorder needs to be told.
-    fn tell(&mut self, facade: &Facade) {
-        let number = self.state.number();
-        if self.told != Some(number) || self.gauge.is_stale(facade) {
-            self.gauge.set(facade, number);
-            self.told = Some(number);
-        }
+    /// Sets the metric, at each tick: a recorder may drop a gauge that nobody writes to.
+    fn set_gauge(&mut self, facade: &Facade) {
+        self.gauge.set(facade, self.state.number());
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Collected {
     ended: u64,
     rare: u64,
     epoch: u32,
+    /// Nothing changed the last time, and the recorder has all of it.
+    is_settled: bool,
     oldest_start: OldestStart,
     begun: Option<Counter>,
     most_begun: i64,
@@ -34,7 +36,8 @@ pub(super) struct Collected {
     head: CollectedHistogram,
     /// What few operations have.
     extras: [Option<CollectedExtra>; Extra::COUNT],
-    streams: [Option<Gauge>; StreamKind::ALL.len()],
+    /// By kind, the gauge and how many are open.
+    streams: [Option<(Gauge, u64)>; StreamKind::ALL.len()],
     active: Gauge,
     oldest: Gauge,
 }
@@ -64,6 +67,7 @@ impl Collected {
             ended: 0,
             rare: 0,
             epoch: 0,
+            is_settled: false,
             oldest_start: OldestStart::default(),
             begun: names.started.map(|name| Counter::new(name, labels())),
             most_begun: 0,
@@ -92,14 +96,12 @@ impl Collected {
         let is_new = facade.epoch() != self.epoch;
         // A start may be taken back, so that there is none again.
         let is_untouched = (started, self.started, rare) == (0, 0, 0);
-        if is_untouched
-            || (!is_new && (started, ended, rare) == (self.started, self.ended, self.rare))
-        {
-            if self.figures.in_flight > 0 {
-                self.age(shards, facade, now);
-            }
+        let is_unchanged = (started, ended, rare) == (self.started, self.ended, self.rare);
+        if is_untouched || (!is_new && is_unchanged && self.is_settled) {
+            self.keep_states(shards, facade, now);
             return;
         }
+        self.is_settled = is_unchanged;
         let is_complete = self.read_series(means)
             & self.head.read(cells().flat_map(OperationCells::heads), |_, _| {});
         let is_carried = self.head.carry(facade, &store.bounds) & self.extras(means);
@@ -117,8 +119,7 @@ impl Collected {
         }
         // What was taken back on another thread may be seen so before its start.
         self.figures.in_flight = (started.wrapping_sub(ended_since) as i64).max(0) as u64;
-        self.active.set(facade, self.figures.in_flight as f64);
-        self.age(shards, facade, now);
+        self.set_in_flight(shards, facade, now);
         self.started = started;
         if is_complete && is_carried {
             // Else it is done again next time, though nothing else may have ended.
@@ -203,17 +204,29 @@ impl Collected {
             let [opened, closed] =
                 counts.fold([0_u64; 2], |[open, close], [more, less]| [open + more, close + less]);
             if opened > 0 {
-                let gauge = gauge.get_or_insert_with(|| {
+                let (gauge, open) = gauge.get_or_insert_with(|| {
                     let mut labels = labels(dialect, &self.operation);
                     labels.push(Label::from_static_parts("kind", kind.as_str()));
-                    Gauge::new(names.streams, labels)
+                    (Gauge::new(names.streams, labels), 0)
                 });
-                gauge.set(means.facade, opened.saturating_sub(closed) as f64);
+                *open = opened.saturating_sub(closed);
+                gauge.set(means.facade, *open as f64);
             }
         }
     }
 
-    fn age(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
+    /// Sets the gauges of what goes on without a change, so that the recorder does not drop them as idle.
+    fn keep_states(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
+        if self.figures.in_flight > 0 {
+            self.set_in_flight(shards, facade, now);
+        }
+        for (gauge, open) in self.streams.iter_mut().flatten().filter(|(_, open)| *open > 0) {
+            gauge.set(facade, *open as f64);
+        }
+    }
+
+    fn set_in_flight(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
+        self.active.set(facade, self.figures.in_flight as f64);
         let ages = shards.iter().filter_map(|shard| Some(&shard.met(self.id)?.ages));
         let began = self.oldest_start.at(ages, now.as_secs());
         self.figures.oldest = began.map(|began| certain_age(now, began));

@@ -1,70 +1,44 @@
-use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{KeyName, Label, Level, Metadata};
 
-use super::Facade;
+use super::{Facade, handle::Handle};
 use crate::series::{Buckets, Tally};
 
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// A handle of the facade, taken from the recorder when first needed and again when that changes.
-#[derive(Debug)]
-struct Handle<H> {
-    key: Key,
-    taken: Option<(u32, H)>,
-}
-
-impl<H> Handle<H> {
-    fn new(name: impl Into<KeyName>, labels: Vec<Label>) -> Self {
-        Self { key: Key::from_parts(name, labels), taken: None }
-    }
-
-    fn is_stale(&self, facade: &Facade) -> bool {
-        !matches!(&self.taken, Some((epoch, _)) if *epoch == facade.epoch)
-    }
-
-    /// The handle, and whether it is from another recorder than the last time.
-    fn take(
-        &mut self,
-        facade: &Facade,
-        register: impl FnOnce(&dyn Recorder, &Key) -> H,
-    ) -> (&H, bool) {
-        let stale = self.is_stale(facade);
-        if stale {
-            self.taken = None;
-        }
-        let key = &self.key;
-        let (_, handle) = self.taken.get_or_insert_with(|| {
-            let key = facade.dialect.key(key);
-            (facade.epoch, facade.with(|recorder| register(recorder, &key)))
-        });
-        (handle, stale)
-    }
-}
-
-/// A counter that is told its total, and hands on what came since the last time.
+/// A counter that takes a total and increments the recorder's by the difference to the last one.
 ///
-/// Not by `absolute`, which takes the greater of two totals: so several lookouts may share a
+/// It does not use `absolute`, which takes the greater of two totals: so several lookouts may share a
 /// recorder, also one after the other, and their counts add up.
 #[derive(Debug)]
 pub(crate) struct Counter {
     handle: Handle<metrics::Counter>,
     carried: u64,
+    /// The last increment may have raced with the recorder's removal of the series.
+    is_unsettled: bool,
 }
 
 impl Counter {
     pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
-        Self { handle: Handle::new(name, labels), carried: 0 }
+        Self { handle: Handle::new(name, labels), carried: 0, is_unsettled: false }
     }
 
     pub(crate) fn set(&mut self, facade: &Facade, total: u64) {
         facade.guard(|| {
-            let (handle, stale) =
-                self.handle.take(facade, |recorder, key| recorder.register_counter(key, &METADATA));
-            if stale {
+            let is_due = total > self.carried || self.is_unsettled;
+            let (handle, is_from_zero) = self
+                .handle
+                .take(facade, is_due, |recorder, key| recorder.register_counter(key, &METADATA));
+            if is_from_zero {
                 self.carried = 0;
             }
-            // Also where nothing is new: so a counter shows from the start, with 0.
-            handle.increment(total - self.carried);
+            let new = total - self.carried;
+            // At first also by 0, so that a counter shows from the start. Later not: a recorder may drop
+            // a series that nobody writes to.
+            if is_from_zero || new > 0 {
+                handle.increment(new);
+            }
+            self.is_unsettled = new > 0;
             self.carried = total;
         });
     }
@@ -74,14 +48,15 @@ impl Counter {
     pub(crate) fn raise(&mut self, facade: &Facade, total: u64) {
         facade.guard(|| {
             self.handle
-                .take(facade, |recorder, key| recorder.register_counter(key, &METADATA))
+                .take(facade, true, |recorder, key| recorder.register_counter(key, &METADATA))
                 .0
                 .absolute(total);
         });
     }
 }
 
-/// A gauge.
+/// A gauge. A state is set at each tick for as long as it is more than rest: so the recorder does not
+/// take it for idle.
 #[derive(Debug)]
 pub(crate) struct Gauge(Handle<metrics::Gauge>);
 
@@ -90,15 +65,10 @@ impl Gauge {
         Self(Handle::new(name, labels))
     }
 
-    /// Whether the recorder it was set on is no longer the one.
-    pub(crate) fn is_stale(&self, facade: &Facade) -> bool {
-        self.0.is_stale(facade)
-    }
-
     pub(crate) fn set(&mut self, facade: &Facade, value: f64) {
         facade.guard(|| {
             self.0
-                .take(facade, |recorder, key| recorder.register_gauge(key, &METADATA))
+                .take(facade, true, |recorder, key| recorder.register_gauge(key, &METADATA))
                 .0
                 .set(value);
         });
@@ -109,18 +79,20 @@ impl Gauge {
 #[derive(Debug)]
 pub(crate) struct Histogram {
     handle: Handle<metrics::Histogram>,
-    /// By the recorder's buckets, what it has been told.
+    /// By bucket, the durations that the recorder has.
     carried: Vec<Tally>,
+    /// As a [`Counter`]'s.
+    is_unsettled: bool,
 }
 
 impl Histogram {
     pub(crate) fn new(name: impl Into<KeyName>, labels: Vec<Label>) -> Self {
-        Self { handle: Handle::new(name, labels), carried: Vec::new() }
+        Self { handle: Handle::new(name, labels), carried: Vec::new(), is_unsettled: false }
     }
 
     /// One sample, for a histogram that has no cells.
     pub(crate) fn record(&mut self, facade: &Facade, value: f64) {
-        facade.guard(|| self.take(facade).record(value));
+        facade.guard(|| self.take(facade, true).record(value));
     }
 
     /// Carries over what `cells` hold beyond the last time.
@@ -143,7 +115,9 @@ impl Histogram {
         for (cell, tally) in cells.iter().enumerate().filter(|(_, tally)| tally.count > 0) {
             totals[buckets.of(cell)].add(*tally);
         }
-        let handle = self.take(facade).clone();
+        let is_due = self.is_unsettled || self.carried != totals;
+        let handle = self.take(facade, is_due).clone();
+        self.is_unsettled = self.carried != totals;
         self.carried.resize(buckets.count(), Tally::default());
         for (bucket, (carried, total)) in self.carried.iter_mut().zip(totals).enumerate() {
             let new = total.since(*carried);
@@ -158,10 +132,11 @@ impl Histogram {
         is_all
     }
 
-    fn take(&mut self, facade: &Facade) -> &metrics::Histogram {
-        let (handle, stale) =
-            self.handle.take(facade, |recorder, key| recorder.register_histogram(key, &METADATA));
-        if stale {
+    fn take(&mut self, facade: &Facade, is_due: bool) -> &metrics::Histogram {
+        let (handle, is_from_zero) = self
+            .handle
+            .take(facade, is_due, |recorder, key| recorder.register_histogram(key, &METADATA));
+        if is_from_zero {
             self.carried.clear();
         }
         handle

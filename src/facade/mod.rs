@@ -4,6 +4,7 @@
 
 mod dialect;
 mod family;
+mod handle;
 mod handles;
 mod names;
 mod preset;

@@ -76,8 +76,8 @@ impl Builder {
     /// Where a lookout has a prefix, its histograms are known by the ends of their names: buckets that
     /// are set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match them.
     ///
-    /// An idle timeout must not remove counters or histograms: a series that comes back after that
-    /// starts anew.
+    /// An idle timeout drops a series that nothing was added to for that long. It comes back with its full
+    /// total when something is. A gauge of what goes on, such as requests in flight, stays.
     pub fn exporter(mut self, set: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
         self.exporter = set(self.exporter);
         self

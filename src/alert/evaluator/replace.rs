@@ -68,8 +68,7 @@ impl Watch {
             if is_severity_new {
                 tracked.leave(facade);
                 let labels = alert_labels(&self.name, &rule, target, facade.dialect());
-                let renamed = Tracked::new(labels);
-                (tracked.gauge, tracked.told) = (renamed.gauge, renamed.told);
+                tracked.gauge = Tracked::new(labels).gauge;
             }
             if let Some(firing) = &mut tracked.firing {
                 firing.severity = rule.severity;
@@ -98,9 +97,10 @@ impl Watch {
 }
 
 impl Tracked {
-    /// The recorder keeps a metric for ever: it must not say that what is gone fires.
+    /// Sets the gauge to 0, since a recorder may keep it for ever: it must not show a rule that is gone
+    /// as firing.
     fn leave(&mut self, facade: &Facade) {
-        if self.told.is_some_and(|number| number > 0.0) {
+        if self.state.number() > 0.0 {
             self.gauge.set(facade, 0.0);
         }
     }
