@@ -172,14 +172,60 @@ async fn a_mail_that_the_server_will_never_take_is_dropped_and_counted() {
     assert_eq!(server.connections(), 2, "the first was not tried again");
 }
 
+/// The recipients and the subject of each mail.
+fn mails(server: &MailServer) -> Vec<(Vec<String>, String)> {
+    server.mails().iter().map(|mail| (mail.recipients.clone(), mail.subject())).collect()
+}
+
+fn mail(recipients: &[&str], subject: &str) -> (Vec<String>, String) {
+    (recipients.iter().map(|recipient| (*recipient).to_owned()).collect(), subject.to_owned())
+}
+
 #[tokio::test]
-async fn a_recipient_that_is_gone_keeps_no_other_from_being_told() {
+async fn a_recipient_that_is_refused_for_now_is_retried_alone_and_nobody_gets_a_mail_twice() {
+    let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
+    let server = MailServer::new([later; 2]);
+    let (lookout, scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    eventually(15, "both have it", || (server.mails().len() == 2).then_some(())).await;
+    let [oncall, boss] = TO;
+    assert_eq!(mails(&server), [mail(&[boss], FIRING), mail(&[oncall], FIRING)]);
+    eventually(2, "counted", || (counters(&scrape) == [1.0, 2.0, 2.0, 0.0]).then_some(())).await;
+    let [first, second] = &server.mails()[..] else { panic!("two mails") };
+    let parse = |raw| mail_parser::MessageParser::default().parse(raw).unwrap();
+    assert_eq!(parse(&first.raw).message_id(), parse(&second.raw).message_id(), "it is one mail");
+
+    drop(in_flight);
+    eventually(5, "resolved", || (server.mails().len() == 3).then_some(())).await;
+    assert_eq!(mails(&server)[2], mail(&TO, RESOLVED));
+}
+
+#[tokio::test]
+async fn a_change_does_not_wait_for_a_recipient_that_is_refused_for_now() {
+    let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
+    let server = MailServer::new([later; 6]);
+    let (lookout, _scrape) = lookout(&server.serve().await);
+    let in_flight = request(&lookout);
+    let [oncall, boss] = TO;
+    // The pauses are 4 s at least by then.
+    eventually(20, "four refusals", || (server.connections() >= 4).then_some(())).await;
+    assert_eq!(mails(&server), [mail(&[boss], FIRING)]);
+    drop(in_flight);
+    eventually(3, "the next change", || (server.mails().len() == 2).then_some(())).await;
+    assert_eq!(mails(&server)[1], mail(&[boss], RESOLVED));
+    eventually(60, "the other one", || (server.mails().len() == 3).then_some(())).await;
+    assert_eq!(mails(&server)[2], mail(&[oncall], RESOLVED));
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_rejected_is_counted_and_keeps_no_mail_from_the_others() {
     let server = MailServer::new([Fault::Answer("RCPT TO:<oncall", "550 5.1.1 unknown")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let _in_flight = request(&lookout);
     let mail = eventually(3, "the mail", || server.mails().pop()).await;
     assert_eq!(mail.recipients, ["boss@example.com"]);
-    eventually(2, "counted", || (counters(&scrape) == [1.0, 0.0, 0.0, 0.0]).then_some(())).await;
+    eventually(2, "counted", || (counters(&scrape) == [1.0, 1.0, 0.0, 0.0]).then_some(())).await;
+    assert_eq!(server.connections(), 1, "it is not retried");
 }
 
 #[tokio::test]
@@ -237,7 +283,8 @@ async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_
     let server = MailServer::new([wrong, Fault::Answer("MAIL", "450 4.7.1 later\u{1b}[31m")]);
     let email = Email::new(server.serve().await, FROM, TO).unwrap();
     let debug = format!("{email:?}");
-    let (lookout, scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)).notify(email));
+    let (lookout, scrape) =
+        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("secretive", email));
     let in_flight = request(&lookout);
     eventually(3, "refused", || (server.connections() == 1).then_some(())).await;
     drop(in_flight);
@@ -252,7 +299,9 @@ async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_
     for text in [&logs, &debug, &scrape.render(), &format!("{lookout:?}")] {
         assert!(!text.contains("s3cret") && !text.contains(encoded), "{text}");
     }
-    assert_eq!(logs.matches("notifier is broken").count(), 1, "{logs}");
+    // Other tests log, too, at the same time.
+    let broken = |line: &&str| line.contains("is broken") && line.contains("secretive");
+    assert_eq!(logs.lines().filter(broken).count(), 1, "{logs}");
     assert!(logs.contains("user and password: 535"), "{logs}");
     let ours = |line: &&str| line.contains("tower_lookout");
     assert!(!logs.lines().filter(ours).any(|line| line.contains('\u{1b}')), "{logs}");

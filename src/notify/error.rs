@@ -18,6 +18,8 @@ pub struct DeliveryError {
     others: Delivered,
     /// Whether a part of the message may be taken, though the whole is refused.
     is_divisible: bool,
+    /// Whether other people of the same receiver got the message.
+    is_for_some: bool,
 }
 
 /// What may help after a failed delivery.
@@ -36,7 +38,7 @@ pub(crate) enum Remedy {
 impl DeliveryError {
     fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
         let (others, is_divisible) = (Delivered::default(), remedy == Remedy::GiveUp);
-        Self { remedy, source: source.into(), left: None, others, is_divisible }
+        Self { remedy, source: source.into(), left: None, others, is_divisible, is_for_some: false }
     }
 
     /// A passing failure: tried again with backoff.
@@ -80,6 +82,17 @@ impl DeliveryError {
     /// The same, where these were refused together, and a part of them may be taken.
     pub(super) fn only_together(self, left: Notification) -> Self {
         Self { left: Some(Box::new(left)), ..self }
+    }
+
+    /// The same, where some recipients got the message: they get the next change without a wait for the
+    /// others.
+    #[cfg(feature = "email")]
+    pub(super) fn for_some(self) -> Self {
+        Self { is_for_some: true, ..self }
+    }
+
+    pub(super) fn is_for_some(error: &BoxError) -> bool {
+        error.downcast_ref().is_some_and(|error: &Self| error.is_for_some)
     }
 
     /// What the notifier says of the alerts that it did deliver, where [`only`](Self::only) names the

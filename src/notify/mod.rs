@@ -56,6 +56,8 @@ mod repeats;
 mod route;
 #[cfg(feature = "slack")]
 mod slack;
+#[cfg(any(feature = "email", feature = "pagerduty"))]
+mod stable_hash;
 mod stats;
 #[cfg(feature = "_chat")]
 mod story;

@@ -285,7 +285,8 @@ impl Worker {
             tracing::debug!(notifier, reason, ?wait, "notification failed again");
         }
         let until = Instant::now() + wait;
-        let has_changes = mailbox.has_changes();
+        // A failure to repeat delays no change, and one recipient's failure none for the others.
+        let news_waits = mailbox.has_changes() && !DeliveryError::is_for_some(error);
         match remedy {
             // What the receiver asked for is kept to, even in a hurry.
             Remedy::RetryAfter(_) => loop {
@@ -305,8 +306,7 @@ impl Worker {
             Remedy::Retry | Remedy::GiveUp => tokio::select! {
                 () = sleep_until(until) => {}
                 () = mailbox.wait_for_test() => {}
-                // What failed was only told again: a change was not tried yet.
-                () = mailbox.wait_for_news(arrivals), if !has_changes => {}
+                () = mailbox.wait_for_news(arrivals), if !news_waits => {}
                 () = mailbox.wait_for_close(), if !mailbox.is_closed() => {}
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
             },

@@ -44,10 +44,10 @@ use super::{
 ///   group_by: [alertname, service]
 /// ```
 ///
-/// Name each member, and not a load balancer before them. A delivery counts as done when one
-/// member took it; another that did not is logged once, and gets it the next time that it is posted.
-/// When none did, it is tried again as with any notifier. A member that says nothing is given up on
-/// after 4 s. Addresses and headers are in no log, error or `Debug`; a member is named by its place
+/// Name each member, and not a load balancer before them. A delivery succeeds when one member accepts it. A
+/// member that fails is logged once, counts in `lookout_notifications_failed_total`, and gets the alerts with
+/// the next post. If every member fails, the delivery is retried, as with any notifier. A member has 4 s to
+/// answer. Addresses and headers are in no log, error or `Debug`; a member is named by its place
 /// in the list.
 ///
 /// # Examples
@@ -146,10 +146,12 @@ impl Service<Notification> for Alertmanager {
                 posts.spawn(member.post(headers.clone().into(), body.clone()));
             }
             let answers = posts.join_all().await;
+            let failed = answers.iter().filter(|answer| answer.is_err()).count();
             match most_hopeful(answers) {
                 None => {
                     known.taken(&notification.alerts);
-                    Ok(Delivered::again_every(resend_every).resolved_for(RESOLVED_FOR))
+                    let delivered = Delivered::again_every(resend_every);
+                    Ok(delivered.resolved_for(RESOLVED_FOR).after_failures(failed))
                 }
                 Some(error) => Err(error),
             }

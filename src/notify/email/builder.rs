@@ -90,7 +90,8 @@ impl EmailBuilder {
         };
         let Server { host, port, credentials, .. } = server;
         let session = Session { host, port, tls, credentials, hello };
-        Ok(Email { session, from, to, outbox: Outbox::default() })
+        let outbox = Outbox::new(to.len());
+        Ok(Email { session, from, to, outbox })
     }
 }
 

@@ -1,7 +1,4 @@
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::SystemTime,
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lettre::{
     Message,
@@ -17,8 +14,8 @@ use super::{
     text::{cut, one_line, text},
 };
 use crate::{
-    alert::{Alert, AlertStatus},
-    notify::Notification,
+    alert::{Alert, AlertStatus, Target},
+    notify::{Notification, stable_hash::stable_hash},
 };
 
 /// A subject, in characters.
@@ -75,18 +72,19 @@ impl Thread {
     /// mail that is sent again, since its receipt was lost, is the same to whoever sorts them; but what
     /// has not changed and is told again is another mail each time.
     fn of(notification: &Notification, domain: &str, now: SystemTime) -> Self {
-        let begins = |alert| format!("<alert-{:016x}@{domain}>", hash(begin(alert)));
+        let begins = |alert| format!("<alert-{:016x}@{domain}>", stable_hash(&begin(alert)));
         match (notification.alerts.as_slice(), notification.changes.as_slice()) {
             ([alert], [changes]) if is_first(alert) && *changes > 0 => {
                 Self { id: begins(alert), references: Vec::new() }
             }
             (alerts, changes) => {
-                let again = |changes: u32| (changes == 0).then_some(now);
-                let changes = alerts.iter().zip(changes);
-                let changes: Vec<_> =
-                    changes.map(|(alert, changes)| (change(alert), again(*changes))).collect();
+                let of_one = |(alert, changes): (&Alert, &u32)| {
+                    let again = (*changes == 0).then(|| nanoseconds(now));
+                    change(alert).into_iter().chain(again)
+                };
+                let changes: Vec<_> = alerts.iter().zip(changes).flat_map(of_one).collect();
                 Self {
-                    id: format!("<change-{:016x}@{domain}>", hash(changes)),
+                    id: format!("<change-{:016x}@{domain}>", stable_hash(&changes)),
                     references: alerts.iter().take(THREADS).map(begins).collect(),
                 }
             }
@@ -100,31 +98,38 @@ fn is_first(alert: &Alert) -> bool {
     alert.status == AlertStatus::Firing && !is_again && !alert.is_retold
 }
 
-/// An alert from its begin to its end, in one process.
-fn begin(alert: &Alert) -> impl Hash + '_ {
-    (alert.identity(), alert.starts_at, &alert.origin.service, &alert.origin.instance)
+/// One alert from its start to its end, by texts that no release and no restart changes.
+fn begin(alert: &Alert) -> Vec<String> {
+    let (kind, name) = match &alert.target {
+        Target::Service => ("service", String::new()),
+        Target::Operation(operation) => ("operation", operation.to_string()),
+        Target::Route(name) => ("route", name.clone()),
+        Target::Dependency(name) => ("dependency", name.clone()),
+        Target::CallSite(site) => ("call site", site.clone()),
+    };
+    let origin = &alert.origin;
+    let texts = [&*alert.rule, kind, &name, alert.error_type(), &origin.service, &origin.instance];
+    let texts = texts.into_iter().map(str::to_owned);
+    texts.chain([nanoseconds(alert.starts_at)]).collect()
 }
 
 /// One change of it.
-fn change(alert: &Alert) -> impl Hash + '_ {
-    let total = alert.failure.as_ref().map(|failure| failure.total);
-    (begin(alert), alert.status, alert.severity.as_str(), &alert.labels, total)
+fn change(alert: &Alert) -> Vec<String> {
+    let total = alert.failure.as_ref().map(|failure| failure.total.to_string());
+    let mut texts = begin(alert);
+    texts.extend([alert.status.to_string(), alert.severity.to_string()]);
+    texts.extend(alert.labels.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
+    texts.extend(total);
+    texts
 }
 
-/// Each change that a mail tells, so that it is known again.
-pub(super) fn changes(notification: &Notification) -> Vec<u64> {
-    notification.alerts.iter().map(|alert| hash(change(alert))).collect()
+fn nanoseconds(time: SystemTime) -> String {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
-/// Whether an alert's change is among those that a mail has told.
-pub(super) fn is_told(alert: &Alert, changes: &[u64]) -> bool {
-    changes.contains(&hash(change(alert)))
-}
-
-fn hash(of: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
+/// By which the outbox knows an alert's change again.
+pub(super) fn change_id(alert: &Alert) -> u64 {
+    stable_hash(&change(alert))
 }
 
 #[cfg(test)]

@@ -255,3 +255,13 @@ fn a_mail_is_bounded_and_its_lines_are_short_and_of_ascii() {
     assert!(text(&mail).contains("And 80 more:\n[FIRING] Rule20"));
     assert!(!html(&mail).contains("href"), "an address that was cut is no link");
 }
+
+#[test]
+fn the_ids_are_the_same_in_every_build_and_process() {
+    let id =
+        |alert: Alert, changes| parse(&raw(vec![alert], changes)).message_id().map(str::to_owned);
+    let resolved = test_alert("HighErrorRatio", AlertStatus::Resolved);
+    assert_eq!(id(an_alert(), 1).as_deref(), Some("alert-e2864adc1074b5e5@example.com"));
+    assert_eq!(id(an_alert(), 0).as_deref(), Some("change-fd4b0be7417a1a41@example.com"));
+    assert_eq!(id(resolved, 1).as_deref(), Some("change-456849ac485b66ec@example.com"));
+}

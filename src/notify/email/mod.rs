@@ -9,6 +9,7 @@ mod session;
 mod text;
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     task::{Context, Poll},
     time::SystemTime,
@@ -19,11 +20,11 @@ use tower_service::Service;
 
 pub use self::{builder::EmailBuilder, error::EmailError};
 use self::{
-    message::{changes, is_told, message},
-    outbox::Outbox,
+    message::{change_id, message},
+    outbox::{Handed, Opened, Outbox, Refused},
     session::Session,
 };
-use super::{DeliveryError, Notification};
+use super::{Delivered, DeliveryError, Notification};
 
 /// Sends mail by SMTP, as text and as HTML.
 ///
@@ -31,14 +32,16 @@ use super::{DeliveryError, Notification};
 /// together; a mail of several alerts is in the thread of each. What users control can neither add a
 /// header nor bring in HTML.
 ///
-/// The connection is made anew for each mail, and nothing is said before TLS has begun. A server that
-/// can't be reached, or answers 4xx, is tried again; one that refuses the password, the sender or every
-/// recipient is broken until a person mends it; a mail that is refused for what it is, is dropped. A
-/// recipient that is refused beside others that are not is logged, and the others are told: give each
-/// a notifier of its own if both must be tried again.
+/// Each mail has a connection of its own, and nothing is sent before TLS has begun. If the server can't be
+/// reached or answers 4xx, the delivery is retried; if it rejects the password, the sender or every recipient,
+/// a person has to fix that; if it rejects the content, the mail is dropped.
 ///
-/// A server that has a mail and needs more than 10 s to take it, since it looks for viruses, is waited for
-/// up to a minute, in which no other mail is sent; the delivery counts as failed until it has. A mail
+/// If the server refuses some of the recipients, the others get the mail once. A recipient that was refused
+/// with 4xx is retried alone, for as long as it takes. A recipient that was rejected with 5xx is logged as a
+/// warning and counted in `lookout_notifications_failed_total`.
+///
+/// If a server has a mail and needs more than 10 s to accept it, since it scans for viruses, the notifier
+/// waits up to a minute and sends no other mail meanwhile; the delivery counts as failed until then. A mail
 /// that is sent again after that has the same `Message-ID`, unless the alert has changed.
 ///
 /// User and password are in no log, error or `Debug`.
@@ -106,9 +109,9 @@ impl Email {
 }
 
 impl Service<Notification> for Email {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         Poll::Ready(Ok(()))
@@ -121,21 +124,90 @@ impl Service<Notification> for Email {
 }
 
 impl Email {
-    /// Sends what no mail has told that was under way.
-    async fn deliver(self, mut left: Notification) -> Result<(), DeliveryError> {
+    /// Sends each recipient the changes that it lacks: mostly all of them, by one mail.
+    async fn deliver(self, notification: Notification) -> Result<Delivered, DeliveryError> {
         let mut outbox = self.outbox.open().await;
-        let told = outbox.taken().await;
-        left.retain(|alert| !is_told(alert, &told));
-        if left.alerts.is_empty() {
-            return Ok(());
+        outbox.settle_earlier().await;
+        let (mut refused, mut failure) = (Vec::new(), None);
+        for (recipients, alerts) in mails(&outbox, &notification) {
+            match self.send(&mut outbox, recipients, &alerts).await {
+                Ok(refusals) => refused.extend(refusals),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
         }
-        let message = message(&self.from, &self.to, &left, SystemTime::now());
-        let message = message.map_err(DeliveryError::rejected)?.formatted();
-        let to = self.to.into_iter().map(|mailbox| mailbox.email).collect();
-        let sent = async {
-            let answer = self.session.hand_in(self.from.email, to, message).await?;
-            outbox.wait(changes(&left), answer).await
+        let rejected = self.log_rejected(&refused);
+        let (mut left, mut nobody_has) = (notification.clone(), notification);
+        left.retain(|alert| outbox.lacks(change_id(alert)).contains(&true));
+        nobody_has.without(&left);
+        nobody_has.retain(|alert| !outbox.finish(change_id(alert)));
+        left.append(&nobody_has);
+        let error = match (failure, refused.iter().find(|refusal| refusal.is_passing)) {
+            (Some(error), _) => error,
+            // A person has to correct the addresses.
+            (None, _) if !nobody_has.alerts.is_empty() => {
+                let reasons: Vec<_> = refused.iter().map(|refusal| self.reason(refusal)).collect();
+                DeliveryError::broken(reasons.join(", "))
+            }
+            (None, Some(refusal)) => {
+                let error = DeliveryError::retry(self.reason(refusal));
+                if refused.len() < self.to.len() { error.for_some() } else { error }
+            }
+            (None, None) => return Ok(Delivered::default().after_failures(rejected)),
         };
-        sent.await.map_err(|error| error.only_together(left))
+        Err(error.only_together(left))
     }
+
+    /// Sends one mail; gives the recipients that the server refused.
+    async fn send(
+        &self,
+        outbox: &mut Opened<'_>,
+        recipients: Vec<usize>,
+        alerts: &Notification,
+    ) -> Result<Vec<Refused>, DeliveryError> {
+        // The header names all of them, whoever lacks the mail.
+        let message = message(&self.from, &self.to, alerts, SystemTime::now());
+        let message = message.map_err(DeliveryError::rejected)?.formatted();
+        let to = recipients.iter().map(|place| self.to[*place].email.clone()).collect();
+        let session = self.session.clone();
+        let answer = session.hand_in(self.from.email.clone(), to, message).await?;
+        let changes = alerts.alerts.iter().map(change_id).collect();
+        outbox.wait(Handed { changes, recipients, answer }).await
+    }
+
+    /// Logs the recipients that the server will never accept; gives how many they are.
+    fn log_rejected(&self, refused: &[Refused]) -> usize {
+        let rejected = refused.iter().filter(|refusal| !refusal.is_passing);
+        let log = |refusal: &&Refused| {
+            let (recipient, reason) = (&self.to[refusal.place].email, &refusal.reason);
+            tracing::warn!(%recipient, reason, "the mail server rejects a recipient");
+        };
+        rejected.inspect(log).count()
+    }
+
+    fn reason(&self, refusal: &Refused) -> String {
+        format!("{}: {}", self.to[refusal.place].email, refusal.reason)
+    }
+}
+
+/// The mails that a notification needs: recipients that lack the same changes share one.
+fn mails(outbox: &Opened<'_>, notification: &Notification) -> Vec<(Vec<usize>, Notification)> {
+    let lacks: Vec<_> =
+        notification.alerts.iter().map(|alert| outbox.lacks(change_id(alert))).collect();
+    let recipients = lacks.first().map_or(0, Vec::len);
+    let mut mails: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+    for recipient in 0..recipients {
+        let of_recipient: Vec<_> = lacks.iter().map(|lacks| lacks[recipient]).collect();
+        if of_recipient.contains(&true) {
+            mails.entry(of_recipient).or_default().push(recipient);
+        }
+    }
+    let mail = |(lacks, recipients): (Vec<bool>, _)| {
+        let (mut lacks, mut alerts) = (lacks.into_iter(), notification.clone());
+        alerts.retain(|_| lacks.next() == Some(true));
+        (recipients, alerts)
+    };
+    mails.into_iter().map(mail).collect()
 }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tracing::{Dispatch, instrument::WithSubscriber};
 
 use super::{
-    outbox::Answer,
+    outbox::{Answer, Refused},
     text::{cut, one_line},
 };
 use crate::notify::DeliveryError;
@@ -52,8 +52,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const ANSWER: usize = 300;
 
 impl Session {
-    /// Hands a message in; gives what the server says then. It is delivered if the server takes it for one
-    /// recipient at least.
+    /// Hands a message in; gives the task that waits for the server's answer. Nothing is sent if the server
+    /// refuses every recipient.
     pub(super) async fn hand_in(
         self,
         from: Address,
@@ -69,18 +69,13 @@ impl Session {
             }
         };
         Ok(tokio::spawn(async move {
-            let taken = match timeout(TAKING, connection.message(&message)).await {
-                Ok(taken) => taken.map_err(|error| judge(Step::Content, &error)),
-                Err(elapsed) => Err(DeliveryError::retry(elapsed)),
+            let accepted = match refused.len() < to.len() {
+                true => content(&mut connection, &message).await,
+                false => Ok(()),
             };
-            // Nobody waits for it: an answer that is late would make a message that is taken fail.
+            // Nobody waits for it: a late answer would make a delivery fail that the server accepted.
             tokio::spawn(goodbye(connection));
-            taken?;
-            for (recipient, error) in refused {
-                let reason = told(Step::Recipient, &error);
-                tracing::warn!(%recipient, reason, "the mail server refuses a recipient; others are told");
-            }
-            Ok(())
+            accepted.map(|()| refused)
         }))
     }
 
@@ -123,32 +118,41 @@ async fn goodbye(mut connection: AsyncSmtpConnection) {
     let _ = timeout(GOODBYE, connection.quit()).await;
 }
 
-/// All before the message's content; gives the recipients that are refused, if there are others.
+/// All before the message's content; gives the recipients that the server refused.
 async fn begin(
     connection: &mut AsyncSmtpConnection,
     from: Address,
     to: &[Address],
-) -> Result<Vec<(Address, Error)>, DeliveryError> {
+) -> Result<Vec<Refused>, DeliveryError> {
     let asked = connection.command(Mail::new(Some(from), Vec::new())).await;
     asked.map_err(|error| judge(Step::Sender, &error))?;
     let mut refused = Vec::new();
-    for recipient in to {
+    for (place, recipient) in to.iter().enumerate() {
         let asked = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
         match asked {
             Ok(_) => {}
-            Err(error) if error.status().is_some() => refused.push((recipient.clone(), error)),
+            Err(error) if error.status().is_some() => {
+                let (is_passing, reason) = (error.is_transient(), told(Step::Recipient, &error));
+                refused.push(Refused { place, is_passing, reason });
+            }
             Err(error) => return Err(judge(Step::Recipient, &error)),
         }
     }
-    // A recipient that is gone must not keep the others from being told.
-    if refused.len() == to.len() {
-        let passing = refused.iter().find(|(_, error)| error.is_transient());
-        if let Some((_, error)) = passing.or(refused.first()) {
-            return Err(judge(Step::Recipient, error));
-        }
+    if refused.len() < to.len() {
+        connection.command(Data).await.map_err(|error| judge(Step::Content, &error))?;
     }
-    connection.command(Data).await.map_err(|error| judge(Step::Content, &error))?;
     Ok(refused)
+}
+
+async fn content(
+    connection: &mut AsyncSmtpConnection,
+    message: &[u8],
+) -> Result<(), DeliveryError> {
+    match timeout(TAKING, connection.message(message)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(judge(Step::Content, &error)),
+        Err(elapsed) => Err(DeliveryError::retry(elapsed)),
+    }
 }
 
 /// How far a delivery came.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     alert::{Alert, AlertStatus, Target, whole_seconds},
-    notify::text::cut,
+    notify::{stable_hash::stable_hash, text::cut},
     rule::Severity,
 };
 
@@ -127,7 +127,7 @@ fn dedup_key(alert: &Alert) -> String {
     };
     let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.rule, &target];
     parts.extend(Some(alert.error_type()).filter(|error_type| !error_type.is_empty()));
-    let hash = hash(&parts);
+    let hash = stable_hash(&parts);
     let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
     let readable: String = parts
         .join(" ")
@@ -136,15 +136,6 @@ fn dedup_key(alert: &Alert) -> String {
         .take(DEDUP_KEY - " 0123456789abcdef".len())
         .collect();
     format!("{readable} {hash:016x}")
-}
-
-/// FNV-1a, which is the same in every build and every process.
-fn hash(parts: &[&str]) -> u64 {
-    // No text has this byte.
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
 }
 
 #[cfg(test)]
