@@ -7,6 +7,7 @@ pub mod bench;
 mod collect;
 #[cfg(feature = "toml")]
 pub mod config;
+mod deadline;
 mod facade;
 mod guard;
 mod lookout;

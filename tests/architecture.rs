@@ -4,8 +4,9 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "guard",
+    "deadline",
     "operation",
     "outcome",
     "series",

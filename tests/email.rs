@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tower::{Service, service_fn};
 use tower_lookout::{Lookout, Rule, notify::Email, prometheus::Scrape};
 
@@ -243,6 +243,44 @@ async fn a_server_that_hangs_is_given_up_and_one_that_says_no_goodbye_has_the_ma
         |name| sum(&scrape.render(), "lookout_notifications_sent_total", &[("notifier", name)]);
     eventually(2, "sent", || (["email", "email-2"].map(sent) == [1.0, 1.0]).then_some(())).await;
     assert_eq!(servers[1].connections(), 1, "what is taken is not sent again");
+}
+
+/// Sends a line without an end to each connection, first or after the greeting; gives how many bytes went
+/// into the sockets, and how many connections there were.
+async fn endless(greeting: &'static str) -> (String, Arc<Mutex<(usize, usize)>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sent = Arc::new(Mutex::new((0, 0)));
+    let counted = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.lock().unwrap().1 += 1;
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                stream.write_all(greeting.as_bytes()).await.unwrap();
+                while let Ok(bytes) = stream.write(&[b'2'; 64 * 1024]).await {
+                    counted.lock().unwrap().0 += bytes;
+                }
+            });
+        }
+    });
+    (mail_server::url(address), sent)
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_a_line_is_cut_off_after_a_mebibyte() {
+    // What the sockets hold is not read.
+    const SOCKETS: usize = 16 * 1024 * 1024;
+    for greeting in ["", "220 ready\r\n", "220 ready\r\n250 test\r\n250 ok\r\n"] {
+        let (url, sent) = endless(greeting).await;
+        let email = Email::new(url.replace("lookout:s3cret@", ""), FROM, TO).unwrap();
+        let (lookout, _scrape, failures) = overheard(email);
+        let _in_flight = request(&lookout);
+        let told = eventually(10, "cut off", || failures.lock().unwrap().first().cloned()).await;
+        assert_eq!(told, "not delivered");
+        let (bytes, connections) = *sent.lock().unwrap();
+        assert!(bytes <= connections * SOCKETS, "{bytes} bytes after {greeting:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 #[cfg(feature = "state")]
@@ -18,6 +18,7 @@ use super::{Reloaded, heartbeat::Heartbeat};
 use crate::{
     alert::Evaluator,
     collect::SharedCollector,
+    deadline::within,
     guard::guarded,
     notify::{Dispatcher, TestDelivery, Worker},
     report::{self, Reports},
@@ -222,7 +223,7 @@ impl LookoutThread {
             mailbox.close();
         }
         let all = async { while workers.join_next().await.is_some() {} };
-        if timeout(self.shutdown_timeout, all).await.is_err() {
+        if within(self.shutdown_timeout, all).await.is_err() {
             // So that what is under way is back in its mailbox.
             workers.shutdown().await;
         }

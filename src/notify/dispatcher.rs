@@ -7,12 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{DeliveryError, Mailbox, TestDelivery, stats::count};
 use crate::{
     alert::{Alert, AlertStatus, Notice, Origin},
     collect::Carry,
+    deadline::by,
     facade::{Counter, Facade, UNROUTED},
     guard::guarded,
 };
@@ -83,7 +84,7 @@ impl Dispatcher {
             self.mailboxes.iter().map(|mailbox| mailbox.put_test(test.clone())).collect();
         let mut deliveries = Vec::with_capacity(asked.len());
         for (mailbox, answered) in self.mailboxes.iter().zip(asked) {
-            match timeout_at(deadline, answered).await {
+            match by(deadline, answered).await {
                 Ok(Ok(answers)) => {
                     deliveries.extend(answers.into_iter().map(|answer| answer.of(&mailbox.name)));
                 }

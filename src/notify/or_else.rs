@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{join, sync::Mutex, time::Instant};
-use tower::{BoxError, timeout::error::Elapsed};
+use tower::BoxError;
 use tower_service::Service;
 
 use self::{
@@ -19,6 +19,7 @@ use self::{
     told::{Told, lock},
 };
 use super::{Delivered, DeliveryError, Notification, error::Remedy, test_delivery::Answers};
+use crate::deadline::Elapsed;
 
 /// Two notifiers, of which the second takes what the first does not; made by
 /// [`NotifierExt::or_else`](super::NotifierExt::or_else).

@@ -10,11 +10,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tower::{
-    BoxError, Service, ServiceExt,
-    timeout::{Timeout, error::Elapsed},
-    util::BoxService,
-};
+use tower::{BoxError, Service, ServiceExt, util::BoxService};
 
 use super::{
     Delivered, DeliveryError, Hook, Mailbox, Notification,
@@ -24,6 +20,7 @@ use super::{
 };
 use crate::{
     alert::Alert,
+    deadline::{Elapsed, within},
     guard::{guarded, guarded_future},
 };
 
@@ -42,6 +39,8 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Worker {
     mailbox: Arc<Mailbox>,
     notifier: BoxService<Notification, Delivered, BoxError>,
+    /// How long a delivery may take.
+    timeout: Duration,
     /// How many alerts go into one message at most.
     batch: usize,
     /// Among how many of the first alerts there is one that is refused.
@@ -81,10 +80,10 @@ impl Worker {
         N::Future: Send + 'static,
     {
         let notifier = notifier.map_response(Into::into).map_err(Into::<BoxError>::into);
-        let notifier = Timeout::new(notifier, TIMEOUT);
         Self {
             mailbox,
             notifier: BoxService::new(notifier),
+            timeout: TIMEOUT,
             batch: BATCH,
             suspects: 0,
             refused: 0,
@@ -103,6 +102,7 @@ impl Worker {
         Self {
             mailbox,
             notifier,
+            timeout: Duration::MAX,
             batch: 1,
             suspects: 0,
             refused: 0,
@@ -254,7 +254,7 @@ impl Worker {
         // Ends with the worker: what goes on after that would be told of as not delivered.
         let mut calls = JoinSet::new();
         calls.spawn(call);
-        match calls.join_next().await {
+        match within(self.timeout, calls.join_next()).await? {
             None => Err("the call has gone".into()),
             Some(Ok(delivered)) => delivered.and_then(|delivered| delivered.to(&asked)),
             Some(Err(stopped)) => Err(match stopped.try_into_panic() {

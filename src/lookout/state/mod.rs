@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Notify,
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
 };
 
 use self::file::{read, set_aside, write};
 use crate::{
     alert::{Alert, Evaluator, SavedAlert},
+    deadline::within,
     facade::Dialect,
     notify::{Dispatcher, Mailbox, SavedMailbox},
     operation::OperationTable,
@@ -179,7 +179,7 @@ impl StateKeeper {
     pub(super) async fn close(&self, running: JoinHandle<io::Result<()>>) -> bool {
         self.is_closing.store(true, Ordering::Release);
         self.changed.notify_one();
-        let is_saved = matches!(timeout(LAST_WRITE, running).await, Ok(Ok(Ok(()))));
+        let is_saved = matches!(within(LAST_WRITE, running).await, Ok(Ok(Ok(()))));
         if is_saved {
             self.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.leave());
         }

@@ -6,15 +6,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
-use tokio::time::timeout;
-
 use super::NAME;
-use crate::notify::{
-    DeliveryError,
-    error::chain,
-    http::{AddressError, Endpoint},
+use crate::{
+    deadline::within,
+    notify::{
+        DeliveryError,
+        error::chain,
+        http::{AddressError, Endpoint},
+    },
 };
+use http::HeaderMap;
 
 /// One Alertmanager of a cluster.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Member {
     }
 
     async fn try_post(&self, headers: HeaderMap, body: String) -> Result<(), DeliveryError> {
-        let answer = timeout(TIMEOUT, self.endpoint.clone().post(headers, body))
+        let answer = within(TIMEOUT, self.endpoint.clone().post(headers, body))
             .await
             .map_err(DeliveryError::retry)??;
         let told = answer.told();

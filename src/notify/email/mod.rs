@@ -6,6 +6,7 @@ mod message;
 mod outbox;
 mod server;
 mod session;
+mod stream;
 mod text;
 
 use std::{

@@ -12,14 +12,14 @@ use lettre::{
         extension::ClientId,
     },
 };
-use tokio::time::timeout;
 use tracing::{Dispatch, instrument::WithSubscriber};
 
 use super::{
     outbox::{Answer, Refused},
+    stream,
     text::{cut, one_line},
 };
-use crate::notify::DeliveryError;
+use crate::{deadline::within, notify::DeliveryError};
 
 /// The server as it is spoken to. User and password are in no log, error or `Debug`.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub(super) enum Tls {
 }
 
 /// How long connecting may take; all until the server has the message has the worker's timeout.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a server may take to say what becomes of a message that it has: by RFC 5321 §4.5.3.2.6 ten
 /// minutes, for which no other alert should wait.
@@ -81,16 +81,15 @@ impl Session {
 
     /// A connection on which the server knows us, and nobody else listens.
     async fn open(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
-        let server = (&*self.host, self.port);
-        let implicit = match &self.tls {
-            Tls::Implicit(tls) => Some(tls.clone()),
-            Tls::Start(_) | Tls::None => None,
-        };
-        let connect = Some(CONNECT_TIMEOUT);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, connect, &self.hello, implicit, None)
-                .await
-                .map_err(|error| judge(Step::Connect, &error))?;
+        let connected = stream::connect(&self.host, self.port).await;
+        let mut stream = connected
+            .map_err(|error| DeliveryError::retry(format!("{}: {error}", Step::Connect)))?;
+        let refused = |error| judge(Step::Connect, &error);
+        if let Tls::Implicit(tls) = &self.tls {
+            stream = stream::encrypt(stream, tls.clone()).await.map_err(refused)?;
+        }
+        let connected = AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await;
+        let mut connection = connected.map_err(refused)?;
         if let Tls::Start(tls) = &self.tls {
             let started = connection.starttls(tls.clone(), &self.hello).await;
             started.map_err(|error| judge(Step::StartTls, &error))?;
@@ -115,7 +114,7 @@ impl fmt::Debug for Session {
 }
 
 async fn goodbye(mut connection: AsyncSmtpConnection) {
-    let _ = timeout(GOODBYE, connection.quit()).await;
+    let _ = within(GOODBYE, connection.quit()).await;
 }
 
 /// All before the message's content; gives the recipients that the server refused.
@@ -148,7 +147,7 @@ async fn content(
     connection: &mut AsyncSmtpConnection,
     message: &[u8],
 ) -> Result<(), DeliveryError> {
-    match timeout(TAKING, connection.message(message)).await {
+    match within(TAKING, connection.message(message)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(judge(Step::Content, &error)),
         Err(elapsed) => Err(DeliveryError::retry(elapsed)),

@@ -4,13 +4,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout_at};
-use tower::{BoxError, timeout::error::Elapsed};
+use tokio::time::Instant;
+use tower::BoxError;
 use tower_service::Service;
 
-use crate::notify::{
-    Delivered, DeliveryError, Notification,
-    error::{Remedy, chain},
+use crate::{
+    deadline,
+    notify::{
+        Delivered, DeliveryError, Notification,
+        error::{Remedy, chain},
+    },
 };
 
 /// How one of the two fares, whichever of them delivers: told in the log as it changes, and left alone
@@ -115,9 +118,9 @@ where
     T: Into<Delivered>,
     E: Into<BoxError>,
 {
-    match timeout_at(deadline, delivery).await {
+    match deadline::by(deadline, delivery).await {
         Ok(Ok(delivered)) => delivered.into().to(asked),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Elapsed::new().into()),
+        Err(elapsed) => Err(elapsed.into()),
     }
 }
