@@ -16,7 +16,7 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, service_fn};
-use tower_lookout::{GrpcType, Preset, prometheus::Scrape};
+use tower_lookout::{GrpcType, Preset, observe::RequestBody, prometheus::Scrape};
 
 use shop::{ask_grpc, ask_http, check};
 use support::{eventually, series, start, sum};
@@ -44,6 +44,38 @@ async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
             assert_eq!(found, expected);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn open_telemetrys_required_url_scheme() {
+    for (is_https, scheme) in [(false, "http"), (true, "https")] {
+        let (lookout, scrape) = start(|builder| builder.https(is_https));
+        let layer = lookout.layer().bodies();
+        let mut service = layer.layer(service_fn(|_: Request<RequestBody<_>>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
+        }));
+        // A client can't choose the label.
+        let request = Request::get("wss://test/").header("x-forwarded-proto", "gopher");
+        drop(service.call(request.body(Empty::<&[u8]>::new()).unwrap()).await.unwrap());
+        ask_http(&lookout).await;
+        let text = scrape.render();
+        for (name, is_required) in [
+            ("http_server_request_duration_seconds_count", true),
+            ("http_server_active_requests", true),
+            ("http_server_request_body_size_bytes_count", true),
+            ("http_server_response_body_size_bytes_count", true),
+            ("http_server_requests_total", false),
+            ("http_client_request_duration_seconds_count", false),
+        ] {
+            assert!(lines(&text, name).next().is_some(), "{name}");
+            for line in lines(&text, name) {
+                let found = line.split_once("url_scheme=\"").map(|(_, rest)| rest);
+                let found = found.and_then(|rest| rest.split('"').next());
+                assert_eq!(found, is_required.then_some(scheme), "{line}");
+            }
+        }
+        check(&text);
     }
 }
 

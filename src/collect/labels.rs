@@ -48,6 +48,17 @@ pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
     labels
 }
 
+/// The label that OpenTelemetry requires on the durations, the requests in flight and the body sizes of
+/// what is served over HTTP. It is the same for all requests of a lookout: a client chooses the scheme
+/// of its request, and a proxy may have terminated TLS.
+pub(super) fn url_scheme(dialect: &Dialect, operation: &Operation) -> Option<Label> {
+    let traffic = operation.traffic();
+    let is_served = traffic.protocol == Protocol::Http && traffic.dependency.is_none();
+    let is_required = is_served && dialect.presets.of(traffic) == Preset::OpenTelemetry;
+    let scheme = if dialect.is_https { "https" } else { "http" };
+    is_required.then(|| Label::from_static_parts("url_scheme", scheme))
+}
+
 /// The labels of a rule's route, for all methods or one.
 pub(crate) fn route_labels(dialect: &Dialect, method: Option<&str>, route: &str) -> Vec<Label> {
     let (method_label, route_label) = method_and_route_labels(dialect.presets.of_http_server());
@@ -78,6 +89,7 @@ pub(super) fn duration_labels(
             let error = error_type(key, outcome).map(|error| ("error_type", error));
             let both = [status, error].into_iter().flatten();
             labels.extend(both.map(|(label, value)| Label::new(label, value)));
+            labels.extend(url_scheme(dialect, operation));
         }
         Preset::SpringBoot => {
             let is_client = operation.dependency().is_some();

@@ -4,7 +4,7 @@ use metrics::Label;
 
 use super::{
     Figures, certain_age,
-    labels::labels,
+    labels::{labels, url_scheme},
     series::{CollectedExtra, CollectedHistogram, CollectedSeries, Requests},
 };
 use crate::{
@@ -59,6 +59,7 @@ impl Collected {
         dialect: &Dialect,
     ) -> Self {
         let labels = || labels(dialect, &operation);
+        let active = labels().into_iter().chain(url_scheme(dialect, &operation)).collect();
         let names = dialect.presets.names(operation.traffic());
         Self {
             id,
@@ -77,7 +78,7 @@ impl Collected {
             head: CollectedHistogram::new(names.head, &operation, labels(), &store.bounds),
             extras: [const { None }; Extra::COUNT],
             streams: [const { None }; StreamKind::ALL.len()],
-            active: Gauge::new(names.active, labels()),
+            active: Gauge::new(names.active, active),
             oldest: Gauge::new(names.oldest, labels()),
             operation,
         }
@@ -181,7 +182,10 @@ impl Collected {
                 continue;
             }
             let CollectedExtra { histogram, total } = collected.get_or_insert_with(|| {
-                let labels = labels(dialect, &self.operation);
+                let mut labels = labels(dialect, &self.operation);
+                if extra.is_size() {
+                    labels.extend(url_scheme(dialect, &self.operation));
+                }
                 let total = names.total(extra).map(|name| Counter::new(name, labels.clone()));
                 let histogram = CollectedHistogram::new(name, &self.operation, labels, bounds);
                 CollectedExtra { histogram, total }

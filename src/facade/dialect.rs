@@ -12,6 +12,8 @@ pub(crate) struct Dialect {
     pub(crate) prefix: Option<String>,
     /// On every metric.
     pub(crate) labels: Vec<Label>,
+    /// Whether the requests served are `https`, for the label `url_scheme`.
+    pub(crate) is_https: bool,
     /// Of routes with buckets of their own, which have histograms of their own name.
     pub(crate) families: Vec<String>,
     /// By method; of those that were told.
@@ -22,7 +24,7 @@ pub(crate) struct Dialect {
 const REPLACED: &str = "axum_";
 
 /// Each label that a metric may have, with any preset: none that the user adds may be called so.
-const LABELS: [&str; 27] = [
+const LABELS: [&str; 28] = [
     "call",
     "client_name",
     "dependency",
@@ -50,6 +52,7 @@ const LABELS: [&str; 27] = [
     "status",
     "status_class",
     "uri",
+    "url_scheme",
 ];
 
 impl Dialect {

@@ -243,7 +243,8 @@ const METRICS: &[Text] = &[
     (
         THROUGHPUT,
         Kind::Histogram,
-        Unit::CountPerSecond,
+        // The name says "per second" already, and an exporter may append the unit.
+        Unit::Count,
         "Requests that ended in a second, sampled each second over all routes.",
     ),
     (
@@ -275,20 +276,71 @@ pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {
     let names = dialect.presets.all_names();
     let texts = names.iter().flat_map(|names| names.texts());
     let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
-    for (name, kind, unit, text) in texts.chain(others.copied()) {
-        let (name, unit) = (dialect.name(name), Some(unit));
-        let text = SharedString::const_str(text);
-        match kind {
-            Kind::Counter => recorder.describe_counter(name, unit, text),
-            Kind::Gauge => recorder.describe_gauge(name, unit, text),
-            Kind::Histogram => {
-                let is_duration = unit == Some(Unit::Seconds);
-                for family in dialect.families.iter().filter(|_| is_duration) {
-                    let name = of_family(name.as_str(), family);
-                    recorder.describe_histogram(name.into(), unit, text.clone());
+    for text in texts.chain(others.copied()) {
+        describe_one(recorder, dialect, text);
+    }
+}
+
+fn describe_one(recorder: &dyn Recorder, dialect: &Dialect, (name, kind, unit, text): Text) {
+    let (name, unit) = (dialect.name(name), Some(unit));
+    let text = SharedString::const_str(text);
+    match kind {
+        Kind::Counter => recorder.describe_counter(name, unit, text),
+        Kind::Gauge => recorder.describe_gauge(name, unit, text),
+        Kind::Histogram => {
+            let is_duration = unit == Some(Unit::Seconds);
+            for family in dialect.families.iter().filter(|_| is_duration) {
+                let name = of_family(name.as_str(), family);
+                recorder.describe_histogram(name.into(), unit, text.clone());
+            }
+            recorder.describe_histogram(name, unit, text);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "prometheus"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use metrics::{Key, Level, Metadata};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    /// The names in a scrape of every metric there is.
+    fn rendered(exporter: PrometheusBuilder) -> BTreeSet<String> {
+        let metadata = Metadata::new("test", Level::INFO, None);
+        let recorder = exporter.build_recorder();
+        let dialect = Dialect { families: vec!["slow".to_owned()], ..Dialect::default() };
+        let texts = Names::ALL.iter().flat_map(|names| names.texts());
+        let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
+        for text in texts.chain(others.copied()) {
+            let (name, kind, unit, _) = text;
+            describe_one(&recorder, &dialect, text);
+            match kind {
+                Kind::Counter => {
+                    recorder.register_counter(&Key::from_name(name), &metadata).increment(1);
                 }
-                recorder.describe_histogram(name, unit, text);
+                Kind::Gauge => recorder.register_gauge(&Key::from_name(name), &metadata).set(1.0),
+                Kind::Histogram => {
+                    let family = (unit == Unit::Seconds).then(|| of_family(name, "slow"));
+                    for name in family.into_iter().chain([name.to_owned()]) {
+                        recorder.register_histogram(&Key::from_name(name), &metadata).record(1.0);
+                    }
+                }
             }
         }
+        let text = recorder.handle().render();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types.filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect()
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "applications use it, and it does something else")]
+    fn every_name_is_the_same_whether_or_not_the_exporter_appends_units_and_suffixes() {
+        let plain = rendered(PrometheusBuilder::new());
+        assert!(plain.contains(THROUGHPUT) && plain.len() > 60, "{plain:?}");
+        assert_eq!(rendered(PrometheusBuilder::new().set_enable_unit_suffix(true)), plain);
+        assert_eq!(rendered(PrometheusBuilder::new().with_recommended_naming(true)), plain);
     }
 }

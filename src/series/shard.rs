@@ -75,6 +75,11 @@ impl Extra {
         Self::RequestMessages,
         Self::ResponseMessages,
     ];
+
+    /// Whether it counts the bytes of bodies.
+    pub(crate) fn is_size(self) -> bool {
+        matches!(self, Self::RequestSize | Self::ResponseSize)
+    }
 }
 
 /// What may stay open for ever.

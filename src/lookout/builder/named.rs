@@ -39,6 +39,24 @@ impl LookoutBuilder {
         self
     }
 
+    /// Whether the requests served are `https` and not `http`: the label `url_scheme`, which
+    /// OpenTelemetry requires on the durations, the requests in flight and the body sizes of HTTP
+    /// servers. Set it where the service, or a proxy in front of it, terminates TLS. All requests have
+    /// the same value, and no header of a client changes it. Other presets have no such label.
+    /// Defaults to no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().https(true); // url_scheme="https"
+    /// ```
+    pub fn https(mut self, is_https: bool) -> Self {
+        self.dialect.is_https = is_https;
+        self
+    }
+
     /// How many messages either side of a gRPC method sends, for the label `grpc_type` of
     /// [`Preset::GoGrpcMiddleware`], since nothing on the wire tells it. Defaults to what
     /// `grpc_descriptor` says (feature `prost`), else [`GrpcType::Unary`].
