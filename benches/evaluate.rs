@@ -11,12 +11,12 @@ fn tick(criterion: &mut Criterion) {
     for operations in [1_000, 10_000] {
         for (name, touched) in [("all", operations), ("a tenth", operations / 10)] {
             let mut ticker = Ticker::new(operations, 2);
-            ticker.touch(operations);
+            ticker.touch(operations, 1);
             ticker.tick();
             let ticker = std::cell::RefCell::new(ticker);
             group.bench_function(format!("{operations} series, {name} touched"), |bencher| {
                 bencher.iter_batched(
-                    || ticker.borrow().touch(touched),
+                    || ticker.borrow().touch(touched, 1),
                     |()| ticker.borrow_mut().tick(),
                     BatchSize::PerIteration,
                 );

@@ -13,7 +13,7 @@ use crate::{
     operation::{MethodLabel, TrafficId},
     outcome::{Ending, Outcome},
     rule::Rule,
-    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, Shard, StatusKey, Store},
     window::{Timeline, Totals},
 };
 
@@ -34,12 +34,16 @@ impl Ticker {
         });
         let rules: Vec<_> = Rule::defaults().into_iter().chain(each).collect();
         let bounds = Bounds::new(&BUCKETS, &[]);
-        let store = Arc::new(Store::new(operations, bounds, LabelTable::default()));
+        let store = Arc::new(Store::new(
+            Limits { operations, ..Limits::default() },
+            bounds,
+            LabelTable::default(),
+        ));
         let groups = Evaluator::groups(&rules);
         let mut facade = Facade::new(None, Dialect::default());
         facade.resolve();
         Self {
-            shards: (0..shards).map(|_| store.lease()).collect(),
+            shards: (0..shards).filter_map(|_| store.lease()).collect(),
             collector: Collector::new(
                 Arc::clone(&store),
                 facade,
@@ -52,28 +56,36 @@ impl Ticker {
         }
     }
 
-    /// Ends a request of each of the first `operations`, in every shard.
-    pub fn touch(&self, operations: usize) {
+    /// Ends a request of each of the first `operations` with each of so many statuses from 200 on, in every
+    /// shard.
+    pub fn touch(&self, operations: usize, statuses: u16) {
         for operation in 0..operations {
             let id = self.store.operations.id_of(
                 TrafficId::HTTP_SERVER,
                 MethodLabel::Get,
                 &format!("/route/{operation}"),
             );
-            for shard in &self.shards {
+            let nanos = 1_000_000 * (1 + operation as u64 % 50);
+            for (shard, status) in
+                self.shards.iter().flat_map(|shard| (0..statuses).map(move |nth| (shard, nth)))
+            {
                 let cells = shard.operation(id);
-                let nanos = 1_000_000 * (1 + operation as u64 % 50);
                 cells.start();
-                let cell = self.store.bounds.cell_of(nanos);
+                let status = http::StatusCode::from_u16(200 + status).unwrap_or_default();
                 let end = End {
-                    status: StatusKey::http(http::StatusCode::OK),
+                    status: StatusKey::http(status),
                     ending: Ending::Complete,
                     labels: LabelSet::NONE,
                     is_head_told: false,
                 };
-                cells.end(cells.duration(end, &self.store.statuses), cell, nanos);
+                shard.end(cells, id, end, &self.store, nanos);
             }
         }
+    }
+
+    /// How many bytes it accounts for.
+    pub fn memory(&self) -> usize {
+        self.store.memory.used()
     }
 
     /// One tick with its verdicts; gives how many alerts changed.

@@ -11,6 +11,7 @@ mod deadline;
 mod facade;
 mod guard;
 mod lookout;
+mod memory;
 pub mod notify;
 pub mod observe;
 mod operation;

@@ -4,9 +4,10 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "guard",
     "deadline",
+    "memory",
     "operation",
     "outcome",
     "series",

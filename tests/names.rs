@@ -57,6 +57,22 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
 }
 
 #[tokio::test]
+async fn the_histogram_of_heads_can_be_left_out() {
+    let (lookout, scrape) = start(|builder| builder.head_durations(false));
+    ask_http(&lookout).await;
+    ask_grpc(&lookout).await;
+    let durations = "http_server_request_duration_seconds_count";
+    let text = eventually(5, "all of them", || {
+        let text = scrape.render();
+        (sum(&text, durations, &[]) == 9.0).then_some(text)
+    })
+    .await;
+    assert!(!text.contains("response_head_duration"), "{text}");
+    assert!(sum(&text, "rpc_server_stream_duration_seconds_count", &[]) > 0.0);
+    check(&text);
+}
+
+#[tokio::test]
 async fn two_lookouts_with_other_presets_share_a_process_and_a_recorder() {
     let (recorder, shared) = prometheus::build().unwrap();
     let recorder = Arc::new(recorder);

@@ -10,7 +10,7 @@ use crate::{
     facade::{Dialect, SharedRecorder},
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
-    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Shard, StatusKey, Store},
+    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, Shard, StatusKey, Store},
 };
 
 pub(super) struct Play {
@@ -36,8 +36,11 @@ impl Play {
     ) -> Self {
         let rules = rules.into();
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
-        let store =
-            Arc::new(Store::new(100, Bounds::new(&BUCKETS, &splits), LabelTable::default()));
+        let store = Arc::new(Store::new(
+            Limits::default(),
+            Bounds::new(&BUCKETS, &splits),
+            LabelTable::default(),
+        ));
         let groups = Evaluator::groups(&rules);
         let collector = Collector::new(
             Arc::clone(&store),
@@ -49,7 +52,7 @@ impl Play {
         let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
         let evaluator = Evaluator::new(rules, origin);
         Self {
-            shard: store.lease(),
+            shard: store.lease().unwrap(),
             store,
             collector,
             evaluator,
@@ -72,9 +75,8 @@ impl Play {
         let cells = self.shard.operation(id);
         let status = StatusKey::http(http::StatusCode::OK);
         let end = End { status, ending, labels: LabelSet::NONE, is_head_told: false };
-        let cell = self.store.bounds.cell_of(nanos);
         for _ in 0..count {
-            cells.end(cells.duration(end, &self.store.statuses), cell, nanos);
+            self.shard.end(cells, id, end, &self.store, nanos);
         }
     }
 

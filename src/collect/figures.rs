@@ -64,7 +64,8 @@ impl Figures {
         self.history.totals().requests() + self.new_requests()
     }
 
-    pub(super) fn tick(&mut self, tick: &Tick) {
+    /// Closes a tick; gives how many bytes the windows take.
+    pub(super) fn tick(&mut self, tick: &Tick) -> usize {
         let cells: Vec<_> = if self.new_requests() == 0 {
             Vec::new()
         } else {
@@ -76,5 +77,6 @@ impl Figures {
             self.new_cells[usize::from(cell)] = 0;
         }
         self.new = Totals::default();
+        self.history.bytes()
     }
 }

@@ -7,7 +7,7 @@ mod live;
 mod operation;
 mod series;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 #[cfg(feature = "prometheus")]
 pub(crate) use self::live::carry_all;
@@ -18,7 +18,7 @@ pub(crate) use self::{
     live::{SharedCollector, share},
 };
 use crate::{
-    facade::{Counter, Facade, Histogram, OVERFLOWED, THROUGHPUT},
+    facade::{Counter, Facade, Gauge, Histogram, MEMORY, OVERFLOWED, THROUGHPUT},
     operation::Operation,
     series::{Bounds, Judge, Store},
     window::Timeline,
@@ -43,8 +43,16 @@ pub(crate) struct Collector {
     groups: Vec<(Member, Figures)>,
     throughput: Histogram,
     overflowed: Counter,
-    has_warned: bool,
+    memory: Gauge,
+    has_warned: Warned,
     others: Vec<Arc<dyn Carry>>,
+}
+
+/// What was logged already.
+#[derive(Debug, Default)]
+struct Warned {
+    operations: bool,
+    memory: bool,
 }
 
 impl Collector {
@@ -64,7 +72,8 @@ impl Collector {
             groups: groups.into_iter().map(|member| (member, Figures::new(cells))).collect(),
             throughput: Histogram::new(THROUGHPUT, Vec::new()),
             overflowed: Counter::new(OVERFLOWED, Vec::new()),
-            has_warned: false,
+            memory: Gauge::new(MEMORY, Vec::new()),
+            has_warned: Warned::default(),
             others,
             store,
             facade,
@@ -84,7 +93,7 @@ impl Collector {
         self.collect(now);
         let before = self.timeline.now();
         let tick = self.timeline.tick(now);
-        let mut ended = 0;
+        let (mut ended, mut windows) = (0, 0);
         for collected in &mut self.operations {
             if collected.operation.dependency().is_none() {
                 ended += collected.figures.new_requests();
@@ -94,11 +103,12 @@ impl Collector {
                     group.absorb(&collected.figures);
                 }
             }
-            collected.figures.tick(&tick);
+            windows += collected.figures.tick(&tick);
         }
         for (_, group) in &mut self.groups {
-            group.tick(&tick);
+            windows += group.tick(&tick);
         }
+        self.store.memory.set_windows(windows);
         let elapsed = (self.timeline.now().saturating_sub(before)).as_secs_f64();
         // The part of a second before the shutdown would tell anything.
         if elapsed > 0.5 {
@@ -162,16 +172,30 @@ impl Collector {
             self.operations.iter().filter(|collected| collected.operation.is_overflow());
         let overflowed = overflows.map(|collected| collected.figures.all_requests()).sum();
         self.overflowed.set(&self.facade, overflowed);
-        if overflowed > 0 && !self.has_warned {
-            self.has_warned = true;
-            tracing::warn!(
-                operations = self.operations.len(),
-                "more operations than max_operations: the rest is counted under route _OVERFLOW"
-            );
-        }
+        self.memory.set(&self.facade, self.store.memory.used() as f64);
+        self.warn_of_bounds(overflowed);
         self.group_figures();
         for other in &self.others {
             other.carry(&self.facade);
+        }
+    }
+
+    /// Logs once that a bound was reached, since less is counted apart from then on.
+    fn warn_of_bounds(&mut self, overflowed: u64) {
+        let memory = &self.store.memory;
+        if memory.is_exhausted() {
+            if !mem::replace(&mut self.has_warned.memory, true) {
+                tracing::warn!(
+                    max_memory = memory.max(),
+                    "max_memory is used up: new statuses and label values share a series per status \
+                     class, new operations the route _OVERFLOW"
+                );
+            }
+        } else if overflowed > 0 && !mem::replace(&mut self.has_warned.operations, true) {
+            tracing::warn!(
+                operations = self.operations.len(),
+                "max_operations is reached: further operations share the route _OVERFLOW"
+            );
         }
     }
 

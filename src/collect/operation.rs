@@ -33,9 +33,10 @@ pub(super) struct Collected {
     /// By key, the place among `series`.
     places: HashMap<SeriesKey, usize, foldhash::fast::RandomState>,
     requests: Vec<Requests>,
-    head: CollectedHistogram,
+    /// None where heads are not recorded.
+    head: Option<CollectedHistogram>,
     /// What few operations have.
-    extras: [Option<CollectedExtra>; Extra::COUNT],
+    extras: [Option<CollectedExtra>; Extra::ALL.len()],
     /// By kind, the gauge and how many are open.
     streams: [Option<(Gauge, u64)>; StreamKind::ALL.len()],
     active: Gauge,
@@ -75,8 +76,10 @@ impl Collected {
             series: Vec::new(),
             places: HashMap::default(),
             requests: Vec::new(),
-            head: CollectedHistogram::new(names.head, &operation, labels(), &store.bounds),
-            extras: [const { None }; Extra::COUNT],
+            head: store
+                .has_heads
+                .then(|| CollectedHistogram::new(names.head, &operation, labels(), &store.bounds)),
+            extras: [const { None }; Extra::ALL.len()],
             streams: [const { None }; StreamKind::ALL.len()],
             active: Gauge::new(names.active, active),
             oldest: Gauge::new(names.oldest, labels()),
@@ -103,9 +106,13 @@ impl Collected {
             return;
         }
         self.is_settled = is_unchanged;
-        let is_complete = self.read_series(means)
-            & self.head.read(cells().flat_map(OperationCells::heads), |_, _| {});
-        let is_carried = self.head.carry(facade, &store.bounds) & self.extras(means);
+        let is_complete = self.read_series(means);
+        let heads = || cells().flat_map(OperationCells::heads);
+        let is_head_complete = self.head.as_mut().is_none_or(|head| {
+            let is_complete = head.read(heads(), |_, _| {});
+            head.carry(facade, &store.bounds) && is_complete
+        });
+        let is_carried = is_head_complete & self.extras(means);
         self.streams(means);
         for requests in &mut self.requests {
             requests.carry(facade);

@@ -5,6 +5,7 @@ use crate::series::Extra;
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
+pub(crate) const MEMORY: &str = "lookout_memory_bytes";
 pub(crate) const ALERT_STATE: &str = "lookout_alert_state";
 pub(crate) const REPORTS: &str = "lookout_reports_total";
 pub(crate) const SENT: &str = "lookout_notifications_sent_total";
@@ -161,6 +162,7 @@ impl Names {
     /// The name of what few operations have.
     pub(crate) fn extra(&self, extra: Extra) -> Option<&'static str> {
         match extra {
+            Extra::Head => Some(self.head),
             Extra::Wait => Some(self.wait),
             Extra::Stream => Some(self.stream),
             Extra::RequestSize => Some(self.sizes[0]),
@@ -251,7 +253,13 @@ const METRICS: &[Text] = &[
         OVERFLOWED,
         Kind::Counter,
         Unit::Count,
-        "Requests counted under the route _OVERFLOW, past the bound on operations.",
+        "Requests counted under the route _OVERFLOW, past max_operations or max_memory.",
+    ),
+    (
+        MEMORY,
+        Kind::Gauge,
+        Unit::Bytes,
+        "Memory of the figures, with an allowance for the recorder's copy; bounded by max_memory.",
     ),
     (
         ALERT_STATE,

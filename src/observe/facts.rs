@@ -205,7 +205,7 @@ impl Facts {
             let open = store.clock.nanos(self.began, store.clock.now());
             let cells = shard.operation(self.place.operation());
             cells.stream_closed(kind);
-            cells.record_extra(Extra::Stream, store, open);
+            shard.record_extra(self.place.operation(), Extra::Stream, store, open);
         });
     }
 
@@ -214,7 +214,7 @@ impl Facts {
     #[inline(never)]
     pub(super) fn waited(self, nanos: u64) {
         local::with(self.lookout(), move |store, shard| {
-            shard.operation(self.place.operation()).record_extra(Extra::Wait, store, nanos);
+            shard.record_extra(self.place.operation(), Extra::Wait, store, nanos);
         });
     }
 
@@ -289,12 +289,13 @@ impl Facts {
     /// So many bytes, and messages of gRPC, had the bodies of request and response.
     pub(super) fn sizes(&self, bytes: [u64; 2], messages: Option<[u64; 2]>) {
         local::with(self.lookout(), move |store, shard| {
-            let cells = shard.operation(self.place.operation());
-            cells.record_extra(Extra::RequestSize, store, bytes[0]);
-            cells.record_extra(Extra::ResponseSize, store, bytes[1]);
+            let record =
+                |extra, value| shard.record_extra(self.place.operation(), extra, store, value);
+            record(Extra::RequestSize, bytes[0]);
+            record(Extra::ResponseSize, bytes[1]);
             if let Some([received, sent]) = messages {
-                cells.record_extra(Extra::RequestMessages, store, received);
-                cells.record_extra(Extra::ResponseMessages, store, sent);
+                record(Extra::RequestMessages, received);
+                record(Extra::ResponseMessages, sent);
             }
         });
     }

@@ -100,9 +100,17 @@ pub(super) fn with<R>(id: LookoutId, then: impl Fn(&Store, &Shard) -> R + Copy) 
     write(id, Closure(move |_: &Core, store: &Store, shard: &Shard| then(store, shard)))
 }
 
-/// Asks the lookout, as [`with`] does.
+/// Asks the lookout. Never under the lock of the shard of last resort, since a closure of the user's may
+/// be asked, which may make requests itself.
 pub(super) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Option<R> {
-    write(id, Closure(move |core: &Core, _: &Store, _: &Shard| ask(core)))
+    let asked = LEASES.try_with(|leases| match leases.first.get() {
+        Some(first) if first.id == id => Some(ask(&first.core)),
+        _ => leases.with_further(id, Closure(move |core: &Core, _: &Store, _: &Shard| ask(core))),
+    });
+    match asked {
+        Ok(Some(answer)) => Some(answer),
+        _ => find(id).map(|core| ask(&core)),
+    }
 }
 
 /// Writes to this thread's shard; `None` if the lookout is closed and was never met here.
@@ -128,13 +136,14 @@ fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     }
 }
 
-/// The first time on this thread, or so late that the thread's storage is gone.
+/// The first time on this thread, or so late that the thread's storage is gone, or where there was no memory
+/// for a shard.
 fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
         let mut further = leases.further.try_borrow_mut().ok()?;
         further.retain(|lease| !lease.core.is_closed());
-        let shard = core.store.lease();
+        let shard = core.store.lease()?;
         let store = Arc::clone(&core.store);
         let lease = Lease { id, shard: Arc::clone(&shard), store, core: Arc::clone(&core) };
         if let Err(lease) = leases.first.set(lease) {

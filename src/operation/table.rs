@@ -6,6 +6,8 @@ use std::{
     },
 };
 
+use crate::memory::{Memory, Room};
+
 use super::{
     Dependency, MethodLabel, OVERFLOW, Operation, Protocol, Side, Traffic, TrafficId, UNMATCHED,
 };
@@ -40,8 +42,12 @@ pub(crate) struct OperationTable {
     unmatched: [[OnceLock<OperationId>; MethodLabel::COUNT]; TrafficId::COUNT],
     /// By traffic, the operation of what came after the bound.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
+    /// By id, the operation that takes what there is no memory for.
+    overflow_of: Box<[OnceLock<OperationId>]>,
     limit: usize,
-    /// Set when the last place is taken: what is not found then needs no lock to be the overflow.
+    memory: Arc<Memory>,
+    /// Set when the last place or all memory is taken: what is not found then needs no lock to be the
+    /// overflow.
     is_full: AtomicBool,
 }
 
@@ -65,10 +71,13 @@ struct Entry {
 }
 
 impl OperationTable {
-    pub(crate) fn new(limit: usize) -> Self {
-        let slots = (limit.max(1) * 2).next_power_of_two();
+    pub(crate) fn new(limit: usize, memory: Arc<Memory>) -> Self {
+        let slots = Self::slots(limit);
+        let empty = |count: usize| (0..count).map(|_| OnceLock::new()).collect();
         let table = Self {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
+            overflow_of: empty(Self::capacity_of(limit)),
+            memory,
             hasher: foldhash::fast::RandomState::default(),
             listed: Mutex::new(Listed {
                 operations: Vec::new(),
@@ -86,9 +95,19 @@ impl OperationTable {
         table
     }
 
-    /// How many ids there may be, the overflows among them.
-    pub(crate) fn capacity(&self) -> usize {
-        self.limit + TrafficId::COUNT
+    fn slots(limit: usize) -> usize {
+        (limit.max(1) * 2).next_power_of_two()
+    }
+
+    /// How many ids there may be for a bound on operations, the overflows among them.
+    pub(crate) fn capacity_of(limit: usize) -> usize {
+        limit + TrafficId::COUNT
+    }
+
+    /// What a table with this bound takes from the start, in bytes.
+    pub(crate) fn bytes(limit: usize) -> usize {
+        Self::slots(limit) * size_of::<OnceLock<Entry>>()
+            + Self::capacity_of(limit) * size_of::<OnceLock<OperationId>>()
     }
 
     /// The number of a dependency, a new one if it was not met; past the bound all share one, whose
@@ -111,6 +130,8 @@ impl OperationTable {
                 let id = OperationId(listed.operations.len() as u32);
                 listed.traffics.push(traffic);
                 listed.operations.push(overflow);
+                self.memory.admit_operation(Room::Beyond);
+                self.overflow_of[id.index()].get_or_init(|| id);
                 self.overflow[TrafficId::new(side, protocol).index()].get_or_init(|| id);
             }
         }
@@ -130,6 +151,11 @@ impl OperationTable {
     pub(crate) fn overflow(&self, traffic: TrafficId) -> OperationId {
         // A traffic's number comes from its side, which has one.
         self.overflow[traffic.index()].get().copied().unwrap_or(OperationId(0))
+    }
+
+    /// The overflow of an operation's traffic.
+    pub(crate) fn overflow_of(&self, id: OperationId) -> OperationId {
+        self.overflow_of[id.index()].get().copied().unwrap_or(OperationId(0))
     }
 
     #[inline]
@@ -221,8 +247,13 @@ impl OperationTable {
         match self.place_of(traffic, method, route) {
             Ok(id) => id,
             Err(_) if listed.bounded >= self.limit => self.overflow(traffic),
+            Err(_) if !self.memory.admit_operation(Room::All) => {
+                self.is_full.store(true, Ordering::Release);
+                self.overflow(traffic)
+            }
             Err(slot) => {
                 let id = OperationId(listed.operations.len() as u32);
+                self.overflow_of[id.index()].get_or_init(|| self.overflow(traffic));
                 let operation =
                     Operation::new(Arc::clone(&listed.traffics[traffic.index()]), method, route);
                 listed.operations.push(operation.clone());
@@ -240,7 +271,16 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::operation::Call;
+    use crate::{memory::Costs, operation::Call};
+
+    fn table(limit: usize) -> OperationTable {
+        bounded(limit, Memory::DEFAULT_MAX)
+    }
+
+    fn bounded(limit: usize, max_memory: usize) -> OperationTable {
+        let costs = Costs { operation: 100, ..Costs::default() };
+        OperationTable::new(limit, Arc::new(Memory::new(max_memory, costs)))
+    }
 
     const HTTP: TrafficId = TrafficId::HTTP_SERVER;
     /// The overflows of the server.
@@ -248,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_operation_keeps_its_id() {
-        let table = OperationTable::new(8);
+        let table = table(8);
         let get = table.id_of(HTTP, MethodLabel::Get, "/orders");
         let post = table.id_of(HTTP, MethodLabel::Post, "/orders");
         assert_ne!(get, post);
@@ -261,7 +301,7 @@ mod tests {
 
     #[test]
     fn past_the_bound_everything_new_shares_the_overflow() {
-        let table = OperationTable::new(2);
+        let table = table(2);
         let first = table.id_of(HTTP, MethodLabel::Get, "/a");
         table.id_of(HTTP, MethodLabel::Get, "/b");
         for n in 0..1_000 {
@@ -272,8 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn without_memory_for_it_an_operation_shares_the_overflow() {
+        // The overflows of the server take 200.
+        let table = bounded(100, 350);
+        let first = table.id_of(HTTP, MethodLabel::Get, "/a");
+        assert_eq!(table.id_of(HTTP, MethodLabel::Get, "/b"), table.overflow(HTTP));
+        assert_eq!(table.id_of(HTTP, MethodLabel::Get, "/a"), first);
+        assert_eq!(table.overflow_of(first), table.overflow(HTTP));
+    }
+
+    #[test]
     fn threads_that_race_agree_on_the_ids() {
-        let table = OperationTable::new(100);
+        let table = table(100);
         let ids: Vec<Vec<OperationId>> = thread::scope(|scope| {
             let racers: Vec<_> = (0..4)
                 .map(|_| {
@@ -292,7 +342,7 @@ mod tests {
 
     #[test]
     fn each_dependency_has_a_side_of_its_own_until_there_are_too_many() {
-        let table = OperationTable::new(8);
+        let table = table(8);
         let dependency = |name: &str, call| Some(Dependency { name: name.into(), call });
         let logical = table.side(dependency("inventory", Call::Logical));
         let attempt = table.side(dependency("inventory", Call::Attempt));

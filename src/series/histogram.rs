@@ -59,6 +59,11 @@ impl Histogram {
         Self { version: AtomicU64::new(0), cells }
     }
 
+    /// What so many cells take, in bytes.
+    pub(super) fn bytes(cells: usize) -> usize {
+        (cells + 2 * APART) * size_of::<Cell>()
+    }
+
     #[inline]
     pub(crate) fn record(&self, cell: usize, nanos: u64) {
         let cell = &self.cells[APART + cell];

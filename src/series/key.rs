@@ -56,6 +56,14 @@ impl StatusKey {
         Self(bits)
     }
 
+    /// What stands for all statuses of the class; of gRPC's, which are few, the status itself.
+    pub(super) fn of_class(self) -> Self {
+        match self.0 {
+            1..Self::OTHER => Self(Self::OTHER + self.class()),
+            _ => self,
+        }
+    }
+
     /// The status itself; of one past the bound, the first of its class.
     pub(crate) fn status(self) -> Option<Status> {
         match self.0 {
@@ -122,11 +130,7 @@ impl Statuses {
             return met;
         }
         let known = &self.known[usize::from(status)];
-        if known.load(Ordering::Relaxed) || self.meet(known) {
-            met
-        } else {
-            StatusKey(StatusKey::OTHER + status / 100)
-        }
+        if known.load(Ordering::Relaxed) || self.meet(known) { met } else { met.of_class() }
     }
 
     /// Whether there was room for a status that was not known.

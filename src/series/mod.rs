@@ -8,6 +8,7 @@ mod ages;
 mod bounds;
 mod buckets;
 mod clock;
+mod extra;
 mod family;
 mod histogram;
 mod judge;
@@ -22,13 +23,14 @@ pub(crate) use self::{
     bounds::Bounds,
     buckets::{MESSAGES, SIZES, bucket_problem},
     clock::{RawClock, RawSpan, RawTime},
+    extra::{Extra, StreamKind},
     family::{Buckets, Family},
     histogram::{Histogram, Tally},
     judge::{FailureFn, Judge},
     key::{SeriesKey, StatusKey, Statuses},
     label::{LabelSet, LabelTable},
-    shard::{End, Extra, OperationCells, Shard, StreamKind},
-    store::Store,
+    shard::{End, OperationCells, Shard},
+    store::{Limits, Store},
 };
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,8 +6,8 @@ use std::{
     },
 };
 
-use super::{Ages, Histogram, LabelSet, SeriesKey, StatusKey, Statuses, Store, add};
-use crate::{operation::OperationId, outcome::Ending};
+use super::{Ages, Extra, Histogram, LabelSet, SeriesKey, StatusKey, Store, StreamKind, add};
+use crate::{memory::Room, operation::OperationId, outcome::Ending};
 
 /// The sizes that all shards of a lookout share.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,6 @@ pub(crate) struct Shard {
 #[repr(align(128))]
 pub(crate) struct OperationCells {
     pub(crate) ages: Ages,
-    /// Time to the response head, where that was told before the end.
-    pub(crate) head: Histogram,
     started: AtomicU64,
     ended: AtomicU64,
     first: SeriesList,
@@ -45,72 +43,6 @@ pub(crate) struct OperationCells {
     /// Streams that were opened, and that were closed, by [`StreamKind`].
     streams: [[AtomicU64; 2]; StreamKind::ALL.len()],
     layout: ShardLayout,
-}
-
-/// What few operations have: durations, and what bodies are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extra {
-    /// From the first time that a client was not ready until it was.
-    Wait,
-    /// From the request to the end of its stream.
-    Stream,
-    /// Bytes of a request's body.
-    RequestSize,
-    /// Bytes of a response's body.
-    ResponseSize,
-    /// gRPC messages of a request.
-    RequestMessages,
-    /// gRPC messages of a response.
-    ResponseMessages,
-}
-
-impl Extra {
-    pub(crate) const COUNT: usize = 6;
-
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Wait,
-        Self::Stream,
-        Self::RequestSize,
-        Self::ResponseSize,
-        Self::RequestMessages,
-        Self::ResponseMessages,
-    ];
-
-    /// Whether it counts the bytes of bodies.
-    pub(crate) fn is_size(self) -> bool {
-        matches!(self, Self::RequestSize | Self::ResponseSize)
-    }
-}
-
-/// What may stay open for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StreamKind {
-    /// Server-sent events.
-    EventStream,
-    /// gRPC with more than one message.
-    Grpc,
-    /// A connection that became something else: WebSocket, CONNECT.
-    Upgrade,
-    /// A body that nothing is known of but that it goes on.
-    UnknownLength,
-    /// A request that is answered when there is something to tell.
-    LongPoll,
-}
-
-impl StreamKind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::EventStream, Self::Grpc, Self::Upgrade, Self::UnknownLength, Self::LongPoll];
-
-    /// The `kind` label.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::EventStream => "event_stream",
-            Self::Grpc => "grpc",
-            Self::Upgrade => "upgrade",
-            Self::UnknownLength => "unknown_length",
-            Self::LongPoll => "long_poll",
-        }
-    }
 }
 
 /// The durations of one operation that ended in one way; a list in the order of first use, so that
@@ -136,6 +68,12 @@ pub(crate) struct End {
     pub(crate) is_head_told: bool,
 }
 
+impl End {
+    fn key(self) -> SeriesKey {
+        SeriesKey { status: self.status, ending: self.ending, labels: self.labels }
+    }
+}
+
 /// What a series is found by, in one comparison: status, ending, whether the head was told, and the
 /// user's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +91,11 @@ impl SeriesId {
 }
 
 impl Series {
+    /// What one takes, in bytes.
+    fn bytes(cells: usize) -> usize {
+        size_of::<Self>() + Histogram::bytes(cells)
+    }
+
     /// Whether the durations are the times to the head as well.
     fn has_heads(&self) -> bool {
         self.id.0 & SeriesId::HEAD_TOLD == 0 && self.key.status != StatusKey::NONE
@@ -179,6 +122,86 @@ impl Shard {
         self.operations[id.index()].get().map(|cells| &**cells)
     }
 
+    /// What it takes before anything is counted, in bytes.
+    pub(super) fn bytes(layout: ShardLayout) -> usize {
+        size_of::<Self>() + layout.operations * size_of::<OnceLock<Box<OperationCells>>>()
+    }
+
+    /// Counts an end of the operation whose cells these are, after so many nanoseconds.
+    #[inline]
+    pub(crate) fn end(
+        &self,
+        cells: &OperationCells,
+        id: OperationId,
+        end: End,
+        store: &Store,
+        nanos: u64,
+    ) {
+        match cells.met_duration(SeriesId::new(end.status, end)) {
+            Some(duration) => cells.end(duration, store.bounds.cell_of(nanos), nanos),
+            None => self.first_end(cells, id, end, store, nanos),
+        }
+    }
+
+    /// Of a status that was not met here, or keeps only its class, or of what has labels of the user's.
+    ///
+    /// Without memory for a series of its own it shares one with its class, and without memory for that
+    /// one it shares the class of the operation that stands for all others.
+    #[cold]
+    #[inline(never)]
+    fn first_end(
+        &self,
+        cells: &OperationCells,
+        id: OperationId,
+        end: End,
+        store: &Store,
+        nanos: u64,
+    ) {
+        let status = store.statuses.key(end.status);
+        let own = End { status, ..end };
+        let shared = End { status: status.of_class(), labels: LabelSet::NONE, ..end };
+        let cell = store.bounds.cell_of(nanos);
+        let found =
+            cells.series(own, |bytes| store.reserve(id, own.key(), bytes, Room::Most)).or_else(
+                || cells.series(shared, |bytes| store.reserve(id, shared.key(), bytes, Room::All)),
+            );
+        if let Some(duration) = found {
+            cells.end(duration, cell, nanos);
+            return;
+        }
+        let overflow = store.operations.overflow_of(id);
+        let others = self.operation(overflow);
+        let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Beyond);
+        if let Some(duration) = others.series(shared, reserve) {
+            cells.end(duration, cell, nanos);
+            // It has not ended there, but its reader must look.
+            others.changed();
+        }
+    }
+
+    /// Records a value of the operation, or of the one that stands for all others if there is no memory
+    /// for a histogram.
+    #[cold]
+    pub(crate) fn record_extra(&self, id: OperationId, extra: Extra, store: &Store, value: u64) {
+        let cells = self.operation(id);
+        let bounds = store.bounds_of(extra);
+        let found = cells
+            .extra_or_new(extra, bounds.cells(), |bytes| store.reserve_extra(bytes, Room::Most));
+        let (cells, histogram) = match found {
+            Some(histogram) => (cells, histogram),
+            None => {
+                let others = self.operation(store.operations.overflow_of(id));
+                let reserve = |bytes| store.reserve_extra(bytes, Room::Beyond);
+                match others.extra_or_new(extra, bounds.cells(), reserve) {
+                    Some(histogram) => (others, histogram),
+                    None => return,
+                }
+            }
+        };
+        histogram.record(bounds.cell_of(value), value);
+        cells.changed();
+    }
+
     #[cold]
     #[inline(never)]
     fn first_of(&self, id: OperationId) -> &OperationCells {
@@ -190,7 +213,6 @@ impl OperationCells {
     fn new(layout: ShardLayout) -> Self {
         Self {
             ages: Ages::new(),
-            head: Histogram::new(layout.cells),
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             first: OnceLock::new(),
@@ -213,13 +235,6 @@ impl OperationCells {
         duration.record(cell, nanos);
         // Released last: who sees the end also sees what was recorded of it.
         add(&self.ended, 1, Ordering::Release);
-    }
-
-    /// The durations of what ended like this; found where it was met before, else made.
-    #[inline]
-    pub(crate) fn duration(&self, end: End, statuses: &Statuses) -> &Histogram {
-        let duration = self.met_duration(SeriesId::new(end.status, end));
-        duration.unwrap_or_else(|| self.first_duration(end, statuses))
     }
 
     /// The durations of what was complete with its head, with this status, if that was met before.
@@ -245,13 +260,24 @@ impl OperationCells {
         add(&self.started, u64::MAX, Ordering::Relaxed);
     }
 
-    #[cold]
-    pub(crate) fn record_extra(&self, extra: Extra, store: &Store, value: u64) {
-        let bounds = store.bounds_of(extra);
-        let histogram =
-            self.extras[extra as usize].get_or_init(|| Box::new(Histogram::new(bounds.cells())));
-        histogram.record(bounds.cell_of(value), value);
+    /// Something changed besides starts and ends; released after it, so that a reader who sees this sees
+    /// that as well.
+    fn changed(&self) {
         add(&self.rare, 1, Ordering::Release);
+    }
+
+    /// The histogram, a new one if there is none and `reserve` has its bytes.
+    fn extra_or_new(
+        &self,
+        extra: Extra,
+        cells: usize,
+        reserve: impl FnOnce(usize) -> bool,
+    ) -> Option<&Histogram> {
+        let histogram = &self.extras[extra as usize];
+        if histogram.get().is_none() && !reserve(size_of::<Histogram>() + Histogram::bytes(cells)) {
+            return None;
+        }
+        Some(histogram.get_or_init(|| Box::new(Histogram::new(cells))))
     }
 
     /// How often something changed besides starts and ends.
@@ -266,13 +292,13 @@ impl OperationCells {
     #[cold]
     pub(crate) fn stream_opened(&self, kind: StreamKind) {
         add(&self.streams[kind as usize][0], 1, Ordering::Relaxed);
-        add(&self.rare, 1, Ordering::Release);
+        self.changed();
     }
 
     #[cold]
     pub(crate) fn stream_closed(&self, kind: StreamKind) {
         add(&self.streams[kind as usize][1], 1, Ordering::Relaxed);
-        add(&self.rare, 1, Ordering::Release);
+        self.changed();
     }
 
     /// How many streams were opened and how many closed, on this thread.
@@ -299,41 +325,43 @@ impl OperationCells {
     /// All times to the response head.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Histogram> {
         let with_the_end = self.all_series().filter(|series| series.has_heads());
-        iter::once(&self.head).chain(with_the_end.map(|series| &series.duration))
+        self.extra(Extra::Head).into_iter().chain(with_the_end.map(|series| &series.duration))
     }
 
-    /// The durations of a status that was not met here, or keeps only its class, or of what has labels
-    /// of the user's.
-    #[cold]
-    #[inline(never)]
-    fn first_duration(&self, end: End, statuses: &Statuses) -> &Histogram {
-        let status = statuses.key(end.status);
-        let id = SeriesId::new(status, end);
-        let mut link = self.list_of(end.labels);
+    /// The durations of what ended like this, of a new series if there is none and `reserve` has its bytes.
+    fn series(&self, end: End, reserve: impl Fn(usize) -> bool) -> Option<&Histogram> {
+        let id = SeriesId::new(end.status, end);
+        let mut link = self.list_of(end.labels, &reserve)?;
         loop {
-            let series = link.get_or_init(|| {
-                Box::new(Series {
-                    id,
-                    key: SeriesKey { status, ending: end.ending, labels: end.labels },
-                    duration: Histogram::new(self.layout.cells),
-                    next: OnceLock::new(),
-                })
-            });
-            if series.id == id {
-                return &series.duration;
+            match link.get() {
+                Some(series) if series.id == id => return Some(&series.duration),
+                Some(series) => link = &series.next,
+                None if !reserve(Series::bytes(self.layout.cells)) => return None,
+                None => {
+                    let series = link.get_or_init(|| {
+                        let duration = Histogram::new(self.layout.cells);
+                        Box::new(Series { id, key: end.key(), duration, next: OnceLock::new() })
+                    });
+                    return Some(&series.duration);
+                }
             }
-            link = &series.next;
         }
     }
 
     /// Where a series is, among those with labels such as these.
-    fn list_of(&self, labels: LabelSet) -> &SeriesList {
+    fn list_of(&self, labels: LabelSet, reserve: impl Fn(usize) -> bool) -> Option<&SeriesList> {
         if labels == LabelSet::NONE {
-            return &self.first;
+            return Some(&self.first);
         }
-        let lists = self
-            .labelled
-            .get_or_init(|| (0..self.layout.labelled).map(|_| OnceLock::new()).collect());
-        &lists[usize::from(labels.0) % lists.len()]
+        let count = self.layout.labelled;
+        if self.labelled.get().is_none() && !reserve(count * size_of::<SeriesList>()) {
+            return None;
+        }
+        let lists = self.labelled.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());
+        Some(&lists[usize::from(labels.0) % lists.len()])
     }
 }
+
+#[cfg(test)]
+#[path = "shard_tests.rs"]
+mod tests;

@@ -1,12 +1,17 @@
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
-    Bounds, Extra, LabelTable, MESSAGES, RawClock, RawTime, SIZES, Shard, ShardLayout, Statuses,
+    Bounds, Extra, LabelTable, MESSAGES, OperationCells, RawClock, RawTime, SIZES, SeriesKey,
+    Shard, ShardLayout, Statuses, Tally,
 };
-use crate::operation::OperationTable;
+use crate::{
+    memory::{Costs, Memory, Room},
+    operation::{OperationId, OperationTable},
+};
 
 /// Everything that the request path writes to; one a lookout.
 #[derive(Debug)]
@@ -17,13 +22,35 @@ pub(crate) struct Store {
     messages: Bounds,
     pub(crate) statuses: Statuses,
     pub(crate) labels: LabelTable,
+    pub(crate) memory: Arc<Memory>,
+    /// The series that are paid for outside the shards: the collector's sums and the recorder's copy.
+    exported: Mutex<HashSet<(OperationId, SeriesKey), foldhash::fast::RandomState>>,
+    exported_cost: usize,
+    /// Whether the times to the response heads are recorded.
+    pub(crate) has_heads: bool,
     shards: Mutex<Shards>,
-    /// Takes what ends where a thread's own storage is already gone; its lock makes one writer of
-    /// the threads that come here.
+    /// For threads whose own storage is already gone, and for those that there was no memory for a shard
+    /// for; its lock makes one writer of them.
     last_resort: Mutex<Arc<Shard>>,
     layout: ShardLayout,
     pub(crate) clock: &'static RawClock,
     epoch: RawTime,
+}
+
+/// How much is counted apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) operations: usize,
+    /// In bytes.
+    pub(crate) memory: usize,
+    /// Whether the times to the response heads have a histogram.
+    pub(crate) has_heads: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { operations: 1_000, memory: Memory::DEFAULT_MAX, has_heads: true }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -37,14 +64,26 @@ impl Store {
     /// Into how many lists an operation's series with labels are split, so that each is short.
     const MOST_LISTS: usize = 1_024;
 
-    pub(crate) fn new(max_operations: usize, bounds: Bounds, labels: LabelTable) -> Self {
+    /// The names, labels and handles of an exported series. An operation has gauges, and rules of its own.
+    const NAMED: usize = 2 << 10;
+
+    pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {
         let clock = RawClock::get();
-        let operations = OperationTable::new(max_operations);
         let layout = ShardLayout {
-            operations: operations.capacity(),
+            operations: OperationTable::capacity_of(limits.operations),
             cells: bounds.cells(),
             labelled: labels.sets().min(Self::MOST_LISTS),
         };
+        let exported_cost = Self::exported_cost(&bounds);
+        let costs = Costs {
+            shard: Shard::bytes(layout),
+            operation: exported_cost + 4 * Self::NAMED + bounds.cells() * size_of::<u32>(),
+            cells: size_of::<OperationCells>(),
+        };
+        let memory = Arc::new(Memory::new(limits.memory, costs));
+        memory.reserve(OperationTable::bytes(limits.operations), Room::Beyond);
+        let operations = OperationTable::new(limits.operations, Arc::clone(&memory));
+        memory.admit_shard(Room::Beyond);
         let last_resort = Shard::new(layout);
         let shards = Shards { all: vec![Arc::clone(&last_resort)], free: Vec::new() };
         Self {
@@ -54,6 +93,10 @@ impl Store {
             messages: Bounds::of(&MESSAGES),
             statuses: Statuses::new(),
             labels,
+            memory,
+            exported: Mutex::default(),
+            exported_cost,
+            has_heads: limits.has_heads,
             shards: Mutex::new(shards),
             last_resort: Mutex::new(last_resort),
             layout,
@@ -62,9 +105,42 @@ impl Store {
         }
     }
 
+    /// What a histogram takes once, besides its cells: the collector's sums and what it has carried over,
+    /// and the recorder's buckets.
+    fn exported_cost(bounds: &Bounds) -> usize {
+        let buckets = bounds.buckets(None).count();
+        Self::NAMED + (bounds.cells() + 2 * buckets) * size_of::<Tally>() + 1_024
+    }
+
+    /// Reserves the cells of a series in one shard, and of one that no shard has, what it takes besides.
+    pub(super) fn reserve(
+        &self,
+        operation: OperationId,
+        key: SeriesKey,
+        cells: usize,
+        room: Room,
+    ) -> bool {
+        if !self.memory.has_room(cells, room) {
+            return false;
+        }
+        let mut exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !exported.contains(&(operation, key));
+        let bytes = cells + if is_new { self.exported_cost } else { 0 };
+        let is_reserved = self.memory.reserve(bytes, room);
+        if is_reserved && is_new {
+            exported.insert((operation, key));
+        }
+        is_reserved
+    }
+
+    /// Reserves the cells of a histogram that few operations have, and what it takes besides.
+    pub(super) fn reserve_extra(&self, cells: usize, room: Room) -> bool {
+        self.memory.reserve(cells + self.exported_cost, room)
+    }
+
     pub(crate) fn bounds_of(&self, extra: Extra) -> &Bounds {
         match extra {
-            Extra::Wait | Extra::Stream => &self.bounds,
+            Extra::Wait | Extra::Stream | Extra::Head => &self.bounds,
             Extra::RequestSize | Extra::ResponseSize => &self.sizes,
             Extra::RequestMessages | Extra::ResponseMessages => &self.messages,
         }
@@ -81,13 +157,16 @@ impl Store {
         self.clock.seconds(self.epoch, began)
     }
 
-    /// A shard for the calling thread alone; to be given back when the thread ends.
-    pub(crate) fn lease(&self) -> Arc<Shard> {
+    /// A shard for the calling thread alone; to be given back when the thread ends. `None` without memory
+    /// for one: then the thread shares [that of last resort](Self::with_last_resort).
+    pub(crate) fn lease(&self) -> Option<Arc<Shard>> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        shards.free.pop().unwrap_or_else(|| {
-            let shard = Shard::new(self.layout);
-            shards.all.push(Arc::clone(&shard));
-            shard
+        shards.free.pop().or_else(|| {
+            self.memory.admit_shard(Room::All).then(|| {
+                let shard = Shard::new(self.layout);
+                shards.all.push(Arc::clone(&shard));
+                shard
+            })
         })
     }
 
@@ -112,10 +191,21 @@ mod tests {
 
     #[test]
     fn the_shard_of_an_ended_thread_goes_to_the_next_one() {
-        let store = Store::new(1, Bounds::new(&[], &[]), LabelTable::default());
-        let shard = store.lease();
+        let store = Store::new(Limits::default(), Bounds::new(&[], &[]), LabelTable::default());
+        let shard = store.lease().unwrap();
         store.give_back(Arc::clone(&shard));
-        assert!(Arc::ptr_eq(&store.lease(), &shard));
+        assert!(Arc::ptr_eq(&store.lease().unwrap(), &shard));
         assert_eq!(store.shards().len(), 2, "the last resort and the leased one");
+    }
+
+    #[test]
+    fn without_memory_for_its_shard_a_thread_has_none_until_another_ends() {
+        let limits = Limits { memory: 200_000, ..Limits::default() };
+        let store = Store::new(limits, Bounds::new(&[], &[]), LabelTable::default());
+        let leased: Vec<_> = std::iter::from_fn(|| store.lease()).collect();
+        assert!((1..10).contains(&leased.len()), "{}", leased.len());
+        assert!(store.memory.used() <= 200_000 && store.memory.is_exhausted());
+        store.give_back(Arc::clone(&leased[0]));
+        assert!(store.lease().is_some() && store.lease().is_none());
     }
 }

@@ -24,6 +24,8 @@ struct Changes {
     /// The sums before the first of them.
     before: Totals,
     changes: VecDeque<Change>,
+    /// How many cells they have together.
+    cells: usize,
 }
 
 #[derive(Debug)]
@@ -40,11 +42,7 @@ impl History {
     pub(crate) fn tick(&mut self, tick: &Tick, new: &Totals, cells: &[(u16, u32)]) {
         if new.requests() > 0 {
             self.now.merge(new);
-            self.seconds.changes.push_back(Change {
-                tick: tick.number,
-                totals: self.now,
-                cells: cells.into(),
-            });
+            self.seconds.push(Change { tick: tick.number, totals: self.now, cells: cells.into() });
         }
         if let Some(since) = tick.minute_since {
             let mut merged = BTreeMap::new();
@@ -53,11 +51,7 @@ impl History {
             }
             if !merged.is_empty() {
                 let cells = merged.into_iter().collect();
-                self.minutes.changes.push_back(Change {
-                    tick: tick.number,
-                    totals: self.now,
-                    cells,
-                });
+                self.minutes.push(Change { tick: tick.number, totals: self.now, cells });
             }
         }
         self.seconds.forget(tick.oldest_second);
@@ -74,6 +68,11 @@ impl History {
         whole.seconds = Changes::of_parts(parts.iter().map(|part| &part.seconds));
         whole.minutes = Changes::of_parts(parts.iter().map(|part| &part.minutes));
         whole
+    }
+
+    /// What the changes take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.seconds.bytes() + self.minutes.bytes()
     }
 
     /// The sums since the start.
@@ -124,7 +123,18 @@ impl Changes {
             totals.merge(&more);
             Change { tick, totals, cells: cells.into_iter().collect() }
         });
-        Self { before, changes: changes.collect() }
+        let mut all = Self { before, ..Self::default() };
+        changes.for_each(|change| all.push(change));
+        all
+    }
+
+    fn push(&mut self, change: Change) {
+        self.cells += change.cells.len();
+        self.changes.push_back(change);
+    }
+
+    fn bytes(&self) -> usize {
+        self.changes.capacity() * size_of::<Change>() + self.cells * size_of::<(u16, u32)>()
     }
 
     fn after(&self, tick: u64) -> impl Iterator<Item = &Change> {
@@ -143,6 +153,7 @@ impl Changes {
     fn forget(&mut self, oldest: u64) {
         while self.changes.front().is_some_and(|change| change.tick <= oldest) {
             if let Some(change) = self.changes.pop_front() {
+                self.cells -= change.cells.len();
                 self.before = change.totals;
             }
         }

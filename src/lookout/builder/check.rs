@@ -62,12 +62,22 @@ impl LookoutBuilder {
             return setting("state_path", problem);
         }
         labels::check(&self.labels, &self.dialect.labels)?;
-        match self.max_operations {
-            1..=100_000 => Ok(()),
-            max => setting("max_operations", format!("{max} is not from 1 to 100,000")),
+        if !(1..=100_000).contains(&self.limits.operations) {
+            let problem = format!("{} is not from 1 to 100,000", self.limits.operations);
+            return setting("max_operations", problem);
+        }
+        match self.limits.memory {
+            0..MIN_MEMORY => {
+                let problem =
+                    format!("{} bytes are less than 1 MiB: give more", self.limits.memory);
+                setting("max_memory", problem)
+            }
+            _ => Ok(()),
         }
     }
 }
+
+const MIN_MEMORY: usize = 1 << 20;
 
 fn family_problem(families: &[Family]) -> Option<String> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';

@@ -144,7 +144,31 @@ impl LookoutBuilder {
     /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
     /// that share the route `_OVERFLOW`. Defaults to 1,000.
     pub fn max_operations(mut self, max: usize) -> Self {
-        self.max_operations = max;
+        self.limits.operations = max;
+        self
+    }
+
+    /// The most memory that the figures may take, in bytes, from 1 MiB: the cells of all threads, the
+    /// sums, the windows, and an allowance for the recorder's copy. The gauge `lookout_memory_bytes`
+    /// shows what is used. Defaults to 256 MiB, enough for about 25,000 series of one thread.
+    ///
+    /// Past the bound every request is still counted, in less detail. At seven eighths of it, new
+    /// statuses and values of labels share a series for each class of status, whose status is `_OTHER`.
+    /// Then new operations, and what there is no memory left for, count under the route `_OVERFLOW` and
+    /// in `lookout_overflowed_requests_total`. A warning is logged once. Further threads share cells
+    /// behind a lock.
+    ///
+    /// A scrape renders all series as text, which takes about a third as much again for a moment.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.limits.memory = bytes;
+        self
+    }
+
+    /// Whether the time to the response's head has a histogram of its own,
+    /// `http_server_response_head_duration_seconds`. Without it each operation has a histogram less;
+    /// durations and streams stay as they are. Defaults to yes.
+    pub fn head_durations(mut self, are_recorded: bool) -> Self {
+        self.limits.has_heads = are_recorded;
         self
     }
 }

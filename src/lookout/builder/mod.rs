@@ -42,7 +42,7 @@ use crate::{
     report::Reports,
     rule::Rule,
     runtime::Vitals,
-    series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Store},
+    series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Limits, Store},
 };
 
 /// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
@@ -66,7 +66,7 @@ pub struct LookoutBuilder {
     grpc_methods: Vec<String>,
     #[cfg(feature = "prost")]
     grpc_descriptor_problem: Option<String>,
-    max_operations: usize,
+    limits: Limits,
     shutdown_timeout: Duration,
     #[cfg(feature = "state")]
     state_path: Option<std::path::PathBuf>,
@@ -93,7 +93,7 @@ impl LookoutBuilder {
             grpc_methods: Vec::new(),
             #[cfg(feature = "prost")]
             grpc_descriptor_problem: None,
-            max_operations: 1_000,
+            limits: Limits::default(),
             shutdown_timeout: Duration::from_secs(5),
             #[cfg(feature = "state")]
             state_path: None,
@@ -191,7 +191,7 @@ impl LookoutBuilder {
         self.questions.labels = self.labels.into_iter().map(|label| label.source).collect();
         self.dialect.families = self.families.iter().map(|family| family.name.clone()).collect();
         let bounds = Bounds::with_families(&self.buckets, self.families, &splits);
-        let store = Arc::new(Store::new(self.max_operations, bounds, labels));
+        let store = Arc::new(Store::new(self.limits, bounds, labels));
         let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
         for method in &self.grpc_methods {
             store.operations.id_of(rpc_server, MethodLabel::Other, method);

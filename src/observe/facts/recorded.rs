@@ -33,11 +33,15 @@ impl Write for Head {
         let now = store.clock.now();
         let cells = shard.operation(place.operation());
         let took = store.clock.nanos(began, now);
-        if answer.is_long_poll() {
-            cells.head.record(store.bounds.cell_of(0), 0);
-        } else {
+        if !answer.is_long_poll() {
             cells.ages.closed(answer.slot(), took, || store.second(began));
-            cells.head.record(store.bounds.cell_of(took), took);
+        }
+        if store.has_heads {
+            let head = if answer.is_long_poll() { 0 } else { took };
+            match cells.extra(Extra::Head) {
+                Some(heads) => heads.record(store.bounds.cell_of(head), head),
+                None => shard.record_extra(place.operation(), Extra::Head, store, head),
+            }
         }
         if answer.is_open_by_going_on() {
             cells.stream_opened(StreamKind::UnknownLength);
@@ -141,7 +145,8 @@ impl Recorded {
             cells.ages.closed(answer.slot(), took, || store.second(began));
         }
         if of_stream.is_some() {
-            cells.record_extra(Extra::Stream, store, store.clock.nanos(began, now));
+            let life = store.clock.nanos(began, now);
+            shard.record_extra(place.operation(), Extra::Stream, store, life);
         }
         let is_open_by_going_on = is_head_told && answer.is_open_by_going_on();
         let by_going_on = is_open_by_going_on.then_some(StreamKind::UnknownLength);
@@ -149,6 +154,6 @@ impl Recorded {
             cells.stream_closed(kind);
         }
         let end = End { status: answer.status(), ending, labels: place.labels(), is_head_told };
-        cells.end(cells.duration(end, &store.statuses), store.bounds.cell_of(took), took);
+        shard.end(cells, place.operation(), end, store, took);
     }
 }

@@ -1,0 +1,145 @@
+//! One figure in bytes bounds what a lookout keeps, whatever is sent on however many threads: every request
+//! is counted, in less detail where there is no room.
+
+#![cfg(feature = "prometheus")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::{Layer, Service, service_fn};
+use tower_lookout::{Lookout, LookoutBuilder, bench::Ticker, prometheus};
+
+use support::{start, sum};
+
+const OPERATIONS: u16 = 1_000;
+const STATUSES: u16 = 64;
+const ALL: f64 = OPERATIONS as f64 * STATUSES as f64;
+
+/// The statuses from 440 on, of which 40 are failures.
+fn status(of: u16) -> u16 {
+    if of < 24 { 440 + of } else { 500 + of - 24 }
+}
+
+const FAILURES: f64 = OPERATIONS as f64 * 40.0;
+
+fn poll_now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+type Answer = Ready<Result<Response<Empty<&'static [u8]>>, Infallible>>;
+
+fn answer(request: Request<()>) -> Answer {
+    let status: u16 = request.headers()["x-status"].to_str().unwrap().parse().unwrap();
+    ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
+}
+
+/// Sends a request for each operation and status.
+fn send_all(lookout: &Lookout) {
+    let mut service = lookout.layer().layer(service_fn(answer));
+    for nth in 0..STATUSES {
+        for operation in 0..OPERATIONS {
+            let request = Request::get(format!("/{operation}")).header("x-status", status(nth));
+            poll_now(service.call(request.body(()).unwrap())).unwrap();
+        }
+    }
+}
+
+fn by_path(builder: LookoutBuilder) -> LookoutBuilder {
+    builder.route(|request| Some(request.uri.path().into()))
+}
+
+fn used(text: &str) -> f64 {
+    sum(text, "lookout_memory_bytes", &[])
+}
+
+/// Every request is there, by its outcome, and none is in flight.
+fn check_totals(text: &str, times: f64) {
+    let count = |labels: &[(&str, &str)]| sum(text, "http_server_requests_total", labels);
+    assert_eq!(count(&[]), times * ALL);
+    assert_eq!(count(&[("outcome", "failure")]), times * FAILURES);
+    assert_eq!(count(&[("status_class", "5xx")]), times * FAILURES);
+    for histogram in
+        ["http_server_request_duration_seconds", "http_server_response_head_duration_seconds"]
+    {
+        assert_eq!(sum(text, &format!("{histogram}_count"), &[]), times * ALL, "{histogram}");
+    }
+    assert_eq!(sum(text, "http_server_active_requests", &[]), 0.0);
+}
+
+#[test]
+fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() {
+    const THREADS: usize = 3;
+    const MAX: usize = 24 << 20;
+    let (lookout, scrape) = start(|builder| by_path(builder).max_memory(MAX));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| send_all(&lookout));
+        }
+    });
+    let text = scrape.render();
+    check_totals(&text, THREADS as f64);
+    // A few shared series a thread may be more than there is room for.
+    let used = used(&text);
+    assert!(used > MAX as f64 / 2.0 && used < MAX as f64 * 1.05, "{used} of {MAX} bytes");
+    assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "the bound is visible");
+}
+
+#[test]
+fn many_values_of_labels_share_a_series_when_there_is_no_room() {
+    const MAX: usize = 4 << 20;
+    let (lookout, scrape) = start(|builder| {
+        builder.max_memory(MAX).request_label("tenant", 1_000, |request| {
+            request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
+        })
+    });
+    let mut service = lookout.layer().layer(service_fn(answer));
+    for tenant in 0..1_000 {
+        for status in [200, 500, 503] {
+            let request = Request::get("/").header("x-status", status).header("x-tenant", tenant);
+            poll_now(service.call(request.body(()).unwrap())).unwrap();
+        }
+    }
+    let text = scrape.render();
+    let count = |labels: &[(&str, &str)]| sum(&text, "http_server_requests_total", labels);
+    assert_eq!((count(&[]), count(&[("outcome", "failure")])), (3_000.0, 2_000.0));
+    assert!(used(&text) < MAX as f64 * 1.05, "{} bytes", used(&text));
+    let shared = [("http_route", "unmatched"), ("http_response_status_code", "_OTHER")];
+    assert!(sum(&text, "http_server_request_duration_seconds_count", &shared) > 0.0);
+}
+
+#[test]
+fn what_is_allocated_is_within_what_is_accounted_for() {
+    for (operations, statuses, shards) in [(400, 1, 1), (30, 64, 1), (100, 8, 3)] {
+        let (recorder, scrape) = prometheus::build().unwrap();
+        let mut made = None;
+        let allocated = allocation_counter::measure(|| {
+            let ticker = metrics::with_local_recorder(&recorder, || {
+                let mut ticker = Ticker::new(operations, shards);
+                for _ in 0..3 {
+                    ticker.touch(operations, statuses);
+                    ticker.tick();
+                }
+                ticker
+            });
+            // The recorder sorts the samples into its buckets.
+            scrape.render();
+            made = Some(ticker);
+        });
+        let (kept, used) = (allocated.bytes_current as f64, made.unwrap().memory() as f64);
+        // The rest is what each process has once.
+        assert!(kept <= used + 300_000.0 && used < 2.0 * kept, "{kept} of {used} bytes");
+    }
+}
