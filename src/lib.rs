@@ -4,11 +4,14 @@
 pub mod alert;
 #[doc(hidden)]
 pub mod bench;
+mod causes;
 mod collect;
 #[cfg(feature = "toml")]
 pub mod config;
 mod deadline;
 mod facade;
+#[cfg(any(feature = "state", feature = "toml"))]
+mod files;
 mod guard;
 mod lookout;
 mod memory;

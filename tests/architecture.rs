@@ -4,9 +4,11 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 21] = [
     "guard",
+    "causes",
     "deadline",
+    "files",
     "memory",
     "operation",
     "outcome",

@@ -79,7 +79,7 @@ async fn a_broken_file_leaves_the_rules_as_they_are() {
     let path = file.path().display();
     assert_eq!(
         refused.to_string(),
-        format!("{path}:3: rule.below: \"1\" is no number: write one without quotes")
+        format!("{path}:3: rule.below: \"1\" is not a number: write one without quotes")
     );
     fs::remove_file(file.path()).unwrap();
     assert!(matches!(lookout.reload().await, Err(ReloadError::Config(_))));

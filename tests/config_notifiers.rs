@@ -65,7 +65,7 @@ async fn a_receiver_of_the_file_is_told_and_the_other_one_where_it_is_broken() {
         eventually(5, "a post", || (!receiver.posts().is_empty()).then_some(())).await;
     }
     assert_eq!(slack.posts()[0].titles(), ["🔴 [FIRING] Idle · test"]);
-    assert_eq!(pagerduty.posts()[0].body["routing_key"], "tower-lookout");
+    assert_eq!(pagerduty.posts()[0].body["routing_key"], env!("CARGO_PKG_NAME"));
     let told = &webhook.posts()[0];
     assert_eq!(told.body["alerts"][0]["labels"]["alertname"], "Idle");
     assert_eq!(told.headers["authorization"], "Bearer s3cret");

@@ -100,7 +100,7 @@ async fn a_reload_tells_what_it_ends_and_what_it_lets_fire_and_nothing_of_the_re
     let path = file.path().display();
     assert_eq!(
         refused,
-        format!("{path}:{line}: rule.above: \"1\" is no number: write one without quotes")
+        format!("{path}:{line}: rule.above: \"1\" is not a number: write one without quotes")
     );
     let states = || {
         let text = scrape.render();

@@ -1,4 +1,8 @@
-use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 
@@ -9,8 +13,14 @@ pub(super) struct Document<'a> {
     /// As errors name it.
     name: Cow<'a, str>,
     text: &'a str,
+    /// Each with its place in the text.
     problems: RefCell<Vec<(usize, String)>>,
+    /// How many problems have no text, since there are too many.
+    more: Cell<usize>,
 }
+
+/// How many problems an error has.
+const MOST_PROBLEMS: usize = 100;
 
 /// A table of the file. Its keys are taken out one by one; what is left in the end is unknown.
 pub(super) struct Section<'a> {
@@ -42,7 +52,7 @@ impl Places<'_> {
 
 impl<'a> Document<'a> {
     pub(super) fn new(name: Cow<'a, str>, text: &'a str) -> Self {
-        Self { name, text, problems: RefCell::default() }
+        Self { name, text, problems: RefCell::default(), more: Cell::default() }
     }
 
     /// The table of the whole file, if that is TOML.
@@ -50,7 +60,7 @@ impl<'a> Document<'a> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let start = error.span().map_or(0, |span| span.start);
-            self.note(start, "", &format!("is no TOML: {}", error.message().replace('\n', ", ")));
+            self.note(start, "", &format!("is not TOML: {}", error.message().replace('\n', ", ")));
         }
         self.finish()?;
         Ok(Section::new(self, String::new(), 0, root.into_inner()))
@@ -58,22 +68,28 @@ impl<'a> Document<'a> {
 
     /// Notes what is wrong at a place of the text, and in which key.
     pub(super) fn note(&self, start: usize, path: &str, problem: &str) {
-        let before = self.text.as_bytes().get(..start).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
-        let problem = format!("{}:{line}: {path}{problem}", self.name);
-        self.problems.borrow_mut().push((line, problem));
+        self.problems.borrow_mut().push((start, format!("{path}{problem}")));
     }
 
-    /// All that was noted, by line.
+    /// The problems in the order of their lines, the first hundred of them.
     pub(super) fn finish(&self) -> Result<(), ConfigError> {
         let mut problems = self.problems.take();
-        problems.sort_by_key(|(line, _)| *line);
+        problems.sort_by_key(|(start, _)| *start);
         problems.dedup();
         if problems.is_empty() {
             return Ok(());
         }
-        Err(ConfigError::new(problems.into_iter().map(|(_, problem)| problem).collect()))
+        let more = self.more.take() + problems.len().saturating_sub(MOST_PROBLEMS);
+        let (mut line, mut counted) = (1, 0);
+        let named = problems.into_iter().take(MOST_PROBLEMS).map(|(start, problem)| {
+            let between = self.text.as_bytes().get(counted..start).unwrap_or_default();
+            line += between.iter().filter(|byte| **byte == b'\n').count();
+            counted = start;
+            format!("{}:{line}: {problem}", self.name)
+        });
+        let and_more = (more > 0).then(|| format!("{}: and {more} more", self.name));
+        Err(ConfigError::new(named.chain(and_more).collect()))
     }
 }
 
@@ -160,7 +176,7 @@ impl<'a> Section<'a> {
         match value {
             DeValue::Table(table) => Some(Section::new(self.document, path, start, table)),
             other => {
-                let problem = format!("{} is no table: write {{ … }}", value::shown(&other));
+                let problem = format!("{} is not a table: write {{ … }}", value::shown(&other));
                 self.document.note(start, &path, &problem);
                 None
             }
@@ -184,12 +200,18 @@ impl<'a> Section<'a> {
 
     /// Notes each key that nobody has asked for, with the one that may have been meant.
     pub(super) fn finish(self) {
-        for (key, (start, _)) in &self.left {
+        let mut unknown: Vec<_> =
+            self.left.iter().map(|(key, (start, _))| (*start, &**key)).collect();
+        unknown.sort_unstable();
+        let more = &self.document.more;
+        more.set(more.get() + unknown.len().saturating_sub(MOST_PROBLEMS));
+        for (start, key) in unknown.into_iter().take(MOST_PROBLEMS) {
             let mend = value::nearest(key, &self.known).map_or_else(
-                || format!("there are {}", self.known.join(", ")),
+                || format!("the keys are {}", value::listed(&self.known)),
                 |known| format!("did you mean {known}?"),
             );
-            self.document.note(*start, &self.at(key), &format!("is no key: {mend}"));
+            let key = value::shortened(key);
+            self.document.note(start, &self.at(&key), &format!("unknown key: {mend}"));
         }
     }
 

@@ -1,10 +1,12 @@
 use std::fmt;
 
-/// What is wrong in a file of rules and notifiers: all of it, in the order of its lines.
+use crate::causes::debug_as_display;
+
+/// The problems of a file of rules and notifiers, in the order of its lines: the first hundred of them.
 ///
 /// Each problem names the file, the line, the key and the mend, such as `lookout.toml:12: rule.above:
-/// "1.5" is no ratio: use a percentage such as "1 %", or a number such as 0.01`. No secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No secret is in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<String>,
 }
@@ -14,7 +16,7 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// The problems, one at least.
+    /// The problems, one at least. After a hundred the last line says how many more there are.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(String::as_str)
     }
@@ -28,3 +30,5 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+debug_as_display!(ConfigError);

@@ -51,7 +51,8 @@
 //! | `labels` | a table of texts |
 //! | `summary`, `runbook` | a text |
 //!
-//! A duration is a text such as `"500ms"` or `"1m 30s"`. A key that is not known is refused.
+//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error, which names the key that may
+//! have been meant. A file has at most 1 MiB and 200 notifiers, and is a regular file, as are the files of secrets.
 //!
 //! # Notifiers
 //!
@@ -113,7 +114,7 @@ mod when;
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     slice,
 };
@@ -122,7 +123,10 @@ use self::document::Document;
 pub use self::error::ConfigError;
 pub(crate) use self::notifiers::Notifier;
 use self::secret::Secrets;
-use crate::rule::{self, Rule};
+use crate::{
+    files,
+    rule::{self, Rule},
+};
 
 /// Where the text comes from.
 #[derive(Clone)]
@@ -140,6 +144,9 @@ impl fmt::Debug for Source {
         }
     }
 }
+
+/// The longest file that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// What a file says.
 #[derive(Debug)]
@@ -160,7 +167,8 @@ impl Source {
         match self {
             Self::Text(text) => parse("config".into(), Path::new(""), text, given),
             Self::File(path) => {
-                let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+                let text = files::read_text(path, LONGEST);
+                let text = text.map_err(|error| unreadable(path, &error))?;
                 let folder = path.parent().unwrap_or(Path::new(""));
                 parse(path.to_string_lossy(), folder, &text, given)
             }
@@ -186,8 +194,8 @@ fn parse(
     let mut add = |rule: Rule, place: &dyn Fn(&str) -> (usize, String)| {
         let name = rule.name();
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
-            let (start, path) = place(rules::key_of(error.setting()));
-            document.note(start, &path, &rules::without_code(&error.to_string()));
+            let (start, path) = place(error.setting().key());
+            document.note(start, &path, &error.to_string());
         } else if !names.insert(name.clone()) {
             let (start, path) = place("name");
             let problem = format!("another rule is called `{name}`: give one of them another name");
@@ -214,6 +222,8 @@ fn parse(
     Ok(Config { rules, notifiers, fingerprint: secrets.fingerprint() })
 }
 
+#[cfg(test)]
+mod limits_tests;
 #[cfg(test)]
 mod notifiers_tests;
 #[cfg(test)]

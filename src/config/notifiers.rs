@@ -30,13 +30,20 @@ struct Entry<'a> {
     matcher: Option<Matcher>,
 }
 
+/// How many notifiers a file may have: each has a queue and a task.
+const MOST: usize = 200;
+
 /// The notifiers of these sections; what is wrong is noted.
 pub(super) fn notifiers<'a>(
     sections: impl IntoIterator<Item = Section<'a>>,
     secrets: &Secrets<'_>,
 ) -> Vec<Notifier> {
-    let entries: Vec<_> =
-        sections.into_iter().filter_map(|section| entry(section, secrets)).collect();
+    let mut sections = sections.into_iter();
+    let entries = sections.by_ref().take(MOST).filter_map(|section| entry(section, secrets));
+    let entries: Vec<_> = entries.collect();
+    if let Some(excess) = sections.next() {
+        excess.refuse(&format!("is one of more than {MOST}: leave some out"));
+    }
     check(&entries);
     let told = entries.iter().filter(|entry| !entry.is_only_other(&entries));
     let notifiers = told.filter_map(|entry| {
@@ -83,10 +90,10 @@ fn check(entries: &[Entry<'_>]) {
         let Some((place, other)) = &entry.or_else else { continue };
         if !names.contains(&&**other) {
             let mend = value::nearest(other, &names).map_or_else(
-                || format!("there are {}", names.join(", ")),
+                || format!("the notifiers are {}", value::listed(&names)),
                 |name| format!("did you mean {name:?}?"),
             );
-            let problem = format!("{other:?} is no notifier of this file: {mend}");
+            let problem = format!("there is no notifier {:?}: {mend}", value::shortened(other));
             entry.section.refuse_key(*place, "or_else", &problem);
         } else if leads_back(entry, entries) {
             let problem = "leads back to itself: leave it out of one of them";

@@ -1,5 +1,7 @@
 //! What is a notifier, and what is refused. Cargo sets the variables for each test.
 
+use std::fs;
+
 use super::*;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -85,16 +87,16 @@ fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
         ("[[notifier]]", "config:1: notifier: has no kind: give one such as \"slack\""),
         (
             "[[notifier]]\nkind = 'slak'",
-            "config:2: notifier.kind: \"slak\" is not known: did you mean \"slack\"?",
+            "config:2: notifier.kind: \"slak\" is unknown: did you mean \"slack\"?",
         ),
         (
             "[[notifier]]\nkind = 'carrier pigeon'",
-            "config:2: notifier.kind: \"carrier pigeon\" is not known: use one of log, slack, \
+            "config:2: notifier.kind: \"carrier pigeon\" is unknown: use one of log, slack, \
              slackbot, discord, teams, pagerduty, webhook, alertmanager, email",
         ),
         (
             "[[notifier]]\nkind = 'log'\nnmae = 'it'",
-            "config:3: notifier.nmae: is no key: did you mean name?",
+            "config:3: notifier.nmae: unknown key: did you mean name?",
         ),
         (
             "[[notifier]]\nkind = 'log'\n\n[[notifier]]\nkind = 'log'",
@@ -102,7 +104,7 @@ fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[notifier]]\nkind = 'log'\nor_else = 'lgo'",
-            "config:3: notifier.or_else: \"lgo\" is no notifier of this file: did you mean \"log\"?",
+            "config:3: notifier.or_else: there is no notifier \"lgo\": did you mean \"log\"?",
         ),
         (
             "[[notifier]]\nkind = 'log'\nor_else = 'log'",
@@ -137,7 +139,7 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
                  the file"
             ),
         ),
-        ("7", format!("is no secret: {mend}")),
+        ("7", format!("is not a secret: {mend}")),
         ("{ enw = 's3cret' }", format!("names no place of its own: {mend}")),
         ("{ env = 'A', file = 'b' }", format!("names no place of its own: {mend}")),
         (
@@ -188,7 +190,10 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
             "kind = 'pagerduty'\nrouting_key = { env = 'CARGO_PKG_NAME' }\nurl = 'ftp://a'",
             "4: notifier.url: the PagerDuty events address is neither http nor https: ",
         ),
-        ("kind = 'webhook'\nheaders = 'a'", "3: notifier.headers: is no table: give one such as "),
+        (
+            "kind = 'webhook'\nheaders = 'a'",
+            "3: notifier.headers: is not a table: give one such as ",
+        ),
         (
             "kind = 'webhook'\nheaders = { authorization = 's3cret' }",
             "3: notifier.headers: authorization: is a secret in the file: ",

@@ -3,16 +3,20 @@ use toml::de::DeValue;
 use super::{document::Section, value};
 use crate::rule::{BurnRate, Rule, Severity, Signal};
 
-const SIGNALS: [&str; 9] = [
-    "mean_latency",
-    "latency_quantile",
-    "slow_ratio",
-    "error_ratio",
-    "slo",
-    "throughput",
-    "in_flight",
-    "oldest_in_flight",
-    "runtime_lag",
+/// Makes the rule of a signal, or notes why it can't.
+pub(super) type Make = fn(&mut Section<'_>) -> Option<Rule>;
+
+/// Each signal with its rule and the keys that are its own.
+pub(super) const SIGNALS: [(&str, Make, &[&str]); 9] = [
+    ("mean_latency", |_| Some(Rule::mean_latency()), &[]),
+    ("latency_quantile", latency_quantile, &["quantile"]),
+    ("slow_ratio", slow_ratio, &["slower_than"]),
+    ("error_ratio", |_| Some(Rule::error_ratio()), &[]),
+    ("slo", slo, &["objective", "burn_rates"]),
+    ("throughput", |_| Some(Rule::throughput()), &[]),
+    ("in_flight", |_| Some(Rule::in_flight()), &[]),
+    ("oldest_in_flight", |_| Some(Rule::oldest_in_flight()), &[]),
+    ("runtime_lag", |_| Some(Rule::runtime_lag()), &[]),
 ];
 
 /// The rule of a section; `None` where it has no condition, which is noted as all that is wrong in it.
@@ -26,36 +30,31 @@ pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
 }
 
 fn signal(section: &mut Section<'_>) -> Option<Rule> {
-    let signal = section.require("signal", "give one such as \"error_ratio\"", |value| {
-        value::word(value, &SIGNALS)
-    })?;
-    for (key, of) in [
-        ("quantile", "latency_quantile"),
-        ("slower_than", "slow_ratio"),
-        ("objective", "slo"),
-        ("burn_rates", "slo"),
-    ] {
-        if signal != of {
+    let (signal, make) =
+        section.require("signal", "give one such as \"error_ratio\"", |value| {
+            let word = value::word(value, &SIGNALS.map(|(name, ..)| name))?;
+            let make =
+                SIGNALS.into_iter().find_map(|(name, make, _)| (name == word).then_some(make));
+            make.map(|make| (word, make)).ok_or_else(|| format!("{word:?} makes no rule"))
+        })?;
+    for (of, _, keys) in SIGNALS.into_iter().filter(|(name, ..)| *name != signal) {
+        for key in keys {
             let stray =
                 |_: &DeValue<'_>| Err(format!("is for the signal {of} alone: leave it out"));
             section.read::<()>(key, stray);
         }
     }
-    match signal {
-        "latency_quantile" => section
-            .require("quantile", "give a number between 0 and 1, such as 0.99", value::number)
-            .map(Rule::latency_quantile),
-        "slow_ratio" => section
-            .require("slower_than", "give a duration such as \"500ms\"", value::duration)
-            .map(Rule::slow_ratio),
-        "slo" => slo(section),
-        "mean_latency" => Some(Rule::mean_latency()),
-        "error_ratio" => Some(Rule::error_ratio()),
-        "throughput" => Some(Rule::throughput()),
-        "in_flight" => Some(Rule::in_flight()),
-        "oldest_in_flight" => Some(Rule::oldest_in_flight()),
-        _ => Some(Rule::runtime_lag()),
-    }
+    make(section)
+}
+
+fn latency_quantile(section: &mut Section<'_>) -> Option<Rule> {
+    let mend = "give a number between 0 and 1, such as 0.99";
+    section.require("quantile", mend, value::number).map(Rule::latency_quantile)
+}
+
+fn slow_ratio(section: &mut Section<'_>) -> Option<Rule> {
+    let mend = "give a duration such as \"500ms\"";
+    section.require("slower_than", mend, value::duration).map(Rule::slow_ratio)
 }
 
 fn slo(section: &mut Section<'_>) -> Option<Rule> {
@@ -152,30 +151,4 @@ fn set<T>(
         Some(value) => set(rule, value),
         None => rule,
     }
-}
-
-/// The key of what a problem of a rule begins with.
-pub(super) fn key_of(setting: &str) -> &str {
-    match setting {
-        "slo" => "objective",
-        "burn" => "burn_rates",
-        "latency_quantile" => "quantile",
-        "slow_ratio" => "slower_than",
-        "each_route" => "scope",
-        "label" => "labels",
-        "named" => "name",
-        key => key,
-    }
-}
-
-/// A mend for code as one for the file: `.burn_rates(..)` is the key `burn_rates`.
-pub(super) fn without_code(problem: &str) -> String {
-    let words = problem.split(' ').map(|word| match word.split_once("(..)") {
-        Some((setter, rest)) => {
-            let setter = setter.rsplit(['.', ':']).next().unwrap_or(setter);
-            format!("{}{rest}", key_of(setter))
-        }
-        None => word.to_owned(),
-    });
-    words.collect::<Vec<_>>().join(" ")
 }

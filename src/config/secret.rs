@@ -1,6 +1,6 @@
 use std::{
     cell::RefCell,
-    env, fs,
+    env,
     hash::{DefaultHasher, Hash, Hasher},
     path::Path,
 };
@@ -8,6 +8,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::value;
+use crate::files;
 
 /// Reads secrets from where they are. What is wrong with one is told without it, and without what may
 /// be one that was put into the wrong place.
@@ -18,6 +19,9 @@ pub(super) struct Secrets<'a> {
     /// Of all that was read, to see that a later file has others.
     read: RefCell<DefaultHasher>,
 }
+
+/// The longest file that is read for a secret, in bytes: a list of certificates has a few hundred thousand.
+const LONGEST: u64 = 1 << 20;
 
 /// What to do where there is none.
 pub(super) const MEND: &str = "give it as { env = \"NAME\" } or { file = \"path\" }";
@@ -35,7 +39,7 @@ impl<'a> Secrets<'a> {
                 return Err(format!("is a secret in the file: {MEND}, {unless}"));
             }
             DeValue::Table(table) => self.from(table)?,
-            _ => return Err(format!("is no secret: {MEND}")),
+            _ => return Err(format!("is not a secret: {MEND}")),
         };
         secret.hash(&mut *self.read.borrow_mut());
         let secret = secret.trim();
@@ -58,7 +62,7 @@ impl<'a> Secrets<'a> {
     pub(super) fn table(&self, value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
         let table = value
             .as_table()
-            .ok_or("is no table: give one such as { authorization = { env = \"NAME\" } }")?;
+            .ok_or("is not a table: give one such as { authorization = { env = \"NAME\" } }")?;
         let pairs = table.iter().map(|(name, value)| {
             let name = name.get_ref();
             let secret = self.secret(value.get_ref());
@@ -82,10 +86,14 @@ impl<'a> Secrets<'a> {
         let text = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
         match (table.len(), text("env"), text("file")) {
             (1, Some(name), None) => from_env(name),
-            (1, None, Some(path)) => fs::read_to_string(self.folder.join(path)).map_err(|error| {
-                let from = "a relative path begins where this file is";
-                format!("its file can't be read: {error}: give the path of one that can, {from}")
-            }),
+            (1, None, Some(path)) => {
+                files::read_text(&self.folder.join(path), LONGEST).map_err(|error| {
+                    let from = "a relative path begins where this file is";
+                    format!(
+                        "its file can't be read: {error}: give the path of one that can, {from}"
+                    )
+                })
+            }
             _ => Err(format!("names no place of its own: {MEND}")),
         }
     }
@@ -102,7 +110,7 @@ fn from_env(name: &str) -> Result<String, String> {
                 format!("the environment variable {shown} is not set: set it before the start")
             }
             env::VarError::NotUnicode(_) => {
-                format!("the environment variable {shown} is no text: set it to one")
+                format!("the environment variable {shown} is not UTF-8: set it to a text")
             }
         }
     })

@@ -3,7 +3,41 @@
 use std::time::Duration;
 
 use super::*;
-use crate::rule::{BurnRate, Severity};
+use crate::rule::{BurnRate, Severity, Signal};
+
+/// How a file calls a signal.
+fn name_of(signal: Signal) -> &'static str {
+    match signal {
+        Signal::MeanLatency => "mean_latency",
+        Signal::LatencyQuantile(_) => "latency_quantile",
+        Signal::SlowRatio(_) => "slow_ratio",
+        Signal::ErrorRatio => "error_ratio",
+        Signal::BurnRate { .. } => "slo",
+        Signal::Throughput => "throughput",
+        Signal::InFlight => "in_flight",
+        Signal::OldestInFlight => "oldest_in_flight",
+        Signal::RuntimeLag => "runtime_lag",
+        Signal::Reports => "a signal of no rule",
+    }
+}
+
+#[test]
+fn every_name_makes_a_rule_of_its_own_signal() {
+    for (name, ..) in rules::SIGNALS {
+        let own = match name {
+            "latency_quantile" => "quantile = 0.99",
+            "slow_ratio" => "slower_than = '1s'",
+            "slo" => "objective = '99 %'",
+            _ => "",
+        };
+        let text = |threshold| format!("[[rule]]\nsignal = '{name}'\n{own}\n{threshold}");
+        let thresholds = ["", "above = '1s'", "above = 0.5"];
+        let read = thresholds
+            .into_iter()
+            .find_map(|threshold| Source::Text(text(threshold)).load(&[]).ok());
+        assert_eq!(name_of(read.unwrap().rules[0].signal), name);
+    }
+}
 
 fn rules(text: &str) -> Vec<Rule> {
     Source::Text(text.to_owned()).load(&[]).unwrap().rules
@@ -84,10 +118,10 @@ fn every_key_is_the_setter_of_its_name() {
 #[test]
 fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
     for (text, says) in [
-        ("rules = 1", "config:1: rules: is no key: did you mean rule?"),
+        ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
         (
             "color = 1",
-            "config:1: color: is no key: there are defaults, rule, \
+            "config:1: color: unknown key: the keys are defaults, rule, \
              allow_inline_secrets, notifier",
         ),
         ("rule = 1", "config:1: rule: write it as [[rule]]"),
@@ -97,11 +131,11 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ("\n[[rule]]", "config:2: rule: has no signal: give one such as \"error_ratio\""),
         (
             "[[rule]]\nsignal = 'error_rate'",
-            "config:2: rule.signal: \"error_rate\" is not known: did you mean \"error_ratio\"?",
+            "config:2: rule.signal: \"error_rate\" is unknown: did you mean \"error_ratio\"?",
         ),
         (
             "[[rule]]\nsignal = 7",
-            "config:2: rule.signal: 7 is not known: use one of mean_latency, latency_quantile, \
+            "config:2: rule.signal: 7 is unknown: use one of mean_latency, latency_quantile, \
              slow_ratio, error_ratio, slo, throughput, in_flight, oldest_in_flight, runtime_lag",
         ),
         (
@@ -114,7 +148,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
-            "config:3: rule.quantile: rule `HighLatencyP9900`: latency_quantile(99) is no quantile: use a number \
+            "config:3: rule.quantile: rule `HighLatencyP9900`: latency_quantile(99) is not a quantile: use a number \
              between 0 and 1, such as 0.99",
         ),
         (
@@ -123,12 +157,12 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'mean_latency'\nbelow = '3 parsecs'",
-            "config:3: rule.below: \"3 parsecs\" is no duration: use one such as \"500ms\" or \
+            "config:3: rule.below: \"3 parsecs\" is not a duration: use one such as \"500ms\" or \
              \"1m 30s\"",
         ),
         (
             "[[rule]]\nsignal = 'throughput'\nabove = '3'",
-            "config:3: rule.above: \"3\" is no number: write one without quotes",
+            "config:3: rule.above: \"3\" is not a number: write one without quotes",
         ),
         (
             "[[rule]]\nsignal = 'slo'",
@@ -136,8 +170,8 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
-            "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be asked of an SLO, which \
-             fires above its burn rates: use burn_rates",
+            "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be set for an SLO, which \
+             fires above its burn rates: use `burn_rates`",
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
@@ -147,12 +181,17 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
             "config:4: rule.burn_rates: rule `ErrorBudgetBurn`: burn rate 99 over 3600s never fires, \
-             since at slo(0.9) nothing burns faster than 10.0: use burn_rates with less, or a higher \
+             since at slo(0.9) nothing burns faster than 10.0: use `burn_rates` with less, or a higher \
              objective",
         ),
         (
             "[[rule]]\nsignal = 'error_ratio'",
             "config:1: rule: has no threshold: give it above or below",
+        ),
+        (
+            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nover = '60s'",
+            "config:4: rule.over: rule `ErrorBudgetBurn`: over can't be set for an SLO, whose burn rates \
+             have windows of their own: use `burn_rates`",
         ),
     ] {
         assert_eq!(refused(text), says, "{text}");
@@ -160,7 +199,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
     for (text, says) in [
         (
             "above = '1.5'",
-            "config:3: rule.above: \"1.5\" is no ratio: use a percentage such as \"1 %\", or a \
+            "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1 %\", or a \
              number such as 0.01",
         ),
         (
@@ -178,7 +217,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nover = ['1s']",
-            "config:4: rule.over: a list of 1 is no range: use two durations such as [\"10s\", \
+            "config:4: rule.over: a list of 1 is not a range: use two durations such as [\"10s\", \
              \"60s\"]",
         ),
         (
@@ -187,7 +226,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nmin_requests = -1",
-            "config:4: rule.min_requests: -1 is no count: use a whole number of at least 0",
+            "config:4: rule.min_requests: -1 is not a count: use a whole number of at least 0",
         ),
         (
             "above = 0.1\nroute = '/a'\nscope = 'each_route'",
@@ -200,19 +239,19 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nscope = 'each'",
-            "config:4: rule.scope: \"each\" is not known: use one of service, each_route",
+            "config:4: rule.scope: \"each\" is unknown: use one of service, each_route",
         ),
         (
             "above = 0.1\nseverity = 'crit'",
-            "config:4: rule.severity: \"crit\" is not known: use one of info, warning, critical",
+            "config:4: rule.severity: \"crit\" is unknown: use one of info, warning, critical",
         ),
         (
             "above = 0.1\nlabels = 'shop'",
-            "config:4: rule.labels: \"shop\" is no table: use one such as { team = \"shop\" }",
+            "config:4: rule.labels: \"shop\" is not a table: use one such as { team = \"shop\" }",
         ),
         (
             "above = 0.1\nlabels = { team = 1 }",
-            "config:4: rule.labels: team: 1 is no text: put it in quotes",
+            "config:4: rule.labels: team: 1 is not a text: put it in quotes",
         ),
         (
             "above = 0.1\nsummary = ''",
@@ -220,8 +259,11 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nhold_fro = '1s'",
-            "config:4: rule.hold_fro: is no key: did you mean hold_for?",
+            "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
         ),
+        // Prometheus's own words.
+        ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
+        ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
     ] {
         let text = format!("[[rule]]\nsignal = 'error_ratio'\n{text}");
         assert_eq!(refused(&text), says, "{text}");
@@ -248,9 +290,9 @@ label = { team = 'shop' }
         refused(text).lines().collect::<Vec<_>>(),
         [
             "config:2: rule: another rule is called `HighErrorRatio`: give one of them another name",
-            "config:7: rule.above: \"2s\" is no number: write one without quotes",
-            "config:8: rule.sumary: is no key: did you mean summary?",
-            "config:12: rule.label: is no key: did you mean labels?",
+            "config:7: rule.above: \"2s\" is not a number: write one without quotes",
+            "config:8: rule.sumary: unknown key: did you mean summary?",
+            "config:12: rule.label: unknown key: did you mean labels?",
         ]
     );
 }
@@ -271,7 +313,7 @@ fn what_is_no_toml_is_refused_with_its_line() {
     let refused = refused("[[rule]]\nsignal = error_ratio\n");
     assert_eq!(
         refused,
-        "config:2: is no TOML: string values must be quoted, expected literal string"
+        "config:2: is not TOML: string values must be quoted, expected literal string"
     );
 }
 

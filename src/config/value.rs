@@ -1,6 +1,6 @@
 //! What a value of the file means. Each problem ends with the mend.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use toml::de::DeValue;
 
@@ -9,7 +9,7 @@ use crate::rule::{Threshold, Unit, WindowRange};
 /// A value as an error shows it.
 pub(super) fn shown(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("{text:?}"),
+        DeValue::String(text) => format!("{:?}", shortened(text)),
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),
         DeValue::Boolean(flag) => flag.to_string(),
@@ -19,9 +19,50 @@ pub(super) fn shown(value: &DeValue<'_>) -> String {
     }
 }
 
+/// A text as an error shows it.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// Words as an error lists them.
+pub(super) fn listed(words: &[&str]) -> String {
+    let more = words.len().saturating_sub(MOST_LISTED);
+    let and_more = (more > 0).then(|| format!("and {more} more"));
+    let listed = words.iter().take(MOST_LISTED).map(|word| shortened(word).into_owned());
+    listed.chain(and_more).collect::<Vec<_>>().join(", ")
+}
+
+/// How many characters of a text an error shows.
+const MOST_SHOWN: usize = 200;
+
+/// How many words an error lists, and how many are compared with a wrong one.
+const MOST_LISTED: usize = 30;
+
+/// The longest word that is compared with others, in bytes: comparing takes the product of both lengths.
+const LONGEST_WORD: usize = 64;
+
+/// Prometheus's own words for keys that have another name here.
+const SYNONYMS: [(&str, &str); 6] = [
+    ("alert", "name"),
+    ("for", "hold_for"),
+    ("expr", "signal"),
+    ("annotations", "summary"),
+    ("runbook_url", "runbook"),
+    ("dashboard_url", "dashboard"),
+];
+
 /// The one of some words that a wrong one may have been meant for.
 pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
-    let near = words.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
+    let synonym = synonym.and_then(|(_, ours)| words.iter().find(|known| *known == ours));
+    if synonym.is_some() || word.len() > LONGEST_WORD {
+        return synonym.copied();
+    }
+    let near = words.iter().take(MOST_LISTED).filter(|known| known.len() <= LONGEST_WORD);
+    let near = near.map(|known| (strsim::damerau_levenshtein(word, known), *known));
     let near = near.filter(|(distance, known)| *distance <= 2.max(known.len() / 3));
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
@@ -32,7 +73,7 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
             Err("is empty: give it a text, or leave it out".to_owned())
         }
         DeValue::String(text) => Ok(text.clone().into_owned()),
-        other => Err(format!("{} is no text: put it in quotes", shown(other))),
+        other => Err(format!("{} is not a text: put it in quotes", shown(other))),
     }
 }
 
@@ -45,10 +86,10 @@ pub(super) fn word<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str
     let given = value.as_str().unwrap_or_default();
     words.iter().find(|word| **word == given).copied().ok_or_else(|| {
         let mend = nearest(given, words).map_or_else(
-            || format!("use one of {}", words.join(", ")),
+            || format!("use one of {}", listed(words)),
             |word| format!("did you mean {word:?}?"),
         );
-        format!("{} is not known: {mend}", shown(value))
+        format!("{} is unknown: {mend}", shown(value))
     })
 }
 
@@ -60,26 +101,27 @@ pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
         DeValue::Float(number) => number.as_str().parse().ok(),
         _ => None,
     };
-    number.ok_or_else(|| format!("{} is no number: write one without quotes", shown(value)))
+    number.ok_or_else(|| format!("{} is not a number: write one without quotes", shown(value)))
 }
 
 pub(super) fn count(value: &DeValue<'_>) -> Result<u64, String> {
     let number = value.as_integer();
     number
         .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
-        .ok_or_else(|| format!("{} is no count: use a whole number of at least 0", shown(value)))
+        .ok_or_else(|| format!("{} is not a count: use a whole number of at least 0", shown(value)))
 }
 
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     match value {
         DeValue::String(text) => humantime::parse_duration(text).map_err(|_| {
-            format!("{text:?} is no duration: use one such as \"500ms\" or \"1m 30s\"")
+            let text = shown(value);
+            format!("{text} is not a duration: use one such as \"500ms\" or \"1m 30s\"")
         }),
         DeValue::Integer(_) | DeValue::Float(_) => {
             let number = shown(value);
             Err(format!("{number} has no unit: use a duration such as \"{number}s\""))
         }
-        other => Err(format!("{} is no duration: use one such as \"500ms\"", shown(other))),
+        other => Err(format!("{} is not a duration: use one such as \"500ms\"", shown(other))),
     }
 }
 
@@ -93,7 +135,9 @@ pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     let number = percent.and_then(|percent| format!("{}e-2", percent.trim()).parse().ok());
     number.ok_or_else(|| {
         let shown = shown(value);
-        format!("{shown} is no ratio: use a percentage such as \"1 %\", or a number such as 0.01")
+        format!(
+            "{shown} is not a ratio: use a percentage such as \"1 %\", or a number such as 0.01"
+        )
     })
 }
 
@@ -128,7 +172,7 @@ pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
             Ok((duration(shortest.get_ref())?..=duration(longest.get_ref())?).into())
         }
         others => Err(format!(
-            "a list of {} is no range: use two durations such as [\"10s\", \"60s\"]",
+            "a list of {} is not a range: use two durations such as [\"10s\", \"60s\"]",
             others.len()
         )),
     }
@@ -140,7 +184,7 @@ pub(super) fn table<T>(
     mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
 ) -> Result<BTreeMap<String, T>, String> {
     let table = value.as_table().ok_or_else(|| {
-        format!("{} is no table: use one such as {{ team = \"shop\" }}", shown(value))
+        format!("{} is not a table: use one such as {{ team = \"shop\" }}", shown(value))
     })?;
     let pairs = table.iter().map(|(name, value)| {
         let name = name.get_ref();

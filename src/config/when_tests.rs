@@ -51,18 +51,18 @@ fn every_key_of_when_is_a_condition_and_a_list_is_any_of_it() {
 #[test]
 fn what_is_wrong_with_when_is_refused_by_line_and_key() {
     for (text, says) in [
-        ("when = 'critical'", "3: notifier.when: \"critical\" is no table: write { … }"),
+        ("when = 'critical'", "3: notifier.when: \"critical\" is not a table: write { … }"),
         (
             "when = { severity = 'crit' }",
-            "3: notifier.when.severity: \"crit\" is not known: use one of info, warning, critical",
+            "3: notifier.when.severity: \"crit\" is unknown: use one of info, warning, critical",
         ),
         (
             "[notifier.when]\nmin_severty = 'info'",
-            "4: notifier.when.min_severty: is no key: did you mean min_severity?",
+            "4: notifier.when.min_severty: unknown key: did you mean min_severity?",
         ),
         (
             "when = { not = { rules = 'A' } }",
-            "3: notifier.when.not.rules: is no key: did you mean rule?",
+            "3: notifier.when.not.rules: unknown key: did you mean rule?",
         ),
         (
             "when = { rule = [] }",
@@ -71,7 +71,7 @@ fn what_is_wrong_with_when_is_refused_by_line_and_key() {
         ),
         (
             "when = { labels = { team = 1 } }",
-            "3: notifier.when.labels: team: 1 is no text: put it in quotes",
+            "3: notifier.when.labels: team: 1 is not a text: put it in quotes",
         ),
         (
             "repeat_every = 4",

@@ -2,10 +2,10 @@ use std::io;
 
 #[cfg(feature = "toml")]
 use crate::config::ConfigError;
-use crate::rule::RuleError;
+use crate::{causes::debug_as_display, rule::RuleError};
 
-/// Why a lookout did not start.
-#[derive(Debug, thiserror::Error)]
+/// Why a lookout did not start. Its `Debug` reads like its `Display`, since `main` prints that.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// A rule can't make sense.
@@ -30,4 +30,26 @@ pub enum StartError {
     /// The lookout's thread, or its runtime, can't be made.
     #[error("the lookout's thread can't be started")]
     Thread(#[source] io::Error),
+}
+
+debug_as_display!(StartError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{self, Rule};
+
+    #[test]
+    fn what_main_prints_of_an_error_reads_like_its_text() {
+        let rule = rule::check(&[Rule::error_ratio()]).unwrap_err();
+        let error = StartError::from(rule);
+        let text = "rule `HighErrorRatio`: has no threshold: add `above` or `below`";
+        assert_eq!((error.to_string(), format!("{error:?}")), (text.to_owned(), text.to_owned()));
+        let problem = "\"a b\" is not a name".to_owned();
+        let setting = StartError::Setting { field: "service", problem };
+        assert_eq!(format!("{setting:?}"), "service: \"a b\" is not a name");
+        let thread = StartError::Thread(io::Error::other("no more threads"));
+        let text = "the lookout's thread can't be started: no more threads";
+        assert_eq!(format!("{thread:?}"), text);
+    }
 }

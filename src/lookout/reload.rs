@@ -9,6 +9,7 @@ use super::{Lookout, thread::Command};
 use crate::config::{ConfigError, Source};
 use crate::{
     alert::Replaced,
+    causes::debug_as_display,
     rule::{self, Rule, RuleError},
 };
 
@@ -30,8 +31,8 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
-/// Why a lookout goes on with the rules that it has.
-#[derive(Debug, thiserror::Error)]
+/// Why a lookout keeps the rules that it has. Its `Debug` reads like its `Display`.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
     /// A rule can't make sense.
@@ -53,6 +54,8 @@ pub enum ReloadError {
     #[error("no thread can be made to read the file")]
     Thread(#[source] std::io::Error),
 }
+
+debug_as_display!(ReloadError);
 
 /// What is read again.
 #[cfg(feature = "toml")]

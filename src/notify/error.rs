@@ -3,12 +3,12 @@ use std::{error::Error, fmt, time::Duration};
 use tower::BoxError;
 
 use super::{Delivered, Notification};
+use crate::causes::{debug_as_display, write_chain};
 
 /// Why a notification was not delivered, and what is to be done about it.
 ///
 /// A notifier may fail with any error: one that is no `DeliveryError` is tried again with backoff.
 /// The text goes into logs, so it must hold no secret.
-#[derive(Debug)]
 pub struct DeliveryError {
     remedy: Remedy,
     source: BoxError,
@@ -182,14 +182,12 @@ impl Error for DeliveryError {
     }
 }
 
-/// An error with all its causes, in one line.
+debug_as_display!(DeliveryError);
+
+/// An error with its causes, in one line.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
+    let mut text = String::new();
+    // Only a `Display` of a user's own can fail.
+    let _ = write_chain(&mut text, error);
     text
 }

@@ -4,6 +4,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use super::{Recorder, Scrape};
 use crate::{
+    causes::debug_as_display,
     facade::{Names, THROUGHPUT, after_prefix, of_family},
     series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
@@ -18,7 +19,7 @@ pub struct Builder {
 }
 
 /// Why there is no recorder.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PrometheusError {
     /// The buckets can't be used.
@@ -37,6 +38,8 @@ pub enum PrometheusError {
     #[error("the thread for the recorder's upkeep can't be started")]
     Thread(#[source] io::Error),
 }
+
+debug_as_display!(PrometheusError);
 
 /// The bounds of the throughput's histogram, in requests a second.
 const THROUGHPUT_BUCKETS: [f64; 18] = [

@@ -81,7 +81,7 @@ impl BurnRate {
         } else if self.error_ratio(objective) >= 1.0 {
             Some(format!(
                 "{named} never fires, since at slo({objective}) nothing burns faster than {:.1}: use \
-                 .burn_rates(..) with less, or a higher objective",
+                 `burn_rates` with less, or a higher objective",
                 1.0 / budget(objective)
             ))
         } else if long > window::LONGEST {
@@ -92,7 +92,7 @@ impl BurnRate {
         } else if short < Duration::from_secs(1) {
             Some(format!(
                 "{named} has a short window of {short:?}, which is shorter than a tick: give it \
-                 .short(..) of at least 1 s"
+                 `short` of at least 1 s"
             ))
         } else if short >= long {
             Some(format!(

@@ -16,6 +16,7 @@
 mod burn_rate;
 mod check;
 mod defaults;
+mod problem;
 mod read;
 mod scope;
 mod share;

@@ -8,6 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Saved, VERSION};
+use crate::files;
 
 /// What every version of the file has.
 #[derive(Deserialize)]
@@ -19,17 +20,11 @@ struct Header {
 /// The file's content; none if there is no file, which is the first start. An error says why it is of
 /// no use.
 pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> {
-    let kind = match fs::metadata(path) {
-        Ok(kind) => kind,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("it can't be read: {error}")),
-    };
-    // A pipe would keep the start waiting, and a file without end would take all memory.
-    if !kind.is_file() || kind.len() > LONGEST {
-        return Err(format!("it is no file of at most {LONGEST} bytes"));
+    match files::read(path, LONGEST) {
+        Ok(content) => parse(&content, service).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("it can't be read: {error}")),
     }
-    let content = fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
-    parse(&content, service).map(Some)
 }
 
 /// Far more than what 1,000 alerts wait with at each notifier.

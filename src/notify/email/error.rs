@@ -1,8 +1,10 @@
 use tower::BoxError;
 
+use crate::causes::debug_as_display;
+
 /// Why an [`Email`](super::Email) can't be made. Its text holds no part of the server's address, which
 /// has a password in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum EmailError {
     /// The server's address is not one.
@@ -54,3 +56,5 @@ pub enum EmailError {
         source: BoxError,
     },
 }
+
+debug_as_display!(EmailError);

@@ -23,9 +23,10 @@ pub(super) use self::pace::Pace;
 #[cfg(feature = "_chat")]
 pub(super) use self::paced::{Paced, Posting};
 use super::DeliveryError;
+use crate::causes::debug_as_display;
 
 /// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// The address is not one that can be posted to.
@@ -78,6 +79,8 @@ pub enum AddressError {
         example: &'static str,
     },
 }
+
+debug_as_display!(AddressError);
 
 /// Where messages are posted to. The address is in no log, error or `Debug`.
 #[derive(Clone)]
