@@ -1,20 +1,70 @@
-//! Errors as a person reads them.
+//! Walks from an error to its causes. `source()` and `Display` are code of the application or of a library:
+//! an error may name itself as its cause, and a text may have no end. Each walk and each text has a bound.
 
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt::{self, Write},
+    io, iter, ptr,
+};
 
-/// An error may be its own cause.
-const MOST_CAUSES: usize = 16;
+type DynError = dyn Error + 'static;
 
-/// Writes an error with its causes, in one line.
-pub(crate) fn write_chain(f: &mut impl fmt::Write, error: &dyn Error) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut cause = error.source();
-    for _ in 0..MOST_CAUSES {
-        let Some(found) = cause else { break };
-        write!(f, ": {found}")?;
-        cause = found.source();
+/// The most errors of one chain that are followed.
+const MOST_CAUSES: usize = 32;
+
+/// The longest text of one error, in characters.
+const LONGEST_TEXT: usize = 1_000;
+
+/// The longest text of a whole chain, in characters.
+const LONGEST_LINE: usize = 4_000;
+
+/// The error and its causes, at most [`MOST_CAUSES`] of them, to be known by their types.
+///
+/// Unlike `source()`, it does not skip the error that an [`io::Error`] was made of.
+pub(crate) fn causes(error: &DynError) -> impl Iterator<Item = &DynError> {
+    bounded_walk(error, |error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
+}
+
+/// The texts of the error and of its causes, at most [`MOST_CAUSES`] of them, each [`bounded`].
+///
+/// An error that comes again in its own chain is named once; so is one whose text a wrapper around it has
+/// repeated.
+pub(crate) fn texts(error: &DynError) -> Vec<String> {
+    let mut passed: Vec<(&DynError, String)> = Vec::new();
+    for cause in bounded_walk(error, <DynError>::source) {
+        let text = bounded(cause);
+        // The address alone does not say it: a wrapper may lie where its cause does.
+        let is_passed =
+            |(error, found): &(&DynError, String)| ptr::addr_eq(*error, cause) && *found == text;
+        if !passed.iter().any(is_passed) {
+            passed.push((cause, text));
+        }
     }
-    Ok(())
+    passed.into_iter().map(|(_, text)| text).collect()
+}
+
+fn bounded_walk<'a>(
+    first: &'a DynError,
+    next: impl Fn(&'a DynError) -> Option<&'a DynError>,
+) -> impl Iterator<Item = &'a DynError> {
+    iter::successors(Some(first), move |&error| next(error)).take(MOST_CAUSES)
+}
+
+/// The error and its causes in one line, separated by `: `.
+pub(crate) fn one_line(error: &DynError) -> String {
+    let mut line = Bounded::new(LONGEST_LINE);
+    line.push(format_args!("{}", texts(error).join(": ")));
+    line.text
+}
+
+/// Writes what [`one_line`] gives.
+pub(crate) fn write_chain(f: &mut impl Write, error: &DynError) -> fmt::Result {
+    f.write_str(&one_line(error))
 }
 
 /// `Debug` as `Display`, with the causes: Rust prints an error of `main` by its `Debug`.
@@ -29,28 +79,160 @@ macro_rules! debug_as_display {
 }
 pub(crate) use debug_as_display;
 
+/// What `value` displays, cut after [`LONGEST_TEXT`] characters. Unlike `to_string()` it accepts a `Display`
+/// that fails.
+pub(crate) fn bounded(value: impl fmt::Display) -> String {
+    let mut bounded = Bounded::new(LONGEST_TEXT);
+    bounded.push(format_args!("{value}"));
+    bounded.text
+}
+
+/// Writes up to a number of characters, and fails with the next one, so that whoever writes can stop.
+struct Bounded {
+    text: String,
+    left: usize,
+    is_cut: bool,
+}
+
+impl Bounded {
+    fn new(most: usize) -> Self {
+        Self { text: String::new(), left: most, is_cut: false }
+    }
+
+    fn push(&mut self, text: fmt::Arguments<'_>) {
+        // An error means that the text is cut, or that the `Display` has failed: what it wrote so far stays.
+        let _ = self.write_fmt(text);
+    }
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        let Some((end, _)) = text.char_indices().nth(self.left) else {
+            self.left -= text.chars().count();
+            self.text.push_str(text);
+            return Ok(());
+        };
+        self.text.push_str(&text[..end]);
+        self.text.push('…');
+        self.is_cut = true;
+        Err(fmt::Error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, OnceLock};
+
     use super::*;
 
-    struct Endless;
+    /// An error whose cause is set later, so that it may be the error itself.
+    #[derive(Default)]
+    struct Linked {
+        text: String,
+        cause: OnceLock<&'static Linked>,
+    }
 
-    impl Error for Endless {
-        fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&Self)
+    impl Linked {
+        fn named(text: impl Into<String>) -> &'static Self {
+            Box::leak(Box::new(Self { text: text.into(), cause: OnceLock::new() }))
+        }
+
+        fn caused_by(&self, cause: &'static Self) {
+            self.cause.set(cause).unwrap();
         }
     }
+
+    debug_as_display!(Linked);
+
+    impl fmt::Display for Linked {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.text)
+        }
+    }
+
+    impl Error for Linked {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.cause.get().map(|cause| *cause as _)
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_its_own_cause_is_named_once() {
+        let error = Linked::named("no broker");
+        error.caused_by(error);
+        assert_eq!(one_line(error), "no broker");
+        assert_eq!(causes(error).count(), MOST_CAUSES);
+    }
+
+    #[test]
+    fn a_cycle_of_several_errors_ends_where_it_began() {
+        let [first, second, third] = ["first", "second", "third"].map(Linked::named);
+        first.caused_by(second);
+        second.caused_by(third);
+        third.caused_by(second);
+        assert_eq!(one_line(first), "first: second: third");
+        assert_eq!(format!("{first:?}"), "first: second: third");
+    }
+
+    #[test]
+    fn a_long_chain_is_cut_after_32_causes() {
+        let first = Linked::named("0");
+        let mut last = first;
+        for number in 1..1_000 {
+            let next = Linked::named(number.to_string());
+            last.caused_by(next);
+            last = next;
+        }
+        let line = one_line(first);
+        assert!(line.starts_with("0: 1: 2: ") && line.ends_with(": 30: 31"), "{line}");
+    }
+
+    #[test]
+    fn the_text_of_each_error_and_of_the_whole_line_is_cut() {
+        let first = Linked::named("a".repeat(2_000));
+        let mut last = first;
+        for text in ["b", "c", "d", "e"] {
+            let next = Linked::named(text.repeat(2_000));
+            last.caused_by(next);
+            last = next;
+        }
+        let line = one_line(first);
+        assert!(line.starts_with(&format!("{}…: b", "a".repeat(LONGEST_TEXT))), "{line}");
+        assert!(line.ends_with("d…") && !line.contains('e'), "{line}");
+        assert_eq!(line.chars().count(), LONGEST_LINE + 1);
+    }
+
+    /// Writes for ever, unless the writer fails; or fails by itself.
+    struct Endless(bool);
 
     impl fmt::Display for Endless {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("again")
+            if self.0 {
+                loop {
+                    f.write_str("again and ")?;
+                }
+            }
+            f.write_str("broken")?;
+            Err(fmt::Error)
         }
     }
 
-    debug_as_display!(Endless);
+    #[test]
+    fn a_text_without_an_end_and_a_display_that_fails_are_accepted() {
+        assert_eq!(bounded(Endless(true)).chars().count(), LONGEST_TEXT + 1);
+        assert_eq!(bounded(Endless(false)), "broken");
+    }
 
     #[test]
-    fn an_error_is_one_line_with_its_causes_of_which_there_may_be_no_end() {
-        assert_eq!(format!("{Endless:?}"), vec!["again"; 1 + MOST_CAUSES].join(": "));
+    fn an_error_within_an_io_error_is_found_by_its_type_and_not_repeated_in_the_text() {
+        let error = io::Error::other(Arc::<Linked>::new(Linked {
+            text: "no broker".into(),
+            ..Linked::default()
+        }));
+        assert!(causes(&error).any(|cause| cause.is::<Arc<Linked>>()));
+        assert_eq!(one_line(&error), "no broker");
     }
 }

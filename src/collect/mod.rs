@@ -19,6 +19,7 @@ pub(crate) use self::{
 };
 use crate::{
     facade::{Counter, Facade, Gauge, Histogram, MEMORY, OVERFLOWED, THROUGHPUT},
+    guard::logged,
     operation::Operation,
     series::{Bounds, Judge, Store},
     window::Timeline,
@@ -185,17 +186,21 @@ impl Collector {
         let memory = &self.store.memory;
         if memory.is_exhausted() {
             if !mem::replace(&mut self.has_warned.memory, true) {
-                tracing::warn!(
-                    max_memory = memory.max(),
-                    "max_memory is used up: new statuses and label values share a series per status \
-                     class, new operations the route _OVERFLOW"
-                );
+                logged(|| {
+                    tracing::warn!(
+                        max_memory = memory.max(),
+                        "max_memory is used up: new statuses and label values share a series per status \
+                         class, new operations the route _OVERFLOW"
+                    );
+                });
             }
         } else if overflowed > 0 && !mem::replace(&mut self.has_warned.operations, true) {
-            tracing::warn!(
-                operations = self.operations.len(),
-                "max_operations is reached: further operations share the route _OVERFLOW"
-            );
+            logged(|| {
+                tracing::warn!(
+                    operations = self.operations.len(),
+                    "max_operations is reached: further operations share the route _OVERFLOW"
+                );
+            });
         }
     }
 

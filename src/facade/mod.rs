@@ -31,7 +31,7 @@ pub(crate) use self::{
     preset::Presets,
     vital_names::*,
 };
-use crate::guard::guarded;
+use crate::guard::{guarded, logged};
 
 /// A recorder that several threads may use.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
@@ -85,7 +85,9 @@ impl Facade {
     fn guard(&self, call: impl FnOnce()) {
         if !self.is_broken.load(Ordering::Relaxed) && guarded(call).is_err() {
             self.is_broken.store(true, Ordering::Relaxed);
-            tracing::error!("the metrics recorder panicked: it gets no more figures");
+            logged(|| {
+                tracing::error!("the metrics recorder panicked: it gets no more figures");
+            });
         }
     }
 

@@ -2,6 +2,8 @@ use std::io;
 
 use tokio::signal;
 
+use crate::guard::logged;
+
 /// Completes when the process is told to end: by SIGTERM, as container platforms and systemd do, or by
 /// Ctrl-C. Feature `signal`.
 ///
@@ -30,7 +32,7 @@ use tokio::signal;
 /// ```
 pub async fn terminated() {
     if let Err(reason) = told_to_end().await {
-        tracing::error!(%reason, "no signal can be listened for");
+        logged(|| tracing::error!(%reason, "no signal can be listened for"));
         std::future::pending().await
     }
 }

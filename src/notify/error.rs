@@ -3,7 +3,7 @@ use std::{error::Error, fmt, time::Duration};
 use tower::BoxError;
 
 use super::{Delivered, Notification};
-use crate::causes::{debug_as_display, write_chain};
+use crate::causes::{debug_as_display, one_line};
 
 /// Why a notification was not delivered, and what is to be done about it.
 ///
@@ -184,10 +184,7 @@ impl Error for DeliveryError {
 
 debug_as_display!(DeliveryError);
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line of bounded length.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    // Only a `Display` of a user's own can fail.
-    let _ = write_chain(&mut text, error);
-    text
+    one_line(error)
 }

@@ -1,5 +1,4 @@
 use std::{
-    any::Any,
     future::poll_fn,
     sync::Arc,
     task::Poll,
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     alert::Alert,
     deadline::{Elapsed, within},
-    guard::{guarded, guarded_future},
+    guard::{Panic, guarded, guarded_future},
 };
 
 const BATCH: usize = 100;
@@ -241,7 +240,7 @@ impl Worker {
     async fn ready(&mut self) -> Result<(), BoxError> {
         poll_fn(|cx| {
             guarded(|| self.notifier.poll_ready(cx))
-                .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+                .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&panic))))
         })
         .await
     }
@@ -250,7 +249,7 @@ impl Worker {
     async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
         let asked = notification.clone();
         let call =
-            guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&*panic))?;
+            guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&panic))?;
         // Ends with the worker: what goes on after that would be told of as not delivered.
         let mut calls = JoinSet::new();
         calls.spawn(call);
@@ -258,7 +257,7 @@ impl Worker {
             None => Err("the call has gone".into()),
             Some(Ok(delivered)) => delivered.and_then(|delivered| delivered.to(&asked)),
             Some(Err(stopped)) => Err(match stopped.try_into_panic() {
-                Ok(panic) => panicked(&*panic),
+                Ok(payload) => panicked(&Panic::new(payload)),
                 Err(stopped) => stopped.into(),
             }),
         }
@@ -327,13 +326,8 @@ fn backoff(failures: u32, random: f64) -> Duration {
     longest.mul_f64(0.5 + random / 2.0)
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> BoxError {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    format!("the notifier panicked: {message}").into()
+fn panicked(panic: &Panic) -> BoxError {
+    format!("the notifier panicked: {}", panic.message()).into()
 }
 
 #[cfg(test)]

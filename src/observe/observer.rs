@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{RequestHead, ResponseHead};
 use crate::{
-    guard::guarded,
+    guard::{guarded, logged},
     operation::Operation,
     outcome::{Outcome, Status},
 };
@@ -123,11 +123,12 @@ impl<O: Observer> AnyObserver for O {
     }
 }
 
-/// Keeps an observer's panic from the request.
+/// Keeps an observer's panic from the request. What the observer panicked by may be the log itself.
 fn guard<R>(call: impl FnOnce() -> R) -> Option<R> {
     let called = guarded(call);
-    if called.is_err() {
-        tracing::error!("an observer panicked");
+    if let Err(panic) = &called {
+        let reason = panic.message();
+        logged(|| tracing::error!(reason, "an observer panicked"));
     }
     called.ok()
 }

@@ -13,7 +13,11 @@ use std::{any::type_name, borrow::Cow, cell::Cell, error::Error, fmt, panic::Loc
 
 use http::{HeaderMap, request::Parts};
 
-use crate::{observe::trace_id, rule::Severity};
+use crate::{
+    causes::{bounded, texts},
+    observe::trace_id,
+    rule::Severity,
+};
 
 #[cfg(feature = "state")]
 pub(crate) use self::ledger::saved::SavedKind;
@@ -101,9 +105,6 @@ fn is_own_thread() -> bool {
 /// No more causes are followed, nor fields taken.
 const MOST: usize = 32;
 
-/// No text is longer, in characters.
-const LONGEST: usize = 1_000;
-
 impl Report {
     /// Of an error and its causes, under the name of its type, from where this is called.
     #[track_caller]
@@ -119,12 +120,7 @@ impl Report {
 
     #[track_caller]
     fn of_type(error: &(dyn Error + 'static), error_type: &'static str) -> Self {
-        let mut causes = vec![cut(error.to_string())];
-        let mut source = error.source();
-        while let Some(cause) = source.filter(|_| causes.len() < MOST) {
-            causes.push(cut(cause.to_string()));
-            source = cause.source();
-        }
+        let causes = texts(error);
         Self {
             name: word(error_type).into(),
             severity: Severity::Critical,
@@ -143,7 +139,7 @@ impl Report {
             name: name.into(),
             severity: Severity::Critical,
             error_type: "",
-            causes: vec![cut(text.to_string())],
+            causes: vec![bounded(text)],
             fields: Vec::new(),
             call_site: CallSite::caller(),
             lasts: false,
@@ -178,7 +174,7 @@ impl Report {
     /// Context, told with the last report of a kind; up to 32 of them.
     pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
         if self.fields.len() < MOST {
-            self.fields.push((name.into(), cut(value.to_string())));
+            self.fields.push((name.into(), bounded(value)));
         }
         self
     }
@@ -214,11 +210,4 @@ impl Report {
 fn word(path: &'static str) -> &'static str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
-}
-
-fn cut(text: String) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
 }

@@ -10,10 +10,10 @@ use std::{
 
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
-use super::{
-    CallSite, Report, Reporter, cut,
-    reporter::Reports,
-    supervise::{Panic, message},
+use super::{CallSite, Report, Reporter, reporter::Reports};
+use crate::{
+    causes::bounded,
+    guard::{Panic, panic_message},
 };
 
 /// How many panics wait for the lookout's thread; of more than that only the number is known.
@@ -39,13 +39,13 @@ pub(super) struct Panicked {
 
 impl Panicked {
     fn of(info: &PanicHookInfo<'_>) -> Self {
-        let message = message(info.payload());
+        let message = panic_message(info.payload());
         let place = info.location().map_or_else(CallSite::unknown, |location| CallSite {
             file: location.file().to_owned().into(),
             line: location.line(),
         });
         let thread = thread::current().name().unwrap_or("unnamed").to_owned();
-        Self { message: cut(message.to_owned()), place, thread }
+        Self { message: bounded(message), place, thread }
     }
 
     fn into_report(self) -> Report {

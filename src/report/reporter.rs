@@ -20,6 +20,7 @@ use crate::{
     alert::{Alert, Origin},
     collect::Carry,
     facade::{Counter, Facade, REPORTS},
+    guard::logged,
     series::Store,
 };
 
@@ -91,7 +92,9 @@ impl Reports {
         let mut inner = self.lock();
         if inner.is_closed {
             drop(inner);
-            tracing::error!(?report, "reported after the lookout has ended, so nobody is told");
+            logged(|| {
+                tracing::error!(?report, "reported after the lookout has ended: no alert is sent");
+            });
             return;
         }
         let is_new = inner.note(report, self.store.elapsed());

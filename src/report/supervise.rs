@@ -1,12 +1,12 @@
 use std::{
-    any::Any, borrow::Cow, convert::identity, error::Error, future::poll_fn, panic::resume_unwind,
-    pin::pin, task::Poll, time::Duration,
+    borrow::Cow, convert::identity, error::Error, future::poll_fn, pin::pin, task::Poll,
+    time::Duration,
 };
 
 use tokio::time::sleep;
 
 use super::{CallSite, Report, Reporter};
-use crate::guard::guarded;
+use crate::guard::{Panic, guarded};
 
 /// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
 /// by a `Result` whose error is reported with its causes.
@@ -105,7 +105,7 @@ impl Reporter {
             let end = reporter.guarded(task).await;
             let panic = reporter.tell(name, site, end, Report::lasting);
             if let Some(panic) = panic {
-                resume_unwind(panic);
+                panic.resume();
             }
         }
     }
@@ -170,18 +170,11 @@ impl Reporter {
             Ok(end) => (end.into_report(), None),
             Err((panic, place)) => {
                 let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
-                let text = format!("the task panicked{place}: {}", message(&*panic));
+                let text = format!("the task panicked{place}: {}", panic.message());
                 (Report::new(name.clone(), text), Some(panic))
             }
         };
         self.send(until(report.named(name.clone()).at(site).field("task", name)));
         panic
     }
-}
-
-pub(super) type Panic = Box<dyn Any + Send>;
-
-pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

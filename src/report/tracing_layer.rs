@@ -1,9 +1,4 @@
-use std::{
-    borrow::Cow,
-    cell::Cell,
-    error::Error,
-    fmt::{self, Write},
-};
+use std::{borrow::Cow, cell::Cell, error::Error, fmt};
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -12,8 +7,11 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::{CallSite, LONGEST, MOST, Report, Reporter, is_own_thread};
-use crate::rule::Severity;
+use super::{CallSite, MOST, Report, Reporter, is_own_thread};
+use crate::{
+    causes::{bounded, texts},
+    rule::Severity,
+};
 
 /// A layer of `tracing` that reports the errors that are logged; made by [`Reporter::tracing_layer`].
 #[derive(Clone, Debug)]
@@ -205,41 +203,15 @@ impl Logged {
 
 impl Visit for Logged {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.note(field, limited(format_args!("{value}")));
+        self.note(field, bounded(value));
     }
 
     fn record_error(&mut self, _field: &Field, value: &(dyn Error + 'static)) {
-        let mut error = Some(value);
-        while let Some(cause) = error.filter(|_| self.causes.len() < MOST) {
-            self.causes.push(limited(format_args!("{cause}")));
-            error = cause.source();
-        }
+        let left = MOST.saturating_sub(self.causes.len());
+        self.causes.extend(texts(value).into_iter().take(left));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.note(field, limited(format_args!("{value:?}")));
+        self.note(field, bounded(format_args!("{value:?}")));
     }
-}
-
-/// As much of a text as is told: what is logged may be long.
-fn limited(text: fmt::Arguments<'_>) -> String {
-    struct Limited(String);
-
-    impl Write for Limited {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            let left = LONGEST.saturating_sub(self.0.chars().count());
-            let end = text.char_indices().nth(left).map(|(end, _)| end);
-            self.0.push_str(&text[..end.unwrap_or(text.len())]);
-            if end.is_some() {
-                self.0.push('…');
-                return Err(fmt::Error);
-            }
-            Ok(())
-        }
-    }
-
-    let mut limited = Limited(String::new());
-    // It fails where there is more.
-    let _ = limited.write_fmt(text);
-    limited.0
 }

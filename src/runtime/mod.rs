@@ -13,7 +13,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::probe::Probe;
-use crate::facade::{Facade, Gauge, RUNTIME_LAG};
+use crate::{
+    facade::{Facade, Gauge, RUNTIME_LAG},
+    guard::logged,
+};
 
 /// How often a probe is sent; a stall that is shorter may fall between two.
 pub(crate) const BEAT: Duration = Duration::from_millis(100);
@@ -51,7 +54,9 @@ impl Vitals {
     /// Sends a probe, unless one is still out.
     pub(crate) fn beat(&mut self) {
         if self.probe.as_mut().is_some_and(|probe| !probe.beat()) {
-            tracing::debug!("the application's runtime is gone: it is probed no more");
+            logged(|| {
+                tracing::debug!("the application's runtime is gone: it is probed no more");
+            });
             self.probe = None;
         }
     }

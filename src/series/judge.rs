@@ -2,7 +2,7 @@ use std::{fmt, sync::Once};
 
 use super::{SeriesKey, StatusKey};
 use crate::{
-    guard::guarded,
+    guard::{guarded, logged},
     operation::Operation,
     outcome::{Ending, Outcome, Status},
 };
@@ -36,11 +36,13 @@ impl Judge {
         let asked = guarded(|| is_failure(operation, status));
         asked.unwrap_or_else(|_| {
             TOLD.call_once(|| {
-                tracing::error!(
-                    route = operation.route(),
-                    ?status,
-                    "the closure given to `failure` panicked: the convention decides in its place"
-                );
+                logged(|| {
+                    tracing::error!(
+                        route = operation.route(),
+                        ?status,
+                        "the closure given to `failure` panicked: the convention decides in its place"
+                    );
+                });
             });
             None
         })

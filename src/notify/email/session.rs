@@ -1,6 +1,6 @@
 //! One message over one connection, and what each refusal means.
 
-use std::{error::Error as _, fmt, io, time::Duration};
+use std::{error::Error as _, fmt, time::Duration};
 
 use lettre::{
     Address,
@@ -19,7 +19,11 @@ use super::{
     stream,
     text::{cut, one_line},
 };
-use crate::{deadline::within, notify::DeliveryError};
+use crate::{
+    causes::{bounded, causes},
+    deadline::within,
+    notify::DeliveryError,
+};
 
 /// The server as it is spoken to. User and password are in no log, error or `Debug`.
 #[derive(Clone)]
@@ -185,7 +189,7 @@ fn told(step: Step, error: &Error) -> String {
         // It may repeat what was sent.
         (Step::Auth, Some(code)) => code.to_string(),
         (_, Some(code)) => {
-            let answer = error.source().map(ToString::to_string).unwrap_or_default();
+            let answer = error.source().map(bounded).unwrap_or_default();
             format!("{code} {answer}")
         }
         (_, None) => error.to_string(),
@@ -195,16 +199,10 @@ fn told(step: Step, error: &Error) -> String {
 
 /// Whether the server's certificate is not to be trusted, which waiting does not change.
 fn is_of_a_certificate(error: &Error) -> bool {
-    let mut cause = error.source();
-    while let Some(found) = cause {
-        let within = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = within.and_then(|error| error.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        cause = found.source();
-    }
-    false
+    causes(error).any(|cause| {
+        let tls = cause.downcast_ref::<rustls::Error>();
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    })
 }
 
 impl fmt::Display for Step {
