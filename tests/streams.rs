@@ -17,6 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
+use http::header;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -60,9 +61,15 @@ async fn late() -> &'static str {
     "at last"
 }
 
+/// Events under a content type in other letters, as HTTP allows.
+async fn loud_events() -> ([(header::HeaderName, &'static str); 1], Body) {
+    ([(header::CONTENT_TYPE, "Text/Event-Stream; Charset=UTF-8")], export().await)
+}
+
 fn router() -> Router {
     Router::new()
         .route("/events", get(events))
+        .route("/loud_events", get(loud_events))
         .route("/export", get(export))
         .route("/live", get(live))
         .route("/late", get(late))
@@ -131,6 +138,22 @@ async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_hea
     assert!(life >= open_for.as_secs_f64(), "{life} s of life");
     assert!(latency < life / 2.0, "{latency} s of latency, {life} s of life");
     assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn an_event_stream_is_known_by_its_content_type_in_whatever_case() {
+    let (lookout, scrape) = start(|builder| builder);
+    let address = serve(&lookout).await;
+    let client = client();
+    let uri = format!("http://{address}/loud_events").parse().unwrap();
+    let mut response = client.get(uri).await.unwrap();
+    response.frame().await.unwrap().unwrap();
+
+    let labels = [("kind", "event_stream"), ("http_route", "/loud_events")];
+    becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
+    drop((response, client));
+    let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
+    assert_eq!(sum(&text, "http_server_stream_duration_seconds_count", &[]), 1.0, "{text}");
 }
 
 #[tokio::test]

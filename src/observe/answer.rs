@@ -1,6 +1,6 @@
 use http::{HeaderMap, header};
 
-use super::LookoutId;
+use super::{LookoutId, media_type};
 use crate::{
     operation::OperationId,
     series::{AgeSlot, LabelSet, StatusKey, StreamKind},
@@ -191,7 +191,7 @@ impl Stream {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let is_event_stream = headers
             .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+            .is_some_and(|kind| media_type::is(kind, "text/event-stream"));
         if is_event_stream { Self::Events } else { Self::Maybe }
     }
 }

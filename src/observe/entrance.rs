@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use http::{Method, Request};
 
 use super::{
@@ -122,9 +124,10 @@ impl Entrance {
             return if is_ignored { None } else { Facts::call(self.lookout, self.side, method) };
         }
         let method = MethodLabel::of(&head.method);
+        let host = if self.tells_address && self.side.is_client() { head.uri.host() } else { None };
+        let host = host.map(lower_case);
         let route = if self.side.is_client() {
-            let host = if self.tells_address { head.uri.host() } else { None };
-            host.map_or(Route::Unmatched, Route::Template)
+            host.as_deref().map_or(Route::Unmatched, Route::Template)
         } else {
             match Route::by_router(&head.extensions) {
                 Route::Unmatched if self.names_routes => head.named(self.lookout, method)?,
@@ -139,5 +142,14 @@ impl Entrance {
     /// Only what is served has routes.
     pub(super) fn ignores_route(self, route: &str) -> bool {
         self.ignores && !self.side.is_client() && route::is_ignored(self.lookout, route)
+    }
+}
+
+/// A host as all its spellings count: case says nothing there (RFC 3986 §3.2.2).
+fn lower_case(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        host.to_ascii_lowercase().into()
+    } else {
+        host.into()
     }
 }

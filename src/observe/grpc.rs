@@ -6,14 +6,14 @@ use std::io::IoSlice;
 use bytes::Buf;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::media_type;
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
 /// Whether a content type is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
 /// sees the status, and so counts as HTTP.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = value(headers, &header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    value(headers, &header::CONTENT_TYPE)
+        .is_some_and(|kind| media_type::is_with_suffix(kind, "application/grpc"))
 }
 
 /// The fully qualified method: `shop.Orders/Create` of `/shop.Orders/Create`.
@@ -203,15 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn grpc_is_told_by_its_content_type_and_grpc_web_is_none() {
+    fn grpc_is_known_by_its_content_type_and_grpc_web_is_http() {
         let is = |kind: &str| {
             is_grpc(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]))
         };
-        assert!(
-            is("application/grpc") && is("application/grpc+proto") && is("application/grpc;a=b")
-        );
-        assert!(!is("application/grpc-web") && !is("application/grpc-web+proto"));
-        assert!(!is("application/json") && !is_grpc(&HeaderMap::new()));
+        assert!(is("application/grpc") && is("Application/Grpc+Proto"));
+        assert!(!is("application/grpc-web") && !is_grpc(&HeaderMap::new()));
     }
 
     #[test]

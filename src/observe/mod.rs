@@ -26,6 +26,7 @@ mod grpc;
 mod label;
 mod layer;
 mod local;
+mod media_type;
 mod observer;
 mod outer;
 mod request_body;
