@@ -28,7 +28,7 @@ use tower::{
     service_fn,
 };
 
-use support::{start, sum};
+use support::{eventually, start, sum};
 
 /// Answers with the status in the path.
 async fn upstream(Path(status): Path<u16>) -> Response<Body> {
@@ -159,6 +159,62 @@ async fn the_servers_address_is_told_where_that_is_asked_for() {
     let text = scrape.render();
     let labels = [("server_address", "127.0.0.1"), ("outcome", "success")];
     assert_eq!(sum(&text, "http_client_requests_total", &labels), 1.0, "{text}");
+}
+
+#[tokio::test]
+async fn a_host_is_one_server_address_however_it_is_spelled() {
+    let (lookout, scrape) = start(|builder| builder.server_address(true));
+    let client = lookout.client_layer("upstream").layer(service_fn(|_: Request<()>| {
+        ready(Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new())))
+    }));
+    for host in ["Upstream.Example", "upstream.example", "UPSTREAM.EXAMPLE:80"] {
+        let request = Request::get(format!("http://{host}/")).body(()).unwrap();
+        client.clone().oneshot(request).await.unwrap();
+    }
+    let text = scrape.render();
+    let labels = [("server_address", "upstream.example")];
+    assert_eq!(sum(&text, "http_client_requests_total", &labels), 3.0, "{text}");
+}
+
+/// A buffered client that serves one request at a time, with its waits.
+#[tokio::test]
+async fn a_wait_that_a_buffered_caller_gives_up_is_not_the_next_requests() {
+    let (lookout, scrape) = start(|builder| builder);
+    let (answer, answers) = tokio::sync::watch::channel(false);
+    let slow = service_fn(move |_: Request<()>| {
+        let mut answers = answers.clone();
+        async move {
+            answers.wait_for(|answers| *answers).await.unwrap();
+            Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new()))
+        }
+    });
+    let service = ServiceBuilder::new()
+        .buffer(4)
+        .layer(lookout.client_layer("slow"))
+        .layer(ConcurrencyLimitLayer::new(1))
+        .service(slow);
+    let first = tokio::spawn(service.clone().oneshot(Request::new(())));
+    eventually(5, "in flight", || {
+        let text = scrape.render();
+        (sum(&text, "http_client_active_requests", &[]) == 1.0).then_some(())
+    })
+    .await;
+
+    let gives_up = tokio::spawn(service.clone().oneshot(Request::new(())));
+    while !gives_up.is_finished() {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        gives_up.abort();
+    }
+    answer.send(true).unwrap();
+    first.await.unwrap().unwrap();
+    // The client is ready from now on, and idle.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    service.oneshot(Request::new(())).await.unwrap();
+
+    let text = scrape.render();
+    assert_eq!(sum(&text, "http_client_requests_total", &[]), 2.0, "{text}");
+    assert_eq!(sum(&text, "http_client_ready_wait_seconds_count", &[]), 0.0, "{text}");
 }
 
 #[tokio::test]

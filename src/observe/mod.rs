@@ -38,6 +38,7 @@ mod start;
 mod traceparent;
 mod traffic;
 mod upgrade;
+mod wait;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest_client::ReqwestFuture;

@@ -52,7 +52,7 @@ where
         let method = MethodLabel::of(request.method());
         let rule = BodyRule::of(method, self.entrance);
         let facts = self.entrance.enter_reqwest(method, &request);
-        self.tell_wait(facts);
+        self.record_wait(facts);
         let mut guard = facts.map(|facts| Exchange { facts, companion: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
         let exchange = guard.take();

@@ -9,12 +9,9 @@ use tower_service::Service;
 
 use super::{
     Entrance, Http, ResponseBody, ResponseFuture, Watches, body::BodyRule, exchange::Exchange,
-    facts::Facts,
+    facts::Facts, wait::Wait,
 };
-use crate::{
-    operation::MethodLabel,
-    series::{RawClock, RawTime},
-};
+use crate::operation::MethodLabel;
 
 /// A service whose requests are watched; made by a [`LookoutLayer`](super::LookoutLayer).
 ///
@@ -27,16 +24,7 @@ pub struct Watched<S, T = Http> {
     watches: T,
 }
 
-/// How long a client was not ready for the request that comes next.
-#[derive(Clone, Copy, Debug)]
-enum Wait {
-    None,
-    Since(RawTime),
-    /// In nanoseconds.
-    Over(u64),
-}
-
-/// A clone was never waited for, as tower has it of readiness.
+/// Readiness is an instance's own, and so is its wait.
 impl<S: Clone, T: Clone> Clone for Watched<S, T> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.entrance, self.watches.clone())
@@ -45,7 +33,7 @@ impl<S: Clone, T: Clone> Clone for Watched<S, T> {
 
 impl<S, T> Watched<S, T> {
     pub(super) fn new(inner: S, entrance: Entrance, watches: T) -> Self {
-        Self { inner, entrance, wait: Wait::None, watches }
+        Self { inner, entrance, wait: Wait::default(), watches }
     }
 
     /// Keeps the time until the inner service is ready, which is no time of the call.
@@ -56,28 +44,15 @@ impl<S, T> Watched<S, T> {
     where
         S: Service<R>,
     {
-        let polled = self.inner.poll_ready(cx);
-        match (&polled, self.wait) {
-            (Poll::Pending, Wait::None | Wait::Over(_)) => {
-                self.wait = Wait::Since(RawClock::get().now());
-            }
-            (Poll::Ready(_), Wait::Since(since)) => {
-                let clock = RawClock::get();
-                self.wait = Wait::Over(clock.nanos(since, clock.now()));
-            }
-            _ => {}
-        }
-        polled
+        let Self { inner, wait, .. } = self;
+        wait.poll(cx, |cx| inner.poll_ready(cx))
     }
 
-    /// Tells how long this request waited, if it did.
+    /// Records how long this request waited, if it did.
     #[inline]
-    pub(super) fn tell_wait(&mut self, facts: Option<Facts>) {
-        if let Wait::Over(nanos) = self.wait {
-            self.wait = Wait::None;
-            if let Some(facts) = facts {
-                facts.waited(nanos);
-            }
+    pub(super) fn record_wait(&mut self, facts: Option<Facts>) {
+        if let (Some(nanos), Some(facts)) = (self.wait.take(), facts) {
+            facts.waited(nanos);
         }
     }
 
@@ -111,7 +86,7 @@ where
         let method = MethodLabel::of(request.method());
         let rule = BodyRule::of(method, self.entrance);
         let facts = self.entrance.enter::<T, _>(method, &mut request);
-        self.tell_wait(facts);
+        self.record_wait(facts);
         let (request, companion) = self.watches.accompany(request, facts);
         // Ends the exchange if `call` panics.
         let mut guard = facts.map(|facts| Exchange { facts, companion });

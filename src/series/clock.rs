@@ -76,6 +76,15 @@ impl RawClock {
 pub(crate) struct RawTime(NonZeroU64);
 
 impl RawTime {
+    /// For an atomic word.
+    pub(crate) fn to_bits(self) -> NonZeroU64 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: NonZeroU64) -> Self {
+        Self(bits)
+    }
+
     #[inline]
     fn units_since(self, earlier: Self) -> u64 {
         self.0.get().saturating_sub(earlier.0.get())
