@@ -192,7 +192,7 @@ fn go_code(key: SeriesKey) -> &'static str {
         (Ending::Error(kind), _) => match kind {
             ErrorKind::Timeout => "DeadlineExceeded",
             ErrorKind::Connect | ErrorKind::ConnectionReset => "Unavailable",
-            ErrorKind::Overloaded => "ResourceExhausted",
+            ErrorKind::Overloaded | ErrorKind::TooLarge => "ResourceExhausted",
             ErrorKind::Cancelled => "Canceled",
             ErrorKind::Other | ErrorKind::Body | ErrorKind::Decode | ErrorKind::Redirect => {
                 "Unknown"

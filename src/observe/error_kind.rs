@@ -1,44 +1,62 @@
-use std::{any::Any, error::Error, io};
+use std::{any::Any, error::Error, io, sync::Arc};
 
-use crate::outcome::ErrorKind;
+use crate::{causes::causes, guard::guarded, outcome::ErrorKind};
 
-/// The kind of an error that a service or a body gave, by its type and what that tells, never by its
-/// text: of the errors of tower, axum, hyper, reqwest and the standard library, also where they are the
-/// cause of another.
+/// The kind of an error that a service or a body returned: by its type and its predicates, never by its
+/// text. Knows the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard library, also
+/// as the cause of another error.
+///
+/// `source()` is code of the application. If it panics, the kind is `error`.
 pub(super) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
-    let error: &dyn Any = error;
-    let error: Option<&(dyn Error + 'static)> = None
-        .or_else(|| error.downcast_ref::<tower::BoxError>().map(|error| &**error as _))
-        .or_else(|| error.downcast_ref::<Box<dyn Error + Send>>().map(|error| &**error as _))
-        .or_else(|| error.downcast_ref::<io::Error>().map(|error| error as _))
-        .or_else(|| error.downcast_ref::<tower::timeout::error::Elapsed>().map(|error| error as _))
-        .or_else(|| known(error));
+    let kind = guarded(|| as_error(error).map_or(ErrorKind::Other, kind_of_chain));
+    kind.unwrap_or(ErrorKind::Other)
+}
+
+fn kind_of_chain(error: &(dyn Error + 'static)) -> ErrorKind {
     let mut vague = ErrorKind::Other;
-    let mut next = error;
-    while let Some(error) = next {
-        match kind(error) {
+    for cause in causes(error) {
+        match kind(cause) {
             // Its cause may say more.
             Some(ErrorKind::Body) => vague = ErrorKind::Body,
             Some(kind) => return kind,
             None => {}
         }
-        next = error.source();
+        #[cfg(feature = "tonic")]
+        if let (ErrorKind::Other, Some(kind)) = (vague, of_status(cause)) {
+            vague = kind;
+        }
     }
     vague
 }
 
 /// A single error, without its causes.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return of_io(error.kind());
+    }
+    of_middleware(error).or_else(|| of_client(error))
+}
+
+/// The errors of the layers that services are stacked from.
+fn of_middleware(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
+        return Some(ErrorKind::Timeout);
+    }
+    #[cfg(feature = "tower-http")]
+    if error.is::<tower_http::timeout::TimeoutError>()
+        || error.is::<tower_http_06::timeout::TimeoutError>()
+    {
         return Some(ErrorKind::Timeout);
     }
     if error.is::<tower::load_shed::error::Overloaded>() {
         return Some(ErrorKind::Overloaded);
     }
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return of_io(error.kind());
+    if error.is::<http_body_util::LengthLimitError>() {
+        return Some(ErrorKind::TooLarge);
     }
-    of_client(error)
+    let is_stopped = error.downcast_ref().is_some_and(tokio::task::JoinError::is_cancelled);
+    // The task of a buffer ends with its runtime, or by a panic of its own; the call is not answered.
+    (is_stopped || error.is::<tower::buffer::error::Closed>()).then_some(ErrorKind::Cancelled)
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<ErrorKind> {
@@ -78,6 +96,16 @@ fn of_hyper(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     } else {
         None
     }
+}
+
+#[cfg(feature = "tonic")]
+fn of_status(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    Some(match error.downcast_ref::<tonic::Status>()?.code() {
+        tonic::Code::DeadlineExceeded => ErrorKind::Timeout,
+        tonic::Code::ResourceExhausted => ErrorKind::Overloaded,
+        tonic::Code::Cancelled => ErrorKind::Cancelled,
+        _ => return None,
+    })
 }
 
 #[cfg(feature = "tonic")]
@@ -133,64 +161,64 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     None
 }
 
-/// The error types of clients, and that of axum's bodies, as a service names them.
-#[cfg_attr(
-    not(any(feature = "axum", feature = "hyper")),
-    expect(unused_variables, reason = "nothing of it is known")
-)]
-fn known(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-    #[cfg(feature = "axum")]
-    if let Some(error) = error.downcast_ref::<axum::Error>() {
-        return Some(error);
+/// Returns the first of the types that the error has, as an error.
+macro_rules! return_if_known {
+    ($error:ident: $($(#[$when:meta])* $known:ty),* $(,)?) => {
+        $(
+            $(#[$when])*
+            if let Some(error) = $error.downcast_ref::<$known>() {
+                return Some(error);
+            }
+        )*
+    };
+}
+
+/// The error, if it is of a type that services and bodies use as theirs: `Service::Error` need not be an
+/// `Error`.
+fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<tower::BoxError>() {
+        return Some(&**error);
     }
-    #[cfg(feature = "reqwest")]
-    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
-        return Some(error);
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
+        return Some(&**error);
     }
-    #[cfg(feature = "hyper")]
-    if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-        return Some(error);
+    if let Some(error) = error.downcast_ref::<Box<dyn Error>>() {
+        return Some(&**error);
     }
-    #[cfg(feature = "hyper")]
-    if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        return Some(error);
+    if let Some(error) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**error);
     }
-    #[cfg(feature = "tonic")]
-    if let Some(error) = error.downcast_ref::<tonic::transport::Error>() {
-        return Some(error);
-    }
-    #[cfg(feature = "tonic")]
-    if let Some(error) = error.downcast_ref::<tonic::Status>() {
-        return Some(error);
-    }
+    return_if_known!(error:
+        io::Error,
+        tower::timeout::error::Elapsed,
+        tokio::time::error::Elapsed,
+        tower::load_shed::error::Overloaded,
+        tower::buffer::error::ServiceError,
+        tower::buffer::error::Closed,
+        http_body_util::LengthLimitError,
+        tokio::task::JoinError,
+        #[cfg(feature = "tower-http")]
+        tower_http::timeout::TimeoutError,
+        #[cfg(feature = "tower-http")]
+        tower_http_06::timeout::TimeoutError,
+        #[cfg(feature = "axum")]
+        axum::Error,
+        #[cfg(feature = "reqwest")]
+        reqwest::Error,
+        #[cfg(feature = "hyper")]
+        hyper_util::client::legacy::Error,
+        #[cfg(feature = "hyper")]
+        hyper::Error,
+        #[cfg(feature = "hyper")]
+        h2::Error,
+        #[cfg(feature = "tonic")]
+        tonic::transport::Error,
+        #[cfg(feature = "tonic")]
+        tonic::Status,
+    );
     None
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("order 4711 of {0}")]
-    struct Wrapped(&'static str, #[source] io::Error);
-
-    #[test]
-    fn the_kind_is_told_by_type_and_cause_and_never_by_text() {
-        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let boxed = |error: Wrapped| -> tower::BoxError { error.into() };
-        let elapsed: tower::BoxError = tower::timeout::error::Elapsed::new().into();
-        let shed: tower::BoxError = tower::load_shed::error::Overloaded::new().into();
-        assert_eq!(kind_of(&refused()), ErrorKind::Connect);
-        assert_eq!(kind_of(&boxed(Wrapped("me", refused()))), ErrorKind::Connect);
-        assert_eq!(
-            kind_of(&io::Error::from(io::ErrorKind::BrokenPipe)),
-            ErrorKind::ConnectionReset
-        );
-        assert_eq!(kind_of(&elapsed), ErrorKind::Timeout);
-        #[cfg(feature = "axum")]
-        assert_eq!(kind_of(&axum::Error::new(Wrapped("me", refused()))), ErrorKind::Connect);
-        assert_eq!(kind_of(&shed), ErrorKind::Overloaded);
-        assert_eq!(kind_of(&"a timeout, it says"), ErrorKind::Other);
-        assert_eq!(kind_of(&tower::BoxError::from("connect timeout")), ErrorKind::Other);
-    }
-}
+#[path = "error_kind_tests.rs"]
+mod tests;

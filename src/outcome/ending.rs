@@ -51,6 +51,8 @@ pub enum ErrorKind {
     ConnectionReset,
     /// A limit shed the call.
     Overloaded,
+    /// A body was longer than a layer allows.
+    TooLarge,
     /// The request's body or the response's could not be read.
     Body,
     /// What came was not what was expected: no HTTP, or not decodable.
@@ -67,6 +69,7 @@ impl ErrorKind {
             Self::Connect => "connect",
             Self::ConnectionReset => "connection_reset",
             Self::Overloaded => "overloaded",
+            Self::TooLarge => "too_large",
             Self::Body => "body",
             Self::Decode => "decode",
             Self::Redirect => "redirect",

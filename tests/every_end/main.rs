@@ -7,7 +7,8 @@
     feature = "hyper",
     feature = "prometheus",
     feature = "reqwest",
-    feature = "tonic"
+    feature = "tonic",
+    feature = "tower-http"
 ))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 

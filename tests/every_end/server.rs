@@ -21,7 +21,10 @@ use hyper_util::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    timeout::{ResponseBodyTimeoutLayer, TimeoutLayer},
+};
 use tower_lookout::observe::UpgradeWatch;
 
 use crate::{
@@ -40,7 +43,7 @@ pub(crate) enum Answer {
 }
 
 pub(crate) fn answer(end: End) -> Answer {
-    use Step::{Data, Error, Hang, Panic, Pause, TimedOut, Trailers};
+    use Step::{Data, Error, Hang, Panic, Pause, Trailers};
     let five = || Data("12345");
     let full = || Script::new([Data("1234567890")]).exact(10);
     let response = |status, body| Answer::Response { status, length: None, body };
@@ -60,8 +63,7 @@ pub(crate) fn answer(end: End) -> Answer {
         End::FailureStatus => response(500, full()),
         // After a pause, in which the head goes out.
         End::BodyError => response(200, Script::new([five(), Pause, Error])),
-        End::BodyTimeout => response(200, Script::new([five(), Pause, TimedOut])),
-        End::ClientLeavesInTheBody => response(200, Script::new([five(), Hang])),
+        End::BodyTimeout | End::ClientLeavesInTheBody => response(200, Script::new([five(), Hang])),
         End::PanicInTheBody => response(200, Script::new([five(), Pause, Panic])),
         End::ClientLeavesInAFailure => response(500, Script::new([five(), Hang])),
         End::Unread => response(200, full()),
@@ -95,12 +97,18 @@ fn timeout() -> TimeoutLayer {
     TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT)
 }
 
+/// Breaks a body off with tower-http's own error.
+fn body_timeout() -> ResponseBodyTimeoutLayer {
+    ResponseBodyTimeoutLayer::new(TIMEOUT)
+}
+
 /// A bare tower stack.
 fn bare(play: &Play) -> App {
     let answer = answer(play.end);
     let service = service_fn(move |_: Request<Incoming>| handle(answer.clone()));
     let layer = play.lookout.layer();
     match play.end {
+        End::BodyTimeout => boxed(layer.layer(body_timeout().layer(service))),
         End::TimeoutInside => boxed(layer.layer(timeout().layer(service))),
         End::TimeoutOutside => boxed(timeout().layer(layer.layer(service))),
         End::PanicCaughtInside => boxed(layer.layer(CatchPanicLayer::new().layer(service))),
@@ -173,6 +181,7 @@ fn axum(play: &Play) -> App {
     let router = router(play.end, play.traffic);
     let layer = play.lookout.layer();
     let router = match play.end {
+        End::BodyTimeout => router.layer(body_timeout()).layer(layer),
         End::TimeoutInside => router.layer(timeout()).layer(layer),
         End::TimeoutOutside => router.layer(layer).layer(timeout()),
         End::PanicCaughtInside => router.layer(CatchPanicLayer::new()).layer(layer),

@@ -25,7 +25,6 @@ pub(crate) enum Step {
     Data(&'static str),
     Trailers,
     Error,
-    TimedOut,
     Panic,
     /// Comes back at once: what there is so far can go out.
     Pause,
@@ -65,7 +64,6 @@ impl Body for Script {
                 Poll::Ready(Some(Ok(Frame::trailers(trailers.into_iter().collect()))))
             }
             Some(Step::Error) => Poll::Ready(Some(Err(io::Error::other("disk gone")))),
-            Some(Step::TimedOut) => Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into()))),
             Some(Step::Panic) => panic!("a body panics, as the test asks"),
             Some(Step::Pause) => {
                 cx.waker().wake_by_ref();
