@@ -80,29 +80,36 @@ impl Lookout {
 
     /// A layer that watches the HTTP requests which a server answers. Any number of layers may be
     /// made: what they watch counts for the same lookout.
+    ///
+    /// In axum, add it last by `Router::layer`: it wraps the routes, the fallback and the layers that are
+    /// there by then. So it counts 404s and 405s, CORS preflights, and the responses of timeouts and
+    /// authentication.
     pub fn layer(&self) -> LookoutLayer {
         LookoutLayer::new(self.entrance(Side::SERVER), Http)
     }
 
-    /// A layer around a whole router, where its 404s, CORS, authentication and timeouts are, and no
-    /// route is known; [`route_layer`](Self::route_layer) inside of the router hands the route out.
+    /// A layer around a whole router and the layers around it, such as one that changes the path before the
+    /// router matches it. No route is known there: [`route_layer`](Self::route_layer) inside of the router
+    /// hands it out. A request without a route counts as `unmatched`.
     ///
-    /// A request that no route took counts as `unmatched`. The way out costs two allocations a
-    /// request; [`layer`](Self::layer) has none.
+    /// Few services need it: a [`layer`](Self::layer) that axum's `Router::layer` adds last counts 404s,
+    /// 405s, CORS preflights and the responses of timeouts, too. It has no allocation, and this layer has
+    /// two a request. [`around`](LookoutLayer::around) makes of it what `axum::serve` takes.
     ///
     /// # Examples
     ///
     /// ```
     /// use axum::{Router, routing::get};
     /// use tower::Layer;
+    /// use tower_http::normalize_path::NormalizePathLayer;
     /// use tower_lookout::Lookout;
     ///
     /// let lookout = Lookout::builder().start()?;
     /// let router: Router = Router::new()
     ///     .route("/orders/{id}", get(|| async { "an order" }))
     ///     .layer(lookout.route_layer());
-    /// let app = lookout.outer_layer().layer(router);
-    /// # let _: &dyn std::any::Any = &app;
+    /// let normalized = NormalizePathLayer::trim_trailing_slash().layer(router);
+    /// let app: Router = lookout.outer_layer().around(normalized); // for `axum::serve`
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
     pub fn outer_layer(&self) -> LookoutLayer<Outer> {

@@ -1,6 +1,16 @@
+#[cfg(feature = "axum")]
+use std::convert::Infallible;
 use std::sync::Arc;
 
+#[cfg(feature = "axum")]
+use bytes::Bytes;
+#[cfg(feature = "axum")]
+use http::{Request, Response};
+#[cfg(feature = "axum")]
+use http_body::Body;
 use tower_layer::Layer;
+#[cfg(feature = "axum")]
+use tower_service::Service;
 
 use super::{Entrance, Http, Observer, Watched, Watches, traffic::Asked};
 
@@ -55,6 +65,46 @@ impl<T: Watches> LookoutLayer<T> {
     /// none.
     pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
         self.detailed(|asked| asked.observers.push(Arc::new(observer)))
+    }
+
+    /// Wraps a whole service, such as a router with the layers around it, and returns what `axum::serve`
+    /// takes. Add routes that are not to be watched to the router that it returns. Feature `axum`.
+    ///
+    /// It is for [`Lookout::outer_layer`](crate::Lookout::outer_layer). It costs what a router costs for its
+    /// fallback: a few allocations a request.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::get};
+    /// use tower_lookout::Lookout;
+    ///
+    /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    /// let lookout = Lookout::builder().start()?;
+    /// let router: Router = Router::new()
+    ///     .route("/orders/{id}", get(|| async { "an order" }))
+    ///     .layer(lookout.route_layer());
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, lookout.outer_layer().around(router)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "axum")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+    pub fn around<S, B>(&self, service: S) -> axum::Router
+    where
+        S: Service<
+                Request<T::RequestBody<axum::body::Body>>,
+                Response = Response<B>,
+                Error = Infallible,
+            > + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        axum::Router::new().fallback_service(self.layer(service))
     }
 
     fn detailed(self, ask: impl FnOnce(&mut Asked)) -> LookoutLayer<T::Detailed> {
