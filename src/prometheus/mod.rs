@@ -15,6 +15,7 @@
 //! ```
 
 mod builder;
+mod encoding;
 mod recorder;
 mod scrape;
 

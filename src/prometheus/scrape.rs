@@ -2,21 +2,27 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    io::{self, BufWriter},
     pin::Pin,
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_service::Service;
 
+use super::encoding::prefers_gzip;
 use crate::collect::carry_all;
 
 /// The scrape: renders what the recorder has, after every lookout has carried over what it counted.
 ///
 /// It is cheap to clone. In axum it is a handler, `.route("/metrics", get(scrape))`; under hyper and
 /// elsewhere it is a tower service. Both render off the async workers, since thousands of series
-/// take a while.
+/// take a while, and compress with gzip for clients whose `Accept-Encoding` asks for it, as
+/// Prometheus's does.
 #[derive(Clone)]
 pub struct Scrape {
     handle: PrometheusHandle,
@@ -36,17 +42,37 @@ impl Scrape {
         self.handle.render()
     }
 
-    /// [`render`](Self::render) on a thread where it may block, as a response.
-    async fn respond(self) -> Response<String> {
-        let rendered = tokio::task::spawn_blocking(move || self.render()).await;
-        let (status, body) = match rendered {
+    /// The same, compressed while it is rendered: the whole text is never in memory.
+    fn render_gzip(&self) -> io::Result<Vec<u8>> {
+        carry_all();
+        // A series is a line of some hundred bytes, and the encoder prefers larger pieces.
+        let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut writer = BufWriter::with_capacity(32 << 10, encoder);
+        self.handle.render_to_write(&mut writer)?;
+        writer.into_inner()?.finish()
+    }
+
+    /// Renders on a thread where it may block.
+    async fn respond(self, is_gzip: bool) -> Response<Bytes> {
+        let render = move || match is_gzip {
+            true => self.render_gzip().map(Bytes::from),
+            false => Ok(Bytes::from(self.render())),
+        };
+        let rendered = tokio::task::spawn_blocking(render).await;
+        let (status, body) = match rendered.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(body) => (StatusCode::OK, body),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("no scrape: {error}\n")),
+            Err(error) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, format!("no scrape: {error}\n").into())
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        let content_type = HeaderValue::from_static(Self::CONTENT_TYPE);
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if is_gzip && status == StatusCode::OK {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response
     }
 }
@@ -58,17 +84,17 @@ impl fmt::Debug for Scrape {
 }
 
 impl<B> Service<Request<B>> for Scrape {
-    type Response = Response<String>;
+    type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _request: Request<B>) -> Self::Future {
-        let scrape = self.clone();
-        Box::pin(async move { Ok(scrape.respond().await) })
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let response = self.clone().respond(prefers_gzip(request.headers()));
+        Box::pin(async move { Ok(response.await.map(Full::new)) })
     }
 }
 
@@ -76,7 +102,8 @@ impl<B> Service<Request<B>> for Scrape {
 impl<S: Send + Sync + 'static> axum::handler::Handler<Scrape, S> for Scrape {
     type Future = Pin<Box<dyn Future<Output = axum::response::Response> + Send>>;
 
-    fn call(self, _request: axum::extract::Request, _state: S) -> Self::Future {
-        Box::pin(async move { self.respond().await.map(axum::body::Body::from) })
+    fn call(self, request: axum::extract::Request, _state: S) -> Self::Future {
+        let response = self.respond(prefers_gzip(request.headers()));
+        Box::pin(async move { response.await.map(axum::body::Body::from) })
     }
 }
