@@ -25,6 +25,7 @@ mod report;
 pub mod rule;
 mod runtime;
 mod series;
+mod task;
 mod window;
 
 #[cfg(feature = "signal")]

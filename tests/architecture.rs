@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "guard",
     "causes",
     "deadline",
@@ -21,6 +21,7 @@ const ORDER: [&str; 21] = [
     "rule",
     "alert",
     "report",
+    "task",
     "notify",
     "prometheus",
     "config",

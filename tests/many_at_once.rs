@@ -21,7 +21,7 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -154,4 +154,39 @@ async fn an_alert_that_is_refused_takes_no_other_with_it() {
         assert!(!named(&receiver).contains("/r142"));
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_healthy_receiver_gets_each_of_two_thousand_alerts_of_one_tick() {
+    const ROUTES: usize = 995;
+    let taken = Arc::new(Mutex::new(BTreeSet::new()));
+    let receiver = service_fn({
+        let taken = Arc::clone(&taken);
+        move |notification: Notification| {
+            let alerts = notification.alerts.iter();
+            let names = alerts.map(|alert| (alert.rule.to_string(), alert.title()));
+            taken.lock().unwrap().extend(names);
+            ready(Ok::<_, Infallible>(()))
+        }
+    });
+    let (lookout, scrape) = start(|builder| {
+        let rules = ["Failing", "AlsoFailing"].map(|name| {
+            let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
+            rule.over(Duration::from_secs(60)).named(name)
+        });
+        let builder = builder.route(|head| Some(Cow::Owned(head.uri.path().to_owned())));
+        builder.rules(rules).notify_as("healthy", receiver)
+    });
+    let service = lookout.layer().layer(service_fn(|_: Request<String>| async {
+        let mut response = Response::new(String::new());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        Ok::<_, Infallible>(response)
+    }));
+    for route in 0..ROUTES {
+        let request = Request::get(format!("/r{route}")).body(String::new()).unwrap();
+        drop(service.clone().oneshot(request).await.unwrap());
+    }
+    let count = || taken.lock().unwrap().len();
+    eventually(30, "all alerts", || (count() == 2 * ROUTES).then_some(())).await;
+    assert_eq!(sum(&scrape.render(), "lookout_notifications_dropped_total", &[]), 0.0);
 }

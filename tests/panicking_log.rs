@@ -1,19 +1,31 @@
-//! Whoever writes the log is somebody else's code, and may panic at each line: alerts arrive all the same.
+//! A subscriber of `tracing` is the application's code, and may panic at each line: the lookout ticks, judges,
+//! delivers, saves its state and ends all the same.
 
-#![cfg(all(feature = "prometheus", feature = "slack"))]
-#![expect(clippy::panic, reason = "a test may stop")]
+#![cfg(all(feature = "prometheus", feature = "slack", feature = "state"))]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/file.rs"]
+mod file;
 #[path = "support/in_flight.rs"]
 mod in_flight;
 #[path = "support/receiver.rs"]
 mod receiver;
 mod support;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    fs,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
+use tower::{BoxError, service_fn};
 use tower_lookout::{
     Report, Rule, Slack,
-    notify::{Log, Matcher, NotifierExt},
+    notify::{Log, Matcher, Notification, NotifierExt},
 };
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -22,9 +34,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use file::File;
 use in_flight::request;
 use receiver::{Receiver, Reply};
-use support::{eventually, start};
+use support::{eventually, start, sum};
 
 /// Panics at each line of the lookout's.
 struct Panics;
@@ -40,9 +53,14 @@ impl<S: Subscriber> Layer<S> for Panics {
     }
 }
 
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| tracing_subscriber::registry().with(Panics).init());
+}
+
 #[tokio::test]
 async fn alerts_arrive_though_each_line_of_the_log_panics() {
-    tracing_subscriber::registry().with(Panics).init();
+    install();
     let receiver = Receiver::new([Reply::Answer(503, "", "")]);
     let slack = Slack::new(receiver.serve().await).unwrap();
     let (lookout, _scrape) = start(|builder| {
@@ -62,4 +80,81 @@ async fn alerts_arrive_though_each_line_of_the_log_panics() {
     eventually(20, "the resolve", || told("[RESOLVED] HighInFlight")).await;
     lookout.shutdown().await;
     assert!(PANICS.load(Ordering::Relaxed) >= 3, "the log was written");
+}
+
+#[tokio::test]
+async fn a_failure_closure_that_panics_beside_the_log_blinds_no_tick_and_no_scrape() {
+    install();
+    let (alerts, raised) = mpsc::channel();
+    let (lookout, scrape) = start(|builder| {
+        builder
+            .failure(|_, _| panic!("as the test asks"))
+            .rule(Rule::in_flight().above(0))
+            .on_alert(move |alert| alerts.send(alert.title()).unwrap())
+    });
+    for _ in 0..2 {
+        let in_flight = request(&lookout);
+        let title = eventually(20, "the alert", || raised.try_recv().ok()).await;
+        assert_eq!(title, "[FIRING] HighInFlight · test");
+        drop(in_flight);
+        let title = eventually(20, "the resolve", || raised.try_recv().ok()).await;
+        assert_eq!(title, "[RESOLVED] HighInFlight · test");
+    }
+    assert_eq!(sum(&scrape.render(), "http_server_requests_total", &[]), 2.0);
+}
+
+#[tokio::test]
+async fn each_queued_alert_is_delivered_after_the_last_handle_is_dropped() {
+    install();
+    let (sent, received) = mpsc::channel();
+    let slow = service_fn(move |notification: Notification| {
+        let sent = sent.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            notification.alerts.iter().for_each(|alert| sent.send(alert.rule.clone()).unwrap());
+            Ok::<_, BoxError>(())
+        }
+    });
+    let (lookout, _scrape) = start(|builder| builder.notify_as("slow", slow));
+    let names = ["A", "B", "C", "D", "E"];
+    for name in names {
+        lookout.reporter().send(Report::new(name, "no broker"));
+    }
+    drop(lookout);
+    let mut delivered = Vec::new();
+    eventually(20, "all five", || {
+        delivered.extend(received.try_iter().map(|rule| rule.to_string()));
+        (delivered.len() == names.len()).then_some(())
+    })
+    .await;
+    delivered.sort();
+    assert_eq!(delivered, names);
+}
+
+#[tokio::test]
+async fn rules_are_replaced_though_the_log_of_it_panics() {
+    install();
+    let (lookout, _scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)));
+    let reloaded = lookout.replace_rules([Rule::in_flight().above(5)]).await.unwrap();
+    assert_eq!(reloaded.changed, 1);
+    lookout.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_state_is_written_again_though_the_log_of_its_failure_panics() {
+    install();
+    let state = File::new("state.json", "");
+    fs::remove_file(state.path()).unwrap();
+    // Such a directory keeps the state from being written beside the file.
+    let obstacle = state.path().with_file_name("state.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    let panics = PANICS.load(Ordering::Relaxed);
+    let (lookout, _scrape) = start(|builder| builder.state_path(state.path()));
+    eventually(20, "a failed write", || (PANICS.load(Ordering::Relaxed) > panics).then_some(()))
+        .await;
+    fs::remove_dir(&obstacle).unwrap();
+    lookout.reporter().send(Report::new("Lost", "no broker"));
+    let has_saved = || fs::read_to_string(state.path()).is_ok_and(|text| text.contains("Lost"));
+    eventually(20, "the state", || has_saved().then_some(())).await;
+    lookout.shutdown().await;
 }

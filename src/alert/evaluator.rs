@@ -72,6 +72,16 @@ impl Evaluator {
         Self { rules, origin }
     }
 
+    /// The rules, in their order.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        self.rules.iter().map(|watch| watch.rule.clone()).collect()
+    }
+
+    /// Judges by these rules from now on, which must have been checked, as if none had fired yet.
+    pub(crate) fn restart(&mut self, rules: Vec<Rule>) {
+        self.rules = rules.into_iter().map(Watch::new).collect();
+    }
+
     /// The groups that the rules judge, one each, in the order of the rules.
     pub(crate) fn groups(rules: &[Rule]) -> Vec<Member> {
         rules

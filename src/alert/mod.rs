@@ -6,6 +6,7 @@ mod notice;
 mod origin;
 #[cfg(feature = "state")]
 mod saved;
+mod size;
 mod state;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 };
 
 #[cfg(feature = "state")]
-pub(crate) use self::saved::{SavedAlert, fields};
+pub(crate) use self::saved::{SavedAlert, fields, is_same_in_file};
 pub(crate) use self::{
     evaluator::{Evaluator, Replaced},
     notice::Notice,
@@ -74,9 +75,10 @@ pub struct Alert {
     pub runbook: Option<String>,
     /// Where it comes from.
     pub origin: Arc<Origin>,
-    /// When this process began to watch, on the first alert that it fires without a
-    /// [state file](crate::LookoutBuilder::state_path): what a process before it fired is not known,
-    /// and its end is not told.
+    /// When this process began to watch, on the first alert that a notifier gets from it where the alerts
+    /// of the process before are unknown: within an hour of a start without a
+    /// [state file](crate::LookoutBuilder::state_path), or after a start that could not use its file. No
+    /// resolve is sent for those alerts.
     pub unknown_before: Option<SystemTime>,
     /// What was reported, of an alert that no rule raised; then value, peak and requests count the
     /// reports, and there is no threshold.

@@ -20,6 +20,51 @@ use crate::{
 #[serde(transparent)]
 pub(crate) struct SavedAlert(#[serde(with = "AlertFields")] pub(crate) Alert);
 
+/// Whether two states of a firing alert need no write between them: they differ in their requests alone, to
+/// which each tick adds.
+pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
+    // Each field is named, so that a new one can't be forgotten.
+    let Alert {
+        status,
+        rule,
+        severity,
+        target,
+        value,
+        peak,
+        threshold,
+        comparison,
+        window,
+        starts_at,
+        ends_at,
+        requests: _,
+        errors: _,
+        top,
+        labels,
+        summary,
+        runbook,
+        origin,
+        unknown_before: _,
+        failure,
+        notice: _,
+        signal,
+        is_rule_gone,
+        is_retold,
+    } = one;
+    let numbers = |alert: &Alert| {
+        [Some(alert.peak), Some(alert.threshold), alert.value]
+            .map(|number| number.map(f64::to_bits))
+    };
+    [Some(*peak), Some(*threshold), *value].map(|number| number.map(f64::to_bits)) == numbers(other)
+        && (status, rule, severity, target)
+            == (&other.status, &other.rule, &other.severity, &other.target)
+        && (comparison, window, starts_at, ends_at)
+            == (&other.comparison, &other.window, &other.starts_at, &other.ends_at)
+        && (top, labels, summary, runbook)
+            == (&other.top, &other.labels, &other.summary, &other.runbook)
+        && (origin, failure, signal) == (&other.origin, &other.failure, &other.signal)
+        && (is_rule_gone, is_retold) == (&other.is_rule_gone, &other.is_retold)
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Alert")]
 struct AlertFields {

@@ -126,3 +126,20 @@ fn an_instant_that_no_calendar_has_is_written_as_the_nearest_and_not_read() {
         assert!(serde_json::from_str::<SavedAlert>(&text).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_firing_alert_is_written_again_when_more_of_it_changes_than_its_requests() {
+    let firing = || test_alert("A", AlertStatus::Firing);
+    assert!(is_same_in_file(&firing(), &Alert { requests: 1, errors: 1, ..firing() }));
+    let labels = BTreeMap::from([("team".to_owned(), "payments".to_owned())]);
+    for changed in [
+        Alert { severity: Severity::Info, ..firing() },
+        Alert { labels, ..firing() },
+        Alert { summary: Some("another".to_owned()), ..firing() },
+        Alert { runbook: Some("https://runbooks.example.com".to_owned()), ..firing() },
+        Alert { is_retold: true, ..firing() },
+        Alert { peak: 0.9, ..firing() },
+    ] {
+        assert!(!is_same_in_file(&firing(), &changed), "{changed:?}");
+    }
+}

@@ -25,7 +25,7 @@ pub use self::{
     reload::{ReloadError, Reloaded},
 };
 use crate::{
-    notify::{Dispatcher, TestDelivery},
+    notify::{Dispatcher, HAS_ENDED, TestDelivery},
     observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
     operation::{Call, Dependency, Side},
     report::{Reporter, Reports},
@@ -213,7 +213,7 @@ impl Lookout {
         let (answer, answered) = oneshot::channel();
         // If nobody takes it, nobody answers.
         let _ = self.inner.commands.send(Command::SendTest(answer));
-        answered.await.unwrap_or_else(|_| self.inner.dispatcher.untested())
+        answered.await.unwrap_or_else(|_| self.inner.dispatcher.untested(HAS_ENDED))
     }
 
     /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as

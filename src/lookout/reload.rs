@@ -5,12 +5,15 @@ use std::fmt;
 use tokio::sync::oneshot;
 
 use super::{Lookout, thread::Command};
-#[cfg(feature = "toml")]
-use crate::config::{ConfigError, Source};
 use crate::{
     alert::Replaced,
     causes::debug_as_display,
     rule::{self, Rule, RuleError},
+};
+#[cfg(feature = "toml")]
+use crate::{
+    config::{ConfigError, Source},
+    guard::logged,
 };
 
 /// What became of the rules of a lookout that was given others.
@@ -49,6 +52,13 @@ pub enum ReloadError {
     /// The lookout has ended, or ends.
     #[error("the lookout has ended, and judges nothing any more")]
     Ended,
+    /// The swap panicked. The rules from before are in force; their alerts start over.
+    #[error("the swap of the rules panicked, and the rules from before are in force: {message}")]
+    #[non_exhaustive]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
     /// No thread can be made to read the file.
     #[cfg(feature = "toml")]
     #[error("no thread can be made to read the file")]
@@ -128,7 +138,7 @@ impl Lookout {
         if !are_notifiers_same {
             let needs =
                 "the notifiers of the file have changed: alerts go to the old ones until a restart";
-            tracing::warn!("{needs}");
+            logged(|| tracing::warn!("{needs}"));
             reloaded.needs_restart.push(needs.to_owned());
         }
         Ok(reloaded)
@@ -148,7 +158,7 @@ impl Lookout {
         let (done, is_done) = oneshot::channel();
         let command = Command::ReplaceRules(rules, done);
         self.inner.commands.send(command).map_err(|_| ReloadError::Ended)?;
-        is_done.await.map_err(|_| ReloadError::Ended)
+        is_done.await.map_err(|_| ReloadError::Ended)?
     }
 }
 

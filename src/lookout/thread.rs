@@ -1,7 +1,7 @@
 use std::{
     io,
     pin::pin,
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     thread,
     time::{Duration, SystemTime},
 };
@@ -14,17 +14,18 @@ use tokio::{
 
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
-use super::{Reloaded, heartbeat::Heartbeat};
+use super::{ReloadError, Reloaded, heartbeat::Heartbeat};
 use crate::{
-    alert::Evaluator,
-    collect::SharedCollector,
+    alert::{Alert, Evaluator},
+    collect::{Collector, SharedCollector},
     deadline::within,
-    guard::guarded,
+    guard::{guarded, guarded_future, logged},
     notify::{Dispatcher, TestDelivery, Worker},
     report::{self, Reports},
     rule::Rule,
     runtime::{BEAT, Vitals},
     series::{Bounds, Store},
+    task::supervised,
 };
 
 /// What runs on the lookout's own thread: the tick, the verdicts, the deliveries. It shares nothing
@@ -49,7 +50,7 @@ pub(super) enum Command {
     /// To end, and to say so.
     Shutdown(oneshot::Sender<()>),
     /// To judge by these rules, which were checked, and to say what became of the others.
-    ReplaceRules(Vec<Rule>, oneshot::Sender<Reloaded>),
+    ReplaceRules(Vec<Rule>, oneshot::Sender<Result<Reloaded, ReloadError>>),
     /// To send a test by each notifier, and to say how that went.
     SendTest(oneshot::Sender<Vec<TestDelivery>>),
 }
@@ -87,73 +88,90 @@ pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<C
 impl LookoutThread {
     /// Finds the recorder and tells it all that is there.
     pub(super) fn resolve(&self) {
-        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
-        collector.facade.resolve();
-        collector.carry();
+        caught("the first export", || {
+            let mut collector = self.collector();
+            collector.facade.resolve();
+            collector.carry();
+        });
     }
 
-    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(super) async fn run(mut self, commands: mpsc::UnboundedReceiver<Command>) {
         let mut workers = JoinSet::new();
         for worker in self.workers.drain(..) {
             workers.spawn(worker.run());
         }
         #[cfg(feature = "state")]
         let keeping = self.keeper.clone().map(|keeper| tokio::spawn(keeper.run()));
+        let mut serving = (self, commands);
+        let asked = supervised("the lookout", &mut serving, async |(thread, commands)| {
+            thread.serve(commands).await
+        })
+        .await;
+        let (mut thread, mut commands) = serving;
+        if asked.is_none() {
+            logged(|| {
+                tracing::warn!(
+                    "the lookout ends with its last handle, and raises no more alerts: keep a handle \
+                     as long as the service, and end it with shutdown()"
+                );
+            });
+        }
+        thread.drain(workers).await;
+        #[cfg(feature = "state")]
+        let is_kept = thread.close_state(keeping).await;
+        #[cfg(not(feature = "state"))]
+        let is_kept = false;
+        if !is_kept {
+            thread.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.give_up());
+        }
+        caught("the last export", || thread.collector().carry());
+        commands.close();
+        while let Ok(command) = commands.try_recv() {
+            // The drop of any other command is its answer.
+            if let Command::Shutdown(done) = command {
+                let _ = done.send(());
+            }
+        }
+        let _ = asked.map(|asked| asked.send(()));
+    }
+
+    /// Ticks, and obeys the commands of the handles, until the lookout is to end. Returns where the end is
+    /// awaited; `None` if the last handle is gone.
+    async fn serve(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+    ) -> Option<oneshot::Sender<()>> {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // One sleep a tick, whatever comes between: a new one after a beat could pass the tick by.
         let mut ticks = pin!(sleep(self.until_tick()));
-        let asked = loop {
+        loop {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::ReplaceRules(rules, done)) => {
-                        // Nobody may wait any more, which is as well.
-                        let _ = guarded(|| done.send(self.replace_rules(rules)));
+                        let replaced = self.replace_rules(rules).await;
+                        // The caller may be gone.
+                        let _ = done.send(replaced);
                     }
                     Some(Command::SendTest(answer)) => self.send_test(answer),
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
                 () = &mut ticks => {
-                    let _ = guarded(|| self.tick());
+                    self.tick().await;
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
                 () = self.reports.wait_for_news() => {
-                    let _ = guarded(|| self.dispatcher.put(self.reports.changes()));
-                }
-                // Before the shutdown none ends but by a mistake of ours.
-                Some(ended) = workers.join_next() => {
-                    let reason = ended.err().map(|error| error.to_string());
-                    tracing::error!(reason, "a notifier's worker has ended: it delivers no more");
+                    self.dispatcher.hand_over(self.reports.changes()).await;
                 }
                 _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
             }
-        };
-        if asked.is_none() {
-            tracing::warn!(
-                "the lookout ends with its last handle, and raises no more alerts: keep a handle \
-                 as long as the service, and end it with shutdown()"
-            );
         }
-        self.drain(workers).await;
-        #[cfg(feature = "state")]
-        let is_kept = self.close_state(keeping).await;
-        #[cfg(not(feature = "state"))]
-        let is_kept = false;
-        if !is_kept {
-            self.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.give_up());
-        }
-        self.collector.lock().unwrap_or_else(PoisonError::into_inner).carry();
-        // Nobody may wait any more, which is as well.
-        commands.close();
-        while let Ok(command) = commands.try_recv() {
-            // Who has asked for other rules or a test is told by the drop.
-            if let Command::Shutdown(done) = command {
-                let _ = done.send(());
-            }
-        }
-        let _ = asked.map(|asked| asked.send(()));
+    }
+
+    fn collector(&self) -> MutexGuard<'_, Collector> {
+        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ticks are on the whole seconds of the store's clock, by which ages are counted, too: so an
@@ -163,9 +181,9 @@ impl LookoutThread {
         TICK - Duration::from_nanos(into as u64) + Duration::from_micros(500)
     }
 
-    fn tick(&mut self) {
-        // A recorder is somebody else's code; should it panic, the next tick may go well.
-        let ticked = guarded(|| {
+    async fn tick(&mut self) {
+        // A recorder is the application's code. If it panics, the next tick may go well.
+        let changes = caught("a tick", || {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
             // One moment by both clocks, so that none is told that is yet to come.
             let (now, wall) = (self.store.elapsed(), SystemTime::now());
@@ -174,50 +192,74 @@ impl LookoutThread {
             collector.note_runtime_lag(lag);
             self.evaluator.evaluate(&collector, wall)
         });
-        let Ok(changes) = ticked else {
-            tracing::error!("a tick of the lookout panicked, so this second is judged by the next");
-            self.dispatcher.put(self.reports.changes());
-            return;
-        };
-        self.dispatcher.put(changes);
-        self.dispatcher.put(self.reports.changes());
-        let now = self.store.elapsed();
-        self.heartbeats.iter_mut().for_each(|heartbeat| heartbeat.tick(now));
+        if let Some(changes) = changes {
+            self.dispatcher.hand_over(changes).await;
+            let now = self.store.elapsed();
+            self.heartbeats.iter_mut().for_each(|heartbeat| heartbeat.tick(now));
+        }
+        self.dispatcher.hand_over(self.reports.changes()).await;
         #[cfg(feature = "state")]
         if let Some(keeper) = &self.keeper {
             keeper.note(self.evaluator.firing());
         }
     }
 
-    fn replace_rules(&mut self, rules: Vec<Rule>) -> Reloaded {
+    async fn replace_rules(&mut self, rules: Vec<Rule>) -> Result<Reloaded, ReloadError> {
+        let before = self.evaluator.rules();
+        match guarded(|| self.swap_rules(rules)) {
+            Ok((reloaded, changes)) => {
+                self.dispatcher.hand_over(changes).await;
+                Ok(reloaded)
+            }
+            Err(panic) => {
+                let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+                collector.regroup(Evaluator::groups(&before));
+                self.evaluator.restart(before);
+                let message = panic.message().to_owned();
+                logged(|| tracing::error!(message, "the swap of the rules panicked"));
+                Err(ReloadError::Panicked { message })
+            }
+        }
+    }
+
+    fn swap_rules(&mut self, rules: Vec<Rule>) -> (Reloaded, Vec<Alert>) {
         warn_without_runtime(&rules, self.vitals.has_probe());
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
         let needs_restart = inexact(&rules, collector.bounds());
         collector.regroup(Evaluator::groups(&rules));
-        let (replaced, told) = self.evaluator.replace(rules, &collector.facade, SystemTime::now());
+        let (replaced, changes) =
+            self.evaluator.replace(rules, &collector.facade, SystemTime::now());
         drop(collector);
         for needs in &needs_restart {
-            tracing::warn!("{needs}");
+            logged(|| tracing::warn!("{needs}"));
         }
         let reloaded = Reloaded::new(replaced, needs_restart);
-        tracing::info!("{reloaded}");
-        self.dispatcher.put(told);
-        reloaded
+        logged(|| tracing::info!("{reloaded}"));
+        (reloaded, changes)
     }
 
     /// Beside the ticks, which go on.
     fn send_test(&self, answer: oneshot::Sender<Vec<TestDelivery>>) {
         let dispatcher = Arc::clone(&self.dispatcher);
         tokio::spawn(async move {
-            // Whoever asked may have left.
-            let _ = answer.send(dispatcher.send_test().await);
+            let deliveries = guarded_future(dispatcher.send_test()).await.unwrap_or_else(|panic| {
+                let reason = panic.message().to_owned();
+                logged(|| tracing::error!(reason, "the test of the notifiers panicked"));
+                dispatcher.untested(&format!("the test panicked: {reason}"))
+            });
+            // The caller may be gone.
+            let _ = answer.send(deliveries);
         });
     }
 
     /// Judges the last part of a second, and delivers what is queued until the deadline.
     async fn drain(&mut self, mut workers: JoinSet<()>) {
-        let _ = guarded(|| self.tick());
-        self.dispatcher.put(self.reports.close());
+        // A panic here must not keep the alerts from their workers.
+        let _ = guarded_future(async {
+            self.tick().await;
+            self.dispatcher.hand_over(self.reports.close()).await;
+        })
+        .await;
         let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
         for mailbox in self.dispatcher.mailboxes().iter().chain(heartbeats) {
             mailbox.close();
@@ -238,13 +280,26 @@ impl LookoutThread {
     }
 }
 
+/// Calls `call`, and logs its panic.
+fn caught<R>(what: &str, call: impl FnOnce() -> R) -> Option<R> {
+    let panic = match guarded(call) {
+        Ok(result) => return Some(result),
+        Err(panic) => panic,
+    };
+    let reason = panic.message();
+    logged(|| tracing::error!(reason, "{what} of the lookout panicked: the next one goes on"));
+    None
+}
+
 /// Says that a rule will judge nothing.
 pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
     if let (false, Some(rule)) = (has_runtime, rules.iter().find(|rule| rule.needs_runtime())) {
-        tracing::warn!(
-            rule = rule.name(),
-            "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
-        );
+        logged(|| {
+            tracing::warn!(
+                rule = rule.name(),
+                "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
+            );
+        });
     }
 }
 

@@ -7,15 +7,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 
 use super::{DeliveryError, Mailbox, TestDelivery, stats::count};
 use crate::{
-    alert::{Alert, AlertStatus, Notice, Origin},
+    alert::{Alert, Notice, Origin},
     collect::Carry,
     deadline::by,
     facade::{Counter, Facade, UNROUTED},
-    guard::guarded,
+    guard::{guarded, logged},
 };
 
 /// Hands each change of an alert to the notifiers that it is for.
@@ -23,8 +23,6 @@ use crate::{
 pub(crate) struct Dispatcher {
     mailboxes: Vec<Arc<Mailbox>>,
     origin: Arc<Origin>,
-    /// Until the first alert that fires; see [`Alert::unknown_before`].
-    unknown_before: Mutex<Option<SystemTime>>,
     unrouted: AtomicU64,
     counter: Mutex<Counter>,
     /// The rules whose alerts were told to be for nobody.
@@ -32,47 +30,46 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(
-        mailboxes: Vec<Arc<Mailbox>>,
-        origin: Arc<Origin>,
-        unknown_before: Option<SystemTime>,
-    ) -> Self {
+    pub(crate) fn new(mailboxes: Vec<Arc<Mailbox>>, origin: Arc<Origin>) -> Self {
         Self {
             mailboxes,
             origin,
-            unknown_before: Mutex::new(unknown_before),
             unrouted: AtomicU64::new(0),
             counter: Mutex::new(Counter::new(UNROUTED, Vec::new())),
             told: Mutex::default(),
         }
     }
 
-    /// Nothing is known of the alerts before this start.
-    #[cfg(feature = "state")]
-    pub(crate) fn note_unknown(&self, start: SystemTime) {
-        *self.unknown_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(start);
+    /// Nothing is known of the alerts before this start: since a state was lost, or since there is none.
+    pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.note_unknown(start, is_lost));
     }
 
     pub(crate) fn mailboxes(&self) -> &[Arc<Mailbox>] {
         &self.mailboxes
     }
 
-    pub(crate) fn put(&self, changes: Vec<Alert>) {
-        for mut alert in changes {
-            if alert.status == AlertStatus::Firing {
-                let mut unknown =
-                    self.unknown_before.lock().unwrap_or_else(PoisonError::into_inner);
-                alert.unknown_before = unknown.take();
+    /// Puts changes into the mailboxes. The workers run meanwhile, on the same thread: so a mailbox is
+    /// drained while many alerts change in one tick.
+    pub(crate) async fn hand_over(&self, changes: Vec<Alert>) {
+        for (number, alert) in changes.into_iter().enumerate() {
+            self.put(alert);
+            if (number + 1) % AT_ONCE == 0 {
+                yield_now().await;
             }
-            let mut is_routed = self.mailboxes.is_empty();
-            for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.takes(&alert)) {
-                is_routed = true;
-                // It may log, and whoever writes the log may panic: the other ones get it.
-                let _ = guarded(|| mailbox.put(alert.clone()));
-            }
-            if !is_routed {
-                let _ = guarded(|| self.unrouted(&alert));
-            }
+        }
+    }
+
+    /// Puts a change into the mailboxes that it is for.
+    pub(crate) fn put(&self, alert: Alert) {
+        // A panic at one of them must not keep the others from it.
+        let takes = |mailbox: &&Arc<Mailbox>| guarded(|| mailbox.takes(&alert)).unwrap_or(true);
+        let receivers: Vec<_> = self.mailboxes.iter().filter(takes).collect();
+        if receivers.is_empty() && !self.mailboxes.is_empty() {
+            return self.unrouted(&alert);
+        }
+        for mailbox in receivers {
+            let _ = guarded(|| mailbox.put(alert.clone()));
         }
     }
 
@@ -88,7 +85,10 @@ impl Dispatcher {
                 Ok(Ok(answers)) => {
                     deliveries.extend(answers.into_iter().map(|answer| answer.of(&mailbox.name)));
                 }
-                Ok(Err(_)) => deliveries.push(ended(mailbox)),
+                Ok(Err(_)) => {
+                    let error = DeliveryError::rejected(HAS_ENDED);
+                    deliveries.push(failed(mailbox, error, Duration::ZERO));
+                }
                 Err(elapsed) => {
                     let error = DeliveryError::retry(elapsed);
                     deliveries.push(failed(mailbox, error, TEST_DEADLINE));
@@ -98,22 +98,30 @@ impl Dispatcher {
         deliveries
     }
 
-    /// What becomes of a test once the lookout has ended.
-    pub(crate) fn untested(&self) -> Vec<TestDelivery> {
-        self.mailboxes.iter().map(|mailbox| ended(mailbox)).collect()
+    /// The result of a test that was not sent.
+    pub(crate) fn untested(&self, reason: &str) -> Vec<TestDelivery> {
+        let test = |mailbox: &Arc<Mailbox>| {
+            failed(mailbox, DeliveryError::rejected(reason.to_owned()), Duration::ZERO)
+        };
+        self.mailboxes.iter().map(test).collect()
     }
 
     fn unrouted(&self, alert: &Alert) {
         count(&self.unrouted, 1);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(Arc::clone(&alert.rule)) {
-            tracing::warn!(
-                %alert,
-                "no notifier is for the alerts of this rule: add one without .when(..)"
-            );
+            logged(|| {
+                tracing::warn!(
+                    %alert,
+                    "no notifier is for the alerts of this rule: add one without .when(..)"
+                );
+            });
         }
     }
 }
+
+/// The changes that are handed over before the workers run.
+const AT_ONCE: usize = 100;
 
 /// A little longer than a delivery may take, so that the notifier's own failure is told.
 const TEST_DEADLINE: Duration = Duration::from_secs(12);
@@ -122,9 +130,8 @@ fn failed(mailbox: &Mailbox, error: DeliveryError, took: Duration) -> TestDelive
     TestDelivery { notifier: mailbox.name.clone(), result: Err(error), took }
 }
 
-fn ended(mailbox: &Mailbox) -> TestDelivery {
-    failed(mailbox, DeliveryError::rejected("the lookout has ended"), Duration::ZERO)
-}
+/// The reason of a test that nobody sends.
+pub(crate) const HAS_ENDED: &str = "the lookout has ended";
 
 impl Carry for Dispatcher {
     fn carry(&self, facade: &Facade) {
@@ -136,19 +143,20 @@ impl Carry for Dispatcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{alert::test_alert, notify::Matcher};
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        notify::Matcher,
+    };
 
     fn dispatcher(matchers: impl IntoIterator<Item = Option<Matcher>>) -> Dispatcher {
         let mailbox = |matcher| Arc::new(Mailbox::new("test".to_owned(), matcher));
         let mailboxes = matchers.into_iter().map(mailbox).collect();
-        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin, Some(START))
+        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin)
     }
-
-    const START: SystemTime = SystemTime::UNIX_EPOCH;
 
     /// What waits in each mailbox, and how many changes were for nobody.
     fn put(dispatcher: &Dispatcher, rule: &str) -> (Vec<usize>, u64) {
-        dispatcher.put(vec![test_alert(rule, AlertStatus::Firing)]);
+        dispatcher.put(test_alert(rule, AlertStatus::Firing));
         let waits = |mailbox: &Arc<Mailbox>| mailbox.take(10).map_or(0, |taken| taken.alerts.len());
         let waiting = dispatcher.mailboxes().iter().map(waits).collect();
         (waiting, dispatcher.unrouted.load(Ordering::Relaxed))
@@ -167,16 +175,29 @@ mod tests {
     }
 
     #[test]
-    fn the_first_alert_that_fires_says_before_when_nothing_is_known() {
-        let dispatcher = dispatcher([None, None]);
-        let changes = [AlertStatus::Resolved, AlertStatus::Firing, AlertStatus::Firing];
-        let alerts = ["A", "B", "C"].into_iter().zip(changes);
-        dispatcher.put(alerts.map(|(rule, status)| test_alert(rule, status)).collect());
-        for mailbox in dispatcher.mailboxes() {
-            let told = mailbox.take(10).unwrap().alerts;
-            let unknown: Vec<_> = told.iter().map(|alert| alert.unknown_before).collect();
-            assert_eq!(unknown, [None, Some(START), None]);
+    fn an_alert_that_no_notifier_gets_leaves_the_word_on_earlier_ones_to_the_next() {
+        let dispatcher =
+            dispatcher([Some(Matcher::new().rule("B")), Some(Matcher::new().rule("C"))]);
+        dispatcher.note_unknown(SystemTime::UNIX_EPOCH, true);
+        for rule in ["A", "B", "C"] {
+            dispatcher.put(test_alert(rule, AlertStatus::Firing));
         }
+        for mailbox in dispatcher.mailboxes() {
+            assert!(mailbox.take(10).unwrap().alerts[0].unknown_before.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_drains_its_mailbox_while_many_alerts_are_handed_over() {
+        let dispatcher = Arc::new(dispatcher([None]));
+        let mailbox = Arc::clone(&dispatcher.mailboxes()[0]);
+        let worker = tokio::spawn(async move {
+            assert!(mailbox.wait().await);
+            mailbox.take(usize::MAX).unwrap().alerts.len()
+        });
+        let name = |n: usize| test_alert(&format!("R{n}"), AlertStatus::Firing);
+        dispatcher.hand_over((0..5 * AT_ONCE).map(name).collect()).await;
+        assert!(worker.await.unwrap() < 5 * AT_ONCE);
     }
 
     #[test]

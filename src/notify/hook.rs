@@ -8,14 +8,20 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::{DeliveryError, Notification};
-use crate::alert::Alert;
+use crate::{
+    alert::Alert,
+    task::{BlockingThread, NotCalled},
+};
 
-/// A closure as a notifier: called on a thread where it may block.
-pub(crate) struct Hook<F>(Arc<F>);
+/// A closure as a notifier: called on a thread of its own, where it may block.
+pub(crate) struct Hook<F> {
+    hook: Arc<F>,
+    thread: Arc<BlockingThread>,
+}
 
 impl<F> Hook<F> {
-    pub(crate) fn new(hook: F) -> Self {
-        Self(Arc::new(hook))
+    pub(crate) fn new(hook: F, thread: Arc<BlockingThread>) -> Self {
+        Self { hook: Arc::new(hook), thread }
     }
 }
 
@@ -32,11 +38,14 @@ where
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let hook = Arc::clone(&self.0);
+        let (hook, thread) = (Arc::clone(&self.hook), Arc::clone(&self.thread));
         Box::pin(async move {
             let call = move || notification.alerts.iter().for_each(|alert| hook(alert));
-            // It would panic again, and hold up the alerts that come after.
-            tokio::task::spawn_blocking(call).await.map_err(DeliveryError::rejected)?;
+            thread.call(call).await.map_err(|error| match error {
+                NotCalled::NoThread(_) => DeliveryError::retry(error),
+                // It would panic again, and hold up the alerts that come after.
+                NotCalled::Panicked(_) => DeliveryError::rejected(error),
+            })?;
             Ok(())
         })
     }

@@ -1,3 +1,4 @@
+mod queue;
 #[cfg(feature = "state")]
 mod saved;
 
@@ -6,6 +7,7 @@ use std::{
     future::pending,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -13,6 +15,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::queue::{Entry, Queue};
 #[cfg(feature = "state")]
 pub(crate) use self::saved::SavedMailbox;
 use super::{
@@ -22,9 +25,12 @@ use super::{
     stats::count,
     test_delivery::{Answered, Test},
 };
-use crate::{alert::Alert, guard::guarded};
+use crate::{
+    alert::{Alert, AlertStatus},
+    guard::logged,
+};
 
-/// What waits for one notifier: each alert at most once, and at most [`Mailbox::CAPACITY`] of them.
+/// What waits for one notifier: each alert at most once, within [`Mailbox::CAPACITY`] bytes.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(crate) name: String,
@@ -39,27 +45,35 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    entries: VecDeque<Entry>,
+    entries: Queue,
     /// What was taken, until it is known what became of it.
     under_way: Option<Notification>,
     repeats: Repeats,
     /// What an earlier process has told and fires yet, until the first message.
     restored: Vec<Alert>,
+    /// Until a message has said that earlier alerts are unknown.
+    unknown: Option<Unknown>,
     tests: VecDeque<Test>,
     is_closed: bool,
     /// Grows with each arrival, so that a waiter knows what is new to it.
     arrivals: u64,
 }
 
-/// The last change of an alert, and how many changes it stands for.
-#[derive(Debug)]
-struct Entry {
-    alert: Alert,
-    changes: u32,
+/// Nothing is known of the alerts before a start; see [`Alert::unknown_before`].
+#[derive(Clone, Copy, Debug)]
+struct Unknown {
+    start: SystemTime,
+    /// Without a limit where a state was lost.
+    until: Option<Instant>,
 }
 
+/// How long after a start without a state file an alert says that earlier ones are unknown: so long people
+/// still look at an alert that the process before has left open.
+const UNKNOWN_FOR: Duration = Duration::from_secs(60 * 60);
+
 impl Mailbox {
-    const CAPACITY: usize = 1_000;
+    /// In bytes of memory: about 10,000 alerts of rules.
+    const CAPACITY: usize = 16 << 20;
 
     /// For the alerts that `matcher` matches; without one, for all.
     pub(crate) fn new(name: String, matcher: Option<Matcher>) -> Self {
@@ -83,18 +97,17 @@ impl Mailbox {
         let mut waiting = self.lock();
         waiting.arrivals += 1;
         waiting.repeats.change(&alert);
-        match waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity()) {
-            Some(entry) => {
-                let untold = mem::replace(&mut entry.alert, alert);
-                entry.alert.tell_also(&untold);
-                entry.changes = entry.changes.saturating_add(1);
-            }
-            None => waiting.entries.push_back(Entry { alert, changes: 1 }),
-        }
-        self.bound(&mut waiting);
-        drop(waiting);
+        waiting.entries.add(alert, 1);
+        self.bound(waiting);
         self.changed.notify_waiters();
         self.touch();
+    }
+
+    /// Notes that nothing is known of the alerts before this start. The first alert that is delivered says
+    /// so; where no state was lost, within an hour.
+    pub(super) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
+        let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
+        self.lock().unknown = Some(Unknown { start, until });
     }
 
     /// Puts a test before all that waits; it is no alert, and merged with none.
@@ -121,19 +134,12 @@ impl Mailbox {
         let mut waiting = self.lock();
         let Some(notification) = waiting.under_way.take() else { return };
         for (alert, changes) in notification.iter().collect::<Vec<_>>().into_iter().rev() {
-            let newer =
-                waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
-            match newer {
-                // What was told again is due again by itself.
-                _ if changes == 0 => {}
-                Some(newer) => {
-                    newer.alert.tell_also(alert);
-                    newer.changes = newer.changes.saturating_add(changes);
-                }
-                None => waiting.entries.push_front(Entry { alert: alert.clone(), changes }),
+            // A repeat is due again by itself.
+            if changes > 0 {
+                waiting.entries.put_back(alert, changes);
             }
         }
-        self.bound(&mut waiting);
+        self.bound(waiting);
     }
 
     /// Takes all that waits, up to `most` alerts, and what is due to be told again. It is under way
@@ -142,8 +148,9 @@ impl Mailbox {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
         let first = most.min(waiting.entries.len());
+        let taken = (0..first).map_while(|_| waiting.entries.pop());
         let (mut alerts, mut changes): (Vec<Alert>, Vec<u32>) =
-            waiting.entries.drain(..first).map(|entry| (entry.alert, entry.changes)).unzip();
+            taken.map(|entry| (entry.alert, entry.changes)).unzip();
         if !waiting.is_closed && waiting.entries.is_empty() {
             let changed = alerts.len();
             for alert in waiting.repeats.due() {
@@ -158,6 +165,12 @@ impl Mailbox {
         if alerts.is_empty() {
             return None;
         }
+        waiting.unknown = waiting.unknown.filter(Unknown::is_due);
+        alerts.iter_mut().for_each(|alert| alert.unknown_before = None);
+        let first_firing = alerts.iter_mut().find(|alert| alert.status == AlertStatus::Firing);
+        if let (Some(alert), Some(unknown)) = (first_firing, waiting.unknown) {
+            alert.unknown_before = Some(unknown.start);
+        }
         let restored = mem::take(&mut waiting.restored);
         let taken = Notification { restored, ..Notification::new(alerts, changes) };
         waiting.under_way = Some(taken.clone());
@@ -168,7 +181,7 @@ impl Mailbox {
     pub(super) fn delivered(&self, mut delivered: Delivered) {
         let mut left = delivered.take_left();
         let mut waiting = self.lock();
-        let Waiting { entries, repeats, under_way, .. } = &mut *waiting;
+        let Waiting { entries, repeats, under_way, unknown, .. } = &mut *waiting;
         let Some(mut taken) = under_way.take() else { return };
         if let Some(left) = &mut left {
             left.only_of(&taken);
@@ -176,8 +189,10 @@ impl Mailbox {
         }
         *under_way = left;
         for alert in &taken.alerts {
-            let newer = entries.iter().find(|entry| entry.alert.identity() == alert.identity());
-            repeats.delivered(newer.map_or(alert, |entry| &entry.alert), &delivered);
+            if alert.unknown_before.is_some() {
+                *unknown = None;
+            }
+            repeats.delivered(entries.get(alert).unwrap_or(alert), &delivered);
         }
         drop(waiting);
         self.touch();
@@ -205,19 +220,15 @@ impl Mailbox {
 
     /// Counts and names in the log what was not delivered in time.
     pub(crate) fn give_up(&self) {
-        for entry in self.lock().entries.drain(..) {
-            self.dropped(
-                &entry.alert,
-                entry.changes,
-                "not delivered before the shutdown's deadline",
-            );
+        let reason = "not delivered before the shutdown's deadline";
+        while let Some(Entry { alert, changes }) = self.next_of_all() {
+            self.dropped(&alert, changes, reason);
         }
     }
 
     fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
         count(&self.stats.dropped, changes as usize);
-        // Whoever writes the log may panic: those that are dropped with it are counted, too.
-        let _ = guarded(|| {
+        logged(|| {
             tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
         });
     }
@@ -289,17 +300,28 @@ impl Mailbox {
         }
     }
 
-    fn bound(&self, waiting: &mut Waiting) {
-        while waiting.entries.len() > Self::CAPACITY {
-            if let Some(entry) = waiting.entries.pop_front() {
-                let reason = "more alerts wait for the notifier than it can hold";
-                self.dropped(&entry.alert, entry.changes, reason);
-            }
+    /// Drops the oldest changes that exceed the capacity, and logs them without the lock.
+    fn bound(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let dropped = waiting.entries.shrink(Self::CAPACITY);
+        drop(waiting);
+        for Entry { alert, changes } in dropped {
+            let reason = "the alerts that wait for the notifier exceed 16 MiB";
+            self.dropped(&alert, changes, reason);
         }
+    }
+
+    fn next_of_all(&self) -> Option<Entry> {
+        self.lock().entries.pop()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unknown {
+    fn is_due(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
     }
 }
 

@@ -66,13 +66,64 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
 }
 
 #[test]
-fn past_the_capacity_the_oldest_is_dropped_and_counted() {
+fn past_the_capacity_in_bytes_the_oldest_is_dropped_and_counted() {
     let mailbox = Mailbox::new("test".to_owned(), None);
-    for n in 0..Mailbox::CAPACITY + 5 {
-        mailbox.put(test_alert(&format!("R{n}"), AlertStatus::Firing));
+    let summary = Some("x".repeat(1 << 20));
+    for n in 0..20 {
+        let alert = test_alert(&format!("R{n}"), AlertStatus::Firing);
+        mailbox.put(Alert { summary: summary.clone(), ..alert });
     }
     assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 5);
     let taken = mailbox.take(usize::MAX).unwrap();
-    assert_eq!(taken.alerts.len(), Mailbox::CAPACITY);
+    assert_eq!(taken.alerts.len(), 15);
     assert_eq!(taken.alerts[0].title(), "[FIRING] R5 · orders");
+}
+
+#[test]
+fn thousands_of_small_alerts_wait_together_in_their_order() {
+    let mailbox = Mailbox::new("test".to_owned(), None);
+    let names: Vec<_> = (0..5_000).map(|n| format!("R{n}")).collect();
+    for name in &names {
+        mailbox.put(test_alert(name, AlertStatus::Firing));
+    }
+    mailbox.put(test_alert("R7", AlertStatus::Resolved));
+    let taken = mailbox.take(usize::MAX).unwrap();
+    assert!(taken.alerts.iter().map(|alert| &*alert.rule).eq(names.iter().map(|name| &**name)));
+    assert_eq!((taken.alerts[7].status, taken.changes[7]), (AlertStatus::Resolved, 2));
+    assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notifiers_first_alert_says_that_earlier_ones_are_unknown_until_it_is_delivered() {
+    let mailbox = Mailbox::new("test".to_owned(), None);
+    mailbox.note_unknown(SystemTime::UNIX_EPOCH, false);
+    let unknown = |taken: &Notification| -> Vec<_> {
+        taken.alerts.iter().map(|alert| alert.unknown_before.is_some()).collect()
+    };
+    let puts = |changes: &[(&str, AlertStatus)]| {
+        changes.iter().for_each(|(rule, status)| mailbox.put(test_alert(rule, *status)));
+    };
+    let (firing, resolved) = (AlertStatus::Firing, AlertStatus::Resolved);
+    puts(&[("A", resolved), ("B", firing), ("C", firing)]);
+    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false, true, false]);
+    mailbox.put_back();
+    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false, true, false]);
+    mailbox.rejected("the test asks for it");
+    puts(&[("D", firing)]);
+    assert_eq!(unknown(&mailbox.take(10).unwrap()), [true]);
+    mailbox.delivered(Delivered::default());
+    puts(&[("E", firing)]);
+    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_after_the_start_only_a_lost_state_makes_earlier_alerts_worth_a_word() {
+    for is_lost in [false, true] {
+        let mailbox = Mailbox::new("test".to_owned(), None);
+        mailbox.note_unknown(SystemTime::UNIX_EPOCH, is_lost);
+        tokio::time::advance(UNKNOWN_FOR).await;
+        mailbox.put(test_alert("A", AlertStatus::Firing));
+        let taken = mailbox.take(10).unwrap();
+        assert_eq!(taken.alerts[0].unknown_before.is_some(), is_lost);
+    }
 }

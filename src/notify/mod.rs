@@ -1,7 +1,7 @@
 //! Notifiers: how an alert reaches people.
 //!
 //! A notifier is a tower service that takes a [`Notification`]; what retries, limits or times out
-//! tower services does so here, too. Each notifier has a bounded queue and a worker of its own on the
+//! tower services does so here, too. Each notifier has a queue of at most 16 MiB and a worker of its own on the
 //! lookout's thread, so that a dead one delays no other, and no request ever waits for any.
 //!
 //! What waits is merged: of several changes of one alert the last is told, with their number. A
@@ -100,6 +100,11 @@ pub use self::{
     test_delivery::TestDelivery,
     when::{IntoNotifier, When},
 };
-pub(crate) use self::{dispatcher::Dispatcher, mailbox::Mailbox, stats::Stats, worker::Worker};
+pub(crate) use self::{
+    dispatcher::{Dispatcher, HAS_ENDED},
+    mailbox::Mailbox,
+    stats::Stats,
+    worker::Worker,
+};
 #[cfg(feature = "webhook")]
 pub use self::{ping::Ping, webhook::Webhook};

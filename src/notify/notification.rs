@@ -47,8 +47,12 @@ impl Notification {
         let is_still = self.changes.iter().all(|changes| *changes == 0);
         let firing = self.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
         let resolved = self.alerts.len() - firing;
-        let mut names: Vec<_> = self.alerts.iter().map(|alert| &*alert.rule).collect();
-        names.dedup();
+        let mut names: Vec<&str> = Vec::new();
+        for alert in &self.alerts {
+            if !names.contains(&&*alert.rule) {
+                names.push(&alert.rule);
+            }
+        }
         let counts = match (firing, resolved) {
             (firing, 0) if is_still => format!("[STILL FIRING: {firing}]"),
             (firing, 0) => format!("[FIRING: {firing}]"),
@@ -136,5 +140,18 @@ pub(super) fn still(text: String, changes: u32) -> String {
     match text.strip_prefix("[FIRING]") {
         Some(rest) if changes == 0 => format!("[STILL FIRING]{rest}"),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod title_tests {
+    use super::*;
+    use crate::alert::test_alert;
+
+    #[test]
+    fn the_title_of_several_alerts_names_each_rule_once() {
+        let alerts = ["B", "A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
+        let title = Notification::new(alerts.to_vec(), vec![1; 3]).title();
+        assert_eq!(title, "[FIRING: 3] B, A");
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     future::poll_fn,
+    io,
     sync::Arc,
     task::Poll,
     time::{Duration, SystemTime},
@@ -20,7 +21,8 @@ use super::{
 use crate::{
     alert::Alert,
     deadline::{Elapsed, within},
-    guard::{Panic, guarded, guarded_future},
+    guard::{Panic, guarded, logged},
+    task::{BlockingThread, supervised},
 };
 
 const BATCH: usize = 100;
@@ -40,6 +42,8 @@ pub(crate) struct Worker {
     notifier: BoxService<Notification, Delivered, BoxError>,
     /// How long a delivery may take.
     timeout: Duration,
+    /// Where the closure is called, if it is one.
+    thread: Option<Arc<BlockingThread>>,
     /// How many alerts go into one message at most.
     batch: usize,
     /// Among how many of the first alerts there is one that is refused.
@@ -83,6 +87,7 @@ impl Worker {
             mailbox,
             notifier: BoxService::new(notifier),
             timeout: TIMEOUT,
+            thread: None,
             batch: BATCH,
             suspects: 0,
             refused: 0,
@@ -97,11 +102,13 @@ impl Worker {
         mailbox: Arc<Mailbox>,
         hook: impl Fn(&Alert) + Send + Sync + 'static,
     ) -> Self {
-        let notifier = BoxService::new(Hook::new(hook).map_response(Into::into));
+        let thread = Arc::new(BlockingThread::new("lookout-closure"));
+        let notifier = Hook::new(hook, Arc::clone(&thread)).map_response(Into::into);
         Self {
             mailbox,
-            notifier,
             timeout: Duration::MAX,
+            notifier: BoxService::new(notifier),
+            thread: Some(thread),
             batch: 1,
             suspects: 0,
             refused: 0,
@@ -110,11 +117,16 @@ impl Worker {
         }
     }
 
-    /// Works until the mailbox is closed and empty, also where whoever writes the log panics.
+    /// Starts the thread that the closure needs, if this notifier is one.
+    pub(crate) fn start_thread(&self) -> io::Result<()> {
+        self.thread.as_ref().map_or(Ok(()), |thread| thread.start())
+    }
+
+    /// Works until the mailbox is closed and empty. After a panic it goes on with the message that was
+    /// under way.
     pub(crate) async fn run(mut self) {
-        while guarded_future(self.work()).await.is_err() {
-            sleep_until(Instant::now() + SHORTEST_PAUSE).await;
-        }
+        let name = format!("the worker of the notifier {:?}", self.mailbox.name);
+        supervised(&name, &mut self, async |worker: &mut Self| worker.work().await).await;
     }
 
     async fn work(&mut self) {
@@ -196,7 +208,7 @@ impl Worker {
                 mailbox.stats.delivered(&delivered);
                 mailbox.delivered(delivered);
                 if self.failures > 0 {
-                    tracing::info!(notifier = mailbox.name, "notifier delivers again");
+                    logged(|| tracing::info!(notifier = mailbox.name, "notifier delivers again"));
                 }
                 Ok(())
             }
@@ -214,7 +226,14 @@ impl Worker {
                 let (notifier, reason) = (&mailbox.name, chain(&*error));
                 if self.divides(left_alerts, &error) {
                     self.suspects = left_alerts;
-                    tracing::warn!(notifier, reason, left_alerts, "refused: half of it is tried");
+                    logged(|| {
+                        tracing::warn!(
+                            notifier,
+                            reason,
+                            left_alerts,
+                            "refused: half of it is tried"
+                        );
+                    });
                 } else {
                     self.refused = self.refused.saturating_add(1);
                     self.suspects = self.suspects.saturating_sub(alerts);
@@ -277,11 +296,11 @@ impl Worker {
         // Loud once; the counters tell how often.
         if remedy == Remedy::Mend && !self.told_broken {
             self.told_broken = true;
-            tracing::error!(notifier, reason, ?wait, "notifier is broken");
+            logged(|| tracing::error!(notifier, reason, ?wait, "notifier is broken"));
         } else if self.failures == 1 {
-            tracing::warn!(notifier, reason, ?wait, "notification failed, is retried");
+            logged(|| tracing::warn!(notifier, reason, ?wait, "notification failed, is retried"));
         } else {
-            tracing::debug!(notifier, reason, ?wait, "notification failed again");
+            logged(|| tracing::debug!(notifier, reason, ?wait, "notification failed again"));
         }
         let until = Instant::now() + wait;
         // A failure to repeat delays no change, and one recipient's failure none for the others.

@@ -1,4 +1,7 @@
-use std::{fmt, sync::Once};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{SeriesKey, StatusKey};
 use crate::{
@@ -31,11 +34,12 @@ impl Judge {
     /// What the user says of a status; nothing where that panics, since it may be asked at each tick
     /// and on a request's path, and neither may end by it.
     fn asked(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
-        static TOLD: Once = Once::new();
+        // A `Once` would be poisoned by a panic of the log, and then panic itself each time.
+        static HAS_LOGGED: AtomicBool = AtomicBool::new(false);
         let (is_failure, status) = self.0.as_ref().zip(status.status())?;
         let asked = guarded(|| is_failure(operation, status));
         asked.unwrap_or_else(|_| {
-            TOLD.call_once(|| {
+            if !HAS_LOGGED.swap(true, Ordering::Relaxed) {
                 logged(|| {
                     tracing::error!(
                         route = operation.route(),
@@ -43,7 +47,7 @@ impl Judge {
                         "the closure given to `failure` panicked: the convention decides in its place"
                     );
                 });
-            });
+            }
             None
         })
     }

@@ -124,8 +124,8 @@ impl LookoutBuilder {
         self
     }
 
-    /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread where it
-    /// may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
+    /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread of its own where
+    /// it may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
     /// again. [`send_test`](crate::Lookout::send_test) calls it, too, with what
     /// [`Alert::is_test`] tells from an alert.
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {

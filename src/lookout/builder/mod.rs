@@ -208,8 +208,10 @@ impl LookoutBuilder {
         let has_state = self.state_path.is_some();
         #[cfg(not(feature = "state"))]
         let has_state = false;
-        let unknown_before = (!has_state).then(SystemTime::now);
-        let dispatcher = Dispatcher::new(mailboxes, Arc::clone(&origin), unknown_before);
+        let dispatcher = Dispatcher::new(mailboxes, Arc::clone(&origin));
+        if !has_state {
+            dispatcher.note_unknown(SystemTime::now(), false);
+        }
         let dispatcher = Arc::new(dispatcher);
         let carried = [Arc::clone(&reports) as Arc<dyn Carry>, Arc::clone(&dispatcher) as _];
         let mailboxes =
@@ -237,6 +239,10 @@ impl LookoutBuilder {
             keeper.restore(&mut evaluator, &store.operations, dialect);
             Arc::new(keeper)
         });
+        // At the start, since later the system may have no thread left.
+        workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
+        #[cfg(feature = "state")]
+        keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
         let thread = LookoutThread {
             store: Arc::clone(&store),
             collector: share(collector),

@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Saved, VERSION};
-use crate::files;
+use crate::{files, guard::logged};
 
 /// What every version of the file has.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> 
     }
 }
 
-/// Far more than what 1,000 alerts wait with at each notifier.
+/// In bytes; more than what three full queues take.
 const LONGEST: u64 = 64 << 20;
 
 fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
@@ -52,15 +52,19 @@ pub(super) fn set_aside(path: &Path, reason: &str) {
     };
     let (path, to) = (path.display(), aside.display());
     match moved {
-        Ok(()) => tracing::warn!(
-            %path, %to, reason,
-            "the state file is set aside: what fired before this start is not known"
-        ),
-        Err(error) => tracing::warn!(
-            %path, reason, %error,
-            "the state file is of no use, and can't be set aside: what fired before this start is not \
-             known"
-        ),
+        Ok(()) => logged(|| {
+            tracing::warn!(
+                %path, %to, reason,
+                "the state file is set aside: the alerts that fired before this start are unknown"
+            );
+        }),
+        Err(error) => logged(|| {
+            tracing::warn!(
+                %path, reason, %error,
+                "the state file is unusable, and can't be set aside: the alerts that fired before this \
+                 start are unknown"
+            );
+        }),
     }
 }
 

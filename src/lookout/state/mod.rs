@@ -6,7 +6,7 @@ mod file;
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,19 +15,18 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::Notify,
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
 use self::file::{read, set_aside, write};
 use crate::{
-    alert::{Alert, Evaluator, SavedAlert},
+    alert::{Alert, Evaluator, SavedAlert, is_same_in_file},
     deadline::within,
     facade::Dialect,
+    guard::logged,
     notify::{Dispatcher, Mailbox, SavedMailbox},
     operation::OperationTable,
     report::{Reports, SavedKind},
+    task::{BlockingThread, supervised},
 };
 
 /// The file's content, of one service.
@@ -47,7 +46,10 @@ const VERSION: u32 = 1;
 /// How long the last write may take, after all that was delivered.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// Keeps the file: one write at a time, on a thread where it may block, and always of the newest.
+/// How soon a write that failed is retried, if nothing changes meanwhile.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Keeps the file: one write at a time, on a thread of its own, and always of the newest.
 pub(super) struct StateKeeper {
     path: PathBuf,
     service: String,
@@ -57,6 +59,8 @@ pub(super) struct StateKeeper {
     seen: Mutex<Seen>,
     changed: Arc<Notify>,
     is_closing: AtomicBool,
+    is_failing: AtomicBool,
+    thread: BlockingThread,
 }
 
 #[derive(Default)]
@@ -91,6 +95,8 @@ impl StateKeeper {
             seen: Mutex::default(),
             changed,
             is_closing: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
+            thread: BlockingThread::new("lookout-state"),
         }
     }
 
@@ -106,7 +112,7 @@ impl StateKeeper {
             Ok(saved) => saved,
             Err(reason) => {
                 set_aside(&self.path, &reason);
-                self.dispatcher.note_unknown(SystemTime::now());
+                self.dispatcher.note_unknown(SystemTime::now(), true);
                 None
             }
         };
@@ -126,14 +132,12 @@ impl StateKeeper {
         for mailbox in self.dispatcher.mailboxes() {
             mailbox.restore_told(&told);
         }
-        self.dispatcher.put(gone);
+        gone.into_iter().for_each(|alert| self.dispatcher.put(alert));
         self.lock().firing = evaluator.firing().cloned().collect();
-        // Written at once: so a path that can't be used shows at the start.
-        self.changed.notify_one();
     }
 
-    /// Looks at a tick for what has changed since the last one. How many requests an alert has touched
-    /// changes all the time, and waits for something else.
+    /// Compares, at a tick, the alerts and reports with those of the last one. The requests of an alert change
+    /// at each tick, and are written with the next other change.
     pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
         let mut seen = self.lock();
         let ticks = seen.ticks + 1;
@@ -147,11 +151,7 @@ impl StateKeeper {
         let has_changed = now.untold != seen.untold
             || now.kinds != seen.kinds
             || now.firing.len() != seen.firing.len()
-            || !now.firing.iter().zip(&seen.firing).all(|(one, other)| {
-                one.identity() == other.identity()
-                    && one.starts_at == other.starts_at
-                    && one.peak.to_bits() == other.peak.to_bits()
-            });
+            || !now.firing.iter().zip(&seen.firing).all(|(one, other)| is_same_in_file(one, other));
         *seen = now;
         drop(seen);
         if has_changed {
@@ -159,18 +159,35 @@ impl StateKeeper {
         }
     }
 
-    /// Writes whenever something has changed, until it is closed; gives how the last write went.
-    pub(super) async fn run(self: Arc<Self>) -> io::Result<()> {
-        let mut is_failing = false;
+    /// Starts the thread that writes: at the start of the lookout, since later the system may have no thread
+    /// left.
+    pub(super) fn start_thread(&self) -> io::Result<()> {
+        self.thread.start()
+    }
+
+    /// Writes the file at once, and after each change, until it is closed. Returns the result of the last
+    /// write.
+    pub(super) async fn run(mut self: Arc<Self>) -> io::Result<()> {
+        supervised("the writer of the state", &mut self, async |keeper: &mut Arc<Self>| {
+            keeper.write_changes().await
+        })
+        .await
+    }
+
+    async fn write_changes(&self) -> io::Result<()> {
         loop {
-            self.changed.notified().await;
+            // Read first: a change from here on is written by the next round.
             let is_last = self.is_closing.load(Ordering::Acquire);
             let (path, saved) = (self.path.clone(), self.saved());
-            let written = spawn_blocking(move || write(&path, &saved)).await;
+            let written = self.thread.call(move || write(&path, &saved)).await;
             let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-            tell(&self.path, &written, &mut is_failing);
+            self.log(&written);
             if is_last {
                 return written;
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep(RETRY_AFTER), if written.is_err() => {}
             }
         }
     }
@@ -200,22 +217,20 @@ impl StateKeeper {
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Loud when it begins to fail, and when that is over.
-fn tell(path: &Path, written: &io::Result<()>, is_failing: &mut bool) {
-    let path = path.display();
-    match written {
-        Err(error) if !*is_failing => {
-            tracing::error!(
+    /// Logs the first failure of several, and the end of them.
+    fn log(&self, written: &io::Result<()>) {
+        let path = self.path.display();
+        let was_failing = self.is_failing.swap(written.is_err(), Ordering::Relaxed);
+        logged(|| match written {
+            Err(error) if !was_failing => tracing::error!(
                 %path,
                 reason = %error,
-                "the state can't be written, so a restart forgets it: tried again at each change"
-            );
-        }
-        Err(error) => tracing::debug!(%path, reason = %error, "the state can't be written"),
-        Ok(()) if *is_failing => tracing::info!(%path, "the state is written again"),
-        Ok(()) => {}
+                "the state can't be written, so a restart forgets it: the write is retried"
+            ),
+            Err(error) => tracing::debug!(%path, reason = %error, "the state can't be written"),
+            Ok(()) if was_failing => tracing::info!(%path, "the state is written again"),
+            Ok(()) => {}
+        });
     }
-    *is_failing = written.is_err();
 }

@@ -9,6 +9,7 @@ use std::{
 use super::NAME;
 use crate::{
     deadline::within,
+    guard::logged,
     notify::{
         DeliveryError,
         error::chain,
@@ -53,10 +54,18 @@ impl Member {
         let has_failed = self.is_failing.swap(posted.is_err(), Ordering::Relaxed);
         match (&posted, has_failed) {
             (Err(error), false) => {
-                tracing::warn!(member = self.place, reason = chain(error), "Alertmanager failed");
+                logged(|| {
+                    tracing::warn!(
+                        member = self.place,
+                        reason = chain(error),
+                        "Alertmanager failed"
+                    );
+                });
             }
             (Ok(()), true) => {
-                tracing::info!(member = self.place, "Alertmanager takes alerts again")
+                logged(|| {
+                    tracing::info!(member = self.place, "Alertmanager takes alerts again");
+                });
             }
             _ => {}
         }

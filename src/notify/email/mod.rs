@@ -26,6 +26,7 @@ use self::{
     session::Session,
 };
 use super::{Delivered, DeliveryError, Notification};
+use crate::guard::logged;
 
 /// Sends mail by SMTP, as text and as HTML.
 ///
@@ -183,7 +184,9 @@ impl Email {
         let rejected = refused.iter().filter(|refusal| !refusal.is_passing);
         let log = |refusal: &&Refused| {
             let (recipient, reason) = (&self.to[refusal.place].email, &refusal.reason);
-            tracing::warn!(%recipient, reason, "the mail server rejects a recipient");
+            logged(|| {
+                tracing::warn!(%recipient, reason, "the mail server rejects a recipient");
+            });
         };
         rejected.inspect(log).count()
     }

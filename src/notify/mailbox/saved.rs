@@ -1,4 +1,4 @@
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 use super::{Entry, Mailbox, Waiting};
 use crate::{
     alert::{Alert, SavedAlert},
+    guard::logged,
     notify::repeats::saved::SavedRepeat,
 };
 
@@ -57,38 +58,31 @@ impl Mailbox {
         let mut waiting = self.lock();
         waiting.repeats.restore(saved.repeats);
         for SavedEntry { alert: SavedAlert(alert), changes } in saved.waiting {
-            let earlier =
-                waiting.entries.iter_mut().find(|entry| entry.alert.identity() == alert.identity());
-            match earlier {
-                Some(entry) => {
-                    let untold = mem::replace(&mut entry.alert, alert);
-                    entry.alert.tell_also(&untold);
-                    entry.changes = entry.changes.saturating_add(changes);
-                }
-                None => waiting.entries.push_back(Entry { alert, changes }),
-            }
+            waiting.entries.add(alert, changes);
         }
-        self.bound(&mut waiting);
+        self.bound(waiting);
     }
 
     /// Learns what an earlier process has told, of all that it fired and that fires yet.
     pub(crate) fn restore_told(&self, firing: &[Alert]) {
         let mut waiting = self.lock();
         let Waiting { entries, restored, .. } = &mut *waiting;
-        let waits = |alert: &Alert| entries.iter().any(|e| e.alert.identity() == alert.identity());
+        let waits = |alert: &Alert| entries.get(alert).is_some();
         let told = firing.iter().filter(|alert| self.route.has_taken(alert) && !waits(alert));
         restored.extend(told.cloned());
     }
 
     /// Names in the log what was not delivered in time, and is saved.
     pub(crate) fn leave(&self) {
-        for Entry { alert, changes } in &self.lock().entries {
-            tracing::warn!(
-                notifier = self.name,
-                %alert,
-                changes,
-                "alert not delivered before the shutdown's deadline: it is kept for the next start"
-            );
+        for Entry { alert, changes } in self.lock().entries.iter() {
+            logged(|| {
+                tracing::warn!(
+                    notifier = self.name,
+                    %alert,
+                    changes,
+                    "alert not delivered before the shutdown's deadline: it is kept for the next start"
+                );
+            });
         }
     }
 }
@@ -98,7 +92,7 @@ impl SavedMailbox {
     pub(crate) fn drop_for(self, notifier: &str) {
         for SavedEntry { alert: SavedAlert(alert), changes } in self.waiting {
             let reason = "the notifier that it waited for is gone";
-            tracing::error!(notifier, %alert, changes, reason, "alert dropped");
+            logged(|| tracing::error!(notifier, %alert, changes, reason, "alert dropped"));
         }
     }
 }

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use crate::{
     deadline,
+    guard::logged,
     notify::{
         Delivered, DeliveryError, Notification,
         error::{Remedy, chain},
@@ -57,18 +58,18 @@ impl Side {
         let place = self.place;
         let Err(error) = answer else {
             if std::mem::take(&mut *state).is_failing {
-                tracing::info!(place, "one of two notifiers delivers again");
+                logged(|| tracing::info!(place, "one of two notifiers delivers again"));
             }
             return;
         };
         let (remedy, reason) = (DeliveryError::remedy_of(error), chain(&**error));
         if remedy == Remedy::Mend && !state.is_told_broken {
             state.is_told_broken = true;
-            tracing::error!(place, reason, "one of two notifiers is broken");
+            logged(|| tracing::error!(place, reason, "one of two notifiers is broken"));
         } else if !state.is_failing {
-            tracing::warn!(place, reason, "one of two notifiers failed");
+            logged(|| tracing::warn!(place, reason, "one of two notifiers failed"));
         } else {
-            tracing::debug!(place, reason, "one of two notifiers failed again");
+            logged(|| tracing::debug!(place, reason, "one of two notifiers failed again"));
         }
         state.is_failing = true;
         if let Remedy::RetryAfter(wait) = remedy {

@@ -19,10 +19,13 @@ use self::{
     api::{Api, NextPost},
     posted::{Place, Posted, Step},
 };
-use crate::notify::{
-    DeliveryError, Notification,
-    error::{Remedy, chain},
-    http::AddressError,
+use crate::{
+    guard::logged,
+    notify::{
+        DeliveryError, Notification,
+        error::{Remedy, chain},
+        http::AddressError,
+    },
 };
 
 /// Posts to a channel of Slack with a bot token: an alert's message turns green when it is resolved, and
@@ -131,7 +134,9 @@ impl Channel {
                 // A new message may be taken where this one is not.
                 (Err(why), Some(message)) if why.is_of_the_message() => {
                     let reason = chain(&DeliveryError::from(why));
-                    tracing::info!(reason, "Slack refuses a message: its alerts get a new one");
+                    logged(|| {
+                        tracing::info!(reason, "Slack refuses a message: its alerts get a new one");
+                    });
                     self.posted.forget(message);
                 }
                 // That says nothing of the other alerts; any other failure does.
