@@ -26,12 +26,16 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lookout::{LookoutBuilder, Rule, notify::Log};
+use tower_lookout::{
+    LookoutBuilder, Rule, Slack,
+    notify::{Discord, Log, SlackBot, Teams},
+    rule::Severity,
+};
 
 use in_flight::request;
 use kind::{KINDS, each};
 use logs::{Logs, assert_no_secret};
-use receiver::Reply;
+use receiver::{Receiver, Reply};
 use support::{eventually, start, sum};
 
 #[tokio::test]
@@ -170,6 +174,48 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
         .await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_critical_alert_that_begins_to_fire_notifies_the_mentioned_and_nothing_else_does() {
+    for (severity, is_mentioned) in [(Severity::Critical, true), (Severity::Warning, false)] {
+        let taken = |status, body| Receiver::taking(Reply::Answer(status, "", body), []);
+        let receivers =
+            [taken(200, "ok"), taken(200, r#"{"ok":true}"#), taken(204, ""), taken(202, "")];
+        let mut urls = Vec::new();
+        for receiver in &receivers {
+            urls.push(receiver.serve().await);
+        }
+        let (lookout, _scrape) = start(|builder| {
+            let rule = Rule::in_flight().above(0).severity(severity).summary("@here <!here> <@1>");
+            let slack = Slack::new(&urls[0]).unwrap().mention("<!here>").unwrap();
+            let bot = SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(&urls[1]).unwrap();
+            let discord = Discord::new(&urls[2]).unwrap().mention("<@&42>").unwrap();
+            let teams = Teams::new(&urls[3]).unwrap().mention("ada@example.com").unwrap();
+            let builder = builder.rule(rule).shutdown_timeout(Duration::ZERO);
+            let bot = bot.mention("<!here>").unwrap();
+            builder.notify(slack).notify(bot).notify(discord).notify(teams)
+        });
+        let in_flight = request(&lookout);
+        for receiver in &receivers {
+            eventually(5, "firing", || (receiver.posts().len() == 1).then_some(())).await;
+        }
+        drop(in_flight);
+        for receiver in &receivers {
+            eventually(5, "resolved", || (receiver.posts().len() >= 2).then_some(())).await;
+        }
+        let mentions = [
+            r#""text":"<!here>""#,
+            r#""text":"<!here>""#,
+            r#""roles":["42"]"#,
+            r#""id":"ada@example.com""#,
+        ];
+        for (receiver, mention) in receivers.iter().zip(mentions) {
+            let posts: Vec<_> = receiver.posts().iter().map(|post| post.body.to_string()).collect();
+            assert_eq!(posts[0].contains(mention), is_mentioned, "{}", posts[0]);
+            assert!(!posts[1].contains(mention), "{}", posts[1]);
+        }
+    }
 }
 
 /// Three alerts, which fire together; PagerDuty takes them one by one.

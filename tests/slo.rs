@@ -49,7 +49,8 @@ async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_ro
         "{fired}"
     );
     assert_eq!(fired.condition(), "threshold: above 14.4");
-    assert!(fired.top[0].to_string().starts_with("GET /pay 100 % ("), "{}", fired.top[0]);
+    let top = fired.top[0].to_string();
+    assert!(top.starts_with("GET /pay: ") && top.ends_with(", 100 % of all failures"), "{top}");
     let text = scrape.render();
     let states: Vec<_> = series(&text, "lookout_alert_state").collect();
     assert_eq!(states, [("{rule=\"ErrorBudgetBurn\",severity=\"warning\"}", 2.0)]);

@@ -181,6 +181,7 @@ impl Watch {
             labels: rule.labels.clone(),
             summary: rule.summary.clone(),
             runbook: rule.runbook.clone(),
+            dashboard: rule.dashboard.clone(),
             origin: Arc::clone(origin),
             unknown_before: None,
             failure: None,
@@ -268,20 +269,15 @@ fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Con
             Some((operation, weight(rule, figures, timeline, bounds, over)?))
         })
         .collect();
-    weights.sort_by(|(_, (one, _)), (_, (other, _))| other.total_cmp(one));
-    let weights_only = weights.iter().map(|(_, (weight, _))| *weight);
-    let whole = if rule.signal.is_extreme() {
-        weights_only.fold(0.0, f64::max)
-    } else {
-        weights_only.sum()
-    };
+    weights.sort_by(|(_, one), (_, other)| other.value.total_cmp(&one.value));
+    let values = weights.iter().map(|(_, weight)| weight.value);
+    let whole = if rule.signal.is_extreme() { values.fold(0.0, f64::max) } else { values.sum() };
     weights
         .into_iter()
         .take(TOP)
-        .map(|(operation, (weight, detail))| Contribution {
-            operation: operation.clone(),
-            share: weight / whole,
-            detail,
+        .map(|(operation, weight)| {
+            let share = weight.value / whole;
+            Contribution { operation: operation.clone(), share, detail: weight.with_share(share) }
         })
         .collect()
 }

@@ -128,7 +128,10 @@ fn a_lag_of_the_runtime_is_judged_at_its_tick_and_names_what_it_holds_up() {
         fired.to_string(),
         "[FIRING] HighRuntimeLag · orders: runtime lag 1.25 s (threshold: above 500 ms)"
     );
-    assert_eq!(fired.top[0].to_string(), "GET /orders 100 % (3 in flight)");
+    assert_eq!(
+        fired.top[0].to_string(),
+        "GET /orders: 3 in flight, 100 % of all requests in flight"
+    );
 
     play.collector.note_runtime_lag(Some(Duration::from_millis(1)));
     let [resolved] = &play.tick()[..] else { panic!("one alert") };
@@ -186,7 +189,7 @@ fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
     );
     let (firing, resolved) = (&changes[0].1, &changes[1].1);
     assert_eq!((firing.value, firing.window), (Some(0.02), Some((secs(10), 500))));
-    assert_eq!(firing.top[0].to_string(), "GET /a 100 % (10 of 500 requests failed)");
+    assert_eq!(firing.top[0].to_string(), "GET /a: 10 of 500 failed (2 %), 100 % of all failures");
     assert_eq!((resolved.value, resolved.peak), (Some(0.0), 0.1));
     assert_eq!((resolved.requests, resolved.errors), (1_200, 50));
     assert_eq!(resolved.lasted(SystemTime::now()), secs(14));

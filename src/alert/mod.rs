@@ -73,6 +73,8 @@ pub struct Alert {
     pub summary: Option<String>,
     /// The rule's runbook.
     pub runbook: Option<String>,
+    /// The rule's dashboard.
+    pub dashboard: Option<String>,
     /// Where it comes from.
     pub origin: Arc<Origin>,
     /// When this process began to watch, on the first alert that a notifier gets from it where the alerts
@@ -127,7 +129,7 @@ pub struct Contribution {
     /// Its share of the errors, the time, or the requests, as the signal is; 0 to 1. For the oldest
     /// request it is the age, relative to the oldest.
     pub share: f64,
-    /// In words, such as `65 of 320 requests failed`.
+    /// In words, with the share where there is a whole: `3 of 30 failed (10 %), 75 % of all failures`.
     pub detail: String,
 }
 
@@ -243,6 +245,7 @@ impl Alert {
             labels: BTreeMap::new(),
             summary: (!fields.is_empty()).then(|| fields.join("\n")),
             runbook: None,
+            dashboard: None,
             origin: Arc::clone(origin),
             unknown_before: None,
             failure: Some(Arc::new(failure)),
@@ -334,7 +337,7 @@ impl fmt::Display for AlertStatus {
 
 impl fmt::Display for Contribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.0} % ({})", self.operation, self.share * 100.0, self.detail)
+        write!(f, "{}: {}", self.operation, self.detail)
     }
 }
 
@@ -360,6 +363,7 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
         labels: BTreeMap::new(),
         summary: None,
         runbook: None,
+        dashboard: None,
         origin: Arc::new(Origin {
             service: "orders".to_owned(),
             instance: "host-1:42".to_owned(),

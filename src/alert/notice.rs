@@ -58,6 +58,7 @@ impl Alert {
             labels: Default::default(),
             summary: None,
             runbook: None,
+            dashboard: None,
             origin: Arc::clone(origin),
             unknown_before: None,
             failure: None,

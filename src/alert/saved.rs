@@ -94,6 +94,7 @@ struct AlertFields {
     labels: BTreeMap<String, String>,
     summary: Option<String>,
     runbook: Option<String>,
+    dashboard: Option<String>,
     #[serde(with = "fields::origin")]
     origin: Arc<Origin>,
     /// Whoever keeps a state file knows.

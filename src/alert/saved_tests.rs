@@ -27,11 +27,12 @@ fn an_alert_of_a_rule_survives_with_every_field() {
     alert.top = vec![Contribution {
         operation: operation(false, None, "POST"),
         share: 0.75,
-        detail: "9 of 400 requests failed".to_owned(),
+        detail: "9 of 400 failed (2.25 %), 75 % of all failures".to_owned(),
     }];
     alert.labels.insert("team".to_owned(), "shop \"é\"\n".to_owned());
     alert.summary = Some("Too many\nfail".to_owned());
     alert.runbook = Some("https://wiki.example.com".to_owned());
+    alert.dashboard = Some("https://grafana.example.com".to_owned());
     alert.comparison = Comparison::Below;
     alert.window = None;
     alert.starts_at += Duration::from_nanos(123_456_789);

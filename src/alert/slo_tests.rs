@@ -29,7 +29,8 @@ fn a_total_outage_is_told_by_the_faster_burn_rate_and_ends_soon_after_the_errors
     let (over, requests) = fired.window.unwrap();
     assert!((secs(900)..=secs(960)).contains(&over), "{over:?}");
     assert_eq!(requests, over.as_secs() * 10);
-    assert!(fired.top[0].to_string().starts_with("GET /a 100 % ("), "{}", fired.top[0]);
+    let top = fired.top[0].to_string();
+    assert!(top.starts_with("GET /a: ") && top.ends_with(", 100 % of all failures"), "{top}");
     // The short window of 75 s, up to 135 s as the minutes lie, and the minute for which it is kept.
     assert!((HOUR + 40 + 130..=HOUR + 40 + 195).contains(resolved_at), "at {resolved_at}");
     // What the hour has of it, which is not enough for the slower burn rate.

@@ -49,7 +49,7 @@
 //! | `name` | a text ([`Rule::named`]) |
 //! | `severity` | `info`, `warning` or `critical` |
 //! | `labels` | a table of texts |
-//! | `summary`, `runbook` | a text |
+//! | `summary`, `runbook`, `dashboard` | a text |
 //!
 //! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error, which names the key that may
 //! have been meant. A file has at most 1 MiB and 200 notifiers, and is a regular file, as are the files of secrets.
@@ -61,8 +61,8 @@
 //! | `kind` | keys |
 //! |---|---|
 //! | `log` | |
-//! | `slack`, `discord`, `teams` | `url`, a secret |
-//! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `url` |
+//! | `slack`, `discord`, `teams` | `url`, a secret; `mention`, whom a critical alert notifies |
+//! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `mention`; `url` |
 //! | `pagerduty` | `routing_key`, a secret; `url` |
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |

@@ -250,3 +250,23 @@ fn other_notifiers_and_other_secrets_have_another_fingerprint() {
     assert_eq!(BTreeSet::from(several).len(), several.len());
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[cfg(all(feature = "discord", feature = "slack", feature = "teams"))]
+#[test]
+fn a_chat_has_a_mention_which_is_checked() {
+    let load = |kind: &str, mention: &str| {
+        let text = format!(
+            "allow_inline_secrets = true\n[[notifier]]\nkind = '{kind}'\nurl = 'https://x/y'\n\
+             mention = '{mention}'"
+        );
+        Source::Text(text).load(&[])
+    };
+    for (kind, mention) in
+        [("slack", "<!here>"), ("discord", "<@&42>"), ("teams", "ada@example.com")]
+    {
+        load(kind, mention).unwrap();
+        let refused = load(kind, "everybody, please").unwrap_err().to_string();
+        assert!(refused.starts_with("config:5: notifier.mention: the "), "{refused}");
+        assert!(refused.contains(&format!("use one such as {}", &mention[..3])), "{refused}");
+    }
+}

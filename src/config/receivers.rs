@@ -38,19 +38,22 @@ pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
         let make: Make = match kind {
             "log" => |_, _| boxed(Some(notify::Log::new())),
             #[cfg(feature = "slack")]
-            "slack" => {
-                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Slack::new))
-            }
+            "slack" => |section, secrets| {
+                let slack = by_secret(section, secrets, "url", notify::Slack::new);
+                boxed(set(section, slack, "mention", value::text, notify::Slack::mention))
+            },
             #[cfg(feature = "slack")]
             "slackbot" => slack_bot,
             #[cfg(feature = "discord")]
-            "discord" => {
-                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Discord::new))
-            }
+            "discord" => |section, secrets| {
+                let discord = by_secret(section, secrets, "url", notify::Discord::new);
+                boxed(set(section, discord, "mention", value::text, notify::Discord::mention))
+            },
             #[cfg(feature = "teams")]
-            "teams" => {
-                |section, secrets| boxed(by_secret(section, secrets, "url", notify::Teams::new))
-            }
+            "teams" => |section, secrets| {
+                let teams = by_secret(section, secrets, "url", notify::Teams::new);
+                boxed(set(section, teams, "mention", value::text, notify::Teams::mention))
+            },
             #[cfg(feature = "pagerduty")]
             "pagerduty" => pagerduty,
             #[cfg(feature = "webhook")]
@@ -78,6 +81,7 @@ fn slack_bot(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receive
     let made = token.zip(channel).map(|(token, channel)| notify::SlackBot::new(token, channel));
     let bot = made_of(section, made?);
     let read = |value: &DeValue<'_>| secrets.public(value);
+    let bot = set(section, bot, "mention", value::text, notify::SlackBot::mention);
     boxed(set(section, bot, "url", read, notify::SlackBot::url))
 }
 

@@ -116,7 +116,8 @@ fn rest(section: &mut Section<'_>, rule: Rule) -> Rule {
         labels.into_iter().fold(rule, |rule, (name, value)| rule.label(name, value))
     });
     let rule = set(section, rule, "summary", value::text, Rule::summary);
-    set(section, rule, "runbook", value::text, Rule::runbook)
+    let rule = set(section, rule, "runbook", value::text, Rule::runbook);
+    set(section, rule, "dashboard", value::text, Rule::dashboard)
 }
 
 fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {

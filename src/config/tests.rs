@@ -109,6 +109,7 @@ fn every_key_is_the_setter_of_its_name() {
         ),
         ("summary = 'It fails.'", ratio().summary("It fails.")),
         ("runbook = 'https://wiki/r'", ratio().runbook("https://wiki/r")),
+        ("dashboard = 'https://grafana/d'", ratio().dashboard("https://grafana/d")),
     ] {
         let read = rules(&format!("[[rule]]\nsignal = 'error_ratio'\nabove = '5 %'\n{text}"));
         assert_eq!(read, [rule], "{text}");

@@ -82,7 +82,7 @@ pub(super) struct Reloadable {
 /// no request notices.
 ///
 /// A rule is known by its name. One that is as it was goes on with its alerts, without a message. So does
-/// one that fires as it did, and whose summary or runbook are others; where the severity or the labels
+/// one that fires as it did, and whose summary, runbook or dashboard are others; where the severity or the labels
 /// are, an alert that fires is told again, since receivers route by them. Any other change makes another
 /// rule: what the old one fires is resolved, with no value, and the new one begins at rest, with windows
 /// that reach as far back as ever.

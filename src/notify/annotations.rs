@@ -11,9 +11,9 @@ pub(super) fn annotations(alert: &Alert) -> Labels {
     let summary = alert.summary.clone().filter(|_| alert.failure.is_none());
     let summary = summary.unwrap_or_else(|| alert.measured());
     let mut annotations = vec![("summary", summary), ("description", description(alert))];
-    if let Some(runbook) = &alert.runbook {
-        annotations.push(("runbook_url", runbook.clone()));
-    }
+    let links = [("runbook_url", &alert.runbook), ("dashboard_url", &alert.dashboard)];
+    let links = links.into_iter().filter_map(|(name, url)| Some((name, url.clone()?)));
+    annotations.extend(links);
     let annotations = annotations.into_iter().map(|(name, value)| (name.to_owned(), value));
     annotations.filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -76,16 +76,18 @@ mod tests {
         firing.top = vec![Contribution {
             operation: Operation::of_server(MethodLabel::Post, "/orders"),
             share: 0.83,
-            detail: "85 of 410 requests failed".to_owned(),
+            detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
         }];
         firing.summary = Some("Too many requests fail.".to_owned());
         firing.runbook = Some("https://wiki.example.com/errors".to_owned());
+        firing.dashboard = Some("https://grafana.example.com/d/1".to_owned());
         let resolved = test_alert("R", AlertStatus::Resolved);
         assert_eq!(labels(&firing), labels(&resolved));
         assert_eq!(
             shown(&annotations(&firing)),
-            "description=error ratio 20.3 % (threshold: above 1 %); POST /orders 83 % (85 of 410 \
-             requests failed) runbook_url=https://wiki.example.com/errors summary=Too many \
+            "dashboard_url=https://grafana.example.com/d/1 \
+             description=error ratio 20.3 % (threshold: above 1 %); POST /orders: 85 of 410 failed \
+             (20.7 %), 83 % of all failures runbook_url=https://wiki.example.com/errors summary=Too many \
              requests fail."
         );
         assert_eq!(

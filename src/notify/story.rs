@@ -7,7 +7,10 @@ use super::{
     notification::{TOLD_AGAIN, still, unknown_before},
     text::escaped,
 };
-use crate::alert::{Alert, AlertStatus, whole_seconds};
+use crate::{
+    alert::{Alert, AlertStatus, whole_seconds},
+    rule::Severity,
+};
 
 /// What was measured, which may be an error and its causes; in characters as they are sent, as are
 /// the others.
@@ -138,7 +141,7 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
         lines.extend(alert.top.iter().map(|top| {
             let operation = code::<M>(&top.operation.to_string());
             let detail = plain::<M>(&top.detail, NAME);
-            format!("• {operation} {:.0} % · {detail}", top.share * 100.0)
+            format!("• {operation} · {detail}")
         }));
     }
     if changes > 1 {
@@ -151,10 +154,24 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
     if let Some(start) = alert.unknown_before {
         lines.push(M::italic(&unknown_before(&M::date(start))));
     }
-    if let Some(runbook) = &alert.runbook {
-        lines.push(link::<M>(runbook, "Runbook"));
+    let links = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)];
+    let links: Vec<_> = links
+        .into_iter()
+        .filter_map(|(label, url)| Some(link::<M>(url.as_ref()?, label)))
+        .collect();
+    if !links.is_empty() {
+        lines.push(links.join(" · "));
     }
     lines
+}
+
+/// Whether one of the first alerts, which a message names, is critical and news: a repeat or a resolve wakes
+/// nobody.
+pub(super) fn is_urgent(notification: &Notification, named: usize) -> bool {
+    notification.iter().take(named).any(|(alert, changes)| {
+        let fires = alert.status == AlertStatus::Firing && changes > 0;
+        fires && alert.severity == Severity::Critical
+    })
 }
 
 /// Where it comes from, and as many of the labels as `most` characters hold.

@@ -65,6 +65,7 @@ pub struct Rule {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) summary: Option<String>,
     pub(crate) runbook: Option<String>,
+    pub(crate) dashboard: Option<String>,
 }
 
 /// How urgent an alert is; a label that receivers route by.
@@ -193,6 +194,7 @@ impl Rule {
             labels: BTreeMap::new(),
             summary: None,
             runbook: None,
+            dashboard: None,
         }
     }
 
@@ -321,9 +323,16 @@ impl Rule {
         self
     }
 
-    /// The address of what to do then. Defaults to none.
+    /// The address of the instructions for this alert. Messages link to it. Defaults to none.
     pub fn runbook(mut self, url: impl Into<String>) -> Self {
         self.runbook = Some(url.into());
+        self
+    }
+
+    /// The address of a dashboard that shows the cause. Messages link to it, beside the runbook; webhooks and
+    /// Alertmanager get it as the annotation `dashboard_url`. Defaults to none.
+    pub fn dashboard(mut self, url: impl Into<String>) -> Self {
+        self.dashboard = Some(url.into());
         self
     }
 
@@ -335,6 +344,7 @@ impl Rule {
             labels: other.labels.clone(),
             summary: other.summary.clone(),
             runbook: other.runbook.clone(),
+            dashboard: other.dashboard.clone(),
             ..self.clone()
         };
         told_as_other == *other

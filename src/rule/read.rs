@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Comparison, Rule, Scope, Signal, Threshold, share::Share};
+use super::{Comparison, Rule, Scope, Signal, Threshold, share::Share, signal::Unit};
 use crate::{
     collect::Figures,
     series::Bounds,
@@ -221,39 +221,85 @@ impl Rule {
     }
 }
 
-/// How much an operation adds to what a rule sees, and that in words; `None` if nothing.
+/// What an operation adds to a value, and the words for it.
+pub(crate) struct Weight {
+    pub(crate) value: f64,
+    /// Its own figures, such as `3 of 30 failed (10 %)`.
+    own: String,
+    /// What all operations together add; empty where they don't add up.
+    whole: &'static str,
+}
+
+impl Weight {
+    /// The words with the share of the whole, such as `3 of 30 failed (10 %), 75 % of all failures`.
+    pub(crate) fn with_share(self, share: f64) -> String {
+        let Self { own, whole, .. } = self;
+        match whole {
+            "" => own,
+            _ if share < 0.005 => format!("{own}, under 1 % of all {whole}"),
+            _ => format!("{own}, {:.0} % of all {whole}", share * 100.0),
+        }
+    }
+}
+
+/// What an operation adds to a rule's value; `None` if nothing.
 pub(crate) fn weight(
     rule: &Rule,
     figures: &Figures,
     timeline: &Timeline,
     bounds: &Bounds,
     over: Duration,
-) -> Option<(f64, String)> {
+) -> Option<Weight> {
     let window = figures.history.window(timeline, over);
     let requests = window.requests();
-    let (weight, words) = match rule.signal {
+    let part = |hits: u64, what: &str| {
+        let ratio = Unit::Ratio.show(hits as f64 / requests.max(1) as f64);
+        format!("{hits} of {requests} {what} ({ratio})")
+    };
+    let unit = rule.signal.unit();
+    let (value, own, whole) = match rule.signal {
         Signal::ErrorRatio | Signal::BurnRate { .. } => {
             let errors = window.errors();
-            (errors as f64, format!("{errors} of {requests} requests failed"))
+            (errors as f64, part(errors, "failed"), "failures")
         }
         Signal::MeanLatency | Signal::LatencyQuantile(_) => {
-            let mean = rule.signal.unit().show(window.mean()?.as_secs_f64());
-            (window.time().as_secs_f64(), format!("{requests} requests, mean {mean}"))
+            let mean = unit.show(window.mean()?.as_secs_f64());
+            (window.time().as_secs_f64(), format!("{requests} requests, mean {mean}"), "time spent")
         }
-        Signal::SlowRatio(slow) => {
-            let slow = window.slower_than(slow, bounds);
-            (slow as f64, format!("{slow} of {requests} requests were slower"))
+        Signal::SlowRatio(limit) => {
+            let slow = window.slower_than(limit, bounds);
+            let limit = Unit::Seconds.show(limit.as_secs_f64());
+            (slow as f64, part(slow, &format!("slower than {limit}")), "slow requests")
         }
-        Signal::Throughput => (requests as f64, rule.signal.unit().show(window.throughput()?)),
+        Signal::Throughput => (requests as f64, unit.show(window.throughput()?), "requests"),
         // What a blocked runtime holds up; what blocks it is most likely among it.
         Signal::InFlight | Signal::RuntimeLag | Signal::Reports => {
-            (figures.in_flight as f64, format!("{} in flight", figures.in_flight))
+            let in_flight = figures.in_flight;
+            (in_flight as f64, format!("{in_flight} in flight"), "requests in flight")
         }
         Signal::OldestInFlight => {
             let oldest = figures.oldest?.as_secs_f64();
-            let shown = rule.signal.unit().show(oldest);
-            (oldest, format!("{} in flight, the oldest for {shown}", figures.in_flight))
+            let own =
+                format!("{} in flight, the oldest for {}", figures.in_flight, unit.show(oldest));
+            (oldest, own, "")
         }
     };
-    (weight > 0.0).then_some((weight, words))
+    (value > 0.0).then_some(Weight { value, own, whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_says_its_own_figures_and_then_its_share_of_the_whole() {
+        let weight = |whole| Weight { value: 3.0, own: "3 of 30 failed (10 %)".to_owned(), whole };
+        for (whole, share, says) in [
+            ("failures", 0.75, "3 of 30 failed (10 %), 75 % of all failures"),
+            ("failures", 0.001, "3 of 30 failed (10 %), under 1 % of all failures"),
+            ("", 0.75, "3 of 30 failed (10 %)"),
+        ] {
+            assert_eq!(weight(whole).with_share(share), says);
+        }
+    }
 }

@@ -75,6 +75,7 @@ impl Watch {
                 firing.labels.clone_from(&rule.labels);
                 firing.summary.clone_from(&rule.summary);
                 firing.runbook.clone_from(&rule.runbook);
+                firing.dashboard.clone_from(&rule.dashboard);
                 firing.is_retold |= is_told_again;
                 told.extend(is_told_again.then(|| firing.clone()));
             }

@@ -36,7 +36,7 @@ use super::{
 /// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
 /// and `route`, `dependency`, or a report's `call_site` and `error_type`), and the rule's own: an alert
 /// whose labels change while it fires is resolved under the old ones. The annotations are
-/// `summary`, `description` and `runbook_url`. Replicas are told apart by the `instance`, so that none
+/// `summary`, `description`, `runbook_url` and `dashboard_url`. Replicas are told apart by the `instance`, so that none
 /// resolves the alert of another. Leave it out of the grouping, and they come as one notification:
 ///
 /// ```yaml

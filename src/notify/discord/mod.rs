@@ -1,5 +1,6 @@
 mod answer;
 mod markdown;
+mod mention;
 mod payload;
 
 use std::{
@@ -9,17 +10,18 @@ use std::{
 
 use tower_service::Service;
 
-use self::{answer::judge, payload::payload};
+use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
     http::{AddressError, Endpoint, Paced, Posting},
+    story::is_urgent,
 };
 
 /// Posts to a Discord webhook, an embed an alert.
 ///
 /// It keeps to Discord's limit of five messages in two seconds (what comes meanwhile is merged), to
-/// what a 429 asks for, and to the sizes that Discord takes. What users control is escaped, and no
-/// message mentions anybody. The address is a secret: it is in no log, error or `Debug`.
+/// what a 429 asks for, and to the sizes that Discord takes. What users control is escaped, and mentions
+/// nobody; [`mention`](Self::mention) says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
 ///
 /// # Examples
 ///
@@ -33,6 +35,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Discord {
     webhook: Paced,
+    mention: Option<Mention>,
 }
 
 impl Discord {
@@ -46,7 +49,17 @@ impl Discord {
         let endpoint = Endpoint::new(url.as_ref(), "Discord webhook", example)?;
         // Else a message that is not saved is answered like one that is.
         let endpoint = endpoint.with_query("wait", "true");
-        Ok(Self { webhook: Paced::new(endpoint, Duration::from_millis(400)) })
+        Ok(Self { webhook: Paced::new(endpoint, Duration::from_millis(400)), mention: None })
+    }
+
+    /// Mentions a role, a user or everybody in each message that names a critical alert which has begun to fire, such as
+    /// `<@&123456789012345678>`. No other text can mention anybody. Defaults to nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the receiver knows no such mention.
+    pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
+        Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }
 }
 
@@ -60,7 +73,10 @@ impl Service<Notification> for Discord {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let (message, named) = payload(&notification, SystemTime::now());
+        let (mut message, named) = payload(&notification, SystemTime::now());
+        if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
+            mention.add_to(&mut message);
+        }
         self.webhook.post(&message, judge, notification.after(named))
     }
 }

@@ -19,11 +19,12 @@ fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
+    alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     assert_eq!(
         message(vec![alert]),
@@ -34,8 +35,9 @@ fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
                     Too many requests fail.\n\
                     since <t:1795000000:d> <t:1795000000:T> (2s)\n\
                     **Top routes**\n\
-                    • `POST /orders/{id}` 83 % · 85 of 410 requests failed\n\
-                    [Runbook](https://wiki.example.com/errors_%28all%29)\n\
+                    • `POST /orders/{id}` · 85 of 410 failed (20.7 %), 83 % of all failures\n\
+                    [Runbook](https://wiki.example.com/errors_%28all%29) · \
+                    [Dashboard](https://grafana.example.com/d/1)\n\
                     service `orders` · instance `host-1:42` · version `1.2.3` · severity critical \
                     · team `shop`",
                 "color": 0xE0_1E_5A,

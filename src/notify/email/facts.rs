@@ -33,7 +33,8 @@ pub(super) struct Facts {
     pub(super) top: Vec<(String, String)>,
     /// What waited, was told before, or can't be known.
     pub(super) remarks: Vec<String>,
-    pub(super) runbook: Option<String>,
+    /// Labels and addresses.
+    pub(super) links: Vec<(&'static str, String)>,
     /// Where it comes from, and the labels.
     pub(super) origin: Vec<(String, String)>,
 }
@@ -60,7 +61,6 @@ impl Facts {
             _ => Some(format!("{changes} changes while this message waited; this is the last.")),
         };
         let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
-        let share = |share: f64, detail: &str| format!("{:.0} % · {detail}", share * 100.0);
         Self {
             status: alert.status,
             title: title(alert, changes),
@@ -77,10 +77,13 @@ impl Facts {
             top: alert
                 .top
                 .iter()
-                .map(|top| (words(&top.operation.to_string()), share(top.share, &top.detail)))
+                .map(|top| (words(&top.operation.to_string()), top.detail.clone()))
                 .collect(),
             remarks: merged.into_iter().chain(unknown).collect(),
-            runbook: alert.runbook.as_ref().map(|text| cut(&one_line(text), LINK)),
+            links: [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)]
+                .into_iter()
+                .filter_map(|(label, url)| Some((label, cut(&one_line(url.as_ref()?), LINK))))
+                .collect(),
             origin: origin(alert),
         }
     }

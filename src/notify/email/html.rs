@@ -43,12 +43,15 @@ fn alert(facts: &Facts) -> String {
     if !facts.top.is_empty() {
         lines.push("<p style=\"margin-bottom:0\"><strong>Top routes</strong></p>\n<ul>".to_owned());
         lines.extend(facts.top.iter().map(|(operation, adds)| {
-            format!("<li><code>{}</code> {}</li>", escape(operation), escape(adds))
+            format!("<li><code>{}</code> · {}</li>", escape(operation), escape(adds))
         }));
         lines.push("</ul>".to_owned());
     }
     lines.extend(facts.remarks.iter().map(|remark| paragraph(remark)));
-    lines.extend(facts.runbook.iter().map(|runbook| format!("<p>{}</p>", link(runbook))));
+    if !facts.links.is_empty() {
+        let links: Vec<_> = facts.links.iter().map(|(label, url)| link(label, url)).collect();
+        lines.push(format!("<p>{}</p>", links.join(" · ")));
+    }
     let origin = facts.origin.iter();
     let origin: Vec<_> = origin
         .map(|(name, value)| format!("{} <code>{}</code>", escape(name), escape(value)))
@@ -62,12 +65,12 @@ fn paragraph(text: &str) -> String {
 }
 
 /// A link; an address that is none, or was cut, is shown as text.
-fn link(url: &str) -> String {
+fn link(label: &str, url: &str) -> String {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.contains(char::is_whitespace) || url.ends_with('…') {
-        return format!("Runbook: {}", escape(url));
+        return format!("{label}: {}", escape(url));
     }
-    format!("<a href=\"{}\">Runbook</a>", escape(url))
+    format!("<a href=\"{}\">{label}</a>", escape(url))
 }
 
 /// Text that is safe within an element and within a quoted attribute.

@@ -33,11 +33,12 @@ fn an_alert() -> Alert {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors?a=1&b=2".to_owned());
+    alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     alert
 }
@@ -59,8 +60,9 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() 
          error ratio 20.3 % · threshold: above 1 % · 512 requests in 10s\n\
          Too many requests fail.\n\
          since 2026-11-18 11:06:40 UTC (2s)\n\n\
-         Top routes:\n- POST /orders 83 % · 85 of 410 requests failed\n\n\
-         Runbook: https://wiki.example.com/errors?a=1&b=2\n\n\
+         Top routes:\n- POST /orders · 85 of 410 failed (20.7 %), 83 % of all failures\n\n\
+         Runbook: https://wiki.example.com/errors?a=1&b=2\n\
+         Dashboard: https://grafana.example.com/d/1\n\n\
          service: orders\ninstance: host-1:42\nversion: 1.2.3\nseverity: critical\nteam: shop\n"
     );
     let html = html(&mail);
@@ -68,8 +70,9 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() 
         "<strong>error ratio 20.3 %</strong> · threshold: above 1 % · 512 requests in 10s",
         "<p>Too many requests fail.</p>",
         "<p>since 2026-11-18 11:06:40 UTC (2s)</p>",
-        "<li><code>POST /orders</code> 83 % · 85 of 410 requests failed</li>",
-        "<a href=\"https://wiki.example.com/errors?a=1&amp;b=2\">Runbook</a>",
+        "<li><code>POST /orders</code> · 85 of 410 failed (20.7 %), 83 % of all failures</li>",
+        "<p><a href=\"https://wiki.example.com/errors?a=1&amp;b=2\">Runbook</a> · \
+         <a href=\"https://grafana.example.com/d/1\">Dashboard</a></p>",
         "instance <code>host-1:42</code> · version <code>1.2.3</code>",
         "team <code>shop</code>",
     ] {

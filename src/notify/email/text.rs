@@ -21,10 +21,13 @@ fn alert(facts: &Facts) -> String {
     lines.push(facts.when.clone());
     if !facts.top.is_empty() {
         lines.extend([String::new(), "Top routes:".to_owned()]);
-        lines.extend(facts.top.iter().map(|(operation, adds)| format!("- {operation} {adds}")));
+        lines.extend(facts.top.iter().map(|(operation, adds)| format!("- {operation} · {adds}")));
     }
     lines.extend(facts.remarks.iter().cloned());
-    lines.extend(facts.runbook.iter().map(|runbook| format!("\nRunbook: {runbook}")));
+    if !facts.links.is_empty() {
+        lines.push(String::new());
+    }
+    lines.extend(facts.links.iter().map(|(label, url)| format!("{label}: {url}")));
     lines.push(String::new());
     lines.extend(facts.origin.iter().map(|(name, value)| format!("{name}: {value}")));
     lines.push(String::new());

@@ -67,6 +67,17 @@ pub enum AddressError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The mention is not one that the receiver knows.
+    #[error("the {receiver} mention {problem}: use one such as {example}")]
+    #[non_exhaustive]
+    Mention {
+        /// Whose mention it is.
+        receiver: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What one looks like.
+        example: &'static str,
+    },
     /// The channel is none that can be posted to.
     #[error("the {receiver} channel {problem}: use its name or ID, such as {example}")]
     #[non_exhaustive]

@@ -45,16 +45,21 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
             "custom_details": details(alert, changes, time),
         },
     });
-    if let Some(runbook) = alert.runbook.as_ref().filter(|runbook| is_link(runbook)) {
-        event["links"] = json!([{"href": runbook, "text": "Runbook"}]);
+    let links: Vec<_> = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)]
+        .into_iter()
+        .filter_map(|(text, url)| Some((text, url.as_ref().filter(|url| is_link(url))?)))
+        .map(|(text, url)| json!({"href": url, "text": text}))
+        .collect();
+    if !links.is_empty() {
+        event["links"] = links.into();
     }
     event
 }
 
 /// Whether it leads somewhere; PagerDuty takes no event with another.
-fn is_link(runbook: &str) -> bool {
-    let is_address = runbook.starts_with("http://") || runbook.starts_with("https://");
-    is_address && runbook.len() <= WORDS && runbook.bytes().all(|byte| byte.is_ascii_graphic())
+fn is_link(url: &str) -> bool {
+    let is_address = url.starts_with("http://") || url.starts_with("https://");
+    is_address && url.len() <= WORDS && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What is read out on the phone: the service, the rule, what it judged, and how bad it is. No state,
@@ -104,8 +109,10 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     if changes > 1 {
         say("changes", &format!("{changes} while this event waited; this is the last"));
     }
-    if let Some(runbook) = &alert.runbook {
-        say("runbook", runbook);
+    for (name, url) in [("runbook", &alert.runbook), ("dashboard", &alert.dashboard)] {
+        if let Some(url) = url {
+            say(name, url);
+        }
     }
     say("service", &alert.origin.service);
     say("instance", &alert.origin.instance);

@@ -15,12 +15,13 @@ fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors".to_owned());
+    alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.labels.insert("service".to_owned(), "not the service".to_owned());
     alert.top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     assert_eq!(
         event(KEY, &alert, 1),
@@ -42,15 +43,19 @@ fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
                     "measured": "error ratio 20.3 %",
                     "condition": "threshold: above 1 %",
                     "window": "512 requests in 10s",
-                    "top_1": "POST /orders 83 % (85 of 410 requests failed)",
+                    "top_1": "POST /orders: 85 of 410 failed (20.7 %), 83 % of all failures",
                     "runbook": "https://wiki.example.com/errors",
+                    "dashboard": "https://grafana.example.com/d/1",
                     "service": "orders",
                     "instance": "host-1:42",
                     "version": "1.2.3",
                     "team": "shop",
                 },
             },
-            "links": [{"href": "https://wiki.example.com/errors", "text": "Runbook"}],
+            "links": [
+                {"href": "https://wiki.example.com/errors", "text": "Runbook"},
+                {"href": "https://grafana.example.com/d/1", "text": "Dashboard"},
+            ],
         })
     );
 }

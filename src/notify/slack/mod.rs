@@ -1,5 +1,6 @@
 mod answer;
 mod bot;
+mod mention;
 mod mrkdwn;
 mod payload;
 
@@ -11,17 +12,18 @@ use std::{
 use tower_service::Service;
 
 pub use self::bot::SlackBot;
-use self::{answer::judge, payload::payload};
+use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
     http::{AddressError, Endpoint, Paced, Posting},
+    story::is_urgent,
 };
 
 /// Posts to a Slack incoming webhook, in Block Kit.
 ///
 /// It keeps to Slack's limit of a message a second (what comes meanwhile is merged), to what a 429
 /// asks for, and to the sizes that Slack takes. What users control is escaped, so that it can
-/// mention nobody. The address is a secret: it is in no log, error or `Debug`.
+/// mention nobody; [`mention`](Self::mention) says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
 ///
 /// A webhook only adds messages. Take [`SlackBot`] to have the message of an alert turn green when it is
 /// resolved, and what becomes of it in a thread; it needs an app with a bot token.
@@ -38,6 +40,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Slack {
     webhook: Paced,
+    mention: Option<Mention>,
 }
 
 impl Slack {
@@ -49,7 +52,28 @@ impl Slack {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Slack shows, https://hooks.slack.com/services/…";
         let endpoint = Endpoint::new(url.as_ref(), "Slack webhook", example)?;
-        Ok(Self { webhook: Paced::new(endpoint, Duration::from_secs(1)) })
+        Ok(Self { webhook: Paced::new(endpoint, Duration::from_secs(1)), mention: None })
+    }
+
+    /// Mentions people in each message that names a critical alert which has begun to fire, such as
+    /// `<!here>`. No other text can mention anybody. Defaults to nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the receiver knows no such mention.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Slack;
+    ///
+    /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?
+    ///     .mention("<!subteam^S0123456789>")?; // or <!here>, <!channel>, <@U0123456789>
+    /// # Ok::<_, tower_lookout::notify::AddressError>(())
+    /// ```
+    pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
+        let mention = Mention::parse(mention.as_ref(), "Slack webhook")?;
+        Ok(Self { mention: Some(mention), ..self })
     }
 }
 
@@ -63,7 +87,10 @@ impl Service<Notification> for Slack {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let (message, named) = payload(&notification, SystemTime::now());
+        let (mut message, named) = payload(&notification, SystemTime::now());
+        if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
+            mention.add_to(&mut message);
+        }
         self.webhook.post(&message, judge, notification.after(named))
     }
 }

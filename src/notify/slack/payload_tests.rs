@@ -27,11 +27,12 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors".to_owned());
+    alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     let message = message(vec![alert]);
     assert_eq!(text(&message, 0), "🔴 [FIRING] HighErrorRatio · orders");
@@ -41,8 +42,8 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
          Too many requests fail.\n\
          since <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> (2s)\n\
          *Top routes*\n\
-         • `POST /orders` 83 % · 85 of 410 requests failed\n\
-         <https://wiki.example.com/errors|Runbook>"
+         • `POST /orders` · 85 of 410 failed (20.7 %), 83 % of all failures\n\
+         <https://wiki.example.com/errors|Runbook> · <https://grafana.example.com/d/1|Dashboard>"
     );
     assert_eq!(
         text(&message, 2),

@@ -1,5 +1,6 @@
 mod answer;
 mod markdown;
+mod mention;
 mod payload;
 
 use std::{
@@ -9,10 +10,11 @@ use std::{
 
 use tower_service::Service;
 
-use self::{answer::judge, payload::payload};
+use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
     http::{AddressError, Endpoint, Paced, Posting},
+    story::is_urgent,
 };
 
 /// Posts to Microsoft Teams by the webhook of a workflow, as an adaptive card.
@@ -20,8 +22,8 @@ use super::{
 /// The workflow is made in Teams, from the template for posts to a channel by webhook. It belongs to
 /// a person and takes a message before it posts it: that the message has come to the channel is not
 /// told. The card keeps to the size that Teams takes; messages are a second apart at least, and what
-/// comes meanwhile is merged. What users control is escaped, and no message mentions anybody. The
-/// address is a secret: it is in no log, error or `Debug`.
+/// comes meanwhile is merged. What users control is escaped, and mentions nobody; [`mention`](Self::mention)
+/// says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
 ///
 /// # Examples
 ///
@@ -35,6 +37,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Teams {
     workflow: Paced,
+    mention: Option<Mention>,
 }
 
 impl Teams {
@@ -46,7 +49,17 @@ impl Teams {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
         let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
-        Ok(Self { workflow: Paced::new(endpoint, Duration::from_secs(1)) })
+        Ok(Self { workflow: Paced::new(endpoint, Duration::from_secs(1)), mention: None })
+    }
+
+    /// Mentions a user, by the user principal name or the ID of Entra, in each message that names a critical alert which has begun to fire, such as
+    /// `ada@example.com`. No other text can mention anybody. Defaults to nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the receiver knows no such mention.
+    pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
+        Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }
 }
 
@@ -60,7 +73,10 @@ impl Service<Notification> for Teams {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let (message, named) = payload(&notification, SystemTime::now());
+        let (mut message, named) = payload(&notification, SystemTime::now());
+        if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
+            mention.add_to(&mut message);
+        }
         self.workflow.post(&message, judge, notification.after(named))
     }
 }

@@ -28,11 +28,12 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.\nSee the_log.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
+    alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     let message = message(vec![alert]);
     assert_eq!(message["type"], "message");
@@ -49,8 +50,9 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
             "Too many requests fail.\n\nSee the\\_log.",
             "since {{DATE(2026-11-18T11:06:40Z, SHORT)}} {{TIME(2026-11-18T11:06:40Z)}} (2s)",
             "**Top routes**",
-            "• POST /orders/{id} 83 % · 85 of 410 requests failed",
-            "[Runbook](https://wiki.example.com/errors_%28all%29)",
+            "• POST /orders/{id} · 85 of 410 failed (20.7 %), 83 % of all failures",
+            "[Runbook](https://wiki.example.com/errors_%28all%29) · \
+             [Dashboard](https://grafana.example.com/d/1)",
             "service orders · instance host-1:42 · version 1.2.3 · severity critical · team shop",
         ]
     );

@@ -10,13 +10,15 @@ use super::{
 use crate::notify::{
     Notification,
     http::{AddressError, Endpoint, Headers},
-    slack::payload::payload,
+    slack::{mention::Mention, payload::payload},
+    story::is_urgent,
 };
 
 /// The methods of Slack's Web API that messages need, with a token and a channel.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     channel: String,
+    mention: Option<Mention>,
     /// With the token.
     headers: Headers,
     post: Endpoint,
@@ -63,12 +65,16 @@ impl Api {
         // Slack warns where it is not told.
         headers.set("content-type", "application/json; charset=utf-8", NAME)?;
         let (post, update) = endpoints(BASE)?;
-        Ok(Self { channel: channel.to_owned(), headers, post, update })
+        Ok(Self { channel: channel.to_owned(), mention: None, headers, post, update })
     }
 
     pub(super) fn at(self, base: &str) -> Result<Self, AddressError> {
         let (post, update) = endpoints(base)?;
         Ok(Self { post, update, ..self })
+    }
+
+    pub(super) fn mention(self, mention: &str) -> Result<Self, AddressError> {
+        Ok(Self { mention: Some(Mention::parse(mention, NAME)?), ..self })
     }
 
     /// Posts a message to the channel, or to a thread.
@@ -82,7 +88,12 @@ impl Api {
             sleep_until(next).await;
         }
         next.0 = Some(Instant::now() + BETWEEN_POSTS);
-        let (mut body, _) = payload(notification, SystemTime::now());
+        let (mut body, named) = payload(notification, SystemTime::now());
+        // A thread belongs to a message that has notified them.
+        let is_news = thread.is_none() && is_urgent(notification, named);
+        if let Some(mention) = self.mention.as_ref().filter(|_| is_news) {
+            mention.add_to(&mut body);
+        }
         body["channel"] = json!(thread.map_or(&self.channel, |thread| &thread.channel));
         if let Some(thread) = thread {
             body["thread_ts"] = json!(thread.ts);

@@ -80,6 +80,16 @@ impl SlackBot {
         Ok(Self { api, channel: Arc::default() })
     }
 
+    /// Mentions people in each message that names a critical alert which has begun to fire, such as
+    /// `<!here>`. No other text can mention anybody. Defaults to nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the receiver knows no such mention.
+    pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
+        Ok(Self { api: self.api.mention(mention.as_ref())?, ..self })
+    }
+
     /// Where Slack's Web API is, without the method, such as `https://slack-gov.com/api` for GovSlack.
     /// Defaults to `https://slack.com/api`.
     ///

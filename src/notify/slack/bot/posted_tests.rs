@@ -200,7 +200,7 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
     fired.top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
-        detail: "85 of 410 requests failed".to_owned(),
+        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     play(&mut posted, vec![fired.clone()]);
     let over = Notification::new(alerts("A", RESOLVED), vec![2]);
