@@ -12,7 +12,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
@@ -153,6 +156,28 @@ fn bodies_that_are_counted_cost_one_allocation_a_request() {
     });
     let mut counted = lookout.layer().bodies().layer(inner);
     assert_eq!(allocations(|| exchange(&mut counted, Request::new(()))), REQUESTS);
+}
+
+#[test]
+fn in_axum_a_request_with_a_body_costs_an_allocation_and_one_without_none() {
+    let router = || Router::new().route("/orders", post(|body: Bytes| async { body }));
+    let count = |router: Router, body: fn() -> axum::body::Body| {
+        allocations(move || {
+            let request = Request::post("/orders").body(body()).unwrap();
+            exchange(&mut router.clone(), request);
+        })
+    };
+    let (lookout, _scrape) = start(|builder| builder);
+    let (in_flight, _) = InFlightRequestsLayer::pair();
+    for (body, cost) in [
+        (axum::body::Body::empty as fn() -> _, 0),
+        (|| axum::body::Body::from(""), 0),
+        (|| axum::body::Body::from("an order"), REQUESTS),
+    ] {
+        let other = count(router().layer(in_flight.clone()), body);
+        let watched = count(router().layer(lookout.layer()), body);
+        assert_eq!(watched, other + cost);
+    }
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Names {
                 self.oldest,
                 Gauge,
                 second,
-                "Age of the oldest request that still waits for the head of its response; 0 without any.",
+                "Age of the oldest request that still waits for the head of its response, since the last byte of its body; 0 without any.",
             ),
             (self.stream, Histogram, second, "Time from a request to the end of its stream."),
             (self.streams, Gauge, Unit::Count, "Streams that are open, by kind."),

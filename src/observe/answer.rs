@@ -57,11 +57,13 @@ impl Answer {
     const HAS_MESSAGE: u32 = 1 << 22;
     const LONG_POLL: u32 = 1 << 23;
     const SLOT: u32 = 24;
+    const UPLOAD: u32 = 1 << 31;
 
     /// All that makes an end more than a status and a time.
     const SPECIAL: u32 = Self::UNKNOWN
         | Self::HEAD_TOLD
         | Self::LONG_POLL
+        | Self::UPLOAD
         | Stream::Events as u32
         | Stream::Grpc as u32;
 
@@ -101,7 +103,7 @@ impl Answer {
     /// Where among the ages the exchange counts.
     #[inline]
     pub(super) fn slot(self) -> AgeSlot {
-        AgeSlot::from_bits((self.0 >> Self::SLOT) as u8)
+        AgeSlot::from_bits((self.0 >> Self::SLOT) as u8 & 0x7f)
     }
 
     /// Of a gRPC method that was never seen, and is remembered by this number.
@@ -125,7 +127,7 @@ impl Answer {
     }
 
     pub(super) fn with_head_told(self) -> Self {
-        Self(self.0 | Self::HEAD_TOLD)
+        Self(self.0 & !Self::UPLOAD | Self::HEAD_TOLD)
     }
 
     /// Answered when there is something to tell, or when all of a stream has come.
@@ -139,7 +141,17 @@ impl Answer {
     }
 
     pub(super) fn of_long_poll(self) -> Self {
-        Self(self.0 | Self::LONG_POLL)
+        Self(self.0 & !Self::UPLOAD | Self::LONG_POLL)
+    }
+
+    /// Whether the bytes of its body move its age, until the head is out.
+    #[inline]
+    pub(super) fn is_upload(self) -> bool {
+        self.0 & Self::UPLOAD != 0
+    }
+
+    pub(super) fn of_upload(self) -> Self {
+        Self(self.0 | Self::UPLOAD)
     }
 
     pub(super) fn has_message(self) -> bool {

@@ -11,6 +11,8 @@ use super::{
     Naming, RequestHead, ResponseHead, Unwatched,
     label::{LabelSource, Labels, asked},
     route::{IgnoreFn, Route},
+    slots::Slots,
+    upload::Uploads,
 };
 use crate::{
     operation::{MethodLabel, OperationId, TrafficId},
@@ -23,8 +25,10 @@ pub(crate) struct Core {
     pub(super) judge: Arc<Judge>,
     pub(crate) questions: Questions,
     closed: AtomicBool,
-    /// gRPC methods that were never seen, of calls that wait for their answer.
-    unknown: Mutex<Vec<Option<Box<str>>>>,
+    /// The names of gRPC methods that were never seen, of calls that wait for their response. Each
+    /// lock is of one call alone.
+    unknown: Slots<Mutex<Option<Box<str>>>>,
+    pub(super) uploads: Uploads,
 }
 
 /// What the user wants to know of each request.
@@ -52,7 +56,8 @@ impl Core {
             judge,
             questions,
             closed: AtomicBool::new(false),
-            unknown: Mutex::new(Vec::new()),
+            unknown: Slots::new(),
+            uploads: Uploads::new(),
         }
     }
 
@@ -133,26 +138,26 @@ impl Core {
         Some(set)
     }
 
-    /// Keeps the name of a method until its answer comes; gives the place, if there is one. None is so
-    /// long as a client may make a path.
+    /// Keeps the name of a method until its response comes, and returns the number by which
+    /// [`recall`](Self::recall) finds it. Returns `None` if too many are kept, or if the name is as
+    /// long as only a client would make it.
     pub(super) fn remember(&self, method: &str) -> Option<u16> {
         const LONGEST: usize = 256;
         if method.len() > LONGEST {
             return None;
         }
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = unknown.iter().position(Option::is_none).unwrap_or(unknown.len());
-        let number = u16::try_from(place).ok()?;
-        if place == unknown.len() {
-            unknown.push(None);
-        }
-        unknown[place] = Some(method.into());
+        let (number, name) = self.unknown.take()?;
+        *name.lock().unwrap_or_else(PoisonError::into_inner) = Some(method.into());
         Some(number)
     }
 
-    pub(super) fn recall(&self, place: u16) -> Option<Box<str>> {
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        unknown.get_mut(usize::from(place))?.take()
+    /// The name that [`remember`](Self::remember) kept; the number is free from now on.
+    pub(super) fn recall(&self, number: u16) -> Option<Box<str>> {
+        let name = self.unknown.get(number).lock().unwrap_or_else(PoisonError::into_inner).take();
+        if name.is_some() {
+            self.unknown.release(number);
+        }
+        name
     }
 
     /// Lets the threads forget this lookout; what still ends is counted for nobody.

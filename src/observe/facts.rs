@@ -1,3 +1,4 @@
+mod aged;
 mod recorded;
 
 use std::{thread, time::Duration};
@@ -26,8 +27,8 @@ pub struct Facts {
     began: RawTime,
     place: Place,
     answer: Answer,
-    /// From the beginning until the head was out, once that has been told; see
-    /// [`gone_on`](Self::gone_on).
+    /// From the beginning until the head was out, once [`go_on`](Self::go_on) has recorded it. Until
+    /// then, the number of an upload.
     head: RawSpan,
 }
 
@@ -71,7 +72,8 @@ impl Facts {
             // interceptor, a layer), or by a content type of HTTP's.
             let is_answer = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
             let is_there = is_answer && grpc::is_grpc(headers);
-            (self.place, self.answer) = known(self.began, self.place, self.answer, is_there);
+            (self.place, self.answer) =
+                known(self.began, self.place, self.answer, self.head, is_there);
         }
         self.answered(status, Stream::Maybe)
     }
@@ -119,7 +121,7 @@ impl Facts {
 
     /// Counts from its beginning for another operation.
     fn moved(self, traffic: TrafficId, method: MethodLabel, route: &str) -> Self {
-        let moved = local::with(self.lookout(), move |store, shard| {
+        let moved = local::with_all(self.lookout(), move |core, store, shard| {
             let operation = store.operations.id_of(traffic, method, route);
             let second = store.second(self.began);
             let age = store.clock.nanos(self.began, store.clock.now());
@@ -129,6 +131,8 @@ impl Facts {
             if self.answer.is_long_poll() {
                 from.stream_closed(self.answer.long_poll_kind());
                 to.stream_opened(self.answer.long_poll_kind());
+            } else if let Some(upload) = self.upload() {
+                core.uploads.move_age(upload, operation, store, shard);
             } else {
                 from.ages.closed(self.answer.slot(), age, || second);
                 to.ages.opened(second);
@@ -152,10 +156,10 @@ impl Facts {
         if !is_one || self.answer.is_long_poll() {
             return self;
         }
-        local::with(self.lookout(), move |store, shard| {
+        local::with_all(self.lookout(), move |core, store, shard| {
             let age = store.clock.nanos(self.began, store.clock.now());
             let cells = shard.operation(operation);
-            cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
+            self.close_age(age, core, store, shard);
             cells.stream_opened(self.answer.long_poll_kind());
         });
         Self { answer: self.answer.of_long_poll(), ..self }
@@ -168,26 +172,6 @@ impl Facts {
 
     pub(super) fn with_labels(self, labels: LabelSet) -> Self {
         Self { place: self.place.with_labels(labels), ..self }
-    }
-
-    /// Takes it back before its head was told, as if it had never been.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn unwatch(self) {
-        if self.is_unknown() {
-            let (_, number) = self.answer.take_unknown();
-            local::with_core(self.lookout(), move |core| core.recall(number));
-        }
-        local::with(self.lookout(), move |store, shard| {
-            let age = store.clock.nanos(self.began, store.clock.now());
-            let cells = shard.operation(self.place.operation());
-            cells.unstart();
-            if self.answer.is_long_poll() {
-                cells.stream_closed(self.answer.long_poll_kind());
-            } else {
-                cells.ages.closed(self.answer.slot(), age, || store.second(self.began));
-            }
-        });
     }
 
     /// A stream that says so was opened.
@@ -306,7 +290,7 @@ impl Facts {
     #[inline]
     pub(super) fn go_on(&mut self) {
         if !self.answer.is_head_told()
-            && let Some(head) = tell_head(self.began, self.place, self.answer)
+            && let Some(head) = tell_head(self.began, self.place, self.answer, self.head)
         {
             self.head = head;
             self.answer = self.answer.with_head_told();
@@ -355,13 +339,19 @@ impl Facts {
 /// The gRPC method is known now to be there, or to be none that the server has.
 #[cold]
 #[inline(never)]
-fn known(began: RawTime, place: Place, answer: Answer, is_there: bool) -> (Place, Answer) {
+fn known(
+    began: RawTime,
+    place: Place,
+    answer: Answer,
+    head: RawSpan,
+    is_there: bool,
+) -> (Place, Answer) {
     let (answer, number) = answer.take_unknown();
     let method = local::with_core(place.lookout(), move |core| core.recall(number)).flatten();
     let place = match method {
         Some(method) if is_there => {
             let traffic = TrafficId::new(Side::SERVER, Protocol::Grpc);
-            let known = Facts { began, place, answer, head: RawSpan::default() };
+            let known = Facts { began, place, answer, head };
             known.moved(traffic, MethodLabel::Other, &method).place
         }
         _ => place,

@@ -100,6 +100,15 @@ pub(super) fn with<R>(id: LookoutId, then: impl Fn(&Store, &Shard) -> R + Copy) 
     write(id, Closure(move |_: &Core, store: &Store, shard: &Shard| then(store, shard)))
 }
 
+/// As [`with`], with all there is.
+#[inline]
+pub(super) fn with_all<R>(
+    id: LookoutId,
+    then: impl Fn(&Core, &Store, &Shard) -> R + Copy,
+) -> Option<R> {
+    write(id, Closure(then))
+}
+
 /// Asks the lookout. Never under the lock of the shard of last resort, since a closure of the user's may
 /// be asked, which may make requests itself.
 pub(super) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Option<R> {

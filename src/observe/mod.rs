@@ -34,10 +34,12 @@ mod request_body;
 mod reqwest_client;
 mod route;
 mod service;
+mod slots;
 mod start;
 mod traceparent;
 mod traffic;
 mod upgrade;
+mod upload;
 mod wait;
 
 #[cfg(feature = "reqwest")]

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::{
     detail::{Detail, Ticket},
     grpc::Framing,
+    upload::{Upload, UploadBody},
 };
 
 pin_project! {
@@ -21,14 +22,15 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        inner: B,
+        inner: UploadBody<B>,
         detail: Option<Arc<Detail>>,
         framing: Framing,
     }
 }
 
 impl<B> RequestBody<B> {
-    pub(super) fn new(inner: B, ticket: &Ticket) -> Self {
+    pub(super) fn new(inner: B, ticket: &Ticket, upload: Option<Upload>) -> Self {
+        let inner = UploadBody::new(inner, upload);
         Self { inner, detail: ticket.detail(), framing: Framing::default() }
     }
 }
@@ -36,7 +38,7 @@ impl<B> RequestBody<B> {
 /// A body that is not counted, as layers make one for a request of their own.
 impl<B: Default> Default for RequestBody<B> {
     fn default() -> Self {
-        Self { inner: B::default(), detail: None, framing: Framing::default() }
+        Self { inner: UploadBody::default(), detail: None, framing: Framing::default() }
     }
 }
 

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{
     Entrance, HttpAndGrpc, RequestHead, ResponseFuture, Watched, body::BodyRule, entrance::Entry,
-    exchange::Exchange, facts::Facts, label, route::Route,
+    exchange::Exchange, facts::Facts, label, route::Route, upload::UploadBody,
 };
 use crate::operation::{MethodLabel, Protocol, TrafficId};
 
@@ -48,16 +48,30 @@ where
         self.poll_client_ready(cx)
     }
 
-    fn call(&mut self, request: reqwest::Request) -> Self::Future {
+    fn call(&mut self, mut request: reqwest::Request) -> Self::Future {
         let method = MethodLabel::of(request.method());
         let rule = BodyRule::of(method, self.entrance);
         let facts = self.entrance.enter_reqwest(method, &request);
         self.record_wait(facts);
+        let facts = facts.map(|facts| watch_body(facts, &mut request));
         let mut guard = facts.map(|facts| Exchange { facts, companion: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
         let exchange = guard.take();
         ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
     }
+}
+
+/// The bytes that are read of a body keep its request young. A body that is in memory as a whole goes
+/// at once, and stays as it is: reqwest may need it again for a redirect.
+fn watch_body(facts: Facts, request: &mut reqwest::Request) -> Facts {
+    let Some(body) = request.body_mut() else { return facts };
+    if body.as_bytes().is_some() {
+        return facts;
+    }
+    let (facts, upload) = facts.uploading();
+    let inner = mem::take(body);
+    *body = reqwest::Body::wrap(UploadBody::new(inner, upload));
+    facts
 }
 
 impl Entrance {

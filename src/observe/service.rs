@@ -65,6 +65,7 @@ impl<S, T> Watched<S, T> {
 impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for Watched<S, T>
 where
     S: Service<Request<T::RequestBody<ReqBody>>, Response = Response<ResBody>, Error: 'static>,
+    ReqBody: 'static,
     ResBody: Body,
     T: Watches,
 {
@@ -87,7 +88,14 @@ where
         let rule = BodyRule::of(method, self.entrance);
         let facts = self.entrance.enter::<T, _>(method, &mut request);
         self.record_wait(facts);
-        let (request, companion) = self.watches.accompany(request, facts);
+        let (facts, upload) = match facts {
+            Some(facts) if method.has_content() && T::has_watchable_body(&request) => {
+                let (facts, upload) = facts.uploading();
+                (Some(facts), upload)
+            }
+            facts => (facts, None),
+        };
+        let (request, companion) = self.watches.accompany(request, facts, upload);
         // Ends the exchange if `call` panics.
         let mut guard = facts.map(|facts| Exchange { facts, companion });
         // Made in place: a future may be large to move.

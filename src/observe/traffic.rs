@@ -83,7 +83,13 @@ mod kind {
     use http::Request;
 
     use super::{
-        super::{companion::Companion, detail::Ticket, facts::Facts, request_body::RequestBody},
+        super::{
+            companion::Companion,
+            detail::Ticket,
+            facts::Facts,
+            request_body::RequestBody,
+            upload::{self, Upload},
+        },
         Detailed, Http, HttpAndGrpc, Outer,
     };
 
@@ -96,10 +102,17 @@ mod kind {
         /// What the inner service gets as its request's body.
         type RequestBody<B>;
 
-        fn accompany<B>(
+        /// Whether a request, of a method that has content, has a body whose bytes can be seen.
+        #[inline(always)]
+        fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
+            upload::has_watchable_body(request)
+        }
+
+        fn accompany<B: 'static>(
             &self,
             request: Request<B>,
             facts: Option<Facts>,
+            upload: Option<Upload>,
         ) -> (Request<Self::RequestBody<B>>, Self::Companion);
     }
 
@@ -109,7 +122,13 @@ mod kind {
         type RequestBody<B> = B;
 
         #[inline(always)]
-        fn accompany<B>(&self, request: Request<B>, _: Option<Facts>) -> (Request<B>, ()) {
+        fn accompany<B: 'static>(
+            &self,
+            mut request: Request<B>,
+            _: Option<Facts>,
+            upload: Option<Upload>,
+        ) -> (Request<B>, ()) {
+            upload::watch_body(&mut request, upload);
             (request, ())
         }
     }
@@ -120,7 +139,13 @@ mod kind {
         type RequestBody<B> = B;
 
         #[inline(always)]
-        fn accompany<B>(&self, request: Request<B>, _: Option<Facts>) -> (Request<B>, ()) {
+        fn accompany<B: 'static>(
+            &self,
+            mut request: Request<B>,
+            _: Option<Facts>,
+            upload: Option<Upload>,
+        ) -> (Request<B>, ()) {
+            upload::watch_body(&mut request, upload);
             (request, ())
         }
     }
@@ -131,11 +156,13 @@ mod kind {
         type Companion = Ticket;
         type RequestBody<B> = B;
 
-        fn accompany<B>(
+        fn accompany<B: 'static>(
             &self,
             mut request: Request<B>,
             facts: Option<Facts>,
+            upload: Option<Upload>,
         ) -> (Request<B>, Ticket) {
+            upload::watch_body(&mut request, upload);
             let ticket = Ticket::of_route(facts);
             ticket.put_into(&mut request);
             (request, ticket)
@@ -148,16 +175,21 @@ mod kind {
         type Companion = Ticket;
         type RequestBody<B> = RequestBody<B>;
 
-        fn accompany<B>(
+        fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
+            upload::may_have_body(request)
+        }
+
+        fn accompany<B: 'static>(
             &self,
             mut request: Request<B>,
             facts: Option<Facts>,
+            upload: Option<Upload>,
         ) -> (Request<RequestBody<B>>, Ticket) {
             let ticket = Ticket::of_all(facts, &request, &self.asked);
             if T::TAKES_ROUTE {
                 ticket.put_into(&mut request);
             }
-            let request = request.map(|body| RequestBody::new(body, &ticket));
+            let request = request.map(|body| RequestBody::new(body, &ticket, upload));
             (request, ticket)
         }
     }

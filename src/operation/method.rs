@@ -55,6 +55,12 @@ impl MethodLabel {
         }
     }
 
+    /// Whether HTTP gives a request of this method a body to be worked on (RFC 9110 §9.3).
+    #[inline]
+    pub(crate) fn has_content(self) -> bool {
+        !matches!(self, Self::Get | Self::Head | Self::Connect | Self::Options | Self::Trace)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",

@@ -18,7 +18,7 @@ pub(crate) struct OperationId(u32);
 
 impl OperationId {
     #[inline]
-    pub(crate) fn new(index: u32) -> Self {
+    pub(crate) const fn new(index: u32) -> Self {
         Self(index)
     }
 

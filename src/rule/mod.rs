@@ -154,10 +154,13 @@ impl Rule {
     /// The age of the oldest request that still waits for its response's head. Compared with a
     /// duration of up to an hour; it has no window.
     ///
-    /// The only signal that sees a hang, since the others are told of requests that end. A body
-    /// that is under way does not count: how long it takes is up to the client. Exact to the second
-    /// for two minutes, and for the oldest of each minute after that; where several of one minute
-    /// hang and the oldest of them ends, it shows up to a minute too much.
+    /// The only signal that sees a hang, since the others see only requests that have ended. It is exact
+    /// to the second, however old the request is.
+    ///
+    /// A slow client makes no request stuck. A response whose body is under way does not count, and
+    /// the age of a request with a body counts from the last byte that the service read. The layers see
+    /// these bytes in axum's and tonic's bodies, and with [`bodies`](crate::observe::LookoutLayer::bodies)
+    /// in any other, such as hyper's `Incoming`; elsewhere the age counts from the start.
     pub fn oldest_in_flight() -> Self {
         Self::new(Signal::OldestInFlight)
     }

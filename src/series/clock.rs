@@ -107,6 +107,15 @@ impl RawSpan {
         Self(shift << Self::BITS | (units >> shift) as u32)
     }
 
+    /// As a word that may hold something else before.
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     fn units(self) -> u64 {
         let units = u64::from(self.0 & ((1 << Self::BITS) - 1));
         units << (self.0 >> Self::BITS)

@@ -12,29 +12,30 @@ use crate::{
 /// What is known of the head is told, because the rest may take as long as the client likes; gives how
 /// long it took.
 #[inline(never)]
-pub(super) fn tell_head(began: RawTime, place: Place, answer: Answer) -> Option<RawSpan> {
-    local::write(place.lookout(), Head { began, place, answer })
+pub(super) fn tell_head(
+    began: RawTime,
+    place: Place,
+    answer: Answer,
+    head: RawSpan,
+) -> Option<RawSpan> {
+    local::write(place.lookout(), Head(Facts { began, place, answer, head }))
 }
 
 /// A head that is out.
 #[derive(Clone, Copy)]
-struct Head {
-    began: RawTime,
-    place: Place,
-    answer: Answer,
-}
+struct Head(Facts);
 
 impl Write for Head {
     type Written = RawSpan;
 
     #[inline(always)]
-    fn write(self, _core: &Core, store: &Store, shard: &Shard) -> RawSpan {
-        let Self { began, place, answer } = self;
+    fn write(self, core: &Core, store: &Store, shard: &Shard) -> RawSpan {
+        let Facts { began, place, answer, .. } = self.0;
         let now = store.clock.now();
         let cells = shard.operation(place.operation());
         let took = store.clock.nanos(began, now);
         if !answer.is_long_poll() {
-            cells.ages.closed(answer.slot(), took, || store.second(began));
+            self.0.close_age(took, core, store, shard);
         }
         if store.has_heads {
             let head = if answer.is_long_poll() { 0 } else { took };
@@ -68,7 +69,7 @@ impl Write for Complete {
     type Written = ();
 
     #[inline(always)]
-    fn write(self, _core: &Core, store: &Store, shard: &Shard) {
+    fn write(self, core: &Core, store: &Store, shard: &Shard) {
         let Self { began, place, answer } = self;
         let now = store.clock.now();
         let took = store.clock.nanos(began, now);
@@ -79,7 +80,7 @@ impl Write for Complete {
             cells.ages.closed_young(answer.slot());
             cells.end(duration, store.bounds.cell_of(took), took);
         } else {
-            record_first(store, shard, began, place, answer, now);
+            record_first(core, store, shard, began, place, answer, now);
         }
     }
 }
@@ -89,6 +90,7 @@ impl Write for Complete {
 #[cold]
 #[inline(never)]
 fn record_first(
+    core: &Core,
     store: &Store,
     shard: &Shard,
     began: RawTime,
@@ -97,7 +99,7 @@ fn record_first(
     now: RawTime,
 ) {
     let facts = Facts { began, place, answer, head: RawSpan::default() };
-    Recorded { facts, ending: Ending::Complete }.write_at(store, shard, now);
+    Recorded { facts, ending: Ending::Complete }.write_at(core, store, shard, now);
 }
 
 #[inline(never)]
@@ -108,8 +110,11 @@ pub(super) fn record_special(
     head: RawSpan,
     ending: Ending,
 ) {
-    let (place, answer) =
-        if answer.is_unknown() { known(began, place, answer, false) } else { (place, answer) };
+    let (place, answer) = if answer.is_unknown() {
+        known(began, place, answer, head, false)
+    } else {
+        (place, answer)
+    };
     let facts = Facts { began, place, answer, head };
     local::write(facts.lookout(), Recorded { facts, ending });
 }
@@ -125,14 +130,14 @@ impl Write for Recorded {
     type Written = ();
 
     #[inline(always)]
-    fn write(self, _core: &Core, store: &Store, shard: &Shard) {
-        self.write_at(store, shard, store.clock.now());
+    fn write(self, core: &Core, store: &Store, shard: &Shard) {
+        self.write_at(core, store, shard, store.clock.now());
     }
 }
 
 impl Recorded {
     #[inline(always)]
-    fn write_at(self, store: &Store, shard: &Shard, now: RawTime) {
+    fn write_at(self, core: &Core, store: &Store, shard: &Shard, now: RawTime) {
         let Self { facts, ending } = self;
         let Facts { began, place, answer, .. } = facts;
         let of_stream = facts.latency_of_stream(store, now);
@@ -142,7 +147,7 @@ impl Recorded {
         if answer.is_long_poll() {
             cells.stream_closed(answer.long_poll_kind());
         } else if !is_head_told {
-            cells.ages.closed(answer.slot(), took, || store.second(began));
+            facts.close_age(took, core, store, shard);
         }
         if of_stream.is_some() {
             let life = store.clock.nanos(began, now);
