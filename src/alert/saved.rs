@@ -42,6 +42,7 @@ pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
         labels,
         summary,
         runbook,
+        dashboard,
         origin,
         unknown_before: _,
         failure,
@@ -59,8 +60,8 @@ pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
             == (&other.status, &other.rule, &other.severity, &other.target)
         && (comparison, window, starts_at, ends_at)
             == (&other.comparison, &other.window, &other.starts_at, &other.ends_at)
-        && (top, labels, summary, runbook)
-            == (&other.top, &other.labels, &other.summary, &other.runbook)
+        && (top, labels, summary) == (&other.top, &other.labels, &other.summary)
+        && (runbook, dashboard) == (&other.runbook, &other.dashboard)
         && (origin, failure, signal) == (&other.origin, &other.failure, &other.signal)
         && (is_rule_gone, is_retold) == (&other.is_rule_gone, &other.is_retold)
 }
