@@ -62,17 +62,15 @@ pub(crate) fn one_line(error: &DynError) -> String {
     line.text
 }
 
-/// Writes what [`one_line`] gives.
-pub(crate) fn write_chain(f: &mut impl Write, error: &DynError) -> fmt::Result {
-    f.write_str(&one_line(error))
-}
-
-/// `Debug` as `Display`, with the causes: Rust prints an error of `main` by its `Debug`.
+/// `Debug` as `Display`, with the causes: Rust prints an error of `main` by its `Debug`. The text of the error
+/// itself is this crate's own and stays whole: a file's problems are a line each.
 macro_rules! debug_as_display {
     ($error:ty) => {
         impl std::fmt::Debug for $error {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                $crate::causes::write_chain(f, self)
+                std::fmt::Display::fmt(self, f)?;
+                let mut causes = $crate::causes::texts(self).into_iter().skip(1);
+                causes.try_for_each(|cause| write!(f, ": {cause}"))
             }
         }
     };

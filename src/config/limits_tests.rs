@@ -55,6 +55,7 @@ fn a_hundred_thousand_unknown_keys_are_counted_in_seconds_and_a_hundred_named() 
     assert_eq!(problems.len(), 101);
     assert_eq!(problems[99].split(": ").next(), Some("config:100"));
     assert_eq!(problems[100], "config: and 99900 more");
+    assert_eq!(format!("{refused:?}"), refused.to_string(), "what main prints");
 }
 
 #[test]
