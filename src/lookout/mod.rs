@@ -84,6 +84,10 @@ impl Lookout {
     /// In axum, add it last by `Router::layer`: it wraps the routes, the fallback and the layers that are
     /// there by then. So it counts 404s and 405s, CORS preflights, and the responses of timeouts and
     /// authentication.
+    ///
+    /// Give tower-http's timeout a status that counts as a failure:
+    /// `TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ..)`. Its default, 408, blames the client and
+    /// is a success.
     pub fn layer(&self) -> LookoutLayer {
         LookoutLayer::new(self.entrance(Side::SERVER), Http)
     }
@@ -141,8 +145,8 @@ impl Lookout {
     /// Around a retry layer it measures what the caller asked for; see
     /// [`attempt_layer`](Self::attempt_layer) for the single attempts.
     ///
-    /// How long the client was not ready is told with the request that comes then: a wait that the
-    /// caller gives up, or that ends with an error of `poll_ready`, is no request and counts nowhere.
+    /// The time until the client is ready is recorded with the request that follows at once. A wait that the
+    /// caller gives up, or that ends in an error of `poll_ready`, is recorded nowhere.
     pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
     }
