@@ -43,8 +43,6 @@ async fn main() -> Result<(), BoxError> {
     let hyper = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
 
     // reqwest's client, with the layer around it. An answer counts once its body is read.
-    // No TLS is spoken here, but with rustls in the tree no client is built without a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let reqwest = reqwest::Client::builder().no_proxy().build()?;
     let reqwest = lookout.client_layer("inventory").layer(reqwest);
     let stock = reqwest::Request::new(Method::GET, format!("{inventory}/stock").parse()?);

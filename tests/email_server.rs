@@ -4,6 +4,8 @@
 #![cfg(all(feature = "email", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/in_flight.rs"]
 mod in_flight;
 mod support;
@@ -22,7 +24,6 @@ use std::{
 };
 
 use mail_parser::MessageParser;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use tower::{Service, service_fn};
 use tower_lookout::{
@@ -31,29 +32,9 @@ use tower_lookout::{
     prometheus::Scrape,
 };
 
+use authority::{Authority, Signed};
 use in_flight::request;
 use support::{Process, eventually, start, sum};
-
-/// A private authority, and the key and certificate that it gave to `localhost`.
-struct Authority {
-    root: String,
-    key: String,
-    certificate: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root_key = KeyPair::generate().unwrap();
-        let root = params.self_signed(&root_key).unwrap();
-        let issuer = Issuer::new(params, root_key);
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        Self { root: root.pem(), key: key.serialize_pem(), certificate: certificate.pem() }
-    }
-}
 
 /// aiosmtpd on a free port, and what it was handed.
 struct Sink {
@@ -63,13 +44,13 @@ struct Sink {
 }
 
 impl Sink {
-    fn start(python: &Path, authority: &Authority, mode: &str) -> Self {
+    fn start(python: &Path, own: &Signed, mode: &str) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("lookout-mail-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
-        let files = [("cert.pem", &authority.certificate), ("key.pem", &authority.key)];
+        let files = [("cert.pem", &own.certificate), ("key.pem", &own.key)];
         let paths: Vec<PathBuf> = files
             .iter()
             .map(|(name, text)| {
@@ -173,7 +154,7 @@ async fn a_real_server_takes_text_and_html_over_starttls_and_over_implicit_tls()
     let Some(python) = python() else { return };
     let authority = Authority::new();
     for (mode, scheme) in [("starttls", "smtp"), ("implicit", "smtps")] {
-        let sink = Sink::start(&python, &authority, mode);
+        let sink = Sink::start(&python, &authority.sign("localhost"), mode);
         let url = format!("{scheme}://localhost:{}", sink.port);
         let email = email(&url).root_certificate(&authority.root).build().unwrap();
         let (lookout, scrape, failures) = lookout(email);
@@ -209,7 +190,7 @@ async fn a_real_server_takes_text_and_html_over_starttls_and_over_implicit_tls()
 async fn a_server_that_can_not_be_trusted_or_knows_us_not_gets_nothing() {
     let Some(python) = python() else { return };
     let authority = Authority::new();
-    let sink = Sink::start(&python, &authority, "starttls");
+    let sink = Sink::start(&python, &authority.sign("localhost"), "starttls");
     let url = format!("smtp://localhost:{}", sink.port);
     let with_root = |url: &str| email(url).root_certificate(&authority.root);
     let elsewhere = url.replace("localhost", "127.0.0.1");

@@ -36,8 +36,8 @@ use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
     Report, Slack,
     notify::{
-        Alertmanager, DeliveryError, Discord, Email, Notification, PagerDuty, SlackBot, Teams,
-        Webhook,
+        Alertmanager, DeliveryError, Discord, Email, Notification, PagerDuty, Ping, SlackBot,
+        Teams, Webhook,
     },
 };
 
@@ -53,7 +53,7 @@ type Notifier = BoxService<Notification, (), DeliveryError>;
 type Named = (&'static str, fn(&str) -> Notifier);
 
 /// Every receiver by HTTP, with its secrets.
-const RECEIVERS: [Named; 7] = [
+const RECEIVERS: [Named; 8] = [
     ("slack", |url| boxed(Slack::new(url).unwrap())),
     ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
     ("discord", |url| boxed(Discord::new(url).unwrap())),
@@ -67,6 +67,7 @@ const RECEIVERS: [Named; 7] = [
     ("alertmanager", |url| {
         boxed(Alertmanager::new([url]).unwrap().header("authorization", "Bearer s3cret").unwrap())
     }),
+    ("ping", |url| boxed(Ping::new(url).unwrap())),
 ];
 
 fn boxed<N>(notifier: N) -> Notifier
@@ -109,7 +110,7 @@ const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 type Row = (Fault, Fate, &'static [(&'static str, Fate)]);
 
 #[rustfmt::skip]
-const FAULTS: [Row; 25] = [
+const FAULTS: [Row; 29] = [
     (Fault::Refused, Retried, &[]),
     (Fault::NoSuchHost, Retried, &[]),
     (Fault::NoTls, Retried, &[]),
@@ -118,6 +119,11 @@ const FAULTS: [Row; 25] = [
     // Another try might post twice what was taken.
     (Fault::BrokenOff(200), Taken, &[]),
     (Fault::BrokenOff(500), Retried, &[]),
+    // The same for an answer that does not end in time. A bot's answer may have refused by then.
+    (Fault::Endless(200, ""), Taken, &[]),
+    (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), Taken, &[("slackbot", Retried)]),
+    (Fault::Endless(404, ""), Broken, &[]),
+    (Fault::Endless(500, ""), Retried, &[]),
     (Fault::Reply(Reply::Hang), Hangs, &[]),
     // Most receivers say nothing by the body of a success; Slack does.
     (answer(200, ""), Taken, &[("slack", Rejected), ("slackbot", Rejected)]),

@@ -67,6 +67,7 @@
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |
 //! | `email` | `server`, `from`, `to` (one or several); `user` and `password`, a secret; `hello_name`; `root_certificate`, a text in PEM |
+//! | all but `log` and `email` | `root_certificate`, a text in PEM; `client_certificate`, a text in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
 //!
 //! and of the following what it needs:
 //!

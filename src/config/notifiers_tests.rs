@@ -41,6 +41,12 @@ fn who_takes_what_another_one_does_not_is_told_nothing_else() {
     assert_eq!(names(text), ["a", "d"]);
 }
 
+/// A certificate with its key, which nothing trusts.
+#[cfg(feature = "webhook")]
+const CERTIFICATE: &str = "tests/support/rsa_certificate.pem";
+#[cfg(feature = "webhook")]
+const KEY: &str = "tests/support/rsa_key.pem";
+
 #[test]
 #[cfg(all(
     feature = "alertmanager",
@@ -62,6 +68,11 @@ fn every_kind_has_its_keys() {
         format!("kind = 'pagerduty'\nrouting_key = {SECRET}"),
         format!("kind = 'pagerduty'\nrouting_key = 's3cret'\n{url}"),
         "kind = 'alertmanager'\nmembers = 'http://am:9093'".to_owned(),
+        format!(
+            "kind = 'webhook'\n{url}\nroot_certificate = {{ file = '{CERTIFICATE}' }}\n\
+             client_certificate = {{ file = '{CERTIFICATE}' }}\nclient_key = {{ file = '{KEY}' }}"
+        ),
+        format!("kind = 'slack'\n{url}\nbundled_roots = {}", cfg!(feature = "bundled-roots")),
         format!(
             "kind = 'alertmanager'\nmembers = ['http://a:9093', 'http://u:s3cret@b:9093']\n\
              headers = {{ authorization = {SECRET} }}\nresend_every = '30s'"
@@ -178,7 +189,13 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
 }
 
 #[test]
-#[cfg(all(feature = "email", feature = "pagerduty", feature = "slack", feature = "webhook"))]
+#[cfg(all(
+    feature = "alertmanager",
+    feature = "email",
+    feature = "pagerduty",
+    feature = "slack",
+    feature = "webhook"
+))]
 fn what_a_notifier_does_not_take_is_refused_by_its_key() {
     for (text, says) in [
         (
@@ -197,6 +214,24 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
         (
             "kind = 'webhook'\nheaders = { authorization = 's3cret' }",
             "3: notifier.headers: authorization: is a secret in the file: ",
+        ),
+        (
+            "kind = 'webhook'\nurl = { env = 'CARGO_PKG_NAME' }\nroot_certificate = 's3cret'\n\
+             client_key = 's3cret'",
+            "5: notifier.client_key: is a secret in the file: ",
+        ),
+        (
+            "kind = 'slackbot'\ntoken = { env = 'CARGO_PKG_NAME' }\nclient_certificate = 'x'",
+            "1: notifier: has only one of client_certificate and client_key: give both",
+        ),
+        (
+            "kind = 'alertmanager'\nmembers = 'http://am'\nroot_certificate = 's3cret'",
+            "4: notifier.root_certificate: the root certificate of the Alertmanager is missing: ",
+        ),
+        (
+            "kind = 'alertmanager'\nmembers = 'http://am'\nclient_certificate = 's3cret'\n\
+             client_key = { env = 'CARGO_PKG_NAME' }",
+            "4: notifier.client_certificate: the client certificate of the Alertmanager is missing: ",
         ),
         (
             "kind = 'email'\nserver = 'smtp://u:s3cret@mail'",

@@ -40,19 +40,23 @@ pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
             #[cfg(feature = "slack")]
             "slack" => |section, secrets| {
                 let slack = by_secret(section, secrets, "url", notify::Slack::new);
-                boxed(set(section, slack, "mention", value::text, notify::Slack::mention))
+                let slack = set(section, slack, "mention", value::text, notify::Slack::mention);
+                http(section, secrets, slack)
             },
             #[cfg(feature = "slack")]
             "slackbot" => slack_bot,
             #[cfg(feature = "discord")]
             "discord" => |section, secrets| {
                 let discord = by_secret(section, secrets, "url", notify::Discord::new);
-                boxed(set(section, discord, "mention", value::text, notify::Discord::mention))
+                let discord =
+                    set(section, discord, "mention", value::text, notify::Discord::mention);
+                http(section, secrets, discord)
             },
             #[cfg(feature = "teams")]
             "teams" => |section, secrets| {
                 let teams = by_secret(section, secrets, "url", notify::Teams::new);
-                boxed(set(section, teams, "mention", value::text, notify::Teams::mention))
+                let teams = set(section, teams, "mention", value::text, notify::Teams::mention);
+                http(section, secrets, teams)
             },
             #[cfg(feature = "pagerduty")]
             "pagerduty" => pagerduty,
@@ -79,26 +83,29 @@ fn slack_bot(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receive
     let token = section.require("token", MEND, |value| secrets.secret(value));
     let channel = section.require("channel", "give one such as \"#alerts\"", value::text);
     let made = token.zip(channel).map(|(token, channel)| notify::SlackBot::new(token, channel));
-    let bot = made_of(section, made?);
+    let bot = made.and_then(|made| made_of(section, made));
     let read = |value: &DeValue<'_>| secrets.public(value);
     let bot = set(section, bot, "mention", value::text, notify::SlackBot::mention);
-    boxed(set(section, bot, "url", read, notify::SlackBot::url))
+    let bot = set(section, bot, "url", read, notify::SlackBot::url);
+    http(section, secrets, bot)
 }
 
 #[cfg(feature = "pagerduty")]
 fn pagerduty(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let pagerduty = by_secret(section, secrets, "routing_key", notify::PagerDuty::new);
     let read = |value: &DeValue<'_>| secrets.public(value);
-    boxed(set(section, pagerduty, "url", read, notify::PagerDuty::url))
+    let pagerduty = set(section, pagerduty, "url", read, notify::PagerDuty::url);
+    http(section, secrets, pagerduty)
 }
 
 #[cfg(feature = "webhook")]
 fn webhook(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let webhook = by_secret(section, secrets, "url", notify::Webhook::new);
     let read = |value: &DeValue<'_>| secrets.table(value);
-    boxed(set(section, webhook, "headers", read, |webhook, headers| {
+    let webhook = set(section, webhook, "headers", read, |webhook, headers| {
         headers.iter().try_fold(webhook, |made, (name, value)| made.header(name, value))
-    }))
+    });
+    http(section, secrets, webhook)
 }
 
 #[cfg(feature = "alertmanager")]
@@ -115,7 +122,8 @@ fn alertmanager(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Rece
     let every = |alertmanager: notify::Alertmanager, every| {
         Ok::<_, BoxError>(alertmanager.resend_every(every))
     };
-    boxed(set(section, alertmanager, "resend_every", value::duration, every))
+    let alertmanager = set(section, alertmanager, "resend_every", value::duration, every);
+    http(section, secrets, alertmanager)
 }
 
 #[cfg(feature = "email")]
@@ -147,6 +155,54 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
         builder = builder.root_certificate(certificate);
     }
     boxed(made_of(section, builder.build()))
+}
+
+/// Sets what all notifiers by HTTP have.
+#[cfg(feature = "_http")]
+fn http<N>(
+    section: &mut Section<'_>,
+    secrets: &Secrets<'_>,
+    notifier: Option<N>,
+) -> Option<Receiver>
+where
+    N: notify::HttpReceiver + Service<Notification> + Clone + Send + 'static,
+    N::Response: Into<Delivered>,
+    N::Error: Into<BoxError>,
+    N::Future: Send + 'static,
+{
+    let public = |value: &DeValue<'_>| secrets.public(value);
+    let notifier = bundled_roots(section, notifier);
+    let notifier = set(section, notifier, "root_certificate", public, |notifier, pem| {
+        notifier.trust_root(pem.as_bytes())
+    });
+    let place = section.place_of("client_certificate");
+    let certificate = section.read("client_certificate", public);
+    let key = section.read("client_key", |value| secrets.secret(value));
+    if certificate.is_some() != key.is_some() {
+        let problem = "has only one of client_certificate and client_key: give both, or neither";
+        section.refuse(problem);
+    }
+    let Some((certificate, key)) = certificate.zip(key) else { return boxed(notifier) };
+    let identified = notifier?.identify(certificate.as_bytes(), key.as_bytes());
+    let refuse = |error: notify::AddressError| {
+        section.refuse_key(place, "client_certificate", &error.to_string());
+    };
+    boxed(identified.map_err(refuse).ok())
+}
+
+#[cfg(feature = "_http")]
+fn bundled_roots<N: notify::HttpReceiver>(
+    section: &mut Section<'_>,
+    notifier: Option<N>,
+) -> Option<N> {
+    let key = "bundled_roots";
+    set::<_, _, &str>(section, notifier, key, value::flag, |notifier, is_on| match is_on {
+        false => Ok(notifier),
+        #[cfg(feature = "bundled-roots")]
+        true => Ok(notifier.trust_bundled_roots()),
+        #[cfg(not(feature = "bundled-roots"))]
+        true => Err("is not built in: turn on the feature \"bundled-roots\" of tower-lookout"),
+    })
 }
 
 /// A notifier that is made of one secret.

@@ -3,12 +3,13 @@ use std::{error::Error, fmt, time::Duration};
 use tower::BoxError;
 
 use super::{Delivered, Notification};
-use crate::causes::{debug_as_display, one_line};
+use crate::causes::one_line;
 
 /// Why a notification was not delivered, and what is to be done about it.
 ///
 /// A notifier may fail with any error: one that is no `DeliveryError` is tried again with backoff.
 /// The text goes into logs, so it must hold no secret.
+#[derive(Debug)]
 pub struct DeliveryError {
     remedy: Remedy,
     source: BoxError,
@@ -181,8 +182,6 @@ impl Error for DeliveryError {
         Some(&*self.source)
     }
 }
-
-debug_as_display!(DeliveryError);
 
 /// An error with its causes, in one line of bounded length.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {

@@ -80,6 +80,10 @@ pub use self::email::{Email, EmailBuilder, EmailError};
 use self::hook::Hook;
 #[cfg(feature = "_http")]
 pub use self::http::AddressError;
+#[cfg(all(feature = "_http", feature = "toml"))]
+pub(crate) use self::http::HttpReceiver;
+#[cfg(feature = "_http")]
+pub(crate) use self::http::check_clients;
 #[cfg(feature = "state")]
 pub(crate) use self::mailbox::SavedMailbox;
 #[cfg(feature = "pagerduty")]
@@ -98,7 +102,7 @@ pub use self::{
     or_else::OrElse,
     repeat_every::RepeatEvery,
     test_delivery::TestDelivery,
-    when::{IntoNotifier, When},
+    when::{IntoNotifier, When, kind},
 };
 pub(crate) use self::{
     dispatcher::{Dispatcher, HAS_ENDED},

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::{
     DeliveryError, Notification,
-    http::{AddressError, Endpoint},
+    http::{AddressError, Endpoint, from_env, tls_settings},
 };
 
 /// Calls an address, for a service that alarms when it is not called in time, such as healthchecks.io or
@@ -39,12 +39,15 @@ impl Ping {
     ///
     /// # Errors
     ///
-    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), "ping", "https://hc-ping.com/your-uuid-here")?;
         Ok(Self { endpoint })
     }
 }
+
+tls_settings!(Ping, |ping, change| change(&mut ping.endpoint));
+from_env!(Ping, "address", "HEARTBEAT_URL");
 
 impl Service<Notification> for Ping {
     type Response = ();

@@ -35,13 +35,14 @@ where
 }
 
 /// What [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) takes: a tower service that takes a
-/// [`Notification`], or one with a [`Matcher`] by [`NotifierExt::when`].
+/// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`], or an `Option` of either, where
+/// `None` adds nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no notifier",
     note = "a notifier is a tower service that takes a `Notification`, answers `()` or `Delivered`, and is \
             `Send + 'static` as its futures are; `when` comes last"
 )]
-pub trait IntoNotifier {
+pub trait IntoNotifier<K> {
     /// The service.
     type Notifier: Service<
             Notification,
@@ -51,11 +52,28 @@ pub trait IntoNotifier {
         > + Send
         + 'static;
 
-    /// The service, and what it is for; all where there is no matcher.
-    fn into_notifier(self) -> (Self::Notifier, Option<Matcher>);
+    /// The service, and the matcher of the alerts that it is for, which are all where there is none.
+    /// `None` adds no notifier.
+    fn into_notifier(self) -> Option<(Self::Notifier, Option<Matcher>)>;
 }
 
-impl<N> IntoNotifier for N
+/// What tells the implementations of [`IntoNotifier`] apart; the compiler infers it.
+#[doc(hidden)]
+pub mod kind {
+    /// A service.
+    #[derive(Debug)]
+    pub struct Service(());
+
+    /// A service with a matcher.
+    #[derive(Debug)]
+    pub struct When(());
+
+    /// An `Option` of one of this kind.
+    #[derive(Debug)]
+    pub struct Optional<K>(std::marker::PhantomData<K>);
+}
+
+impl<N> IntoNotifier<kind::Service> for N
 where
     N: Service<Notification> + Send + 'static,
     N::Response: Into<Delivered>,
@@ -64,12 +82,12 @@ where
 {
     type Notifier = N;
 
-    fn into_notifier(self) -> (N, Option<Matcher>) {
-        (self, None)
+    fn into_notifier(self) -> Option<(N, Option<Matcher>)> {
+        Some((self, None))
     }
 }
 
-impl<N> IntoNotifier for When<N>
+impl<N> IntoNotifier<kind::When> for When<N>
 where
     N: Service<Notification> + Send + 'static,
     N::Response: Into<Delivered>,
@@ -78,7 +96,34 @@ where
 {
     type Notifier = N;
 
-    fn into_notifier(self) -> (N, Option<Matcher>) {
-        (self.notifier, Some(self.matcher))
+    fn into_notifier(self) -> Option<(N, Option<Matcher>)> {
+        Some((self.notifier, Some(self.matcher)))
+    }
+}
+
+impl<N, K> IntoNotifier<kind::Optional<K>> for Option<N>
+where
+    N: IntoNotifier<K>,
+{
+    type Notifier = N::Notifier;
+
+    fn into_notifier(self) -> Option<(N::Notifier, Option<Matcher>)> {
+        self?.into_notifier()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::Log;
+
+    #[test]
+    fn an_option_of_a_notifier_is_one_or_none() {
+        assert!(Log::new().into_notifier().is_some());
+        assert!(Some(Log::new()).into_notifier().is_some());
+        let (_, matcher) = Some(Log::new().when(Matcher::new())).into_notifier().unwrap();
+        assert!(matcher.is_some());
+        assert!(None::<Log>.into_notifier().is_none());
+        assert!(None::<When<Log>>.into_notifier().is_none());
     }
 }

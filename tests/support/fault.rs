@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Closed,
     /// The connection is reset in the middle of an answer with this status.
     BrokenOff(u16),
+    /// The body of an answer with this status begins so, and never ends.
+    Endless(u16, &'static str),
     Reply(Reply),
 }
 
@@ -54,6 +56,16 @@ impl Fault {
                 serve(move |mut stream| async move {
                     let head = format!("HTTP/1.1 {status} Some\r\ncontent-length: 100\r\n\r\ns3");
                     stream.write_all(head.as_bytes()).await.unwrap();
+                })
+                .await
+            }
+            Self::Endless(status, begins) => {
+                serve(move |mut stream| async move {
+                    let head =
+                        format!("HTTP/1.1 {status} Some\r\ncontent-length: 900\r\n\r\n{begins}");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    // Open until the client closes it.
+                    let _ = stream.read(&mut [0]).await;
                 })
                 .await
             }

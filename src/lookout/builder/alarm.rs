@@ -49,18 +49,22 @@ impl LookoutBuilder {
     /// [`Matcher`](crate::notify::Matcher) matches: `pagerduty.when(matcher)`, by
     /// [`NotifierExt::when`](crate::notify::NotifierExt::when).
     ///
+    /// `None` adds nothing, as [`Slack::from_env`](crate::Slack::from_env) returns it where the variable
+    /// is not set.
+    ///
     /// It runs on the lookout's thread, so it must not block: what does belongs into
     /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
-    pub fn notify<N: IntoNotifier>(self, notifier: N) -> Self {
+    pub fn notify<N: IntoNotifier<K>, K>(self, notifier: N) -> Self {
         let name = type_word::<N::Notifier>();
         self.notify_as(name, notifier)
     }
 
     /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
     /// the name is taken it gets a number, `slack-2`.
-    pub fn notify_as(mut self, name: impl Into<String>, notifier: impl IntoNotifier) -> Self {
-        let (notifier, matcher) = notifier.into_notifier();
-        self.add(name.into(), matcher, |mailbox| Worker::new(mailbox, notifier));
+    pub fn notify_as<K>(mut self, name: impl Into<String>, notifier: impl IntoNotifier<K>) -> Self {
+        if let Some((notifier, matcher)) = notifier.into_notifier() {
+            self.add(name.into(), matcher, |mailbox| Worker::new(mailbox, notifier));
+        }
         self
     }
 
@@ -113,9 +117,9 @@ impl LookoutBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn heartbeat(mut self, every: Duration, notifier: impl IntoNotifier) -> Self {
+    pub fn heartbeat<K>(mut self, every: Duration, notifier: impl IntoNotifier<K>) -> Self {
         // It is for the one alert that it gets, whatever it was made for.
-        let (notifier, _) = notifier.into_notifier();
+        let Some((notifier, _)) = notifier.into_notifier() else { return self };
         let mailbox = self.mailbox("heartbeat".to_owned(), None);
         // What asks to be told again is: by the next beat.
         let once = notifier.map_response(|_| ());

@@ -176,6 +176,8 @@ impl LookoutBuilder {
         #[cfg(feature = "toml")]
         let reloadable = self.load()?;
         self.check()?;
+        #[cfg(feature = "_http")]
+        crate::notify::check_clients();
         if !self.templates.is_empty() {
             self.questions.route = Some(Naming::Templates(router(&self.templates)?));
         }

@@ -36,8 +36,15 @@ const EXAMPLE: &str = "http://alertmanager-1:9093";
 
 impl Member {
     pub(super) fn new(place: usize, base: &str) -> Result<Self, AddressError> {
-        let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?;
+        let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?.within(TIMEOUT);
         Ok(Self { place, endpoint, is_failing: AtomicBool::new(false) })
+    }
+
+    /// The same with another endpoint.
+    pub(super) fn with(&self, change: &mut dyn FnMut(&mut Endpoint)) -> Self {
+        let mut endpoint = self.endpoint.clone();
+        change(&mut endpoint);
+        Self { place: self.place, endpoint, is_failing: AtomicBool::new(false) }
     }
 
     pub(super) fn refused(problem: &'static str) -> AddressError {
@@ -102,7 +109,7 @@ mod tests {
         for (base, says) in [
             ("", "is empty"),
             (" / ", "is empty"),
-            ("am:s3cret", "is neither http nor https"),
+            ("am:s3cret", "is no URL"),
             ("http://am:9093?key=s3cret", "has more than a path"),
         ] {
             let error = Member::new(1, base).unwrap_err().to_string();

@@ -19,7 +19,7 @@ use self::{
 use super::{
     Delivered, DeliveryError, Notification,
     delivered::LONGEST,
-    http::{AddressError, Headers},
+    http::{AddressError, Headers, tls_settings},
     known::Known,
 };
 
@@ -81,8 +81,7 @@ impl Alertmanager {
     ///
     /// # Errors
     ///
-    /// If there is none, if one is no address of http or https, or if one asks for TLS and the host
-    /// has no root certificates.
+    /// If there is none, or if one is no address of http or https.
     pub fn new(members: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, AddressError> {
         let members: Vec<_> = members
             .into_iter()
@@ -118,6 +117,12 @@ impl Alertmanager {
         self
     }
 }
+
+tls_settings!(Alertmanager, |alertmanager, change| {
+    for member in &mut alertmanager.members {
+        *member = Arc::new(member.with(change));
+    }
+});
 
 impl Service<Notification> for Alertmanager {
     type Response = Delivered;

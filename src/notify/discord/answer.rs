@@ -39,7 +39,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, headers, text: text.to_owned() };
+        let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
         judge(&answer, SystemTime::now()).err().map(Into::into)
     }
 

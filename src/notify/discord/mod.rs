@@ -13,7 +13,7 @@ use tower_service::Service;
 use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
-    http::{AddressError, Endpoint, Paced, Posting},
+    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
     story::is_urgent,
 };
 
@@ -43,7 +43,7 @@ impl Discord {
     ///
     /// # Errors
     ///
-    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Discord shows, https://discord.com/api/webhooks/…";
         let endpoint = Endpoint::new(url.as_ref(), "Discord webhook", example)?;
@@ -62,6 +62,9 @@ impl Discord {
         Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }
 }
+
+tls_settings!(Discord, |discord, change| change(discord.webhook.endpoint()));
+from_env!(Discord, "webhook", "DISCORD_WEBHOOK_URL");
 
 impl Service<Notification> for Discord {
     type Response = Delivered;

@@ -10,6 +10,8 @@ pub(in crate::notify) struct Answer {
     pub(in crate::notify) status: StatusCode,
     pub(in crate::notify) headers: HeaderMap,
     pub(in crate::notify) text: String,
+    /// Whether the body broke off, or did not end in time: `text` may be a part of what was meant.
+    pub(in crate::notify) is_cut_off: bool,
 }
 
 impl Answer {

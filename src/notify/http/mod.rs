@@ -1,17 +1,28 @@
 //! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
 
+mod address;
 mod answer;
+mod client;
 #[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 mod headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod pace;
 #[cfg(feature = "_chat")]
 mod paced;
+mod provider;
+mod route;
+mod settings;
+mod trust;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use http::HeaderMap;
-use reqwest::{Client, Url, redirect};
+use http::{
+    HeaderMap, HeaderValue, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::Instant;
 
 pub(super) use self::answer::Answer;
 #[cfg(feature = "discord")]
@@ -22,8 +33,13 @@ pub(super) use self::headers::Headers;
 pub(super) use self::pace::Pace;
 #[cfg(feature = "_chat")]
 pub(super) use self::paced::{Paced, Posting};
+#[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
+pub(super) use self::settings::from_env;
+pub(super) use self::settings::tls_settings;
+use self::{address::Address, client::Client, trust::Trust};
+pub(crate) use self::{client::check_clients, settings::HttpReceiver};
 use super::DeliveryError;
-use crate::causes::debug_as_display;
+use crate::{causes::debug_as_display, deadline};
 
 /// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.
 #[derive(thiserror::Error)]
@@ -49,14 +65,16 @@ pub enum AddressError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// There is no TLS client, mostly since the host has no root certificates.
-    #[error("no TLS for {receiver}: install the host's root certificates (ca-certificates)")]
+    /// A root certificate, or a client certificate with its key, can't be used.
+    #[error("the {what} of the {receiver} {problem}")]
     #[non_exhaustive]
-    Tls {
-        /// Who is asked by TLS.
+    Certificate {
+        /// The receiver that it is for.
         receiver: &'static str,
-        /// What the TLS library says.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// `root certificate` or `client certificate`.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// The key is none that the receiver gives out.
     #[error("the {receiver} key {problem}")]
@@ -95,47 +113,39 @@ debug_as_display!(AddressError);
 
 /// Where messages are posted to. The address is in no log, error or `Debug`.
 #[derive(Clone)]
-pub(super) struct Endpoint {
-    url: Arc<Url>,
+pub(crate) struct Endpoint {
+    address: Address,
     client: Client,
+    /// When the end of an answer is not waited for any longer, from the post on.
+    patience: Duration,
     /// How much of an answer is read, in bytes.
     answer_limit: usize,
 }
 
-/// How long connecting may take; the whole delivery has the worker's timeout.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A little less than the 10 s of a delivery, so that no answer is lost whose head has come.
+const PATIENCE: Duration = Duration::from_millis(9_500);
 
 /// As much of an answer as is read, in bytes, where a word or two are what it says.
 const ANSWER_LIMIT: usize = 1_024;
 
+/// How long the body of an answer may take.
+const BODY_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 impl Endpoint {
-    /// `receiver` and `example` are what an error says.
+    /// `receiver` and `example` are what an error says. Without root certificates there is an endpoint
+    /// whose deliveries fail: the reason is logged, and the service starts.
     pub(super) fn new(
         url: &str,
         receiver: &'static str,
         example: &'static str,
     ) -> Result<Self, AddressError> {
         let refused = |problem| AddressError::Address { receiver, problem, example };
-        let url = url.trim();
-        if url.is_empty() {
-            return Err(refused("is empty"));
-        }
-        let url: Url = url.parse().map_err(|_| refused("is no URL"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused("is neither http nor https"));
-        }
-        let no_tls = |source| AddressError::Tls { receiver, source };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls(url.scheme() == "https").map_err(no_tls)?)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("tower-lookout/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| no_tls(error.into()))?;
-        Ok(Self { url: Arc::new(url), client, answer_limit: ANSWER_LIMIT })
+        let address = Address::parse(url).map_err(refused)?;
+        let client = Client::new(receiver, &address, Trust::default());
+        Ok(Self { address, client, patience: PATIENCE, answer_limit: ANSWER_LIMIT })
     }
 
-    /// What is at `path` under a base address, which has no more than a path itself.
+    /// The resource at `path` under a base URL, which has no query.
     #[cfg(any(feature = "alertmanager", feature = "slack"))]
     pub(super) fn under(
         base: &str,
@@ -154,90 +164,90 @@ impl Endpoint {
         Self::new(&format!("{base}/{path}"), receiver, example)
     }
 
-    /// What is beside this one: `name` instead of the last part of its path.
+    /// The resource beside this one: `name` instead of the last part of its path.
     #[cfg(feature = "slack")]
     pub(super) fn beside(&self, name: &str) -> Self {
-        let mut url = Url::clone(&self.url);
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop().push(name);
-        }
-        Self { url: Arc::new(url), ..self.clone() }
+        Self { address: self.address.beside(name), ..self.clone() }
     }
 
     /// With a parameter in its query, unless it has one of that name.
     #[cfg(feature = "discord")]
     pub(super) fn with_query(self, name: &str, value: &str) -> Self {
-        let mut url = Url::clone(&self.url);
-        if !url.query_pairs().any(|(found, _)| found == name) {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-        Self { url: Arc::new(url), ..self }
+        Self { address: self.address.with_query(name, value), ..self }
     }
 
-    /// Reads so many bytes of an answer.
+    /// For a caller that waits no longer than this for the whole answer.
+    #[cfg(feature = "alertmanager")]
+    pub(super) fn within(self, time: Duration) -> Self {
+        Self { patience: time.saturating_sub(Duration::from_millis(500)), ..self }
+    }
+
+    /// Reads at most this many bytes of an answer.
     #[cfg(feature = "slack")]
     pub(super) fn reading(self, answer_limit: usize) -> Self {
         Self { answer_limit, ..self }
     }
 
-    /// Posts a body of JSON, with these headers besides; gives the answer, whatever it says.
+    /// With the certificates of `other`, for another address of the same receiver.
+    #[cfg(any(feature = "pagerduty", feature = "slack"))]
+    pub(super) fn trusting_as(self, other: &Self) -> Self {
+        self.trusting(other.client.trust().clone())
+    }
+
+    fn trusting(mut self, trust: Trust) -> Self {
+        self.client = Client::new(self.client.receiver(), &self.address, trust);
+        self
+    }
+
+    /// Posts a body of JSON, with these headers besides, and returns the answer, whatever it says.
+    ///
+    /// The head of an answer counts: a body that breaks off, or does not end, is left alone.
     pub(super) async fn post(
         self,
         headers: HeaderMap,
         body: String,
     ) -> Result<Answer, DeliveryError> {
-        // An error of the client names the address.
-        let retry = |error: reqwest::Error| DeliveryError::retry(error.without_url());
-        let mut response = self
-            .client
-            .post(Url::clone(&self.url))
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .headers(headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(retry)?;
-        let mut text = Vec::new();
-        while text.len() < self.answer_limit {
-            match response.chunk().await {
-                Ok(Some(chunk)) => text.extend_from_slice(&chunk),
-                Ok(None) => break,
-                // Taken, whatever became of the rest of the answer: another try would post twice.
-                Err(_) if response.status().is_success() => {
-                    text.clear();
-                    break;
-                }
-                Err(error) => return Err(retry(error)),
-            }
+        let mut request = Request::post(self.address.uri.clone())
+            .header(USER_AGENT, concat!("tower-lookout/", env!("CARGO_PKG_VERSION")))
+            .header(ACCEPT, "*/*")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .map_err(DeliveryError::rejected)?;
+        if let Some(authorization) = &self.address.authorization {
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::clone(authorization));
         }
+        request.headers_mut().extend(headers);
+        let latest = Instant::now() + self.patience;
+        let (head, body) = self.client.send(request).await?.into_parts();
+        let mut text = Vec::new();
+        let latest = latest.min(Instant::now() + BODY_TIMEOUT);
+        let read = deadline::by(latest, read(body, &mut text, self.answer_limit)).await;
         text.truncate(self.answer_limit);
         Ok(Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
+            status: head.status,
+            headers: head.headers,
             text: String::from_utf8_lossy(&text).into_owned(),
+            is_cut_off: !matches!(read, Ok(Ok(()))),
         })
     }
+}
+
+/// Reads to the end of the body, or until there is enough of it.
+async fn read(mut body: Incoming, text: &mut Vec<u8>, enough: usize) -> hyper::Result<()> {
+    while text.len() < enough
+        && let Some(frame) = body.frame().await
+    {
+        if let Some(data) = frame?.data_ref() {
+            text.extend_from_slice(data);
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("url", &"***").finish_non_exhaustive()
     }
-}
-
-/// TLS with a provider of our own, so that nothing is installed for the whole process.
-fn tls(is_needed: bool) -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?;
-    let builder = if is_needed {
-        builder.with_platform_verifier()?
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -31,6 +31,10 @@ impl Paced {
         Self { endpoint, pace: Pace::new(between) }
     }
 
+    pub(in crate::notify) fn endpoint(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
     pub(in crate::notify) fn poll_ready(
         &mut self,
         cx: &mut Context<'_>,

@@ -56,7 +56,7 @@ mod tests {
                 headers.insert(header::RETRY_AFTER, value.parse().unwrap());
             }
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers, text: text.to_owned() };
+            let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
             let remedy = judge(&answer, SystemTime::now()).err().map(|error| error.remedy());
             assert_eq!(remedy, expected, "{status} {text}");
         }

@@ -18,7 +18,7 @@ use self::{answer::judge, event::events};
 use super::{
     DeliveryError, Notification,
     error::Remedy,
-    http::{AddressError, Endpoint, Pace},
+    http::{AddressError, Endpoint, Pace, from_env, tls_settings},
 };
 
 /// Triggers and resolves alerts of PagerDuty, by the Events API v2.
@@ -63,7 +63,7 @@ impl PagerDuty {
     ///
     /// # Errors
     ///
-    /// If the key is none, or if the host has no root certificates.
+    /// If the key is none.
     pub fn new(routing_key: impl AsRef<str>) -> Result<Self, AddressError> {
         let refused = |problem| AddressError::Key { receiver: "PagerDuty", problem };
         let routing_key = routing_key.as_ref().trim();
@@ -87,16 +87,19 @@ impl PagerDuty {
     ///
     /// # Errors
     ///
-    /// If `url` is no address of http or https, or if it asks for TLS and the host has no root
-    /// certificates.
+    /// If `url` is no address of http or https.
     pub fn url(self, url: impl AsRef<str>) -> Result<Self, AddressError> {
-        Ok(Self { endpoint: endpoint(url.as_ref())?, ..self })
+        let endpoint = endpoint(url.as_ref())?.trusting_as(&self.endpoint);
+        Ok(Self { endpoint, ..self })
     }
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, AddressError> {
     Endpoint::new(url, "PagerDuty events", EVENTS)
 }
+
+tls_settings!(PagerDuty, |pagerduty, change| change(&mut pagerduty.endpoint));
+from_env!(PagerDuty, "routing key", "PAGERDUTY_ROUTING_KEY");
 
 impl fmt::Debug for PagerDuty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ pub use self::bot::SlackBot;
 use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
-    http::{AddressError, Endpoint, Paced, Posting},
+    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
     story::is_urgent,
 };
 
@@ -48,7 +48,7 @@ impl Slack {
     ///
     /// # Errors
     ///
-    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Slack shows, https://hooks.slack.com/services/…";
         let endpoint = Endpoint::new(url.as_ref(), "Slack webhook", example)?;
@@ -76,6 +76,9 @@ impl Slack {
         Ok(Self { mention: Some(mention), ..self })
     }
 }
+
+tls_settings!(Slack, |slack, change| change(slack.webhook.endpoint()));
+from_env!(Slack, "webhook", "SLACK_WEBHOOK_URL");
 
 impl Service<Notification> for Slack {
     type Response = Delivered;

@@ -55,7 +55,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, "9".parse().unwrap());
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers, text: text.to_owned() };
+            let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
             let error = judge(&answer, SystemTime::now()).err().map(tower::BoxError::from);
             assert_eq!(error.as_ref().map(DeliveryError::remedy_of), expected, "{status}");
             let told = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();

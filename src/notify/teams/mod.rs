@@ -13,7 +13,7 @@ use tower_service::Service;
 use self::{answer::judge, mention::Mention, payload::payload};
 use super::{
     Delivered, DeliveryError, Notification,
-    http::{AddressError, Endpoint, Paced, Posting},
+    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
     story::is_urgent,
 };
 
@@ -45,7 +45,7 @@ impl Teams {
     ///
     /// # Errors
     ///
-    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
         let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
@@ -62,6 +62,9 @@ impl Teams {
         Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }
 }
+
+tls_settings!(Teams, |teams, change| change(teams.workflow.endpoint()));
+from_env!(Teams, "workflow", "TEAMS_WEBHOOK_URL");
 
 impl Service<Notification> for Teams {
     type Response = Delivered;

@@ -13,7 +13,7 @@ use self::payload::Payload;
 use super::{
     DeliveryError, Notification,
     error::Remedy,
-    http::{AddressError, Endpoint, Headers},
+    http::{AddressError, Endpoint, Headers, from_env, tls_settings},
     known::Known,
 };
 use crate::alert::{Alert, AlertStatus};
@@ -58,7 +58,7 @@ impl Webhook {
     ///
     /// # Errors
     ///
-    /// If `url` is no such address, or if it asks for TLS and the host has no root certificates.
+    /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), NAME, "https://alerts.example.com/hook")?;
         Ok(Self { endpoint, headers: Headers::default(), known: Known::default() })
@@ -78,6 +78,9 @@ impl Webhook {
         Ok(self)
     }
 }
+
+tls_settings!(Webhook, |webhook, change| change(&mut webhook.endpoint));
+from_env!(Webhook, "address", "WEBHOOK_URL");
 
 impl Service<Notification> for Webhook {
     type Response = ();

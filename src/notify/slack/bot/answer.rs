@@ -39,8 +39,9 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Where the message stands that was posted or edited, if the answer says so.
 ///
-/// Slack answers with 200 and tells what went wrong by a word:
-/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
+/// Slack answers with 200 and names an error by a word:
+/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. Where the body breaks off, or does
+/// not end in time, what has come of it decides: a refusal is retried, anything else counts as posted.
 pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, Refused> {
     let text = answer.text.trim();
     let body: Value = serde_json::from_str(text).unwrap_or_default();
@@ -58,8 +59,13 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, R
         (Some(false), None) => {
             Err(Refused::Failed(DeliveryError::broken("an error that is no word of Slack's")))
         }
-        // Taken, and the rest of the answer was lost.
-        (None, _) if text.is_empty() => Ok(None),
+        // Nothing was posted.
+        (None, _) if answer.is_cut_off && is_refusal(text) => {
+            let reason = format!("{} with an error that broke off", answer.status);
+            Err(Refused::Failed(DeliveryError::retry(reason)))
+        }
+        // Most likely posted: another try might post twice, again and again.
+        (None, _) if answer.is_cut_off || text.is_empty() => Ok(None),
         // Taken by something that is not Slack: a second try would most likely be taken, too.
         (None, _) => {
             let told =
@@ -67,6 +73,12 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, R
             Err(Refused::Failed(DeliveryError::astray(told)))
         }
     }
+}
+
+/// Whether this is the beginning of an answer that refuses: `ok` comes first.
+fn is_refusal(text: &str) -> bool {
+    let begins: String = text.chars().filter(|part| !part.is_whitespace()).take(11).collect();
+    begins == r#"{"ok":false"#
 }
 
 fn by_word(word: &str, wait: Option<Duration>) -> Refused {
@@ -132,7 +144,12 @@ mod tests {
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
         }
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers, text: text.to_owned() }
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            text: text.to_owned(),
+            is_cut_off: false,
+        }
     }
 
     fn failed(answer: &Answer) -> (Remedy, String) {
@@ -149,6 +166,21 @@ mod tests {
         let stands = place(posted).unwrap();
         assert_eq!((&*stands.channel, &*stands.ts), ("C1", "1503435956.000247"));
         assert!(place(r#"{"ok": true}"#).is_none() && place("").is_none());
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_counts_as_posted_unless_it_begins_with_a_refusal() {
+        let judge = |text| {
+            let answer = Answer { is_cut_off: true, ..answer(200, None, text) };
+            judge(&answer, SystemTime::now())
+        };
+        for text in ["", "{", r#"{"ok":t"#, r#"{"ok":true,"channel":"C1"#, "<html>sign"] {
+            assert!(matches!(judge(text), Ok(None)), "{text}");
+        }
+        for text in [r#"{"ok":false"#, r#"{ "ok": false, "error": "internal_er"#] {
+            let error = DeliveryError::from(judge(text).unwrap_err());
+            assert_eq!(error.remedy(), Remedy::Retry, "{text}");
+        }
     }
 
     #[test]

@@ -64,17 +64,23 @@ impl Api {
         headers.set("authorization", &format!("Bearer {token}"), NAME)?;
         // Slack warns where it is not told.
         headers.set("content-type", "application/json; charset=utf-8", NAME)?;
-        let (post, update) = endpoints(BASE)?;
+        let (post, update) = endpoints(BASE, None)?;
         Ok(Self { channel: channel.to_owned(), mention: None, headers, post, update })
     }
 
     pub(super) fn at(self, base: &str) -> Result<Self, AddressError> {
-        let (post, update) = endpoints(base)?;
+        let (post, update) = endpoints(base, Some(&self.post))?;
         Ok(Self { post, update, ..self })
     }
 
     pub(super) fn mention(self, mention: &str) -> Result<Self, AddressError> {
         Ok(Self { mention: Some(Mention::parse(mention, NAME)?), ..self })
+    }
+
+    /// Both methods share a client.
+    pub(super) fn each_endpoint(&mut self, change: &mut dyn FnMut(&mut Endpoint)) {
+        change(&mut self.post);
+        self.update = self.post.beside(UPDATE);
     }
 
     /// Posts a message to the channel, or to a thread.
@@ -128,9 +134,16 @@ impl Api {
     }
 }
 
-fn endpoints(base: &str) -> Result<(Endpoint, Endpoint), AddressError> {
-    let post = Endpoint::under(base, "chat.postMessage", NAME, BASE)?.reading(ANSWER_LIMIT);
-    let update = post.beside("chat.update");
+/// The method that edits, beside the one that posts.
+const UPDATE: &str = "chat.update";
+
+/// With the certificates of those before, if there are any.
+fn endpoints(base: &str, before: Option<&Endpoint>) -> Result<(Endpoint, Endpoint), AddressError> {
+    let mut post = Endpoint::under(base, "chat.postMessage", NAME, BASE)?.reading(ANSWER_LIMIT);
+    if let Some(before) = before {
+        post = post.trusting_as(before);
+    }
+    let update = post.beside(UPDATE);
     Ok((post, update))
 }
 

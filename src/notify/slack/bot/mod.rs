@@ -24,7 +24,7 @@ use crate::{
     notify::{
         DeliveryError, Notification,
         error::{Remedy, chain},
-        http::AddressError,
+        http::{AddressError, tls_settings},
     },
 };
 
@@ -40,7 +40,8 @@ use crate::{
 ///
 /// It keeps to Slack's limit of a message a second, to what a 429 asks for, and to the sizes that Slack
 /// takes. If something fails, only what was not done is tried again. Slack tells no message that comes
-/// twice from two: where its answer is lost, by a timeout, the message may be there twice.
+/// twice from two: where its answer is lost, by a timeout, the message may be there twice. An answer whose
+/// body does not end within 1.5 s counts as posted, unless it begins with a refusal.
 ///
 /// Clones share what they know of the channel. The token is a secret: it is in no log, error or `Debug`.
 /// [`Slack`](crate::Slack) needs no app but a webhook, and only adds messages.
@@ -73,8 +74,7 @@ impl SlackBot {
     ///
     /// # Errors
     ///
-    /// If the token is no bot token (`xoxb-…`), if the channel is empty or holds a blank, or if the host
-    /// has no root certificates.
+    /// If the token is no bot token (`xoxb-…`), or if the channel is empty or holds a blank.
     pub fn new(token: impl AsRef<str>, channel: impl AsRef<str>) -> Result<Self, AddressError> {
         let api = Api::new(token.as_ref(), channel.as_ref())?;
         Ok(Self { api, channel: Arc::default() })
@@ -95,12 +95,13 @@ impl SlackBot {
     ///
     /// # Errors
     ///
-    /// If `url` is no address of http or https, if it has more than a path, or if it asks for TLS and the
-    /// host has no root certificates.
+    /// If `url` is no address of http or https, or if it has more than a path.
     pub fn url(self, url: impl AsRef<str>) -> Result<Self, AddressError> {
         Ok(Self { api: self.api.at(url.as_ref())?, ..self })
     }
 }
+
+tls_settings!(SlackBot, |bot, change| bot.api.each_endpoint(change));
 
 impl fmt::Debug for SlackBot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

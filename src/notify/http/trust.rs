@@ -1,0 +1,120 @@
+use std::sync::{Arc, OnceLock};
+
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    client::WantsClientCert,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use rustls_platform_verifier::Verifier;
+
+/// Whom a receiver's TLS trusts besides the host's authorities, and who it says it is.
+#[derive(Clone, Default)]
+pub(super) struct Trust {
+    roots: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+}
+
+/// What trusts the host's authorities alone, read once for all receivers: a host has about 150.
+static OF_THE_HOST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+
+/// A client certificate with those that have signed it, and its key.
+#[derive(Clone)]
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+/// Why there is no TLS client.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no TLS: install the host's root certificates (ca-certificates), or give the receiver some by \
+     root_certificate or bundled_roots"
+)]
+pub(super) struct NoTls(#[source] rustls::Error);
+
+impl Trust {
+    /// Trusts the certificates of a PEM text, too. An error is the problem with them.
+    pub(super) fn add_roots(&mut self, pem: &[u8]) -> Result<(), &'static str> {
+        let roots = certificates(pem)?;
+        let mut store = RootCertStore::empty();
+        for root in &roots {
+            store.add(root.clone()).map_err(|_| "is no X.509 certificate")?;
+        }
+        self.roots.extend(roots);
+        Ok(())
+    }
+
+    /// Trusts the authorities that Mozilla trusts, too.
+    #[cfg(feature = "bundled-roots")]
+    pub(super) fn add_bundled_roots(&mut self) {
+        self.roots.extend_from_slice(webpki_root_certs::TLS_SERVER_ROOT_CERTS);
+    }
+
+    /// An error is the problem with the certificate or the key.
+    pub(super) fn set_identity(&mut self, chain: &[u8], key: &[u8]) -> Result<(), &'static str> {
+        let chain = certificates(chain)?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| "has no key: its PEM text holds no private key that can be read")?;
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())
+            .map_err(|_| "does not fit its key, or the key is none of RSA, ECDSA and Ed25519")?;
+        self.identity = Some(Identity { chain, key: Arc::new(key) });
+        Ok(())
+    }
+
+    /// Without TLS to speak no authority is needed, so there need be none.
+    pub(super) fn config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
+        if !needs_tls || !self.roots.is_empty() || self.identity.is_some() {
+            return self.make_config(needs_tls);
+        }
+        if let Some(config) = OF_THE_HOST.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = self.make_config(needs_tls)?;
+        Ok(Arc::clone(OF_THE_HOST.get_or_init(|| config)))
+    }
+
+    fn make_config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(NoTls)?;
+        let builder = if needs_tls {
+            self.verify(builder, provider).map_err(NoTls)?
+        } else {
+            builder.with_root_certificates(RootCertStore::empty())
+        };
+        let config = match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some(Identity { chain, key }) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(NoTls)?
+            }
+        };
+        Ok(Arc::new(config))
+    }
+
+    fn verify(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+        let roots = self.roots.iter().cloned();
+        let verifier = Verifier::new_with_extra_roots(roots, provider)?;
+        // A verifier of our own is what this word stands for: it checks what rustls's own does.
+        Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(super::provider::provider())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err("is missing: its PEM text holds no certificate"),
+        Ok(found) => Ok(found),
+        Err(_) => Err("can't be read: use a PEM text, -----BEGIN CERTIFICATE----- …"),
+    }
+}

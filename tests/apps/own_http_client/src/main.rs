@@ -1,0 +1,42 @@
+//! Makes a call by `reqwest::Client::new()`, as an application does that knows nothing of TLS.
+
+use std::{
+    error::Error,
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    #[cfg(feature = "watched")]
+    let lookout = tower_lookout::Lookout::builder()
+        .notify(tower_lookout::Slack::new("https://localhost:1/secret")?)
+        .start()?;
+
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        let _ = stream.read(&mut [0; 1_024])?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+    });
+    let response = reqwest::Client::new().get(url).send().await?;
+    println!("{} {}", response.status(), response.text().await?);
+
+    // Without TLS in its features, reqwest says so; it does not begin to speak it.
+    let refused = reqwest::Client::new().get("https://127.0.0.1:1/").send().await;
+    println!("{:?}", refused.map_err(|error| error.to_string()));
+
+    #[cfg(feature = "own_tls")]
+    {
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        println!("{} cipher suites", config.crypto_provider().cipher_suites.len());
+    }
+
+    #[cfg(feature = "watched")]
+    lookout.shutdown().await;
+    Ok(())
+}
