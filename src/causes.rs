@@ -1,11 +1,9 @@
 //! Walks from an error to its causes. `source()` and `Display` are code of the application or of a library:
 //! an error may name itself as its cause, and a text may have no end. Each walk and each text has a bound.
 
-use std::{
-    error::Error,
-    fmt::{self, Write},
-    io, iter, ptr,
-};
+use std::{error::Error, fmt, io, iter, ptr};
+
+use crate::text::limited;
 
 type DynError = dyn Error + 'static;
 
@@ -57,9 +55,7 @@ fn bounded_walk<'a>(
 
 /// The error and its causes in one line, separated by `: `.
 pub(crate) fn one_line(error: &DynError) -> String {
-    let mut line = Bounded::new(LONGEST_LINE);
-    line.push(format_args!("{}", texts(error).join(": ")));
-    line.text
+    limited(texts(error).join(": "), LONGEST_LINE, usize::MAX)
 }
 
 /// `Debug` as `Display`, with the causes: Rust prints an error of `main` by its `Debug`. The text of the error
@@ -77,47 +73,10 @@ macro_rules! debug_as_display {
 }
 pub(crate) use debug_as_display;
 
-/// What `value` displays, cut after [`LONGEST_TEXT`] characters. Unlike `to_string()` it accepts a `Display`
+/// The text of `value`, cut after [`LONGEST_TEXT`] characters. Unlike `to_string()` it accepts a `Display`
 /// that fails.
 pub(crate) fn bounded(value: impl fmt::Display) -> String {
-    let mut bounded = Bounded::new(LONGEST_TEXT);
-    bounded.push(format_args!("{value}"));
-    bounded.text
-}
-
-/// Writes up to a number of characters, and fails with the next one, so that whoever writes can stop.
-struct Bounded {
-    text: String,
-    left: usize,
-    is_cut: bool,
-}
-
-impl Bounded {
-    fn new(most: usize) -> Self {
-        Self { text: String::new(), left: most, is_cut: false }
-    }
-
-    fn push(&mut self, text: fmt::Arguments<'_>) {
-        // An error means that the text is cut, or that the `Display` has failed: what it wrote so far stays.
-        let _ = self.write_fmt(text);
-    }
-}
-
-impl Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_cut {
-            return Err(fmt::Error);
-        }
-        let Some((end, _)) = text.char_indices().nth(self.left) else {
-            self.left -= text.chars().count();
-            self.text.push_str(text);
-            return Ok(());
-        };
-        self.text.push_str(&text[..end]);
-        self.text.push('…');
-        self.is_cut = true;
-        Err(fmt::Error)
-    }
+    limited(value, LONGEST_TEXT, usize::MAX)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod rule;
 mod runtime;
 mod series;
 mod task;
+mod text;
 mod window;
 
 #[cfg(feature = "signal")]
@@ -40,7 +41,7 @@ pub use self::{
     lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
-    report::{Report, Reporter, TaskEnd},
+    report::{Report, ReportableError, Reporter, TaskEnd},
     rule::Rule,
     series::BUCKETS,
 };

@@ -4,8 +4,9 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "guard",
+    "text",
     "causes",
     "deadline",
     "files",

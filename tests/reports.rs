@@ -254,7 +254,90 @@ async fn an_error_that_becomes_a_response_is_reported_with_its_request_by_the_la
         response.into_body().collect().await.unwrap();
     }
     let alert = told(&heard, 1).await.remove(0);
-    assert_eq!(alert.title(), "[FIRING] OrderNotTaken · orders");
+    assert_eq!(alert.title(), "[FIRING] OrderNotTaken · GET /orders/{id}");
     assert_eq!(alert.summary.as_deref(), Some("request: GET /orders/{id}\nrequest_id: abc"));
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
+}
+
+/// The one error type of an application, whose every failure has the same name, type and call site.
+#[derive(Debug)]
+struct AppError(&'static str);
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for AppError {}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, Extension(Report::of(&self))).into_response()
+    }
+}
+
+/// A service whose three routes fail for different reasons.
+async fn ask(lookout: &Lookout, paths: &[&str]) {
+    async fn report_failed() -> Response {
+        let report = Report::of(&AppError("no stock")).grouped_by("reports");
+        (StatusCode::INTERNAL_SERVER_ERROR, Extension(report)).into_response()
+    }
+    let app = Router::new()
+        .route("/orders/{id}", get(|| async { AppError("no broker") }))
+        .route("/stock", get(|| async { AppError("no database") }))
+        .route("/reports/{year}", get(report_failed))
+        .route("/reports", get(report_failed))
+        .layer(lookout.layer().observer(lookout.reporter()));
+    for path in paths {
+        let request = Request::get(*path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_routes_that_fail_with_one_error_type_are_two_alerts() {
+    let (lookout, _scrape, heard) = listening();
+    ask(&lookout, &["/orders/7", "/stock", "/orders/8"]).await;
+    lookout.shutdown().await;
+    let told = told(&heard, 2).await;
+    let mut lines: Vec<_> =
+        told.iter().map(|alert| format!("{}: {}", alert.title(), alert.measured())).collect();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(
+        lines,
+        [
+            "[FIRING] AppError · GET /orders/{id}: no broker",
+            "[FIRING] AppError · GET /stock: no database",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_the_users_takes_the_place_of_the_operation() {
+    let (lookout, _scrape, heard) = listening();
+    ask(&lookout, &["/reports", "/reports/2026"]).await;
+    lookout.shutdown().await;
+    let told = told(&heard, 1).await;
+    assert!(told.iter().all(|alert| alert.title() == "[FIRING] AppError · reports"), "{told:?}");
+    let failure = told.last().unwrap().failure.as_ref().unwrap();
+    assert_eq!((&*failure.group, failure.total), ("reports", 2));
+}
+
+#[tokio::test]
+async fn a_message_that_merges_reports_names_each_distinct_text_with_its_count() {
+    let (lookout, _scrape, heard) = listening();
+    let reporter = lookout.reporter();
+    let send = |text: &'static str| reporter.send(Report::of(&AppError(text)));
+    send("no stock");
+    told(&heard, 1).await;
+    ["no broker", "no stock", "no broker"].into_iter().for_each(send);
+    lookout.shutdown().await;
+    let merged = told(&heard, 2).await.remove(1);
+    assert_eq!(merged.text_counts(), ["×2 no broker", "×1 no stock"]);
+    let texts = &merged.failure.as_ref().unwrap().texts;
+    let listed: Vec<_> = texts.listed.iter().map(|one| (&*one.text, one.count)).collect();
+    assert_eq!((&listed[..], texts.others), (&[("no broker", 2), ("no stock", 1)][..], 0));
 }

@@ -1,6 +1,6 @@
 //! What is logged as an error reaches people as a report, and what the lookout logs itself never does.
 
-#![cfg(all(feature = "prometheus", feature = "tracing-layer"))]
+#![cfg(all(feature = "axum", feature = "prometheus", feature = "tracing-layer"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
@@ -12,9 +12,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tower::service_fn;
-use tower_lookout::{Alert, Lookout, notify::Notification, prometheus::Scrape, rule::Severity};
-use tracing::{Level, error, event, info_span, subscriber::with_default, warn};
+use axum::{Router, body::Body, http::Request, http::StatusCode, routing::get};
+use tower::{ServiceExt, service_fn};
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+use tower_lookout::{
+    Alert, Lookout, ReportLayer, notify::Notification, prometheus::Scrape, rule::Severity,
+};
+use tracing::{
+    Level, error, event, info_span, instrument::WithSubscriber, subscriber::with_default, warn,
+};
 use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt, registry};
 
 use support::{eventually, start, sum};
@@ -84,7 +90,7 @@ async fn an_error_is_told_with_its_causes_its_fields_and_those_of_its_spans() {
         alert.summary.as_deref(),
         Some("order: 4711\ntopic: orders\nmethod: POST\nuser: 7\ntarget: tracing_layer")
     );
-    assert_eq!(alert.severity, Severity::Critical);
+    assert_eq!(alert.severity, Severity::Warning);
 }
 
 #[tokio::test]
@@ -144,6 +150,63 @@ async fn a_text_without_end_is_cut() {
     let told = all(lookout, &heard).await;
     assert!(told[0].measured().chars().count() < 1_100);
     assert!(told[0].summary.as_ref().unwrap().chars().count() < 1_100);
+}
+
+/// A service whose route `/fail` answers 500 and whose route `/panic` panics, asked under the layer.
+async fn ask(layer: ReportLayer, path: &str) {
+    let app = Router::new()
+        .route("/fail", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route("/panic", get(|| async { None::<StatusCode>.unwrap() }))
+        .layer(CatchPanicLayer::new())
+        .layer(TraceLayer::new_for_http());
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = app.oneshot(request).with_subscriber(registry().with(layer)).await.unwrap();
+    assert_eq!(response.status(), 500);
+}
+
+#[tokio::test]
+async fn a_status_that_the_trace_layer_of_tower_http_logs_is_no_report() {
+    let (lookout, scrape, heard) = listening();
+    ask(lookout.reporter().tracing_layer(), "/fail").await;
+    assert!(all(lookout, &heard).await.is_empty());
+    assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn the_ignored_targets_are_the_users_and_a_dependencys_path_is_its_crate_and_file() {
+    let (lookout, _scrape, heard) = listening();
+    let layer = lookout.reporter().tracing_layer();
+    ask(layer.clone().ignored_targets([""; 0]), "/fail").await;
+    let also = ReportLayer::IGNORED_TARGETS.into_iter().chain(["orders"]);
+    with_default(registry().with(layer.ignored_targets(also)), || {
+        error!(target: "orders", "ignored");
+        error!(target: "orders::outbox", "ignored");
+        error!(target: "orders_too", "reported");
+        event!(target: "log", Level::ERROR, log.target = "orders::client", message = "ignored");
+    });
+    let told = all(lookout, &heard).await;
+    let mut texts: Vec<_> = told.iter().map(Alert::measured).collect();
+    texts.sort();
+    assert_eq!(texts, ["reported", "response failed"]);
+    let place = told.iter().find(|alert| alert.measured() == "response failed").unwrap();
+    let place = place.failure.as_ref().unwrap().call_site.as_str();
+    assert!(place.starts_with("tower-http-"), "{place}");
+    assert!(place.contains("/src/trace/on_failure.rs:"), "{place}");
+}
+
+#[tokio::test]
+async fn a_panic_that_tower_http_catches_is_reported_once() {
+    let (lookout, _scrape, heard) = listening();
+    ask(lookout.reporter().tracing_layer(), "/panic").await;
+    let told = all(lookout, &heard).await;
+    assert_eq!(told.len(), 1);
+    assert!(told[0].measured().starts_with("Service panicked: "), "{}", told[0].measured());
+
+    let (lookout, _scrape, heard) = listening();
+    lookout.reporter().report_panics();
+    ask(lookout.reporter().tracing_layer(), "/panic").await;
+    let told = all(lookout, &heard).await;
+    assert_eq!(told.iter().map(|alert| &*alert.rule).collect::<Vec<_>>(), ["Panic"]);
 }
 
 #[tokio::test]

@@ -8,32 +8,43 @@ mod origin;
 mod saved;
 mod size;
 mod state;
+mod texts;
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt::{self, Write},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+#[cfg(test)]
+#[allow(unused_imports, reason = "the notifiers are features")]
+pub(crate) use self::failure::test_report;
 #[cfg(feature = "state")]
-pub(crate) use self::saved::{SavedAlert, fields, is_same_in_file};
+pub(crate) use self::saved::{SavedAlert, SavedTexts, fields, is_same_in_file};
 pub(crate) use self::{
     evaluator::{Evaluator, Replaced},
+    failure::InOneLine,
     notice::Notice,
     state::{Change, State, Timing},
 };
-pub use self::{failure::Failure, origin::Origin};
+pub use self::{
+    failure::Failure,
+    origin::Origin,
+    texts::{DistinctTexts, TextCount},
+};
 use crate::{
     operation::Operation,
     rule::{Comparison, Severity, Signal},
+    text::{OneLine, one_line},
 };
 
 /// A change of an alert: it began to fire, or it is resolved.
 ///
 /// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests; a burn
 /// rate is a multiple.
-/// Its [`Display`](fmt::Display) is one line.
+/// Its [`Display`](fmt::Display) is one line, in which control characters are escaped: a terminal and a
+/// log can show it whatever a route or an error contains.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Alert {
@@ -135,9 +146,10 @@ pub struct Contribution {
 
 impl Alert {
     /// State, rule and operation, such as `[FIRING] HighErrorRatio · POST /orders`; where the rule
-    /// judges the whole service, the service's name stands for the operation.
+    /// judges the whole service, the service's name stands for the operation. Control characters are
+    /// escaped.
     pub fn title(&self) -> String {
-        format!("[{}] {} · {}", self.status, self.rule, self.target_name())
+        one_line(format_args!("[{}] {} · {}", self.status, self.rule, self.target_name()))
     }
 
     /// Whether it is no alert, but what [`send_test`](crate::Lookout::send_test) says: for who does more
@@ -146,9 +158,10 @@ impl Alert {
         self.notice == Some(Notice::Test)
     }
 
-    /// The operation, the route, or the service's name.
+    /// The operation, the route, the group of a report, or the service's name.
     pub fn target_name(&self) -> String {
         match &self.target {
+            Target::CallSite(_) if !self.group().is_empty() => self.group().to_owned(),
             Target::Service | Target::CallSite(_) => self.origin.service.clone(),
             Target::Operation(operation) => operation.to_string(),
             Target::Route(name) | Target::Dependency(name) => name.clone(),
@@ -216,53 +229,6 @@ impl Alert {
         self.signal.unit().show(value)
     }
 
-    /// Of a failure that was reported.
-    pub(crate) fn of_failure(
-        name: &Arc<str>,
-        severity: Severity,
-        failure: Failure,
-        starts_at: SystemTime,
-        origin: &Arc<Origin>,
-    ) -> Self {
-        let total = failure.total;
-        let fields: Vec<_> =
-            failure.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        Self {
-            status: AlertStatus::Firing,
-            rule: Arc::clone(name),
-            severity,
-            target: Target::CallSite(failure.call_site.clone()),
-            value: Some(total as f64),
-            peak: total as f64,
-            threshold: 0.0,
-            comparison: Comparison::Above,
-            window: None,
-            starts_at,
-            ends_at: None,
-            requests: total,
-            errors: total,
-            top: Vec::new(),
-            labels: BTreeMap::new(),
-            summary: (!fields.is_empty()).then(|| fields.join("\n")),
-            runbook: None,
-            dashboard: None,
-            origin: Arc::clone(origin),
-            unknown_before: None,
-            failure: Some(Arc::new(failure)),
-            notice: None,
-            signal: Signal::Reports,
-            is_rule_gone: false,
-            is_retold: false,
-        }
-    }
-
-    /// Tells the reports of the change before, too, which was not delivered.
-    pub(crate) fn tell_also(&mut self, untold: &Self) {
-        if let (Some(failure), Some(untold)) = (&mut self.failure, &untold.failure) {
-            Arc::make_mut(failure).tell_also(untold);
-        }
-    }
-
     /// A resolved alert as it was while it fired, with its peak, for a receiver that takes no resolve of
     /// what it was not told of.
     #[cfg(any(feature = "alertmanager", feature = "pagerduty"))]
@@ -292,21 +258,17 @@ impl Alert {
         }
     }
 
-    /// What makes two changes be of one alert: the rule and what it judged, and of what was reported the
-    /// error's type, since one place may report several; and the instance, since receivers tell alerts
-    /// apart by it, and one may be from before a restart.
-    pub(crate) fn identity(&self) -> (&str, &Target, &str, &str) {
-        (&self.rule, &self.target, self.error_type(), &self.origin.instance)
-    }
-
-    /// The type of the error that was reported; empty where it is not known, or a rule raised this.
-    pub(crate) fn error_type(&self) -> &str {
-        self.failure.as_ref().map_or("", |failure| &failure.error_type)
+    /// The parts that two changes of one alert have in common: the rule and its target; for a report also
+    /// the error's type and the group, since one place may report several kinds; and the instance, since
+    /// receivers distinguish alerts by it, and one may be from before a restart.
+    pub(crate) fn identity(&self) -> (&str, &Target, &str, &str, &str) {
+        (&self.rule, &self.target, self.error_type(), self.group(), &self.origin.instance)
     }
 }
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
         if self.status == AlertStatus::Resolved && self.notice.is_none() {
             let lasted = whole_seconds(self.lasted(self.starts_at));
@@ -337,9 +299,13 @@ impl fmt::Display for AlertStatus {
 
 impl fmt::Display for Contribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.detail)
+        write!(OneLine(f), "{}: {}", self.operation, self.detail)
     }
 }
+
+#[cfg(test)]
+#[path = "display_tests.rs"]
+mod display_tests;
 
 /// An alert of the error ratio of a service `orders`, for the tests of notifiers.
 #[cfg(test)]

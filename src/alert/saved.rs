@@ -1,5 +1,7 @@
 //! An alert as the state file has it. The public types are mirrored, so that they promise nothing of it.
 
+mod failure;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -9,6 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::failure::SavedTexts;
 use super::{Alert, AlertStatus, Contribution, Failure, Notice, Origin, Target};
 use crate::{
     operation::{Call, Dependency, MethodLabel, Operation, Protocol, Traffic},
@@ -158,17 +161,6 @@ struct SavedContribution {
     detail: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SavedFailure {
-    causes: Vec<String>,
-    error_type: Cow<'static, str>,
-    call_site: String,
-    fields: Vec<(Cow<'static, str>, String)>,
-    count: u64,
-    over: Duration,
-    total: u64,
-}
-
 /// What the other parts of the file have in common with an alert.
 pub(crate) mod fields {
     use std::{sync::Arc, time::SystemTime};
@@ -312,34 +304,6 @@ mod contributions {
             Contribution { operation, share, detail }
         });
         Ok(top.collect())
-    }
-}
-
-mod failure {
-    use serde::{Deserializer, Serializer};
-
-    use super::{Arc, Deserialize, Failure, SavedFailure, Serialize};
-
-    pub(super) fn serialize<S: Serializer>(
-        failure: &Option<Arc<Failure>>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        let failure = failure.as_deref().cloned();
-        failure
-            .map(|Failure { causes, error_type, call_site, fields, count, over, total }| {
-                SavedFailure { causes, error_type, call_site, fields, count, over, total }
-            })
-            .serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Arc<Failure>>, D::Error> {
-        let failure = Option::deserialize(from)?.map(|saved| {
-            let SavedFailure { causes, error_type, call_site, fields, count, over, total } = saved;
-            Arc::new(Failure { causes, error_type, call_site, fields, count, over, total })
-        });
-        Ok(failure)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::alert::test_alert;
+use crate::alert::{DistinctTexts, TextCount};
 
 fn read(alert: &Alert) -> Alert {
     let text = serde_json::to_string(&SavedAlert(alert.clone())).unwrap();
@@ -88,8 +89,13 @@ fn a_report_survives_with_its_evidence() {
         causes: vec!["not sent".to_owned(), "no broker".to_owned()],
         error_type: "orders::EventError".into(),
         call_site: "src/orders.rs:42".to_owned(),
+        group: "POST /orders".into(),
         fields: vec![("order".into(), "4711".to_owned())],
         count: 312,
+        texts: DistinctTexts {
+            listed: vec![TextCount { text: "not sent: no broker".to_owned(), count: 300 }],
+            others: 12,
+        },
         over: Duration::from_secs(60),
         total: 313,
     };

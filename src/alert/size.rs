@@ -38,6 +38,8 @@ impl Failure {
         size_of::<Self>()
             + self.error_type.len()
             + self.call_site.len()
+            + self.group.len()
+            + self.texts.bytes()
             + causes.sum::<usize>()
             + fields.sum::<usize>()
     }

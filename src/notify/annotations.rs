@@ -34,6 +34,10 @@ fn description(alert: &Alert) -> String {
             alert.tally()
         )),
     }
+    for line in alert.text_counts() {
+        text.push('\n');
+        text.push_str(&line);
+    }
     if let (Some(_), Some(context)) = (&alert.failure, &alert.summary) {
         text.push('\n');
         text.push_str(context);
@@ -59,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        alert::{Contribution, Failure, test_alert},
+        alert::{Contribution, Failure, test_alert, test_report},
         notify::labels::labels,
         operation::{MethodLabel, Operation},
         rule::{Severity, Signal},
@@ -126,8 +130,8 @@ mod tests {
             call_site: "src/events.rs:42".to_owned(),
             fields: vec![("order".into(), "4711".to_owned())],
             count: 1,
-            over: Duration::ZERO,
             total: 1,
+            ..Failure::default()
         };
         let origin = test_alert("R", AlertStatus::Firing).origin;
         let name = "OrderEventLost".into();
@@ -139,6 +143,17 @@ mod tests {
             shown(&annotations(&alert)),
             "description=the event was not sent: no broker (reported at src/events.rs:42)\norder: \
              4711 summary=the event was not sent: no broker"
+        );
+    }
+
+    #[test]
+    fn several_reports_are_described_by_each_of_their_texts() {
+        let alert = test_report();
+        assert_eq!(labels(&alert)["group"], "POST /orders");
+        assert_eq!(
+            annotations(&alert)["description"],
+            "not sent: <no broker> (×3 in 1m · reported at src/orders.rs:42)\n×2 not sent: <no \
+             broker>\n×1 no stock\norder: 4711"
         );
     }
 

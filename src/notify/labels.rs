@@ -20,6 +20,7 @@ pub(super) fn labels(alert: &Alert) -> Labels {
         ("service", &alert.origin.service),
         ("instance", &alert.origin.instance),
         ("error_type", alert.error_type()),
+        ("group", alert.group()),
     ];
     match &alert.target {
         Target::Service => {}

@@ -10,6 +10,7 @@ use super::{Notification, notification::still};
 use crate::{
     alert::{Alert, AlertStatus},
     rule::Severity,
+    text::one_line,
 };
 
 /// Writes each alert as an event of `tracing`: a firing one at `ERROR`, `WARN` or `INFO` by its
@@ -44,11 +45,13 @@ fn log(alert: &Alert, changes: u32) {
     let text = still(alert.to_string(), changes);
     let top: Vec<_> = alert.top.iter().map(ToString::to_string).collect();
     let top = top.join("; ");
+    let texts = alert.text_counts();
+    let texts = (!texts.is_empty()).then(|| one_line(texts.join("; ")));
     match (alert.status, alert.severity) {
-        (AlertStatus::Firing, Severity::Critical) => tracing::error!(top, "{text}"),
-        (AlertStatus::Firing, Severity::Warning) => tracing::warn!(top, "{text}"),
+        (AlertStatus::Firing, Severity::Critical) => tracing::error!(top, texts, "{text}"),
+        (AlertStatus::Firing, Severity::Warning) => tracing::warn!(top, texts, "{text}"),
         (AlertStatus::Firing, Severity::Info) | (AlertStatus::Resolved, _) => {
-            tracing::info!("{text}");
+            tracing::info!(texts, "{text}");
         }
     }
 }

@@ -47,10 +47,10 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
             causes: vec!["no broker".to_owned()],
             error_type: "E".into(),
             call_site: "src/orders.rs:42".to_owned(),
-            fields: Vec::new(),
             count,
             over: Duration::from_secs(60 * minutes),
             total,
+            ..Failure::default()
         };
         Alert { failure: Some(Arc::new(failure)), ..test_alert("Lost", AlertStatus::Firing) }
     };

@@ -54,7 +54,7 @@ impl Matcher {
 
     /// With this label and value: one of the rule's, or one that Alertmanager is given, too:
     /// `alertname`, `severity`, `service`, `instance`, and what is judged: `method` and `route`,
-    /// `dependency`, or a report's `call_site` and `error_type`. An empty value matches where there is no
+    /// `dependency`, or a report's `call_site`, `error_type` and `group`. An empty value matches where there is no
     /// such label, as in Alertmanager.
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with(Condition::Label(name.into(), value.into()))
@@ -113,7 +113,7 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
     use crate::alert::{AlertStatus, Failure, Target, test_alert};
@@ -173,10 +173,9 @@ mod tests {
             causes: vec!["no broker".to_owned()],
             error_type: "orders::EventError".into(),
             call_site: "src/events.rs:42".to_owned(),
-            fields: Vec::new(),
             count: 1,
-            over: Duration::ZERO,
             total: 1,
+            ..Failure::default()
         };
         let name = "OrderEventLost".into();
         let origin = alert().origin;

@@ -1,7 +1,10 @@
 use tokio::time::Instant;
 
 use super::test_delivery::Answers;
-use crate::alert::{Alert, AlertStatus};
+use crate::{
+    alert::{Alert, AlertStatus},
+    text::one_line,
+};
 
 /// One message: the changes of alerts that wait to be told, each alert once.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub(super) fn unknown_before(start: &str) -> String {
 
 impl Notification {
     /// The title of the only alert, or how many alerts fire and are resolved. `STILL FIRING` is what is
-    /// told again and has not changed.
+    /// told again and has not changed. Control characters are escaped.
     pub fn title(&self) -> String {
         if let ([alert], [changes]) = (self.alerts.as_slice(), self.changes.as_slice()) {
             return still(alert.title(), *changes);
@@ -59,7 +62,7 @@ impl Notification {
             (0, resolved) => format!("[RESOLVED: {resolved}]"),
             (firing, resolved) => format!("[FIRING: {firing}, RESOLVED: {resolved}]"),
         };
-        format!("{counts} {}", names.join(", "))
+        one_line(format_args!("{counts} {}", names.join(", ")))
     }
 
     /// So many changes of each alert.
@@ -153,5 +156,12 @@ mod title_tests {
         let alerts = ["B", "A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
         let title = Notification::new(alerts.to_vec(), vec![1; 3]).title();
         assert_eq!(title, "[FIRING: 3] B, A");
+    }
+
+    #[test]
+    fn the_title_of_several_alerts_is_one_line() {
+        let alerts = ["A\r\n\u{1b}[2J", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
+        let title = Notification::new(alerts.to_vec(), vec![1, 1]).title();
+        assert_eq!(title, r"[FIRING: 2] A\r\n\u{1b}[2J, B");
     }
 }

@@ -58,7 +58,9 @@ impl Route {
 
 /// Of whichever instance, since one may be from before a restart.
 fn is_same(one: &Alert, other: &Alert) -> bool {
-    (&one.rule, &one.target, one.error_type()) == (&other.rule, &other.target, other.error_type())
+    let (rule, target, error_type, group, _) = one.identity();
+    let (of_rule, of_target, of_error_type, of_group, _) = other.identity();
+    (rule, target, error_type, group) == (of_rule, of_target, of_error_type, of_group)
 }
 
 #[cfg(test)]

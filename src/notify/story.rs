@@ -10,6 +10,7 @@ use super::{
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     rule::Severity,
+    text::is_control,
 };
 
 /// What was measured, which may be an error and its causes; in characters as they are sent, as are
@@ -21,6 +22,9 @@ const WORDS: usize = 600;
 
 /// A route, a label, or another name.
 const NAME: usize = 200;
+
+/// One of the texts of several reports.
+const TEXT: usize = 120;
 
 /// What one receiver takes for markup: that of Markdown, unless it says otherwise. What is not escaped
 /// by it is by whom it is given.
@@ -78,7 +82,7 @@ fn code<M: Markup>(name: &str) -> String {
 /// A link; what is no address, or too long for a link that leads somewhere, is shown as text.
 fn link<M: Markup>(url: &str, label: &str) -> String {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
-    if !is_address || url.contains(|part: char| part.is_whitespace() || part.is_control()) {
+    if !is_address || url.contains(|part: char| part.is_whitespace() || is_control(part)) {
         return plain::<M>(url, WORDS);
     }
     let address = escaped(url, usize::MAX, M::escape_address);
@@ -143,6 +147,13 @@ pub(super) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
             let detail = plain::<M>(&top.detail, NAME);
             format!("• {operation} · {detail}")
         }));
+    }
+    let texts = alert.text_counts();
+    if !texts.is_empty() {
+        lines.push(M::bold("What the reports said"));
+        lines.extend(
+            texts.iter().map(|text| format!("• {}", plain::<M>(&text.replace('\n', " "), TEXT))),
+        );
     }
     if changes > 1 {
         let remark = format!("{changes} changes while this message waited; this is the last.");

@@ -1,5 +1,6 @@
 use std::{
-    fmt, mem,
+    fmt::{self, Write},
+    mem,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -7,11 +8,12 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{DeliveryError, Notification, error::chain};
-use crate::alert::Alert;
+use crate::{alert::Alert, text::OneLine};
 
 /// What became of a test message, by [`Lookout::send_test`](crate::Lookout::send_test).
 ///
-/// Its [`Display`](fmt::Display) is one line, such as `slack: delivered in 212ms`.
+/// Its [`Display`](fmt::Display) is one line, such as `slack: delivered in 212ms`. Control characters are
+/// escaped, since an error may repeat the receiver's own words.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TestDelivery {
@@ -28,6 +30,7 @@ impl fmt::Display for TestDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let took = Duration::from_millis(self.took.as_millis() as u64);
         let took = humantime::format_duration(took);
+        let mut f = OneLine(f);
         match &self.result {
             Ok(()) => write!(f, "{}: delivered in {took}", self.notifier),
             Err(error) => write!(f, "{}: failed after {took}: {}", self.notifier, chain(error)),
@@ -130,6 +133,11 @@ mod tests {
         assert_eq!(
             line(Err(DeliveryError::broken("404 Not Found"))),
             "slack: failed after 212ms: the receiver takes nothing: 404 Not Found"
+        );
+        assert_eq!(
+            line(Err(DeliveryError::broken("no\r\n\u{1b}[2Jslack: delivered in 1ms"))),
+            "slack: failed after 212ms: the receiver takes nothing: \
+             no\\r\\n\\u{1b}[2Jslack: delivered in 1ms"
         );
     }
 }

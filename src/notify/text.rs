@@ -1,5 +1,7 @@
 //! Text in the length that a receiver takes.
 
+use crate::text::is_control;
+
 /// At most `most` characters; what is cut is replaced by `…`.
 #[cfg(any(feature = "pagerduty", feature = "slack"))]
 pub(super) fn cut(text: &str, most: usize) -> String {
@@ -13,7 +15,7 @@ pub(super) fn escaped(text: &str, most: usize, escape: impl Fn(char, &mut String
     let (mut length, mut end_before_mark) = (0, 0);
     for character in text.chars() {
         let from = kept.len();
-        let is_blank = character.is_control() && character != '\n';
+        let is_blank = is_control(character) && character != '\n';
         escape(if is_blank { ' ' } else { character }, &mut kept);
         length += kept[from..].chars().count();
         if length < most {

@@ -9,13 +9,17 @@ mod method;
 mod table;
 mod traffic;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 pub(crate) use self::{
     method::MethodLabel,
     table::{OperationId, OperationTable},
     traffic::{Call, Dependency, Protocol, Side, Traffic, TrafficId},
 };
+use crate::text::OneLine;
 
 /// The route of a request that no router and no closure named.
 pub(crate) const UNMATCHED: &str = "unmatched";
@@ -98,6 +102,7 @@ impl Operation {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         if let Some(dependency) = self.dependency() {
             write!(f, "{dependency}: ")?;
         }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{CallSite, Report};
 use crate::{
-    alert::{Alert, AlertStatus, Failure, Origin},
+    alert::{Alert, AlertStatus, DistinctTexts, Failure, InOneLine, Origin},
     rule::Severity,
 };
 
@@ -31,6 +31,7 @@ struct Kind {
     name: Arc<str>,
     error_type: Cow<'static, str>,
     call_site: CallSite,
+    group: Cow<'static, str>,
 }
 
 #[derive(Debug)]
@@ -42,6 +43,8 @@ struct Entry {
     lasts: bool,
     total: u64,
     untold: u64,
+    /// What the untold ones said.
+    texts: DistinctTexts,
     /// None before the first was told.
     told_at: Option<Duration>,
     /// Who hears of the worst severity may not have heard of it yet.
@@ -81,8 +84,8 @@ impl Ledger {
     pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
         let kind = self.kind_of(&report);
         let is_overflow = *kind.name == *OVERFLOW;
-        let Report { severity, causes, fields, lasts, .. } = report;
-        let last = Evidence { severity, causes, fields };
+        let Report { name, severity, causes, fields, lasts, count, .. } = report;
+        let last = Evidence { severity, causes, fields: fields.into_vec() };
         let entry = self.kinds.entry(kind).or_insert_with(|| Entry {
             last: last.clone(),
             first_at: wall,
@@ -90,6 +93,7 @@ impl Ledger {
             lasts: false,
             total: 0,
             untold: 0,
+            texts: DistinctTexts::default(),
             told_at: None,
             is_worse: false,
             origin: None,
@@ -99,8 +103,14 @@ impl Ledger {
         // While the alert fires it gets no milder: receivers know it by its severity.
         entry.last = Evidence { severity: severity.max(entry.last.severity), ..last };
         entry.last_at = now;
-        entry.total = entry.total.saturating_add(1);
-        entry.untold = entry.untold.saturating_add(1);
+        entry.total = entry.total.saturating_add(count);
+        entry.untold = entry.untold.saturating_add(count);
+        match is_overflow {
+            true => {
+                entry.texts.add(format_args!("{name}: {}", InOneLine(&entry.last.causes)), count)
+            }
+            false => entry.texts.add(InOneLine(&entry.last.causes), count),
+        }
         entry.is_news()
     }
 
@@ -116,11 +126,17 @@ impl Ledger {
             name: report.name.as_ref().into(),
             error_type: report.error_type.into(),
             call_site: report.call_site.clone(),
+            group: report.group.clone().unwrap_or_default(),
         };
         if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
             return kind;
         }
-        Kind { name: OVERFLOW.into(), error_type: "".into(), call_site: CallSite::unknown() }
+        Kind {
+            name: OVERFLOW.into(),
+            error_type: "".into(),
+            call_site: CallSite::unknown(),
+            group: "".into(),
+        }
     }
 
     /// What is to be told now.
@@ -177,7 +193,8 @@ impl Entry {
 
     fn tell(&mut self, kind: &Kind, now: Duration, origin: &Arc<Origin>) -> Alert {
         let over = self.told_at.map_or(Duration::ZERO, |told| now.saturating_sub(told));
-        let alert = self.alert(kind, self.untold, over, origin);
+        let texts = std::mem::take(&mut self.texts);
+        let alert = self.alert(kind, self.untold, texts, over, origin);
         self.untold = 0;
         self.told_at = Some(now);
         self.is_worse = false;
@@ -185,14 +202,22 @@ impl Entry {
     }
 
     fn resolved(&self, kind: &Kind, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
-        Alert {
-            status: AlertStatus::Resolved,
-            ends_at: Some(wall),
-            ..self.alert(kind, 0, Duration::ZERO, origin)
-        }
+        Alert { status: AlertStatus::Resolved, ends_at: Some(wall), ..self.told(kind, origin) }
     }
 
-    fn alert(&self, kind: &Kind, count: u64, over: Duration, origin: &Arc<Origin>) -> Alert {
+    /// The alert with nothing new.
+    fn told(&self, kind: &Kind, origin: &Arc<Origin>) -> Alert {
+        self.alert(kind, 0, DistinctTexts::default(), Duration::ZERO, origin)
+    }
+
+    fn alert(
+        &self,
+        kind: &Kind,
+        count: u64,
+        texts: DistinctTexts,
+        over: Duration,
+        origin: &Arc<Origin>,
+    ) -> Alert {
         let Evidence { severity, causes, fields } = &self.last;
         let origin = self.origin.as_ref().unwrap_or(origin);
         // The kind's, not the last report's: where several kinds are one, it must stay one alert.
@@ -200,8 +225,10 @@ impl Entry {
             causes: causes.clone(),
             error_type: kind.error_type.clone(),
             call_site: kind.call_site.to_string(),
+            group: kind.group.clone(),
             fields: fields.clone(),
             count,
+            texts,
             over,
             total: self.total,
         };
@@ -307,6 +334,38 @@ mod tests {
     }
 
     #[test]
+    fn a_message_lists_the_distinct_texts_of_its_reports_with_their_counts() {
+        let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
+        let mut lines = |texts: &[&str], at| {
+            for text in texts {
+                ledger.note(report("Lost", text), seconds(at), WALL);
+            }
+            let changes = ledger.changes(seconds(at), WALL, &origin);
+            changes.iter().map(Alert::text_counts).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&["no stock"], 100), [[""; 0]]);
+        assert!(lines(&["no broker", "no stock", "no broker"], 130).is_empty());
+        assert_eq!(lines(&[], 160), [["×2 no broker", "×1 no stock"]]);
+        assert!(lines(&["no stock"], 161).is_empty());
+        assert_eq!(lines(&[], 220), [[""; 0]], "the texts of earlier messages are not repeated");
+    }
+
+    #[test]
+    fn groups_are_alerts_of_their_own() {
+        let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
+        for group in ["GET /a", "GET /b", "GET /a"] {
+            ledger.note(report("Lost", "x").grouped_by(group), seconds(100), WALL);
+        }
+        let mut told = ledger.changes(seconds(100), WALL, &origin);
+        told.sort_by_key(Alert::title);
+        let titles: Vec<_> = told.iter().map(Alert::title).collect();
+        assert_eq!(titles, ["[FIRING] Lost · GET /a", "[FIRING] Lost · GET /b"]);
+        assert_ne!(told[0].identity(), told[1].identity());
+        let counts: Vec<_> = told.iter().map(|alert| alert.requests).collect();
+        assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
     fn what_lasts_is_not_over_by_silence() {
         let mut play = Play(Ledger::default());
         play.0.note(Report { lasts: true, ..report("Relay", "died") }, seconds(100), WALL);
@@ -325,6 +384,8 @@ mod tests {
         assert_eq!(play.0.kinds.len(), MOST_KINDS);
         let total: u64 = play.0.kinds.values().map(|entry| entry.total).sum();
         assert_eq!(total, 10_000);
+        let overflow = play.0.kinds.iter().find(|(kind, _)| &*kind.name == OVERFLOW).unwrap().1;
+        assert_eq!(overflow.texts.listed[0].text, "Kind499: at 100");
         let origin = Arc::new(Origin::default());
         let told = play.0.rest(seconds(100), &origin);
         let counted: u64 =

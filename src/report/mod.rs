@@ -1,6 +1,9 @@
 //! Failures that no window shows: business code and background tasks report them, and they are told at
 //! once.
 
+mod call_site;
+mod error;
+mod evidence;
 mod ledger;
 mod observer;
 mod panics;
@@ -9,33 +12,34 @@ mod supervise;
 #[cfg(feature = "tracing-layer")]
 mod tracing_layer;
 
-use std::{any::type_name, borrow::Cow, cell::Cell, error::Error, fmt, panic::Location};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use http::{HeaderMap, request::Parts};
 
-use crate::{
-    causes::{bounded, texts},
-    observe::trace_id,
-    rule::Severity,
+use self::{
+    call_site::CallSite,
+    evidence::{Fields, Texts},
 };
+use crate::{causes::texts, observe::trace_id, rule::Severity, text::short};
 
 #[cfg(feature = "state")]
 pub(crate) use self::ledger::saved::SavedKind;
 pub(crate) use self::reporter::Reports;
 #[cfg(feature = "tracing-layer")]
 pub use self::tracing_layer::ReportLayer;
-pub use self::{reporter::Reporter, supervise::TaskEnd};
+pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 
 /// A failure with its causes and its context, for [`Reporter::send`].
 ///
-/// Reports of one kind (name, error type and call site, whatever the text says) are one alert. Its first
-/// report is told at once, and one that is more urgent than those before it; the others are counted, and
-/// told each minute for as long as they come;
-/// after five minutes without any it is resolved. However many kinds there are, at most ten alerts a
-/// minute are told at once, and the rest each ten seconds together. Kinds past the 499th share the alert
-/// `OtherFailures`.
+/// Reports of one kind (name, error type, call site and [group](Self::grouped_by), whatever the text says)
+/// are one alert. The lookout sends an alert for the first report at once, and for one that is more urgent
+/// than those before it. It counts the others, and sends their number and their distinct texts each minute
+/// for as long as they come; after five minutes without any the alert is resolved. However many kinds there
+/// are, at most ten alerts a minute are sent at once, and the rest together each ten seconds. Kinds past the
+/// 499th share the alert `OtherFailures`.
 ///
-/// Of a report 32 causes and 32 fields are kept, each text up to its 1,000th character.
+/// A report keeps 32 causes, together up to 4 KiB and each up to its 1,000th character, and as much of its
+/// [fields](Self::field). So all reports together hold at most 8 MiB.
 ///
 /// # Examples
 ///
@@ -49,44 +53,19 @@ pub use self::{reporter::Reporter, supervise::TaskEnd};
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a report is told when it is sent"]
+#[must_use = "a report does nothing until a reporter sends it"]
 pub struct Report {
     name: Cow<'static, str>,
+    /// None where the observer that sends it decides.
+    group: Option<Cow<'static, str>>,
     severity: Severity,
     error_type: &'static str,
     causes: Vec<String>,
-    fields: Vec<(Cow<'static, str>, String)>,
+    fields: Fields,
     call_site: CallSite,
     lasts: bool,
-}
-
-/// A place in the code.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct CallSite {
-    file: Cow<'static, str>,
-    line: u32,
-}
-
-impl CallSite {
-    #[track_caller]
-    fn caller() -> Self {
-        let location = Location::caller();
-        Self { file: location.file().into(), line: location.line() }
-    }
-
-    /// Of what comes from several places, or is told by nobody.
-    fn unknown() -> Self {
-        Self { file: "".into(), line: 0 }
-    }
-}
-
-impl fmt::Display for CallSite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.file.as_ref() {
-            "" => f.write_str("several places"),
-            file => write!(f, "{file}:{}", self.line),
-        }
-    }
+    /// How many reports it stands for.
+    count: u64,
 }
 
 thread_local! {
@@ -102,54 +81,90 @@ fn is_own_thread() -> bool {
     IS_OWN_THREAD.try_with(Cell::get).unwrap_or(true)
 }
 
-/// No more causes are followed, nor fields taken.
+/// How many causes and how many fields a report keeps.
 const MOST: usize = 32;
 
+/// The length of a text, in characters.
+const LONGEST: usize = 1_000;
+
+/// The size of all causes of a report together, and of all its fields, in bytes.
+const LONGEST_BYTES: usize = 4 << 10;
+
+/// The length of a name, in characters.
+const LONGEST_NAME: usize = 200;
+
+/// The name of an error whose type is not known.
+const UNKNOWN: &str = "Error";
+
 impl Report {
-    /// Of an error and its causes, under the name of its type, from where this is called.
+    /// Of an error and its causes, under the name of its type, from where this is called. The type of an
+    /// error behind `dyn Error` is not known, as in a `Box<dyn Error>`, an `anyhow::Error` or an
+    /// `eyre::Report`: the name is then `Error`, until [`named`](Self::named) gives a better one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Report;
+    ///
+    /// let error: Box<dyn std::error::Error + Send + Sync> = "the broker is down".into();
+    /// let report = Report::of(&error).named("OrderEventLost");
+    /// ```
     #[track_caller]
-    pub fn of<E: Error + 'static>(error: &E) -> Self {
-        Self::of_type(error, type_name::<E>())
-    }
-
-    /// Of an error whose type is not known. Give it a name by [`named`](Self::named).
-    #[track_caller]
-    pub fn of_dyn(error: &(dyn Error + 'static)) -> Self {
-        Self::of_type(error, "dyn Error")
-    }
-
-    #[track_caller]
-    fn of_type(error: &(dyn Error + 'static), error_type: &'static str) -> Self {
-        let causes = texts(error);
-        Self {
-            name: word(error_type).into(),
-            severity: Severity::Critical,
-            error_type,
-            causes,
-            fields: Vec::new(),
-            call_site: CallSite::caller(),
-            lasts: false,
+    pub fn of<K>(error: &(impl ReportableError<K> + ?Sized)) -> Self {
+        let error_type = error.error_type();
+        let end =
+            error_type.char_indices().nth(LONGEST_NAME).map_or(error_type.len(), |(end, _)| end);
+        let name = if error_type.is_empty() { UNKNOWN } else { word(error_type) };
+        let mut causes = Texts::default();
+        for text in texts(error.as_error()) {
+            causes.add(text);
         }
+        Self { error_type: &error_type[..end], ..Self::with(name.into(), causes) }
     }
 
     /// Of a failure that is no error, said in words.
     #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>, text: impl fmt::Display) -> Self {
+        let mut causes = Texts::default();
+        causes.add(text);
+        Self::with(name.into(), causes)
+    }
+
+    #[track_caller]
+    fn with(name: Cow<'static, str>, causes: Texts) -> Self {
         Self {
-            name: name.into(),
+            name: short(name, LONGEST_NAME),
+            group: None,
             severity: Severity::Critical,
             error_type: "",
-            causes: vec![bounded(text)],
-            fields: Vec::new(),
+            causes: causes.0,
+            fields: Fields::default(),
             call_site: CallSite::caller(),
             lasts: false,
+            count: 1,
         }
     }
 
-    /// The alert's name, such as `OrderEventLost`: a few fixed ones, since each is an alert of its own.
-    /// Defaults to the last word of the error's type.
+    /// The alert's name, such as `OrderEventLost`, up to its 200th character: a few fixed ones, since each
+    /// is an alert of its own. Defaults to the last word of the error's type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.name = name.into();
+        self.name = short(name.into(), LONGEST_NAME);
+        self
+    }
+
+    /// Makes an alert of its own for each `key`, up to its 200th character; the alert's title shows the key.
+    /// Use a few fixed keys. Defaults to the operation, such as `POST /orders`, where a layer's observer
+    /// sends the report, and else to none; an empty key merges the reports of all operations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Report;
+    ///
+    /// let report = Report::new("PaymentFailed", "declined").grouped_by("provider-a");
+    /// ```
+    pub fn grouped_by(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.group = Some(short(key.into(), LONGEST_NAME));
         self
     }
 
@@ -171,11 +186,15 @@ impl Report {
         Self { lasts: true, ..self }
     }
 
-    /// Context, told with the last report of a kind; up to 32 of them.
+    /// Stands for several reports.
+    fn times(self, count: u64) -> Self {
+        Self { count, ..self }
+    }
+
+    /// Context of the last report of a kind: up to 32 fields, together up to 4 KiB, each name up to its
+    /// 200th character and each value up to its 1,000th.
     pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
-        if self.fields.len() < MOST {
-            self.fields.push((name.into(), bounded(value)));
-        }
+        self.fields.add(name.into(), value);
         self
     }
 

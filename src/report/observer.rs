@@ -1,7 +1,10 @@
 use http::{HeaderMap, HeaderValue, Method, header::HeaderName};
 
-use super::{Report, Reporter};
-use crate::observe::{Finished, Observer, RequestHead, ResponseHead};
+use super::{LONGEST_NAME, Report, Reporter};
+use crate::{
+    observe::{Finished, Observer, RequestHead, ResponseHead},
+    text::short,
+};
 
 /// What is kept of a request, in case that its response has a report.
 #[derive(Debug)]
@@ -12,7 +15,8 @@ pub struct Asked {
 }
 
 /// As an observer of a layer, it sends the [`Report`] that a response has in its extensions, with the
-/// request's method, route and ids: so an error type that becomes a response needs no reporter.
+/// request's method, route and ids: so an error type that becomes a response needs no reporter. Each
+/// operation is an alert of its own, unless [`Report::grouped_by`] says otherwise.
 ///
 /// # Examples
 ///
@@ -60,9 +64,11 @@ impl Observer for Reporter {
 
     fn finished(&self, kept: Asked, finished: &Finished<'_>) {
         let Asked { method, ids, report } = kept;
-        if let Some(report) = report {
-            let route = Some(finished.operation.route());
-            self.send(report.of_request(&method, route, &ids));
+        if let Some(mut report) = report {
+            let operation = finished.operation;
+            // All errors of one type leave the same place, whatever failed.
+            report.group.get_or_insert_with(|| short(operation.to_string().into(), LONGEST_NAME));
+            self.send(report.of_request(&method, Some(operation.route()), &ids));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     guard::{Panic, panic_message},
 };
 
-/// How many panics wait for the lookout's thread; of more than that only the number is known.
+/// How many panics wait for the lookout's thread; further ones are only counted.
 const MOST_WAITING: usize = 1_000;
 
 /// The name of the alert.
@@ -40,11 +40,10 @@ pub(super) struct Panicked {
 impl Panicked {
     fn of(info: &PanicHookInfo<'_>) -> Self {
         let message = panic_message(info.payload());
-        let place = info.location().map_or_else(CallSite::unknown, |location| CallSite {
-            file: location.file().to_owned().into(),
-            line: location.line(),
+        let place = info.location().map_or_else(CallSite::unknown, |location| {
+            CallSite::new(location.file().to_owned(), location.line())
         });
-        let thread = thread::current().name().unwrap_or("unnamed").to_owned();
+        let thread = bounded(thread::current().name().unwrap_or("unnamed"));
         Self { message: bounded(message), place, thread }
     }
 
@@ -74,7 +73,7 @@ impl Panics {
         }
     }
 
-    /// What has come since, and one report for all of which only the number is known.
+    /// The panics that waited, and one report for all that were only counted.
     pub(super) fn reports(&self, receiver: &mut Receiver<Panicked>) -> Vec<Report> {
         let mut reports = Vec::new();
         while let Ok(panicked) = receiver.try_recv() {
@@ -82,8 +81,8 @@ impl Panics {
         }
         let missed = self.missed.swap(0, Ordering::Relaxed);
         if missed > 0 {
-            let text = format!("{missed} panics more, too many at once to tell what they said");
-            reports.push(Report::new(NAME, text).at(CallSite::unknown()));
+            let text = "too many panics at once to keep their messages";
+            reports.push(Report::new(NAME, text).at(CallSite::unknown()).times(missed));
         }
         reports
     }
@@ -134,12 +133,12 @@ fn hear(info: &PanicHookInfo<'_>) {
     // Its thread may be past its locals.
     let is_supervised = IS_SUPERVISED.try_with(Cell::get).unwrap_or(false);
     let panicked = Panicked::of(info);
-    let to_report = if is_supervised {
+    let mut to_report = Some(panicked);
+    if is_supervised {
         // It may be caught within the task, which then goes on.
-        UNTOLD.try_with(|untold| untold.replace(Some(panicked))).ok().flatten()
-    } else {
-        Some(panicked)
-    };
+        let earlier = UNTOLD.try_with(|untold| untold.replace(to_report.take()));
+        to_report = earlier.unwrap_or(to_report);
+    }
     let Some(panicked) = to_report else { return };
     for reports in Listener::all().filter_map(|listener| listener.reports.upgrade()) {
         reports.panics.hand_over(panicked.clone());
@@ -153,8 +152,8 @@ impl Reporter {
     /// but those of [supervised](Self::supervise) tasks.
     ///
     /// The first call in a process sets a [panic hook](panic::set_hook), which calls the one that was set
-    /// before. The thread that panics only hands over: it waits for no lock of the lookout, and what comes faster than 1,000 at
-    /// once is only counted. A supervised task's panic is told once, as the end of that task, and with its
+    /// before. The thread that panics waits for no lock of the lookout. Up to 1,000 panics wait for the
+    /// lookout's thread with their messages; further ones are counted by an alert `Panic` of `several places`. A supervised task's panic is told once, as the end of that task, and with its
     /// place. Panics of the lookout's own thread, such as a notifier's, are logged and not reported.
     ///
     /// Of the same lookout a second call does nothing. With `panic = "abort"` the process has ended before anybody is told.
@@ -170,6 +169,12 @@ impl Reporter {
         if !self.reports.panics.is_hooked.swap(true, Ordering::Relaxed) {
             Listener::add(Arc::downgrade(&self.reports));
         }
+    }
+
+    /// Whether panics are reported.
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn reports_panics(&self) -> bool {
+        self.reports.panics.is_hooked.load(Ordering::Relaxed)
     }
 
     /// Polls a supervised task; gives where it panicked, too, as far as a hook has seen it.

@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    error::Error,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -12,7 +11,7 @@ use tokio::sync::{Notify, mpsc::Receiver};
 #[cfg(feature = "state")]
 use super::SavedKind;
 use super::{
-    CallSite, Report,
+    CallSite, Report, ReportableError,
     ledger::{Ledger, MOST_KINDS, OVERFLOW},
     panics::{Panicked, Panics},
 };
@@ -39,9 +38,9 @@ impl Reporter {
         Self { reports }
     }
 
-    /// Reports an error with its causes, under the name of its type; see [`Report`] for more.
+    /// Reports an error with its causes, under the name of its type; see [`Report::of`].
     #[track_caller]
-    pub fn report<E: Error + 'static>(&self, error: &E) {
+    pub fn report<K>(&self, error: &(impl ReportableError<K> + ?Sized)) {
         self.send(Report::of(error));
     }
 
@@ -184,7 +183,8 @@ impl Inner {
         if !self.counts.contains_key(&key) && self.counts.len() >= MOST_KINDS {
             key.0 = OVERFLOW.into();
         }
-        *self.counts.entry(key).or_default() += 1;
+        let count = self.counts.entry(key).or_default();
+        *count = count.saturating_add(report.count);
     }
 }
 

@@ -1,25 +1,21 @@
-use std::{
-    borrow::Cow, convert::identity, error::Error, future::poll_fn, pin::pin, task::Poll,
-    time::Duration,
-};
+use std::{borrow::Cow, convert::identity, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{CallSite, Report, Reporter};
-use crate::guard::{Panic, guarded};
+use super::{CallSite, LONGEST_NAME, Report, ReportableError, Reporter};
+use crate::{
+    guard::{Panic, guarded},
+    text::short,
+};
 
 /// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
-/// by a `Result` whose error is reported with its causes.
-///
-/// An error must be a type that implements [`Error`], which boxed ones and `anyhow`'s do not: give the task
-/// one of its own, such as `struct Failed(#[from] anyhow::Error)` with `thiserror`'s
-/// `#[error(transparent)]`.
+/// by a `Result` whose error is a [`ReportableError`], reported with its causes. The compiler infers `Kind`.
 #[diagnostic::on_unimplemented(
     message = "a task that ends with `{Self}` can't be supervised",
-    note = "it may end with `()`, with `Result<(), E>` where `E` implements `std::error::Error` (boxed errors and \
-            `anyhow::Error` do not: wrap them in a type of your own), or never"
+    note = "it may end with `()`, never, or with `Result<(), E>`, where `E` implements `std::error::Error` or is a \
+            `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`"
 )]
-pub trait TaskEnd: sealed::Sealed {
+pub trait TaskEnd<Kind = ()>: sealed::Sealed<Kind> {
     #[doc(hidden)]
     fn into_report(self) -> Report;
 }
@@ -30,7 +26,7 @@ impl TaskEnd for () {
     }
 }
 
-impl<E: Error + 'static> TaskEnd for Result<(), E> {
+impl<K, E: ReportableError<K>> TaskEnd<K> for Result<(), E> {
     fn into_report(self) -> Report {
         match self {
             Ok(()) => ().into_report(),
@@ -47,9 +43,9 @@ impl TaskEnd for sealed::Never {
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for () {}
-    impl Sealed for Never {}
+    pub trait Sealed<Kind> {}
+    impl Sealed<()> for () {}
+    impl Sealed<()> for Never {}
 
     /// What a function gives; by way of it the type of no value has a name.
     pub trait Gives {
@@ -62,7 +58,7 @@ mod sealed {
 
     pub(super) type Never = <fn() -> ! as Gives>::Given;
 
-    impl<E: std::error::Error + 'static> Sealed for Result<(), E> {}
+    impl<K, E: crate::report::ReportableError<K>> Sealed<K> for Result<(), E> {}
 }
 
 /// The first pause before a restart, and the longest.
@@ -94,12 +90,13 @@ impl Reporter {
     /// # }
     /// ```
     #[track_caller]
-    pub fn supervise<N, F>(&self, name: N, task: F) -> impl Future<Output = ()> + use<N, F>
+    pub fn supervise<N, F, K>(&self, name: N, task: F) -> impl Future<Output = ()> + use<N, F, K>
     where
         N: Into<Cow<'static, str>>,
-        F: Future<Output: TaskEnd>,
+        F: Future<Output: TaskEnd<K>>,
     {
-        let (reporter, site, name) = (self.clone(), CallSite::caller(), name.into());
+        let name = short(name.into(), LONGEST_NAME);
+        let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
             reporter.reports.revived(&name, &site);
             let end = reporter.guarded(task).await;
@@ -114,17 +111,18 @@ impl Reporter {
     /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
     /// goes no further; the alert is over five minutes after the last one.
     #[track_caller]
-    pub fn supervise_restarting<N, M, F>(
+    pub fn supervise_restarting<N, M, F, K>(
         &self,
         name: N,
         mut make: M,
-    ) -> impl Future<Output = ()> + use<N, M, F>
+    ) -> impl Future<Output = ()> + use<N, M, F, K>
     where
         N: Into<Cow<'static, str>>,
         M: FnMut() -> F,
-        F: Future<Output: TaskEnd>,
+        F: Future<Output: TaskEnd<K>>,
     {
-        let (reporter, site, name) = (self.clone(), CallSite::caller(), name.into());
+        let name = short(name.into(), LONGEST_NAME);
+        let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
             let mut pause = FIRST_PAUSE;
             loop {
@@ -159,7 +157,7 @@ impl Reporter {
     }
 
     /// Reports an end; gives the panic back, if it was one.
-    fn tell<E: TaskEnd>(
+    fn tell<K, E: TaskEnd<K>>(
         &self,
         name: Cow<'static, str>,
         site: CallSite,

@@ -1,4 +1,10 @@
-use std::{borrow::Cow, cell::Cell, error::Error, fmt};
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    error::Error,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -7,11 +13,12 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::{CallSite, MOST, Report, Reporter, is_own_thread};
-use crate::{
-    causes::{bounded, texts},
-    rule::Severity,
+use super::{
+    CallSite, LONGEST, LONGEST_BYTES, LONGEST_NAME, Report, Reporter,
+    evidence::{Fields, Texts},
+    is_own_thread,
 };
+use crate::{causes::texts, rule::Severity, text::limited};
 
 /// A layer of `tracing` that reports the errors that are logged; made by [`Reporter::tracing_layer`].
 #[derive(Clone, Debug)]
@@ -20,6 +27,7 @@ pub struct ReportLayer {
     reporter: Reporter,
     level: Level,
     severity: Severity,
+    ignored: Arc<[Cow<'static, str>]>,
 }
 
 /// What an alert is called that no field names.
@@ -28,8 +36,11 @@ const NAME: &str = "ErrorLogged";
 /// The field that names the alert.
 const NAME_FIELD: &str = "report";
 
-/// Events of the lookout itself are reported to nobody: a report that fails would be the next one.
+/// Events of the lookout itself are never reported: a report that fails would be the next one.
 const OWN_TARGET: &str = "tower_lookout";
+
+/// What reports a panic that [`Reporter::report_panics`] reports with its place.
+const CATCH_PANIC: &str = "tower_http::catch_panic";
 
 thread_local! {
     /// A report is made here, and what is logged meanwhile is not another.
@@ -46,9 +57,10 @@ impl Reporter {
     /// those of the spans around it, and the target are the context.
     ///
     /// Give it a filter, such as `.with_filter(LevelFilter::INFO)`: a layer without one has `tracing` make every
-    /// event and span of the process, down to `TRACE`. Which events it takes is up to that: one of `tracing_subscriber` by target, level, span or
-    /// field, or [`level`](ReportLayer::level). Events of the lookout and on its own thread, such as
-    /// those of an HTTP client that delivers, are never taken.
+    /// event and span of the process, down to `TRACE`. The filter, or [`level`](ReportLayer::level), decides
+    /// which events are reported. The layer ignores what HTTP layers log about a status
+    /// ([`ignored_targets`](ReportLayer::ignored_targets)), since rules watch that, and each event of the
+    /// lookout or on its own thread, such as those of an HTTP client that delivers.
     ///
     /// # Examples
     ///
@@ -65,25 +77,67 @@ impl Reporter {
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
     pub fn tracing_layer(&self) -> ReportLayer {
-        ReportLayer { reporter: self.clone(), level: Level::ERROR, severity: Severity::Critical }
+        ReportLayer {
+            reporter: self.clone(),
+            level: Level::ERROR,
+            severity: Severity::Warning,
+            ignored: Arc::clone(&IGNORED),
+        }
     }
 }
 
+static IGNORED: LazyLock<Arc<[Cow<'static, str>]>> =
+    LazyLock::new(|| ReportLayer::IGNORED_TARGETS.map(Cow::Borrowed).into());
+
 impl ReportLayer {
+    /// The targets that are ignored by default: those of the layers and libraries whose events are about
+    /// single responses and connections, such as tower-http's `response failed`. Requests that fail are
+    /// counted, and alerts about them are the rules' part.
+    pub const IGNORED_TARGETS: [&'static str; 5] =
+        ["tower_http::trace", "axum::rejection", "hyper", "h2", "tonic"];
+
+    /// Ignores the events of these targets and of the modules in them, instead of those of
+    /// [`IGNORED_TARGETS`](Self::IGNORED_TARGETS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::ReportLayer;
+    ///
+    /// # fn layer(reporter: tower_lookout::Reporter) -> ReportLayer {
+    /// let also = ["sqlx::query"];
+    /// reporter.tracing_layer().ignored_targets(ReportLayer::IGNORED_TARGETS.into_iter().chain(also))
+    /// # }
+    /// ```
+    pub fn ignored_targets<T>(mut self, targets: impl IntoIterator<Item = T>) -> Self
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        self.ignored = targets.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Takes events down to this level. Defaults to `ERROR`.
     pub fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// How urgent they are. Defaults to [`Severity::Critical`].
+    /// How urgent they are. Defaults to [`Severity::Warning`], since libraries log as errors what a service
+    /// recovers from.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
     fn takes(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && !metadata.target().starts_with(OWN_TARGET)
+        *metadata.level() <= self.level && !self.ignores(metadata.target())
+    }
+
+    fn ignores(&self, target: &str) -> bool {
+        is_within(target, OWN_TARGET)
+            || self.ignored.iter().any(|ignored| is_within(target, ignored))
+            || (self.reporter.reports_panics() && is_within(target, CATCH_PANIC))
     }
 
     fn report(&self, metadata: &Metadata<'static>, logged: Logged) -> Report {
@@ -91,18 +145,28 @@ impl ReportLayer {
         let Logged { target, file, line, .. } = logged;
         let target = target.unwrap_or_else(|| metadata.target().to_owned());
         let file = file.map(Cow::from).or(metadata.file().map(Cow::from));
-        let mut report = Report::new(logged.name.unwrap_or(NAME.into()), "").at(CallSite {
-            file: file.unwrap_or_else(|| target.clone().into()),
-            line: line.or(metadata.line()).unwrap_or(0),
-        });
-        report.causes = logged.message.into_iter().chain(logged.causes).take(MOST).collect();
-        if report.causes.is_empty() {
-            report.causes.push(format!("an error of {target}"));
+        let site = CallSite::new(
+            file.unwrap_or_else(|| target.clone().into()),
+            line.or(metadata.line()).unwrap_or(0),
+        );
+        let mut causes = Texts::default();
+        for text in logged.message.into_iter().chain(logged.causes.0) {
+            causes.add(text);
         }
-        let fields = logged.fields.into_iter().chain([("target", target)]);
+        if causes.0.is_empty() {
+            causes.add(format_args!("an error of {target}"));
+        }
+        let report = Report::with(logged.name.unwrap_or(NAME.into()), causes).at(site);
+        let fields = logged.fields.into_vec().into_iter().chain([("target".into(), target)]);
         fields
             .fold(report.severity(self.severity), |report, (name, value)| report.field(name, value))
     }
+}
+
+/// Whether a target is this one, or a module in it.
+fn is_within(target: &str, module: &str) -> bool {
+    let rest = target.strip_prefix(module);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 impl<S> Layer<S> for ReportLayer
@@ -123,10 +187,10 @@ where
             values.record(&mut logged);
             let mut extensions = span.extensions_mut();
             if let Some(SpanFields(fields)) = extensions.get_mut() {
-                for field in logged.into_fields() {
+                for (name, value) in logged.into_fields().into_vec() {
                     // Another layer like this one may have been here.
-                    if fields.len() < MOST && !fields.contains(&field) {
-                        fields.push(field);
+                    if !fields.contains(&name, &value) {
+                        fields.add(name, value);
                     }
                 }
             }
@@ -148,10 +212,13 @@ where
         event.record(&mut logged);
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(SpanFields(fields)) = span.extensions().get() {
-                logged.fields.extend_from_slice(fields);
+                logged.fields.extend(fields);
             }
         }
-        self.reporter.send(self.report(metadata, logged));
+        // What comes by way of the crate `log` has its own target in a field.
+        if logged.target.as_deref().is_none_or(|target| !self.ignores(target)) {
+            self.reporter.send(self.report(metadata, logged));
+        }
     }
 }
 
@@ -164,16 +231,16 @@ impl Drop for Reporting {
     }
 }
 
-/// The fields of a span, as they are told.
-struct SpanFields(Vec<(&'static str, String)>);
+/// The fields of a span.
+struct SpanFields(Fields);
 
-/// What an event or a span says.
+/// The values of an event or a span.
 #[derive(Default)]
 struct Logged {
     name: Option<Cow<'static, str>>,
     message: Option<String>,
-    causes: Vec<String>,
-    fields: Vec<(&'static str, String)>,
+    causes: Texts,
+    fields: Fields,
     /// Where an event of the crate `log` comes from.
     target: Option<String>,
     file: Option<String>,
@@ -181,37 +248,44 @@ struct Logged {
 }
 
 impl Logged {
-    fn into_fields(self) -> Vec<(&'static str, String)> {
-        let named = self.name.map(|name| (NAME_FIELD, name.into_owned()));
-        let causes = (!self.causes.is_empty()).then(|| ("error", self.causes.join(": ")));
-        named.into_iter().chain(self.fields).chain(causes).collect()
+    fn into_fields(self) -> Fields {
+        let mut fields = Fields::default();
+        if let Some(name) = self.name {
+            fields.add(NAME_FIELD.into(), name);
+        }
+        fields.extend(&self.fields);
+        if !self.causes.0.is_empty() {
+            fields.add("error".into(), self.causes.0.join(": "));
+        }
+        fields
     }
 
-    fn note(&mut self, field: &Field, value: String) {
+    fn note(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let text = |most| limited(value, most, LONGEST_BYTES);
         match field.name() {
-            "message" => self.message = Some(value),
-            NAME_FIELD => self.name = Some(value.into()),
-            "log.target" => self.target = Some(value),
-            "log.file" => self.file = Some(value),
-            "log.line" => self.line = value.parse().ok(),
+            "message" => self.message = Some(text(LONGEST)),
+            NAME_FIELD => self.name = Some(text(LONGEST_NAME).into()),
+            "log.target" => self.target = Some(text(LONGEST_NAME)),
+            "log.file" => self.file = Some(text(LONGEST)),
+            "log.line" => self.line = text(LONGEST_NAME).parse().ok(),
             "log.module_path" => {}
-            name if self.fields.len() < MOST => self.fields.push((name, value)),
-            _ => {}
+            name => self.fields.add(name.into(), value),
         }
     }
 }
 
 impl Visit for Logged {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.note(field, bounded(value));
+        self.note(field, format_args!("{value}"));
     }
 
     fn record_error(&mut self, _field: &Field, value: &(dyn Error + 'static)) {
-        let left = MOST.saturating_sub(self.causes.len());
-        self.causes.extend(texts(value).into_iter().take(left));
+        for text in texts(value) {
+            self.causes.add(text);
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.note(field, bounded(format_args!("{value:?}")));
+        self.note(field, format_args!("{value:?}"));
     }
 }

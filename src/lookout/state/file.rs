@@ -27,7 +27,8 @@ pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> 
     }
 }
 
-/// In bytes; more than what three full queues take.
+/// The largest file that is read, and so the largest that is written, in bytes: more than three full queues
+/// take.
 const LONGEST: u64 = 64 << 20;
 
 fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
@@ -68,9 +69,60 @@ pub(super) fn set_aside(path: &Path, reason: &str) {
     }
 }
 
+/// The content in a size that is read again. Where it is too large, reports lose their details first, and
+/// then the longest lists lose alerts.
+fn bounded(saved: &Saved, most: usize) -> io::Result<Vec<u8>> {
+    let mut content = Bounded { content: Vec::new(), left: most };
+    let whole = serde_json::to_writer(&mut content, saved);
+    if whole.is_ok() {
+        return Ok(content.content);
+    }
+    let (mut less, mut left_out) = (saved.clone(), 0);
+    less.shorten();
+    loop {
+        let mut content = Bounded { content: Vec::new(), left: most };
+        match serde_json::to_writer(&mut content, &less) {
+            Ok(()) => {
+                if left_out > 0 {
+                    logged(|| {
+                        tracing::warn!(
+                            left_out,
+                            most,
+                            "the state is too large: alerts are left out of its file"
+                        );
+                    });
+                }
+                return Ok(content.content);
+            }
+            Err(error) => match less.halve() {
+                0 => return Err(error.into()),
+                alerts => left_out += alerts,
+            },
+        }
+    }
+}
+
+/// A buffer with a bound.
+struct Bounded {
+    content: Vec<u8>,
+    left: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(ErrorKind::FileTooLarge)?;
+        self.content.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Replaces the file as a whole: whenever machine or process end, it is the old or the new one.
 pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
-    let content = serde_json::to_vec(saved)?;
+    let content = bounded(saved, LONGEST as usize)?;
     // Where the path is a link to a file, that is the one to be replaced, and not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = beside(path, ".new");

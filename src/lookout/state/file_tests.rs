@@ -4,7 +4,7 @@ use std::process;
 
 use super::*;
 use crate::{
-    alert::{AlertStatus, SavedAlert, test_alert},
+    alert::{Alert, AlertStatus, Failure, SavedAlert, test_alert},
     notify::Mailbox,
 };
 
@@ -147,6 +147,38 @@ fn what_is_no_file_or_has_no_end_is_not_read() {
     fs::remove_dir(folder.file()).unwrap();
     fs::File::create(folder.file()).unwrap().set_len(LONGEST + 1).unwrap();
     assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it can't be read: it is "));
+}
+
+/// Notifiers at which alerts with long texts wait.
+fn crowded(alerts: usize) -> Saved {
+    let notifiers = ["slack", "mail"].map(|name| {
+        let mailbox = Mailbox::new(name.to_owned(), None);
+        for number in 0..alerts {
+            let failure =
+                Failure { causes: vec!["é".repeat(1_000)], count: 1, ..Failure::default() };
+            let alert = test_alert(&format!("A{number}"), AlertStatus::Firing);
+            mailbox.put(Alert { failure: Some(failure.into()), ..alert });
+        }
+        (name.to_owned(), mailbox.saved().unwrap())
+    });
+    Saved { notifiers: notifiers.into(), ..saved() }
+}
+
+#[test]
+fn a_state_that_is_too_large_loses_details_first_and_then_alerts() {
+    let saved = crowded(100);
+    let whole = bounded(&saved, usize::MAX).unwrap();
+    assert_eq!(whole, serde_json::to_vec(&saved).unwrap());
+    let short = bounded(&saved, whole.len() - 1).unwrap();
+    assert!(short.len() < whole.len() / 2);
+    let alerts = |content: &[u8]| {
+        parse(content, "orders").unwrap();
+        String::from_utf8_lossy(content).matches("\"rule\":\"A").count()
+    };
+    assert_eq!(alerts(&short), alerts(&whole));
+    let fewer = bounded(&saved, short.len() / 3).unwrap();
+    assert!((1..alerts(&whole)).contains(&alerts(&fewer)));
+    bounded(&saved, 100).unwrap_err();
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The file's content, of one service.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Saved {
     version: u32,
     service: String,
@@ -38,6 +38,27 @@ struct Saved {
     kinds: Vec<SavedKind>,
     /// By name; of those that have something left.
     notifiers: BTreeMap<String, SavedMailbox>,
+}
+
+impl Saved {
+    /// Leaves out the details of reports.
+    fn shorten(&mut self) {
+        self.kinds.iter_mut().for_each(SavedKind::shorten);
+        self.notifiers.values_mut().for_each(SavedMailbox::shorten);
+    }
+
+    /// Leaves out half of the longest list; gives how many alerts that is.
+    fn halve(&mut self) -> usize {
+        let kinds = self.kinds.len();
+        let longest = self.notifiers.values_mut().max_by_key(|mailbox| mailbox.longest());
+        match longest.filter(|mailbox| mailbox.longest() >= kinds) {
+            Some(mailbox) => mailbox.halve(),
+            None => {
+                self.kinds.truncate(kinds / 2);
+                kinds - kinds / 2
+            }
+        }
+    }
 }
 
 /// What this version writes and reads.

@@ -34,7 +34,7 @@ use super::{
 /// has not recovered.
 ///
 /// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
-/// and `route`, `dependency`, or a report's `call_site` and `error_type`), and the rule's own: an alert
+/// and `route`, `dependency`, or a report's `call_site`, `error_type` and `group`), and the rule's own: an alert
 /// whose labels change while it fires is resolved under the old ones. The annotations are
 /// `summary`, `description`, `runbook_url` and `dashboard_url`. Replicas are told apart by the `instance`, so that none
 /// resolves the alert of another. Leave it out of the grouping, and they come as one notification:

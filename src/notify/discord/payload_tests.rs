@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    alert::{Contribution, Failure, Target, test_alert},
+    alert::{Contribution, Failure, Target, test_alert, test_report},
     operation::{MethodLabel, Operation},
 };
 
@@ -70,10 +70,9 @@ fn what_was_reported_is_told_with_its_place_and_no_link() {
         causes: vec!["not sent\nto http://broker/*".to_owned(), "refused".to_owned()],
         error_type: "orders::EventError".into(),
         call_site: "src/orders.rs:42".to_owned(),
-        fields: Vec::new(),
         count: 1,
-        over: std::time::Duration::ZERO,
         total: 1,
+        ..Failure::default()
     };
     alert.target = Target::CallSite(failure.call_site.clone());
     alert.window = None;
@@ -86,6 +85,16 @@ fn what_was_reported_is_told_with_its_place_and_no_link() {
         ),
         "{description}"
     );
+}
+
+#[test]
+fn a_message_of_several_reports_lists_their_texts() {
+    let message = message(vec![test_report()]);
+    let embed = &message["embeds"][0];
+    assert_eq!(embed["title"], "🔴 \\[FIRING\\] OrderEventLost · POST /orders");
+    let description = embed["description"].as_str().unwrap();
+    let list = "**What the reports said**\n• ×2 not sent: \\<no broker\\>\n• ×1 no stock\n";
+    assert!(description.contains(list), "{description}");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(super) struct Facts {
     pub(super) condition: String,
     pub(super) summary: Option<String>,
     pub(super) when: String,
+    /// The distinct texts of the reports, each with its count.
+    pub(super) texts: Vec<String>,
     /// Operations, and what each adds.
     pub(super) top: Vec<(String, String)>,
     /// What waited, was told before, or can't be known.
@@ -74,6 +76,7 @@ impl Facts {
                 .filter(|_| is_firing)
                 .map(|text| cut(&clean(text), WORDS)),
             when: when(alert, now),
+            texts: alert.text_counts().iter().map(|text| words(text)).collect(),
             top: alert
                 .top
                 .iter()

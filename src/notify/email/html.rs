@@ -40,6 +40,12 @@ fn alert(facts: &Facts) -> String {
     ];
     lines.extend(facts.summary.iter().map(|summary| paragraph(summary)));
     lines.push(paragraph(&facts.when));
+    if !facts.texts.is_empty() {
+        let head = "<p style=\"margin-bottom:0\"><strong>What the reports said</strong></p>\n<ul>";
+        lines.push(head.to_owned());
+        lines.extend(facts.texts.iter().map(|text| format!("<li>{}</li>", escape(text))));
+        lines.push("</ul>".to_owned());
+    }
     if !facts.top.is_empty() {
         lines.push("<p style=\"margin-bottom:0\"><strong>Top routes</strong></p>\n<ul>".to_owned());
         lines.extend(facts.top.iter().map(|(operation, adds)| {

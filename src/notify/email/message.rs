@@ -109,7 +109,8 @@ fn begin(alert: &Alert) -> Vec<String> {
     };
     let origin = &alert.origin;
     let texts = [&*alert.rule, kind, &name, alert.error_type(), &origin.service, &origin.instance];
-    let texts = texts.into_iter().map(str::to_owned);
+    let group = Some(alert.group()).filter(|group| !group.is_empty());
+    let texts = texts.into_iter().chain(group).map(str::to_owned);
     texts.chain([nanoseconds(alert.starts_at)]).collect()
 }
 

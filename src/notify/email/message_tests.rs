@@ -4,7 +4,7 @@ use mail_parser::{Message as Mail, MessageParser};
 
 use super::*;
 use crate::{
-    alert::{Contribution, Failure, Target, test_alert},
+    alert::{Contribution, Failure, Target, test_alert, test_report},
     operation::{MethodLabel, Operation},
     rule::Severity,
 };
@@ -180,10 +180,10 @@ fn what_is_reported_again_is_another_mail_of_the_same_thread() {
             causes: vec!["no <broker>".to_owned()],
             error_type: "E".into(),
             call_site: "src/orders.rs:42".to_owned(),
-            fields: Vec::new(),
             count: total,
             over: Duration::from_secs(over),
             total,
+            ..Failure::default()
         };
         let alert = test_alert("NotPublished", AlertStatus::Firing);
         raw(
@@ -209,6 +209,17 @@ fn what_is_reported_again_is_another_mail_of_the_same_thread() {
 }
 
 #[test]
+fn a_mail_of_several_reports_lists_their_texts() {
+    let raw = raw(vec![test_report()], 1);
+    let mail = parse(&raw);
+    let text = text(&mail).replace("\r\n", "\n");
+    let list = "What the reports said:\n- ×2 not sent: <no broker>\n- ×1 no stock\n";
+    assert!(text.contains(list), "{text}");
+    let html = html(&mail);
+    assert!(html.contains("<li>×2 not sent: &lt;no broker&gt;</li>"), "{html}");
+}
+
+#[test]
 fn what_users_control_adds_no_header_and_no_html() {
     let evil =
         "x\r\nBcc: eve@evil.example\r\n\r\n<script>alert('1')</script>\" onload=\"\r\n.\r\nQUIT";
@@ -225,7 +236,7 @@ fn what_users_control_adds_no_header_and_no_html() {
     let raw = raw(vec![alert], 1);
     let mail = parse(&raw);
     assert!(mail.bcc().is_none());
-    assert!(mail.subject().unwrap().starts_with("[FIRING] x  Bcc: eve@evil.example"));
+    assert!(mail.subject().unwrap().starts_with(r"[FIRING] x\r\nBcc: eve@evil.example"));
     assert_eq!(mail.text_body_count(), 1);
     assert_eq!(mail.html_body_count(), 1);
     let html = html(&mail);

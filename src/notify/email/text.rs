@@ -1,6 +1,7 @@
 //! The part of a mail that is plain text, and what becomes of users' words in any part.
 
 use super::facts::Facts;
+use crate::text::is_control;
 
 /// The text of a mail.
 pub(super) fn text(told: &[Facts], rest: &[String]) -> String {
@@ -19,6 +20,10 @@ fn alert(facts: &Facts) -> String {
     ];
     lines.extend(facts.summary.clone());
     lines.push(facts.when.clone());
+    if !facts.texts.is_empty() {
+        lines.extend([String::new(), "What the reports said:".to_owned()]);
+        lines.extend(facts.texts.iter().map(|text| format!("- {text}")));
+    }
     if !facts.top.is_empty() {
         lines.extend([String::new(), "Top routes:".to_owned()]);
         lines.extend(facts.top.iter().map(|(operation, adds)| format!("- {operation} · {adds}")));
@@ -36,12 +41,12 @@ fn alert(facts: &Facts) -> String {
 
 /// Without what controls a terminal, or ends a header.
 pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(is_control, " ")
 }
 
 /// The same, but for the ends of lines.
 pub(super) fn clean(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
+    text.replace(|c: char| is_control(c) && c != '\n', " ")
 }
 
 /// At most `most` characters; what is cut is replaced by `…`.

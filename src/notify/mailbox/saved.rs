@@ -88,6 +88,33 @@ impl Mailbox {
 }
 
 impl SavedMailbox {
+    /// Leaves out the details of reports, for a file that has no room for them.
+    pub(crate) fn shorten(&mut self) {
+        let Self { waiting, repeats, firing } = self;
+        let waiting = waiting.iter_mut().map(|entry| &mut entry.alert);
+        let repeats = repeats.iter_mut().map(|repeat| &mut repeat.alert);
+        waiting.chain(repeats).chain(firing).for_each(|SavedAlert(alert)| alert.shorten());
+    }
+
+    /// The length of the longest list.
+    pub(crate) fn longest(&self) -> usize {
+        self.waiting.len().max(self.repeats.len()).max(self.firing.len())
+    }
+
+    /// Leaves out the newer half of the longest list; gives how many alerts that is.
+    pub(crate) fn halve(&mut self) -> usize {
+        let longest = self.longest();
+        let Self { waiting, repeats, firing } = self;
+        if repeats.len() == longest {
+            repeats.truncate(longest / 2);
+        } else if firing.len() == longest {
+            firing.truncate(longest / 2);
+        } else {
+            waiting.truncate(longest / 2);
+        }
+        longest - longest / 2
+    }
+
     /// There is no such notifier any more.
     pub(crate) fn drop_for(self, notifier: &str) {
         for SavedEntry { alert: SavedAlert(alert), changes } in self.waiting {

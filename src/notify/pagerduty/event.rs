@@ -66,7 +66,8 @@ fn is_link(url: &str) -> bool {
 /// since it is the title of an alert that is resolved later.
 fn summary(alert: &Alert) -> String {
     let target = match &alert.target {
-        Target::Service | Target::CallSite(_) => String::new(),
+        Target::Service => String::new(),
+        Target::CallSite(_) if alert.group().is_empty() => String::new(),
         _ => format!(" · {}", alert.target_name()),
     };
     let (service, rule) = (&alert.origin.service, &alert.rule);
@@ -103,6 +104,9 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
         say("lasted", &whole_seconds(alert.lasted(time)).to_string());
         say("impact", &alert.tally());
     }
+    for (number, text) in alert.text_counts().iter().enumerate() {
+        say(&format!("text_{}", number + 1), text);
+    }
     for (number, top) in alert.top.iter().enumerate() {
         say(&format!("top_{}", number + 1), &top.to_string());
     }
@@ -122,8 +126,8 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     details.into()
 }
 
-/// Service, instance, rule, target and the type of a reported error, as a person may find them; the hash tells apart what is cut,
-/// and where one ends and the next begins.
+/// Service, instance, rule, target, and the type and group of a reported error, as a person may find
+/// them; the hash distinguishes what is cut, and where one ends and the next begins.
 ///
 /// The instance is part of it: PagerDuty has one alert a key, and the first of several replicas to
 /// recover would resolve it for all of them.
@@ -133,7 +137,11 @@ fn dedup_key(alert: &Alert) -> String {
         _ => alert.target_name(),
     };
     let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.rule, &target];
-    parts.extend(Some(alert.error_type()).filter(|error_type| !error_type.is_empty()));
+    match (alert.error_type(), alert.group()) {
+        ("", "") => {}
+        (error_type, "") => parts.push(error_type),
+        (error_type, group) => parts.extend([error_type, group]),
+    }
     let hash = stable_hash(&parts);
     let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
     let readable: String = parts

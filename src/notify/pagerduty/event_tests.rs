@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    alert::{Contribution, Origin, test_alert},
+    alert::{Contribution, Origin, test_alert, test_report},
     operation::{MethodLabel, Operation},
 };
 
@@ -157,4 +157,17 @@ fn what_was_resolved_before_it_could_be_told_is_opened_with_its_peak_and_closed(
         "orders: HighErrorRatio: error ratio 22.1 % (threshold: above 1 %)"
     );
     assert_eq!(events[0]["payload"]["timestamp"], "2026-11-18T11:06:40.000Z");
+}
+
+#[test]
+fn an_event_of_several_reports_has_their_texts_and_a_group_has_a_key_of_its_own() {
+    let mut alert = test_report();
+    let both = event(KEY, &alert, 1);
+    let details = &both["payload"]["custom_details"];
+    assert_eq!(details["text_1"], "×2 not sent: <no broker>");
+    assert_eq!(details["text_2"], "×1 no stock");
+    let summary = both["payload"]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("orders: OrderEventLost · POST /orders: not sent"), "{summary}");
+    std::sync::Arc::make_mut(alert.failure.as_mut().unwrap()).group = "GET /orders".into();
+    assert_ne!(event(KEY, &alert, 1)["dedup_key"], both["dedup_key"]);
 }

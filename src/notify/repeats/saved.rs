@@ -12,7 +12,7 @@ use crate::{
 /// An alert that is told again, as the state file has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::notify) struct SavedRepeat {
-    alert: SavedAlert,
+    pub(in crate::notify) alert: SavedAlert,
     every: Duration,
     resolved_for: Duration,
     forgets: bool,

@@ -24,7 +24,7 @@ use crate::alert::{Alert, AlertStatus};
 /// A message tells what changed and, as Alertmanager's do, each alert of this process that fires
 /// besides: so its `status` is `resolved` when nothing fires any more. The labels are `alertname`
 /// (the rule), `severity`, `service`, `instance`, what is judged (`method` and `route`, `dependency`,
-/// or a report's `call_site` and `error_type`), and the rule's own; the annotations `summary`,
+/// or a report's `call_site`, `error_type` and `group`), and the rule's own; the annotations `summary`,
 /// `description`, `runbook_url` and `dashboard_url`. The group is the `service` and the `instance`, so that replicas are
 /// told apart; what an earlier process left firing under another `instance` is posted by itself. An alert
 /// whose labels change while it fires is resolved under the old ones.

@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    mem,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Evidence, Kind, Ledger, MOST_KINDS};
 use crate::{
-    alert::{Alert, Origin, fields},
+    alert::{Alert, Failure, Origin, SavedTexts, fields},
     report::CallSite,
     rule::Severity,
 };
@@ -21,6 +22,7 @@ pub(crate) struct SavedKind {
     error_type: Cow<'static, str>,
     file: Cow<'static, str>,
     line: u32,
+    group: Cow<'static, str>,
     #[serde(with = "fields::SeverityWord")]
     severity: Severity,
     causes: Vec<String>,
@@ -29,9 +31,25 @@ pub(crate) struct SavedKind {
     first_at: SystemTime,
     total: u64,
     untold: u64,
+    texts: SavedTexts,
     is_told: bool,
     #[serde(with = "fields::origin")]
     origin: Arc<Origin>,
+}
+
+impl SavedKind {
+    /// Leaves out the details of its reports, for a file that has no room for them.
+    pub(crate) fn shorten(&mut self) {
+        let mut evidence = Failure {
+            causes: mem::take(&mut self.causes),
+            count: self.untold,
+            ..Failure::default()
+        };
+        evidence.shorten();
+        self.causes = evidence.causes;
+        self.texts = evidence.texts.into();
+        self.fields = Vec::new();
+    }
 }
 
 impl Ledger {
@@ -39,14 +57,16 @@ impl Ledger {
         let saved = self.kinds.iter().map(|(kind, entry)| SavedKind {
             name: Arc::clone(&kind.name),
             error_type: kind.error_type.clone(),
-            file: kind.call_site.file.clone(),
-            line: kind.call_site.line,
+            file: kind.call_site.parts().0.clone(),
+            line: kind.call_site.parts().1,
+            group: kind.group.clone(),
             severity: entry.last.severity,
             causes: entry.last.causes.clone(),
             fields: entry.last.fields.clone(),
             first_at: entry.first_at,
             total: entry.total,
             untold: entry.untold,
+            texts: entry.texts.clone().into(),
             is_told: entry.told_at.is_some(),
             origin: Arc::clone(entry.origin.as_ref().unwrap_or(origin)),
         });
@@ -61,8 +81,8 @@ impl Ledger {
             .into_iter()
             .take(MOST_KINDS)
             .map(|saved| {
-                let SavedKind { name, error_type, file, line, severity, causes, fields, .. } =
-                    saved;
+                let SavedKind { name, error_type, file, line, group, .. } = saved;
+                let SavedKind { severity, causes, fields, .. } = saved;
                 let entry = Entry {
                     last: Evidence { severity, causes, fields },
                     first_at: saved.first_at,
@@ -71,11 +91,12 @@ impl Ledger {
                     lasts: false,
                     total: saved.total,
                     untold: saved.untold,
+                    texts: saved.texts.into(),
                     told_at: saved.is_told.then_some(start),
                     is_worse: false,
                     origin: Some(saved.origin),
                 };
-                (Kind { name, error_type, call_site: CallSite { file, line } }, entry)
+                (Kind { name, error_type, call_site: CallSite::new(file, line), group }, entry)
             })
             .collect();
     }
@@ -83,7 +104,7 @@ impl Ledger {
     /// The alerts that were told and are not over.
     pub(in crate::report) fn told(&self, origin: &Arc<Origin>) -> Vec<Alert> {
         let told = self.kinds.iter().filter(|(_, entry)| entry.told_at.is_some());
-        told.map(|(kind, entry)| entry.alert(kind, 0, Duration::ZERO, origin)).collect()
+        told.map(|(kind, entry)| entry.told(kind, origin)).collect()
     }
 
     /// How many kinds there are, and how many of them were not told yet.
@@ -172,6 +193,36 @@ mod tests {
         let mut next = restarted(&ledger);
         assert_eq!(tell(&mut next, 1)[0].title().split(' ').next(), Some("[FIRING]"));
         assert_eq!(next.kinds(), (1, 0));
+    }
+
+    #[test]
+    fn texts_and_group_of_untold_reports_are_told_after_the_restart() {
+        let mut ledger = Ledger::default();
+        for text in ["no stock", "no broker", "no stock"] {
+            let report = Report::new("Lost", text).grouped_by("POST /orders");
+            ledger.note(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
+        }
+        let [alert] = &tell(&mut restarted(&ledger), 1)[..] else { panic!("one alert") };
+        assert_eq!(alert.title(), "[FIRING] Lost · POST /orders");
+        assert_eq!(alert.text_counts(), ["×2 no stock", "×1 no broker"]);
+    }
+
+    #[test]
+    fn a_shortened_kind_keeps_its_identity_and_its_counts() {
+        let mut ledger = Ledger::default();
+        for text in ["no stock", "no broker"] {
+            let report = Report::new("Lost", text.repeat(100)).field("order", 4711);
+            ledger.note(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
+        }
+        let mut saved = ledger.saved(&origin("old"));
+        saved.iter_mut().for_each(SavedKind::shorten);
+        let mut next = Ledger::default();
+        next.restore(saved);
+        let (whole, short) = (tell(&mut ledger, 101), tell(&mut next, 1));
+        assert_eq!(whole[0].identity().0, short[0].identity().0);
+        let failure = short[0].failure.as_ref().unwrap();
+        assert_eq!((failure.count, failure.texts.others, failure.total), (2, 2, 2));
+        assert!(failure.fields.is_empty() && failure.causes[0].len() < 210);
     }
 
     #[test]

@@ -23,10 +23,9 @@ fn report(status: AlertStatus, total: u64) -> Alert {
         causes: vec!["no broker".to_owned()],
         error_type: "E".into(),
         call_site: "src/orders.rs:42".to_owned(),
-        fields: Vec::new(),
         count: 1,
-        over: Duration::ZERO,
         total,
+        ..Failure::default()
     };
     let origin = Arc::new(Origin::default());
     let start = SystemTime::UNIX_EPOCH;

@@ -1,0 +1,85 @@
+//! The texts of a report, each of them and all together within bounds.
+
+use std::{borrow::Cow, fmt};
+
+use super::{LONGEST, LONGEST_BYTES, LONGEST_NAME, MOST};
+use crate::text::{limited, short};
+
+/// The causes of an error.
+#[derive(Debug, Default)]
+pub(super) struct Texts(pub(super) Vec<String>);
+
+impl Texts {
+    /// Adds as much of a text as there is room for.
+    pub(super) fn add(&mut self, text: impl fmt::Display) {
+        let used: usize = self.0.iter().map(String::len).sum();
+        let left = LONGEST_BYTES.saturating_sub(used);
+        if left > 0 && self.0.len() < MOST {
+            self.0.push(limited(text, LONGEST, left));
+        }
+    }
+}
+
+/// Names and values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields(Vec<(Cow<'static, str>, String)>);
+
+impl Fields {
+    /// Adds as much of a field as there is room for.
+    pub(super) fn add(&mut self, name: Cow<'static, str>, value: impl fmt::Display) {
+        if self.0.len() >= MOST {
+            return;
+        }
+        let name = short(name, LONGEST_NAME);
+        let used: usize = self.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let left = LONGEST_BYTES.saturating_sub(used + name.len());
+        if left > 0 {
+            self.0.push((name, limited(value, LONGEST, left)));
+        }
+    }
+
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn extend(&mut self, others: &Self) {
+        for (name, value) in &others.0 {
+            self.add(name.clone(), value);
+        }
+    }
+
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn contains(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(own, other)| (&**own, &**other) == (name, value))
+    }
+
+    pub(super) fn into_vec(self) -> Vec<(Cow<'static, str>, String)> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_keeps_few_bytes_however_much_it_gets() {
+        let (mut texts, mut fields) = (Texts::default(), Fields::default());
+        for _ in 0..100 {
+            texts.add("é".repeat(1_000_000));
+            fields.add("n".repeat(1_000_000).into(), "日".repeat(1_000_000));
+        }
+        let bytes: usize = texts.0.iter().map(String::len).sum();
+        assert!((4_000..=LONGEST_BYTES + 3).contains(&bytes), "{bytes}");
+        let fields = fields.into_vec();
+        let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!((4_000..=LONGEST_BYTES + 3).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn short_texts_and_fields_are_bounded_by_their_number() {
+        let (mut texts, mut fields) = (Texts::default(), Fields::default());
+        for _ in 0..100 {
+            texts.add("x");
+            fields.add("name".into(), 1);
+        }
+        assert_eq!((texts.0.len(), fields.into_vec().len()), (MOST, MOST));
+    }
+}

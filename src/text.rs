@@ -1,0 +1,126 @@
+//! Text that other people control: cut to a bound, and safe for a terminal and a log.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
+
+/// Whether a character controls a terminal, ends a line, or changes the direction of the text around it:
+/// C0, DEL and C1, the separators of lines and paragraphs, and the bidirectional embeddings, overrides and
+/// isolates.
+pub(crate) fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes text as one line: each control character becomes an escape, such as `\n` or `\u{1b}`.
+pub(crate) struct OneLine<W>(pub(crate) W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, control)) = rest.char_indices().find(|(_, c)| is_control(*c)) {
+            let (clean, tail) = rest.split_at(at);
+            self.0.write_str(clean)?;
+            write!(self.0, "{}", control.escape_default())?;
+            rest = &tail[control.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// The text as one line, by the escapes of [`OneLine`].
+pub(crate) fn one_line(text: impl fmt::Display) -> String {
+    let mut line = OneLine(String::new());
+    // A string takes everything; a `Display` that fails leaves the text that it wrote.
+    let _ = write!(line, "{text}");
+    line.0
+}
+
+/// The first characters of a text as they are displayed, up to `most` characters and about `bytes` bytes;
+/// an end that is cut is replaced by `…`. The text is never held as a whole.
+pub(crate) fn limited(text: impl fmt::Display, most: usize, bytes: usize) -> String {
+    let mut limited = Limited { text: String::new(), characters: most, bytes, is_cut: false };
+    // The limit ends it with an error.
+    let _ = write!(limited, "{text}");
+    limited.text
+}
+
+struct Limited {
+    text: String,
+    characters: usize,
+    bytes: usize,
+    is_cut: bool,
+}
+
+impl Write for Limited {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // A `Display` may go on after an error.
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        for (at, character) in text.char_indices() {
+            if self.characters == 0 || character.len_utf8() > self.bytes {
+                self.text.push_str(&text[..at]);
+                self.text.push('…');
+                self.is_cut = true;
+                return Err(fmt::Error);
+            }
+            self.characters -= 1;
+            self.bytes -= character.len_utf8();
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+/// A name of at most `most` characters; an end that is cut is replaced by `…`.
+pub(crate) fn short(name: Cow<'static, str>, most: usize) -> Cow<'static, str> {
+    match name.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_other_text_stays() {
+        assert_eq!(one_line("é\t\u{1b}[31m\r\nx\u{7}"), "é\\t\\u{1b}[31m\\r\\nx\\u{7}");
+        assert_eq!(one_line("\u{7f}\u{9b}\u{202e}\u{2066}"), r"\u{7f}\u{9b}\u{202e}\u{2066}");
+        assert_eq!(one_line("größer: 5 € · 日本"), "größer: 5 € · 日本");
+    }
+
+    #[test]
+    fn text_is_cut_at_its_characters_and_at_its_bytes() {
+        assert_eq!(limited("short", 5, 5), "short");
+        assert_eq!(limited("longer", 5, 100), "longe…");
+        assert_eq!(limited("ééé", 100, 5), "éé…");
+        assert_eq!(limited(format_args!("{}{}", "ab", "cd"), 3, 100), "abc…");
+        assert_eq!(limited("", 0, 0), "");
+    }
+
+    #[test]
+    fn a_name_is_cut_and_marked() {
+        assert_eq!(short("Name".into(), 4), "Name");
+        assert_eq!(short("Names".into(), 4), "Name…");
+    }
+
+    proptest! {
+        #[test]
+        fn one_line_has_no_control_character(text in any::<String>()) {
+            prop_assert!(!one_line(&text).contains(is_control));
+        }
+
+        #[test]
+        fn what_is_limited_is_a_start_of_the_text(text in any::<String>(), most in 0..20_usize, bytes in 0..40_usize) {
+            let limited = limited(&text, most, bytes);
+            let start = limited.strip_suffix('…').unwrap_or(&limited);
+            prop_assert!(text.starts_with(start) || text == limited);
+            prop_assert!(limited.chars().count() <= most + 1 && limited.len() <= bytes + '…'.len_utf8());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! However much an application reports, a lookout holds little of it, and the next process can read what
+//! this one wrote.
+
+#![cfg(all(feature = "prometheus", feature = "state"))]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+#[path = "support/file.rs"]
+mod file;
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fmt,
+    fs::{metadata, read, remove_file},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use tower_lookout::{Alert, Lookout, Report};
+
+use file::File;
+use support::{eventually, start};
+
+type Told = Arc<Mutex<Vec<Alert>>>;
+
+fn with_state(path: &Path) -> (Lookout, Told) {
+    let told = Told::default();
+    let noted = Arc::clone(&told);
+    let path = path.to_owned();
+    let (lookout, _scrape) = start(|builder| {
+        builder.state_path(path).on_alert(move |alert| noted.lock().unwrap().push(alert.clone()))
+    });
+    (lookout, told)
+}
+
+/// A path in a folder of its own, and no file yet.
+fn state_file() -> File {
+    let file = File::new("lookout.json", "");
+    remove_file(file.path()).unwrap();
+    file
+}
+
+/// Whether a start found a file that it could not read.
+fn is_set_aside(path: &Path) -> bool {
+    path.with_file_name("lookout.json.set-aside").exists()
+}
+
+#[tokio::test]
+async fn names_and_fields_of_a_megabyte_are_cut() {
+    let file = state_file();
+    let (lookout, told) = with_state(file.path());
+    let long = "n".repeat(1 << 20);
+    for kind in 0..20 {
+        let report = Report::new(format!("Kind{kind}{long}"), &long).grouped_by(long.clone());
+        lookout.reporter().send(report.field(long.clone(), &long));
+    }
+    lookout.shutdown().await;
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(told.len(), 20);
+    for alert in &told {
+        let size = format!("{alert:?}").len();
+        assert!(size < 10_000, "{size} bytes");
+        assert!(alert.rule.starts_with("Kind") && alert.rule.ends_with('…'));
+    }
+    let size = metadata(file.path()).unwrap().len();
+    assert!(size < 1 << 20, "{size} bytes");
+}
+
+/// An error with many long causes.
+#[derive(Debug)]
+struct Deep(Option<Box<Deep>>);
+
+impl Deep {
+    fn new(causes: usize) -> Self {
+        (0..causes).fold(Self(None), |source, _| Self(Some(Box::new(source))))
+    }
+}
+
+impl fmt::Display for Deep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&"\"".repeat(1_000))
+    }
+}
+
+impl Error for Deep {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_deref().map(|source| source as _)
+    }
+}
+
+#[tokio::test]
+async fn kinds_at_all_their_bounds_survive_a_restart() {
+    let file = state_file();
+    let error = Deep::new(40);
+    let send = |lookout: &Lookout| {
+        for kind in 0..499 {
+            let report = Report::of(&error).named(format!("Kind{kind}"));
+            let fields = 0..40;
+            let report = fields.fold(report, |report, field| {
+                report.field(format!("field{field}"), "\"".repeat(1_000))
+            });
+            lookout.reporter().send(report);
+        }
+    };
+    let (lookout, _told) = with_state(file.path());
+    send(&lookout);
+    eventually(60, "a file with all kinds", || {
+        let content = String::from_utf8(read(file.path()).ok()?).unwrap();
+        (content.matches("\"name\":\"Kind").count() >= 499).then_some(())
+    })
+    .await;
+    lookout.shutdown().await;
+    let size = metadata(file.path()).unwrap().len();
+    assert!(size < 64 << 20, "{size} bytes");
+
+    let (lookout, told) = with_state(file.path());
+    assert!(!is_set_aside(file.path()));
+    send(&lookout);
+    lookout.shutdown().await;
+    let told = told.lock().unwrap();
+    // Alerts that still waited at the end of the first process come once more.
+    let is_second = |alert: &&Alert| alert.failure.as_ref().unwrap().total == 2;
+    let kinds: BTreeSet<_> =
+        told.iter().filter(is_second).map(|alert| Arc::clone(&alert.rule)).collect();
+    assert_eq!(kinds.len(), 499);
+}
