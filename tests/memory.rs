@@ -9,7 +9,9 @@ mod support;
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    io,
     pin::pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll, Waker},
     thread,
 };
@@ -57,6 +59,23 @@ fn send_all(lookout: &Lookout) {
     }
 }
 
+/// What all lookouts of this process log.
+static LOG: Mutex<String> = Mutex::new(String::new());
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(&String::from_utf8_lossy(written));
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn by_path(builder: LookoutBuilder) -> LookoutBuilder {
     builder.route(|request| Some(request.uri.path().into()))
 }
@@ -83,6 +102,7 @@ fn check_totals(text: &str, times: f64) {
 fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() {
     const THREADS: usize = 3;
     const MAX: usize = 24 << 20;
+    tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
     let (lookout, scrape) = start(|builder| by_path(builder).max_memory(MAX));
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -95,6 +115,10 @@ fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() 
     let used = used(&text);
     assert!(used > MAX as f64 / 2.0 && used < MAX as f64 * 1.05, "{used} of {MAX} bytes");
     assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "the bound is visible");
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_this = format!("max_memory={MAX}");
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains(&of_this)).collect();
+    assert!(matches!(warnings[..], [one] if one.contains("WARN")), "{warnings:?}");
 }
 
 #[test]

@@ -23,9 +23,17 @@ struct Registered<H> {
     handle: H,
     /// The name in the key that was registered.
     name: Arc<str>,
-    /// Whether the recorder kept that key. It does not if it keeps none, or if it has an equal one,
-    /// because another lookout shares the series.
+    /// Whether the recorder still had that key at a later look. It has not if it keeps none, or if it
+    /// has an equal one, because another lookout shares the series.
     is_kept: bool,
+}
+
+/// Whether a series that was registered is still the recorder's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Kept,
+    Dropped,
+    Unknown,
 }
 
 impl<H> Registered<H> {
@@ -35,18 +43,21 @@ impl<H> Registered<H> {
         let labels: Vec<Label> = key.labels().cloned().collect();
         let key = Key::from_parts(SharedString::from_shared(Arc::clone(&name)), labels);
         let handle = facade.with(|recorder| register(recorder, &key));
-        drop(key);
-        let is_kept = is_shared(&name);
-        Self { epoch: facade.epoch, handle, name, is_kept }
+        Self { epoch: facade.epoch, handle, name, is_kept: false }
     }
 
-    fn is_dropped(&self) -> bool {
-        self.is_kept && !is_shared(&self.name)
+    fn look(&mut self) -> Presence {
+        let is_shared = Arc::strong_count(&self.name) > 1;
+        match (is_shared, self.is_kept) {
+            (true, _) => {
+                self.is_kept = true;
+                Presence::Kept
+            }
+            (false, true) => Presence::Dropped,
+            // A key that was there at the registration alone may have been in a queue.
+            (false, false) => Presence::Unknown,
+        }
     }
-}
-
-fn is_shared(name: &Arc<str>) -> bool {
-    Arc::strong_count(name) > 1
 }
 
 impl<H> Handle<H> {
@@ -66,15 +77,95 @@ impl<H> Handle<H> {
     ) -> (&H, bool) {
         let known = self.registered.take().filter(|known| known.epoch == facade.epoch);
         let (registered, is_from_zero) = match known {
-            Some(known) if !is_due || (known.is_kept && !known.is_dropped()) => (known, false),
-            known => {
-                let new = Registered::new(facade, &self.key, register);
-                // An equal key was there before, and was dropped if this one was kept.
-                let is_from_zero =
-                    known.is_none_or(|known| known.is_dropped() || !known.is_kept && new.is_kept);
-                (new, is_from_zero)
-            }
+            None => (Registered::new(facade, &self.key, register), true),
+            Some(mut known) => match known.look() {
+                Presence::Dropped if is_due => (Registered::new(facade, &self.key, register), true),
+                Presence::Unknown if is_due => {
+                    (Registered::new(facade, &self.key, register), false)
+                }
+                _ => (known, false),
+            },
         };
         (&self.registered.insert(registered).handle, is_from_zero)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, atomic::Ordering};
+
+    use metrics::{Counter, Gauge, Histogram, Metadata, Unit};
+    use metrics_util::registry::{AtomicStorage, Registry};
+
+    use super::*;
+    use crate::facade::{self, Dialect};
+
+    /// Keeps the keys that are registered, or holds them in a queue for a while.
+    struct Keys {
+        registry: Registry<Key, AtomicStorage>,
+        queue: Option<Mutex<Vec<Key>>>,
+    }
+
+    impl Keys {
+        fn total(&self) -> Option<u64> {
+            let cells = self.registry.get_counter_handles();
+            cells.into_values().next().map(|cell| cell.load(Ordering::Relaxed))
+        }
+    }
+
+    struct Fake(Arc<Keys>);
+
+    impl Recorder for Fake {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            let mut kept = key.clone();
+            if let Some(queue) = &self.0.queue {
+                queue.lock().unwrap().push(kept);
+                kept = Key::from_name(key.name().to_owned());
+            }
+            let registry = &self.0.registry;
+            registry.get_or_create_counter(&kept, |cell| Counter::from_arc(Arc::clone(cell)))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    fn start(queue: Option<Mutex<Vec<Key>>>) -> (Arc<Keys>, Facade, facade::Counter) {
+        let keys = Arc::new(Keys { registry: Registry::new(AtomicStorage), queue });
+        let mut facade = Facade::new(Some(Arc::new(Fake(Arc::clone(&keys)))), Dialect::default());
+        facade.resolve();
+        (keys, facade, facade::Counter::new("c_total", Vec::new()))
+    }
+
+    #[test]
+    fn a_series_that_left_the_registry_comes_back_with_its_total_when_it_changes() {
+        let (keys, facade, mut counter) = start(None);
+        for total in [3, 4] {
+            counter.set(&facade, total);
+            counter.set(&facade, total);
+            assert_eq!(keys.total(), Some(total));
+            keys.registry.clear();
+            counter.set(&facade, total);
+            assert_eq!(keys.total(), None, "nothing is new");
+        }
+    }
+
+    #[test]
+    fn a_recorder_that_holds_keys_for_a_while_only_gets_each_count_once() {
+        let (keys, facade, mut counter) = start(Some(Mutex::default()));
+        for total in [1, 1, 2, 3, 3, 4] {
+            counter.set(&facade, total);
+            assert_eq!(keys.total(), Some(total));
+            keys.queue.as_ref().unwrap().lock().unwrap().clear();
+        }
     }
 }

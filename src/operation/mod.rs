@@ -62,7 +62,7 @@ impl Operation {
 
     /// The route template, or `unmatched`; of gRPC the fully qualified method, or `_OTHER` for one
     /// that the server does not know; of an HTTP client the server's address, if that is told apart,
-    /// else nothing. `_OVERFLOW` past the bound on operations.
+    /// else nothing. `_OVERFLOW` past the bound on operations, or without memory for it.
     pub fn route(&self) -> &str {
         &self.route
     }
