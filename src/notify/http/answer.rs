@@ -11,6 +11,10 @@ pub(in crate::notify) struct Answer {
     pub(in crate::notify) headers: HeaderMap,
     pub(in crate::notify) text: String,
     /// Whether the body broke off, or did not end in time: `text` may be a part of what was meant.
+    #[cfg_attr(
+        not(feature = "slack"),
+        expect(dead_code, reason = "only Slack answers by the body")
+    )]
     pub(in crate::notify) is_cut_off: bool,
 }
 
