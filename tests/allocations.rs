@@ -128,6 +128,18 @@ fn a_grpc_call_allocates_what_it_does_without_a_layer_on_either_side() {
 }
 
 #[test]
+fn a_call_of_a_dependency_allocates_nothing() {
+    let (lookout, _scrape) = start(|builder| builder);
+    let postgres = lookout.dependency("postgres").database("postgresql");
+    let call = || {
+        let result =
+            poll_now(postgres.call("find_order", std::future::ready(Ok::<_, Infallible>(7))));
+        assert_eq!(result.unwrap(), 7);
+    };
+    assert_eq!(allocations(call), 0);
+}
+
+#[test]
 fn the_way_out_of_a_router_costs_what_is_said_of_it() {
     let (lookout, _scrape) = start(|builder| builder);
     let inner = || {

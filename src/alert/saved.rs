@@ -1,9 +1,9 @@
 //! An alert as the state file has it. The public types are mirrored, so that they promise nothing of it.
 
 mod failure;
+mod operation;
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::failure::SavedTexts;
 use super::{Alert, AlertStatus, Contribution, Failure, Notice, Origin, Target};
 use crate::{
-    operation::{Call, Dependency, MethodLabel, Operation, Protocol, Traffic},
+    operation::Operation,
     rule::{Comparison, Severity, Signal},
 };
 
@@ -139,20 +139,6 @@ enum TargetFields {
 }
 
 #[derive(Serialize, Deserialize)]
-struct SavedOperation {
-    is_grpc: bool,
-    dependency: Option<SavedDependency>,
-    method: Cow<'static, str>,
-    route: Arc<str>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SavedDependency {
-    name: Arc<str>,
-    is_attempt: bool,
-}
-
-#[derive(Serialize, Deserialize)]
 struct SavedContribution {
     #[serde(with = "operation")]
     operation: Operation,
@@ -267,23 +253,6 @@ mod number {
     }
 }
 
-mod operation {
-    use serde::{Deserializer, Serializer};
-
-    use super::{Deserialize, Operation, SavedOperation, Serialize};
-
-    pub(super) fn serialize<S: Serializer>(
-        operation: &Operation,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        SavedOperation::from(operation).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Operation, D::Error> {
-        SavedOperation::deserialize(from).map(Into::into)
-    }
-}
-
 mod contributions {
     use serde::{Deserializer, Serializer};
 
@@ -304,33 +273,6 @@ mod contributions {
             Contribution { operation, share, detail }
         });
         Ok(top.collect())
-    }
-}
-
-impl From<&Operation> for SavedOperation {
-    fn from(operation: &Operation) -> Self {
-        let dependency = operation.traffic().dependency.as_ref();
-        Self {
-            is_grpc: operation.is_grpc(),
-            dependency: dependency.map(|dependency| SavedDependency {
-                name: Arc::clone(&dependency.name),
-                is_attempt: dependency.call == Call::Attempt,
-            }),
-            method: operation.method().into(),
-            route: operation.shared_route(),
-        }
-    }
-}
-
-impl From<SavedOperation> for Operation {
-    fn from(saved: SavedOperation) -> Self {
-        let protocol = if saved.is_grpc { Protocol::Grpc } else { Protocol::Http };
-        let dependency = saved.dependency.map(|SavedDependency { name, is_attempt }| {
-            let call = if is_attempt { Call::Attempt } else { Call::Logical };
-            Dependency { name, call }
-        });
-        let method = MethodLabel::named(&saved.method);
-        Self::new(Arc::new(Traffic { protocol, dependency }), method, saved.route)
     }
 }
 

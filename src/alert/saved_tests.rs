@@ -1,8 +1,10 @@
 //! What is written of an alert is what is read of it, field by field.
 
 use super::*;
-use crate::alert::test_alert;
-use crate::alert::{DistinctTexts, TextCount};
+use crate::{
+    alert::{DistinctTexts, TextCount, test_alert},
+    operation::{Call, Dependency, MethodLabel, Protocol, System, Traffic},
+};
 
 fn read(alert: &Alert) -> Alert {
     let text = serde_json::to_string(&SavedAlert(alert.clone())).unwrap();
@@ -15,8 +17,13 @@ fn survives(alert: &Alert) {
 }
 
 fn operation(is_grpc: bool, dependency: Option<(&str, Call)>, method: &str) -> Operation {
-    let protocol = if is_grpc { Protocol::Grpc } else { Protocol::Http };
     let dependency = dependency.map(|(name, call)| Dependency { name: name.into(), call });
+    let is_call = dependency.as_ref().is_some_and(|dependency| dependency.system().is_some());
+    let protocol = match is_grpc {
+        true => Protocol::Grpc,
+        false if is_call => Protocol::Call,
+        false => Protocol::Http,
+    };
     let traffic = Arc::new(Traffic { protocol, dependency });
     Operation::new(traffic, MethodLabel::named(method), "/orders/{id}")
 }
@@ -53,10 +60,17 @@ fn every_target_and_every_operation_survives() {
         Target::CallSite("src/orders.rs:42".to_owned()),
     ];
     for is_grpc in [true, false] {
-        let calls = [Call::Logical, Call::Attempt].map(|call| Some(("inventory", call)));
+        let calls = [
+            Call::Logical,
+            Call::Attempt,
+            Call::Operation(System::Database("postgresql".into())),
+            Call::Operation(System::Messaging("kafka".into())),
+            Call::Operation(System::Other),
+        ];
+        let calls = calls.map(|call| Some(("inventory", call)));
         for dependency in calls.into_iter().chain([None]) {
             for method in ["GET", "QUERY", "_OTHER"] {
-                targets.push(Target::Operation(operation(is_grpc, dependency, method)));
+                targets.push(Target::Operation(operation(is_grpc, dependency.clone(), method)));
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The labels of an operation and of its ends, as the preset of its traffic has them. A metric that
 //! the preset does not name has its labels all the same; see [`Preset`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use metrics::{Label, SharedString};
 
 use crate::{
     facade::{Dialect, Preset},
-    operation::{Operation, Protocol},
+    operation::{Dependency, Operation, Protocol, System},
     outcome::{Ending, ErrorKind, Outcome, Status},
     series::{LabelSet, LabelTable, SeriesKey},
 };
@@ -20,7 +20,8 @@ pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
     if let Some(dependency) = &traffic.dependency {
         let label = if preset == Preset::SpringBoot { "client_name" } else { "dependency" };
         labels.push(Label::new(label, SharedString::from_shared(dependency.name.clone())));
-        labels.push(Label::from_static_parts("call", dependency.call.as_str()));
+        let call = dependency.call.label();
+        labels.extend(call.map(|call| Label::from_static_parts("call", call)));
     }
     let route = || SharedString::from_shared(operation.shared_route());
     match (traffic.protocol, preset) {
@@ -34,6 +35,22 @@ pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
         (Protocol::Grpc, _) => {
             labels.push(Label::from_static_parts("rpc_system_name", "grpc"));
             labels.push(Label::new("rpc_method", route()));
+        }
+        (Protocol::Call, _) => {
+            let system = traffic.dependency.as_ref().and_then(Dependency::system);
+            let (name, system) = match system {
+                Some(System::Database(system)) => {
+                    ("db_operation_name", Some(("db_system_name", system)))
+                }
+                Some(System::Messaging(system)) => {
+                    ("messaging_operation_name", Some(("messaging_system", system)))
+                }
+                Some(System::Other) | None => ("operation", None),
+            };
+            labels.extend(system.map(|(label, system)| {
+                Label::new(label, SharedString::from_shared(Arc::clone(system)))
+            }));
+            labels.push(Label::new(name, route()));
         }
         (Protocol::Http, _) => {
             let (method_label, route_label) = method_and_route_labels(preset);
@@ -123,8 +140,8 @@ pub(super) fn ended_labels(
     match dialect.presets.of(operation.traffic()) {
         Preset::OpenTelemetry => {
             let mut labels = labels(dialect, operation);
-            let (label, class) = class(operation, key);
-            labels.push(Label::new(label, class));
+            let class = class(operation, key);
+            labels.extend(class.map(|(label, class)| Label::new(label, class)));
             labels.push(Label::from_static_parts("outcome", outcome.as_str()));
             labels
         }
@@ -150,12 +167,15 @@ fn status_label(operation: &Operation) -> &'static str {
     if operation.is_grpc() { "rpc_response_status_code" } else { "http_response_status_code" }
 }
 
-/// What OpenTelemetry's counter tells apart besides the outcome: HTTP's class, or gRPC's status.
-fn class(operation: &Operation, key: SeriesKey) -> (&'static str, Cow<'static, str>) {
-    if operation.is_grpc() {
-        (status_label(operation), key.status.label().unwrap_or("none".into()))
-    } else {
-        ("status_class", key.status.class_label().into())
+/// What OpenTelemetry's counter tells apart besides the outcome: HTTP's class, or gRPC's status. A
+/// future has neither.
+fn class(operation: &Operation, key: SeriesKey) -> Option<(&'static str, Cow<'static, str>)> {
+    match operation.traffic().protocol {
+        Protocol::Grpc => {
+            Some((status_label(operation), key.status.label().unwrap_or("none".into())))
+        }
+        Protocol::Http => Some(("status_class", key.status.class_label().into())),
+        Protocol::Call => None,
     }
 }
 
@@ -236,10 +256,10 @@ fn error_type(key: SeriesKey, outcome: Outcome) -> Option<Cow<'static, str>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, sync::Arc};
+    use std::collections::HashSet;
 
     use super::*;
-    use crate::operation::{Call, Dependency, MethodLabel, Traffic};
+    use crate::operation::{Call, MethodLabel, Traffic};
 
     #[test]
     fn no_two_operations_share_their_labels_whatever_the_preset() {
@@ -249,6 +269,9 @@ mod tests {
             dependency("a", Call::Logical),
             dependency("a", Call::Attempt),
             dependency("b", Call::Logical),
+            dependency("a", Call::Operation(System::Other)),
+            dependency("a", Call::Operation(System::Database("a".into()))),
+            dependency("a", Call::Operation(System::Messaging("a".into()))),
         ];
         let routes =
             ["", "unmatched", "UNKNOWN", "_OVERFLOW", "_OTHER", "/", "/a/{b}", "a/b", "a/c"];
@@ -260,14 +283,16 @@ mod tests {
         ] {
             let mut dialect = Dialect::default();
             dialect.presets.choose(preset);
-            for protocol in [Protocol::Http, Protocol::Grpc] {
+            for protocol in [Protocol::Http, Protocol::Grpc, Protocol::Call] {
                 let mut met = HashSet::new();
                 let methods = match protocol {
                     Protocol::Http => &[MethodLabel::Get, MethodLabel::Other][..],
-                    Protocol::Grpc => &[MethodLabel::Other],
+                    Protocol::Grpc | Protocol::Call => &[MethodLabel::Other],
                 };
-                for (side, route) in sides.iter().flat_map(|side| routes.map(|route| (side, route)))
-                {
+                let sides = sides
+                    .iter()
+                    .filter(|side| Dependency::protocols(side.as_ref()).contains(&protocol));
+                for (side, route) in sides.flat_map(|side| routes.map(|route| (side, route))) {
                     let traffic = Arc::new(Traffic { protocol, dependency: side.clone() });
                     for method in methods {
                         let operation = Operation::new(Arc::clone(&traffic), *method, route);

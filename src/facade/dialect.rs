@@ -24,9 +24,11 @@ pub(crate) struct Dialect {
 const REPLACED: &str = "axum_";
 
 /// Each label that a metric may have, with any preset: none that the user adds may be called so.
-const LABELS: [&str; 28] = [
+const LABELS: [&str; 33] = [
     "call",
     "client_name",
+    "db_operation_name",
+    "db_system_name",
     "dependency",
     "endpoint",
     "error_type",
@@ -39,8 +41,11 @@ const LABELS: [&str; 28] = [
     "http_response_status_code",
     "http_route",
     "kind",
+    "messaging_operation_name",
+    "messaging_system",
     "method",
     "notifier",
+    "operation",
     "outcome",
     "report",
     "rpc_method",

@@ -40,7 +40,7 @@ pub(crate) struct Names {
 impl Names {
     /// Those of every preset.
     #[cfg(feature = "prometheus")]
-    const ALL: [&Self; 9] = [
+    const ALL: [&Self; 12] = [
         &Self::HTTP_SERVER,
         &Self::RPC_SERVER,
         &Self::HTTP_CLIENT,
@@ -50,6 +50,9 @@ impl Names {
         &Self::AXUM_PROMETHEUS,
         &Self::GO_GRPC_SERVER,
         &Self::GO_GRPC_CLIENT,
+        &Self::DATABASE,
+        &Self::MESSAGING,
+        &Self::DEPENDENCY,
     ];
 
     pub(super) const HTTP_SERVER: Self = Self {
@@ -110,6 +113,31 @@ impl Names {
         sizes: ["rpc_client_request_size_bytes", "rpc_client_response_size_bytes"],
         messages: Some(["rpc_client_requests_per_rpc", "rpc_client_responses_per_rpc"]),
         message_totals: None,
+    };
+
+    /// A call that is a future has none of the metrics that are left to HTTP's names.
+    pub(super) const DATABASE: Self = Self {
+        duration: "db_client_operation_duration_seconds",
+        ended: Some("db_client_operations_total"),
+        active: "db_client_active_operations",
+        oldest: "db_client_oldest_active_operation_seconds",
+        ..Self::HTTP_CLIENT
+    };
+
+    pub(super) const MESSAGING: Self = Self {
+        duration: "messaging_client_operation_duration_seconds",
+        ended: Some("messaging_client_operations_total"),
+        active: "messaging_client_active_operations",
+        oldest: "messaging_client_oldest_active_operation_seconds",
+        ..Self::HTTP_CLIENT
+    };
+
+    pub(super) const DEPENDENCY: Self = Self {
+        duration: "dependency_operation_duration_seconds",
+        ended: Some("dependency_operations_total"),
+        active: "dependency_active_operations",
+        oldest: "dependency_oldest_active_operation_seconds",
+        ..Self::HTTP_CLIENT
     };
 
     pub(super) const SPRING_SERVER: Self =

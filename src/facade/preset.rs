@@ -1,5 +1,5 @@
 use super::Names;
-use crate::operation::{Protocol, Traffic};
+use crate::operation::{Dependency, Protocol, System, Traffic};
 
 /// Whose names and labels the metrics of requests have, for dashboards that are there already.
 ///
@@ -94,16 +94,24 @@ impl Presets {
 
     /// The names of a traffic's metrics.
     pub(crate) fn names(self, traffic: &Traffic) -> &'static Names {
-        self.names_of_side(traffic.protocol, traffic.dependency.is_some())
+        match traffic.dependency.as_ref().and_then(Dependency::system) {
+            Some(System::Database(_)) => &Names::DATABASE,
+            Some(System::Messaging(_)) => &Names::MESSAGING,
+            Some(System::Other) => &Names::DEPENDENCY,
+            None => self.names_of_side(traffic.protocol, traffic.dependency.is_some()),
+        }
     }
 
     /// The names of each traffic.
-    pub(super) fn all_names(self) -> [&'static Names; 4] {
+    pub(super) fn all_names(self) -> [&'static Names; 7] {
         [
             self.names_of_side(Protocol::Http, false),
             self.names_of_side(Protocol::Http, true),
             self.names_of_side(Protocol::Grpc, false),
             self.names_of_side(Protocol::Grpc, true),
+            &Names::DATABASE,
+            &Names::MESSAGING,
+            &Names::DEPENDENCY,
         ]
     }
 
@@ -114,6 +122,7 @@ impl Presets {
             }
             Protocol::Http => self.http,
             Protocol::Grpc => self.grpc,
+            Protocol::Call => Preset::OpenTelemetry,
         }
     }
 
@@ -126,6 +135,7 @@ impl Presets {
             (Preset::GoGrpcMiddleware, _, true) => &Names::GO_GRPC_CLIENT,
             (Preset::OpenTelemetry, Protocol::Http, false) => &Names::HTTP_SERVER,
             (Preset::OpenTelemetry, Protocol::Http, true) => &Names::HTTP_CLIENT,
+            (Preset::OpenTelemetry, Protocol::Call, _) => &Names::DEPENDENCY,
             (Preset::OpenTelemetry, Protocol::Grpc, false) => &Names::RPC_SERVER,
             (Preset::OpenTelemetry, Protocol::Grpc, true) => &Names::RPC_CLIENT,
         }

@@ -26,8 +26,8 @@ pub use self::{
 };
 use crate::{
     notify::{Dispatcher, HAS_ENDED, TestDelivery},
-    observe::{self, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
-    operation::{Call, Dependency, Side},
+    observe::{self, Dependency, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
+    operation::{self, Call, Side},
     report::{Reporter, Reports},
     series::Store,
 };
@@ -157,8 +157,15 @@ impl Lookout {
         self.of_client(dependency.into(), Call::Attempt)
     }
 
+    /// Watches what this process asks of `dependency` through plain futures: a database, a cache, a
+    /// queue, an SDK. [`Dependency`] shows how. The name is the `dependency` label, of which there may
+    /// be 63 together with those of clients.
+    pub fn dependency(&self, dependency: impl Into<Arc<str>>) -> Dependency {
+        Dependency::new(self.inner.entrance.lookout, dependency.into())
+    }
+
     fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer<HttpAndGrpc> {
-        let side = self.inner.store.operations.side(Some(Dependency { name, call }));
+        let side = self.inner.store.operations.side(Some(operation::Dependency { name, call }));
         LookoutLayer::new(self.entrance(side), HttpAndGrpc)
     }
 

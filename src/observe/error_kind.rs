@@ -12,6 +12,11 @@ pub(super) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
     kind.unwrap_or(ErrorKind::Other)
 }
 
+/// The same, of an error whose type is hidden.
+pub(super) fn kind_of_error(error: &(dyn Error + 'static)) -> ErrorKind {
+    guarded(|| kind_of_chain(error)).unwrap_or(ErrorKind::Other)
+}
+
 fn kind_of_chain(error: &(dyn Error + 'static)) -> ErrorKind {
     let mut vague = ErrorKind::Other;
     for cause in causes(error) {

@@ -14,8 +14,10 @@
 mod access_log;
 mod answer;
 mod body;
+mod call_error;
 mod companion;
 mod core;
+mod dependency;
 mod detail;
 mod entrance;
 mod error_kind;
@@ -47,6 +49,8 @@ pub use self::reqwest_client::ReqwestFuture;
 pub use self::{
     access_log::AccessLog,
     body::ResponseBody,
+    call_error::CallError,
+    dependency::{CallFuture, CallResult, ClassifyFn, Dependency},
     future::ResponseFuture,
     label::{Labels, ResponseHead, Unwatched},
     layer::LookoutLayer,

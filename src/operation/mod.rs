@@ -17,7 +17,7 @@ use std::{
 pub(crate) use self::{
     method::MethodLabel,
     table::{OperationId, OperationTable},
-    traffic::{Call, Dependency, Protocol, Side, Traffic, TrafficId},
+    traffic::{Call, Dependency, Protocol, Side, System, Traffic, TrafficId},
 };
 use crate::text::OneLine;
 
@@ -31,7 +31,8 @@ const OVERFLOW: &str = "_OVERFLOW";
 pub(crate) const OTHER: &str = "_OTHER";
 
 /// The unit in which requests are counted: a method and a route template, such as `POST /orders`, or
-/// a gRPC method, such as `shop.Orders/Create`; for a client, of the dependency that it calls.
+/// a gRPC method, such as `shop.Orders/Create`; for a client, of the dependency that it calls. A call
+/// by [`Dependency`](crate::observe::Dependency) is counted by the name that it is given.
 ///
 /// Its [`Display`](fmt::Display) is that, with the dependency before it: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,14 +56,16 @@ impl Operation {
         Self::new(Traffic { protocol: Protocol::Http, dependency: None }.into(), method, route)
     }
 
-    /// The request's HTTP method, or `_OTHER` for one that HTTP does not register.
+    /// The request's HTTP method, or `_OTHER` for one that HTTP does not register, and for what is not
+    /// HTTP.
     pub fn method(&self) -> &'static str {
         self.method.as_str()
     }
 
     /// The route template, or `unmatched`; of gRPC the fully qualified method, or `_OTHER` for one
     /// that the server does not know; of an HTTP client the server's address, if that is told apart,
-    /// else nothing. `_OVERFLOW` past the bound on operations, or without memory for it.
+    /// else nothing; of a dependency's call the name of the operation. `_OVERFLOW` past the bound on
+    /// operations, or without memory for it.
     pub fn route(&self) -> &str {
         &self.route
     }
@@ -106,10 +109,10 @@ impl fmt::Display for Operation {
         if let Some(dependency) = self.dependency() {
             write!(f, "{dependency}: ")?;
         }
-        match (self.is_grpc(), &*self.route) {
-            (true, route) => f.write_str(route),
-            (false, "") => f.write_str(self.method()),
-            (false, route) => write!(f, "{} {route}", self.method()),
+        match (self.traffic.protocol, &*self.route) {
+            (Protocol::Grpc | Protocol::Call, route) => f.write_str(route),
+            (Protocol::Http, "") => f.write_str(self.method()),
+            (Protocol::Http, route) => write!(f, "{} {route}", self.method()),
         }
     }
 }

@@ -8,9 +8,7 @@ use std::{
 
 use crate::memory::{Memory, Room};
 
-use super::{
-    Dependency, MethodLabel, OVERFLOW, Operation, Protocol, Side, Traffic, TrafficId, UNMATCHED,
-};
+use super::{Dependency, MethodLabel, OVERFLOW, Operation, Side, Traffic, TrafficId, UNMATCHED};
 
 /// An operation's place in the table, dense from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,15 +122,16 @@ impl OperationTable {
                 false => dependency,
             });
             listed.sides.push(dependency.clone());
-            for protocol in [Protocol::Http, Protocol::Grpc] {
+            for &protocol in Dependency::protocols(dependency.as_ref()) {
                 let traffic = Arc::new(Traffic { protocol, dependency: dependency.clone() });
                 let overflow = Operation::new(Arc::clone(&traffic), MethodLabel::Other, OVERFLOW);
                 let id = OperationId(listed.operations.len() as u32);
-                listed.traffics.push(traffic);
+                let number = TrafficId::new(side, protocol).index();
+                listed.traffics.resize(number + 1, traffic);
                 listed.operations.push(overflow);
                 self.memory.admit_operation(Room::Beyond);
                 self.overflow_of[id.index()].get_or_init(|| id);
-                self.overflow[TrafficId::new(side, protocol).index()].get_or_init(|| id);
+                self.overflow[number].get_or_init(|| id);
             }
         }
         side
@@ -271,7 +270,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{memory::Costs, operation::Call};
+    use crate::{
+        memory::Costs,
+        operation::{Call, Protocol},
+    };
 
     fn table(limit: usize) -> OperationTable {
         bounded(limit, Memory::DEFAULT_MAX)

@@ -13,6 +13,8 @@ pub(crate) struct Traffic {
 pub(crate) enum Protocol {
     Http,
     Grpc,
+    /// A future of the process's own, which may speak anything.
+    Call,
 }
 
 /// Whom a client calls, and at which height.
@@ -22,25 +24,58 @@ pub(crate) struct Dependency {
     pub(crate) call: Call,
 }
 
-/// What one measured call is; the `call` label of a client's metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What one measured call is; the `call` label of the metrics of HTTP and gRPC clients.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Call {
     /// What the caller asked for, with all retries.
     Logical,
     /// A single attempt.
     Attempt,
+    /// A future, with what it calls.
+    Operation(System),
+}
+
+/// What a watched future calls: it decides over names and labels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum System {
+    /// A database, by OpenTelemetry's name of its product.
+    Database(Arc<str>),
+    /// A messaging system, by OpenTelemetry's name of it.
+    Messaging(Arc<str>),
+    Other,
 }
 
 impl Call {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The `call` label; a future has none.
+    pub(crate) fn label(&self) -> Option<&'static str> {
         match self {
-            Self::Logical => "logical",
-            Self::Attempt => "attempt",
+            Self::Logical => Some("logical"),
+            Self::Attempt => Some("attempt"),
+            Self::Operation(_) => None,
         }
     }
 }
 
-/// A [`Traffic`]'s number within a lookout: the side, and the protocol in the lowest bit.
+impl Dependency {
+    /// The protocols that its traffic may have.
+    pub(crate) fn protocols(of: Option<&Self>) -> &'static [Protocol] {
+        match of.map(|dependency| &dependency.call) {
+            Some(Call::Operation(_)) => &[Protocol::Call],
+            _ => &[Protocol::Http, Protocol::Grpc],
+        }
+    }
+
+    /// What its futures call.
+    pub(crate) fn system(&self) -> Option<&System> {
+        match &self.call {
+            Call::Operation(system) => Some(system),
+            Call::Logical | Call::Attempt => None,
+        }
+    }
+}
+
+/// A [`Traffic`]'s number within a lookout: the side, and in the lowest bit whether it is gRPC. A
+/// dependency whose calls are futures has the even number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TrafficId(u8);
 
@@ -50,7 +85,7 @@ impl TrafficId {
 
     #[inline]
     pub(crate) const fn new(side: Side, protocol: Protocol) -> Self {
-        Self(side.0 << 1 | protocol as u8)
+        Self(side.0 << 1 | matches!(protocol, Protocol::Grpc) as u8)
     }
 
     #[inline]

@@ -295,7 +295,8 @@ impl Rule {
     }
 
     /// Judges what this process asks of one dependency, by the name that its
-    /// [`client_layer`](crate::Lookout::client_layer) was given; calls and attempts together.
+    /// [`client_layer`](crate::Lookout::client_layer) or [`dependency`](crate::Lookout::dependency) was
+    /// given; calls and attempts together.
     pub fn dependency(mut self, name: impl Into<String>) -> Self {
         self.scope = Scope::Dependency(name.into());
         self

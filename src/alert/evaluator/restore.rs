@@ -4,7 +4,7 @@ use super::{Earlier, Evaluator, Tracked, Watch, alert_labels};
 use crate::{
     alert::{Alert, Target, state::State},
     facade::Dialect,
-    operation::{MethodLabel, Operation, OperationTable, Protocol, TrafficId},
+    operation::{MethodLabel, Operation, OperationTable, TrafficId},
     rule::Scope,
 };
 
@@ -71,8 +71,7 @@ impl Watch {
 /// past the bound on operations.
 fn is_known(operation: &Operation, operations: &OperationTable) -> bool {
     let side = operations.side(operation.traffic().dependency.clone());
-    let protocol = if operation.is_grpc() { Protocol::Grpc } else { Protocol::Http };
-    let traffic = TrafficId::new(side, protocol);
+    let traffic = TrafficId::new(side, operation.traffic().protocol);
     let id = if operation.is_overflow() {
         operations.overflow(traffic)
     } else {
