@@ -2,7 +2,7 @@
 
 use std::process;
 
-use super::{super::SavedNotifier, *};
+use super::*;
 use crate::{
     alert::{Alert, AlertStatus, Failure, SavedAlert, test_alert},
     notify::Mailbox,
@@ -44,7 +44,7 @@ fn saved() -> Saved {
         version: VERSION,
         service: "orders".to_owned(),
         firing: vec![SavedAlert(test_alert("A", AlertStatus::Firing))],
-        notifiers: vec![SavedNotifier::of(&mailbox)],
+        notifiers: [("slack".to_owned(), mailbox.saved().unwrap())].into(),
         ..Saved::default()
     }
 }

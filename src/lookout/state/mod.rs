@@ -2,9 +2,9 @@
 //! delivered yet, in a file that is written anew when any of it has changed.
 
 mod file;
-mod notifiers;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{
@@ -17,16 +17,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
-use self::{
-    file::{read, set_aside, write},
-    notifiers::SavedNotifier,
-};
+use self::file::{read, set_aside, write};
 use crate::{
     alert::{Alert, Evaluator, SavedAlert, is_same_in_file},
     deadline::within,
     facade::Dialect,
     guard::logged,
-    notify::Dispatcher,
+    notify::{Dispatcher, Mailbox, SavedMailbox},
     operation::OperationTable,
     report::{Reports, SavedKind},
     task::{BlockingThread, supervised},
@@ -39,7 +36,8 @@ struct Saved {
     service: String,
     firing: Vec<SavedAlert>,
     kinds: Vec<SavedKind>,
-    notifiers: Vec<SavedNotifier>,
+    /// By name; of those that have something left.
+    notifiers: BTreeMap<String, SavedMailbox>,
 }
 
 impl Saved {
@@ -139,8 +137,15 @@ impl StateKeeper {
                 None
             }
         };
-        let Saved { firing, kinds, notifiers, .. } = saved.unwrap_or_default();
-        notifiers::restore(notifiers, self.dispatcher.mailboxes());
+        let Saved { firing, kinds, mut notifiers, .. } = saved.unwrap_or_default();
+        for mailbox in self.dispatcher.mailboxes() {
+            if let Some(saved) = notifiers.remove(&mailbox.name) {
+                mailbox.restore(saved);
+            }
+        }
+        for (notifier, saved) in notifiers {
+            saved.drop_for(&notifier);
+        }
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, dialect, SystemTime::now());
@@ -220,13 +225,13 @@ impl StateKeeper {
     }
 
     fn saved(&self) -> Saved {
-        let mailboxes = self.dispatcher.mailboxes().iter();
+        let left = |mailbox: &Arc<Mailbox>| Some((mailbox.name.clone(), mailbox.saved()?));
         Saved {
             version: VERSION,
             service: self.service.clone(),
             firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
             kinds: self.reports.saved(),
-            notifiers: mailboxes.map(|mailbox| SavedNotifier::of(mailbox)).collect(),
+            notifiers: self.dispatcher.mailboxes().iter().filter_map(left).collect(),
         }
     }
 
