@@ -42,6 +42,25 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
+#[tokio::test]
+async fn a_watched_reqwest_client_is_called_as_reqwests_own() {
+    let (lookout, scrape) = start(|builder| builder);
+    let echo = any(async |request: Request<Body>| {
+        assert_eq!(request.headers()["authorization"], "Bearer t");
+        assert_eq!(request.headers()["x-order"], "7");
+        request.into_body()
+    });
+    let address = listen(Router::new().route("/echo", echo)).await;
+    let client = lookout.client("inventory", reqwest_client());
+    let url = format!("http://{address}/echo");
+    let request = client.post(&url).bearer_auth("t").header("x-order", "7").body("an order");
+    assert_eq!(request.send().await.unwrap().text().await.unwrap(), "an order");
+    assert!(client.get("no url").send().await.unwrap_err().is_builder());
+    let ended = [("dependency", "inventory"), ("call", "logical"), ("http_request_method", "POST")];
+    assert_eq!(sum(&scrape.render(), "http_client_requests_total", &ended), 1.0);
+    assert_eq!(sum(&scrape.render(), "http_client_requests_total", &[]), 1.0);
+}
+
 fn reqwest_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

@@ -13,6 +13,8 @@ mod thread;
 use std::{fmt, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
+#[cfg(feature = "reqwest")]
+use tower_layer::Layer;
 
 #[cfg(feature = "toml")]
 use self::reload::Reloadable;
@@ -155,6 +157,18 @@ impl Lookout {
     /// `logical`, so that both may be watched at once.
     pub fn attempt_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Attempt)
+    }
+
+    /// Watches the requests of a `reqwest::Client` to `dependency`, and keeps the client as easy to call:
+    /// `client.get(url).send()`. It counts as [`client_layer`](Self::client_layer) around the client does.
+    #[cfg(feature = "reqwest")]
+    pub fn client(
+        &self,
+        dependency: impl Into<Arc<str>>,
+        client: reqwest::Client,
+    ) -> observe::WatchedClient {
+        let service = self.client_layer(dependency).layer(client.clone());
+        observe::WatchedClient::new(client, service)
     }
 
     /// Watches what this process asks of `dependency` through plain futures: a database, a cache, a

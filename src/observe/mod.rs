@@ -43,9 +43,9 @@ mod traffic;
 mod upgrade;
 mod upload;
 mod wait;
-
 #[cfg(feature = "reqwest")]
-pub use self::reqwest_client::ReqwestFuture;
+mod watched_client;
+
 pub use self::{
     access_log::AccessLog,
     body::ResponseBody,
@@ -61,6 +61,11 @@ pub use self::{
     service::Watched,
     traffic::{Detailed, Http, HttpAndGrpc, Outer, Watches},
     upgrade::{OpenUpgrade, UpgradeWatch},
+};
+#[cfg(feature = "reqwest")]
+pub use self::{
+    reqwest_client::ReqwestFuture,
+    watched_client::{WatchedClient, WatchedRequest},
 };
 
 pub(crate) use self::{
