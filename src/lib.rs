@@ -38,7 +38,7 @@ pub use self::report::ReportLayer;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},
-    lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
+    lookout::{Lookout, LookoutBuilder, LookoutStatus, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
     report::{Report, ReportableError, Reporter, TaskEnd},

@@ -89,9 +89,12 @@ async fn the_client_example_tells_calls_attempts_errors_and_the_alert() {
     ];
     prints(&text, "http_client_request_duration_seconds_count", errors);
     prints(&text, "http_client_ready_wait_seconds_count", &[(&[inventory, call], 1.0)]);
-    let state: &[(&[_], f64)] = &[(&[("rule", "HighErrorRatio"), inventory], 2.0)];
+    let state: &[(&[_], f64)] = &[(&[("rule", "HighErrorRatioOfInventory"), inventory], 2.0)];
     prints(&text, "lookout_alert_state", state);
     let alerts = text.lines().filter(|line| line.starts_with("[FIRING]")).collect::<Vec<_>>();
     let [alert] = alerts[..] else { panic!("{alerts:?}") };
-    assert!(alert.starts_with("[FIRING] HighErrorRatio · inventory: error ratio"), "{alert}");
+    assert!(
+        alert.starts_with("[FIRING] HighErrorRatioOfInventory · inventory: error ratio"),
+        "{alert}"
+    );
 }

@@ -1,6 +1,7 @@
 mod replace;
 #[cfg(feature = "state")]
 mod restore;
+mod status;
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 use metrics::Label;
 
 pub(crate) use self::replace::Replaced;
+use self::status::RuleGauges;
 use super::{
     Alert, AlertStatus, Contribution, Origin, Target,
     state::{Change, State, Timing},
@@ -41,11 +43,15 @@ struct Watch {
     timing: Timing,
     /// One for the service or a route; for each operation, those that were ever judged.
     tracked: HashMap<Target, Tracked>,
+    /// Made with the first status.
+    gauges: Option<RuleGauges>,
 }
 
 #[derive(Debug)]
 struct Tracked {
     state: State,
+    /// What the rule saw at the last tick; none without a verdict.
+    last: Option<Reading>,
     gauge: Gauge,
     /// Since the condition held first, and when that was: every change tells the same moment, whatever
     /// is done to the clock of the day meanwhile.
@@ -73,8 +79,8 @@ impl Evaluator {
     }
 
     /// The rules, in their order.
-    pub(crate) fn rules(&self) -> Vec<Rule> {
-        self.rules.iter().map(|watch| watch.rule.clone()).collect()
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(|watch| &watch.rule)
     }
 
     /// Judges by these rules from now on, which must have been checked, as if none had fired yet.
@@ -97,23 +103,18 @@ impl Evaluator {
     pub(crate) fn evaluate(&mut self, collector: &Collector, wall: SystemTime) -> Vec<Alert> {
         let mut changes = Vec::new();
         for (group, watch) in self.rules.iter_mut().enumerate() {
-            let target = match &watch.rule.scope {
-                Scope::EachRoute => {
-                    let operations = collector.operations();
-                    for (operation, figures) in
-                        operations.filter(|(operation, _)| Scope::EachRoute.covers(operation))
-                    {
-                        let target = Target::Operation(operation.clone());
-                        changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
-                    }
-                    continue;
-                }
-                Scope::Service => Target::Service,
-                Scope::Route(route) => Target::Route(route.clone()),
-                Scope::Dependency(name) => Target::Dependency(name.clone()),
-            };
-            let figures = collector.group(group);
-            changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+            if let Some(target) = target_of(&watch.rule) {
+                let figures = collector.group(group);
+                changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+                continue;
+            }
+            let operations = collector.operations();
+            for (operation, figures) in
+                operations.filter(|(operation, _)| Scope::EachRoute.covers(operation))
+            {
+                let target = Target::Operation(operation.clone());
+                changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+            }
         }
         changes
     }
@@ -121,7 +122,13 @@ impl Evaluator {
 
 impl Watch {
     fn new(rule: Rule) -> Self {
-        Self { name: rule.name().into(), timing: Timing::of(&rule), rule, tracked: HashMap::new() }
+        Self {
+            name: rule.name().into(),
+            timing: Timing::of(&rule),
+            rule,
+            tracked: HashMap::new(),
+            gauges: None,
+        }
     }
 
     fn judge(
@@ -147,6 +154,7 @@ impl Watch {
         if since == now {
             tracked.starts_at = wall;
         }
+        tracked.last.clone_from(&reading);
         tracked.set_gauge(&collector.facade);
         let (requests, errors) = tracked.touched(figures.history.totals());
         if let Some(firing) = &mut tracked.firing {
@@ -203,6 +211,7 @@ impl Tracked {
     fn new(labels: Vec<Label>) -> Self {
         Self {
             state: State::Inactive,
+            last: None,
             gauge: Gauge::new(ALERT_STATE, labels),
             peak: 0.0,
             before: Totals::default(),
@@ -283,21 +292,35 @@ fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Con
 }
 
 fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target, dialect: &Dialect) -> Vec<Label> {
-    let mut alert = vec![
-        Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name))),
-        Label::from_static_parts("severity", rule.severity.as_str()),
-    ];
+    let severity = Label::from_static_parts("severity", rule.severity.as_str());
+    [rule_label(name), severity].into_iter().chain(target_labels(target, dialect)).collect()
+}
+
+fn rule_label(name: &Arc<str>) -> Label {
+    Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name)))
+}
+
+fn target_labels(target: &Target, dialect: &Dialect) -> Vec<Label> {
     match target {
-        // What was reported is judged by nobody here.
-        Target::Service | Target::CallSite(_) => {}
-        Target::Operation(operation) => alert.extend(labels(dialect, operation)),
-        Target::Dependency(name) => alert.push(Label::new("dependency", name.clone())),
+        // No rule evaluates reports.
+        Target::Service | Target::CallSite(_) => Vec::new(),
+        Target::Operation(operation) => labels(dialect, operation),
+        Target::Dependency(name) => vec![Label::new("dependency", name.clone())],
         Target::Route(text) => {
             let (method, route) = method_and_route(text);
-            alert.extend(route_labels(dialect, method, route));
+            route_labels(dialect, method, route)
         }
     }
-    alert
+}
+
+/// The one target of a rule; `None` where it judges each operation.
+fn target_of(rule: &Rule) -> Option<Target> {
+    match &rule.scope {
+        Scope::EachRoute => None,
+        Scope::Service => Some(Target::Service),
+        Scope::Route(route) => Some(Target::Route(route.clone())),
+        Scope::Dependency(name) => Some(Target::Dependency(name.clone())),
+    }
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ fn a_rule_for_each_route_tells_the_one_that_fails_and_a_rule_for_one_route_sees_
     play.requests("/a", 100, MS, Ending::Complete);
     play.requests("/b", 30, MS, Ending::Panicked);
     let told: Vec<_> = play.tick().iter().map(Alert::title).collect();
-    assert_eq!(told, ["[FIRING] HighErrorRatio · GET /b", "[FIRING] B · /b"]);
+    assert_eq!(told, ["[FIRING] HighErrorRatioPerRoute · GET /b", "[FIRING] B · /b"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod evaluator;
 mod failure;
 mod notice;
 mod origin;
+mod rule_status;
 #[cfg(feature = "state")]
 mod saved;
 mod size;
@@ -31,6 +32,7 @@ pub(crate) use self::{
 pub use self::{
     failure::Failure,
     origin::Origin,
+    rule_status::{RuleState, RuleStatus},
     texts::{DistinctTexts, TextCount},
 };
 use crate::{

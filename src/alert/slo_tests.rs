@@ -121,5 +121,5 @@ fn an_objective_of_each_route_is_judged_by_itself() {
         play.requests("/a", 50, MS, Ending::Complete);
         play.requests("/b", 5, MS, Ending::Panicked);
     });
-    assert_eq!(titles(&changes), [(1, "[FIRING] ErrorBudgetBurn · GET /b".to_owned())]);
+    assert_eq!(titles(&changes), [(1, "[FIRING] ErrorBudgetBurnPerRoute · GET /b".to_owned())]);
 }

@@ -45,6 +45,11 @@ impl Figures {
         self.new_cells[cell] += u32::try_from(tally.count).unwrap_or(u32::MAX);
     }
 
+    /// Of the requests that were added, counts those whose status is a client error.
+    pub(super) fn add_client_errors(&mut self, count: u64) {
+        self.new.add_client_errors(count);
+    }
+
     /// Counts what another scope, a part of this one, has new.
     pub(super) fn absorb(&mut self, part: &Self) {
         if part.new_requests() > 0 {

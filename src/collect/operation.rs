@@ -160,10 +160,13 @@ impl Collected {
         }
         let mut is_complete = true;
         for (series, sources) in self.series.iter_mut().zip(sources) {
-            let outcome = series.outcome;
+            let (outcome, is_client_error) = (series.outcome, series.is_client_error);
             let mut requests = series.requests.and_then(|place| self.requests.get_mut(place));
             is_complete &= series.read(&sources, |cell, new| {
                 self.figures.add(outcome, cell, new);
+                if is_client_error {
+                    self.figures.add_client_errors(new.count);
+                }
                 if let Some(requests) = &mut requests {
                     requests.total += new.count;
                 }

@@ -4,7 +4,7 @@ use super::labels;
 use crate::{
     facade::{Counter, Dialect, Facade, Histogram, of_family},
     operation::Operation,
-    outcome::Outcome,
+    outcome::{Outcome, Status},
     series::{Bounds, LabelSet, SeriesKey, Store, Tally},
 };
 
@@ -12,6 +12,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct CollectedSeries {
     pub(super) outcome: Outcome,
+    /// Its status rejects what the client asked for.
+    pub(super) is_client_error: bool,
     pub(super) duration: CollectedHistogram,
     /// The place of its [`Requests`], if they are counted besides the durations.
     pub(super) requests: Option<usize>,
@@ -70,7 +72,8 @@ impl CollectedSeries {
                 requests.len() - 1
             })
         });
-        Self { outcome, duration, requests, version: None }
+        let is_client_error = key.status.status().is_some_and(Status::is_client_error);
+        Self { outcome, is_client_error, duration, requests, version: None }
     }
 
     /// Reads the shards' histograms of it, unless nothing has changed; see

@@ -40,7 +40,8 @@ fn a_file_of_more_than_a_mebibyte_is_refused() {
     fs::write(&long, "#".repeat(LONGEST as usize + 1)).unwrap();
     let text = refused(Source::File(long.clone())).to_string();
     assert!(text.contains("it is longer than 1048576 bytes"), "{text}");
-    fs::write(&long, "#".repeat(LONGEST as usize)).unwrap();
+    let text = format!("defaults = false\n{}", "#".repeat(LONGEST as usize));
+    fs::write(&long, &text[..LONGEST as usize]).unwrap();
     Source::File(long.clone()).load(&[]).unwrap();
     fs::remove_file(long).unwrap();
 }

@@ -35,7 +35,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; it must be there |
+//! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; it must be there |
 //! | `quantile` | of `latency_quantile`: a number between 0 and 1 |
 //! | `slower_than` | of `slow_ratio`: a duration |
 //! | `objective` | of `slo`: a percentage such as `"99.9 %"`, or a number |
@@ -114,7 +114,6 @@ mod when;
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     slice,
@@ -190,17 +189,15 @@ fn parse(
 ) -> Result<Config, ConfigError> {
     let document = Document::new(name, text);
     let mut root = document.parse()?;
-    let mut rules = Vec::new();
-    let mut names: BTreeSet<_> = given.iter().map(Rule::name).collect();
+    let is_empty = !["defaults", "rule", "notifier"].iter().any(|key| root.has(key));
+    let mut rules = given.to_vec();
     let mut add = |rule: Rule, place: &dyn Fn(&str) -> (usize, String)| {
-        let name = rule.name();
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
             let (start, path) = place(error.setting().key());
             document.note(start, &path, &error.to_string());
-        } else if !names.insert(name.clone()) {
+        } else if let Some(problem) = rule.problem_beside(&rules) {
             let (start, path) = place("name");
-            let problem = format!("another rule is called `{name}`: give one of them another name");
-            document.note(start, &path, &problem);
+            document.note(start, &path, &format!("rule `{}`: {problem}", rule.name()));
         }
         rules.push(rule);
     };
@@ -220,6 +217,14 @@ fn parse(
     let notifiers = notifiers::notifiers(root.tables("notifier"), &secrets);
     root.finish();
     document.finish()?;
+    if is_empty {
+        // A file that was cut off, or not written yet, must not end all alerts.
+        let text =
+            "has no rule and no notifier: if it is meant to be empty, write defaults = false";
+        document.note(0, "", text);
+        document.finish()?;
+    }
+    let rules = rules.split_off(given.len());
     Ok(Config { rules, notifiers, fingerprint: secrets.fingerprint() })
 }
 

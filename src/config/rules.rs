@@ -7,11 +7,12 @@ use crate::rule::{BurnRate, Rule, Severity, Signal};
 pub(super) type Make = fn(&mut Section<'_>) -> Option<Rule>;
 
 /// Each signal with its rule and the keys that are its own.
-pub(super) const SIGNALS: [(&str, Make, &[&str]); 9] = [
+pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
     ("mean_latency", |_| Some(Rule::mean_latency()), &[]),
     ("latency_quantile", latency_quantile, &["quantile"]),
     ("slow_ratio", slow_ratio, &["slower_than"]),
     ("error_ratio", |_| Some(Rule::error_ratio()), &[]),
+    ("client_error_ratio", |_| Some(Rule::client_error_ratio()), &[]),
     ("slo", slo, &["objective", "burn_rates"]),
     ("throughput", |_| Some(Rule::throughput()), &[]),
     ("in_flight", |_| Some(Rule::in_flight()), &[]),
@@ -122,7 +123,10 @@ fn rest(section: &mut Section<'_>, rule: Rule) -> Rule {
 
 fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {
     let is_given = |key: &&str| section.has(key);
-    if ["scope", "route", "dependency"].iter().filter(|key| is_given(key)).count() > 1 {
+    let unscoped = rule.clone();
+    let is_refused =
+        ["scope", "route", "dependency"].iter().filter(|key| is_given(key)).count() > 1;
+    if is_refused {
         section.refuse("has more than one of scope, route and dependency: leave one in");
     }
     let scopes = |value: &DeValue<'_>| value::word(value, &["service", "each_route"]);
@@ -131,7 +135,9 @@ fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {
         _ => rule,
     });
     let rule = set(section, rule, "route", value::text, Rule::route);
-    set(section, rule, "dependency", value::text, Rule::dependency)
+    let rule = set(section, rule, "dependency", value::text, Rule::dependency);
+    // All keys are read, so that none counts as unknown.
+    if is_refused { unscoped } else { rule }
 }
 
 pub(super) fn severity(value: &DeValue<'_>) -> Result<Severity, String> {

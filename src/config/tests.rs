@@ -12,6 +12,7 @@ fn name_of(signal: Signal) -> &'static str {
         Signal::LatencyQuantile(_) => "latency_quantile",
         Signal::SlowRatio(_) => "slow_ratio",
         Signal::ErrorRatio => "error_ratio",
+        Signal::ClientErrorRatio => "client_error_ratio",
         Signal::BurnRate { .. } => "slo",
         Signal::Throughput => "throughput",
         Signal::InFlight => "in_flight",
@@ -76,6 +77,7 @@ fn every_signal_is_the_rule_of_its_name() {
         ("signal = 'throughput'\nbelow = 1", Rule::throughput().below(1)),
         ("signal = 'in_flight'\nabove = 1_000", Rule::in_flight().above(1_000)),
         ("signal = 'oldest_in_flight'\nabove = '10s'", Rule::oldest_in_flight().above(ms(10_000))),
+        ("signal = 'client_error_ratio'\nabove = '50 %'", Rule::client_error_ratio().above(0.5)),
         ("signal = 'runtime_lag'\nabove = '500ms'", Rule::runtime_lag().above(ms(500))),
     ] {
         assert_eq!(rules(&format!("[[rule]]\n{text}")), [rule]);
@@ -137,7 +139,8 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         (
             "[[rule]]\nsignal = 7",
             "config:2: rule.signal: 7 is unknown: use one of mean_latency, latency_quantile, \
-             slow_ratio, error_ratio, slo, throughput, in_flight, oldest_in_flight, runtime_lag",
+             slow_ratio, error_ratio, client_error_ratio, slo, throughput, in_flight, oldest_in_flight, \
+             runtime_lag",
         ),
         (
             "[[rule]]\nsignal = 'latency_quantile'\nabove = '1s'",
@@ -235,7 +238,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nroute = 'get /a'",
-            "config:4: rule.route: rule `HighErrorRatio`: route \"get /a\" begins with no method that is told \
+            "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with no method that is told \
              apart: use one such as GET, or _OTHER for those that HTTP does not register",
         ),
         (
@@ -286,27 +289,33 @@ sumary = 'Many.'
 signal = 'throughput'
 below = 1
 label = { team = 'shop' }
+[[rule]]
+signal = 'error_ratio'
+above = 0.01
 ";
     assert_eq!(
         refused(text).lines().collect::<Vec<_>>(),
         [
-            "config:2: rule: another rule is called `HighErrorRatio`: give one of them another name",
             "config:7: rule.above: \"2s\" is not a number: write one without quotes",
             "config:8: rule.sumary: unknown key: did you mean summary?",
             "config:12: rule.label: unknown key: did you mean labels?",
+            "config:13: rule: rule `HighErrorRatio`: another rule is exactly the same: leave one of them out",
         ]
     );
 }
 
 #[test]
-fn a_rule_may_not_be_called_as_one_of_the_code() {
-    let given = [Rule::error_ratio().above(0.5)];
-    let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1";
-    let refused = Source::Text(text.to_owned()).load(&given).unwrap_err();
+fn a_rule_must_not_have_the_explicit_name_of_a_rule_in_the_code() {
+    let given = [Rule::error_ratio().above(0.5).named("Errors")];
+    let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\nname = 'Errors'";
+    let rejected = Source::Text(text.to_owned()).load(&given).unwrap_err();
     assert_eq!(
-        refused.to_string(),
-        "config:1: rule: another rule is called `HighErrorRatio`: give one of them another name"
+        rejected.to_string(),
+        "config:4: rule.name: rule `Errors`: another rule has the same name: give one of them another \
+         name"
     );
+    let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1";
+    assert_eq!(Source::Text(text.to_owned()).load(&given).unwrap().rules.len(), 1);
 }
 
 #[test]

@@ -75,6 +75,12 @@ impl Facade {
         self.address() == self.resolved
     }
 
+    /// Whether the builder was given a recorder, or a global one is installed.
+    pub(crate) fn has_recorder(&self) -> bool {
+        // In place of none the facade has one without any state.
+        self.given.is_some() || self.with(|recorder| size_of_val(recorder) > 0)
+    }
+
     /// Changes whenever another recorder was found.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch

@@ -7,6 +7,8 @@ pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second"
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
 pub(crate) const MEMORY: &str = "lookout_memory_bytes";
 pub(crate) const ALERT_STATE: &str = "lookout_alert_state";
+pub(crate) const RULE_VALUE: &str = "lookout_rule_value";
+pub(crate) const RULE_THRESHOLD: &str = "lookout_rule_threshold";
 pub(crate) const REPORTS: &str = "lookout_reports_total";
 pub(crate) const SENT: &str = "lookout_notifications_sent_total";
 pub(crate) const FAILED: &str = "lookout_notifications_failed_total";
@@ -295,6 +297,13 @@ const METRICS: &[Text] = &[
         Unit::Count,
         "State of a rule's alert: 0 inactive, 1 pending, 2 firing.",
     ),
+    (
+        RULE_VALUE,
+        Kind::Gauge,
+        Unit::Count,
+        "Value that a rule saw at the last tick, of the worst operation where it judges each; NaN without a verdict.",
+    ),
+    (RULE_THRESHOLD, Kind::Gauge, Unit::Count, "Threshold that a rule compares its value with."),
     (
         REPORTS,
         Kind::Counter,

@@ -4,15 +4,17 @@ mod builder;
 mod error;
 mod heartbeat;
 mod reload;
+mod self_check;
 #[cfg(feature = "state")]
 mod state;
+mod status;
 #[cfg(feature = "signal")]
 mod terminated;
 mod thread;
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 #[cfg(feature = "reqwest")]
 use tower_layer::Layer;
 
@@ -20,12 +22,13 @@ use tower_layer::Layer;
 use self::reload::Reloadable;
 #[cfg(feature = "signal")]
 pub use self::terminated::terminated;
-use self::thread::Command;
 pub use self::{
     builder::LookoutBuilder,
     error::StartError,
     reload::{ReloadError, Reloaded},
+    status::LookoutStatus,
 };
+use self::{self_check::Layers, thread::Command};
 use crate::{
     notify::{Dispatcher, HAS_ENDED, TestDelivery},
     observe::{self, Dependency, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
@@ -67,6 +70,8 @@ struct Inner {
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
     commands: mpsc::UnboundedSender<Command>,
+    status: watch::Receiver<Arc<LookoutStatus>>,
+    layers: Arc<Layers>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
     /// Held by a reload, so that none puts back what another one has read since.
@@ -184,6 +189,10 @@ impl Lookout {
     }
 
     fn entrance(&self, side: Side) -> Entrance {
+        self.inner.layers.note(side);
+        if !side.is_client() {
+            observe::arm(self.inner.entrance.lookout);
+        }
         Entrance { side, ..self.inner.entrance }
     }
 
@@ -204,6 +213,27 @@ impl Lookout {
     /// ```
     pub fn reporter(&self) -> Reporter {
         Reporter::new(Arc::clone(&self.inner.reports))
+    }
+
+    /// What the lookout saw at its last tick, at most a second ago: each rule's value, threshold, window and
+    /// requests, whether it fires, and the reason where it has no verdict. So it answers why a rule does
+    /// not fire. After [`shutdown`](Self::shutdown) it stays what it was.
+    ///
+    /// It reads a copy that the tick made, so it delays no tick and no request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Rule};
+    ///
+    /// let lookout = Lookout::builder().rules(Rule::defaults()).start()?;
+    /// for rule in lookout.status().rules {
+    ///     println!("{rule}"); // HighErrorRatio: inactive, error ratio unknown …: 7 of 20 requests
+    /// }
+    /// # Ok::<_, tower_lookout::StartError>(())
+    /// ```
+    pub fn status(&self) -> LookoutStatus {
+        LookoutStatus::clone(&self.inner.status.borrow())
     }
 
     /// Sends a test message by each notifier, whatever it is [for](crate::notify::NotifierExt::when),

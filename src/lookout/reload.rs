@@ -155,6 +155,7 @@ impl Lookout {
     ) -> Result<Reloaded, ReloadError> {
         let rules: Vec<_> = rules.into_iter().collect();
         rule::check(&rules)?;
+        let rules = rule::with_names(rules);
         let (done, is_done) = oneshot::channel();
         let command = Command::ReplaceRules(rules, done);
         self.inner.commands.send(command).map_err(|_| ReloadError::Ended)?;

@@ -7,14 +7,14 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
-use super::{ReloadError, Reloaded, heartbeat::Heartbeat};
+use super::{LookoutStatus, ReloadError, Reloaded, heartbeat::Heartbeat, self_check::SelfCheck};
 use crate::{
     alert::{Alert, Evaluator},
     collect::{Collector, SharedCollector},
@@ -31,6 +31,8 @@ use crate::{
 /// What runs on the lookout's own thread: the tick, the verdicts, the deliveries. It shares nothing
 /// with the application's runtime, because a runtime that is blocked is what it must report.
 pub(super) struct LookoutThread {
+    pub(super) status: watch::Sender<Arc<LookoutStatus>>,
+    pub(super) self_check: SelfCheck,
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
     pub(super) vitals: Vitals,
@@ -190,7 +192,15 @@ impl LookoutThread {
             collector.tick(now);
             let lag = self.vitals.tick(&collector.facade);
             collector.note_runtime_lag(lag);
-            self.evaluator.evaluate(&collector, wall)
+            let changes = self.evaluator.evaluate(&collector, wall);
+            // No alert may be lost with a status.
+            let _ = guarded(|| {
+                let status =
+                    LookoutStatus::of(&mut self.evaluator, &collector, &self.dispatcher, wall);
+                self.status.send_replace(Arc::new(status));
+                self.self_check.tick(&collector, &self.evaluator);
+            });
+            changes
         });
         if let Some(changes) = changes {
             self.dispatcher.hand_over(changes).await;
@@ -205,7 +215,7 @@ impl LookoutThread {
     }
 
     async fn replace_rules(&mut self, rules: Vec<Rule>) -> Result<Reloaded, ReloadError> {
-        let before = self.evaluator.rules();
+        let before: Vec<_> = self.evaluator.rules().cloned().collect();
         match guarded(|| self.swap_rules(rules)) {
             Ok((reloaded, changes)) => {
                 self.dispatcher.hand_over(changes).await;
@@ -229,6 +239,9 @@ impl LookoutThread {
         collector.regroup(Evaluator::groups(&rules));
         let (replaced, changes) =
             self.evaluator.replace(rules, &collector.facade, SystemTime::now());
+        let status =
+            LookoutStatus::of(&mut self.evaluator, &collector, &self.dispatcher, SystemTime::now());
+        self.status.send_replace(Arc::new(status));
         drop(collector);
         for needs in &needs_restart {
             logged(|| tracing::warn!("{needs}"));

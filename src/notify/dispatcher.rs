@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{task::yield_now, time::Instant};
 
-use super::{DeliveryError, Mailbox, TestDelivery, stats::count};
+use super::{DeliveryError, Mailbox, NotifierStatus, TestDelivery, stats::count};
 use crate::{
     alert::{Alert, Notice, Origin},
     collect::Carry,
@@ -47,6 +47,11 @@ impl Dispatcher {
 
     pub(crate) fn mailboxes(&self) -> &[Arc<Mailbox>] {
         &self.mailboxes
+    }
+
+    /// What became of each notifier's messages.
+    pub(crate) fn statuses(&self) -> Vec<NotifierStatus> {
+        self.mailboxes.iter().map(|mailbox| NotifierStatus::of(mailbox)).collect()
     }
 
     /// Puts changes into the mailboxes. The workers run meanwhile, on the same thread: so a mailbox is

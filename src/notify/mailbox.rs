@@ -110,6 +110,13 @@ impl Mailbox {
         self.lock().unknown = Some(Unknown { start, until });
     }
 
+    /// How many alerts wait or are under way.
+    pub(super) fn waiting(&self) -> usize {
+        let waiting = self.lock();
+        let under_way = waiting.under_way.as_ref().map_or(0, |taken| taken.alerts.len());
+        waiting.entries.len() + under_way
+    }
+
     /// Puts a test before all that waits; it is no alert, and merged with none.
     pub(super) fn put_test(&self, alert: Alert) -> Answered {
         let (test, answered) = Test::new(alert);

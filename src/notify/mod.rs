@@ -59,6 +59,7 @@ mod slack;
 #[cfg(any(feature = "email", feature = "pagerduty"))]
 mod stable_hash;
 mod stats;
+mod status;
 #[cfg(feature = "_chat")]
 mod story;
 #[cfg(feature = "teams")]
@@ -101,6 +102,7 @@ pub use self::{
     notification::Notification,
     or_else::OrElse,
     repeat_every::RepeatEvery,
+    status::NotifierStatus,
     test_delivery::TestDelivery,
     when::{IntoNotifier, When, kind},
 };

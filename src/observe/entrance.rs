@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
 use http::{Method, Request};
 
@@ -7,7 +7,7 @@ use super::{
     facts::Facts,
     grpc,
     route::{self, Route, TakenHead},
-    upgrade,
+    twice, upgrade,
 };
 use crate::operation::{MethodLabel, Protocol, Side, TrafficId};
 
@@ -77,6 +77,10 @@ impl Entrance {
         method: MethodLabel,
         request: &mut Request<B>,
     ) -> Option<Facts> {
+        if !self.side.is_client() && twice::is_armed(self.lookout) {
+            let extensions = mem::take(request.extensions_mut());
+            *request.extensions_mut() = twice::check(self.lookout, extensions);
+        }
         if self.looks_into_head {
             let (head, begun) = self.enter_by_head(TakenHead::of(request), T::GRPC);
             head.give_back(request);

@@ -40,6 +40,7 @@ mod slots;
 mod start;
 mod traceparent;
 mod traffic;
+mod twice;
 mod upgrade;
 mod upload;
 mod wait;
@@ -69,10 +70,12 @@ pub use self::{
 };
 
 pub(crate) use self::{
+    access_log::JsonString,
     core::{Core, Questions},
     entrance::Entrance,
     label::LabelSource,
     local::{LookoutId, close, open},
     route::Naming,
     traceparent::trace_id,
+    twice::arm,
 };

@@ -12,6 +12,17 @@ pub enum Status {
     Grpc(GrpcStatus),
 }
 
+impl Status {
+    /// Whether it rejects what the client asked for: a 4xx of HTTP, and of gRPC
+    /// [`GrpcStatus::is_client_error`].
+    pub fn is_client_error(self) -> bool {
+        match self {
+            Self::Http(status) => status.is_client_error(),
+            Self::Grpc(status) => status.is_client_error(),
+        }
+    }
+}
+
 /// A gRPC status code: 0 (`OK`) to 16 (`UNAUTHENTICATED`).
 ///
 /// Its [`Display`](fmt::Display) is the name, such as `DEADLINE_EXCEEDED`. See
@@ -67,6 +78,13 @@ impl GrpcStatus {
     /// failures.
     pub fn is_server_failure(self) -> bool {
         matches!(self.0, 2 | 4 | 12 | 13 | 14 | 15)
+    }
+
+    /// Whether it rejects what the client asked for, as a 4xx of HTTP does: `INVALID_ARGUMENT`, `NOT_FOUND`,
+    /// `ALREADY_EXISTS`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION`, `ABORTED`,
+    /// `OUT_OF_RANGE` and `UNAUTHENTICATED`.
+    pub fn is_client_error(self) -> bool {
+        matches!(self.0, 3 | 5..=11 | 16)
     }
 
     /// What a `grpc-status` header says; what is no number is [`UNKNOWN`](Self::UNKNOWN).

@@ -156,6 +156,7 @@ impl Rule {
             threshold: rate.factor,
             verdict,
             window: Some((long.elapsed(), long.requests())),
+            hits: spent.hits,
             before: long.before(),
         })
     }

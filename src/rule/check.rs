@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{
     Comparison, Rule, Scope, Signal, Threshold, WindowRange,
@@ -32,31 +32,49 @@ impl RuleError {
     }
 }
 
-/// Checks each rule, and that their names differ.
+/// Checks each rule by itself, and beside the rules before it.
 pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
-    let mut names = BTreeSet::new();
-    for rule in rules {
-        let name = rule.name();
-        let problem = rule.problem().or_else(|| {
-            let is_new = names.insert(name.clone());
-            let text = "another rule has the same name: give one of them another, with `named`";
-            if is_new { None } else { Setting::Name.problem(text) }
-        });
-        if let Some(Problem { setting, text }) = problem {
-            return Err(RuleError { rule: name, setting, problem: text });
+    for (place, rule) in rules.iter().enumerate() {
+        let beside = || {
+            let text = rule.problem_beside(&rules[..place]);
+            text.and_then(|text| Setting::Name.problem(text))
+        };
+        if let Some(Problem { setting, text }) = rule.problem().or_else(beside) {
+            return Err(RuleError { rule: rule.name(), setting, problem: text });
         }
     }
     Ok(())
 }
 
+/// The labels that each alert has, whatever its rule says.
+const OWN_LABELS: [&str; 4] = ["alertname", "instance", "service", "severity"];
+
 impl Rule {
+    /// Why it can't stand beside these rules.
+    pub(crate) fn problem_beside(&self, others: &[Self]) -> Option<&'static str> {
+        if self.name.is_some() && others.iter().any(|other| other.name == self.name) {
+            Some("another rule has the same name: give one of them another name")
+        } else if others.contains(self) {
+            Some("another rule is exactly the same: leave one of them out")
+        } else {
+            None
+        }
+    }
+
     fn problem(&self) -> Option<Problem> {
+        if let Some((one, other)) = self.overridden {
+            return other.problem(format!(
+                "{} and {} exclude each other: leave one of them out, and give it a rule of its own",
+                one.setter(),
+                other.setter()
+            ));
+        }
         let condition_problem = match (self.signal, self.threshold) {
             (Signal::BurnRate { objective }, _) => self.slo_problem(objective),
             (_, Some((comparison, threshold))) => self
                 .signal_problem()
                 .or_else(|| self.threshold_problem(comparison, threshold))
-                .or_else(|| self.over_problem()),
+                .or_else(|| self.window_problem()),
             (_, None) => Setting::Threshold.problem("has no threshold: add `above` or `below`"),
         };
         condition_problem
@@ -91,9 +109,22 @@ impl Rule {
         }
     }
 
-    fn over_problem(&self) -> Option<Problem> {
-        let problem = self.signal.has_window().then(|| self.over.problem()).flatten();
-        problem.and_then(|text| Setting::Over.problem(text))
+    fn window_problem(&self) -> Option<Problem> {
+        let Self { signal, min_requests, .. } = self;
+        if signal.has_window() {
+            self.over.problem().and_then(|text| Setting::Over.problem(text))
+        } else if self.over != WindowRange::DEFAULT {
+            Setting::Over.problem(format!(
+                "over has no effect on the {signal}, which has no window: leave it out"
+            ))
+        } else if *min_requests > 0 {
+            Setting::MinRequests.problem(format!(
+                "min_requests({min_requests}) has no effect on the {signal}, which has no window: leave \
+                 it out"
+            ))
+        } else {
+            None
+        }
     }
 
     /// Of what is asked for before a ratio is believed.
@@ -134,11 +165,6 @@ impl Rule {
                 "latency_quantile({q}) is not a quantile: use a number between 0 and 1, such as 0.99"
             )),
             Signal::SlowRatio(slow) => duration_problem(Setting::SlowerThan, "slow_ratio", slow),
-            Signal::RuntimeLag if self.min_requests > 0 => Setting::MinRequests.problem(format!(
-                "min_requests({}) can't be set for the runtime's lag, which no request makes: \
-                 leave it out",
-                self.min_requests
-            )),
             _ => None,
         }
     }
@@ -234,10 +260,20 @@ impl Rule {
         if self.name().trim().is_empty() {
             return Setting::Name.problem("the name is empty: give it a word");
         }
-        let label = self.labels.keys().find(|name| !is_name(name))?;
-        Setting::Labels.problem(format!(
-            "label {label:?} is not a name: use letters, digits and _, no digit first"
-        ))
+        self.labels.keys().find_map(|label| {
+            if !is_name(label) {
+                Setting::Labels.problem(format!(
+                    "label {label:?} is not a name: use letters, digits and _, no digit first"
+                ))
+            } else if OWN_LABELS.contains(&&**label) {
+                Setting::Labels.problem(format!(
+                    "label {label:?} has no effect, since each alert has a label of that name: use \
+                     another name"
+                ))
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -253,119 +289,5 @@ fn duration_problem(setting: Setting, what: &str, duration: Duration) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rule::BurnRate;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn refused(rule: Rule) -> String {
-        check(&[rule]).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_defaults_make_sense() {
-        check(&Rule::defaults()).unwrap();
-    }
-
-    #[test]
-    fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
-        let ratio = || Rule::error_ratio().above(0.01);
-        let lag = || Rule::runtime_lag().above(SECOND);
-        let slo = || Rule::slo(0.999);
-        let burns = |rate| slo().burn_rates([rate]);
-        for (rule, says) in [
-            (Rule::error_ratio(), "has no threshold: add `above`"),
-            (Rule::error_ratio().above(1.5), "above 1.5 can never hold: a ratio is from 0 to 1"),
-            (Rule::error_ratio().above(1), "above 1 can never hold"),
-            (Rule::error_ratio().below(0), "below 0 can never hold"),
-            (Rule::error_ratio().above(f64::NAN), "above NaN can never be crossed"),
-            (Rule::throughput().above(-1), "use a number of at least 0"),
-            (Rule::error_ratio().above(SECOND), "is compared with a number: use .above(0.01)"),
-            (Rule::mean_latency().above(3), "use .above(Duration::from_secs(..))"),
-            (Rule::mean_latency().above(Duration::ZERO), "above 0ns makes no sense"),
-            (Rule::slow_ratio(Duration::ZERO).above(0.1), "slow_ratio 0ns makes no sense"),
-            (Rule::latency_quantile(99.0).above(SECOND), "such as 0.99"),
-            (Rule::oldest_in_flight().above(SECOND * 7_200), "use at most an hour"),
-            (Rule::oldest_in_flight().below(SECOND), "use `above`"),
-            (Rule::runtime_lag(), "has no threshold: add `above`"),
-            (Rule::runtime_lag().above(0.5), "use .above(Duration::from_secs(..))"),
-            (Rule::runtime_lag().above(Duration::ZERO), "above 0ns makes no sense"),
-            (Rule::runtime_lag().below(SECOND), "below 1s can't be set for the runtime's lag"),
-            (lag().each_route(), "each_route can't be set for the runtime's lag, which all"),
-            (lag().route("GET /x"), "route \"GET /x\" can't be set for the runtime's lag"),
-            (lag().dependency("x"), "dependency \"x\" can't be set for the runtime's lag"),
-            (lag().min_requests(5), "min_requests(5) can't be set for the runtime's lag"),
-            (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
-            (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
-            (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
-            (
-                Rule::slo(99.9),
-                "slo(99.9) is not an objective: use a number between 0 and 1, such as 0.999",
-            ),
-            (Rule::slo(1.0), "slo(1) is not an objective"),
-            (Rule::slo(0.0), "slo(0) is not an objective"),
-            (Rule::slo(f64::NAN), "slo(NaN) is not an objective"),
-            (
-                Rule::slo(0.9),
-                "never fires, since at slo(0.9) nothing burns faster than 10.0: use `burn_rates`",
-            ),
-            (
-                slo().above(14.4),
-                "above 14.4 can't be set for an SLO, which fires above its burn rates",
-            ),
-            (slo().over(SECOND * 300), "over can't be set for an SLO, whose burn rates have"),
-            (slo().burn_rates([]), "burn_rates is empty: give it one"),
-            (ratio().burn_rates([BurnRate::new(6.0, SECOND * 60)]), "begin with Rule::slo(..)"),
-            (burns(BurnRate::new(0.0, SECOND * 60)), "can never be crossed: use a factor above 0"),
-            (burns(BurnRate::of_budget(0.1, Duration::ZERO)), "can never be crossed"),
-            (burns(BurnRate::new(6.0, SECOND * 21_600)), "over 21600s is longer than an hour"),
-            (
-                burns(BurnRate::new(6.0, SECOND * 6)),
-                "a short window of 500ms, which is shorter than a",
-            ),
-            (
-                burns(BurnRate::new(6.0, SECOND * 60).short(SECOND * 60)),
-                "that is shorter than the long",
-            ),
-            (ratio().confidence(0.5), "confidence(0.5) makes nothing sure: use more than 0.5"),
-            (ratio().confidence(95.0), "less than 1, such as 0.95"),
-            (slo().confidence(1.0), "confidence(1) makes nothing sure"),
-            (lag().confidence(0.95), "set for the runtime lag, which is not a ratio: leave it out"),
-            (
-                Rule::throughput().below(1).confidence(0.95),
-                "for the throughput, which is not a ratio",
-            ),
-            (
-                Rule::mean_latency().above(SECOND).min_errors(3),
-                "min_errors(3) can't be set for the mean",
-            ),
-            (
-                Rule::in_flight().above(9).min_errors(3),
-                "for the requests in flight, which counts none",
-            ),
-            (Rule::error_ratio().below(0.1).min_errors(3), "that fires below its threshold"),
-            (ratio().route(""), "names no route"),
-            (ratio().route("GET  /x"), "names no route"),
-            (ratio().route("get /x"), "begins with no method that is told apart"),
-            (ratio().route("PROPFIND /x"), "or _OTHER for those that HTTP does not register"),
-            (ratio().label("2x", "y"), "label \"2x\" is not a name"),
-            (ratio().named(" "), "the name is empty"),
-        ] {
-            let name = rule.name();
-            let error = refused(rule);
-            assert!(error.contains(says), "{error:?} lacks {says:?}");
-            assert!(error.starts_with(&format!("rule `{name}`: ")), "{error}");
-        }
-    }
-
-    #[test]
-    fn two_rules_of_one_name_are_refused() {
-        let error = check(&[Rule::error_ratio().above(0.1), Rule::error_ratio().above(0.2)]);
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            "rule `HighErrorRatio`: another rule has the same name: give one of them another, with \
-             `named`"
-        );
-    }
-}
+#[path = "check_tests.rs"]
+mod tests;

@@ -10,32 +10,40 @@
 //!     .route("POST /checkout")
 //!     .severity(Severity::Critical)
 //!     .runbook("https://wiki.example.com/checkout");
-//! assert_eq!(checkout.name(), "HighLatencyP99");
+//! assert_eq!(checkout.name(), "HighLatencyP99OnPostCheckout");
 //! ```
 
 mod burn_rate;
 mod check;
 mod defaults;
+mod naming;
 mod problem;
 mod read;
+mod reason;
 mod scope;
+mod severity;
 mod share;
 mod signal;
 mod threshold;
 mod window_range;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
+
+use self::problem::Setting;
 
 #[cfg(feature = "toml")]
 pub(crate) use self::signal::Unit;
 pub use self::{
     burn_rate::BurnRate,
     check::RuleError,
+    reason::Reason,
+    severity::Severity,
     threshold::{Comparison, Threshold},
     window_range::WindowRange,
 };
 pub(crate) use self::{
     check::check,
+    naming::with_names,
     read::{Reading, weight},
     scope::{Scope, method_and_route},
     signal::Signal,
@@ -61,23 +69,13 @@ pub struct Rule {
     /// Of an SLO, which has no other threshold and window.
     pub(crate) burn_rates: Vec<BurnRate>,
     pub(crate) scope: Scope,
+    /// Two setters of which the later one has overridden the earlier one.
+    overridden: Option<(Setting, Setting)>,
     pub(crate) severity: Severity,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) summary: Option<String>,
     pub(crate) runbook: Option<String>,
     pub(crate) dashboard: Option<String>,
-}
-
-/// How urgent an alert is; a label that receivers route by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Worth a look in working hours.
-    Warning,
-    /// Worth waking somebody.
-    Critical,
 }
 
 impl Rule {
@@ -110,6 +108,25 @@ impl Rule {
         Self::new(Signal::ErrorRatio)
     }
 
+    /// The share of the requests whose answer rejects what the client asked for: a 4xx, and of gRPC
+    /// [`GrpcStatus::is_client_error`](crate::GrpcStatus::is_client_error); exact. Compared with a number
+    /// from 0 to 1.
+    ///
+    /// It sees a release that answers 400, 401 or 404 to everybody, which no error ratio of a server does. No
+    /// rule of [`defaults`](Self::defaults) uses it: how many client errors are normal depends on the clients.
+    /// A public service answers 404 to scanners, so set the threshold well above its usual share, or judge
+    /// single routes. The status alone decides, whatever [`failure`](crate::LookoutBuilder::failure) says.
+    ///
+    /// ```
+    /// use tower_lookout::Rule;
+    ///
+    /// let rejected = Rule::client_error_ratio().above(0.5).min_errors(10).each_route();
+    /// assert_eq!(rejected.name(), "HighClientErrorRatioPerRoute");
+    /// ```
+    pub fn client_error_ratio() -> Self {
+        Self::new(Signal::ClientErrorRatio)
+    }
+
     /// How fast the error budget of an objective is spent, such as 0.999 for 99.9 % of the requests
     /// without a failure: the error ratio as a multiple of 1 − `objective`.
     ///
@@ -130,7 +147,7 @@ impl Rule {
     /// let slo = Rule::slo(0.999)
     ///     .burn_rates([BurnRate::of_budget(0.02, Duration::from_secs(3_600))])
     ///     .each_route();
-    /// assert_eq!(slo.name(), "ErrorBudgetBurn");
+    /// assert_eq!(slo.name(), "ErrorBudgetBurnPerRoute");
     /// ```
     pub fn slo(objective: f64) -> Self {
         Self::new(Signal::BurnRate { objective })
@@ -148,7 +165,7 @@ impl Rule {
 
     /// Requests that have not ended yet, at the moment. Compared with a number; it has no window.
     pub fn in_flight() -> Self {
-        Self::new(Signal::InFlight)
+        Self::new(Signal::InFlight).min_requests(0)
     }
 
     /// The age of the oldest request that still waits for its response's head. Compared with a
@@ -162,7 +179,7 @@ impl Rule {
     /// these bytes in axum's and tonic's bodies, and with [`bodies`](crate::observe::LookoutLayer::bodies)
     /// in any other, such as hyper's `Incoming`; elsewhere the age counts from the start.
     pub fn oldest_in_flight() -> Self {
-        Self::new(Signal::OldestInFlight)
+        Self::new(Signal::OldestInFlight).min_requests(0)
     }
 
     /// How late a tiny task that the lookout spawns on the application's runtime runs: the worst
@@ -193,6 +210,7 @@ impl Rule {
             confidence: None,
             burn_rates: Vec::new(),
             scope: Scope::Service,
+            overridden: None,
             severity: Severity::Warning,
             labels: BTreeMap::new(),
             summary: None,
@@ -202,14 +220,22 @@ impl Rule {
     }
 
     /// Fires while the signal is above the threshold: a [`Duration`] or a number, as the signal asks.
-    pub fn above(mut self, threshold: impl Into<Threshold>) -> Self {
-        self.threshold = Some((Comparison::Above, threshold.into()));
-        self
+    pub fn above(self, threshold: impl Into<Threshold>) -> Self {
+        self.compare(Comparison::Above, threshold.into())
     }
 
     /// Fires while the signal is below the threshold: a [`Duration`] or a number, as the signal asks.
-    pub fn below(mut self, threshold: impl Into<Threshold>) -> Self {
-        self.threshold = Some((Comparison::Below, threshold.into()));
+    pub fn below(self, threshold: impl Into<Threshold>) -> Self {
+        self.compare(Comparison::Below, threshold.into())
+    }
+
+    fn compare(mut self, comparison: Comparison, threshold: Threshold) -> Self {
+        if let Some((earlier, _)) = self.threshold
+            && earlier != comparison
+        {
+            self.overridden = Some((earlier.into(), comparison.into()));
+        }
+        self.threshold = Some((comparison, threshold));
         self
     }
 
@@ -240,14 +266,14 @@ impl Rule {
 
     /// With fewer requests in the window there is no verdict: nothing fires by it, and what fires
     /// goes on until the longest window has passed without one. Defaults to 20, and to 0 for
-    /// throughput and for an SLO, which asks it of its long windows; what is in flight does not ask
-    /// for it, and the runtime's lag refuses it.
+    /// throughput and for an SLO, which asks it of its long windows. Signals without a window reject it.
     pub fn min_requests(mut self, requests: u64) -> Self {
         self.min_requests = requests;
         self
     }
 
-    /// With fewer failures in the window, or slow requests for [`slow_ratio`](Self::slow_ratio),
+    /// With fewer failures in the window, slow requests for [`slow_ratio`](Self::slow_ratio), or client errors
+    /// for [`client_error_ratio`](Self::client_error_ratio),
     /// nothing is breached, whatever the ratio: that is a verdict, so it also ends what fires. Only of
     /// a ratio that fires above its threshold, and of an SLO, which asks it of its long windows.
     ///
@@ -261,7 +287,8 @@ impl Rule {
 
     /// Fires only if so few requests as the window holds are enough to be sure that their ratio is
     /// beyond the threshold, and not by chance: such as 0.95, more than 0.5 and less than 1. Only of
-    /// [`error_ratio`](Self::error_ratio), [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo).
+    /// [`error_ratio`](Self::error_ratio), [`client_error_ratio`](Self::client_error_ratio),
+    /// [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo).
     ///
     /// What is compared is the lower bound of Wilson's score interval, one-sided; with
     /// [`below`](Self::below) the upper one. Above 1 %, at 0.95, it takes 1 error of 20 requests, 3 of
@@ -281,29 +308,40 @@ impl Rule {
         self
     }
 
-    /// Judges each operation (method and route) by itself, with an alert each. By default a rule
-    /// judges the service as a whole, without what it asks of others.
-    pub fn each_route(mut self) -> Self {
-        self.scope = Scope::EachRoute;
+    fn of_scope(mut self, scope: Scope) -> Self {
+        if let (Some(earlier), Some(later)) = (self.scope.setting(), scope.setting())
+            && earlier != later
+        {
+            self.overridden = Some((earlier, later));
+        }
+        self.scope = scope;
         self
     }
 
+    /// Judges each operation (method and route) by itself, with an alert each. By default a rule
+    /// judges the service as a whole, without what it asks of others.
+    pub fn each_route(self) -> Self {
+        self.of_scope(Scope::EachRoute)
+    }
+
     /// Judges one route: `/orders/{id}` with all its methods, or `GET /orders/{id}`.
-    pub fn route(mut self, route: impl Into<String>) -> Self {
-        self.scope = Scope::Route(route.into());
-        self
+    pub fn route(self, route: impl Into<String>) -> Self {
+        self.of_scope(Scope::Route(route.into()))
     }
 
     /// Judges what this process asks of one dependency, by the name that its
     /// [`client_layer`](crate::Lookout::client_layer) or [`dependency`](crate::Lookout::dependency) was
     /// given; calls and attempts together.
-    pub fn dependency(mut self, name: impl Into<String>) -> Self {
-        self.scope = Scope::Dependency(name.into());
-        self
+    pub fn dependency(self, name: impl Into<String>) -> Self {
+        self.of_scope(Scope::Dependency(name.into()))
     }
 
-    /// The name in messages and metrics, unique within a lookout. Defaults to one made from the
-    /// signal, such as `HighErrorRatio`.
+    /// The name in messages and metrics, unique within a lookout. Defaults to one made from the signal
+    /// and the scope: `HighErrorRatio`, `HighErrorRatioPerRoute`, `HighErrorRatioOnPostOrders`,
+    /// `HighErrorRatioOfInventory`.
+    ///
+    /// Among rules of the same signal and scope the first keeps that name. A later one gets its severity
+    /// as a suffix (`HighErrorRatioWarning`), then a number (`HighErrorRatioWarning2`).
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -354,28 +392,8 @@ impl Rule {
         told_as_other == *other
     }
 
-    /// The name in messages and metrics.
+    /// The explicit name, or the default one without a suffix.
     pub fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| {
-            let comparison = self.threshold.map_or(Comparison::Above, |(comparison, _)| comparison);
-            self.signal.default_name(comparison)
-        })
-    }
-}
-
-impl Severity {
-    /// The label's value, such as `critical`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.name.clone().unwrap_or_else(|| self.default_name())
     }
 }

@@ -34,6 +34,17 @@ impl Setting {
         Some(Problem { setting: self, text: text.into() })
     }
 
+    /// The method of a rule that sets it, where two may exclude each other.
+    pub(super) fn setter(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::EachRoute => "each_route",
+            Self::Route => "route",
+            _ => "dependency",
+        }
+    }
+
     /// Its key in a file of rules.
     #[cfg(feature = "toml")]
     pub(crate) fn key(self) -> &'static str {

@@ -16,6 +16,8 @@ pub(crate) struct Reading {
     pub(crate) verdict: Verdict,
     /// The window that decided, and how many requests it held; none for a signal of the moment.
     pub(crate) window: Option<(Duration, u64)>,
+    /// In that window, the errors of a ratio or of an SLO, and of other ratios what they count.
+    pub(crate) hits: u64,
     /// The sums before that window.
     pub(crate) before: Totals,
 }
@@ -54,6 +56,7 @@ impl Rule {
             threshold,
             verdict: Verdict::of(comparison.holds(value, threshold)),
             window: None,
+            hits: 0,
             before: *figures.history.totals(),
         };
         match self.signal {
@@ -68,6 +71,10 @@ impl Rule {
                 let errors = |window: &Window<'_>| window.errors();
                 self.read_share(figures, timeline, (comparison, threshold), errors)
             }
+            Signal::ClientErrorRatio => {
+                let client_errors = |window: &Window<'_>| window.client_errors();
+                self.read_share(figures, timeline, (comparison, threshold), client_errors)
+            }
             Signal::SlowRatio(slow) => {
                 let slower = |window: &Window<'_>| window.slower_than(slow, bounds);
                 self.read_share(figures, timeline, (comparison, threshold), slower)
@@ -80,6 +87,7 @@ impl Rule {
                     threshold,
                     verdict,
                     window: Some((window.elapsed(), window.requests())),
+                    hits: 0,
                     before: window.before(),
                 })
             }
@@ -142,6 +150,7 @@ impl Rule {
                 threshold,
                 verdict,
                 window: Some((window.elapsed(), window.requests())),
+                hits: share.hits,
                 before: window.before(),
             };
             if verdict == Verdict::Breached || !comparison.holds(value, threshold) {
@@ -174,6 +183,7 @@ impl Rule {
                 return Some((value, Verdict::of(is_breached)));
             }
             Signal::ErrorRatio
+            | Signal::ClientErrorRatio
             | Signal::SlowRatio(_)
             | Signal::BurnRate { .. }
             | Signal::InFlight
@@ -214,6 +224,11 @@ impl Rule {
     /// Whether it judges nothing without a runtime.
     pub(crate) fn needs_runtime(&self) -> bool {
         self.signal == Signal::RuntimeLag
+    }
+
+    /// Whether it names a route or a dependency.
+    pub(crate) fn names_scope(&self) -> bool {
+        matches!(self.scope, Scope::Route(_) | Scope::Dependency(_))
     }
 
     pub(crate) fn is_each_route(&self) -> bool {
@@ -261,6 +276,10 @@ pub(crate) fn weight(
         Signal::ErrorRatio | Signal::BurnRate { .. } => {
             let errors = window.errors();
             (errors as f64, part(errors, "failed"), "failures")
+        }
+        Signal::ClientErrorRatio => {
+            let client_errors = window.client_errors();
+            (client_errors as f64, part(client_errors, "rejected"), "client errors")
         }
         Signal::MeanLatency | Signal::LatencyQuantile(_) => {
             let mean = unit.show(window.mean()?.as_secs_f64());

@@ -1,3 +1,4 @@
+use super::problem::Setting;
 use crate::operation::Operation;
 
 /// What a rule judges as one.
@@ -12,6 +13,16 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// The setting that it comes from.
+    pub(super) fn setting(&self) -> Option<Setting> {
+        match self {
+            Self::Service => None,
+            Self::EachRoute => Some(Setting::EachRoute),
+            Self::Route(_) => Some(Setting::Route),
+            Self::Dependency(_) => Some(Setting::Dependency),
+        }
+    }
+
     /// Whether an operation is part of what is judged.
     pub(crate) fn covers(&self, operation: &Operation) -> bool {
         match self {

@@ -11,6 +11,7 @@ pub(crate) enum Signal {
     LatencyQuantile(f64),
     SlowRatio(Duration),
     ErrorRatio,
+    ClientErrorRatio,
     /// The error ratio as a multiple of what the objective allows.
     BurnRate {
         objective: f64,
@@ -40,7 +41,7 @@ impl Signal {
             | Self::LatencyQuantile(_)
             | Self::OldestInFlight
             | Self::RuntimeLag => Unit::Seconds,
-            Self::SlowRatio(_) | Self::ErrorRatio => Unit::Ratio,
+            Self::SlowRatio(_) | Self::ErrorRatio | Self::ClientErrorRatio => Unit::Ratio,
             Self::BurnRate { .. } => Unit::Multiple,
             Self::Throughput => Unit::PerSecond,
             Self::InFlight | Self::Reports => Unit::Requests,
@@ -87,6 +88,7 @@ impl Signal {
             Self::LatencyQuantile(q) => format!("{side}LatencyP{}", percentile(q).replace('.', "")),
             Self::SlowRatio(_) => format!("{side}SlowRatio"),
             Self::ErrorRatio => format!("{side}ErrorRatio"),
+            Self::ClientErrorRatio => format!("{side}ClientErrorRatio"),
             Self::BurnRate { .. } => "ErrorBudgetBurn".to_owned(),
             Self::Throughput => format!("{side}Throughput"),
             Self::InFlight => format!("{side}InFlight"),
@@ -114,6 +116,7 @@ impl fmt::Display for Signal {
                 write!(f, "share slower than {}", Unit::Seconds.show(slow.as_secs_f64()))
             }
             Self::ErrorRatio => f.write_str("error ratio"),
+            Self::ClientErrorRatio => f.write_str("client error ratio"),
             Self::BurnRate { .. } => f.write_str("burn rate"),
             Self::Throughput => f.write_str("throughput"),
             Self::InFlight => f.write_str("requests in flight"),

@@ -189,6 +189,10 @@ impl Window<'_> {
         self.totals.errors()
     }
 
+    pub(crate) fn client_errors(&self) -> u64 {
+        self.totals.client_errors()
+    }
+
     /// The durations of all requests together.
     pub(crate) fn time(&self) -> Duration {
         self.totals.time()

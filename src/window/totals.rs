@@ -6,6 +6,8 @@ use crate::outcome::Outcome;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     outcomes: [u64; Outcome::COUNT],
+    /// Of all outcomes, those whose status rejects what the client asked for.
+    client_errors: u64,
     nanos: u128,
 }
 
@@ -15,10 +17,16 @@ impl Totals {
         self.nanos += u128::from(nanos);
     }
 
+    /// Of the requests that were [added](Self::add), how many have a status that is a client error.
+    pub(crate) fn add_client_errors(&mut self, count: u64) {
+        self.client_errors += count;
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         for (outcome, more) in self.outcomes.iter_mut().zip(other.outcomes) {
             *outcome += more;
         }
+        self.client_errors += other.client_errors;
         self.nanos += other.nanos;
     }
 
@@ -27,6 +35,7 @@ impl Totals {
         for (outcome, less) in difference.outcomes.iter_mut().zip(earlier.outcomes) {
             *outcome -= less;
         }
+        difference.client_errors -= earlier.client_errors;
         difference.nanos -= earlier.nanos;
         difference
     }
@@ -42,6 +51,10 @@ impl Totals {
             .filter(|outcome| outcome.is_error())
             .map(|outcome| self.outcomes[*outcome as usize])
             .sum()
+    }
+
+    pub(crate) fn client_errors(&self) -> u64 {
+        self.client_errors
     }
 
     /// The durations of all requests together.

@@ -86,7 +86,10 @@ impl Watch {
     }
 
     /// Gives the resolves of the alerts that fire.
-    fn end(self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
+    fn end(mut self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
+        if let Some(gauges) = &mut self.gauges {
+            gauges.leave(facade);
+        }
         let ended = self.tracked.into_values().filter_map(|mut tracked| {
             tracked.leave(facade);
             tracked.firing.map(|firing| firing.of_gone_rule(wall))

@@ -67,12 +67,13 @@ fn the_alert_of_a_rule_that_is_removed_is_resolved_and_says_why() {
 
 #[test]
 fn a_rule_with_another_condition_ends_the_alert_and_begins_anew_over_the_same_windows() {
+    let named = || ratio().named("HighErrorRatio");
     for (changed, then) in [
         (ratio().above(0.05), vec![(16, "[FIRING] HighErrorRatio · orders")]),
         (ratio().above(0.5), vec![]),
         (ratio().hold_for(secs(2)), vec![(18, "[FIRING] HighErrorRatio · orders")]),
-        (ratio().route("/a"), vec![(16, "[FIRING] HighErrorRatio · /a")]),
-        (ratio().each_route(), vec![(16, "[FIRING] HighErrorRatio · GET /a")]),
+        (named().route("/a"), vec![(16, "[FIRING] HighErrorRatio · /a")]),
+        (named().each_route(), vec![(16, "[FIRING] HighErrorRatio · GET /a")]),
     ] {
         let mut play = firing([ratio()]);
         let (became, told) = play.replace([changed]);

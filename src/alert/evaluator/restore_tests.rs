@@ -81,7 +81,7 @@ fn a_route_that_nobody_asks_for_any_more_is_judged_all_the_same() {
     let (mut play, told) = restart([rule()], &firing, 100);
     assert!(told.is_empty());
     let changes = play.play(20, |play| play.requests("/b", 50, 10 * MS, Ending::Complete));
-    assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatio · GET /a".to_owned())]);
+    assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatioPerRoute · GET /a".to_owned())]);
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn an_alert_whose_rule_is_gone_is_resolved_at_once_and_says_why() {
     let firing = fired(rule());
     let others = [
         rule().named("Another"),
-        rule().each_route(),
-        rule().route("/a"),
+        rule().each_route().named("HighErrorRatio"),
+        rule().route("/a").named("HighErrorRatio"),
         Rule::mean_latency().above(secs(3)).named("HighErrorRatio"),
     ];
     for other in others {

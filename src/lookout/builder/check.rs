@@ -44,6 +44,9 @@ impl LookoutBuilder {
                 format!("{method:?} is no method: give it as \"package.Service/Method\""),
             );
         }
+        if !self.templates.is_empty() && self.questions.route.is_some() {
+            return setting("routes", "excludes route(..): leave one of them out".to_owned());
+        }
         if self.questions.ignored_routes.contains(UNMATCHED) {
             return setting(
                 "ignore_routes",
@@ -97,9 +100,21 @@ fn family_problem(families: &[Family]) -> Option<String> {
     })
 }
 
+/// A segment that begins as a parameter did before axum 0.8: it would be matched as it stands.
+fn is_old_style(template: &str) -> bool {
+    template.split('/').any(|segment| segment.starts_with([':', '*']))
+}
+
 pub(super) fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, StartError> {
     let mut router = matchit::Router::new();
     for template in templates {
+        if is_old_style(template) {
+            let problem = format!(
+                "{template:?} is written as before axum 0.8: write parameters as \"/orders/{{id}}\" and \
+                 \"/files/{{*path}}\""
+            );
+            return Err(StartError::Setting { field: "routes", problem });
+        }
         router.insert(template, template.as_str().into()).map_err(|error| {
             let problem = format!(
                 "{template:?} can't be a template: {error}; write it as \"/orders/{{id}}\""

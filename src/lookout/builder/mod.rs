@@ -19,15 +19,16 @@ use std::{
 };
 
 use metrics::Recorder;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 use self::{check::router, labels::UserLabel};
 
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
 use super::{
-    Inner, Lookout, StartError,
+    Inner, Lookout, LookoutStatus, StartError,
     heartbeat::Heartbeat,
+    self_check::{Layers, SelfCheck, log_start},
     thread::{LookoutThread, spawn, warn_without_runtime},
 };
 #[cfg(feature = "toml")]
@@ -40,7 +41,7 @@ use crate::{
     observe::{self, Core, Entrance, Naming, Questions},
     operation::{MethodLabel, Protocol, Side, TrafficId},
     report::Reports,
-    rule::Rule,
+    rule::{self, Rule},
     runtime::Vitals,
     series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Limits, Store},
 };
@@ -178,6 +179,7 @@ impl LookoutBuilder {
         self.check()?;
         #[cfg(feature = "_http")]
         crate::notify::check_clients();
+        self.rules = rule::with_names(self.rules);
         if !self.templates.is_empty() {
             self.questions.route = Some(Naming::Templates(router(&self.templates)?));
         }
@@ -230,7 +232,6 @@ impl LookoutBuilder {
             groups,
             carried.collect(),
         );
-        #[cfg_attr(not(feature = "state"), expect(unused_mut, reason = "what is restored"))]
         let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
         #[cfg(feature = "state")]
         let keeper = self.state_path.map(|path| {
@@ -245,7 +246,13 @@ impl LookoutBuilder {
         workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
         #[cfg(feature = "state")]
         keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
+        let status = LookoutStatus::of(&mut evaluator, &collector, &dispatcher, SystemTime::now());
+        let layers = Arc::<Layers>::default();
+        let (rule_count, has_recorder) = (status.rules.len(), status.has_recorder);
+        let (status, seen) = watch::channel(Arc::new(status));
         let thread = LookoutThread {
+            status,
+            self_check: SelfCheck::new(Arc::clone(&layers)),
             store: Arc::clone(&store),
             collector: share(collector),
             vitals: Vitals::new(runtime),
@@ -258,10 +265,13 @@ impl LookoutBuilder {
             #[cfg(feature = "state")]
             keeper,
         };
+        let notifiers: Vec<_> =
+            dispatcher.mailboxes().iter().map(|mailbox| mailbox.name.clone()).collect();
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
         let entrance = Entrance::new(id, &core.questions);
+        log_start(&origin.service, rule_count, &notifiers, has_recorder);
         Ok(Lookout {
             inner: Arc::new(Inner {
                 entrance,
@@ -269,6 +279,8 @@ impl LookoutBuilder {
                 reports,
                 dispatcher,
                 commands,
+                status: seen,
+                layers,
                 #[cfg(feature = "toml")]
                 reloadable,
                 #[cfg(feature = "toml")]

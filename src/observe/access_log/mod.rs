@@ -10,6 +10,7 @@ use std::{borrow::Cow, fmt};
 use http::HeaderName;
 use tracing::Level;
 
+pub(crate) use self::text::JsonString;
 use self::{head::Head, json::Json, ncsa::Ncsa};
 use super::{Finished, Observer, RequestHead};
 use crate::outcome::Status;

@@ -53,7 +53,7 @@ impl fmt::Display for Quotable<'_> {
 }
 
 /// A string of JSON in printable ASCII, since control characters are not ASCII's alone.
-pub(super) struct JsonString<'a>(pub(super) &'a [u8]);
+pub(crate) struct JsonString<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for JsonString<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,207 @@
+use std::{cmp::Reverse, sync::Arc};
+
+use super::{Evaluator, State, Target, Tracked, Watch, rule_label, target_labels, target_of};
+use crate::{
+    alert::{Origin, RuleState, RuleStatus},
+    collect::{Collector, Figures},
+    facade::{Dialect, Facade, Gauge, RULE_THRESHOLD, RULE_VALUE},
+    rule::{Comparison, Reading, Reason, Rule},
+};
+
+/// How many operations of a rule for each route are in the status.
+const WORST: usize = 20;
+
+/// The gauges of a rule's value and threshold: one series each, of the worst operation where the rule
+/// judges each route.
+#[derive(Debug)]
+pub(super) struct RuleGauges {
+    value: Gauge,
+    threshold: Gauge,
+}
+
+impl RuleGauges {
+    fn new(name: &Arc<str>, rule: &Rule, dialect: &Dialect) -> Self {
+        let labels = || {
+            let target = target_of(rule).unwrap_or(Target::Service);
+            [rule_label(name)]
+                .into_iter()
+                .chain(target_labels(&target, dialect))
+                .collect::<Vec<_>>()
+        };
+        Self {
+            value: Gauge::new(RULE_VALUE, labels()),
+            threshold: Gauge::new(RULE_THRESHOLD, labels()),
+        }
+    }
+
+    fn set(&mut self, facade: &Facade, status: &RuleStatus) {
+        self.value.set(facade, status.value.unwrap_or(f64::NAN));
+        self.threshold.set(facade, status.threshold);
+    }
+
+    /// The recorder keeps a series: it must not show a value of a rule that is gone.
+    pub(super) fn leave(&mut self, facade: &Facade) {
+        self.value.set(facade, f64::NAN);
+        self.threshold.set(facade, f64::NAN);
+    }
+}
+
+impl Evaluator {
+    /// What each rule saw at the last tick, in the order of the rules; sets the gauges of value and
+    /// threshold.
+    pub(crate) fn statuses(&mut self, collector: &Collector) -> Vec<RuleStatus> {
+        let mut all = Vec::new();
+        for (group, watch) in self.rules.iter_mut().enumerate() {
+            let of_rule = watch.statuses(group, collector);
+            if let Some(first) = of_rule.first() {
+                let (name, rule) = (&watch.name, &watch.rule);
+                let dialect = collector.facade.dialect();
+                let gauges =
+                    watch.gauges.get_or_insert_with(|| RuleGauges::new(name, rule, dialect));
+                gauges.set(&collector.facade, first);
+            }
+            all.extend(of_rule);
+        }
+        all
+    }
+
+    /// The service and its instance.
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+}
+
+impl Watch {
+    /// One for the service, a route or a dependency; the worst operations of a rule for each route.
+    fn statuses(&self, group: usize, collector: &Collector) -> Vec<RuleStatus> {
+        let Some(target) = target_of(&self.rule) else { return self.worst(collector) };
+        let figures = collector.group(group);
+        let tracked = self.tracked.get(&target);
+        let mut status = self.status(target, tracked, figures, collector);
+        let is_any_met = || {
+            let mut operations = collector.operations();
+            operations.any(|(_, figures)| figures.history.totals().requests() > 0)
+        };
+        let matches = || {
+            let mut operations = collector.operations();
+            operations.any(|(operation, _)| self.rule.scope.covers(operation))
+        };
+        if self.rule.names_scope() && !matches() && is_any_met() {
+            status.reason = Some(Reason::NothingMatches);
+        }
+        vec![status]
+    }
+
+    fn worst(&self, collector: &Collector) -> Vec<RuleStatus> {
+        let operations =
+            collector.operations().filter(|(operation, _)| self.rule.scope.covers(operation));
+        let mut known = Vec::new();
+        let mut busiest: Option<(u64, &Figures)> = None;
+        for (operation, figures) in operations {
+            let target = Target::Operation(operation.clone());
+            match self.tracked.get(&target) {
+                Some(tracked) => known.push((target, tracked, figures)),
+                None => {
+                    let window = self.rule.longest_window(figures, collector.timeline());
+                    let requests = window.requests();
+                    if busiest.is_none_or(|(most, _)| requests > most) {
+                        busiest = Some((requests, figures));
+                    }
+                }
+            }
+        }
+        known.sort_by(|(_, one, _), (_, other, _)| {
+            let by_state = Reverse(state(one)).cmp(&Reverse(state(other)));
+            by_state.then(self.severity_of(other).total_cmp(&self.severity_of(one)))
+        });
+        let of_known = known.into_iter().take(WORST).map(|(target, tracked, figures)| {
+            self.status(target, Some(tracked), figures, collector)
+        });
+        let mut statuses: Vec<_> = of_known.collect();
+        if statuses.is_empty() {
+            // No route has a verdict yet: the busiest one says why.
+            statuses.push(match busiest {
+                Some((_, figures)) => self.status(Target::Service, None, figures, collector),
+                None => self.without_figures(Target::Service, Reason::NoRequests),
+            });
+        }
+        statuses
+    }
+
+    /// How far the last value is past the threshold, as a multiple of it; below 0 without a value.
+    fn severity_of(&self, tracked: &Tracked) -> f64 {
+        let Some((comparison, _)) = self.rule.condition() else { return -1.0 };
+        tracked.last.as_ref().map_or(-1.0, |Reading { value, threshold, .. }| match comparison {
+            Comparison::Above => value / threshold.max(f64::MIN_POSITIVE),
+            Comparison::Below => threshold / value.max(f64::MIN_POSITIVE),
+        })
+    }
+
+    fn status(
+        &self,
+        target: Target,
+        tracked: Option<&Tracked>,
+        figures: &Figures,
+        collector: &Collector,
+    ) -> RuleStatus {
+        let timeline = collector.timeline();
+        let reading = tracked.and_then(|tracked| tracked.last.as_ref());
+        let is_evaluated = !timeline.now().is_zero();
+        let reason = if is_evaluated {
+            self.rule.reason(figures, timeline, reading)
+        } else {
+            Some(Reason::NotEvaluated)
+        };
+        let window = match reading {
+            Some(reading) => reading.window,
+            None if self.rule.signal.has_window() => {
+                let longest = self.rule.longest_window(figures, timeline);
+                Some((longest.elapsed(), longest.requests()))
+            }
+            None => None,
+        };
+        RuleStatus {
+            state: tracked.map_or(RuleState::Inactive, state),
+            value: reading.map(|reading| reading.value),
+            threshold: reading.map_or_else(|| self.threshold(), |reading| reading.threshold),
+            window: window.map(|(elapsed, _)| elapsed),
+            requests: window.map(|(_, requests)| requests),
+            reason,
+            ..self.without_figures(target, Reason::NotEvaluated)
+        }
+    }
+
+    fn without_figures(&self, target: Target, reason: Reason) -> RuleStatus {
+        let comparison =
+            self.rule.condition().map_or(Comparison::Above, |(comparison, _)| comparison);
+        RuleStatus {
+            rule: Arc::clone(&self.name),
+            severity: self.rule.severity,
+            target,
+            state: RuleState::Inactive,
+            value: None,
+            threshold: self.threshold(),
+            comparison,
+            window: None,
+            requests: None,
+            reason: Some(reason),
+            signal: self.rule.signal,
+        }
+    }
+
+    fn threshold(&self) -> f64 {
+        self.rule.condition().map_or(f64::NAN, |(_, threshold)| threshold)
+    }
+}
+
+fn state(tracked: &Tracked) -> RuleState {
+    match tracked.state {
+        State::Inactive => RuleState::Inactive,
+        State::Pending { .. } => RuleState::Pending,
+        State::Firing { .. } => RuleState::Firing,
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,110 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::Target;
+use crate::rule::{Comparison, Reason, Severity, Signal};
+
+/// What a rule saw at the last tick, and why it does not fire.
+///
+/// Its [`Display`](fmt::Display) is one line, such as `HighErrorRatio: inactive, error ratio 0.4 %
+/// (threshold: above 1 %), 500 requests in 10s`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RuleStatus {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// How urgent its alerts are.
+    pub severity: Severity,
+    /// What it judged: of a rule for each route one operation, or the service before any route has a
+    /// verdict.
+    pub target: Target,
+    /// Whether it fires.
+    pub state: RuleState,
+    /// The value, in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests,
+    /// or a multiple. `None` without a verdict.
+    pub value: Option<f64>,
+    /// What the value is compared with, in the same unit.
+    pub threshold: f64,
+    /// On which side of the threshold it fires.
+    pub comparison: Comparison,
+    /// The window that decided, or the longest one without a verdict; `None` for a signal of the moment.
+    pub window: Option<Duration>,
+    /// The requests in that window.
+    pub requests: Option<u64>,
+    /// Why there is no verdict, or why a value past the threshold does not fire.
+    pub reason: Option<Reason>,
+    pub(crate) signal: Signal,
+}
+
+/// The state of a rule's alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "the states of Prometheus's alerts")]
+pub enum RuleState {
+    /// The condition does not hold.
+    Inactive,
+    /// The condition holds, but not for long enough ([`hold_for`](crate::Rule::hold_for)).
+    Pending,
+    /// The alert fires.
+    Firing,
+}
+
+impl RuleStatus {
+    /// The signal in words, such as `error ratio`.
+    pub fn signal(&self) -> String {
+        self.signal.to_string()
+    }
+
+    /// A value with its unit, such as `2.4 %`.
+    pub fn show(&self, value: f64) -> String {
+        self.signal.unit().show(value)
+    }
+}
+
+impl RuleState {
+    /// The word for it, such as `firing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+impl fmt::Display for RuleState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RuleStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rule)?;
+        if let Some(target) = self.target.text() {
+            write!(f, " · {target}")?;
+        }
+        write!(f, ": {}, {} ", self.state, self.signal)?;
+        match self.value {
+            Some(value) => f.write_str(&self.show(value))?,
+            None => f.write_str("unknown")?,
+        }
+        write!(f, " (threshold: {} {})", self.comparison, self.show(self.threshold))?;
+        if let (Some(window), Some(requests)) = (self.window, self.requests) {
+            write!(f, ", {requests} requests in {}", super::whole_seconds(window))?;
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Target {
+    /// The operation, the route or the dependency in words; `None` for the service.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Service => None,
+            Self::Operation(operation) => Some(operation.to_string()),
+            Self::Route(text) | Self::Dependency(text) | Self::CallSite(text) => Some(text.clone()),
+        }
+    }
+}

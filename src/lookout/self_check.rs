@@ -1,0 +1,246 @@
+//! Settings that match nothing: each is logged once, when traffic has shown it.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    alert::Evaluator,
+    collect::Collector,
+    guard::logged,
+    operation::Side,
+    rule::{Rule, Scope, method_and_route},
+};
+
+/// Which layers the lookout has made.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    server: AtomicBool,
+    client: AtomicBool,
+}
+
+impl Layers {
+    pub(super) fn note(&self, side: Side) {
+        let made = if side.is_client() { &self.client } else { &self.server };
+        made.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Looks at each tick for settings that match nothing.
+#[derive(Debug)]
+pub(super) struct SelfCheck {
+    layers: Arc<Layers>,
+    /// What was logged.
+    logged: HashSet<String>,
+}
+
+/// How long an application may take to install its recorder.
+const RECORDER_AFTER: Duration = Duration::from_secs(10);
+
+/// How long an application may take to make its layers, and to call each dependency for the first time.
+const LAYERS_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a service that is watched may be without a request.
+const REQUESTS_AFTER: Duration = Duration::from_secs(300);
+
+/// How long a route may be without a request where no other route has nearly the same name.
+const ROUTE_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How many requests show that none has a route.
+const UNMATCHED_REQUESTS: u64 = 100;
+
+impl SelfCheck {
+    pub(super) fn new(layers: Arc<Layers>) -> Self {
+        Self { layers, logged: HashSet::new() }
+    }
+
+    pub(super) fn tick(&mut self, collector: &Collector, evaluator: &Evaluator) {
+        for (key, warning) in self.findings(collector, evaluator) {
+            if self.logged.insert(key) {
+                logged(|| tracing::warn!("{warning}"));
+            }
+        }
+    }
+
+    /// What is clear by now, each with a key of its own.
+    fn findings(&self, collector: &Collector, evaluator: &Evaluator) -> Vec<(String, String)> {
+        let now = collector.timeline().now();
+        let mut found = Vec::new();
+        let mut find = |key: &str, warning: &str| found.push((key.to_owned(), warning.to_owned()));
+        if now >= RECORDER_AFTER && !collector.facade.has_recorder() {
+            find(
+                "recorder",
+                "no metrics recorder is installed, so there are no metrics: call \
+                 prometheus::install(), or give the builder a .recorder(..)",
+            );
+        }
+        let seen = Seen::of(collector);
+        let has = |made: &AtomicBool| made.load(Ordering::Relaxed);
+        let (has_server, has_client) = (has(&self.layers.server), has(&self.layers.client));
+        let needs_requests = evaluator.rules().any(|rule| !rule.needs_runtime());
+        if now >= LAYERS_AFTER && needs_requests && !has_server && !has_client {
+            find(
+                "layer",
+                "the lookout has made no layer, so its rules see no request: add lookout.layer() to \
+                 the router",
+            );
+        }
+        if now >= REQUESTS_AFTER && has_server && !seen.is_serving {
+            find(
+                "requests",
+                "no request has passed through the layer since the start: if the service has had \
+                 some, add the layer after the routes, since axum's Router::layer wraps only the \
+                 routes that were added before it",
+            );
+        }
+        if seen.unmatched >= UNMATCHED_REQUESTS && seen.routed == 0 {
+            find(
+                "unmatched",
+                "no request has a route, so all count as unmatched: add lookout.layer() with axum's \
+                 Router::layer and not around the router, or add lookout.route_layer() inside; \
+                 without axum, name the routes with .routes([..])",
+            );
+        }
+        for rule in evaluator.rules() {
+            let warning = match &rule.scope {
+                Scope::Service | Scope::EachRoute => continue,
+                Scope::Route(text) => seen.route_warning(rule, text, now),
+                Scope::Dependency(name) if now >= LAYERS_AFTER => {
+                    seen.dependency_warning(rule, name)
+                }
+                Scope::Dependency(_) => None,
+            };
+            found.extend(warning.map(|warning| (format!("{:?}", rule.scope), warning)));
+        }
+        found
+    }
+}
+
+/// What the traffic has shown.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A request has begun at a server's layer.
+    is_serving: bool,
+    routed: u64,
+    unmatched: u64,
+    /// Methods and routes that are served.
+    served: Vec<(&'static str, Arc<str>)>,
+    dependencies: Vec<String>,
+}
+
+impl Seen {
+    fn of(collector: &Collector) -> Self {
+        let mut seen = Self::default();
+        for (operation, figures) in collector.operations() {
+            if let Some(name) = operation.dependency() {
+                seen.dependencies.push(name.to_owned());
+                continue;
+            }
+            let requests = figures.history.totals().requests();
+            seen.is_serving |= requests > 0 || figures.in_flight > 0;
+            if operation.is_unmatched() {
+                seen.unmatched += requests;
+            } else if !operation.is_overflow() {
+                seen.routed += requests;
+                seen.served.push((operation.method(), operation.shared_route()));
+            }
+        }
+        seen
+    }
+
+    fn route_warning(&self, rule: &Rule, text: &str, now: Duration) -> Option<String> {
+        let (method, route) = method_and_route(text);
+        let is_route = |served: &&(&str, Arc<str>)| *served.1 == *route;
+        let is_served = self
+            .served
+            .iter()
+            .filter(is_route)
+            .any(|(served, _)| method.is_none_or(|method| method == *served));
+        if is_served || !self.is_serving {
+            return None;
+        }
+        let name = rule.name();
+        let is_old_style = |part: &str| part.starts_with([':', '*']);
+        if self.routed > 0 && route.split('/').any(is_old_style) {
+            return Some(format!(
+                "rule `{name}`: no request has the route {text:?}: axum 0.8 writes a parameter as {{id}} \
+                 and not as :id"
+            ));
+        }
+        let is_other_method = self.served.iter().any(|served| is_route(&served));
+        let near = if is_other_method {
+            None
+        } else {
+            nearest(route, self.served.iter().map(|(_, served)| &**served))
+        };
+        match near {
+            Some(near) if now >= LAYERS_AFTER => Some(format!(
+                "rule `{name}`: no request has the route {text:?}: did you mean {near:?}?"
+            )),
+            None if now >= ROUTE_AFTER => Some(format!(
+                "rule `{name}`: no request has had the route {text:?} for an hour: write it as the \
+                 label http_route has it"
+            )),
+            _ => None,
+        }
+    }
+
+    fn dependency_warning(&self, rule: &Rule, name: &str) -> Option<String> {
+        if self.dependencies.iter().any(|known| known == name) {
+            return None;
+        }
+        let near = nearest(name, self.dependencies.iter().map(String::as_str));
+        let hint = near.map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
+        let rule = rule.name();
+        Some(format!("rule `{rule}`: no client_layer has the dependency {name:?}{hint}"))
+    }
+}
+
+/// The word that a wrong one was probably meant for.
+#[cfg(feature = "toml")]
+fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let near = words.map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let near = near.filter(|(distance, known)| *distance <= (known.len() / 4).clamp(1, 3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+/// Nothing, without the library that compares words.
+#[cfg(not(feature = "toml"))]
+fn nearest<'w>(_: &str, _: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    None
+}
+
+/// Logs that the lookout runs, and with what; and what is missing for anybody to be notified.
+pub(super) fn log_start(service: &str, rules: usize, notifiers: &[String], has_recorder: bool) {
+    logged(|| {
+        tracing::info!(
+            service,
+            rules,
+            notifiers = notifiers.join(", "),
+            recorder = if has_recorder { "found" } else { "none yet" },
+            "the lookout has started"
+        );
+        if rules > 0 && notifiers.is_empty() {
+            tracing::warn!(
+                service,
+                "there are rules and no notifier, so nobody is notified: alerts are only in the metric \
+                 lookout_alert_state and in status(); add .notify(..) or .on_alert(..)"
+            );
+        } else if rules == 0 && !notifiers.is_empty() {
+            tracing::warn!(
+                service,
+                "there are notifiers and no rule, so only reports are notified: add \
+                 .rules(Rule::defaults()) for alerts about requests"
+            );
+        }
+    });
+}
+
+#[cfg(test)]
+#[path = "self_check_tests.rs"]
+mod tests;

@@ -1,0 +1,44 @@
+use std::{fmt, sync::atomic::Ordering};
+
+use super::Mailbox;
+
+/// What became of a notifier's messages since the start.
+///
+/// Its [`Display`](fmt::Display) is one line, such as `slack: 3 sent, 0 failed, 0 dropped, 0 waiting`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotifierStatus {
+    /// The notifier's name.
+    pub name: String,
+    /// Alerts whose last change is not delivered yet.
+    pub waiting: usize,
+    /// Messages that were delivered.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Attempts that came after one that failed.
+    pub retried: u64,
+    /// Changes of alerts that were given up on.
+    pub dropped: u64,
+}
+
+impl NotifierStatus {
+    pub(super) fn of(mailbox: &Mailbox) -> Self {
+        let stats = &mailbox.stats;
+        Self {
+            name: mailbox.name.clone(),
+            waiting: mailbox.waiting(),
+            sent: stats.sent.load(Ordering::Relaxed),
+            failed: stats.failed.load(Ordering::Relaxed),
+            retried: stats.retried.load(Ordering::Relaxed),
+            dropped: stats.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Display for NotifierStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, waiting, sent, failed, dropped, .. } = self;
+        write!(f, "{name}: {sent} sent, {failed} failed, {dropped} dropped, {waiting} waiting")
+    }
+}
