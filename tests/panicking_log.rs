@@ -2,7 +2,7 @@
 //! delivers, saves its state and ends all the same.
 
 #![cfg(all(feature = "prometheus", feature = "slack", feature = "state"))]
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may stop")]
+#![expect(clippy::panic, reason = "a test may stop")]
 
 #[path = "support/file.rs"]
 mod file;

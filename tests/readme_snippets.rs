@@ -147,7 +147,7 @@ async fn a_timeout_is_a_failure_by_its_status_and_408_is_none() {
         (StatusCode::REQUEST_TIMEOUT, "success"),
     ] {
         let (lookout, scrape) = start(|builder| builder);
-        let hangs = get(|| pending::<&'static str>());
+        let hangs = get(pending::<&'static str>);
         let timeout = TimeoutLayer::with_status_code(status, Duration::from_millis(50));
         let app = Router::new().route("/slow", hangs).layer(timeout).layer(lookout.layer());
         assert_eq!(get_status(serve(app).await, "/slow").await, status);

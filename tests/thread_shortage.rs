@@ -2,7 +2,7 @@
 //! called, and the state is written, all the same. It is this test binary again, for its ignored test alone.
 
 #![cfg(all(feature = "prometheus", feature = "state", target_os = "linux"))]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop")]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/file.rs"]
 mod file;

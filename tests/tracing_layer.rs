@@ -152,11 +152,15 @@ async fn a_text_without_end_is_cut() {
     assert!(told[0].summary.as_ref().unwrap().chars().count() < 1_100);
 }
 
+async fn panicking() -> StatusCode {
+    panic!("a handler panics, as the test asks")
+}
+
 /// A service whose route `/fail` answers 500 and whose route `/panic` panics, asked under the layer.
 async fn ask(layer: ReportLayer, path: &str) {
     let app = Router::new()
         .route("/fail", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
-        .route("/panic", get(|| async { None::<StatusCode>.unwrap() }))
+        .route("/panic", get(panicking))
         .layer(CatchPanicLayer::new())
         .layer(TraceLayer::new_for_http());
     let request = Request::get(path).body(Body::empty()).unwrap();

@@ -171,7 +171,7 @@ async fn a_handler_that_hangs_after_the_last_byte_is_stuck_from_then_on() {
 #[tokio::test]
 async fn a_request_without_a_body_is_as_old_as_ever() {
     let (lookout, _scrape, raised) = watch();
-    let app = Router::new().route("/hang", post(|| future::pending::<()>()));
+    let app = Router::new().route("/hang", post(future::pending::<()>));
     let address = listen(app.layer(lookout.layer())).await;
     let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request = Request::post(format!("http://{address}/hang")).body(Empty::new()).unwrap();

@@ -1,6 +1,6 @@
 //! Files that are no files, have no end, or are wrong all over.
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fs, path::PathBuf};
 
 use super::*;
 
@@ -47,11 +47,9 @@ fn a_file_of_more_than_a_mebibyte_is_refused() {
 }
 
 #[test]
-fn a_hundred_thousand_unknown_keys_are_counted_in_seconds_and_a_hundred_named() {
+fn of_a_hundred_thousand_unknown_keys_a_hundred_are_named_and_the_rest_are_counted() {
     let text: String = (0..100_000).map(|n| format!("sumary{n} = 1\n")).collect();
-    let start = Instant::now();
     let refused = refused(Source::Text(text));
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     let problems: Vec<_> = refused.problems().collect();
     assert_eq!(problems.len(), 101);
     assert_eq!(problems[99].split(": ").next(), Some("config:100"));

@@ -34,6 +34,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(crate) name: String,
+    /// The notifier in the state file: the name before it got a number, and a hash of the address.
+    #[cfg(feature = "state")]
+    key: (String, Option<String>),
     pub(crate) stats: Arc<Stats>,
     route: Route,
     waiting: Mutex<Waiting>,
@@ -79,6 +82,8 @@ impl Mailbox {
     pub(crate) fn new(name: String, matcher: Option<Matcher>) -> Self {
         Self {
             stats: Arc::new(Stats::new(&name)),
+            #[cfg(feature = "state")]
+            key: (name.clone(), None),
             name,
             route: Route::new(matcher),
             waiting: Mutex::default(),

@@ -24,6 +24,8 @@
 //! let builder = Lookout::builder().notify_as("pager", pager);
 //! ```
 
+#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
+mod address;
 #[cfg(feature = "alertmanager")]
 mod alertmanager;
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
@@ -72,6 +74,8 @@ mod webhook;
 mod when;
 mod worker;
 
+#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
+pub(crate) use self::address::address_hash;
 #[cfg(feature = "alertmanager")]
 pub use self::alertmanager::Alertmanager;
 #[cfg(feature = "discord")]

@@ -25,6 +25,11 @@ impl<N> RepeatEvery<N> {
     pub(super) fn new(notifier: N, every: Duration) -> Self {
         Self { notifier, every: every.max(SHORTEST) }
     }
+
+    #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
+    pub(super) fn notifier(&self) -> &N {
+        &self.notifier
+    }
 }
 
 impl<N> Service<Notification> for RepeatEvery<N>

@@ -61,9 +61,14 @@ impl LookoutBuilder {
 
     /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
     /// the name is taken it gets a number, `slack-2`.
+    ///
+    /// After a restart a notifier gets its waiting alerts back by its name, and by the address of a built-in
+    /// receiver (`state_path`). Layers and `or_else` hide the address: give several of those a name each.
     pub fn notify_as<K>(mut self, name: impl Into<String>, notifier: impl IntoNotifier<K>) -> Self {
         if let Some((notifier, matcher)) = notifier.into_notifier() {
-            self.add(name.into(), matcher, |mailbox| Worker::new(mailbox, notifier));
+            let (name, address) = (name.into(), address_of(&notifier));
+            let mailbox = self.mailbox(name, address, matcher);
+            self.notifiers.push((Arc::clone(&mailbox), Worker::new(mailbox, notifier)));
         }
         self
     }
@@ -74,20 +79,30 @@ impl LookoutBuilder {
         matcher: Option<Matcher>,
         worker: impl FnOnce(Arc<Mailbox>) -> Worker,
     ) {
-        let mailbox = self.mailbox(name, matcher);
+        let mailbox = self.mailbox(name, None, matcher);
         let worker = worker(Arc::clone(&mailbox));
         self.notifiers.push((mailbox, worker));
     }
 
-    fn mailbox(&self, name: String, matcher: Option<Matcher>) -> Arc<Mailbox> {
+    fn mailbox(
+        &self,
+        kind: String,
+        address: Option<String>,
+        matcher: Option<Matcher>,
+    ) -> Arc<Mailbox> {
         let notifiers = self.notifiers.iter().map(|(mailbox, _)| mailbox);
         let heartbeats = self.heartbeats.iter().map(|(_, mailbox, _)| mailbox);
         let taken: Vec<_> = notifiers.chain(heartbeats).map(|mailbox| &mailbox.name).collect();
-        let name = std::iter::once(name.clone())
-            .chain((2..).map(|number| format!("{name}-{number}")))
+        let name = std::iter::once(kind.clone())
+            .chain((2..).map(|number| format!("{kind}-{number}")))
             .find(|name| !taken.contains(&name))
-            .unwrap_or(name);
-        Arc::new(Mailbox::new(name, matcher))
+            .unwrap_or_else(|| kind.clone());
+        let mailbox = Mailbox::new(name, matcher);
+        #[cfg(feature = "state")]
+        let mailbox = mailbox.keyed(kind, address);
+        #[cfg(not(feature = "state"))]
+        let _ = address;
+        Arc::new(mailbox)
     }
 
     /// Tells a receiver so often that this process is alive, at least a second apart: a dead-man's
@@ -120,7 +135,7 @@ impl LookoutBuilder {
     pub fn heartbeat<K>(mut self, every: Duration, notifier: impl IntoNotifier<K>) -> Self {
         // It is for the one alert that it gets, whatever it was made for.
         let Some((notifier, _)) = notifier.into_notifier() else { return self };
-        let mailbox = self.mailbox("heartbeat".to_owned(), None);
+        let mailbox = self.mailbox("heartbeat".to_owned(), None, None);
         // What asks to be told again is: by the next beat.
         let once = notifier.map_response(|_| ());
         let worker = Worker::new(Arc::clone(&mailbox), once);
@@ -136,6 +151,17 @@ impl LookoutBuilder {
         self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));
         self
     }
+}
+
+/// What tells a notifier from others of its type in the state file, where its type shows it.
+#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
+fn address_of<N: 'static>(notifier: &N) -> Option<String> {
+    crate::notify::address_hash(notifier)
+}
+
+#[cfg(not(all(feature = "state", any(feature = "_http", feature = "email"))))]
+fn address_of<N>(_notifier: &N) -> Option<String> {
+    None
 }
 
 /// The last word of a type's path, in lower case and without its parameters: `slack`. One of our

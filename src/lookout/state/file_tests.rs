@@ -2,7 +2,7 @@
 
 use std::process;
 
-use super::*;
+use super::{super::SavedNotifier, *};
 use crate::{
     alert::{Alert, AlertStatus, Failure, SavedAlert, test_alert},
     notify::Mailbox,
@@ -44,7 +44,7 @@ fn saved() -> Saved {
         version: VERSION,
         service: "orders".to_owned(),
         firing: vec![SavedAlert(test_alert("A", AlertStatus::Firing))],
-        notifiers: [("slack".to_owned(), mailbox.saved().unwrap())].into(),
+        notifiers: vec![SavedNotifier::of(&mailbox)],
         ..Saved::default()
     }
 }
@@ -159,7 +159,7 @@ fn crowded(alerts: usize) -> Saved {
             let alert = test_alert(&format!("A{number}"), AlertStatus::Firing);
             mailbox.put(Alert { failure: Some(failure.into()), ..alert });
         }
-        (name.to_owned(), mailbox.saved().unwrap())
+        SavedNotifier::of(&mailbox)
     });
     Saved { notifiers: notifiers.into(), ..saved() }
 }

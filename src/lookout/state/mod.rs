@@ -2,9 +2,9 @@
 //! delivered yet, in a file that is written anew when any of it has changed.
 
 mod file;
+mod notifiers;
 
 use std::{
-    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{
@@ -17,13 +17,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
-use self::file::{read, set_aside, write};
+use self::{
+    file::{read, set_aside, write},
+    notifiers::SavedNotifier,
+};
 use crate::{
     alert::{Alert, Evaluator, SavedAlert, is_same_in_file},
     deadline::within,
     facade::Dialect,
     guard::logged,
-    notify::{Dispatcher, Mailbox, SavedMailbox},
+    notify::{Dispatcher, SavedMailbox},
     operation::OperationTable,
     report::{Reports, SavedKind},
     task::{BlockingThread, supervised},
@@ -36,21 +39,24 @@ struct Saved {
     service: String,
     firing: Vec<SavedAlert>,
     kinds: Vec<SavedKind>,
-    /// By name; of those that have something left.
-    notifiers: BTreeMap<String, SavedMailbox>,
+    notifiers: Vec<SavedNotifier>,
 }
 
 impl Saved {
     /// Leaves out the details of reports.
     fn shorten(&mut self) {
         self.kinds.iter_mut().for_each(SavedKind::shorten);
-        self.notifiers.values_mut().for_each(SavedMailbox::shorten);
+        self.queues().for_each(SavedMailbox::shorten);
+    }
+
+    fn queues(&mut self) -> impl Iterator<Item = &mut SavedMailbox> {
+        self.notifiers.iter_mut().filter_map(|notifier| notifier.queue.as_mut())
     }
 
     /// Leaves out half of the longest list; gives how many alerts that is.
     fn halve(&mut self) -> usize {
         let kinds = self.kinds.len();
-        let longest = self.notifiers.values_mut().max_by_key(|mailbox| mailbox.longest());
+        let longest = self.queues().max_by_key(|mailbox| mailbox.longest());
         match longest.filter(|mailbox| mailbox.longest() >= kinds) {
             Some(mailbox) => mailbox.halve(),
             None => {
@@ -137,15 +143,8 @@ impl StateKeeper {
                 None
             }
         };
-        let Saved { firing, kinds, mut notifiers, .. } = saved.unwrap_or_default();
-        for mailbox in self.dispatcher.mailboxes() {
-            if let Some(saved) = notifiers.remove(&mailbox.name) {
-                mailbox.restore(saved);
-            }
-        }
-        for (notifier, saved) in notifiers {
-            saved.drop_for(&notifier);
-        }
+        let Saved { firing, kinds, notifiers, .. } = saved.unwrap_or_default();
+        notifiers::restore(notifiers, self.dispatcher.mailboxes());
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, dialect, SystemTime::now());
@@ -225,13 +224,13 @@ impl StateKeeper {
     }
 
     fn saved(&self) -> Saved {
-        let left = |mailbox: &Arc<Mailbox>| Some((mailbox.name.clone(), mailbox.saved()?));
+        let mailboxes = self.dispatcher.mailboxes().iter();
         Saved {
             version: VERSION,
             service: self.service.clone(),
             firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
             kinds: self.reports.saved(),
-            notifiers: self.dispatcher.mailboxes().iter().filter_map(left).collect(),
+            notifiers: mailboxes.map(|mailbox| SavedNotifier::of(mailbox)).collect(),
         }
     }
 

@@ -47,6 +47,11 @@ impl Member {
         Self { place: self.place, endpoint, is_failing: AtomicBool::new(false) }
     }
 
+    #[cfg(feature = "state")]
+    pub(super) fn address(&self) -> String {
+        self.endpoint.address()
+    }
+
     pub(super) fn refused(problem: &'static str) -> AddressError {
         AddressError::Address { receiver: NAME, problem, example: EXAMPLE }
     }

@@ -124,6 +124,13 @@ tls_settings!(Alertmanager, |alertmanager, change| {
     }
 });
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Alertmanager {
+    fn address(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.address()).collect()
+    }
+}
+
 impl Service<Notification> for Alertmanager {
     type Response = Delivered;
     type Error = DeliveryError;

@@ -66,6 +66,13 @@ impl Discord {
 tls_settings!(Discord, |discord, change| change(discord.webhook.endpoint()));
 from_env!(Discord, "webhook", "DISCORD_WEBHOOK_URL");
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Discord {
+    fn address(&self) -> Vec<String> {
+        vec![self.webhook.address()]
+    }
+}
+
 impl Service<Notification> for Discord {
     type Response = Delivered;
     type Error = DeliveryError;

@@ -110,6 +110,15 @@ impl Email {
     }
 }
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Email {
+    fn address(&self) -> Vec<String> {
+        let to = self.to.iter().map(ToString::to_string);
+        let server = format!("{}:{}", self.session.host, self.session.port);
+        [server, self.from.to_string()].into_iter().chain(to).collect()
+    }
+}
+
 impl Service<Notification> for Email {
     type Response = Delivered;
     type Error = DeliveryError;

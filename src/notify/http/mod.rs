@@ -145,6 +145,12 @@ impl Endpoint {
         Ok(Self { address, client, patience: PATIENCE, answer_limit: ANSWER_LIMIT })
     }
 
+    /// The whole address, which is mostly a secret.
+    #[cfg(feature = "state")]
+    pub(super) fn address(&self) -> String {
+        self.address.uri.to_string()
+    }
+
     /// The resource at `path` under a base URL, which has no query.
     #[cfg(any(feature = "alertmanager", feature = "slack"))]
     pub(super) fn under(

@@ -35,6 +35,11 @@ impl Paced {
         &mut self.endpoint
     }
 
+    #[cfg(feature = "state")]
+    pub(in crate::notify) fn address(&self) -> String {
+        self.endpoint.address()
+    }
+
     pub(in crate::notify) fn poll_ready(
         &mut self,
         cx: &mut Context<'_>,

@@ -32,6 +32,16 @@ impl Mailbox {
         let _ = self.keeper.set(keeper);
     }
 
+    /// Names the notifier in the state file, in place of its name among the others.
+    pub(crate) fn keyed(self, kind: String, address: Option<String>) -> Self {
+        Self { key: (kind, address), ..self }
+    }
+
+    /// How the state file names the notifier.
+    pub(crate) fn key(&self) -> (&str, Option<&str>) {
+        (&self.key.0, self.key.1.as_deref())
+    }
+
     /// What the next process must know; nothing if there is none.
     pub(crate) fn saved(&self) -> Option<SavedMailbox> {
         let waiting = self.lock();

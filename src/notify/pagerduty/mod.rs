@@ -107,6 +107,13 @@ impl fmt::Debug for PagerDuty {
     }
 }
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for PagerDuty {
+    fn address(&self) -> Vec<String> {
+        vec![self.endpoint.address(), self.routing_key.to_string()]
+    }
+}
+
 impl Service<Notification> for PagerDuty {
     type Response = ();
     type Error = DeliveryError;

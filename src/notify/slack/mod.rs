@@ -80,6 +80,13 @@ impl Slack {
 tls_settings!(Slack, |slack, change| change(slack.webhook.endpoint()));
 from_env!(Slack, "webhook", "SLACK_WEBHOOK_URL");
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Slack {
+    fn address(&self) -> Vec<String> {
+        vec![self.webhook.address()]
+    }
+}
+
 impl Service<Notification> for Slack {
     type Response = Delivered;
     type Error = DeliveryError;

@@ -66,6 +66,13 @@ impl Teams {
 tls_settings!(Teams, |teams, change| change(teams.workflow.endpoint()));
 from_env!(Teams, "workflow", "TEAMS_WEBHOOK_URL");
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Teams {
+    fn address(&self) -> Vec<String> {
+        vec![self.workflow.address()]
+    }
+}
+
 impl Service<Notification> for Teams {
     type Response = Delivered;
     type Error = DeliveryError;

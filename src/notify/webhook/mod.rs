@@ -82,6 +82,13 @@ impl Webhook {
 tls_settings!(Webhook, |webhook, change| change(&mut webhook.endpoint));
 from_env!(Webhook, "address", "WEBHOOK_URL");
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for Webhook {
+    fn address(&self) -> Vec<String> {
+        vec![self.endpoint.address()]
+    }
+}
+
 impl Service<Notification> for Webhook {
     type Response = ();
     type Error = DeliveryError;

@@ -42,6 +42,11 @@ const BETWEEN_POSTS: Duration = Duration::from_secs(1);
 pub(super) struct NextPost(Option<Instant>);
 
 impl Api {
+    #[cfg(feature = "state")]
+    pub(super) fn address(&self) -> Vec<String> {
+        vec![self.post.address(), self.channel.clone()]
+    }
+
     pub(super) fn new(token: &str, channel: &str) -> Result<Self, AddressError> {
         let (token, channel) = (token.trim(), channel.trim());
         if let Some(problem) = problem_of(token) {

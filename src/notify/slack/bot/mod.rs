@@ -109,6 +109,13 @@ impl fmt::Debug for SlackBot {
     }
 }
 
+#[cfg(feature = "state")]
+impl crate::notify::address::Addressed for SlackBot {
+    fn address(&self) -> Vec<String> {
+        self.api.address()
+    }
+}
+
 impl Service<Notification> for SlackBot {
     type Response = ();
     type Error = DeliveryError;

@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::notify::{Mailbox, SavedMailbox};
+
+/// A notifier as the file knows it, whatever its place among the others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SavedNotifier {
+    /// The name that the user gave it, or else the word for its type.
+    pub(super) kind: String,
+    /// A hash of the receiver's address, where the notifier's type shows it.
+    pub(super) address: Option<String>,
+    /// Nothing where nothing waits. The notifier is in the file all the same, so that another one of its kind is
+    /// not taken for it.
+    pub(super) queue: Option<SavedMailbox>,
+}
+
+impl SavedNotifier {
+    pub(super) fn of(mailbox: &Mailbox) -> Self {
+        let (kind, address) = mailbox.key();
+        Self { kind: kind.to_owned(), address: address.map(str::to_owned), queue: mailbox.saved() }
+    }
+}
+
+/// Gives each mailbox the queue that its notifier has left: the one of its kind with its address, or else one of
+/// its kind whose own notifier is gone, since an address may be renewed. Queues that are left are dropped.
+pub(super) fn restore(mut saved: Vec<SavedNotifier>, mailboxes: &[Arc<Mailbox>]) {
+    let mut waiting: Vec<_> = mailboxes.iter().collect();
+    for needs_address in [true, false] {
+        waiting.retain(|mailbox| {
+            let (kind, address) = mailbox.key();
+            let is_it = |saved: &SavedNotifier| {
+                saved.kind == kind && (!needs_address || saved.address.as_deref() == address)
+            };
+            let Some(place) = saved.iter().position(is_it) else { return true };
+            if let Some(queue) = saved.remove(place).queue {
+                mailbox.restore(queue);
+            }
+            false
+        });
+    }
+    for SavedNotifier { kind, queue, .. } in saved {
+        if let Some(queue) = queue {
+            queue.drop_for(&kind);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{AlertStatus, test_alert};
+
+    fn mailbox(kind: &str, address: Option<&str>) -> Arc<Mailbox> {
+        let mailbox = Mailbox::new(kind.to_owned(), None);
+        Arc::new(mailbox.keyed(kind.to_owned(), address.map(str::to_owned)))
+    }
+
+    /// What each mailbox of the next process has, if one alert waits for each of these in this one.
+    fn restarted(before: &[(&str, Option<&str>, &str)], after: &[Arc<Mailbox>]) -> Vec<String> {
+        let saved = before.iter().map(|(kind, address, rule)| {
+            let mailbox = mailbox(kind, *address);
+            if !rule.is_empty() {
+                mailbox.put(test_alert(rule, AlertStatus::Firing));
+            }
+            SavedNotifier::of(&mailbox)
+        });
+        let text = serde_json::to_string(&saved.collect::<Vec<_>>()).unwrap();
+        restore(serde_json::from_str(&text).unwrap(), after);
+        let rules = after.iter().map(|mailbox| {
+            let saved = serde_json::to_value(mailbox.saved()).unwrap();
+            saved["waiting"][0]["alert"]["rule"].as_str().unwrap_or_default().to_owned()
+        });
+        rules.collect()
+    }
+
+    #[test]
+    fn each_notifier_gets_its_own_queue_back_in_whatever_order_they_are() {
+        let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "B"), ("log", None, "C")];
+        let after =
+            [mailbox("log", None), mailbox("slack", Some("2")), mailbox("slack", Some("1"))];
+        assert_eq!(restarted(&before, &after), ["C", "B", "A"]);
+    }
+
+    #[test]
+    fn a_notifier_whose_address_is_renewed_keeps_its_queue() {
+        let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "B")];
+        let after = [mailbox("slack", Some("3")), mailbox("slack", Some("1"))];
+        assert_eq!(restarted(&before, &after), ["B", "A"]);
+    }
+
+    #[test]
+    fn the_queue_of_a_notifier_that_is_gone_goes_to_no_other_that_was_there() {
+        let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "")];
+        assert_eq!(restarted(&before, &[mailbox("slack", Some("2"))]), [""]);
+    }
+}
