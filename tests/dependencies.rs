@@ -2,7 +2,7 @@
 //! under which names, and which rules it fires.
 
 #![cfg(feature = "prometheus")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![expect(clippy::panic, reason = "a test may stop")]
 
 mod support;
 
