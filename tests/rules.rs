@@ -1,5 +1,6 @@
 //! Rules that one builder takes together, and what single signals see over a running service.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 #![cfg(feature = "prometheus")]
 
 mod support;
@@ -54,7 +55,7 @@ fn all_rules_of_readme_start_in_one_builder() {
             assert!(list.contains(&format!("{maker}(")), "the list lacks {maker} of README");
         }
     }
-    Lookout::builder().rules(rules_of_readme()).start().unwrap();
+    let _lookout = Lookout::builder().rules(rules_of_readme()).start().unwrap();
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ impl Seen {
         let near = nearest(name, self.dependencies.iter().map(String::as_str));
         let hint = near.map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
         let rule = rule.name();
-        Some(format!("rule `{rule}`: no client_layer has the dependency {name:?}{hint}"))
+        Some(format!("rule `{rule}`: nothing watches the dependency {name:?}{hint}"))
     }
 }
 

@@ -133,7 +133,7 @@ fn a_misspelt_route_or_dependency_shows_after_a_minute_with_the_nearest_name() {
         [
             "rule `HighErrorRatioOnOdersId`: no request has the route \"/oders/{id}\": did you mean \
              \"/orders/{id}\"?",
-            "rule `HighErrorRatioOfInventry`: no client_layer has the dependency \"inventry\": did you \
+            "rule `HighErrorRatioOfInventry`: nothing watches the dependency \"inventry\": did you \
              mean \"inventory\"?",
         ]
     );
