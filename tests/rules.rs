@@ -1,7 +1,7 @@
 //! Rules that one builder takes together, and what single signals see over a running service.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
 #![cfg(feature = "prometheus")]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     alert::Origin,
     facade::{Dialect, Facade},
-    operation::{Call, Dependency, MethodLabel, TrafficId},
+    operation::{MethodLabel, TrafficId},
     outcome::Ending,
     series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, StatusKey, Store},
 };
@@ -123,6 +123,8 @@ fn a_route_as_before_axum_08_shows_with_the_first_request_that_has_a_route() {
 #[cfg(feature = "toml")]
 #[test]
 fn a_misspelt_route_or_dependency_shows_after_a_minute_with_the_nearest_name() {
+    use crate::operation::{Call, Dependency};
+
     let mut play = Play::new([ratio().route("/oders/{id}"), ratio().dependency("inventry")]);
     let name = "inventory".into();
     play.store.operations.side(Some(Dependency { name, call: Call::Logical }));

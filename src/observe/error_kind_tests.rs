@@ -128,8 +128,10 @@ async fn a_body_that_tower_http_times_out_is_a_timeout() {
 }
 
 /// A body of which nothing comes.
+#[cfg(feature = "tower-http")]
 struct Hangs;
 
+#[cfg(feature = "tower-http")]
 impl http_body::Body for Hangs {
     type Data = Bytes;
     type Error = std::convert::Infallible;

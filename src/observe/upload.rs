@@ -6,7 +6,6 @@
 
 use std::{
     any::Any,
-    mem,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
@@ -251,12 +250,12 @@ pub(super) fn watch_body<B: 'static>(request: &mut Request<B>, upload: Option<Up
     let body: &mut dyn Any = request.body_mut();
     #[cfg(feature = "axum")]
     if let Some(body) = body.downcast_mut::<axum::body::Body>() {
-        *body = axum::body::Body::new(UploadBody::new(mem::take(body), Some(upload)));
+        *body = axum::body::Body::new(UploadBody::new(std::mem::take(body), Some(upload)));
         return;
     }
     #[cfg(feature = "tonic")]
     if let Some(body) = body.downcast_mut::<tonic::body::Body>() {
-        *body = tonic::body::Body::new(UploadBody::new(mem::take(body), Some(upload)));
+        *body = tonic::body::Body::new(UploadBody::new(std::mem::take(body), Some(upload)));
         return;
     }
     let _ = (body, upload);

@@ -32,7 +32,7 @@ pub(crate) const OTHER: &str = "_OTHER";
 
 /// The unit in which requests are counted: a method and a route template, such as `POST /orders`, or
 /// a gRPC method, such as `shop.Orders/Create`; for a client, of the dependency that it calls. A call
-/// by [`Dependency`](crate::observe::Dependency) is counted by the name that it is given.
+/// by `observe::Dependency` is counted by the name that it is given.
 ///
 /// Its [`Display`](fmt::Display) is that, with the dependency before it: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -77,7 +77,7 @@ impl Store {
         let exported_cost = Self::exported_cost(&bounds);
         let costs = Costs {
             shard: Shard::bytes(layout),
-            operation: exported_cost + 4 * Self::NAMED + bounds.cells() * size_of::<u32>(),
+            operation: exported_cost + 5 * Self::NAMED + bounds.cells() * size_of::<u32>(),
             cells: size_of::<OperationCells>(),
         };
         let memory = Arc::new(Memory::new(limits.memory, costs));

@@ -1,9 +1,9 @@
 //! A crypto provider for rustls by ring, without rustls's own feature `ring`.
 //!
 //! Cargo unifies features: if this crate turned that feature on, an application whose rustls has
-//! `aws_lc_rs` alone would have two providers, and its `ClientConfig::builder()` would panic. So the same
-//! provider is put together here from rustls's public traits. All cryptography is ring's; what is here
-//! are the shapes of TLS records and keys, as in rustls's `crypto::ring`.
+//! `aws_lc_rs` alone would have two providers, and its `ClientConfig::builder()` would panic. So this
+//! module implements rustls's public traits by ring. All cryptography is ring's; this code only shapes TLS
+//! records and keys, by RFC 5288, 7905 and 8446. `docs/decisions/0001` has the alternatives.
 
 mod aead12;
 mod aead13;
