@@ -40,6 +40,7 @@ fn rules_of_readme() -> Vec<Rule> {
         Rule::error_ratio().above(0.05).dependency("pricing"),
         Rule::error_ratio().above(0.05).route("POST /orders"),
         Rule::error_ratio().above(0.05).route("GET /orders/{id}"),
+        Rule::oldest_in_flight().above(seconds(5)).dependency("postgres").named("StuckQueries"),
     ]);
     rules
 }

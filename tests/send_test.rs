@@ -118,7 +118,7 @@ async fn each_that_fails_says_why_and_nobody_waits_for_long() {
         "gone: failed after the receiver takes nothing: ",
         "limited: failed after not delivered yet: 429",
         "silent: failed after not delivered: ",
-        "on_alert: failed after not delivered: deadline has elapsed",
+        "on_alert: failed after not delivered: request timed out",
     ];
     for (line, start) in told.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}");

@@ -1,5 +1,6 @@
 //! What is a notifier, and what is refused. Cargo sets the variables for each test.
 
+#[cfg(feature = "slack")]
 use std::{collections::BTreeSet, fs};
 
 use super::*;
