@@ -1,0 +1,188 @@
+//! The listing of the public API in `docs/public-api.txt`, which shows in a diff what a change does to it.
+//!
+//! `.ci/public-api` checks the listing, `.ci/public-api --write` writes it anew.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop, and reports a skip"
+)]
+
+use std::{
+    collections::HashSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use public_api::Builder;
+
+const LISTING: &str = "docs/public-api.txt";
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// What a program prints, or `None` if it fails.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// Such as `rustdoc 1.95.0`.
+fn rustdoc_version() -> String {
+    let version = output("rustdoc", &["--version"]).unwrap();
+    version.split(" (").next().unwrap().trim().to_owned()
+}
+
+/// The first line of the listing names the rustdoc that wrote it: another version may write other items,
+/// or a format that the renderer can't read.
+fn header() -> String {
+    format!("# {}, all features; `.ci/public-api --write` writes this file", rustdoc_version())
+}
+
+/// One line for each public item, and one for each trait that a type implements.
+fn rendered() -> String {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("");
+    // rustdoc's JSON is unstable. The wrapper turns it on for rustdoc alone, since build scripts
+    // depend on the variable and everything would be built again.
+    let rustdoc = root().join(".ci/rustdoc-unstable").canonicalize().unwrap();
+    let arguments =
+        ["rustdoc", "--package", "tower-lookout", "--lib", "--all-features", "--locked", "--quiet"];
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(&target)
+        .args(["--", "-Zunstable-options", "--output-format", "json"])
+        .env("RUSTDOC", rustdoc)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let json: PathBuf = target.join("doc/tower_lookout.json");
+    let api = Builder::from_rustdoc_json(json).omit_blanket_impls(true).build().unwrap();
+    let items = api.items().map(|item| format!("{item}\n"));
+    items.filter(|item| !follows_from_others(item)).collect()
+}
+
+/// Whether an item adds nothing to the others: a method of a trait whose `impl` is listed, or an auto
+/// trait. A type without `Send`, `Sync` or `Unpin` is listed.
+fn follows_from_others(item: &str) -> bool {
+    const METHODS: [&str; 7] = [
+        "::assert_receiver_is_total_eq(&self)",
+        "::clone(&self) -> ",
+        "::cmp(&self, ",
+        "::eq(&self, ",
+        "::fmt(&self, &mut core::fmt::Formatter<",
+        "::hash<__H: core::hash::Hasher>(&self, &mut __H)",
+        "::partial_cmp(&self, ",
+    ];
+    METHODS.iter().any(|method| item.contains(method))
+        || implemented_trait(item).is_some_and(|name| {
+            matches!(name, "core::marker::Send" | "core::marker::Sync" | "core::marker::Unpin")
+                || ["Freeze", "UnsafeUnpin", "UnwindSafe", "StructuralPartialEq"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+        })
+}
+
+/// The trait of an `impl` without generic parameters of its own, with `!` where it is not implemented.
+fn implemented_trait(item: &str) -> Option<&str> {
+    let (start, _) = item.strip_prefix("impl")?.split_once(" for ")?;
+    start.rsplit(' ').next()
+}
+
+#[test]
+#[ignore = "builds the documentation: run .ci/public-api"]
+fn the_listing_shows_the_public_api() {
+    let path = root().join(LISTING);
+    if env::var("LOOKOUT_PUBLIC_API").is_ok_and(|value| value == "write") {
+        fs::write(path, format!("{}\n{}", header(), rendered())).unwrap();
+        return;
+    }
+    let listing = fs::read_to_string(path).unwrap();
+    let (listed_header, listed) = listing.split_once('\n').unwrap();
+    if listed_header != header() {
+        println!("skipped: {} is here, and the listing has: {listed_header}", rustdoc_version());
+        return;
+    }
+    let rendered = rendered();
+    let only_in = |text: &str, other: &str, sign: char| -> String {
+        let other: HashSet<_> = other.lines().collect();
+        let lines = text.lines().filter(|line| !other.contains(line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    assert!(
+        listed == rendered,
+        "the public API differs from {LISTING}; run .ci/public-api --write if that is intended\n{}{}",
+        only_in(listed, &rendered, '-'),
+        only_in(&rendered, listed, '+'),
+    );
+}
+
+/// The part of a version that a breaking release raises: `1` of 1.4.2, `0.3` of 0.3.1.
+fn compatible_part(version: &str) -> &str {
+    let digits = if version.starts_with("0.") { 2 } else { 1 };
+    let end = version.match_indices('.').nth(digits - 1).map_or(version.len(), |(at, _)| at);
+    &version[..end]
+}
+
+#[test]
+fn a_breaking_part_of_a_version_is_its_first_that_is_not_zero() {
+    assert_eq!(compatible_part("1.4.2"), "1");
+    assert_eq!(compatible_part("0.3.1"), "0.3");
+}
+
+/// The items that users of `old` may miss in `new`.
+fn breaking_changes<'a>(old: &'a str, new: &'a str) -> Vec<&'a str> {
+    let (old, new): (HashSet<_>, HashSet<_>) = (items(old).collect(), items(new).collect());
+    let gone = old.difference(&new).filter(|item| !is_negative(item));
+    let lost = new.difference(&old).filter(|item| is_negative(item));
+    let mut breaking: Vec<_> = gone.chain(lost).copied().collect();
+    breaking.sort_unstable();
+    breaking
+}
+
+fn items(listing: &str) -> impl Iterator<Item = &str> {
+    listing.lines().filter(|line| !line.starts_with("# "))
+}
+
+fn is_negative(item: &str) -> bool {
+    implemented_trait(item).is_some_and(|name| name.starts_with('!'))
+}
+
+#[test]
+fn a_removed_item_and_a_lost_auto_trait_are_breaking() {
+    let old = "# rustdoc 1\npub fn a::f()\npub fn a::g()\nimpl !core::marker::Sync for a::T";
+    let new = "# rustdoc 2\npub fn a::f()\npub fn a::h()\nimpl !core::marker::Send for a::T";
+    let breaking = breaking_changes(old, new);
+    assert_eq!(breaking, ["impl !core::marker::Send for a::T", "pub fn a::g()"]);
+    assert!(breaking_changes(old, old).is_empty());
+}
+
+/// An item that is gone or changed since the last tag breaks users, and so does a lost auto trait.
+#[test]
+fn a_breaking_change_since_the_last_tag_raises_the_version() {
+    let Some(tag) = output("git", &["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
+    else {
+        println!("skipped: no tag is here");
+        return;
+    };
+    let tag = tag.trim();
+    let Some(released) = output("git", &["show", &format!("{tag}:{LISTING}")]) else {
+        println!("skipped: {tag} has no listing");
+        return;
+    };
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .unwrap();
+    if compatible_part(version) != compatible_part(&tag[1..]) {
+        return;
+    }
+    let listing = fs::read_to_string(root().join(LISTING)).unwrap();
+    let breaking = breaking_changes(&released, &listing);
+    assert!(breaking.is_empty(), "{version} follows {tag}, but changes:\n{}", breaking.join("\n"));
+}
