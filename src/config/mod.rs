@@ -66,8 +66,8 @@
 //! | `pagerduty` | `routing_key`, a secret; `url` |
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |
-//! | `email` | `server`, `from`, `to` (one or several); `user` and `password`, a secret; `hello_name`; `root_certificate`, a text in PEM |
-//! | all but `log` and `email` | `root_certificate`, a text in PEM; `client_certificate`, a text in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
+//! | `email` | `server`, `from`, `to` (one or several); `user` and `password`, a secret; `hello_name` |
+//! | all but `log` | `root_certificate`, a text in PEM; `client_certificate`, a text in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
 //!
 //! and of the following what it needs:
 //!

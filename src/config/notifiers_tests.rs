@@ -75,6 +75,12 @@ fn every_kind_has_its_keys() {
         ),
         format!("kind = 'slack'\n{url}\nbundled_roots = {}", cfg!(feature = "bundled-roots")),
         format!(
+            "kind = 'email'\nserver = 'smtp://mail'\nfrom = 'a@b.example'\nto = 'c@d.example'\n\
+             root_certificate = {{ file = '{CERTIFICATE}' }}\nbundled_roots = {}\n\
+             client_certificate = {{ file = '{CERTIFICATE}' }}\nclient_key = {{ file = '{KEY}' }}",
+            cfg!(feature = "bundled-roots")
+        ),
+        format!(
             "kind = 'alertmanager'\nmembers = ['http://a:9093', 'http://u:s3cret@b:9093']\n\
              headers = {{ authorization = {SECRET} }}\nresend_every = '30s'"
         ),
@@ -239,6 +245,15 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
             "3: notifier.server: is a secret in the file: ",
         ),
         ("kind = 'email'\nto = []", "3: notifier.to: is an empty list: give it one at least"),
+        (
+            "kind = 'email'\nserver = 'smtp://mail'\nfrom = 'a@b.example'\nto = 'c@d.example'\n\
+             client_certificate = 's3cret'\nclient_key = { env = 'CARGO_PKG_NAME' }",
+            "1: notifier: the client certificate for the mail server is missing: ",
+        ),
+        (
+            "kind = 'email'\nclient_certificate = 'x'",
+            "1: notifier: has only one of client_certificate and client_key: give both",
+        ),
         ("kind = 'email'\nuser = 'u'", "1: notifier: has only one of user and password: give both"),
         (
             "kind = 'email'\nserver = 'mail'\nfrom = 'a@b.example'\nto = 'c@d.example'",

@@ -141,6 +141,8 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let password = section.read("password", |value| secrets.secret(value));
     let hello_name = section.read("hello_name", value::text);
     let root_certificate = section.read("root_certificate", public);
+    let has_bundled_roots = bundled_roots(section);
+    let identity = client_identity(section, secrets);
     if user.is_some() != password.is_some() {
         section.refuse("has only one of user and password: give both, or neither");
     }
@@ -153,6 +155,14 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     }
     if let Some(certificate) = root_certificate {
         builder = builder.root_certificate(certificate);
+    }
+    builder = match has_bundled_roots {
+        #[cfg(feature = "bundled-roots")]
+        true => builder.bundled_roots(),
+        _ => builder,
+    };
+    if let Some((certificate, key)) = identity {
+        builder = builder.client_identity(certificate, key);
     }
     boxed(made_of(section, builder.build()))
 }
@@ -171,18 +181,17 @@ where
     N::Future: Send + 'static,
 {
     let public = |value: &DeValue<'_>| secrets.public(value);
-    let notifier = bundled_roots(section, notifier);
+    let notifier = match bundled_roots(section) {
+        #[cfg(feature = "bundled-roots")]
+        true => notifier.map(N::trust_bundled_roots),
+        _ => notifier,
+    };
     let notifier = set(section, notifier, "root_certificate", public, |notifier, pem| {
         notifier.trust_root(pem.as_bytes())
     });
     let place = section.place_of("client_certificate");
-    let certificate = section.read("client_certificate", public);
-    let key = section.read("client_key", |value| secrets.secret(value));
-    if certificate.is_some() != key.is_some() {
-        let problem = "has only one of client_certificate and client_key: give both, or neither";
-        section.refuse(problem);
-    }
-    let Some((certificate, key)) = certificate.zip(key) else { return boxed(notifier) };
+    let identity = client_identity(section, secrets);
+    let Some((certificate, key)) = identity else { return boxed(notifier) };
     let identified = notifier?.identify(certificate.as_bytes(), key.as_bytes());
     let refuse = |error: notify::AddressError| {
         section.refuse_key(place, "client_certificate", &error.to_string());
@@ -190,19 +199,29 @@ where
     boxed(identified.map_err(refuse).ok())
 }
 
-#[cfg(feature = "_http")]
-fn bundled_roots<N: notify::HttpReceiver>(
-    section: &mut Section<'_>,
-    notifier: Option<N>,
-) -> Option<N> {
-    let key = "bundled_roots";
-    set::<_, _, &str>(section, notifier, key, value::flag, |notifier, is_on| match is_on {
-        false => Ok(notifier),
-        #[cfg(feature = "bundled-roots")]
-        true => Ok(notifier.trust_bundled_roots()),
-        #[cfg(not(feature = "bundled-roots"))]
-        true => Err("is not built in: turn on the feature \"bundled-roots\" of tower-lookout"),
-    })
+/// Whether a notifier also trusts Mozilla's root certificates.
+#[cfg(feature = "_tls")]
+fn bundled_roots(section: &mut Section<'_>) -> bool {
+    let read = |value: &DeValue<'_>| match value::flag(value)? {
+        true if !cfg!(feature = "bundled-roots") => {
+            Err("is not built in: turn on the feature \"bundled-roots\" of tower-lookout"
+                .to_owned())
+        }
+        is_on => Ok(is_on),
+    };
+    section.read("bundled_roots", read) == Some(true)
+}
+
+/// A client certificate and its key.
+#[cfg(feature = "_tls")]
+fn client_identity(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<(String, String)> {
+    let certificate = section.read("client_certificate", |value| secrets.public(value));
+    let key = section.read("client_key", |value| secrets.secret(value));
+    if certificate.is_some() != key.is_some() {
+        let problem = "has only one of client_certificate and client_key: give both, or neither";
+        section.refuse(problem);
+    }
+    certificate.zip(key)
 }
 
 /// A notifier that is made of one secret.

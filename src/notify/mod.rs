@@ -67,8 +67,10 @@ mod story;
 #[cfg(feature = "teams")]
 mod teams;
 mod test_delivery;
-#[cfg(any(feature = "_chat", feature = "pagerduty"))]
+#[cfg(any(feature = "_chat", feature = "email", feature = "pagerduty"))]
 mod text;
+#[cfg(feature = "_tls")]
+mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 mod when;

@@ -1,11 +1,20 @@
-//! Text in the length that a receiver takes.
+//! Texts of users and services, cut to the length that a receiver accepts.
 
 use crate::text::is_control;
 
-/// At most `most` characters; what is cut is replaced by `…`.
-#[cfg(any(feature = "pagerduty", feature = "slack"))]
+/// At most `most` characters of a text; `…` replaces the end that is cut. Control characters other than
+/// line ends become blanks.
+#[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
 pub(super) fn cut(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| into.push(character))
+}
+
+/// As [`cut`], in one line: line ends become blanks, too.
+#[cfg(feature = "email")]
+pub(super) fn cut_line(text: &str, most: usize) -> String {
+    escaped(text, most, |character, into| {
+        into.push(if character == '\n' { ' ' } else { character });
+    })
 }
 
 /// Text with each character escaped, at most `most` characters of that; what is cut is replaced by
@@ -35,12 +44,20 @@ mod tests {
 
     use super::*;
 
-    #[cfg(any(feature = "pagerduty", feature = "slack"))]
+    #[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
     #[test]
     fn what_is_cut_is_marked() {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("longer", 5), "long…");
         assert_eq!(cut("über\tall", 20), "über all");
+    }
+
+    #[cfg(feature = "email")]
+    #[test]
+    fn a_line_has_no_line_end() {
+        assert_eq!(cut("a\r\nb\u{2028}c", 20), "a \nb c");
+        assert_eq!(cut_line("a\r\nb\u{2028}c", 20), "a  b c");
+        assert_eq!(cut_line("long\ner", 5), "long…");
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! A receiver by HTTPS, which takes each post.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use std::{
@@ -58,7 +59,11 @@ impl TlsServer {
     }
 }
 
-fn config(provider: Arc<CryptoProvider>, own: &Signed, clients: Option<&str>) -> ServerConfig {
+pub(crate) fn config(
+    provider: Arc<CryptoProvider>,
+    own: &Signed,
+    clients: Option<&str>,
+) -> ServerConfig {
     let versions: &[_] = match provider.cipher_suites[..] {
         [one] => &[one.version()],
         _ => rustls::DEFAULT_VERSIONS,

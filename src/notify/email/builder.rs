@@ -2,19 +2,18 @@ use std::fmt;
 
 use lettre::{
     message::Mailbox,
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, TlsParameters},
-        extension::ClientId,
-    },
+    transport::smtp::{authentication::Credentials, extension::ClientId},
 };
+use rustls::pki_types::ServerName;
 
 use super::{
     Email, EmailError,
+    encryption::{Encryption, TlsClient},
     outbox::Outbox,
     server::{Security, Server},
-    session::{Session, Tls},
+    session::Session,
 };
+use crate::notify::tls::Trust;
 
 /// The settings of an [`Email`]; [`build`](Self::build) checks them.
 ///
@@ -32,47 +31,86 @@ use super::{
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "nothing is sent before `build`"]
+#[must_use = "an `EmailBuilder` does nothing before `build`"]
 pub struct EmailBuilder {
     server: String,
     from: String,
     to: Vec<String>,
     credentials: Option<Credentials>,
     roots: Vec<Vec<u8>>,
+    #[cfg(feature = "bundled-roots")]
+    has_bundled_roots: bool,
+    /// A client certificate and its key, as PEM.
+    identity: Option<[Vec<u8>; 2]>,
     hello_name: Option<String>,
 }
 
 impl EmailBuilder {
     pub(super) fn new(server: String, from: String, to: Vec<String>) -> Self {
-        Self { server, from, to, credentials: None, roots: Vec::new(), hello_name: None }
+        Self {
+            server,
+            from,
+            to,
+            credentials: None,
+            roots: Vec::new(),
+            #[cfg(feature = "bundled-roots")]
+            has_bundled_roots: false,
+            identity: None,
+            hello_name: None,
+        }
     }
 
-    /// User and password as they are, in place of those in the address. Defaults to the address's.
+    /// Sets user and password, without percent-encoding. They replace those in the address.
+    ///
+    /// Defaults to the address's.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(user.into(), password.into()));
         self
     }
 
-    /// Trusts these certificates, in PEM, beside the host's own: for a server with a private authority.
-    /// May be called for each. Defaults to none.
+    /// Also trusts these certificates, in PEM, for a server whose certificate a private authority signed. May
+    /// be called more than once.
+    ///
+    /// Defaults to the host's root certificates only.
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.roots.push(pem.as_ref().to_vec());
         self
     }
 
-    /// The name by which the server is greeted (`EHLO`), for one that asks for a host's real name.
+    /// Also trusts Mozilla's root certificates, which are compiled into the program, for an image without any.
+    /// Update the crate `webpki-root-certs` from time to time.
+    ///
+    /// Defaults to the host's root certificates only.
+    #[cfg(feature = "bundled-roots")]
+    pub fn bundled_roots(mut self) -> Self {
+        self.has_bundled_roots = true;
+        self
+    }
+
+    /// Sends a client certificate (mutual TLS), for a server that asks for one. Both are PEM; `certificate` may
+    /// be followed by its chain. No log, error or `Debug` output contains the key.
+    ///
+    /// Defaults to none.
+    pub fn client_identity(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.identity = Some([certificate.as_ref().to_vec(), key.as_ref().to_vec()]);
+        self
+    }
+
+    /// Sets the name in `EHLO`, for a server that asks for the host's real name.
+    ///
     /// Defaults to `[127.0.0.1]`.
     pub fn hello_name(mut self, name: impl Into<String>) -> Self {
         self.hello_name = Some(name.into());
         self
     }
 
-    /// Checks the settings; nobody is asked yet.
+    /// Checks the settings. Does not connect to the server.
     ///
     /// # Errors
     ///
-    /// An [`EmailError`] that names the setting, and the mend.
+    /// Returns an [`EmailError`] that names the setting and the fix.
     pub fn build(self) -> Result<Email, EmailError> {
+        let trust = self.trust()?;
         let mut server = Server::parse(&self.server)?;
         server.credentials = self.credentials.or(server.credentials);
         server.check()?;
@@ -83,15 +121,31 @@ impl EmailBuilder {
             return Err(EmailError::NoRecipient);
         }
         let hello = self.hello_name.map_or(Ok(ClientId::default()), hello)?;
-        let tls = match server.security {
-            Security::StartTls => Tls::Start(tls(&server.host, &self.roots)?),
-            Security::Implicit => Tls::Implicit(tls(&server.host, &self.roots)?),
-            Security::Plain => Tls::None,
+        let encryption = match server.security {
+            Security::StartTls => Encryption::StartTls(tls(&server.host, &trust)?),
+            Security::Implicit => Encryption::Implicit(tls(&server.host, &trust)?),
+            Security::Plain => Encryption::None,
         };
         let Server { host, port, credentials, .. } = server;
-        let session = Session { host, port, tls, credentials, hello };
+        let session = Session { host, port, encryption, credentials, hello };
         let outbox = Outbox::new(to.len());
         Ok(Email { session, from, to, outbox })
+    }
+
+    fn trust(&self) -> Result<Trust, EmailError> {
+        let rejected = |what| move |problem| EmailError::Certificate { what, problem };
+        let mut trust = Trust::default();
+        for pem in &self.roots {
+            trust.add_roots(pem).map_err(rejected("root certificate"))?;
+        }
+        #[cfg(feature = "bundled-roots")]
+        if self.has_bundled_roots {
+            trust.add_bundled_roots();
+        }
+        if let Some([certificate, key]) = &self.identity {
+            trust.set_identity(certificate, key).map_err(rejected("client certificate"))?;
+        }
+        Ok(trust)
     }
 }
 
@@ -107,11 +161,11 @@ impl fmt::Debug for EmailBuilder {
 }
 
 fn mailbox(field: &'static str, value: &str) -> Result<Mailbox, EmailError> {
-    let refused = |problem| EmailError::Mailbox { field, value: value.to_owned(), problem };
-    let mailbox: Mailbox = value.trim().parse().map_err(|_| refused("is no mail address"))?;
-    // It would need a server that takes such addresses, which few do. A name may have any letters.
+    let rejected = |problem| EmailError::Mailbox { field, value: value.to_owned(), problem };
+    let mailbox: Mailbox = value.trim().parse().map_err(|_| rejected("is no mail address"))?;
+    // Few servers accept such an address. The name before it may have any letters.
     if !AsRef::<str>::as_ref(&mailbox.email).is_ascii() {
-        return Err(refused("has letters outside of ASCII in its address"));
+        return Err(rejected("has letters outside of ASCII in its address"));
     }
     Ok(mailbox)
 }
@@ -124,19 +178,12 @@ fn hello(value: String) -> Result<ClientId, EmailError> {
     Ok(ClientId::Domain(value))
 }
 
-/// TLS by ring, unless the process has chosen a provider; none is chosen for it.
-fn tls(host: &str, roots: &[Vec<u8>]) -> Result<TlsParameters, EmailError> {
-    let mut builder = TlsParameters::builder(host.to_owned());
-    for pem in roots {
-        let refused = |problem| EmailError::RootCertificate { problem };
-        let text = String::from_utf8_lossy(pem);
-        if !text.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(refused("holds no certificate"));
-        }
-        let root = Certificate::from_pem(pem).map_err(|_| refused("can't be read"))?;
-        builder = builder.add_root_certificate(root);
-    }
-    builder.build_rustls().map_err(|source| EmailError::Tls { source: source.into() })
+fn tls(host: &str, trust: &Trust) -> Result<TlsClient, EmailError> {
+    let problem = "has a host that is neither a DNS name nor an IP address";
+    let server =
+        ServerName::try_from(host.to_owned()).map_err(|_| EmailError::Server { problem })?;
+    let config = trust.config(true).map_err(|error| EmailError::Tls { source: error.0.into() })?;
+    Ok(TlsClient { config, server })
 }
 
 #[cfg(test)]
@@ -146,6 +193,9 @@ mod tests {
     fn build(from: &str, to: &[&str]) -> Result<Email, EmailError> {
         Email::new("smtp://u:s3cret@localhost?tls=none", from, to.iter().copied())
     }
+
+    const CERTIFICATE: &str = include_str!("../../../tests/support/rsa_certificate.pem");
+    const KEY: &str = include_str!("../../../tests/support/rsa_key.pem");
 
     #[test]
     fn what_can_make_no_mail_is_refused_with_the_field_the_value_and_the_mend() {
@@ -167,14 +217,22 @@ mod tests {
         let builder = || Email::builder("smtp://localhost", "a@b.example", ["c@d.example"]);
         for (refused, says) in [
             (builder().hello_name("a\r\nb").build(), "the hello name \"a\\r\\nb\" is no"),
-            (builder().root_certificate("none").build(), "holds no certificate"),
+            (
+                builder().root_certificate("none").build(),
+                "the root certificate for the mail server is missing: its PEM text holds no certificate",
+            ),
             (
                 builder().root_certificate("-----BEGIN CERTIFICATE-----\n*").build(),
-                "the root certificate",
+                "the root certificate for the mail server can't be read",
             ),
+            (
+                builder().client_identity("none", "s3cret").build(),
+                "the client certificate for the mail server is missing",
+            ),
+            (builder().client_identity(CERTIFICATE, "s3cret").build(), "has no key"),
         ] {
-            let refused = refused.unwrap_err().to_string();
-            assert!(refused.contains(says), "{refused}");
+            let refused = format!("{:?}", refused.unwrap_err());
+            assert!(refused.contains(says) && !refused.contains("s3cret"), "{refused}");
         }
         let plain = Email::builder("smtp://mail?tls=none", "a@b.example", ["c@d.example"]);
         let refused = plain.credentials("u", "s3cret").build().unwrap_err().to_string();
@@ -184,9 +242,21 @@ mod tests {
     #[test]
     fn no_password_is_in_debug_output() {
         let builder = Email::builder("smtp://u:s3cret@localhost", "a@b.example", ["c@d.example"])
-            .credentials("u", "s3cret");
+            .credentials("u", "s3cret")
+            .client_identity(CERTIFICATE, KEY);
         let debug = format!("{builder:?}");
         let debug = format!("{debug} {:?}", builder.build().unwrap());
         assert!(!debug.contains("s3cret") && debug.contains("localhost"), "{debug}");
+        assert!(!debug.contains("PRIVATE KEY"), "{debug}");
+    }
+
+    #[test]
+    fn the_host_is_a_name_that_a_certificate_may_have() {
+        let build = |server: &str| Email::new(server, "a@b.example", ["c@d.example"]);
+        for host in ["mail.example.com", "mail.example.com.", "mail_1", "10.0.0.1", "[::1]"] {
+            build(&format!("smtps://{host}")).unwrap();
+        }
+        let error = build("smtps://größe.example").unwrap_err().to_string();
+        assert!(error.contains("neither a DNS name nor an IP address"), "{error}");
     }
 }

@@ -2,12 +2,12 @@ use tower::BoxError;
 
 use crate::causes::debug_as_display;
 
-/// Why an [`Email`](super::Email) can't be made. Its text holds no part of the server's address, which
-/// has a password in it.
+/// The reason why an [`Email`](super::Email) can't be made. Its text contains no part of the server's
+/// address, which contains a password.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum EmailError {
-    /// The server's address is not one.
+    /// The server's address is invalid.
     #[error(
         "the mail server's address {problem}: \
          use one such as smtp://user:password@mail.example.com:587"
@@ -17,42 +17,44 @@ pub enum EmailError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The sender or a recipient is no mail address.
+    /// The address of the sender or of a recipient is invalid.
     #[error("the {field} {value:?} {problem}: use one such as Alerts <alerts@example.com>")]
     #[non_exhaustive]
     Mailbox {
-        /// Whose address it is.
+        /// `sender` or `recipient`.
         field: &'static str,
         /// The address as it was given.
         value: String,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// There is nobody to send to.
+    /// There is no recipient.
     #[error("there is no recipient: give at least one, such as oncall@example.com")]
     NoRecipient,
-    /// The name to greet by is none.
+    /// The name for `EHLO` is invalid.
     #[error("the hello name {value:?} is no host's name: use one such as orders.example.com")]
     #[non_exhaustive]
     HelloName {
         /// The name as it was given.
         value: String,
     },
-    /// A root certificate is none.
-    #[error("the root certificate {problem}: use the PEM text, -----BEGIN CERTIFICATE----- …")]
+    /// A root certificate, or a client certificate with its key, can't be used.
+    #[error("the {what} for the mail server {problem}")]
     #[non_exhaustive]
-    RootCertificate {
+    Certificate {
+        /// `root certificate` or `client certificate`.
+        what: &'static str,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// There is no TLS client, mostly since the host has no root certificates.
+    /// TLS can't be set up, mostly since the host has no root certificates.
     #[error(
         "no TLS for the mail server: install the host's root certificates (ca-certificates), or give \
-         the server's own by root_certificate"
+         some by root_certificate or bundled_roots"
     )]
     #[non_exhaustive]
     Tls {
-        /// What the TLS library says.
+        /// The error of the TLS library.
         source: BoxError,
     },
 }

@@ -1,11 +1,10 @@
-//! The part of a mail that is HTML. It asks for nothing from elsewhere: neither images nor styles.
+//! The HTML of a mail. It loads nothing: neither images nor styles.
 
-use super::facts::Facts;
+use super::section::Section;
 use crate::alert::AlertStatus;
 
-/// The HTML of a mail.
-pub(super) fn html(title: &str, told: &[Facts], rest: &[String]) -> String {
-    let mut body: String = told.iter().map(alert).collect();
+pub(super) fn html(title: &str, sections: &[Section], rest: &[String]) -> String {
+    let mut body: String = sections.iter().map(html_of).collect();
     if !rest.is_empty() {
         let titles: String =
             rest.iter().map(|title| format!("<li>{}</li>\n", escape(title))).collect();
@@ -21,8 +20,8 @@ pub(super) fn html(title: &str, told: &[Facts], rest: &[String]) -> String {
     )
 }
 
-fn alert(facts: &Facts) -> String {
-    let color = match facts.status {
+fn html_of(section: &Section) -> String {
+    let color = match section.status {
         AlertStatus::Firing => "#d22",
         AlertStatus::Resolved => "#2a4",
     };
@@ -31,34 +30,34 @@ fn alert(facts: &Facts) -> String {
             "<div style=\"max-width:600px;margin:0 0 24px;padding-left:12px;\
              border-left:4px solid {color}\">"
         ),
-        format!("<h2 style=\"margin:0;font-size:18px\">{}</h2>", escape(&facts.title)),
+        format!("<h2 style=\"margin:0;font-size:18px\">{}</h2>", escape(&section.title)),
         format!(
             "<p><strong>{}</strong> · {}</p>",
-            escape(&facts.measured),
-            escape(&facts.condition)
+            escape(&section.measured),
+            escape(&section.condition)
         ),
     ];
-    lines.extend(facts.summary.iter().map(|summary| paragraph(summary)));
-    lines.push(paragraph(&facts.when));
-    if !facts.texts.is_empty() {
+    lines.extend(section.summary.iter().map(|summary| paragraph(summary)));
+    lines.push(paragraph(&section.when));
+    if !section.texts.is_empty() {
         let head = "<p style=\"margin-bottom:0\"><strong>What the reports said</strong></p>\n<ul>";
         lines.push(head.to_owned());
-        lines.extend(facts.texts.iter().map(|text| format!("<li>{}</li>", escape(text))));
+        lines.extend(section.texts.iter().map(|text| format!("<li>{}</li>", escape(text))));
         lines.push("</ul>".to_owned());
     }
-    if !facts.top.is_empty() {
+    if !section.top.is_empty() {
         lines.push("<p style=\"margin-bottom:0\"><strong>Top routes</strong></p>\n<ul>".to_owned());
-        lines.extend(facts.top.iter().map(|(operation, adds)| {
+        lines.extend(section.top.iter().map(|(operation, adds)| {
             format!("<li><code>{}</code> · {}</li>", escape(operation), escape(adds))
         }));
         lines.push("</ul>".to_owned());
     }
-    lines.extend(facts.remarks.iter().map(|remark| paragraph(remark)));
-    if !facts.links.is_empty() {
-        let links: Vec<_> = facts.links.iter().map(|(label, url)| link(label, url)).collect();
+    lines.extend(section.remarks.iter().map(|remark| paragraph(remark)));
+    if !section.links.is_empty() {
+        let links: Vec<_> = section.links.iter().map(|(label, url)| link(label, url)).collect();
         lines.push(format!("<p>{}</p>", links.join(" · ")));
     }
-    let origin = facts.origin.iter();
+    let origin = section.origin.iter();
     let origin: Vec<_> = origin
         .map(|(name, value)| format!("{} <code>{}</code>", escape(name), escape(value)))
         .collect();
@@ -70,7 +69,7 @@ fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", escape(text).replace('\n', "<br>\n"))
 }
 
-/// A link; an address that is none, or was cut, is shown as text.
+/// A link. Another text than a whole address is shown as it is.
 fn link(label: &str, url: &str) -> String {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.contains(char::is_whitespace) || url.ends_with('…') {
@@ -79,7 +78,7 @@ fn link(label: &str, url: &str) -> String {
     format!("<a href=\"{}\">{label}</a>", escape(url))
 }
 
-/// Text that is safe within an element and within a quoted attribute.
+/// Escapes a text for an element or a quoted attribute.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -8,24 +8,20 @@ use lettre::{
     },
 };
 
-use super::{
-    facts::facts,
-    html::html,
-    text::{cut, one_line, text},
-};
+use super::{html::html, plain_text::plain_text, section::sections};
 use crate::{
     alert::{Alert, AlertStatus, Target},
-    notify::{Notification, stable_hash::stable_hash},
+    notify::{Notification, stable_hash::stable_hash, text::cut_line},
 };
 
-/// A subject, in characters.
-const SUBJECT: usize = 200;
+/// The longest subject, in characters.
+const LONGEST_SUBJECT: usize = 200;
 
-/// As many threads as a mail is put into.
+/// The most threads that one mail joins.
 const THREADS: usize = 20;
 
-/// Nobody's holiday is told to an alert.
-const FROM_A_MACHINE: [(&str, &str); 2] =
+/// Asks mail programs for no automatic reply, such as a notice of absence.
+const NO_AUTO_REPLY: [(&str, &str); 2] =
     [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")];
 
 /// The mail of a notification: text and HTML, in the thread of its alert.
@@ -35,7 +31,7 @@ pub(super) fn message(
     notification: &Notification,
     now: SystemTime,
 ) -> Result<Message, lettre::error::Error> {
-    let subject = cut(&one_line(&notification.title()), SUBJECT);
+    let subject = cut_line(&notification.title(), LONGEST_SUBJECT);
     let thread = Thread::of(notification, from.email.domain(), now);
     let mut builder = Message::builder()
         .date(now)
@@ -49,28 +45,27 @@ pub(super) fn message(
         let references = thread.references.join(" ");
         builder = builder.in_reply_to(references.clone()).references(references);
     }
-    for (name, value) in FROM_A_MACHINE {
+    for (name, value) in NO_AUTO_REPLY {
         let name = HeaderName::new_from_ascii_str(name);
         builder = builder.raw_header(HeaderValue::new(name, value.to_owned()));
     }
-    let (told, rest) = facts(notification, now);
+    let (sections, rest) = sections(notification, now);
     builder.multipart(MultiPart::alternative_plain_html(
-        text(&told, &rest),
-        html(&subject, &told, &rest),
+        plain_text(&sections, &rest),
+        html(&subject, &sections, &rest),
     ))
 }
 
-/// By which mail programs know what belongs together.
+/// The headers by which mail programs group mails.
 struct Thread {
     id: String,
     references: Vec<String>,
 }
 
 impl Thread {
-    /// The first mail of an alert begins the thread; those that it fires on, or is resolved, answer it.
-    /// A mail of several alerts is in the thread of each. All is a function of the alerts, so that a
-    /// mail that is sent again, since its receipt was lost, is the same to whoever sorts them; but what
-    /// has not changed and is told again is another mail each time.
+    /// The first mail of an alert begins its thread; later mails reply to the first. A mail of several
+    /// alerts joins the thread of each. The ids depend on the alerts only: a mail that is sent again,
+    /// since its receipt was lost, keeps its id. Each repeat of an unchanged alert has an id of its own.
     fn of(notification: &Notification, domain: &str, now: SystemTime) -> Self {
         let begins = |alert| format!("<alert-{:016x}@{domain}>", stable_hash(&begin(alert)));
         match (notification.alerts.as_slice(), notification.changes.as_slice()) {
@@ -92,13 +87,14 @@ impl Thread {
     }
 }
 
-/// What is told of a failure that is reported again fires, too, and so does what has got more urgent.
+/// Whether this is the first mail of an alert. An alert also fires when its failure is reported again, or
+/// when its severity rises.
 fn is_first(alert: &Alert) -> bool {
     let is_again = alert.failure.as_ref().is_some_and(|failure| !failure.over.is_zero());
     alert.status == AlertStatus::Firing && !is_again && !alert.is_retold
 }
 
-/// One alert from its start to its end, by texts that no release and no restart changes.
+/// Identifies an alert from its start to its end, by texts that no release and no restart changes.
 fn begin(alert: &Alert) -> Vec<String> {
     let (kind, name) = match &alert.target {
         Target::Service => ("service", String::new()),
@@ -114,7 +110,7 @@ fn begin(alert: &Alert) -> Vec<String> {
     texts.chain([nanoseconds(alert.starts_at)]).collect()
 }
 
-/// One change of it.
+/// Identifies one change of an alert.
 fn change(alert: &Alert) -> Vec<String> {
     let total = alert.failure.as_ref().map(|failure| failure.total.to_string());
     let mut texts = begin(alert);
@@ -128,7 +124,7 @@ fn nanoseconds(time: SystemTime) -> String {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
-/// By which the outbox knows an alert's change again.
+/// The id of an alert's last change, for the outbox.
 pub(super) fn change_id(alert: &Alert) -> u64 {
     stable_hash(&change(alert))
 }

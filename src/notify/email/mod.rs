@@ -1,13 +1,14 @@
 mod builder;
+mod encryption;
 mod error;
-mod facts;
 mod html;
 mod message;
 mod outbox;
+mod plain_text;
+mod section;
 mod server;
 mod session;
 mod stream;
-mod text;
 
 use std::{
     collections::BTreeMap,

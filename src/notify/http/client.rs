@@ -17,10 +17,10 @@ use hyper_util::{
 };
 use tower::BoxError;
 
-use super::{address::Address, route::Route, trust::Trust};
+use super::{address::Address, route::Route};
 use crate::{
     guard::logged,
-    notify::{DeliveryError, error::chain},
+    notify::{DeliveryError, error::chain, tls::Trust},
 };
 
 type Hyper = legacy::Client<HttpsConnector<Route>, Full<Bytes>>;

@@ -9,10 +9,8 @@ mod headers;
 mod pace;
 #[cfg(feature = "_chat")]
 mod paced;
-mod provider;
 mod route;
 mod settings;
-mod trust;
 
 use std::{fmt, time::Duration};
 
@@ -36,9 +34,9 @@ pub(super) use self::paced::{Paced, Posting};
 #[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 pub(super) use self::settings::from_env;
 pub(super) use self::settings::tls_settings;
-use self::{address::Address, client::Client, trust::Trust};
+use self::{address::Address, client::Client};
 pub(crate) use self::{client::check_clients, settings::HttpReceiver};
-use super::DeliveryError;
+use super::{DeliveryError, tls::Trust};
 use crate::{causes::debug_as_display, deadline};
 
 /// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.

@@ -1,4 +1,5 @@
-use super::{AddressError, Endpoint, Trust};
+use super::{AddressError, Endpoint};
+use crate::notify::tls::Trust;
 
 /// A receiver that is reached by HTTP, for the settings that all of them have.
 pub(crate) trait HttpReceiver: Sized {

@@ -10,9 +10,16 @@ use std::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "watched")]
-    let lookout = tower_lookout::Lookout::builder()
-        .notify(tower_lookout::Slack::new("https://localhost:1/secret")?)
-        .start()?;
+    let builder = tower_lookout::Lookout::builder()
+        .notify(tower_lookout::Slack::new("https://localhost:1/secret")?);
+    #[cfg(feature = "watched_email")]
+    let builder = builder.notify(tower_lookout::notify::Email::new(
+        "smtps://localhost:1",
+        "alerts@example.com",
+        ["oncall@example.com"],
+    )?);
+    #[cfg(feature = "watched")]
+    let lookout = builder.start()?;
 
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/", listener.local_addr()?);

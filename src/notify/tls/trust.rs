@@ -9,34 +9,35 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-/// Whom a receiver's TLS trusts besides the host's authorities, and who it says it is.
+/// The certificates of one receiver: the roots it trusts besides the host's, and its client certificate.
 #[derive(Clone, Default)]
-pub(super) struct Trust {
+pub(in crate::notify) struct Trust {
     roots: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
 }
 
-/// What trusts the host's authorities alone, read once for all receivers: a host has about 150.
+/// The configuration that trusts the host's root certificates only. All receivers share it, since a host
+/// has about 150 of them to read.
 static OF_THE_HOST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
-/// A client certificate with those that have signed it, and its key.
+/// A client certificate with its chain, and its key.
 #[derive(Clone)]
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
 }
 
-/// Why there is no TLS client.
+/// The reason why there is no TLS client.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no TLS: install the host's root certificates (ca-certificates), or give the receiver some by \
      root_certificate or bundled_roots"
 )]
-pub(super) struct NoTls(#[source] rustls::Error);
+pub(in crate::notify) struct NoTls(#[source] pub(in crate::notify) rustls::Error);
 
 impl Trust {
-    /// Trusts the certificates of a PEM text, too. An error is the problem with them.
-    pub(super) fn add_roots(&mut self, pem: &[u8]) -> Result<(), &'static str> {
+    /// Also trusts the certificates of a PEM text. An error describes the problem with them.
+    pub(in crate::notify) fn add_roots(&mut self, pem: &[u8]) -> Result<(), &'static str> {
         let roots = certificates(pem)?;
         let mut store = RootCertStore::empty();
         for root in &roots {
@@ -46,14 +47,18 @@ impl Trust {
         Ok(())
     }
 
-    /// Trusts the authorities that Mozilla trusts, too.
+    /// Also trusts Mozilla's root certificates.
     #[cfg(feature = "bundled-roots")]
-    pub(super) fn add_bundled_roots(&mut self) {
+    pub(in crate::notify) fn add_bundled_roots(&mut self) {
         self.roots.extend_from_slice(webpki_root_certs::TLS_SERVER_ROOT_CERTS);
     }
 
-    /// An error is the problem with the certificate or the key.
-    pub(super) fn set_identity(&mut self, chain: &[u8], key: &[u8]) -> Result<(), &'static str> {
+    /// An error describes the problem with the certificate or the key.
+    pub(in crate::notify) fn set_identity(
+        &mut self,
+        chain: &[u8],
+        key: &[u8],
+    ) -> Result<(), &'static str> {
         let chain = certificates(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| "has no key: its PEM text holds no private key that can be read")?;
@@ -63,8 +68,8 @@ impl Trust {
         Ok(())
     }
 
-    /// Without TLS to speak no authority is needed, so there need be none.
-    pub(super) fn config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
+    /// A receiver that does not use TLS needs no root certificate, so it works on a host without any.
+    pub(in crate::notify) fn config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
         if !needs_tls || !self.roots.is_empty() || self.identity.is_some() {
             return self.make_config(needs_tls);
         }
@@ -101,7 +106,7 @@ impl Trust {
     ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
         let roots = self.roots.iter().cloned();
         let verifier = Verifier::new_with_extra_roots(roots, provider)?;
-        // A verifier of our own is what this word stands for: it checks what rustls's own does.
+        // `dangerous` stands for any custom verifier. This one makes every check that rustls's does.
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
     }
 }

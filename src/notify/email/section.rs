@@ -1,54 +1,57 @@
 use std::time::{Duration, SystemTime};
 
-use super::text::{clean, cut, one_line};
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     notify::{
         Notification,
         notification::{TOLD_AGAIN, still, unknown_before},
+        text::{cut, cut_line},
     },
 };
 
-/// A user's own words, each, in characters.
-const WORDS: usize = 600;
+/// The longest text of a user, in characters.
+const LONGEST_TEXT: usize = 600;
 
-/// An address that is longer is shown, and no link.
-const LINK: usize = 2_000;
+/// The longest address of a link, in characters. A longer one is cut and is not a link.
+const LONGEST_LINK: usize = 2_000;
 
-/// How many alerts a mail tells in full, and how many labels of each: far less than the 100 kB at which
-/// mail programs begin to fold a message away, unless users' words are very long.
-pub(super) const IN_FULL: usize = 20;
+/// How many alerts have a section, and how many labels a section shows. Such a mail stays far below the
+/// 100 kB at which mail programs begin to clip a message, unless users' texts are very long.
+const SECTIONS: usize = 20;
 const LABELS: usize = 20;
 
-/// What a mail says of one alert, in words; text and HTML are made from it.
-pub(super) struct Facts {
+/// One alert in a mail. Plain text and HTML are both made from it.
+pub(super) struct Section {
     pub(super) status: AlertStatus,
     pub(super) title: String,
     pub(super) measured: String,
-    /// What it is compared with, and what it was measured over.
+    /// The threshold, and what the value was measured over.
     pub(super) condition: String,
     pub(super) summary: Option<String>,
     pub(super) when: String,
     /// The distinct texts of the reports, each with its count.
     pub(super) texts: Vec<String>,
-    /// Operations, and what each adds.
+    /// The operations that contribute most, each with its contribution.
     pub(super) top: Vec<(String, String)>,
-    /// What waited, was told before, or can't be known.
+    /// Notes on merged changes, on a repeat, and on alerts before the start.
     pub(super) remarks: Vec<String>,
     /// Labels and addresses.
     pub(super) links: Vec<(&'static str, String)>,
-    /// Where it comes from, and the labels.
+    /// The service, its instance, its version, the severity and the alert's labels.
     pub(super) origin: Vec<(String, String)>,
 }
 
-/// Those of the first alerts, and the titles of the others.
-pub(super) fn facts(notification: &Notification, now: SystemTime) -> (Vec<Facts>, Vec<String>) {
-    let told = notification.iter().take(IN_FULL);
-    let rest = notification.iter().skip(IN_FULL).map(|(alert, changes)| title(alert, changes));
-    (told.map(|(alert, changes)| Facts::new(alert, changes, now)).collect(), rest.collect())
+/// The sections of the first alerts, and the titles of the others.
+pub(super) fn sections(
+    notification: &Notification,
+    now: SystemTime,
+) -> (Vec<Section>, Vec<String>) {
+    let first = notification.iter().take(SECTIONS);
+    let rest = notification.iter().skip(SECTIONS).map(|(alert, changes)| title(alert, changes));
+    (first.map(|(alert, changes)| Section::new(alert, changes, now)).collect(), rest.collect())
 }
 
-impl Facts {
+impl Section {
     fn new(alert: &Alert, changes: u32, now: SystemTime) -> Self {
         let is_firing = alert.status == AlertStatus::Firing;
         let condition = match alert.window.filter(|_| is_firing) {
@@ -63,41 +66,35 @@ impl Facts {
             _ => Some(format!("{changes} changes while this message waited; this is the last.")),
         };
         let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
+        // The summary describes the problem, which is over once the alert is resolved.
+        let summary = alert.summary.as_ref().filter(|_| is_firing);
+        let top = alert.top.iter();
+        let links = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)].into_iter();
         Self {
             status: alert.status,
             title: title(alert, changes),
-            // Of a report these are its causes, which have a bound of their own.
-            measured: clean(&alert.measured()),
+            // A report's causes, which have a bound of their own.
+            measured: cut(&alert.measured(), usize::MAX),
             condition,
-            // It says what is wrong, and nothing is any more once it is resolved.
-            summary: alert
-                .summary
-                .as_ref()
-                .filter(|_| is_firing)
-                .map(|text| cut(&clean(text), WORDS)),
+            summary: summary.map(|text| cut(text, LONGEST_TEXT)),
             when: when(alert, now),
-            texts: alert.text_counts().iter().map(|text| words(text)).collect(),
-            top: alert
-                .top
-                .iter()
-                .map(|top| (words(&top.operation.to_string()), top.detail.clone()))
-                .collect(),
+            texts: alert.text_counts().iter().map(|text| line(text)).collect(),
+            top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
             remarks: merged.into_iter().chain(unknown).collect(),
-            links: [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)]
-                .into_iter()
-                .filter_map(|(label, url)| Some((label, cut(&one_line(url.as_ref()?), LINK))))
+            links: links
+                .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
                 .collect(),
             origin: origin(alert),
         }
     }
 }
 
-fn words(text: &str) -> String {
-    cut(&one_line(text), WORDS)
+fn line(text: &str) -> String {
+    cut_line(text, LONGEST_TEXT)
 }
 
 fn title(alert: &Alert, changes: u32) -> String {
-    words(&still(alert.title(), changes))
+    line(&still(alert.title(), changes))
 }
 
 fn when(alert: &Alert, now: SystemTime) -> String {
@@ -112,17 +109,16 @@ fn when(alert: &Alert, now: SystemTime) -> String {
     }
 }
 
-/// A moment as people read it; whose time zone that is, a mail can't know.
+/// An instant in UTC: the readers' time zone is unknown.
 fn date(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
 fn origin(alert: &Alert) -> Vec<(String, String)> {
     let origin = &alert.origin;
-    let mut parts =
-        vec![("service", words(&origin.service)), ("instance", words(&origin.instance))];
-    parts.extend(origin.version.as_ref().map(|version| ("version", words(version))));
+    let mut parts = vec![("service", line(&origin.service)), ("instance", line(&origin.instance))];
+    parts.extend(origin.version.as_ref().map(|version| ("version", line(version))));
     parts.push(("severity", alert.severity.to_string()));
-    let labels = alert.labels.iter().take(LABELS).map(|(name, value)| (words(name), words(value)));
+    let labels = alert.labels.iter().take(LABELS).map(|(name, value)| (line(name), line(value)));
     parts.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(labels).collect()
 }

@@ -3,7 +3,7 @@
 //! Cargo unifies features: if this crate turned that feature on, an application whose rustls has
 //! `aws_lc_rs` alone would have two providers, and its `ClientConfig::builder()` would panic. So this
 //! module implements rustls's public traits by ring. All cryptography is ring's; this code only shapes TLS
-//! records and keys, by RFC 5288, 7905 and 8446. `docs/decisions/0001` has the alternatives.
+//! records and keys, by RFC 5288, 7905 and 8446. `docs/decisions/0002` lists the features.
 
 mod aead12;
 mod aead13;
@@ -25,7 +25,7 @@ use rustls::{
 };
 use webpki::ring as algorithms;
 
-/// For this client alone: none is installed for the process.
+/// A provider for the receivers' clients. It is not installed as the process's default.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: suites::ALL.to_vec(),
