@@ -1,4 +1,44 @@
-#![doc = include_str!("../README.md")]
+//! Tower layers that measure a service exactly, and alert Slack within seconds, from inside the process.
+//!
+//! One `.layer()` in axum, on a tower stack or under hyper counts each request once, whichever way it
+//! ends. The lookout exports the metrics, evaluates rules once a second, and notifies Slack, PagerDuty,
+//! mail and others. No other program has to run.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use tower_lookout::{Lookout, Rule, prometheus};
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let scrape = prometheus::install()?;
+//! let lookout = Lookout::builder()
+//!     .service("orders")
+//!     .rules(Rule::defaults())
+//!     .on_alert(|alert| println!("{alert}"))
+//!     .start()?;
+//! let app = Router::new()
+//!     .route("/orders/{id}", get(|| async { "an order" }))
+//!     .layer(lookout.layer())
+//!     .route("/metrics", get(scrape)); // added after the layer, so it is not watched
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, app).await?;
+//! lookout.shutdown().await; // delivers the queued alerts
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start with [`Lookout`] and its [builder](LookoutBuilder), [`Rule`], the [notifiers](notify), and
+//! [`Reporter`] for failures that no ratio shows.
+//!
+//! The [guide] has a page for each task: watch [axum](guide::axum), [gRPC](guide::grpc) and
+//! [clients](guide::clients); [errors](guide::errors), [rules](guide::rules),
+//! [notifiers](guide::notifiers), [metrics](guide::metrics), [presets](guide::presets),
+//! [operations](guide::operations), and [troubleshooting](guide::troubleshooting).
+//!
+//! # Features
+//!
+//! By default `axum`, `prometheus` and `tower-http`. Each receiver is a feature: `slack`, `discord`,
+//! `teams`, `pagerduty`, `email`, `alertmanager` and `webhook`. Items below name the feature they need.
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;
@@ -13,6 +53,7 @@ mod facade;
 #[cfg(any(feature = "state", feature = "toml"))]
 mod files;
 mod guard;
+pub mod guide;
 mod lookout;
 mod memory;
 pub mod notify;
@@ -45,3 +86,14 @@ pub use self::{
     rule::Rule,
     series::BUCKETS,
 };
+
+// Compiles the code of the README.
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "prometheus",
+    feature = "signal",
+    feature = "slack"
+))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,8 +4,9 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "guard",
+    "guide",
     "text",
     "causes",
     "deadline",

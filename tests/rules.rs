@@ -3,6 +3,8 @@
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/docs.rs"]
+mod docs;
 mod support;
 
 use std::{convert::Infallible, sync::mpsc, time::Duration};
@@ -15,8 +17,8 @@ use tower_lookout::{Alert, Lookout, Preset, Rule, rule::Severity};
 
 use support::start;
 
-/// Every rule that stands in README, and what it recommends beside them.
-fn rules_of_readme() -> Vec<Rule> {
+/// Every rule in the code of README and the guide, and those that their text recommends.
+fn rules_of_docs() -> Vec<Rule> {
     let seconds = Duration::from_secs;
     let mut rules = Rule::defaults().to_vec();
     rules.extend([
@@ -35,6 +37,9 @@ fn rules_of_readme() -> Vec<Rule> {
             .summary("A route fails.")
             .runbook("https://wiki.example.com/failing-routes"),
         Rule::slo(0.999),
+        Rule::latency_quantile(0.99).above(Duration::from_millis(800)).route("POST /orders"),
+        Rule::error_ratio().above(0.05).each_route().named("AnyRoute"),
+        Rule::oldest_in_flight().above(seconds(10)),
         Rule::client_error_ratio().above(0.5).min_errors(10),
         Rule::error_ratio().above(0.05).dependency("inventory"),
         Rule::error_ratio().above(0.05).dependency("pricing"),
@@ -46,22 +51,22 @@ fn rules_of_readme() -> Vec<Rule> {
 }
 
 #[test]
-fn all_rules_of_readme_start_in_one_builder() {
-    let readme = include_str!("../README.md");
+fn all_rules_of_the_docs_start_in_one_builder() {
     let list = include_str!("rules.rs");
-    let code = readme.split("```").skip(1).step_by(2).filter(|block| block.starts_with("rust"));
-    for line in code.flat_map(str::lines) {
-        for (at, _) in line.match_indices("Rule::") {
-            let maker = line[at..].split_once('(').map_or("", |(maker, _)| maker);
-            assert!(list.contains(&format!("{maker}(")), "the list lacks {maker} of README");
+    for (page, text) in docs::pages() {
+        for line in docs::code(&text, "rust") {
+            for (at, _) in line.match_indices("Rule::") {
+                let maker = line[at..].split_once('(').map_or("", |(maker, _)| maker);
+                assert!(list.contains(&format!("{maker}(")), "the list lacks {maker} of {page}");
+            }
         }
     }
-    let _lookout = Lookout::builder().rules(rules_of_readme()).start().unwrap();
+    let _lookout = Lookout::builder().rules(rules_of_docs()).start().unwrap();
 }
 
 #[tokio::test]
 async fn the_default_names_of_all_rules_differ_in_the_metrics() {
-    let (_lookout, scrape) = start(|builder| builder.rules(rules_of_readme()));
+    let (_lookout, scrape) = start(|builder| builder.rules(rules_of_docs()));
     let text = support::eventually(5, "a tick", || {
         let text = scrape.render();
         text.contains("lookout_alert_state").then_some(text)

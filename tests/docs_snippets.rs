@@ -1,9 +1,11 @@
-//! What the README serves is served here over real sockets, and counted as the README says. The lines between
-//! `README:` and `:README` are the README's own.
+//! Serves the code of README and the guide over real sockets, and checks the counts. The lines between
+//! `DOCS:` and `:DOCS` are copied from there.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop")]
 
+#[path = "support/docs.rs"]
+mod docs;
 mod support;
 
 use std::{future::pending, net::SocketAddr, sync::Mutex, time::Duration};
@@ -75,12 +77,12 @@ async fn counts_once(scrape: &Scrape, labels: &[(&str, &str)]) {
 #[tokio::test]
 async fn the_first_lines_watch_the_routes_and_not_the_scrape() {
     let (lookout, scrape) = start(|builder| builder);
-    // README:
+    // DOCS:
     let app = Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
         .layer(lookout.layer())
-        .route("/metrics", get(scrape)); // after the layer, so it is not watched
-    // :README
+        .route("/metrics", get(scrape)); // added after the layer, so it is not watched
+    // :DOCS
     let address = serve(app).await;
     assert_eq!(get_status(address, "/orders/7").await, 200);
     for _ in 0..2 {
@@ -91,15 +93,15 @@ async fn the_first_lines_watch_the_routes_and_not_the_scrape() {
     }
 }
 
-/// The README's router with the layers that people stack, and the lookout's added last.
+/// The guide's router: common layers, and the lookout's added last.
 fn stacked(lookout: &tower_lookout::Lookout) -> Router {
-    // README:
+    // DOCS:
     let app = Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(10)))
         .layer(CorsLayer::permissive())
         .layer(lookout.layer()); // last
-    // :README
+    // :DOCS
     app
 }
 
@@ -163,15 +165,15 @@ async fn an_outer_layer_is_served_in_one_line_and_counts_by_route() {
         let (lookout, scrape) = start(|builder| builder);
         let (listener, address) = listen().await;
         tokio::spawn(async move {
-            // README:
+            // DOCS:
             let router: Router = Router::new()
                 .route("/orders/{id}", get(|| async { "an order" }))
                 .layer(lookout.route_layer());
             let normalized = NormalizePathLayer::trim_trailing_slash().layer(router);
-            // :README
-            // README:
+            // :DOCS
+            // DOCS:
             axum::serve(listener, lookout.outer_layer().around(normalized)).await?;
-            // :README
+            // :DOCS
             std::io::Result::Ok(())
         });
         assert_eq!(get_status(address, path).await, status);
@@ -196,21 +198,21 @@ async fn around_takes_a_service_with_a_body_of_its_own_and_bodies_are_counted() 
     eventually(5, bytes, || (sum(&scrape.render(), bytes, &[]) == 5.0).then_some(())).await;
 }
 
-// README:
+// DOCS:
 async fn order() -> impl IntoResponse {
     (Extension(Labels::new().with("plan", "gold")), "an order")
 }
 
 async fn probe() -> impl IntoResponse {
-    (Extension(Unwatched), "ok") // taken back, as if it had never been
+    (Extension(Unwatched), "ok") // this request is not counted
 }
-// :README
+// :DOCS
 
 #[tokio::test]
 async fn labels_of_the_request_the_response_and_the_handler_are_counted() {
     let (lookout, scrape) = start(|builder| {
         builder
-            // README:
+            // DOCS:
             .request_label("tenant", 20, |request| {
                 request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
             })
@@ -219,14 +221,14 @@ async fn labels_of_the_request_the_response_and_the_handler_are_counted() {
             })
             .handler_label("plan", 5)
             .unwatched_responses(true)
-        // :README
+        // :DOCS
     });
-    // README:
+    // DOCS:
     let app: Router = Router::new()
         .route("/orders/{id}", get(order))
         .route("/probe", get(probe))
         .layer(lookout.layer());
-    // :README
+    // :DOCS
     let address = serve(app).await;
     assert_eq!(get_status(address, "/probe").await, 200);
     assert_eq!(send(address, Method::GET, "/orders/7", &[("x-tenant", "acme")]).await.0, 200);
@@ -236,7 +238,7 @@ async fn labels_of_the_request_the_response_and_the_handler_are_counted() {
 
 static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-// README:
+// DOCS:
 struct Failed;
 
 impl Observer for Failed {
@@ -245,7 +247,7 @@ impl Observer for Failed {
     fn begun(&self, head: &RequestHead<'_>) -> String {
         head.uri.path().to_owned()
     }
-    // :README
+    // :DOCS
 
     fn finished(&self, path: String, finished: &Finished<'_>) {
         eprintln!("{path}: {}, {:?}", finished.outcome, finished.duration);
@@ -256,11 +258,11 @@ impl Observer for Failed {
 #[tokio::test]
 async fn bodies_are_counted_and_an_observer_sees_each_request() {
     let (lookout, scrape) = start(|builder| builder);
-    // README:
+    // DOCS:
     let app: Router = Router::new()
         .route("/orders", post(|order: String| async { order }))
         .layer(lookout.layer().bodies().observer(Failed));
-    // :README
+    // :DOCS
     let address = serve(app).await;
     assert_eq!(send(address, Method::POST, "/orders", &[]).await, (200, "12345".into()));
     counts_once(&scrape, &[("http_route", "/orders")]).await;
@@ -275,7 +277,7 @@ async fn bodies_are_counted_and_an_observer_sees_each_request() {
 #[tokio::test]
 async fn the_access_log_is_served_with_the_addresses_of_its_clients() {
     let (lookout, scrape) = start(|builder| builder);
-    // README:
+    // DOCS:
     let access_log = AccessLog::combined() // or common(), json()
         .remote_addr(|head| {
             let ConnectInfo(peer) = head.extensions.get::<ConnectInfo<SocketAddr>>()?;
@@ -285,7 +287,7 @@ async fn the_access_log_is_served_with_the_addresses_of_its_clients() {
         .route("/orders/{id}", get(|| async { "an order" }))
         .layer(lookout.layer().observer(access_log))
         .into_make_service_with_connect_info::<SocketAddr>();
-    // :README
+    // :DOCS
     let (listener, address) = listen().await;
     tokio::spawn(async move { axum::serve(listener, app).await });
     assert_eq!(get_status(address, "/orders/7").await, 200);
@@ -299,18 +301,18 @@ async fn a_tonic_server_counts_its_calls() {
 
     let (lookout, scrape) = start(|builder| {
         builder
-            // README:
-            .grpc_methods(["grpc.health.v1.Health/Check"]) // told apart from the first call on
-        // :README
+            // DOCS:
+            .grpc_methods(["grpc.health.v1.Health/Check"]) // counted by name from the first call on
+        // :DOCS
     });
     let (listener, address) = listen().await;
     tokio::spawn(async move {
-        // README:
+        // DOCS:
         let (_reporter, health) = tonic_health::server::health_reporter();
         Server::builder()
             .layer(lookout.grpc_layer())
             .add_service(health)
-            // :README
+            // :DOCS
             .serve_with_incoming(TcpIncoming::from(listener))
             .await
     });
@@ -322,26 +324,27 @@ async fn a_tonic_server_counts_its_calls() {
     eventually(5, "the call is counted", || (counted() == 1.0).then_some(())).await;
 }
 
-/// Each part of this file between the two marks is in the README, line by line.
+/// Each part of this file between the two marks is in README or in a page of the guide.
 #[test]
-fn the_lines_that_are_served_are_the_readmes() {
+fn the_lines_that_are_served_are_those_of_the_docs() {
     let lines =
         |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
-    // Lines that rustdoc hides are no part of what people read.
-    let readme: String = include_str!("../README.md")
-        .lines()
-        .filter(|line| !line.starts_with("# ") && *line != "#")
-        .fold(String::new(), |text, line| text + line.trim() + "\n");
+    // Readers do not see the lines that rustdoc hides.
+    let is_shown = |line: &&str| !line.starts_with("# ") && *line != "#";
+    let shown = |page: (String, String)| {
+        page.1.lines().filter(is_shown).map(|line| format!("{}\n", line.trim())).collect::<String>()
+    };
+    let docs: Vec<String> = docs::pages().into_iter().map(shown).collect();
     let mark = |name: &str| format!("// {name}\n");
-    let (begin, end) = (mark("README:"), mark(":README"));
-    let source = lines(include_str!("readme_snippets.rs"));
+    let (begin, end) = (mark("DOCS:"), mark(":DOCS"));
+    let source = lines(include_str!("docs_snippets.rs"));
     let parts: Vec<_> =
         source.split(&begin).skip(1).map(|part| part.split(&end).next().unwrap()).collect();
     assert!(parts.len() > 10, "{} parts", parts.len());
     for part in parts {
         assert!(
-            readme.contains(part),
-            "the README has changed: serve its new lines here, not these\n{part}"
+            docs.iter().any(|page| page.contains(part)),
+            "the docs have changed: serve their new lines here, not these\n{part}"
         );
     }
 }
