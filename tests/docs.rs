@@ -76,9 +76,8 @@ fn source(folder: &Path, into: &mut String) {
 }
 
 fn joined(text: &str) -> String {
-    let mut lines = text.lines();
     let mut joined = String::new();
-    while let Some(line) = lines.next() {
+    for line in text.lines() {
         let line = if joined.ends_with('\\') { line.trim_start() } else { line };
         if joined.ends_with('\\') {
             joined.pop();
@@ -122,7 +121,7 @@ fn message(line: &str) -> Option<&str> {
     };
     let end = line
         .match_indices(' ')
-        .find(|(at, _)| is_field(&line[at + 1..].split(' ').next().unwrap_or("")));
+        .find(|(at, _)| is_field(line[at + 1..].split(' ').next().unwrap_or("")));
     Some(end.map_or(line, |(at, _)| &line[..at]))
 }
 
