@@ -58,6 +58,7 @@ use crate::{
 ///     .layer(lookout.layer());
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
+#[doc(alias("monitor", "apm"))]
 #[derive(Clone)]
 #[must_use = "the lookout ends with its last handle"]
 pub struct Lookout {
@@ -95,6 +96,7 @@ impl Lookout {
     /// Give tower-http's timeout a status that counts as a failure:
     /// `TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ..)`. Its default, 408, blames the client and
     /// is a success.
+    #[doc(alias("middleware", "axum"))]
     pub fn layer(&self) -> LookoutLayer {
         LookoutLayer::new(self.entrance(Side::SERVER), Http)
     }
@@ -141,6 +143,7 @@ impl Lookout {
     /// known once it was answered by a message or by `OK`; until then, and where the server has none of
     /// that name, its calls count as `_OTHER`, since a refusal in the head says nothing of the method.
     /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
+    #[doc(alias("interceptor", "tonic"))]
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
         LookoutLayer::new(self.entrance(Side::SERVER), HttpAndGrpc)
     }
@@ -154,6 +157,7 @@ impl Lookout {
     ///
     /// The time until the client is ready is recorded with the request that follows at once. A wait that the
     /// caller gives up, or that ends in an error of `poll_ready`, is recorded nowhere.
+    #[doc(alias("interceptor", "upstream"))]
     pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
     }
@@ -179,6 +183,7 @@ impl Lookout {
     /// Watches what this process asks of `dependency` through plain futures: a database, a cache, a
     /// queue, an SDK. [`Dependency`] shows how. The name is the `dependency` label, of which there may
     /// be 63 together with those of clients.
+    #[doc(alias("sqlx", "redis", "kafka", "database"))]
     pub fn dependency(&self, dependency: impl Into<Arc<str>>) -> Dependency {
         Dependency::new(self.inner.entrance.lookout, dependency.into())
     }
@@ -211,6 +216,7 @@ impl Lookout {
     /// }
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
+    #[doc(alias("sentry"))]
     pub fn reporter(&self) -> Reporter {
         Reporter::new(Arc::clone(&self.inner.reports))
     }
@@ -232,6 +238,7 @@ impl Lookout {
     /// }
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
+    #[doc(alias("health", "readiness"))]
     pub fn status(&self) -> LookoutStatus {
         LookoutStatus::clone(&self.inner.status.borrow())
     }
@@ -264,6 +271,7 @@ impl Lookout {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("amtool"))]
     pub async fn send_test(&self) -> Vec<TestDelivery> {
         let (answer, answered) = oneshot::channel();
         // If nobody takes it, nobody answers.

@@ -30,6 +30,7 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("fallback"))]
     fn or_else<N>(self, other: N) -> OrElse<Self, N>
     where
         N: Service<Notification, Response: Into<Delivered>>,
@@ -56,6 +57,7 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("repeat_interval"))]
     fn repeat_every(self, every: Duration) -> RepeatEvery<Self> {
         RepeatEvery::new(self, every)
     }
@@ -80,6 +82,7 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     ///     .notify_as("pager", Log::new().when(critical.clone()))
     ///     .notify_as("chat", Log::new().when(!critical));
     /// ```
+    #[doc(alias("silence", "route"))]
     fn when(self, matcher: Matcher) -> When<Self> {
         When { notifier: self, matcher }
     }

@@ -15,6 +15,7 @@ use crate::{alert::Alert, rule::Severity};
 /// let either = wakes_somebody.clone().or(of_payments);
 /// let all_others = !either;
 /// ```
+#[doc(alias("silence", "routing"))]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct Matcher {

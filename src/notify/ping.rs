@@ -29,6 +29,7 @@ use super::{
 /// assert!(!format!("{ping:?}").contains("uuid"));
 /// # Ok::<_, tower_lookout::notify::AddressError>(())
 /// ```
+#[doc(alias("healthchecks", "deadman"))]
 #[derive(Clone, Debug)]
 pub struct Ping {
     endpoint: Endpoint,

@@ -59,6 +59,7 @@ use crate::{
 /// # drop(orders.find(7));
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
+#[doc(alias("sqlx", "redis", "kafka", "diesel"))]
 #[derive(Clone)]
 pub struct Dependency {
     lookout: LookoutId,

@@ -41,6 +41,7 @@ use crate::{
 /// let layer = lookout.layer().observer(Slow);
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
+#[doc(alias("callback"))]
 pub trait Observer: Send + Sync + 'static {
     /// What is kept of a request until it has finished; `()` for nothing.
     type Kept: Send + 'static;

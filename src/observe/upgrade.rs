@@ -24,6 +24,7 @@ use crate::series::StreamKind;
 ///     })
 /// }
 /// ```
+#[doc(alias("websocket"))]
 #[derive(Clone, Debug)]
 pub struct UpgradeWatch(Vec<Facts>);
 

@@ -30,6 +30,7 @@ pub use self::{
 /// # Errors
 ///
 /// If there is a global recorder already, or the thread that does the upkeep can't be started.
+#[doc(alias("exporter", "registry"))]
 pub fn install() -> Result<Scrape, PrometheusError> {
     Builder::new().install()
 }

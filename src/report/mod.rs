@@ -52,6 +52,7 @@ pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 /// reporter.send(Report::of(&error).named("OrderEventLost").field("order", 4711));
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
+#[doc(alias("sentry", "event"))]
 #[derive(Clone, Debug)]
 #[must_use = "a report does nothing until a reporter sends it"]
 pub struct Report {

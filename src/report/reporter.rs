@@ -28,6 +28,7 @@ use crate::{
 /// A report is noted under a lock for a few hundred nanoseconds, and told on the lookout's own thread:
 /// it never blocks, and may come from any thread, with or without a runtime. Once the lookout has ended
 /// it is told to nobody, which is logged.
+#[doc(alias("sentry", "bugsnag"))]
 #[derive(Clone)]
 pub struct Reporter {
     pub(super) reports: Arc<Reports>,

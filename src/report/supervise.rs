@@ -110,6 +110,7 @@ impl Reporter {
     /// The same with a task that is made anew whenever it has ended: after 1 s, 2 s, 4 s … up to a
     /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
     /// goes no further; the alert is over five minutes after the last one.
+    #[doc(alias("supervisor"))]
     #[track_caller]
     pub fn supervise_restarting<N, M, F, K>(
         &self,

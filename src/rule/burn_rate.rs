@@ -33,6 +33,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// with [`over`](Rule::over), a window above a minute may be up to a minute longer than it says. The
 /// workbook's further ones (6 over 6 h, 1 over 3 d) are longer than a lookout remembers, and belong
 /// into Prometheus rules.
+#[doc(alias("burn rate", "error budget"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a burn rate does nothing until a rule has it"]
 pub struct BurnRate {

@@ -54,6 +54,7 @@ pub(crate) use self::{
 /// Made from a signal ([`Rule::error_ratio`], …) and a threshold ([`above`](Self::above) or
 /// [`below`](Self::below)); the rest has defaults. What can't make sense is refused when the lookout
 /// [starts](crate::LookoutBuilder::start).
+#[doc(alias("alert", "alerting"))]
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until the builder is given it"]
 pub struct Rule {
@@ -92,18 +93,21 @@ impl Rule {
     ///
     /// Whether it is above the threshold is decided exactly; the value told in the message is within
     /// 11.2 % of the true one.
+    #[doc(alias("p99", "percentile", "histogram_quantile"))]
     pub fn latency_quantile(q: f64) -> Self {
         Self::new(Signal::LatencyQuantile(q))
     }
 
     /// The share of the requests that took longer than `slow`; exact. Compared with a number from 0
     /// to 1.
+    #[doc(alias("apdex"))]
     pub fn slow_ratio(slow: Duration) -> Self {
         Self::new(Signal::SlowRatio(slow))
     }
 
     /// The share of the requests that failed ([`Outcome::is_error`](crate::Outcome::is_error));
     /// exact. Compared with a number from 0 to 1.
+    #[doc(alias("error rate", "5xx"))]
     pub fn error_ratio() -> Self {
         Self::new(Signal::ErrorRatio)
     }
@@ -123,6 +127,7 @@ impl Rule {
     /// let rejected = Rule::client_error_ratio().above(0.5).min_errors(10).each_route();
     /// assert_eq!(rejected.name(), "HighClientErrorRatioPerRoute");
     /// ```
+    #[doc(alias("4xx"))]
     pub fn client_error_ratio() -> Self {
         Self::new(Signal::ClientErrorRatio)
     }
@@ -149,6 +154,7 @@ impl Rule {
     ///     .each_route();
     /// assert_eq!(slo.name(), "ErrorBudgetBurnPerRoute");
     /// ```
+    #[doc(alias("SLO", "burn rate", "error budget"))]
     pub fn slo(objective: f64) -> Self {
         Self::new(Signal::BurnRate { objective })
             .burn_rates(BurnRate::defaults(objective))
@@ -159,11 +165,13 @@ impl Rule {
 
     /// Requests that end, a second. Compared with a number; it is judged without any request, too,
     /// but not before the lookout is as old as the window is long.
+    #[doc(alias("rps", "traffic"))]
     pub fn throughput() -> Self {
         Self::new(Signal::Throughput).min_requests(0)
     }
 
     /// Requests that have not ended yet, at the moment. Compared with a number; it has no window.
+    #[doc(alias("saturation", "concurrency"))]
     pub fn in_flight() -> Self {
         Self::new(Signal::InFlight).min_requests(0)
     }
@@ -178,6 +186,7 @@ impl Rule {
     /// the age of a request with a body counts from the last byte that the service read. The layers see
     /// these bytes in axum's and tonic's bodies, and with [`bodies`](crate::observe::LookoutLayer::bodies)
     /// in any other, such as hyper's `Incoming`; elsewhere the age counts from the start.
+    #[doc(alias("hang", "stuck", "timeout"))]
     pub fn oldest_in_flight() -> Self {
         Self::new(Signal::OldestInFlight).min_requests(0)
     }
@@ -193,6 +202,7 @@ impl Rule {
     ///
     /// The runtime is the one that the lookout is started in, or the one given by
     /// [`runtime`](crate::LookoutBuilder::runtime); without any, the rule judges nothing.
+    #[doc(alias("blocking"))]
     pub fn runtime_lag() -> Self {
         Self::new(Signal::RuntimeLag).min_requests(0)
     }
@@ -246,12 +256,14 @@ impl Rule {
     /// the rule asks for, the next longer window of the range decides.
     ///
     /// Above a minute a window may be up to a minute longer than asked. Defaults to 10 s to 60 s.
+    #[doc(alias("window", "range"))]
     pub fn over(mut self, window: impl Into<WindowRange>) -> Self {
         self.over = window.into();
         self
     }
 
     /// How long the condition must hold before the alert fires. Defaults to 0: at once.
+    #[doc(alias("for", "pending"))]
     pub fn hold_for(mut self, duration: Duration) -> Self {
         self.hold_for = duration;
         self

@@ -3,6 +3,7 @@ use std::time::Duration;
 /// The upper bounds of the histograms' buckets that OpenTelemetry advises for HTTP: 5 ms to 10 s.
 ///
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
+#[doc(alias("histogram"))]
 pub const BUCKETS: [Duration; 14] = [
     Duration::from_millis(5),
     Duration::from_millis(10),

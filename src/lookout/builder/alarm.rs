@@ -132,6 +132,7 @@ impl LookoutBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("deadman", "watchdog", "healthcheck"))]
     pub fn heartbeat<K>(mut self, every: Duration, notifier: impl IntoNotifier<K>) -> Self {
         // It is for the one alert that it gets, whatever it was made for.
         let Some((notifier, _)) = notifier.into_notifier() else { return self };
@@ -147,6 +148,7 @@ impl LookoutBuilder {
     /// it may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
     /// again. [`send_test`](crate::Lookout::send_test) calls it, too, with what
     /// [`Alert::is_test`] tells from an alert.
+    #[doc(alias("callback", "hook"))]
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
         self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));
         self

@@ -77,6 +77,7 @@ impl LookoutBuilder {
     /// Routes that are not watched at all, as the label has them: `/healthz`, `/users/{id}`, and of
     /// gRPC `grpc.health.v1.Health/Check`. Defaults to none. What has no route is left out by
     /// [`ignore`](Self::ignore).
+    #[doc(alias("healthz", "exclude"))]
     pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.questions.ignored_routes.extend(routes.into_iter().map(Into::into));
         self
@@ -110,6 +111,7 @@ impl LookoutBuilder {
     ///     }
     /// });
     /// ```
+    #[doc(alias("timeout", "408", "classify"))]
     pub fn failure(
         mut self,
         is_failure: impl Fn(&Operation, Status) -> Option<bool> + Send + Sync + 'static,
@@ -143,6 +145,7 @@ impl LookoutBuilder {
 
     /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
     /// that share the route `_OVERFLOW`. Defaults to 1,000.
+    #[doc(alias("cardinality"))]
     pub fn max_operations(mut self, max: usize) -> Self {
         self.limits.operations = max;
         self

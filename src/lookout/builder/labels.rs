@@ -41,6 +41,7 @@ impl LookoutBuilder {
     ///     request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
     /// });
     /// ```
+    #[doc(alias("tag", "tenant"))]
     pub fn request_label(
         self,
         name: impl Into<String>,

@@ -103,6 +103,7 @@ impl LookoutBuilder {
 
     /// The recorder that takes the figures. Defaults to the global one, whenever that is installed:
     /// what was counted before is carried over then.
+    #[doc(alias("statsd", "datadog", "registry"))]
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.recorder = Some(Arc::new(recorder));
         self
@@ -120,6 +121,7 @@ impl LookoutBuilder {
     /// are the same. Defaults to [`BUCKETS`], which [`prometheus::install`] uses, too.
     ///
     /// [`prometheus::install`]: crate::prometheus::install
+    #[doc(alias("histogram"))]
     pub fn buckets(mut self, buckets: impl IntoIterator<Item = Duration>) -> Self {
         self.buckets = buckets.into_iter().collect();
         self
@@ -146,6 +148,7 @@ impl LookoutBuilder {
     ///     .start()?;
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("histogram"))]
     pub fn buckets_for(
         mut self,
         family: impl Into<String>,

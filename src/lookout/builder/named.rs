@@ -19,6 +19,7 @@ impl LookoutBuilder {
     ///     .prefix("shop") // shop_http_server_requests_seconds
     ///     .constant_label("team", "checkout");
     /// ```
+    #[doc(alias("micrometer", "namespace"))]
     pub fn preset(mut self, preset: Preset) -> Self {
         self.dialect.presets.choose(preset);
         self
@@ -27,6 +28,7 @@ impl LookoutBuilder {
     /// Stands before the name of every metric of this lookout, `process_*` and `tokio_runtime_*` among
     /// them, with a `_` between; of axum-prometheus's it takes the place of `axum`, as there. Defaults
     /// to none.
+    #[doc(alias("namespace"))]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.dialect.prefix = Some(prefix.into());
         self

@@ -46,6 +46,7 @@ impl LookoutBuilder {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("persist", "restart"))]
     pub fn state_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_path = Some(path.into());
         self

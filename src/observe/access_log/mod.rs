@@ -78,6 +78,7 @@ use crate::outcome::Status;
 ///     .with_filter(filter_fn(|event| event.target() != AccessLog::TARGET));
 /// tracing_subscriber::registry().with(lines).with(rest).init();
 /// ```
+#[doc(alias("logging", "apache", "nginx"))]
 #[must_use = "an access log does nothing until a layer has it"]
 pub struct AccessLog {
     form: Form,
