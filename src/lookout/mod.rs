@@ -37,11 +37,21 @@ use crate::{
     series::Store,
 };
 
-/// A handle to a running lookout; clones are of the same one.
+/// A handle to a running lookout. Clones share the lookout.
 ///
-/// Its thread ticks, judges and delivers while a handle lives, so keep one as long as the service:
-/// layers do not count. Dropping the last handle without [`shutdown`](Self::shutdown) delivers what
-/// is queued, too, but nobody waits for it.
+/// Keep a handle as long as the service runs. The lookout's thread evaluates the rules and delivers
+/// the alerts while a handle lives; layers do not count as handles. End it with
+/// [`shutdown`](Self::shutdown), which waits for the queued alerts. If the last handle is dropped
+/// instead, the thread still delivers them, but nothing waits for it.
+///
+/// | to | call |
+/// |---|---|
+/// | watch a [server](crate::guide::axum) | [`layer`](Self::layer), [`outer_layer`](Self::outer_layer) |
+/// | watch a [gRPC server](crate::guide::grpc) | [`grpc_layer`](Self::grpc_layer) |
+/// | watch a [client](crate::guide::clients) | [`client_layer`](Self::client_layer), [`dependency`](Self::dependency) |
+/// | report an [error](crate::guide::errors) | [`reporter`](Self::reporter) |
+/// | see why a rule [does not fire](crate::guide::troubleshooting) | [`status`](Self::status) |
+/// | test the [notifiers](crate::guide::notifiers) | [`send_test`](Self::send_test) |
 ///
 /// # Examples
 ///
@@ -81,33 +91,34 @@ struct Inner {
 }
 
 impl Lookout {
-    /// The settings of a new lookout.
+    /// Returns the settings of a new lookout.
     pub fn builder() -> LookoutBuilder {
         LookoutBuilder::new()
     }
 
-    /// A layer that watches the HTTP requests which a server answers. Any number of layers may be
-    /// made: what they watch counts for the same lookout.
+    /// Returns a layer that watches the HTTP requests that a server answers. All layers of a
+    /// lookout count for the same lookout.
     ///
-    /// In axum, add it last by `Router::layer`: it wraps the routes, the fallback and the layers that are
-    /// there by then. So it counts 404s and 405s, CORS preflights, and the responses of timeouts and
-    /// authentication.
+    /// In axum, add it last with `Router::layer`: it wraps the routes, the fallback and the layers
+    /// that were added before. So it counts 404s and 405s, CORS preflights, and the responses of
+    /// timeout and authentication layers. See the [guide](crate::guide::axum).
     ///
     /// Give tower-http's timeout a status that counts as a failure:
-    /// `TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ..)`. Its default, 408, blames the client and
-    /// is a success.
+    /// `TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ..)`. Its default, 408, blames
+    /// the client and is a success.
     #[doc(alias("middleware", "axum"))]
     pub fn layer(&self) -> LookoutLayer {
         LookoutLayer::new(self.entrance(Side::SERVER), Http)
     }
 
-    /// A layer around a whole router and the layers around it, such as one that changes the path before the
-    /// router matches it. No route is known there: [`route_layer`](Self::route_layer) inside of the router
-    /// hands it out. A request without a route counts as `unmatched`.
+    /// Returns a layer for outside a whole router, around layers that must run before the router
+    /// matches the path. It cannot see the route: [`route_layer`](Self::route_layer) inside the
+    /// router passes it on. A request without a route counts as `unmatched`.
     ///
-    /// Few services need it: a [`layer`](Self::layer) that axum's `Router::layer` adds last counts 404s,
-    /// 405s, CORS preflights and the responses of timeouts, too. It has no allocation, and this layer has
-    /// two a request. [`around`](LookoutLayer::around) makes of it what `axum::serve` takes.
+    /// Few services need it, since a [`layer`](Self::layer) that is added last counts 404s, 405s,
+    /// CORS preflights and the responses of timeouts, too. That one allocates nothing; this one
+    /// allocates twice for each request. [`around`](LookoutLayer::around) returns a router for
+    /// `axum::serve`.
     ///
     /// # Examples
     ///
@@ -129,47 +140,50 @@ impl Lookout {
         LookoutLayer::new(self.entrance(Side::SERVER), Outer)
     }
 
-    /// Tells an [`outer_layer`](Self::outer_layer) around the router which route a request took; give
-    /// it to axum's `Router::layer` or `route_layer`, and to a router that is nested as a service.
-    /// Without an outer layer it does nothing.
+    /// Returns a layer that passes the route of a request to an [`outer_layer`](Self::outer_layer)
+    /// around the router. Give it to axum's `Router::layer` or `route_layer`, and to a router that
+    /// is nested as a service. Without an outer layer it does nothing.
     pub fn route_layer(&self) -> RouteLayer {
         RouteLayer(self.entrance(Side::SERVER))
     }
 
-    /// A layer for a server that speaks gRPC, such as tonic's, alone or on one port with HTTP: it
-    /// tells them apart by the content type.
+    /// Returns a layer for a server that speaks gRPC, such as tonic's, alone or on one port with
+    /// HTTP. The content type decides. See the [guide](crate::guide::grpc).
     ///
-    /// A call counts by its method and its gRPC status, from the head or the trailers. A method is
-    /// known once it was answered by a message or by `OK`; until then, and where the server has none of
-    /// that name, its calls count as `_OTHER`, since a refusal in the head says nothing of the method.
-    /// [`grpc_methods`](crate::LookoutBuilder::grpc_methods) makes them known from the start.
+    /// A call counts by its method and its gRPC status, from the head or the trailers. The layer
+    /// learns a method when the server answers it with a message or with `OK`. Until then its calls
+    /// count as `_OTHER`, since a response that consists of a head alone does not prove that the
+    /// method exists. [`grpc_methods`](crate::LookoutBuilder::grpc_methods) declares the methods
+    /// from the start.
     #[doc(alias("interceptor", "tonic"))]
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
         LookoutLayer::new(self.entrance(Side::SERVER), HttpAndGrpc)
     }
 
-    /// A layer around a client, for what this process asks of `dependency`: the `dependency` label,
-    /// of which there may be 63. It fits around any tower client of HTTP or gRPC: hyper-util's, a
-    /// tonic `Channel`, and with the feature `reqwest` around a `reqwest::Client`.
+    /// Returns a layer around a client of `dependency`, which is the label `dependency`. A lookout
+    /// can watch 63 dependencies. The layer fits around any tower client of HTTP or gRPC:
+    /// hyper-util's, a tonic `Channel`, and with the feature `reqwest` a `reqwest::Client`. See the
+    /// [guide](crate::guide::clients).
     ///
-    /// Around a retry layer it measures what the caller asked for; see
-    /// [`attempt_layer`](Self::attempt_layer) for the single attempts.
+    /// Around a retry layer it measures the caller's view; [`attempt_layer`](Self::attempt_layer)
+    /// measures each attempt.
     ///
-    /// The time until the client is ready is recorded with the request that follows at once. A wait that the
-    /// caller gives up, or that ends in an error of `poll_ready`, is recorded nowhere.
+    /// The layer records the time until the client is ready with the request that follows at once.
+    /// It does not record a wait that the caller gives up, or that ends in an error of
+    /// `poll_ready`.
     #[doc(alias("interceptor", "upstream"))]
     pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
     }
 
-    /// The same inside of a retry layer, for single attempts: the label `call` is `attempt` and not
-    /// `logical`, so that both may be watched at once.
+    /// Returns a layer for inside a retry layer, which measures each attempt. Its label `call` is
+    /// `attempt` in place of `logical`, so that you can use both layers.
     pub fn attempt_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Attempt)
     }
 
-    /// Watches the requests of a `reqwest::Client` to `dependency`, and keeps the client as easy to call:
-    /// `client.get(url).send()`. It counts as [`client_layer`](Self::client_layer) around the client does.
+    /// Watches the requests of a `reqwest::Client` to `dependency`, and stays as easy to call:
+    /// `client.get(url).send()`. It counts as [`client_layer`](Self::client_layer) does.
     #[cfg(feature = "reqwest")]
     pub fn client(
         &self,
@@ -180,9 +194,10 @@ impl Lookout {
         observe::WatchedClient::new(client, service)
     }
 
-    /// Watches what this process asks of `dependency` through plain futures: a database, a cache, a
-    /// queue, an SDK. [`Dependency`] shows how. The name is the `dependency` label, of which there may
-    /// be 63 together with those of clients.
+    /// Watches calls to `dependency` that are plain futures: to a database, a cache, a queue, an
+    /// SDK. See [`Dependency`] and the
+    /// [guide](crate::guide::clients#watch-sqlx-redis-kafka-or-an-sdk). The name is the label
+    /// `dependency`. A lookout can watch 63 dependencies, clients included.
     #[doc(alias("sqlx", "redis", "kafka", "database"))]
     pub fn dependency(&self, dependency: impl Into<Arc<str>>) -> Dependency {
         Dependency::new(self.inner.entrance.lookout, dependency.into())
@@ -201,8 +216,9 @@ impl Lookout {
         Entrance { side, ..self.inner.entrance }
     }
 
-    /// Reports failures that no window shows, in business code and in background tasks: each kind is
-    /// told at once. It may outlive this handle, but not the lookout.
+    /// Returns a handle that reports failures which no ratio shows, in business code and in
+    /// background tasks. The lookout sends an alert at once. The reporter may outlive this handle,
+    /// but not the lookout. See the [guide](crate::guide::errors).
     ///
     /// # Examples
     ///
@@ -221,9 +237,10 @@ impl Lookout {
         Reporter::new(Arc::clone(&self.inner.reports))
     }
 
-    /// What the lookout saw at its last tick, at most a second ago: each rule's value, threshold, window and
-    /// requests, whether it fires, and the reason where it has no verdict. So it answers why a rule does
-    /// not fire. After [`shutdown`](Self::shutdown) it stays what it was.
+    /// Returns the state at the last tick, at most a second ago: each rule's value, threshold,
+    /// window, requests and state, and the reason if there is no verdict. So it shows why a rule
+    /// does not fire; see [troubleshooting](crate::guide::troubleshooting). After
+    /// [`shutdown`](Self::shutdown) it no longer changes.
     ///
     /// It reads a copy that the tick made, so it delays no tick and no request.
     ///
@@ -243,18 +260,17 @@ impl Lookout {
         LookoutStatus::clone(&self.inner.status.borrow())
     }
 
-    /// Sends a test message by each notifier, whatever it is [for](crate::notify::NotifierExt::when),
-    /// and says of each what became of it: within 12 s, all at the same time. There is nothing for a
-    /// lookout without notifiers.
+    /// Sends a test alert and its resolve through each notifier, and returns the result of each
+    /// delivery: within 12 s, all at the same time. Without notifiers the result is empty.
     ///
-    /// It is an alert of severity `info` named `LookoutTest` that says what it is. It goes the way of
-    /// every message: a notifier keeps to its pace and to what a receiver asked for, and counts it; it is
-    /// not tried again. Of two notifiers by [`or_else`](crate::notify::NotifierExt::or_else) both are
-    /// asked, and each has a line of its own. Closures are called, too. At once after it comes its resolve, so that
-    /// nothing is left open; but for a receiver that forgets by itself, as Alertmanager does after four
-    /// minutes: it would tell nobody of what is over so soon.
+    /// The alert is named `LookoutTest` and has the severity `info`. A notifier receives it
+    /// whatever its [matcher](crate::notify::NotifierExt::when) is, closures included. The test
+    /// respects the rate limits of the receiver and counts as a message, but is not retried. Of two
+    /// notifiers joined by [`or_else`](crate::notify::NotifierExt::or_else) both get it, with a
+    /// result each. A receiver where alerts expire, such as Alertmanager, gets no resolve: it would
+    /// notify nobody about an alert that is over so soon.
     ///
-    /// It needs no particular runtime.
+    /// It works on any runtime.
     ///
     /// # Examples
     ///
@@ -279,12 +295,12 @@ impl Lookout {
         answered.await.unwrap_or_else(|_| self.inner.dispatcher.untested(HAS_ENDED))
     }
 
-    /// Ends the lookout: no more ticks, and what is queued for the notifiers is delivered, for as
-    /// long as [`shutdown_timeout`](LookoutBuilder::shutdown_timeout) allows. What is left then is
-    /// named in the log and counted as dropped, or kept for the next start where there is a file for
-    /// it (`state_path`).
+    /// Ends the lookout. It evaluates no more rules, and delivers the queued alerts for as long as
+    /// [`shutdown_timeout`](LookoutBuilder::shutdown_timeout) allows. The log names each alert that
+    /// is left. It counts as dropped, or waits for the next start if there is a [state
+    /// file](crate::guide::operations#keep-alerts-across-a-restart).
     ///
-    /// It needs no particular runtime. Once the lookout has ended it returns at once.
+    /// It works on any runtime. After the lookout has ended it returns at once.
     pub async fn shutdown(&self) {
         let (done, is_done) = oneshot::channel();
         if self.inner.commands.send(Command::Shutdown(done)).is_ok() {

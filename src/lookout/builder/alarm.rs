@@ -11,26 +11,27 @@ use crate::{
 
 /// Who is watched, what is wrong with it, and who hears of that.
 impl LookoutBuilder {
-    /// The service's name in alerts. Defaults to the name of the executable.
+    /// Sets the service's name in alerts. Defaults to the name of the executable.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.origin.service = name.into();
         self
     }
 
-    /// The instance in alerts, to tell replicas apart. Defaults to the host's name and the process
-    /// id, `host:4711`.
+    /// Sets the instance in alerts, which tells replicas apart. Defaults to the host's name and the
+    /// process ID, `host:4711`.
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.origin.instance = name.into();
         self
     }
 
-    /// The service's version in alerts, such as `env!("CARGO_PKG_VERSION")`. Defaults to none.
+    /// Sets the service's version in alerts, such as `env!("CARGO_PKG_VERSION")`. Defaults to none.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.origin.version = Some(version.into());
         self
     }
 
-    /// Adds a rule. Without any, the lookout only counts.
+    /// Adds a rule. Without rules the lookout only counts, and sends reports. See the
+    /// [guide](crate::guide::rules).
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
@@ -42,28 +43,31 @@ impl LookoutBuilder {
         self
     }
 
-    /// Adds a notifier, called after its type: `slack`, `log`. See [`notify`](crate::notify). It
-    /// answers `()`, or with [`Delivered`](crate::notify::Delivered) when it is to be told again.
+    /// Adds a notifier, named after its type: `slack`, `log`. See the
+    /// [guide](crate::guide::notifiers) for all receivers, and [`notify`](crate::notify) to write
+    /// your own. The service returns `()`, or a [`Delivered`](crate::notify::Delivered) to be
+    /// called again.
     ///
-    /// It is told of every alert, or of those that a
-    /// [`Matcher`](crate::notify::Matcher) matches: `pagerduty.when(matcher)`, by
+    /// A notifier receives every alert, or those that a [`Matcher`](crate::notify::Matcher)
+    /// matches: `pagerduty.when(matcher)`, with
     /// [`NotifierExt::when`](crate::notify::NotifierExt::when).
     ///
-    /// `None` adds nothing, as [`Slack::from_env`](crate::Slack::from_env) returns it where the variable
+    /// `None` adds nothing. [`Slack::from_env`](crate::Slack::from_env) returns it if the variable
     /// is not set.
     ///
-    /// It runs on the lookout's thread, so it must not block: what does belongs into
+    /// The notifier runs on the lookout's thread, so it must not block. Put code that blocks into
     /// [`on_alert`](Self::on_alert), or into `tokio::task::spawn_blocking`.
     pub fn notify<N: IntoNotifier<K>, K>(self, notifier: N) -> Self {
         let name = type_word::<N::Notifier>();
         self.notify_as(name, notifier)
     }
 
-    /// Adds a notifier under a name of your own, by which its counters and log lines are told. Where
-    /// the name is taken it gets a number, `slack-2`.
+    /// Adds a notifier under a name of your own, for its counters and log lines. If the name is
+    /// taken, it gets a number: `slack-2`.
     ///
-    /// After a restart a notifier gets its waiting alerts back by its name, and by the address of a built-in
-    /// receiver (`state_path`). Layers and `or_else` hide the address: give several of those a name each.
+    /// After a restart with a state file, a notifier gets its waiting alerts back by its name, and
+    /// a built-in receiver also by its address. Layers and `or_else` hide the address: if you have
+    /// several of those, give each a name.
     pub fn notify_as<K>(mut self, name: impl Into<String>, notifier: impl IntoNotifier<K>) -> Self {
         if let Some((notifier, matcher)) = notifier.into_notifier() {
             let (name, address) = (name.into(), address_of(&notifier));
@@ -105,19 +109,20 @@ impl LookoutBuilder {
         Arc::new(mailbox)
     }
 
-    /// Tells a receiver so often that this process is alive, at least a second apart: a dead-man's
-    /// switch, since what a dead process can't report is reported by its silence. Defaults to none.
+    /// Sends a heartbeat at this interval, at least a second: a dead-man's switch, since a dead
+    /// process cannot send an alert. Defaults to none. See the
+    /// [guide](crate::guide::operations#detect-a-dead-process).
     ///
-    /// The receiver is [`Ping`](crate::notify::Ping), for a service that alarms when its address is not
-    /// called in time; or [`Alertmanager`](crate::notify::Alertmanager), where the alert `Watchdog` then
-    /// fires until four minutes after the last beat, so beat each minute or two; or any notifier. It
-    /// gets the alert `Watchdog`, of severity `info`, and no other; its counters have the name
-    /// `heartbeat`.
+    /// The receiver is [`Ping`](crate::notify::Ping), for a service that alarms when it is not
+    /// called in time. Or it is [`Alertmanager`](crate::notify::Alertmanager), where the alert
+    /// `Watchdog` fires until four minutes after the last beat, so beat every minute or two. Or it
+    /// is any notifier. It receives the alert `Watchdog` with the severity `info`, and no other.
+    /// Its counters have the name `heartbeat`.
     ///
-    /// A beat comes from the tick by which rules are judged, and goes the way of every message, so that
-    /// silence means that one of them does not work. A beat that fails is tried again, and merged with
-    /// the next. At the shutdown nothing is said: whoever stops a service for good stops the receiver's
-    /// check, too.
+    /// A beat comes from the tick that evaluates the rules, and takes the path of every message. So
+    /// a missing beat means that one of them does not work. A failed beat is retried, and merged
+    /// with the next. The shutdown sends no beat: if you stop a service for good, stop the
+    /// receiver's check too.
     ///
     /// # Examples
     ///
@@ -144,10 +149,10 @@ impl LookoutBuilder {
         self
     }
 
-    /// Calls `hook` for each alert that fires or is resolved, one after the other, on a thread of its own where
-    /// it may block for as long as it likes. A panic in it counts as a failed delivery, and is not tried
-    /// again. [`send_test`](crate::Lookout::send_test) calls it, too, with what
-    /// [`Alert::is_test`] tells from an alert.
+    /// Calls `hook` for each alert that fires or resolves, one at a time, on a thread of its own
+    /// where it may block. A panic in it counts as a failed delivery, and is not retried.
+    /// [`send_test`](crate::Lookout::send_test) calls it too; [`Alert::is_test`] marks such an
+    /// alert.
     #[doc(alias("callback", "hook"))]
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
         self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));

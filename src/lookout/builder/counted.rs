@@ -45,19 +45,21 @@ impl LookoutBuilder {
         self
     }
 
-    /// Routes, and gRPC methods, that answer when there is something to tell, as the label has them:
-    /// `/orders/changes`, `shop.Orders/Upload`. Defaults to those of
-    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, whose answer waits for the last message.
+    /// Declares routes, and gRPC methods, that answer when there is news, written as in the label:
+    /// `/orders/changes`, `shop.Orders/Upload`. Defaults to the methods with
+    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, which answer after the last
+    /// message.
     ///
-    /// Such a request is a stream from its beginning on: its life is in the histogram of streams, it is open
-    /// as one of the kind `long_poll` (of gRPC `grpc`), it is no stuck request, and its duration, which rules
-    /// see, is what comes after its response's head.
+    /// Such a request is a stream from its start: its life is in the histogram of streams, it is an
+    /// open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck request. Its
+    /// duration, which rules evaluate, is the time after its response's head.
     pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.questions.long_polls.extend(routes.into_iter().map(Into::into));
         self
     }
 
-    /// Says which requests are not watched at all, such as health checks. Defaults to none.
+    /// Ignores the requests for which the closure returns `true`, such as health checks. Defaults
+    /// to none.
     ///
     /// # Examples
     ///
@@ -74,8 +76,8 @@ impl LookoutBuilder {
         self
     }
 
-    /// Routes that are not watched at all, as the label has them: `/healthz`, `/users/{id}`, and of
-    /// gRPC `grpc.health.v1.Health/Check`. Defaults to none. What has no route is left out by
+    /// Ignores routes, written as in the label: `/healthz`, `/users/{id}`, and for gRPC
+    /// `grpc.health.v1.Health/Check`. Defaults to none. For requests without a route use
     /// [`ignore`](Self::ignore).
     #[doc(alias("healthz", "exclude"))]
     pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -91,14 +93,16 @@ impl LookoutBuilder {
         self
     }
 
-    /// Says which statuses are failures of which operations, and `None` where the convention shall
-    /// decide ([`Outcome::Failure`](crate::Outcome::Failure)). It is asked once for
-    /// each way in which an operation's requests end, and only where a layer has observers for each request.
-    /// Should it panic, the convention decides. Defaults to the convention for all.
+    /// Decides which statuses of which operations are failures. `None` keeps the
+    /// [convention](crate::Outcome::Failure). Defaults to the convention for all.
+    ///
+    /// The lookout calls the closure once for each way in which an operation's requests end, and
+    /// only calls it for each request if a layer has observers. If it panics, the convention
+    /// decides.
     ///
     /// # Examples
     ///
-    /// A missing order is a failure, a conflict on the stock is none:
+    /// A missing order is a failure, and a conflict in the stock is none:
     ///
     /// ```
     /// use tower_lookout::{Lookout, Status};
@@ -120,8 +124,9 @@ impl LookoutBuilder {
         self
     }
 
-    /// gRPC methods that the server knows, such as `shop.Orders/Create`, so that they are told apart
-    /// from the first call on. Defaults to none: each is known from its first answer on.
+    /// Declares gRPC methods of the server, such as `shop.Orders/Create`, so that they count by
+    /// name from the first call on. Defaults to none: the layer learns each method from its first
+    /// successful answer.
     pub fn grpc_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.grpc_methods.extend(methods.into_iter().map(Into::into));
         self
@@ -143,25 +148,26 @@ impl LookoutBuilder {
         self
     }
 
-    /// How many operations (method and route) are counted apart, from 1 to 100,000; those met after
-    /// that share the route `_OVERFLOW`. Defaults to 1,000.
+    /// Limits how many operations (method and route) are counted separately, from 1 to 100,000.
+    /// Further ones share the route `_OVERFLOW`. Defaults to 1,000.
     #[doc(alias("cardinality"))]
     pub fn max_operations(mut self, max: usize) -> Self {
         self.limits.operations = max;
         self
     }
 
-    /// The most memory that the figures may take, in bytes, from 1 MiB: the cells of all threads, the
-    /// sums, the windows, and an allowance for the recorder's copy. The gauge `lookout_memory_bytes`
-    /// shows what is used. Defaults to 256 MiB, enough for about 25,000 series of one thread.
+    /// Limits the memory of the figures in bytes, from 1 MiB on: the cells of all threads, the
+    /// sums, the windows, and an allowance for the recorder's copy. The gauge
+    /// `lookout_memory_bytes` shows the use. Defaults to 256 MiB, enough for about 25,000 series of
+    /// one thread.
     ///
-    /// Past the bound every request is still counted, in less detail. At seven eighths of it, new
-    /// statuses and values of labels share a series for each class of status, whose status is `_OTHER`.
-    /// Then new operations, and what there is no memory left for, count under the route `_OVERFLOW` and
-    /// in `lookout_overflowed_requests_total`. A warning is logged once. Further threads share cells
-    /// behind a lock.
+    /// Above the limit every request is still counted, with less detail. At seven eighths of it,
+    /// new statuses and label values share a series for each status class, whose status is
+    /// `_OTHER`. Then new operations, and operations without memory, count under the route
+    /// `_OVERFLOW` and in `lookout_overflowed_requests_total`. Further threads share cells behind a
+    /// lock. The log has one warning.
     ///
-    /// A scrape renders all series as text, which takes about a third as much again for a moment.
+    /// A scrape renders all series as text, which takes about a third more memory for a moment.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
         self

@@ -46,7 +46,10 @@ use crate::{
     series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Limits, Store},
 };
 
-/// The settings of a [`Lookout`]; [`start`](Self::start) checks them.
+/// The settings of a [`Lookout`]. [`start`](Self::start) checks them.
+///
+/// All settings have defaults: `Lookout::builder().start()` counts requests, and raises no alert.
+/// The [guide](crate::guide) has a page for each task.
 #[must_use = "nothing is watched before `start`"]
 pub struct LookoutBuilder {
     origin: Origin,
@@ -101,24 +104,27 @@ impl LookoutBuilder {
         }
     }
 
-    /// The recorder that takes the figures. Defaults to the global one, whenever that is installed:
-    /// what was counted before is carried over then.
+    /// Sets the recorder that receives the metrics. Defaults to the global one, also if it is
+    /// installed later; it then receives the counts from before. See the
+    /// [guide](crate::guide::metrics).
     #[doc(alias("statsd", "datadog", "registry"))]
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.recorder = Some(Arc::new(recorder));
         self
     }
 
-    /// The application's runtime, which the lookout probes each 100 ms: for [`Rule::runtime_lag`] and
-    /// `lookout_runtime_lag_seconds`, and with the feature `runtime-metrics` for `tokio_runtime_*`.
-    /// Defaults to the one that [`start`](Self::start) is called in, if any; it is not kept alive.
+    /// Sets the application's runtime, which the lookout probes every 100 ms: for
+    /// [`Rule::runtime_lag`] and `lookout_runtime_lag_seconds`, and with the feature
+    /// `runtime-metrics` for `tokio_runtime_*`. The lookout does not keep it alive. Defaults to the
+    /// runtime in which [`start`](Self::start) is called, if any.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// The upper bounds of the recorder's buckets for durations, ascending: counts are exact if they
-    /// are the same. Defaults to [`BUCKETS`], which [`prometheus::install`] uses, too.
+    /// Sets the upper bounds of the recorder's duration buckets, in ascending order. The bucket
+    /// counts are exact if the recorder has the same bounds. Defaults to [`BUCKETS`], which
+    /// [`prometheus::install`] uses too.
     ///
     /// [`prometheus::install`]: crate::prometheus::install
     #[doc(alias("histogram"))]
@@ -127,14 +133,14 @@ impl LookoutBuilder {
         self
     }
 
-    /// Other buckets for the durations of some routes, as the label has them, or methods of gRPC. A
-    /// recorder chooses the buckets by the metric's name, so theirs has the family's word in it, before
-    /// the unit: `http_server_request_duration_slow_seconds`. Rules, counters and gauges are as ever.
-    /// Defaults to none.
+    /// Sets other buckets for the durations of some routes, written as in the label, or of gRPC
+    /// methods. A recorder chooses the buckets by the metric's name, so the name contains `family`
+    /// before the unit: `http_server_request_duration_slow_seconds`. Rules, counters and gauges do
+    /// not change. Defaults to none.
     ///
     /// # Examples
     ///
-    /// The recorder is told the same:
+    /// Give the recorder the same bounds:
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,7 +169,7 @@ impl LookoutBuilder {
         self
     }
 
-    /// How long [`Lookout::shutdown`] may take to deliver what is queued. Defaults to 5 s.
+    /// Limits how long [`Lookout::shutdown`] delivers queued alerts. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -171,11 +177,11 @@ impl LookoutBuilder {
 
     /// Checks the settings and starts the lookout's thread.
     ///
-    /// It calibrates the raw clock once a process, which takes up to 200 ms.
+    /// The first start in a process calibrates the clock, which takes up to 200 ms.
     ///
     /// # Errors
     ///
-    /// A [`StartError`] that names the rule or the setting, and the mend.
+    /// A [`StartError`] that names the rule or the setting, and the fix.
     pub fn start(mut self) -> Result<Lookout, StartError> {
         #[cfg(feature = "toml")]
         let reloadable = self.load()?;
