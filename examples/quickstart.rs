@@ -1,4 +1,4 @@
-//! The README's ten lines: an axum service that is watched, and that speaks up.
+//! README's `main` without Slack: an axum service that is watched, and prints its alerts.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/orders/{id}", get(|| async { "an order\n" }))
         .layer(lookout.layer())
-        .route("/metrics", get(scrape)); // after the layer, so it is not watched
+        .route("/metrics", get(scrape)); // added after the layer, so it is not watched
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("try http://{0}/orders/1 and http://{0}/metrics", listener.local_addr()?);

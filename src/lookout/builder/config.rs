@@ -9,15 +9,17 @@ use crate::{
 
 /// Rules and notifiers as data.
 impl LookoutBuilder {
-    /// Adds the rules and the notifiers of a TOML file; [`config`](crate::config) has its keys.
-    /// [`start`](Self::start) reads it, and [`Lookout::reload`](crate::Lookout::reload) reads its rules
-    /// again. Takes the place of an earlier one. Defaults to none.
+    /// Adds the rules and the notifiers of a TOML file; [`config`](crate::config) lists its keys.
+    /// [`start`](Self::start) reads the file, and [`Lookout::reload`](crate::Lookout::reload) reads
+    /// its rules again. Replaces an earlier file. Defaults to none. See the
+    /// [guide](crate::guide::operations#put-rules-and-notifiers-into-a-file).
     pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
         self.config = Some(Source::File(path.into()));
         self
     }
 
-    /// The same from the text of such a file. Errors call it `config`; nothing can be read again.
+    /// Adds the rules and the notifiers of a TOML text. Errors call it `config`. `reload` cannot
+    /// read it again.
     ///
     /// # Examples
     ///

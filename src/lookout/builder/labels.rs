@@ -20,17 +20,17 @@ pub(super) struct UserLabel {
     pub(super) source: LabelSource,
 }
 
-/// Labels of your own, on the duration and the counter of requests.
+/// Labels of your own, on the duration histogram and the request counter; other metrics and the
+/// rules ignore them. See the [guide](crate::guide::axum#add-your-own-labels).
 ///
-/// Each has a bound on its values, from 1 to 1,000: the first that are met have series of their own,
-/// what comes after that is `_OTHER`, and so is what is longer than 128 bytes. Without a value, or with
-/// an empty one, the label is left away. All labels together may make 10,000 sets of values, each of
-/// which takes memory as an operation does: the product of the bounds, each plus two.
-///
-/// What is not over belongs to no series yet, so the other metrics and the rules do without.
+/// Each has a bound on its values, from 1 to 1,000. The first values get series of their own.
+/// Further values become `_OTHER`, and so do values of more than 128 bytes. Without a value, or
+/// with an empty one, the label is left out. All labels together may have 10,000 combinations of
+/// values: the product of the bounds, each plus two. Each combination takes memory as an operation
+/// does.
 impl LookoutBuilder {
-    /// Adds a label that is told from the request, as it comes in. A closure that panics gives none.
-    /// Defaults to no labels.
+    /// Adds a label whose value comes from the request's head. If the closure returns `None` or
+    /// panics, the request does not have the label. Defaults to no labels.
     ///
     /// # Examples
     ///
@@ -51,8 +51,9 @@ impl LookoutBuilder {
         self.label("request_label", name.into(), values, LabelSource::Request(Box::new(value)))
     }
 
-    /// Adds a label that is told from the response's head. What ends before that does not have it; a
-    /// closure that panics gives none. Defaults to no labels.
+    /// Adds a label whose value comes from the response's head. A request that ends before its head
+    /// does not have the label, and neither does one for which the closure returns `None` or
+    /// panics. Defaults to no labels.
     ///
     /// # Examples
     ///
@@ -72,8 +73,9 @@ impl LookoutBuilder {
         self.label("response_label", name.into(), values, LabelSource::Response(Box::new(value)))
     }
 
-    /// Adds a label whose values handlers tell, by [`Labels`](crate::observe::Labels) in the
-    /// extensions of their response. What ends before its head does not have it. Defaults to no labels.
+    /// Adds a label whose value handlers set, with [`Labels`](crate::observe::Labels) in the
+    /// extensions of their response. A request that ends before its response's head does not have
+    /// the label. Defaults to no labels.
     pub fn handler_label(self, name: impl Into<String>, values: usize) -> Self {
         self.label("handler_label", name.into(), values, LabelSource::Handler)
     }

@@ -5,9 +5,10 @@ use crate::facade::{GrpcType, Preset};
 
 /// What the metrics are called, and how they are labelled.
 impl LookoutBuilder {
-    /// Whose names and labels the metrics of requests have, for dashboards that are there already. May
-    /// be called for HTTP and again for gRPC; where two speak of the same, the last one holds.
-    /// Defaults to [`Preset::OpenTelemetry`].
+    /// Gives the metrics of requests the names and labels of another library, for dashboards that
+    /// already exist. Call it once for HTTP and once for gRPC; if both presets name the same
+    /// traffic, the last one applies. Defaults to [`Preset::OpenTelemetry`]. See the
+    /// [guide](crate::guide::presets).
     ///
     /// # Examples
     ///
@@ -25,17 +26,17 @@ impl LookoutBuilder {
         self
     }
 
-    /// Stands before the name of every metric of this lookout, `process_*` and `tokio_runtime_*` among
-    /// them, with a `_` between; of axum-prometheus's it takes the place of `axum`, as there. Defaults
-    /// to none.
+    /// Sets a prefix for the name of every metric of this lookout, `process_*` and
+    /// `tokio_runtime_*` included, followed by `_`. It replaces `axum` in the names of
+    /// axum-prometheus, as there. Defaults to none.
     #[doc(alias("namespace"))]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.dialect.prefix = Some(prefix.into());
         self
     }
 
-    /// Adds a label to every metric of this lookout, always with this value. Its name must not be one
-    /// that the metrics have with any preset. Defaults to none.
+    /// Adds a label with a constant value to every metric of this lookout. Its name must not be a
+    /// label of the metrics in any preset. Defaults to none.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.dialect.labels.push(Label::new(name.into(), value.into()));
         self
@@ -59,9 +60,9 @@ impl LookoutBuilder {
         self
     }
 
-    /// How many messages either side of a gRPC method sends, for the label `grpc_type` of
-    /// [`Preset::GoGrpcMiddleware`], since nothing on the wire tells it. Defaults to what
-    /// `grpc_descriptor` says (feature `prost`), else [`GrpcType::Unary`].
+    /// Declares how many messages either side of a gRPC method sends, for the label `grpc_type` of
+    /// [`Preset::GoGrpcMiddleware`], since the wire format does not show it. Defaults to the type
+    /// in the `grpc_descriptor` (feature `prost`), else [`GrpcType::Unary`].
     ///
     /// # Examples
     ///

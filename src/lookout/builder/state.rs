@@ -4,30 +4,33 @@ use super::LookoutBuilder;
 
 /// What survives a restart.
 impl LookoutBuilder {
-    /// A file by which alerts survive a restart, a `kill -9` too: what fires is not told a second time,
-    /// its end is told when it has recovered, and what was not delivered yet is. Feature `state`;
-    /// defaults to none.
+    /// Sets a file that keeps alerts across a restart, and across a `kill -9`: a firing alert is
+    /// not sent again, its resolve is sent after the recovery, and undelivered alerts are
+    /// delivered. Feature `state`; defaults to none. See the
+    /// [guide](crate::guide::operations#keep-alerts-across-a-restart).
     ///
-    /// An alert that was firing goes on with its beginning and its peak, and keeps the instance that
-    /// raised it, by which receivers know it, until it is resolved. Its windows begin anew: without
-    /// traffic it is resolved as unknown when the longest of them has passed, and at once if its rule is
-    /// gone. What was pending begins anew. A failure that was reported and told is told as a repeat, and
-    /// resolved five minutes after the start at the earliest.
+    /// A restored alert keeps its start and its peak, and the instance that raised it, since
+    /// receivers identify it by that. Its windows start empty: without traffic it resolves as
+    /// unknown after the longest of them, and at once if its rule is gone. A pending alert starts
+    /// over. A report that was sent before continues as a repeat, and resolves five minutes after
+    /// the start at the earliest.
     ///
-    /// The file is JSON, readable by its owner alone, and replaced as a whole whenever an alert changes,
-    /// its peak rises, or a message is delivered, on a thread that holds up no request and no tick. A
-    /// message leaves it once it is delivered: a process that is killed in the milliseconds between the
-    /// delivery and the write tells it twice. How many requests an alert has touched is as of the last
-    /// write; reports that repeat are counted in it each ten seconds. At the
-    /// [`shutdown`](crate::Lookout::shutdown) it is written a last time, for which that may take up to a
-    /// second longer, and what is not delivered by then waits for the next start.
+    /// The file is JSON, readable by its owner alone. A thread of its own replaces it as a whole
+    /// when an alert changes, its peak rises, or a message is delivered; it delays no request and
+    /// no tick. A delivered message leaves the file: a process that is killed in the milliseconds
+    /// between the delivery and the write sends it twice. The request count of an alert is as of
+    /// the last write; reports that repeat are counted in it every ten seconds.
+    /// [`shutdown`](crate::Lookout::shutdown) writes the file a last time, which may take up to a
+    /// second longer, and undelivered alerts wait for the next start.
     ///
-    /// It belongs to one process at a time, so give each replica a file of its own, on a volume that
-    /// outlives it. A file that is damaged, of another version or of another service is set aside as
-    /// `….set-aside`, with a warning; one that can't be written is told in the log. Neither stops the
-    /// service. Without a file nothing is known of what fired before: what still holds is told as a new
-    /// alert, and what has recovered meanwhile is never resolved where the receiver does not do it by
-    /// itself. So the first alert after such a start says that (`Alert::unknown_before`).
+    /// The file belongs to one process at a time: give each replica its own, on a volume that
+    /// outlives the replica. The lookout sets a file aside as `….set-aside`, with a warning, if it
+    /// is damaged, of another version, or of another service. It logs an error if it cannot write
+    /// the file. Neither stops the service.
+    ///
+    /// Without a file, earlier alerts are unknown: a condition that still holds fires as a new
+    /// alert, and a receiver that does not expire alerts never gets the resolve of an old one. So
+    /// the first alert after such a start notes this (`Alert::unknown_before`).
     ///
     /// # Examples
     ///
