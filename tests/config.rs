@@ -3,6 +3,8 @@
 #![cfg(all(feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "support/docs.rs"]
+mod docs;
 #[path = "support/file.rs"]
 mod file;
 mod support;
@@ -122,14 +124,25 @@ async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
     assert!(matches!(refused, Err(ReloadError::Ended)), "{refused:?}");
 }
 
+/// The example, and each file in the docs.
+#[cfg(feature = "slack")]
+fn files() -> Vec<String> {
+    let example = fs::read_to_string(docs::root().join("examples/lookout.toml")).unwrap();
+    let pages = docs::pages().into_iter();
+    let in_docs = pages.map(|(_, text)| docs::code(&text, "toml").collect::<Vec<_>>().join("\n"));
+    in_docs.filter(|text| !text.is_empty()).chain([example]).collect()
+}
+
 #[test]
 #[cfg(feature = "slack")]
-fn the_example_can_be_used() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/lookout.toml");
-    let text = fs::read_to_string(path).unwrap();
-    let secret = "url = { env = \"SLACK_WEBHOOK_URL\" }";
-    assert!(text.contains(secret));
-    let text = text.replace(secret, "url = 'http://127.0.0.1:9/services'");
-    let text = format!("allow_inline_secrets = true\n{text}");
-    let _lookout = Lookout::builder().config_str(text).start().unwrap();
+fn a_lookout_starts_with_the_example_and_with_each_file_of_the_docs() {
+    let files = files();
+    assert!(files.len() > 1, "{} files", files.len());
+    for text in files {
+        let secret = "url = { env = \"SLACK_WEBHOOK_URL\" }";
+        assert!(text.contains(secret));
+        let text = text.replace(secret, "url = 'http://127.0.0.1:9/services'");
+        let text = format!("allow_inline_secrets = true\n{text}");
+        let _lookout = Lookout::builder().config_str(text).start().unwrap();
+    }
 }
