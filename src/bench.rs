@@ -9,11 +9,13 @@ use std::{
 use crate::{
     alert::{Change, Evaluator, Origin, State, Timing},
     collect::{Collector, Figures},
-    facade::{Dialect, Facade},
+    facade::{Facade, MetricNaming},
     operation::{MethodLabel, TrafficId},
     outcome::{Ending, Outcome},
     rule::Rule,
-    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, Shard, StatusKey, Store},
+    series::{
+        BUCKETS, Bounds, Classifier, End, LabelSet, LabelTable, Limits, Shard, StatusKey, Store,
+    },
     window::{Timeline, Totals},
 };
 
@@ -40,14 +42,14 @@ impl Ticker {
             LabelTable::default(),
         ));
         let groups = Evaluator::groups(&rules);
-        let mut facade = Facade::new(None, Dialect::default());
+        let mut facade = Facade::new(None, MetricNaming::default());
         facade.resolve();
         Self {
             shards: (0..shards).filter_map(|_| store.lease()).collect(),
             collector: Collector::new(
                 Arc::clone(&store),
                 facade,
-                Arc::new(Judge(None)),
+                Arc::new(Classifier(None)),
                 groups,
                 Vec::new(),
             ),

@@ -44,15 +44,16 @@
 pub mod alert;
 #[doc(hidden)]
 pub mod bench;
+mod catch_panic;
 mod causes;
 mod collect;
 #[cfg(feature = "toml")]
 pub mod config;
 mod deadline;
+mod evaluate;
 mod facade;
 #[cfg(any(feature = "state", feature = "toml"))]
 mod files;
-mod guard;
 pub mod guide;
 mod lookout;
 mod memory;
@@ -71,7 +72,7 @@ mod text;
 mod window;
 
 #[cfg(feature = "signal")]
-pub use self::lookout::terminated;
+pub use self::lookout::shutdown_signal;
 #[cfg(feature = "slack")]
 pub use self::notify::Slack;
 #[cfg(feature = "tracing-layer")]

@@ -60,7 +60,7 @@ fn allocations(mut requests: impl FnMut()) -> u64 {
 
 #[test]
 fn a_request_on_a_bare_stack_allocates_nothing() {
-    let (lookout, _scrape) = start(|builder| builder.route(|_| Some("/orders/{id}".into())));
+    let (lookout, _scrape) = start(|builder| builder.route_fn(|_| Some("/orders/{id}".into())));
     let inner = service_fn(|_: Request<()>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok")))))
     });

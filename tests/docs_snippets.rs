@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tower::Layer;
 use tower_http::{cors::CorsLayer, normalize_path::NormalizePathLayer, timeout::TimeoutLayer};
 use tower_lookout::{
-    observe::{AccessLog, Finished, Labels, Observer, RequestHead, Unwatched},
+    observe::{AccessLog, Finished, IgnoreResponse, Labels, Observer, RequestHead},
     prometheus::Scrape,
 };
 
@@ -204,7 +204,7 @@ async fn order() -> impl IntoResponse {
 }
 
 async fn probe() -> impl IntoResponse {
-    (Extension(Unwatched), "ok") // this request is not counted
+    (Extension(IgnoreResponse), "ok") // this request is not counted
 }
 // :DOCS
 

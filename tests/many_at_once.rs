@@ -48,7 +48,7 @@ async fn failing(notify: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Look
     let (lookout, scrape) = start(|builder| {
         let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
         let rule = rule.over(Duration::from_secs(60)).named("Failing");
-        let builder = builder.route(|head| Some(Cow::Owned(head.uri.path().to_owned())));
+        let builder = builder.route_fn(|head| Some(Cow::Owned(head.uri.path().to_owned())));
         notify(builder.rule(rule).shutdown_timeout(Duration::ZERO))
     });
     let service = lookout.layer().layer(service_fn(|_: Request<String>| async {
@@ -174,7 +174,7 @@ async fn a_healthy_receiver_gets_each_of_two_thousand_alerts_of_one_tick() {
             let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
             rule.over(Duration::from_secs(60)).named(name)
         });
-        let builder = builder.route(|head| Some(Cow::Owned(head.uri.path().to_owned())));
+        let builder = builder.route_fn(|head| Some(Cow::Owned(head.uri.path().to_owned())));
         builder.rules(rules).notify_as("healthy", receiver)
     });
     let service = lookout.layer().layer(service_fn(|_: Request<String>| async {

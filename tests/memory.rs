@@ -77,7 +77,7 @@ impl io::Write for Log {
 }
 
 fn by_path(builder: LookoutBuilder) -> LookoutBuilder {
-    builder.route(|request| Some(request.uri.path().into()))
+    builder.route_fn(|request| Some(request.uri.path().into()))
 }
 
 fn used(text: &str) -> f64 {

@@ -39,12 +39,12 @@ fn settings_without_an_effect_are_rejected_at_the_start() {
         assert!(error.contains(says), "{error}");
     }
     assert_eq!(
-        rejected(|builder| builder.routes(["/orders/:id"])),
+        rejected(|builder| builder.route_templates(["/orders/:id"])),
         "routes: \"/orders/:id\" is written as before axum 0.8: write parameters as \"/orders/{id}\" and \
          \"/files/{*path}\""
     );
     assert_eq!(
-        rejected(|builder| builder.routes(["/orders"]).route(|_| None)),
+        rejected(|builder| builder.route_templates(["/orders"]).route_fn(|_| None)),
         "routes: excludes route(..): leave one of them out"
     );
 }

@@ -30,7 +30,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader, stdin},
     net::TcpListener,
 };
-use tower_lookout::{Lookout, Report, Rule, notify::Webhook, terminated};
+use tower_lookout::{Lookout, Report, Rule, notify::Webhook, shutdown_signal};
 
 use file::File;
 use in_flight::request;
@@ -72,7 +72,7 @@ async fn process() {
         }
     };
     tokio::select! {
-        () = terminated() => lookout.shutdown().await,
+        () = shutdown_signal() => lookout.shutdown().await,
         () = obeys => {}
     }
     // Else the read of the next line would be waited for.

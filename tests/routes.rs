@@ -207,7 +207,8 @@ async fn what_is_ignored_is_counted_nowhere() {
 
 #[tokio::test]
 async fn without_a_router_templates_name_the_route() {
-    let (lookout, scrape) = start(|builder| builder.routes(["/orders/{id}", "/files/{*path}"]));
+    let (lookout, scrape) =
+        start(|builder| builder.route_templates(["/orders/{id}", "/files/{*path}"]));
     let service = bare(&lookout);
     for path in ["/orders/1", "/orders/2", "/files/a/b", "/orders/1/2"] {
         send(&service, "GET", path).await;
@@ -220,14 +221,14 @@ async fn without_a_router_templates_name_the_route() {
             ("GET unmatched".to_owned(), 1.0),
         ]
     );
-    let refused = Lookout::builder().routes(["/a/{id}", "/a/{name}"]).start().unwrap_err();
+    let refused = Lookout::builder().route_templates(["/a/{id}", "/a/{name}"]).start().unwrap_err();
     assert!(refused.to_string().contains("routes") && refused.to_string().contains("/a/{name}"));
 }
 
 #[tokio::test]
 async fn without_a_router_a_closure_names_the_route() {
     let (lookout, scrape) = start(|builder| {
-        builder.route(|request| {
+        builder.route_fn(|request| {
             let first = request.uri.path().split('/').nth(1)?;
             ["orders", "users"].contains(&first).then(|| first.into())
         })
@@ -249,7 +250,7 @@ async fn without_a_router_a_closure_names_the_route() {
 #[tokio::test]
 async fn past_the_bound_all_share_one_visible_series_and_none_is_lost() {
     let (lookout, scrape) = start(|builder| {
-        builder.max_operations(10).route(|request| Some(request.uri.path().into()))
+        builder.max_operations(10).route_fn(|request| Some(request.uri.path().into()))
     });
     let service = bare(&lookout);
     for path in 0..1_000 {

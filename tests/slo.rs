@@ -27,7 +27,7 @@ async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_ro
     let (sent, alerts) = mpsc::channel::<Alert>();
     let (lookout, scrape) = start(|builder| {
         builder
-            .routes(["/pay", "/orders"])
+            .route_templates(["/pay", "/orders"])
             .rule(Rule::slo(0.999).confidence(0.95))
             .on_alert(move |alert| sent.send(alert.clone()).unwrap())
     });

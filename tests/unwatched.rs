@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_lookout::{
     Lookout, LookoutBuilder, Preset,
-    observe::{Finished, Observer, RequestHead, Unwatched},
+    observe::{Finished, IgnoreResponse, Observer, RequestHead},
 };
 
 use support::{eventually, start, sum};
@@ -67,7 +67,7 @@ fn with_what_is_ignored() -> Router {
         .route("/orders/{id}", get(|| async { "an order" }))
         .route("/healthz", any(|| async { "ok" }))
         .route("/files/{*path}", get(|| async { "a file" }))
-        .route("/probe", get(|| async { (Extension(Unwatched), "ok") }))
+        .route("/probe", get(|| async { (Extension(IgnoreResponse), "ok") }))
 }
 
 const WHAT_IS_IGNORED: [&str; 5] = ["/healthz", "/files/a/b", "/probe", "/probe", "/orders/7"];
@@ -161,7 +161,7 @@ async fn no_counter_falls_when_a_start_is_taken_back() {
         response.headers_mut().insert("grpc-status", "0".parse().unwrap());
         if request.headers().contains_key("x-probe") {
             tokio::task::yield_now().await;
-            response.extensions_mut().insert(Unwatched);
+            response.extensions_mut().insert(IgnoreResponse);
         }
         Ok::<_, Infallible>(response)
     }));
@@ -182,9 +182,9 @@ async fn no_counter_falls_when_a_start_is_taken_back() {
 #[tokio::test]
 async fn routes_by_templates_and_by_a_closure_are_left_out_as_well() {
     let by_templates: fn(LookoutBuilder) -> LookoutBuilder =
-        |builder| builder.routes(["/orders/{id}", "/files/{*path}", "/healthz"]);
+        |builder| builder.route_templates(["/orders/{id}", "/files/{*path}", "/healthz"]);
     let by_closure: fn(LookoutBuilder) -> LookoutBuilder = |builder| {
-        builder.route(|request| {
+        builder.route_fn(|request| {
             Some(match request.uri.path() {
                 "/healthz" => "/healthz".into(),
                 "/files/a/b" => "/files/{*path}".into(),
@@ -197,7 +197,7 @@ async fn routes_by_templates_and_by_a_closure_are_left_out_as_well() {
         let mut service = lookout.layer().layer(service_fn(|request: Request<()>| {
             let mut response = Response::new(Full::new(Bytes::new()));
             if request.uri().path() == "/probe" {
-                response.extensions_mut().insert(Unwatched);
+                response.extensions_mut().insert(IgnoreResponse);
             }
             ready(Ok::<_, Infallible>(response))
         }));
@@ -228,7 +228,7 @@ fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
         response.headers_mut().insert("grpc-status", "0".parse().unwrap());
         response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
         if request.uri().path().starts_with("/probe.") {
-            response.extensions_mut().insert(Unwatched);
+            response.extensions_mut().insert(IgnoreResponse);
         }
         ready(Ok::<_, Infallible>(response))
     }));

@@ -151,7 +151,7 @@ fn keep_state(lookout: LookoutBuilder) -> LookoutBuilder {
 /// Waits until the process is told to end.
 async fn told_to_end() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "signal")]
-    tower_lookout::terminated().await;
+    tower_lookout::shutdown_signal().await;
     #[cfg(not(feature = "signal"))]
     tokio::signal::ctrl_c().await?;
     Ok(())

@@ -19,9 +19,10 @@ use super::{
 };
 use crate::{
     collect::{Collector, Figures, Member, labels, route_labels},
-    facade::{ALERT_STATE, Dialect, Facade, Gauge},
+    evaluate::{Reading, weight},
+    facade::{ALERT_STATE, Facade, Gauge, MetricNaming},
     operation::Operation,
-    rule::{Reading, Rule, Scope, method_and_route, weight},
+    rule::{Rule, Scope, method_and_route},
     window::Totals,
 };
 
@@ -291,7 +292,12 @@ fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Con
         .collect()
 }
 
-fn alert_labels(name: &Arc<str>, rule: &Rule, target: &Target, dialect: &Dialect) -> Vec<Label> {
+fn alert_labels(
+    name: &Arc<str>,
+    rule: &Rule,
+    target: &Target,
+    dialect: &MetricNaming,
+) -> Vec<Label> {
     let severity = Label::from_static_parts("severity", rule.severity.as_str());
     [rule_label(name), severity].into_iter().chain(target_labels(target, dialect)).collect()
 }
@@ -300,7 +306,7 @@ fn rule_label(name: &Arc<str>) -> Label {
     Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name)))
 }
 
-fn target_labels(target: &Target, dialect: &Dialect) -> Vec<Label> {
+fn target_labels(target: &Target, dialect: &MetricNaming) -> Vec<Label> {
     match target {
         // No rule evaluates reports.
         Target::Service | Target::CallSite(_) => Vec::new(),

@@ -7,10 +7,12 @@ mod slo;
 
 use super::*;
 use crate::{
-    facade::{Dialect, SharedRecorder},
+    facade::{MetricNaming, SharedRecorder},
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
-    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, Shard, StatusKey, Store},
+    series::{
+        BUCKETS, Bounds, Classifier, End, LabelSet, LabelTable, Limits, Shard, StatusKey, Store,
+    },
 };
 
 pub(super) struct Play {
@@ -44,8 +46,8 @@ impl Play {
         let groups = Evaluator::groups(&rules);
         let collector = Collector::new(
             Arc::clone(&store),
-            Facade::new(recorder, Dialect::default()),
-            Arc::new(Judge(None)),
+            Facade::new(recorder, MetricNaming::default()),
+            Arc::new(Classifier(None)),
             groups,
             Vec::new(),
         );

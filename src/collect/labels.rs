@@ -6,14 +6,14 @@ use std::{borrow::Cow, sync::Arc};
 use metrics::{Label, SharedString};
 
 use crate::{
-    facade::{Dialect, Preset},
+    facade::{MetricNaming, Preset},
     operation::{Dependency, Operation, Protocol, System},
     outcome::{Ending, ErrorKind, Outcome, Status},
     series::{LabelSet, LabelTable, SeriesKey},
 };
 
 /// The labels of an operation; each operation has others, so that no two share a gauge.
-pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
+pub(crate) fn labels(dialect: &MetricNaming, operation: &Operation) -> Vec<Label> {
     let traffic = operation.traffic();
     let preset = dialect.presets.of(traffic);
     let mut labels = Vec::with_capacity(8);
@@ -68,7 +68,7 @@ pub(crate) fn labels(dialect: &Dialect, operation: &Operation) -> Vec<Label> {
 /// The label that OpenTelemetry requires on the durations, the requests in flight and the body sizes of
 /// what is served over HTTP. It is the same for all requests of a lookout: a client chooses the scheme
 /// of its request, and a proxy may have terminated TLS.
-pub(super) fn url_scheme(dialect: &Dialect, operation: &Operation) -> Option<Label> {
+pub(super) fn url_scheme(dialect: &MetricNaming, operation: &Operation) -> Option<Label> {
     let traffic = operation.traffic();
     let is_served = traffic.protocol == Protocol::Http && traffic.dependency.is_none();
     let is_required = is_served && dialect.presets.of(traffic) == Preset::OpenTelemetry;
@@ -77,7 +77,11 @@ pub(super) fn url_scheme(dialect: &Dialect, operation: &Operation) -> Option<Lab
 }
 
 /// The labels of a rule's route, for all methods or one.
-pub(crate) fn route_labels(dialect: &Dialect, method: Option<&str>, route: &str) -> Vec<Label> {
+pub(crate) fn route_labels(
+    dialect: &MetricNaming,
+    method: Option<&str>,
+    route: &str,
+) -> Vec<Label> {
     let (method_label, route_label) = method_and_route_labels(dialect.presets.of_http_server());
     let method = method.map(|method| Label::new(method_label, method.to_owned()));
     method.into_iter().chain([Label::new(route_label, route.to_owned())]).collect()
@@ -94,7 +98,7 @@ fn method_and_route_labels(preset: Preset) -> (&'static str, &'static str) {
 /// The labels of a duration: those of its operation, and what the preset tells of its end. Several
 /// ends may have the same.
 pub(super) fn duration_labels(
-    dialect: &Dialect,
+    dialect: &MetricNaming,
     operation: &Operation,
     key: SeriesKey,
     outcome: Outcome,
@@ -132,7 +136,7 @@ pub(super) fn duration_labels(
 
 /// The labels of a counter of ends.
 pub(super) fn ended_labels(
-    dialect: &Dialect,
+    dialect: &MetricNaming,
     operation: &Operation,
     key: SeriesKey,
     outcome: Outcome,
@@ -281,7 +285,7 @@ mod tests {
             Preset::AxumPrometheus,
             Preset::GoGrpcMiddleware,
         ] {
-            let mut dialect = Dialect::default();
+            let mut dialect = MetricNaming::default();
             dialect.presets.choose(preset);
             for protocol in [Protocol::Http, Protocol::Grpc, Protocol::Call] {
                 let mut met = HashSet::new();

@@ -11,17 +11,17 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 
 #[cfg(feature = "prometheus")]
 pub(crate) use self::live::carry_all;
-use self::operation::{Collected, Means};
+use self::operation::{CollectContext, Collected};
 pub(crate) use self::{
     figures::Figures,
     labels::{labels, route_labels},
     live::{SharedCollector, share},
 };
 use crate::{
+    catch_panic::logged,
     facade::{Counter, Facade, Gauge, Histogram, MEMORY, OVERFLOWED, THROUGHPUT},
-    guard::logged,
     operation::Operation,
-    series::{Bounds, Judge, Store},
+    series::{Bounds, Classifier, Store},
     window::Timeline,
 };
 
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) type Member = Box<dyn Fn(&Operation) -> bool + Send>;
 
 /// Figures that are kept elsewhere, and carried over with the rest.
-pub(crate) trait Carry: Send + Sync {
+pub(crate) trait Export: Send + Sync {
     /// Tells the facade what there is.
     fn carry(&self, facade: &Facade);
 }
@@ -40,13 +40,13 @@ pub(crate) struct Collector {
     pub(crate) facade: Facade,
     timeline: Timeline,
     operations: Vec<Collected>,
-    judge: Arc<Judge>,
+    judge: Arc<Classifier>,
     groups: Vec<(Member, Figures)>,
     throughput: Histogram,
     overflowed: Counter,
     memory: Gauge,
     has_warned: Warned,
-    others: Vec<Arc<dyn Carry>>,
+    others: Vec<Arc<dyn Export>>,
 }
 
 /// What was logged already.
@@ -61,9 +61,9 @@ impl Collector {
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
-        judge: Arc<Judge>,
+        judge: Arc<Classifier>,
         groups: Vec<Member>,
-        others: Vec<Arc<dyn Carry>>,
+        others: Vec<Arc<dyn Export>>,
     ) -> Self {
         let cells = store.bounds.cells();
         Self {
@@ -160,7 +160,7 @@ impl Collector {
             let dialect = self.facade.dialect();
             self.operations.push(Collected::new(id, operation, &self.store, dialect));
         }
-        let means = Means {
+        let means = CollectContext {
             shards: &self.store.shards(),
             store: &self.store,
             facade: &self.facade,

@@ -8,9 +8,12 @@ use super::{
     series::{CollectedExtra, CollectedHistogram, CollectedSeries, Requests},
 };
 use crate::{
-    facade::{Counter, Dialect, Facade, Gauge},
+    facade::{Counter, Facade, Gauge, MetricNaming},
     operation::{Operation, OperationId},
-    series::{Extra, Judge, OldestStart, OperationCells, SeriesKey, Shard, Store, StreamKind},
+    series::{
+        Classifier, OldestStart, OperationCells, OptionalHistogram, SeriesKey, Shard, Store,
+        StreamKind,
+    },
 };
 
 /// One operation as its reader knows it.
@@ -36,7 +39,7 @@ pub(super) struct Collected {
     /// None where heads are not recorded.
     head: Option<CollectedHistogram>,
     /// What few operations have.
-    extras: [Option<CollectedExtra>; Extra::ALL.len()],
+    extras: [Option<CollectedExtra>; OptionalHistogram::ALL.len()],
     /// By kind, the gauge and how many are open.
     streams: [Option<(Gauge, u64)>; StreamKind::ALL.len()],
     active: Gauge,
@@ -45,11 +48,11 @@ pub(super) struct Collected {
 
 /// What all operations are collected by.
 #[derive(Debug)]
-pub(super) struct Means<'a> {
+pub(super) struct CollectContext<'a> {
     pub(super) shards: &'a [Arc<Shard>],
     pub(super) store: &'a Store,
     pub(super) facade: &'a Facade,
-    pub(super) judge: &'a Judge,
+    pub(super) judge: &'a Classifier,
 }
 
 impl Collected {
@@ -57,7 +60,7 @@ impl Collected {
         id: OperationId,
         operation: Operation,
         store: &Store,
-        dialect: &Dialect,
+        dialect: &MetricNaming,
     ) -> Self {
         let labels = || labels(dialect, &operation);
         let active = labels().into_iter().chain(url_scheme(dialect, &operation)).collect();
@@ -79,7 +82,7 @@ impl Collected {
             head: store
                 .has_heads
                 .then(|| CollectedHistogram::new(names.head, &operation, labels(), &store.bounds)),
-            extras: [const { None }; Extra::ALL.len()],
+            extras: [const { None }; OptionalHistogram::ALL.len()],
             streams: [const { None }; StreamKind::ALL.len()],
             active: Gauge::new(names.active, active),
             oldest: Gauge::new(names.oldest, labels()),
@@ -88,8 +91,8 @@ impl Collected {
     }
 
     /// Reads the shards, adds what is new to the figures and carries it over to the facade.
-    pub(super) fn collect(&mut self, means: &Means<'_>, now: Duration) {
-        let Means { shards, store, facade, .. } = means;
+    pub(super) fn collect(&mut self, means: &CollectContext<'_>, now: Duration) {
+        let CollectContext { shards, store, facade, .. } = means;
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
@@ -137,8 +140,8 @@ impl Collected {
     }
 
     /// Whether all could be read and carried over.
-    fn read_series(&mut self, means: &Means<'_>) -> bool {
-        let Means { shards, store, facade, judge } = means;
+    fn read_series(&mut self, means: &CollectContext<'_>) -> bool {
+        let CollectContext { shards, store, facade, judge } = means;
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let mut sources = vec![Vec::new(); self.series.len()];
@@ -177,13 +180,13 @@ impl Collected {
     }
 
     /// Reads and carries over what few operations have; gives whether that was all.
-    fn extras(&mut self, means: &Means<'_>) -> bool {
-        let Means { shards, store, facade, .. } = means;
+    fn extras(&mut self, means: &CollectContext<'_>) -> bool {
+        let CollectContext { shards, store, facade, .. } = means;
         let cells = || shards.iter().filter_map(|shard| shard.met(self.id));
         let dialect = facade.dialect();
         let names = dialect.presets.names(self.operation.traffic());
         let mut is_all = true;
-        for (collected, extra) in self.extras.iter_mut().zip(Extra::ALL) {
+        for (collected, extra) in self.extras.iter_mut().zip(OptionalHistogram::ALL) {
             let sources = || cells().filter_map(|cells| cells.extra(extra));
             let (bounds, Some(name)) = (store.bounds_of(extra), names.extra(extra)) else {
                 continue;
@@ -209,7 +212,7 @@ impl Collected {
         is_all
     }
 
-    fn streams(&mut self, means: &Means<'_>) {
+    fn streams(&mut self, means: &CollectContext<'_>) {
         let cells = || means.shards.iter().filter_map(|shard| shard.met(self.id));
         let dialect = means.facade.dialect();
         let names = dialect.presets.names(self.operation.traffic());

@@ -2,7 +2,7 @@ use metrics::{KeyName, Label};
 
 use super::labels;
 use crate::{
-    facade::{Counter, Dialect, Facade, Histogram, of_family},
+    facade::{Counter, Facade, Histogram, MetricNaming, of_family},
     operation::Operation,
     outcome::{Outcome, Status},
     series::{Bounds, LabelSet, SeriesKey, Store, Tally},
@@ -52,7 +52,7 @@ impl CollectedSeries {
         key: SeriesKey,
         outcome: Outcome,
         store: &Store,
-        dialect: &Dialect,
+        dialect: &MetricNaming,
         requests: &mut Vec<Requests>,
     ) -> Self {
         let names = dialect.presets.names(operation.traffic());

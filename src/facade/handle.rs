@@ -98,7 +98,7 @@ mod tests {
     use metrics_util::registry::{AtomicStorage, Registry};
 
     use super::*;
-    use crate::facade::{self, Dialect};
+    use crate::facade::{self, MetricNaming};
 
     /// Keeps the keys that are registered, or holds them in a queue for a while.
     struct Keys {
@@ -141,7 +141,8 @@ mod tests {
 
     fn start(queue: Option<Mutex<Vec<Key>>>) -> (Arc<Keys>, Facade, facade::Counter) {
         let keys = Arc::new(Keys { registry: Registry::new(AtomicStorage), queue });
-        let mut facade = Facade::new(Some(Arc::new(Fake(Arc::clone(&keys)))), Dialect::default());
+        let mut facade =
+            Facade::new(Some(Arc::new(Fake(Arc::clone(&keys)))), MetricNaming::default());
         facade.resolve();
         (keys, facade, facade::Counter::new("c_total", Vec::new()))
     }

@@ -160,7 +160,7 @@ mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
-    use crate::{facade::Dialect, series::Bounds};
+    use crate::{facade::MetricNaming, series::Bounds};
 
     fn tally(count: u64, nanos: u64) -> Tally {
         Tally { count, nanos }
@@ -170,7 +170,7 @@ mod tests {
     fn a_histogram_hands_on_only_what_is_new() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
-        let mut facade = Facade::new(Some(Arc::new(recorder)), Dialect::default());
+        let mut facade = Facade::new(Some(Arc::new(recorder)), MetricNaming::default());
         facade.resolve();
         let bounds = Bounds::new(&[std::time::Duration::from_millis(5)], &[]);
         let mut cells = vec![Tally::default(); bounds.cells()];
@@ -205,7 +205,7 @@ mod tests {
     fn two_that_share_a_counter_add_up() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
-        let mut facade = Facade::new(Some(Arc::new(recorder)), Dialect::default());
+        let mut facade = Facade::new(Some(Arc::new(recorder)), MetricNaming::default());
         facade.resolve();
         let [mut one, mut other] = [(); 2].map(|()| Counter::new("c_total", Vec::new()));
         one.set(&facade, 5);
@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn another_recorder_is_told_everything_from_the_start() {
-        let mut facade = Facade::new(Some(Arc::new(DebuggingRecorder::new())), Dialect::default());
+        let mut facade =
+            Facade::new(Some(Arc::new(DebuggingRecorder::new())), MetricNaming::default());
         facade.resolve();
         let mut counter = Counter::new("c_total", Vec::new());
         counter.set(&facade, 5);

@@ -2,10 +2,10 @@
 //!
 //! Only the tick and the scrape come here, never a request.
 
-mod dialect;
 mod family;
 mod handle;
 mod handles;
+mod metric_naming;
 mod names;
 mod preset;
 mod vital_names;
@@ -21,17 +21,17 @@ use std::{
 use metrics::Recorder;
 
 #[cfg(feature = "prometheus")]
-pub(crate) use self::dialect::after_prefix;
+pub(crate) use self::metric_naming::after_prefix;
 pub use self::preset::{GrpcType, Preset};
 pub(crate) use self::{
-    dialect::{Dialect, is_name, label_problem},
     family::of_family,
     handles::{Counter, Gauge, Histogram},
+    metric_naming::{MetricNaming, is_name, label_problem},
     names::*,
     preset::Presets,
     vital_names::*,
 };
-use crate::guard::{guarded, logged};
+use crate::catch_panic::{guarded, logged};
 
 /// A recorder that several threads may use.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
@@ -39,7 +39,7 @@ pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 /// The recorder that the builder was given, or else the global one, whenever that is installed.
 pub(crate) struct Facade {
     given: Option<SharedRecorder>,
-    dialect: Dialect,
+    dialect: MetricNaming,
     /// The address of the recorder that the handles are from.
     resolved: usize,
     epoch: u32,
@@ -48,12 +48,12 @@ pub(crate) struct Facade {
 }
 
 impl Facade {
-    pub(crate) fn new(given: Option<SharedRecorder>, dialect: Dialect) -> Self {
+    pub(crate) fn new(given: Option<SharedRecorder>, dialect: MetricNaming) -> Self {
         Self { given, dialect, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
     }
 
     /// How the metrics are called and labelled.
-    pub(crate) fn dialect(&self) -> &Dialect {
+    pub(crate) fn dialect(&self) -> &MetricNaming {
         &self.dialect
     }
 

@@ -1,7 +1,7 @@
 use metrics::{Recorder, SharedString, Unit};
 
-use super::{Dialect, of_family, vital_names};
-use crate::series::Extra;
+use super::{MetricNaming, of_family, vital_names};
+use crate::series::OptionalHistogram;
 
 pub(crate) const THROUGHPUT: &str = "http_server_throughput_requests_per_second";
 pub(crate) const OVERFLOWED: &str = "lookout_overflowed_requests_total";
@@ -190,23 +190,23 @@ impl Names {
     }
 
     /// The name of what few operations have.
-    pub(crate) fn extra(&self, extra: Extra) -> Option<&'static str> {
+    pub(crate) fn extra(&self, extra: OptionalHistogram) -> Option<&'static str> {
         match extra {
-            Extra::Head => Some(self.head),
-            Extra::Wait => Some(self.wait),
-            Extra::Stream => Some(self.stream),
-            Extra::RequestSize => Some(self.sizes[0]),
-            Extra::ResponseSize => Some(self.sizes[1]),
-            Extra::RequestMessages => self.messages.map(|messages| messages[0]),
-            Extra::ResponseMessages => self.messages.map(|messages| messages[1]),
+            OptionalHistogram::Head => Some(self.head),
+            OptionalHistogram::Wait => Some(self.wait),
+            OptionalHistogram::Stream => Some(self.stream),
+            OptionalHistogram::RequestSize => Some(self.sizes[0]),
+            OptionalHistogram::ResponseSize => Some(self.sizes[1]),
+            OptionalHistogram::RequestMessages => self.messages.map(|messages| messages[0]),
+            OptionalHistogram::ResponseMessages => self.messages.map(|messages| messages[1]),
         }
     }
 
     /// The counter of what an extra's samples add up to, where the preset has one.
-    pub(crate) fn total(&self, extra: Extra) -> Option<&'static str> {
+    pub(crate) fn total(&self, extra: OptionalHistogram) -> Option<&'static str> {
         match extra {
-            Extra::RequestMessages => self.message_totals.map(|totals| totals[0]),
-            Extra::ResponseMessages => self.message_totals.map(|totals| totals[1]),
+            OptionalHistogram::RequestMessages => self.message_totals.map(|totals| totals[0]),
+            OptionalHistogram::ResponseMessages => self.message_totals.map(|totals| totals[1]),
             _ => None,
         }
     }
@@ -317,7 +317,7 @@ const METRICS: &[Text] = &[
     (UNROUTED, Kind::Counter, Unit::Count, "Alert changes that were for none of the notifiers."),
 ];
 
-pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {
+pub(super) fn describe(recorder: &dyn Recorder, dialect: &MetricNaming) {
     let names = dialect.presets.all_names();
     let texts = names.iter().flat_map(|names| names.texts());
     let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
@@ -326,7 +326,7 @@ pub(super) fn describe(recorder: &dyn Recorder, dialect: &Dialect) {
     }
 }
 
-fn describe_one(recorder: &dyn Recorder, dialect: &Dialect, (name, kind, unit, text): Text) {
+fn describe_one(recorder: &dyn Recorder, dialect: &MetricNaming, (name, kind, unit, text): Text) {
     let (name, unit) = (dialect.name(name), Some(unit));
     let text = SharedString::const_str(text);
     match kind {
@@ -356,7 +356,7 @@ mod tests {
     fn rendered(exporter: PrometheusBuilder) -> BTreeSet<String> {
         let metadata = Metadata::new("test", Level::INFO, None);
         let recorder = exporter.build_recorder();
-        let dialect = Dialect { families: vec!["slow".to_owned()], ..Dialect::default() };
+        let dialect = MetricNaming { families: vec!["slow".to_owned()], ..MetricNaming::default() };
         let texts = Names::ALL.iter().flat_map(|names| names.texts());
         let others = METRICS.iter().chain(vital_names::TEXTS.iter().copied().flatten());
         for text in texts.chain(others.copied()) {

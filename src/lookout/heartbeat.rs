@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     alert::{Alert, Notice, Origin},
-    notify::Mailbox,
+    notify::NotifierQueue,
 };
 
 /// Tells a receiver again and again that the lookout is alive. Beaten by the tick: what does not tick is
@@ -13,14 +13,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     every: Duration,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<NotifierQueue>,
     watchdog: Alert,
     /// By the clock of the ticks.
     due: Duration,
 }
 
 impl Heartbeat {
-    pub(super) fn new(every: Duration, mailbox: Arc<Mailbox>, origin: &Arc<Origin>) -> Self {
+    pub(super) fn new(every: Duration, mailbox: Arc<NotifierQueue>, origin: &Arc<Origin>) -> Self {
         let watchdog = Alert::of_notice(Notice::Watchdog, SystemTime::now(), origin);
         Self { every, mailbox, watchdog, due: Duration::ZERO }
     }
@@ -32,7 +32,7 @@ impl Heartbeat {
         }
     }
 
-    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+    pub(super) fn mailbox(&self) -> &Arc<NotifierQueue> {
         &self.mailbox
     }
 }

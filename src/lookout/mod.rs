@@ -5,11 +5,11 @@ mod error;
 mod heartbeat;
 mod reload;
 mod self_check;
+#[cfg(feature = "signal")]
+mod shutdown_signal;
 #[cfg(feature = "state")]
 mod state;
 mod status;
-#[cfg(feature = "signal")]
-mod terminated;
 mod thread;
 
 use std::{fmt, sync::Arc};
@@ -21,7 +21,7 @@ use tower_layer::Layer;
 #[cfg(feature = "toml")]
 use self::reload::Reloadable;
 #[cfg(feature = "signal")]
-pub use self::terminated::terminated;
+pub use self::shutdown_signal::shutdown_signal;
 pub use self::{
     builder::LookoutBuilder,
     error::StartError,
@@ -31,7 +31,7 @@ pub use self::{
 use self::{self_check::Layers, thread::Command};
 use crate::{
     notify::{Dispatcher, HAS_ENDED, TestDelivery},
-    observe::{self, Dependency, Entrance, Http, HttpAndGrpc, LookoutLayer, Outer, RouteLayer},
+    observe::{self, Dependency, Http, HttpAndGrpc, LayerConfig, LookoutLayer, Outer, RouteLayer},
     operation::{self, Call, Side},
     report::{Reporter, Reports},
     series::Store,
@@ -76,7 +76,7 @@ pub struct Lookout {
 }
 
 struct Inner {
-    entrance: Entrance,
+    entrance: LayerConfig,
     store: Arc<Store>,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
@@ -208,12 +208,12 @@ impl Lookout {
         LookoutLayer::new(self.entrance(side), HttpAndGrpc)
     }
 
-    fn entrance(&self, side: Side) -> Entrance {
+    fn entrance(&self, side: Side) -> LayerConfig {
         self.inner.layers.note(side);
         if !side.is_client() {
             observe::arm(self.inner.entrance.lookout);
         }
-        Entrance { side, ..self.inner.entrance }
+        LayerConfig { side, ..self.inner.entrance }
     }
 
     /// Returns a handle that reports failures which no ratio shows, in business code and in

@@ -12,8 +12,8 @@ use crate::{
 };
 #[cfg(feature = "toml")]
 use crate::{
+    catch_panic::logged,
     config::{ConfigError, Source},
-    guard::logged,
 };
 
 /// What became of the rules of a lookout that was given others.

@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     alert::Evaluator,
+    catch_panic::logged,
     collect::Collector,
-    guard::logged,
     operation::Side,
     rule::{Rule, Scope, method_and_route},
 };
@@ -103,7 +103,7 @@ impl SelfCheck {
                 "unmatched",
                 "no request has a route, so all count as unmatched: add lookout.layer() with axum's \
                  Router::layer and not around the router, or add lookout.route_layer() inside; \
-                 without axum, name the routes with .routes([..])",
+                 without axum, name the routes with .route_templates([..])",
             );
         }
         for rule in evaluator.rules() {

@@ -3,10 +3,10 @@
 use super::*;
 use crate::{
     alert::Origin,
-    facade::{Dialect, Facade},
+    facade::{Facade, MetricNaming},
     operation::{MethodLabel, TrafficId},
     outcome::Ending,
-    series::{BUCKETS, Bounds, End, Judge, LabelSet, LabelTable, Limits, StatusKey, Store},
+    series::{BUCKETS, Bounds, Classifier, End, LabelSet, LabelTable, Limits, StatusKey, Store},
 };
 
 struct Play {
@@ -24,8 +24,8 @@ impl Play {
         let recorder = Arc::new(metrics_util::debugging::DebuggingRecorder::new());
         let collector = Collector::new(
             Arc::clone(&store),
-            Facade::new(Some(recorder), Dialect::default()),
-            Arc::new(Judge(None)),
+            Facade::new(Some(recorder), MetricNaming::default()),
+            Arc::new(Classifier(None)),
             Evaluator::groups(&rules),
             Vec::new(),
         );
@@ -78,7 +78,7 @@ fn a_service_whose_settings_all_match_has_no_findings() {
 #[test]
 fn a_missing_recorder_shows_after_ten_seconds() {
     let mut play = Play::new([]);
-    play.collector.facade = Facade::new(None, Dialect::default());
+    play.collector.facade = Facade::new(None, MetricNaming::default());
     assert_eq!(play.at(9), Vec::<String>::new());
     let found = play.at(10);
     assert!(found[0].starts_with("no metrics recorder is installed"), "{found:?}");

@@ -17,13 +17,13 @@ use super::state::StateKeeper;
 use super::{LookoutStatus, ReloadError, Reloaded, heartbeat::Heartbeat, self_check::SelfCheck};
 use crate::{
     alert::{Alert, Evaluator},
+    catch_panic::{guarded, guarded_future, logged},
     collect::{Collector, SharedCollector},
     deadline::within,
-    guard::{guarded, guarded_future, logged},
     notify::{Dispatcher, TestDelivery, Worker},
     report::{self, Reports},
     rule::Rule,
-    runtime::{BEAT, Vitals},
+    runtime::{PROBE_INTERVAL, RuntimeStats},
     series::{Bounds, Store},
     task::supervised,
 };
@@ -35,7 +35,7 @@ pub(super) struct LookoutThread {
     pub(super) self_check: SelfCheck,
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
-    pub(super) vitals: Vitals,
+    pub(super) vitals: RuntimeStats,
     pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
     pub(super) dispatcher: Arc<Dispatcher>,
@@ -143,7 +143,7 @@ impl LookoutThread {
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
-        let mut beats = interval(BEAT);
+        let mut beats = interval(PROBE_INTERVAL);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // One sleep a tick, whatever comes between: a new one after a beat could pass the tick by.
         let mut ticks = pin!(sleep(self.until_tick()));

@@ -31,14 +31,14 @@ pub(crate) enum Remedy {
     /// The same again, not before this has passed.
     RetryAfter(Duration),
     /// A person: the receiver does not take anything from here.
-    Mend,
+    Misconfigured,
     /// Nothing: the receiver does not take this message.
-    GiveUp,
+    Rejected,
 }
 
 impl DeliveryError {
     fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
-        let (others, is_divisible) = (Delivered::default(), remedy == Remedy::GiveUp);
+        let (others, is_divisible) = (Delivered::default(), remedy == Remedy::Rejected);
         Self { remedy, source: source.into(), left: None, others, is_divisible, is_for_some: false }
     }
 
@@ -55,14 +55,14 @@ impl DeliveryError {
     /// The receiver takes nothing, such as a webhook that was revoked: logged as an error once, and
     /// tried again every 30 s, or as soon as there is something new to tell.
     pub fn broken(source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::Mend, source)
+        Self::new(Remedy::Misconfigured, source)
     }
 
     /// The receiver will never take this message: of several alerts each half is tried by itself, until
     /// the one is found that is refused; that is logged as an error, counted as dropped. Where three
     /// were refused in a row, the rest of the message is dropped with them.
     pub fn rejected(source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::GiveUp, source)
+        Self::new(Remedy::Rejected, source)
     }
 
     /// Taken by something that is not what was meant, which never answers as it should.
@@ -156,8 +156,8 @@ impl DeliveryError {
         match self.remedy {
             Remedy::Retry => (0, Duration::ZERO),
             Remedy::RetryAfter(wait) => (1, wait),
-            Remedy::Mend => (2, Duration::ZERO),
-            Remedy::GiveUp => (3, Duration::ZERO),
+            Remedy::Misconfigured => (2, Duration::ZERO),
+            Remedy::Rejected => (3, Duration::ZERO),
         }
     }
 
@@ -171,8 +171,8 @@ impl fmt::Display for DeliveryError {
         f.write_str(match self.remedy {
             Remedy::Retry => "not delivered",
             Remedy::RetryAfter(_) => "not delivered yet",
-            Remedy::Mend => "the receiver takes nothing",
-            Remedy::GiveUp => "the receiver does not take this message",
+            Remedy::Misconfigured => "the receiver takes nothing",
+            Remedy::Rejected => "the receiver does not take this message",
         })
     }
 }

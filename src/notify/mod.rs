@@ -24,99 +24,57 @@
 //! let builder = Lookout::builder().notify_as("pager", pager);
 //! ```
 
-#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
-mod address;
-#[cfg(feature = "alertmanager")]
-mod alertmanager;
-#[cfg(any(feature = "alertmanager", feature = "webhook"))]
-mod annotations;
+mod combinators;
 mod delivered;
-#[cfg(feature = "discord")]
-mod discord;
-mod dispatcher;
-#[cfg(feature = "email")]
-mod email;
+mod dispatch;
 mod error;
-mod ext;
-mod hook;
-#[cfg(feature = "_http")]
-mod http;
-#[cfg(any(feature = "alertmanager", feature = "webhook"))]
-mod known;
-mod labels;
-mod log;
-mod mailbox;
-mod matcher;
 mod notification;
-mod or_else;
-#[cfg(feature = "pagerduty")]
-mod pagerduty;
-#[cfg(feature = "webhook")]
-mod ping;
-mod repeat_every;
-mod repeats;
-mod route;
-#[cfg(feature = "slack")]
-mod slack;
-#[cfg(any(feature = "email", feature = "pagerduty"))]
-mod stable_hash;
-mod stats;
+mod receivers;
 mod status;
-#[cfg(feature = "_chat")]
-mod story;
-#[cfg(feature = "teams")]
-mod teams;
-mod test_delivery;
-#[cfg(any(feature = "_chat", feature = "email", feature = "pagerduty"))]
-mod text;
-#[cfg(feature = "_tls")]
-mod tls;
-#[cfg(feature = "webhook")]
-mod webhook;
-mod when;
-mod worker;
 
-#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
-pub(crate) use self::address::address_hash;
-#[cfg(feature = "alertmanager")]
-pub use self::alertmanager::Alertmanager;
-#[cfg(feature = "discord")]
-pub use self::discord::Discord;
-#[cfg(feature = "email")]
-pub use self::email::{Email, EmailBuilder, EmailError};
-use self::hook::Hook;
-#[cfg(feature = "_http")]
-pub use self::http::AddressError;
-#[cfg(all(feature = "_http", feature = "toml"))]
-pub(crate) use self::http::HttpReceiver;
-#[cfg(feature = "_http")]
-pub(crate) use self::http::check_clients;
 #[cfg(feature = "state")]
-pub(crate) use self::mailbox::SavedMailbox;
-#[cfg(feature = "pagerduty")]
-pub use self::pagerduty::PagerDuty;
-#[cfg(feature = "slack")]
-pub use self::slack::{Slack, SlackBot};
-#[cfg(feature = "teams")]
-pub use self::teams::Teams;
-pub use self::{
-    delivered::Delivered,
-    error::DeliveryError,
-    ext::NotifierExt,
-    log::Log,
-    matcher::Matcher,
-    notification::Notification,
-    or_else::OrElse,
-    repeat_every::RepeatEvery,
-    status::NotifierStatus,
-    test_delivery::TestDelivery,
-    when::{IntoNotifier, When, kind},
-};
-pub(crate) use self::{
+pub(crate) use self::dispatch::notifier_queue::SavedQueue;
+pub(crate) use self::dispatch::{
     dispatcher::{Dispatcher, HAS_ENDED},
-    mailbox::Mailbox,
+    notifier_queue::NotifierQueue,
     stats::Stats,
     worker::Worker,
 };
+#[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
+pub(crate) use self::receivers::address::address_hash;
+#[cfg(feature = "alertmanager")]
+pub use self::receivers::alertmanager::Alertmanager;
+use self::receivers::closure::Hook;
+#[cfg(feature = "discord")]
+pub use self::receivers::discord::Discord;
+#[cfg(feature = "email")]
+pub use self::receivers::email::{Email, EmailBuilder, EmailError};
+#[cfg(feature = "_http")]
+pub use self::receivers::http::AddressError;
+#[cfg(all(feature = "_http", feature = "toml"))]
+pub(crate) use self::receivers::http::HttpReceiver;
+#[cfg(feature = "_http")]
+pub(crate) use self::receivers::http::check_clients;
+#[cfg(feature = "pagerduty")]
+pub use self::receivers::pagerduty::PagerDuty;
+#[cfg(feature = "slack")]
+pub use self::receivers::slack::{Slack, SlackBot};
+#[cfg(feature = "teams")]
+pub use self::receivers::teams::Teams;
 #[cfg(feature = "webhook")]
-pub use self::{ping::Ping, webhook::Webhook};
+pub use self::receivers::{ping::Ping, webhook::Webhook};
+pub use self::{
+    combinators::{
+        ext::NotifierExt,
+        matcher::Matcher,
+        or_else::OrElse,
+        repeat_every::RepeatEvery,
+        when::{IntoNotifier, When, kind},
+    },
+    delivered::Delivered,
+    dispatch::test_delivery::TestDelivery,
+    error::DeliveryError,
+    notification::Notification,
+    receivers::log::Log,
+    status::NotifierStatus,
+};

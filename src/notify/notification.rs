@@ -1,6 +1,6 @@
 use tokio::time::Instant;
 
-use super::test_delivery::Answers;
+use super::dispatch::test_delivery::Answers;
 use crate::{
     alert::{Alert, AlertStatus},
     text::one_line,

@@ -1,6 +1,6 @@
 use std::{fmt, sync::atomic::Ordering};
 
-use super::Mailbox;
+use super::NotifierQueue;
 
 /// What became of a notifier's messages since the start.
 ///
@@ -23,7 +23,7 @@ pub struct NotifierStatus {
 }
 
 impl NotifierStatus {
-    pub(super) fn of(mailbox: &Mailbox) -> Self {
+    pub(super) fn of(mailbox: &NotifierQueue) -> Self {
         let stats = &mailbox.stats;
         Self {
             name: mailbox.name.clone(),

@@ -1,4 +1,4 @@
-//! The layers, and what users add to them: labels ([`Labels`]), what is not watched ([`Unwatched`]), who
+//! The layers, and what users add to them: labels ([`Labels`]), what is not watched ([`IgnoreResponse`]), who
 //! is told of each request ([`Observer`], [`AccessLog`]), streams that go on beyond their response
 //! ([`UpgradeWatch`]).
 //!
@@ -11,71 +11,48 @@
 // once. Nothing counts on a shared `Arc`: what travels is the lookout's number, which the thread's own
 // storage resolves.
 
-mod access_log;
-mod answer;
-mod body;
-mod call_error;
-mod companion;
-mod core;
-mod dependency;
+mod client;
 mod detail;
-mod entrance;
-mod error_kind;
 mod exchange;
-mod facts;
-mod future;
-mod grpc;
-mod label;
-mod layer;
-mod local;
-mod media_type;
-mod observer;
-mod outer;
-mod request_body;
-#[cfg(feature = "reqwest")]
-mod reqwest_client;
-mod route;
-mod service;
-mod slots;
-mod start;
-mod traceparent;
-mod traffic;
-mod twice;
-mod upgrade;
-mod upload;
-mod wait;
-#[cfg(feature = "reqwest")]
-mod watched_client;
+mod head;
+mod http;
 
-pub use self::{
-    access_log::AccessLog,
-    body::ResponseBody,
-    call_error::CallError,
-    dependency::{CallFuture, CallResult, ClassifyFn, Dependency},
-    future::ResponseFuture,
-    label::{Labels, ResponseHead, Unwatched},
-    layer::LookoutLayer,
-    observer::{Finished, Observer},
-    outer::{RouteLayer, Routed},
-    request_body::RequestBody,
-    route::RequestHead,
-    service::Watched,
-    traffic::{Detailed, Http, HttpAndGrpc, Outer, Watches},
-    upgrade::{OpenUpgrade, UpgradeWatch},
-};
 #[cfg(feature = "reqwest")]
-pub use self::{
+pub use self::client::{
     reqwest_client::ReqwestFuture,
     watched_client::{WatchedClient, WatchedRequest},
 };
+pub use self::{
+    client::{
+        call_error::CallError,
+        dependency::{CallFuture, CallResult, ClassifyFn, Dependency},
+    },
+    detail::{
+        access_log::AccessLog,
+        observer::{Finished, Observer},
+    },
+    head::{
+        label::{IgnoreResponse, Labels, ResponseHead},
+        route::RequestHead,
+        upgrade::{OpenUpgrade, UpgradeWatch},
+    },
+    http::{
+        body::ResponseBody,
+        future::ResponseFuture,
+        layer::LookoutLayer,
+        mode::{Detailed, Http, HttpAndGrpc, Mode, Outer},
+        outer::{RouteLayer, Routed},
+        request_body::RequestBody,
+        service::LookoutService,
+    },
+};
 
 pub(crate) use self::{
-    access_log::JsonString,
-    core::{Core, Questions},
-    entrance::Entrance,
-    label::LabelSource,
-    local::{LookoutId, close, open},
-    route::Naming,
-    traceparent::trace_id,
-    twice::arm,
+    detail::access_log::JsonString,
+    exchange::{
+        core::{Core, ObserveConfig},
+        local::{LookoutId, close, open},
+    },
+    head::{label::LabelSource, layer_config::LayerConfig, route::Naming, traceparent::trace_id},
+    http::twice::arm,
 };

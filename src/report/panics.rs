@@ -12,8 +12,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
 use super::{CallSite, Report, Reporter, reporter::Reports};
 use crate::{
+    catch_panic::{Panic, panic_message},
     causes::bounded,
-    guard::{Panic, panic_message},
 };
 
 /// How many panics wait for the lookout's thread; further ones are only counted.

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     alert::{Alert, Origin},
-    collect::Carry,
+    catch_panic::logged,
+    collect::Export,
     facade::{Counter, Facade, REPORTS},
-    guard::logged,
     series::Store,
 };
 
@@ -189,7 +189,7 @@ impl Inner {
     }
 }
 
-impl Carry for Reports {
+impl Export for Reports {
     fn carry(&self, facade: &Facade) {
         let counts: Vec<_> =
             self.lock().counts.iter().map(|(key, total)| (key.clone(), *total)).collect();

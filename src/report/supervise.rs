@@ -4,7 +4,7 @@ use tokio::time::sleep;
 
 use super::{CallSite, LONGEST_NAME, Report, ReportableError, Reporter};
 use crate::{
-    guard::{Panic, guarded},
+    catch_panic::{Panic, guarded},
     text::short,
 };
 

@@ -1,10 +1,6 @@
 use std::time::Duration;
 
-use super::{Comparison, Reading, Rule, read::Verdict, share::Share};
-use crate::{
-    collect::Figures,
-    window::{self, Timeline},
-};
+use crate::window;
 
 /// The time that an error budget is for.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -69,7 +65,7 @@ impl BurnRate {
     }
 
     /// The error ratio above which the budget burns faster.
-    fn error_ratio(self, objective: f64) -> f64 {
+    pub(crate) fn error_ratio(self, objective: f64) -> f64 {
         self.factor * budget(objective)
     }
 
@@ -105,74 +101,8 @@ impl BurnRate {
     }
 }
 
-impl Rule {
-    /// The verdict of a rule on a burn rate: breached by any of its burn rates; unknown if none is, and
-    /// one of them is unknown. Told is the one that is furthest past its factor, or nearest to it.
-    pub(super) fn read_burn_rates(
-        &self,
-        objective: f64,
-        figures: &Figures,
-        timeline: &Timeline,
-    ) -> Option<Reading> {
-        let mut is_known = true;
-        let mut told: Option<Reading> = None;
-        for rate in &self.burn_rates {
-            match self.read_burn_rate(*rate, objective, figures, timeline) {
-                Some(reading) => {
-                    told = told.filter(|told| says_more(told, &reading)).or(Some(reading));
-                }
-                None => is_known = false,
-            }
-        }
-        told.filter(|told| told.verdict == Verdict::Breached || is_known)
-    }
-
-    /// Requests, errors and confidence are asked of the long window: the short one says no more than
-    /// that it goes on.
-    fn read_burn_rate(
-        &self,
-        rate: BurnRate,
-        objective: f64,
-        figures: &Figures,
-        timeline: &Timeline,
-    ) -> Option<Reading> {
-        let threshold = rate.error_ratio(objective);
-        let long = figures.history.window(timeline, rate.long);
-        let short = figures.history.window(timeline, rate.short);
-        if long.requests() < self.min_requests {
-            return None;
-        }
-        let spent = Share::of(long.errors(), long.requests())?;
-        let spends = Share::of(short.errors(), short.requests());
-        // Where the long one is not above, it does not matter what the short one is.
-        let verdict = match self.verdict_on(spent, Comparison::Above, threshold) {
-            Verdict::Kept => Verdict::Kept,
-            _ if !spends?.is_beyond(Comparison::Above, threshold, None) => Verdict::Kept,
-            of_long => of_long,
-        };
-        // Both are above a factor if and only if the lower one is.
-        let lower = spends.map_or(spent.ratio(), |spends| spends.ratio().min(spent.ratio()));
-        Some(Reading {
-            value: lower / budget(objective),
-            threshold: rate.factor,
-            verdict,
-            window: Some((long.elapsed(), long.requests())),
-            hits: spent.hits,
-            before: long.before(),
-        })
-    }
-}
-
-/// Whether one says more than the other: it is breached, or further past its factor.
-fn says_more(one: &Reading, other: &Reading) -> bool {
-    let by_factor = |reading: &Reading| {
-        (reading.verdict == Verdict::Breached, reading.value / reading.threshold)
-    };
-    by_factor(one) >= by_factor(other)
-}
-
 /// The error ratio that an objective allows, without the last digits of a difference: 0.001 of 0.999.
-fn budget(objective: f64) -> f64 {
+pub(crate) fn budget(objective: f64) -> f64 {
     ((1.0 - objective) * 1e12).round() / 1e12
 }
 
@@ -220,10 +150,5 @@ mod tests {
     fn a_budget_has_no_rounding_error_to_fire_by() {
         assert_eq!(budget(0.999), 0.001);
         assert_eq!(budget(0.9999), 0.0001);
-        let allowed = Share::of(144, 10_000).unwrap();
-        let threshold = BurnRate::new(14.4, HOUR).error_ratio(0.999);
-        assert!(!allowed.is_beyond(Comparison::Above, threshold, None), "as much is not above");
-        let more = Share::of(145, 10_000).unwrap();
-        assert!(more.is_beyond(Comparison::Above, threshold, None));
     }
 }

@@ -19,11 +19,9 @@ mod check;
 mod defaults;
 mod naming;
 mod problem;
-mod read;
 mod reason;
 mod scope;
 mod severity;
-mod share;
 mod signal;
 mod threshold;
 mod window_range;
@@ -32,8 +30,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use self::problem::Setting;
 
-#[cfg(feature = "toml")]
-pub(crate) use self::signal::Unit;
 pub use self::{
     burn_rate::BurnRate,
     check::RuleError,
@@ -43,11 +39,11 @@ pub use self::{
     window_range::WindowRange,
 };
 pub(crate) use self::{
+    burn_rate::budget,
     check::check,
     naming::with_names,
-    read::{Reading, weight},
     scope::{Scope, method_and_route},
-    signal::Signal,
+    signal::{Signal, Unit},
 };
 
 /// A condition on the traffic. It raises an alert while it holds.

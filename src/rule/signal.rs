@@ -78,7 +78,7 @@ impl Signal {
         }
     }
 
-    pub(super) fn default_name(self, comparison: Comparison) -> String {
+    pub(crate) fn default_name(self, comparison: Comparison) -> String {
         let side = match comparison {
             Comparison::Above => "High",
             Comparison::Below => "Low",
@@ -99,7 +99,7 @@ impl Signal {
     }
 
     /// The bound that the histogram needs for an exact verdict.
-    pub(super) fn split(self) -> Option<Duration> {
+    pub(crate) fn split(self) -> Option<Duration> {
         match self {
             Self::SlowRatio(slow) => Some(slow),
             _ => None,

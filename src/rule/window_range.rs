@@ -5,17 +5,17 @@ use crate::window;
 /// One length of a window, or a range of lengths; made from a [`Duration`] or an inclusive range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowRange {
-    pub(super) shortest: Duration,
-    pub(super) longest: Duration,
+    pub(crate) shortest: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl WindowRange {
-    pub(super) const DEFAULT: Self =
+    pub(crate) const DEFAULT: Self =
         Self { shortest: Duration::from_secs(10), longest: Duration::from_secs(60) };
 
     /// The lengths to try, from the shortest: by the second up to a minute, then by the minute, as
     /// that is how the snapshots lie.
-    pub(super) fn lengths(self) -> impl Iterator<Item = Duration> {
+    pub(crate) fn lengths(self) -> impl Iterator<Item = Duration> {
         std::iter::successors(Some(self.shortest), move |length| {
             let step = if *length < MINUTE { Duration::from_secs(1) } else { MINUTE };
             (*length < self.longest).then(|| (*length + step).min(self.longest))
@@ -28,7 +28,7 @@ impl WindowRange {
     }
 
     /// The mend, if no window can be as long.
-    pub(super) fn problem(self) -> Option<String> {
+    pub(crate) fn problem(self) -> Option<String> {
         let Self { shortest, longest } = self;
         if shortest > longest {
             Some(format!("over {shortest:?}..={longest:?} is empty: give the shorter one first"))

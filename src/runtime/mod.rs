@@ -14,16 +14,16 @@ use tokio::runtime::Handle;
 
 use self::probe::Probe;
 use crate::{
+    catch_panic::logged,
     facade::{Facade, Gauge, RUNTIME_LAG},
-    guard::logged,
 };
 
 /// How often a probe is sent; a stall that is shorter may fall between two.
-pub(crate) const BEAT: Duration = Duration::from_millis(100);
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is known of the process besides its requests.
 #[derive(Debug)]
-pub(crate) struct Vitals {
+pub(crate) struct RuntimeStats {
     /// None without a runtime, or once that is gone.
     probe: Option<Probe>,
     lag: Gauge,
@@ -34,7 +34,7 @@ pub(crate) struct Vitals {
     scheduler: Option<scheduler::Scheduler>,
 }
 
-impl Vitals {
+impl RuntimeStats {
     pub(crate) fn new(runtime: Option<Handle>) -> Self {
         Self {
             #[cfg(feature = "process")]

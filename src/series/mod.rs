@@ -7,13 +7,13 @@
 mod ages;
 mod bounds;
 mod buckets;
+mod classifier;
 mod clock;
-mod extra;
 mod family;
 mod histogram;
-mod judge;
 mod key;
 mod label;
+mod optional_histogram;
 mod shard;
 mod store;
 
@@ -22,13 +22,13 @@ pub(crate) use self::{
     ages::{AgeSlot, Ages, OldestStart},
     bounds::Bounds,
     buckets::{MESSAGES, SIZES, bucket_problem},
+    classifier::{Classifier, FailureFn},
     clock::{RawClock, RawSpan, RawTime},
-    extra::{Extra, StreamKind},
     family::{Buckets, Family},
     histogram::{Histogram, Tally},
-    judge::{FailureFn, Judge},
     key::{SeriesKey, StatusKey, Statuses},
     label::{LabelSet, LabelTable},
+    optional_histogram::{OptionalHistogram, StreamKind},
     shard::{End, OperationCells, Shard},
     store::{Limits, Store},
 };

@@ -6,7 +6,9 @@ use std::{
     },
 };
 
-use super::{Ages, Extra, Histogram, LabelSet, SeriesKey, StatusKey, Store, StreamKind, add};
+use super::{
+    Ages, Histogram, LabelSet, OptionalHistogram, SeriesKey, StatusKey, Store, StreamKind, add,
+};
 use crate::{memory::Room, operation::OperationId, outcome::Ending};
 
 /// The sizes that all shards of a lookout share.
@@ -37,7 +39,7 @@ pub(crate) struct OperationCells {
     first: SeriesList,
     /// What has labels of the user's, in lists by these.
     labelled: OnceLock<Box<[SeriesList]>>,
-    extras: [OnceLock<Box<Histogram>>; Extra::COUNT],
+    extras: [OnceLock<Box<Histogram>>; OptionalHistogram::COUNT],
     /// How often something changed that few operations have.
     rare: AtomicU64,
     /// Streams that were opened, and that were closed, by [`StreamKind`].
@@ -182,7 +184,13 @@ impl Shard {
     /// Records a value of the operation, or of the one that stands for all others if there is no memory
     /// for a histogram.
     #[cold]
-    pub(crate) fn record_extra(&self, id: OperationId, extra: Extra, store: &Store, value: u64) {
+    pub(crate) fn record_extra(
+        &self,
+        id: OperationId,
+        extra: OptionalHistogram,
+        store: &Store,
+        value: u64,
+    ) {
         let cells = self.operation(id);
         let bounds = store.bounds_of(extra);
         let found = cells
@@ -218,7 +226,7 @@ impl OperationCells {
             first: OnceLock::new(),
             labelled: OnceLock::new(),
             rare: AtomicU64::new(0),
-            extras: [const { OnceLock::new() }; Extra::COUNT],
+            extras: [const { OnceLock::new() }; OptionalHistogram::COUNT],
             streams: [const { [const { AtomicU64::new(0) }; 2] }; StreamKind::ALL.len()],
             layout,
         }
@@ -269,7 +277,7 @@ impl OperationCells {
     /// The histogram, a new one if there is none and `reserve` has its bytes.
     fn extra_or_new(
         &self,
-        extra: Extra,
+        extra: OptionalHistogram,
         cells: usize,
         reserve: impl FnOnce(usize) -> bool,
     ) -> Option<&Histogram> {
@@ -285,7 +293,7 @@ impl OperationCells {
         self.rare.load(Ordering::Acquire)
     }
 
-    pub(crate) fn extra(&self, extra: Extra) -> Option<&Histogram> {
+    pub(crate) fn extra(&self, extra: OptionalHistogram) -> Option<&Histogram> {
         self.extras[extra as usize].get().map(|histogram| &**histogram)
     }
 
@@ -325,7 +333,9 @@ impl OperationCells {
     /// All times to the response head.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Histogram> {
         let with_the_end = self.all_series().filter(|series| series.has_heads());
-        self.extra(Extra::Head).into_iter().chain(with_the_end.map(|series| &series.duration))
+        self.extra(OptionalHistogram::Head)
+            .into_iter()
+            .chain(with_the_end.map(|series| &series.duration))
     }
 
     /// The durations of what ended like this, of a new series if there is none and `reserve` has its bytes.

@@ -89,7 +89,7 @@ fn without_memory_for_its_label_a_request_is_counted_without() {
 #[test]
 fn without_memory_for_a_histogram_its_values_go_to_that_of_all_operations() {
     let (store, shard, id) = store(0);
-    for extra in Extra::ALL.into_iter().chain([Extra::Head]) {
+    for extra in OptionalHistogram::ALL.into_iter().chain([OptionalHistogram::Head]) {
         shard.record_extra(id, extra, &store, 7);
         assert!(shard.operation(id).extra(extra).is_none());
         let others = shard.operation(store.operations.overflow_of(id));

@@ -5,8 +5,8 @@ use std::{
 };
 
 use super::{
-    Bounds, Extra, LabelTable, MESSAGES, OperationCells, RawClock, RawTime, SIZES, SeriesKey,
-    Shard, ShardLayout, Statuses, Tally,
+    Bounds, LabelTable, MESSAGES, OperationCells, OptionalHistogram, RawClock, RawTime, SIZES,
+    SeriesKey, Shard, ShardLayout, Statuses, Tally,
 };
 use crate::{
     memory::{Costs, Memory, Room},
@@ -138,11 +138,15 @@ impl Store {
         self.memory.reserve(cells + self.exported_cost, room)
     }
 
-    pub(crate) fn bounds_of(&self, extra: Extra) -> &Bounds {
+    pub(crate) fn bounds_of(&self, extra: OptionalHistogram) -> &Bounds {
         match extra {
-            Extra::Wait | Extra::Stream | Extra::Head => &self.bounds,
-            Extra::RequestSize | Extra::ResponseSize => &self.sizes,
-            Extra::RequestMessages | Extra::ResponseMessages => &self.messages,
+            OptionalHistogram::Wait | OptionalHistogram::Stream | OptionalHistogram::Head => {
+                &self.bounds
+            }
+            OptionalHistogram::RequestSize | OptionalHistogram::ResponseSize => &self.sizes,
+            OptionalHistogram::RequestMessages | OptionalHistogram::ResponseMessages => {
+                &self.messages
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{guard::guarded, report};
+use crate::{catch_panic::guarded, report};
 
 /// A thread for calls that may block. It runs one call at a time, in their order, and ends when this is
 /// dropped and its calls are done.

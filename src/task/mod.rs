@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::blocking::{BlockingThread, NotCalled};
-use crate::guard::{guarded_future, logged};
+use crate::catch_panic::{guarded_future, logged};
 
 /// The pause before the first restart; it doubles with each restart that follows soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use super::{Earlier, Evaluator, Tracked, Watch, alert_labels};
 use crate::{
     alert::{Alert, Target, state::State},
-    facade::Dialect,
+    facade::MetricNaming,
     operation::{MethodLabel, Operation, OperationTable, TrafficId},
     rule::Scope,
 };
@@ -23,7 +23,7 @@ impl Evaluator {
         &mut self,
         firing: Vec<Alert>,
         operations: &OperationTable,
-        dialect: &Dialect,
+        dialect: &MetricNaming,
         wall: SystemTime,
     ) -> Vec<Alert> {
         let mut gone = Vec::new();
@@ -52,7 +52,7 @@ impl Watch {
         is_target && self.name == alert.rule && self.rule.signal == alert.signal
     }
 
-    fn restore(&mut self, alert: Alert, lasted: Duration, dialect: &Dialect) {
+    fn restore(&mut self, alert: Alert, lasted: Duration, dialect: &MetricNaming) {
         let labels = alert_labels(&self.name, &self.rule, &alert.target, dialect);
         let start = Duration::ZERO;
         let tracked = Tracked {

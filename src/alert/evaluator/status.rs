@@ -4,8 +4,9 @@ use super::{Evaluator, State, Target, Tracked, Watch, rule_label, target_labels,
 use crate::{
     alert::{Origin, RuleState, RuleStatus},
     collect::{Collector, Figures},
-    facade::{Dialect, Facade, Gauge, RULE_THRESHOLD, RULE_VALUE},
-    rule::{Comparison, Reading, Reason, Rule},
+    evaluate::Reading,
+    facade::{Facade, Gauge, MetricNaming, RULE_THRESHOLD, RULE_VALUE},
+    rule::{Comparison, Reason, Rule},
 };
 
 /// How many operations of a rule for each route are in the status.
@@ -20,7 +21,7 @@ pub(super) struct RuleGauges {
 }
 
 impl RuleGauges {
-    fn new(name: &Arc<str>, rule: &Rule, dialect: &Dialect) -> Self {
+    fn new(name: &Arc<str>, rule: &Rule, dialect: &MetricNaming) -> Self {
         let labels = || {
             let target = target_of(rule).unwrap_or(Target::Service);
             [rule_label(name)]

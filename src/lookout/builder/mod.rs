@@ -1,14 +1,14 @@
 //! The settings, and how they become a lookout.
 
-mod alarm;
+mod alerting;
 mod check;
 #[cfg(feature = "toml")]
 mod config;
-mod counted;
 #[cfg(feature = "prost")]
 mod descriptor;
 mod labels;
-mod named;
+mod naming;
+mod requests;
 #[cfg(feature = "state")]
 mod state;
 
@@ -35,15 +35,15 @@ use super::{
 use crate::config::Source;
 use crate::{
     alert::{Evaluator, Origin},
-    collect::{Carry, Collector, share},
-    facade::{Dialect, Facade, GrpcType, SharedRecorder},
-    notify::{Dispatcher, Mailbox, Worker},
-    observe::{self, Core, Entrance, Naming, Questions},
+    collect::{Collector, Export, share},
+    facade::{Facade, GrpcType, MetricNaming, SharedRecorder},
+    notify::{Dispatcher, NotifierQueue, Worker},
+    observe::{self, Core, LayerConfig, Naming, ObserveConfig},
     operation::{MethodLabel, Protocol, Side, TrafficId},
     report::Reports,
     rule::{self, Rule},
-    runtime::Vitals,
-    series::{BUCKETS, Bounds, FailureFn, Family, Judge, LabelTable, Limits, Store},
+    runtime::RuntimeStats,
+    series::{BUCKETS, Bounds, Classifier, FailureFn, Family, LabelTable, Limits, Store},
 };
 
 /// The settings of a [`Lookout`]. [`start`](Self::start) checks them.
@@ -56,14 +56,14 @@ pub struct LookoutBuilder {
     rules: Vec<Rule>,
     #[cfg(feature = "toml")]
     config: Option<Source>,
-    notifiers: Vec<(Arc<Mailbox>, Worker)>,
-    heartbeats: Vec<(Duration, Arc<Mailbox>, Worker)>,
+    notifiers: Vec<(Arc<NotifierQueue>, Worker)>,
+    heartbeats: Vec<(Duration, Arc<NotifierQueue>, Worker)>,
     recorder: Option<SharedRecorder>,
     runtime: Option<Handle>,
     buckets: Vec<Duration>,
     families: Vec<Family>,
-    dialect: Dialect,
-    questions: Questions,
+    dialect: MetricNaming,
+    questions: ObserveConfig,
     templates: Vec<String>,
     labels: Vec<UserLabel>,
     failure: Option<Box<FailureFn>>,
@@ -89,8 +89,8 @@ impl LookoutBuilder {
             runtime: None,
             buckets: BUCKETS.to_vec(),
             families: Vec::new(),
-            dialect: Dialect::default(),
-            questions: Questions::default(),
+            dialect: MetricNaming::default(),
+            questions: ObserveConfig::default(),
             templates: Vec::new(),
             labels: Vec::new(),
             failure: None,
@@ -226,13 +226,13 @@ impl LookoutBuilder {
             dispatcher.note_unknown(SystemTime::now(), false);
         }
         let dispatcher = Arc::new(dispatcher);
-        let carried = [Arc::clone(&reports) as Arc<dyn Carry>, Arc::clone(&dispatcher) as _];
+        let carried = [Arc::clone(&reports) as Arc<dyn Export>, Arc::clone(&dispatcher) as _];
         let mailboxes =
             dispatcher.mailboxes().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
         let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
         let carried = carried.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
-        let judge = Arc::new(Judge(self.failure));
+        let judge = Arc::new(Classifier(self.failure));
         let facade = Facade::new(self.recorder, self.dialect);
         let collector = Collector::new(
             Arc::clone(&store),
@@ -264,7 +264,7 @@ impl LookoutBuilder {
             self_check: SelfCheck::new(Arc::clone(&layers)),
             store: Arc::clone(&store),
             collector: share(collector),
-            vitals: Vitals::new(runtime),
+            vitals: RuntimeStats::new(runtime),
             evaluator,
             reports: Arc::clone(&reports),
             dispatcher: Arc::clone(&dispatcher),
@@ -279,7 +279,7 @@ impl LookoutBuilder {
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
-        let entrance = Entrance::new(id, &core.questions);
+        let entrance = LayerConfig::new(id, &core.questions);
         log_start(&origin.service, rule_count, &notifiers, has_recorder);
         Ok(Lookout {
             inner: Arc::new(Inner {

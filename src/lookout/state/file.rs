@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Saved, VERSION};
-use crate::{files, guard::logged};
+use crate::{catch_panic::logged, files};
 
 /// What every version of the file has.
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::process;
 use super::{super::SavedNotifier, *};
 use crate::{
     alert::{Alert, AlertStatus, Failure, SavedAlert, test_alert},
-    notify::Mailbox,
+    notify::NotifierQueue,
 };
 
 /// A folder of its own, that goes with the test.
@@ -38,7 +38,7 @@ impl Drop for Folder {
 }
 
 fn saved() -> Saved {
-    let mailbox = Mailbox::new("slack".to_owned(), None);
+    let mailbox = NotifierQueue::new("slack".to_owned(), None);
     mailbox.put(test_alert("A", AlertStatus::Firing));
     Saved {
         version: VERSION,
@@ -152,7 +152,7 @@ fn what_is_no_file_or_has_no_end_is_not_read() {
 /// Notifiers at which alerts with long texts wait.
 fn crowded(alerts: usize) -> Saved {
     let notifiers = ["slack", "mail"].map(|name| {
-        let mailbox = Mailbox::new(name.to_owned(), None);
+        let mailbox = NotifierQueue::new(name.to_owned(), None);
         for number in 0..alerts {
             let failure =
                 Failure { causes: vec!["é".repeat(1_000)], count: 1, ..Failure::default() };

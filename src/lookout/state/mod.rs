@@ -23,10 +23,10 @@ use self::{
 };
 use crate::{
     alert::{Alert, Evaluator, SavedAlert, is_same_in_file},
+    catch_panic::logged,
     deadline::within,
-    facade::Dialect,
-    guard::logged,
-    notify::{Dispatcher, SavedMailbox},
+    facade::MetricNaming,
+    notify::{Dispatcher, SavedQueue},
     operation::OperationTable,
     report::{Reports, SavedKind},
     task::{BlockingThread, supervised},
@@ -46,10 +46,10 @@ impl Saved {
     /// Leaves out the details of reports.
     fn shorten(&mut self) {
         self.kinds.iter_mut().for_each(SavedKind::shorten);
-        self.queues().for_each(SavedMailbox::shorten);
+        self.queues().for_each(SavedQueue::shorten);
     }
 
-    fn queues(&mut self) -> impl Iterator<Item = &mut SavedMailbox> {
+    fn queues(&mut self) -> impl Iterator<Item = &mut SavedQueue> {
         self.notifiers.iter_mut().filter_map(|notifier| notifier.queue.as_mut())
     }
 
@@ -133,7 +133,7 @@ impl StateKeeper {
         &self,
         evaluator: &mut Evaluator,
         operations: &OperationTable,
-        dialect: &Dialect,
+        dialect: &MetricNaming,
     ) {
         let saved = match read(&self.path, &self.service) {
             Ok(saved) => saved,

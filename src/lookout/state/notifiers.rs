@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::notify::{Mailbox, SavedMailbox};
+use crate::notify::{NotifierQueue, SavedQueue};
 
 /// A notifier as the file knows it, whatever its place among the others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,11 +13,11 @@ pub(super) struct SavedNotifier {
     pub(super) address: Option<String>,
     /// Nothing where nothing waits. The notifier is in the file all the same, so that another one of its kind is
     /// not taken for it.
-    pub(super) queue: Option<SavedMailbox>,
+    pub(super) queue: Option<SavedQueue>,
 }
 
 impl SavedNotifier {
-    pub(super) fn of(mailbox: &Mailbox) -> Self {
+    pub(super) fn of(mailbox: &NotifierQueue) -> Self {
         let (kind, address) = mailbox.key();
         Self { kind: kind.to_owned(), address: address.map(str::to_owned), queue: mailbox.saved() }
     }
@@ -25,7 +25,7 @@ impl SavedNotifier {
 
 /// Gives each mailbox the queue that its notifier has left: the one of its kind with its address, or else one of
 /// its kind whose own notifier is gone, since an address may be renewed. Queues that are left are dropped.
-pub(super) fn restore(mut saved: Vec<SavedNotifier>, mailboxes: &[Arc<Mailbox>]) {
+pub(super) fn restore(mut saved: Vec<SavedNotifier>, mailboxes: &[Arc<NotifierQueue>]) {
     let mut waiting: Vec<_> = mailboxes.iter().collect();
     for needs_address in [true, false] {
         waiting.retain(|mailbox| {
@@ -52,13 +52,16 @@ mod tests {
     use super::*;
     use crate::alert::{AlertStatus, test_alert};
 
-    fn mailbox(kind: &str, address: Option<&str>) -> Arc<Mailbox> {
-        let mailbox = Mailbox::new(kind.to_owned(), None);
+    fn mailbox(kind: &str, address: Option<&str>) -> Arc<NotifierQueue> {
+        let mailbox = NotifierQueue::new(kind.to_owned(), None);
         Arc::new(mailbox.keyed(kind.to_owned(), address.map(str::to_owned)))
     }
 
     /// What each mailbox of the next process has, if one alert waits for each of these in this one.
-    fn restarted(before: &[(&str, Option<&str>, &str)], after: &[Arc<Mailbox>]) -> Vec<String> {
+    fn restarted(
+        before: &[(&str, Option<&str>, &str)],
+        after: &[Arc<NotifierQueue>],
+    ) -> Vec<String> {
         let saved = before.iter().map(|(kind, address, rule)| {
             let mailbox = mailbox(kind, *address);
             if !rule.is_empty() {

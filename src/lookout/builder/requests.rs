@@ -1,0 +1,186 @@
+use std::borrow::Cow;
+
+use super::LookoutBuilder;
+use crate::{
+    observe::{Naming, RequestHead},
+    operation::Operation,
+    outcome::Status,
+};
+
+/// What is counted, and as what.
+impl LookoutBuilder {
+    /// Names the route of a request that has no axum `MatchedPath`. It must give templates, a few of
+    /// them, and never the path itself. Defaults to none: those requests are `unmatched`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().route_fn(|request| {
+    ///     request.uri.path().starts_with("/static/").then(|| "/static/{*file}".into())
+    /// });
+    /// ```
+    pub fn route_fn(
+        mut self,
+        route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.questions.route = Some(Naming::Closure(Box::new(route)));
+        self
+    }
+
+    /// Names the route of a request that passed no router by templates of its path, as axum writes
+    /// them: `/orders/{id}`, `/files/{*path}`. Defaults to none; takes the place of
+    /// [`route_fn`](Self::route_fn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().route_templates(["/orders", "/orders/{id}", "/files/{*path}"]);
+    /// ```
+    pub fn route_templates(
+        mut self,
+        templates: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.templates.extend(templates.into_iter().map(Into::into));
+        self
+    }
+
+    /// Declares routes, and gRPC methods, that answer when there is news, written as in the label:
+    /// `/orders/changes`, `shop.Orders/Upload`. Defaults to the methods with
+    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, which answer after the last
+    /// message.
+    ///
+    /// Such a request is a stream from its start: its life is in the histogram of streams, it is an
+    /// open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck request. Its
+    /// duration, which rules evaluate, is the time after its response's head.
+    pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.questions.long_polls.extend(routes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Ignores the requests for which the closure returns `true`, such as health checks. Defaults
+    /// to none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Lookout;
+    ///
+    /// let builder = Lookout::builder().ignore(|request| request.uri.path() == "/healthz");
+    /// ```
+    pub fn ignore(
+        mut self,
+        is_ignored: impl for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.questions.ignore = Some(Box::new(is_ignored));
+        self
+    }
+
+    /// Ignores routes, written as in the label: `/healthz`, `/users/{id}`, and for gRPC
+    /// `grpc.health.v1.Health/Check`. Defaults to none. For requests without a route use
+    /// [`ignore`](Self::ignore).
+    #[doc(alias("healthz", "exclude"))]
+    pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.questions.ignored_routes.extend(routes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether a response may say that its request is not watched, by
+    /// [`IgnoreResponse`](crate::observe::IgnoreResponse) in its extensions: then the request is taken back, as
+    /// if it had never been. Defaults to no, since it looks into every response.
+    pub fn unwatched_responses(mut self, are_taken_back: bool) -> Self {
+        self.questions.unwatched_responses = are_taken_back;
+        self
+    }
+
+    /// Decides which statuses of which operations are failures. `None` keeps the
+    /// [convention](crate::Outcome::Failure). Defaults to the convention for all.
+    ///
+    /// The lookout calls the closure once for each way in which an operation's requests end, and
+    /// only calls it for each request if a layer has observers. If it panics, the convention
+    /// decides.
+    ///
+    /// # Examples
+    ///
+    /// A missing order is a failure, and a conflict in the stock is none:
+    ///
+    /// ```
+    /// use tower_lookout::{Lookout, Status};
+    ///
+    /// let builder = Lookout::builder().failure(|operation, status| {
+    ///     match (operation.route(), status) {
+    ///         ("/orders/{id}", Status::Http(status)) if status == 404 => Some(true),
+    ///         ("/stock", Status::Http(status)) if status == 409 => Some(false),
+    ///         _ => None,
+    ///     }
+    /// });
+    /// ```
+    #[doc(alias("timeout", "408", "classify"))]
+    pub fn failure(
+        mut self,
+        is_failure: impl Fn(&Operation, Status) -> Option<bool> + Send + Sync + 'static,
+    ) -> Self {
+        self.failure = Some(Box::new(is_failure));
+        self
+    }
+
+    /// Declares gRPC methods of the server, such as `shop.Orders/Create`, so that they count by
+    /// name from the first call on. Defaults to none: the layer learns each method from its first
+    /// successful answer.
+    pub fn grpc_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.grpc_methods.extend(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Tells a client's operations apart by the server's address, too: the host of the request's URI,
+    /// as label `server_address`. Only for clients whose hosts are few and known; each counts for
+    /// [`max_operations`](Self::max_operations). Defaults to no.
+    pub fn server_address(mut self, is_told: bool) -> Self {
+        self.questions.tells_address = is_told;
+        self
+    }
+
+    /// Gives each request that asks for an upgrade (WebSocket, CONNECT) an
+    /// [`UpgradeWatch`](crate::observe::UpgradeWatch), by which its handler lets the connection count.
+    /// Defaults to no, since it looks into the headers of every request.
+    pub fn upgrades(mut self, are_watched: bool) -> Self {
+        self.questions.watches_upgrades = are_watched;
+        self
+    }
+
+    /// Limits how many operations (method and route) are counted separately, from 1 to 100,000.
+    /// Further ones share the route `_OVERFLOW`. Defaults to 1,000.
+    #[doc(alias("cardinality"))]
+    pub fn max_operations(mut self, max: usize) -> Self {
+        self.limits.operations = max;
+        self
+    }
+
+    /// Limits the memory of the figures in bytes, from 1 MiB on: the cells of all threads, the
+    /// sums, the windows, and an allowance for the recorder's copy. The gauge
+    /// `lookout_memory_bytes` shows the use. Defaults to 256 MiB, enough for about 25,000 series of
+    /// one thread.
+    ///
+    /// Above the limit every request is still counted, with less detail. At seven eighths of it,
+    /// new statuses and label values share a series for each status class, whose status is
+    /// `_OTHER`. Then new operations, and operations without memory, count under the route
+    /// `_OVERFLOW` and in `lookout_overflowed_requests_total`. Further threads share cells behind a
+    /// lock. The log has one warning.
+    ///
+    /// A scrape renders all series as text, which takes about a third more memory for a moment.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.limits.memory = bytes;
+        self
+    }
+
+    /// Whether the time to the response's head has a histogram of its own,
+    /// `http_server_response_head_duration_seconds`. Without it each operation has a histogram less;
+    /// durations and streams stay as they are. Defaults to yes.
+    pub fn head_durations(mut self, are_recorded: bool) -> Self {
+        self.limits.has_heads = are_recorded;
+        self
+    }
+}

@@ -1,0 +1,52 @@
+use std::io;
+
+use tokio::signal;
+
+use crate::catch_panic::logged;
+
+/// Completes when the process is told to end: by SIGTERM, as container platforms and systemd do, or by
+/// Ctrl-C. Feature `signal`.
+///
+/// From its first poll on the process no longer ends by these signals by itself. Stop serving first, and
+/// [shut down](crate::Lookout::shutdown) after that: so requests that end meanwhile are still counted, and
+/// what they raise is delivered. The platform kills what takes too long (Kubernetes after 30 s, Docker
+/// after 10 s), so the drain and [`shutdown_timeout`](crate::LookoutBuilder::shutdown_timeout) together
+/// must be shorter.
+///
+/// If the system lets nobody listen for signals, that is logged, and it never completes.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn run(app: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_lookout::{Lookout, shutdown_signal};
+///
+/// let lookout = Lookout::builder().service("orders").start()?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+/// axum::serve(listener, app.layer(lookout.layer()))
+///     .with_graceful_shutdown(shutdown_signal())
+///     .await?;
+/// lookout.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn shutdown_signal() {
+    if let Err(reason) = told_to_end().await {
+        logged(|| tracing::error!(%reason, "no signal can be listened for"));
+        std::future::pending().await
+    }
+}
+
+#[cfg(unix)]
+async fn told_to_end() -> io::Result<()> {
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        told = signal::ctrl_c() => told,
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() -> io::Result<()> {
+    signal::ctrl_c().await
+}

@@ -1,0 +1,7 @@
+//! Notifiers around other notifiers: conditions, fallbacks and repeats.
+
+pub(super) mod ext;
+pub(super) mod matcher;
+pub(super) mod or_else;
+pub(super) mod repeat_every;
+pub(super) mod when;

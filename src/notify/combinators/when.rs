@@ -1,0 +1,129 @@
+use std::time::Duration;
+
+use tower::BoxError;
+use tower_service::Service;
+
+use crate::notify::{Delivered, Matcher, Notification, NotifierExt, OrElse, RepeatEvery};
+
+/// A notifier that is for some alerts only; made by [`NotifierExt::when`].
+///
+/// What it is not for never comes to it: it takes no place in its queue, waits for nothing, and counts as
+/// no message.
+#[derive(Clone, Debug)]
+#[must_use = "a notifier does nothing until the builder has it"]
+pub struct When<N> {
+    pub(crate) notifier: N,
+    pub(crate) matcher: Matcher,
+}
+
+impl<N> When<N>
+where
+    N: Service<Notification, Response: Into<Delivered>>,
+{
+    /// As [`NotifierExt::or_else`]: of the alerts that this one is for, `other` takes what it does not.
+    pub fn or_else<O>(self, other: O) -> When<OrElse<N, O>>
+    where
+        O: Service<Notification, Response: Into<Delivered>>,
+    {
+        When { notifier: self.notifier.or_else(other), matcher: self.matcher }
+    }
+
+    /// As [`NotifierExt::repeat_every`].
+    pub fn repeat_every(self, every: Duration) -> When<RepeatEvery<N>> {
+        When { notifier: self.notifier.repeat_every(every), matcher: self.matcher }
+    }
+}
+
+/// What [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) takes: a tower service that takes a
+/// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`], or an `Option` of either, where
+/// `None` adds nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no notifier",
+    note = "a notifier is a tower service that takes a `Notification`, answers `()` or `Delivered`, and is \
+            `Send + 'static` as its futures are; `when` comes last"
+)]
+pub trait IntoNotifier<K> {
+    /// The service.
+    type Notifier: Service<
+            Notification,
+            Response: Into<Delivered>,
+            Error: Into<BoxError>,
+            Future: Send + 'static,
+        > + Send
+        + 'static;
+
+    /// The service, and the matcher of the alerts that it is for, which are all where there is none.
+    /// `None` adds no notifier.
+    fn into_notifier(self) -> Option<(Self::Notifier, Option<Matcher>)>;
+}
+
+/// What tells the implementations of [`IntoNotifier`] apart; the compiler infers it.
+#[doc(hidden)]
+pub mod kind {
+    /// A service.
+    #[derive(Debug)]
+    pub struct Service(());
+
+    /// A service with a matcher.
+    #[derive(Debug)]
+    pub struct When(());
+
+    /// An `Option` of one of this kind.
+    #[derive(Debug)]
+    pub struct Optional<K>(std::marker::PhantomData<K>);
+}
+
+impl<N> IntoNotifier<kind::Service> for N
+where
+    N: Service<Notification> + Send + 'static,
+    N::Response: Into<Delivered>,
+    N::Error: Into<BoxError>,
+    N::Future: Send + 'static,
+{
+    type Notifier = N;
+
+    fn into_notifier(self) -> Option<(N, Option<Matcher>)> {
+        Some((self, None))
+    }
+}
+
+impl<N> IntoNotifier<kind::When> for When<N>
+where
+    N: Service<Notification> + Send + 'static,
+    N::Response: Into<Delivered>,
+    N::Error: Into<BoxError>,
+    N::Future: Send + 'static,
+{
+    type Notifier = N;
+
+    fn into_notifier(self) -> Option<(N, Option<Matcher>)> {
+        Some((self.notifier, Some(self.matcher)))
+    }
+}
+
+impl<N, K> IntoNotifier<kind::Optional<K>> for Option<N>
+where
+    N: IntoNotifier<K>,
+{
+    type Notifier = N::Notifier;
+
+    fn into_notifier(self) -> Option<(N::Notifier, Option<Matcher>)> {
+        self?.into_notifier()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::Log;
+
+    #[test]
+    fn an_option_of_a_notifier_is_one_or_none() {
+        assert!(Log::new().into_notifier().is_some());
+        assert!(Some(Log::new()).into_notifier().is_some());
+        let (_, matcher) = Some(Log::new().when(Matcher::new())).into_notifier().unwrap();
+        assert!(matcher.is_some());
+        assert!(None::<Log>.into_notifier().is_none());
+        assert!(None::<When<Log>>.into_notifier().is_none());
+    }
+}

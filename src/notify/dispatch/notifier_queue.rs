@@ -1,0 +1,349 @@
+mod pending;
+#[cfg(feature = "state")]
+mod saved;
+
+use std::{
+    collections::VecDeque,
+    future::pending,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use self::pending::{Entry, Queue};
+#[cfg(feature = "state")]
+pub(crate) use self::saved::SavedQueue;
+use super::{
+    repeats::Repeats,
+    routing::Route,
+    stats::count,
+    test_delivery::{Answered, Test},
+};
+use crate::notify::{Delivered, Matcher, Notification, Stats};
+use crate::{
+    alert::{Alert, AlertStatus},
+    catch_panic::logged,
+};
+
+/// What waits for one notifier: each alert at most once, within [`NotifierQueue::CAPACITY`] bytes.
+#[derive(Debug)]
+pub(crate) struct NotifierQueue {
+    pub(crate) name: String,
+    /// The notifier in the state file: the name before it got a number, and a hash of the address.
+    #[cfg(feature = "state")]
+    key: (String, Option<String>),
+    pub(crate) stats: Arc<Stats>,
+    route: Route,
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+    /// Who is to hear of what changed for a restart to survive.
+    #[cfg(feature = "state")]
+    keeper: std::sync::OnceLock<Arc<Notify>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: Queue,
+    /// What was taken, until it is known what became of it.
+    under_way: Option<Notification>,
+    repeats: Repeats,
+    /// What an earlier process has told and fires yet, until the first message.
+    restored: Vec<Alert>,
+    /// Until a message has said that earlier alerts are unknown.
+    unknown: Option<Unknown>,
+    tests: VecDeque<Test>,
+    is_closed: bool,
+    /// Grows with each arrival, so that a waiter knows what is new to it.
+    arrivals: u64,
+}
+
+/// Nothing is known of the alerts before a start; see [`Alert::unknown_before`].
+#[derive(Clone, Copy, Debug)]
+struct Unknown {
+    start: SystemTime,
+    /// Without a limit where a state was lost.
+    until: Option<Instant>,
+}
+
+/// How long after a start without a state file an alert says that earlier ones are unknown: so long people
+/// still look at an alert that the process before has left open.
+const UNKNOWN_FOR: Duration = Duration::from_secs(60 * 60);
+
+impl NotifierQueue {
+    /// In bytes of memory: about 10,000 alerts of rules.
+    const CAPACITY: usize = 16 << 20;
+
+    /// For the alerts that `matcher` matches; without one, for all.
+    pub(crate) fn new(name: String, matcher: Option<Matcher>) -> Self {
+        Self {
+            stats: Arc::new(Stats::new(&name)),
+            #[cfg(feature = "state")]
+            key: (name.clone(), None),
+            name,
+            route: Route::new(matcher),
+            waiting: Mutex::default(),
+            changed: Notify::new(),
+            #[cfg(feature = "state")]
+            keeper: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Whether this change is for the notifier; it is asked of each change once.
+    pub(crate) fn takes(&self, alert: &Alert) -> bool {
+        self.route.takes(alert)
+    }
+
+    pub(crate) fn put(&self, alert: Alert) {
+        let mut waiting = self.lock();
+        waiting.arrivals += 1;
+        waiting.repeats.change(&alert);
+        waiting.entries.add(alert, 1);
+        self.bound(waiting);
+        self.changed.notify_waiters();
+        self.touch();
+    }
+
+    /// Notes that nothing is known of the alerts before this start. The first alert that is delivered says
+    /// so; where no state was lost, within an hour.
+    pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
+        let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
+        self.lock().unknown = Some(Unknown { start, until });
+    }
+
+    /// How many alerts wait or are under way.
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = self.lock();
+        let under_way = waiting.under_way.as_ref().map_or(0, |taken| taken.alerts.len());
+        waiting.entries.len() + under_way
+    }
+
+    /// Puts a test before all that waits; it is no alert, and merged with none.
+    pub(crate) fn put_test(&self, alert: Alert) -> Answered {
+        let (test, answered) = Test::new(alert);
+        let mut waiting = self.lock();
+        waiting.arrivals += 1;
+        waiting.tests.push_back(test);
+        drop(waiting);
+        self.changed.notify_waiters();
+        answered
+    }
+
+    /// The next test that somebody waits for.
+    pub(crate) fn take_test(&self) -> Option<Test> {
+        let mut waiting = self.lock();
+        waiting.tests.retain(Test::is_waited_for);
+        waiting.tests.pop_front()
+    }
+
+    /// Puts back what is under way and could not be delivered, before what came since; what changed
+    /// again is told with its newer state.
+    pub(crate) fn put_back(&self) {
+        let mut waiting = self.lock();
+        let Some(notification) = waiting.under_way.take() else { return };
+        for (alert, changes) in notification.iter().collect::<Vec<_>>().into_iter().rev() {
+            // A repeat is due again by itself.
+            if changes > 0 {
+                waiting.entries.put_back(alert, changes);
+            }
+        }
+        self.bound(waiting);
+    }
+
+    /// Takes all that waits, up to `most` alerts, and what is due to be told again. It is under way
+    /// until it is [delivered](Self::delivered), [rejected](Self::rejected) or put back.
+    pub(crate) fn take(&self, most: usize) -> Option<Notification> {
+        let mut waiting = self.lock();
+        let waiting = &mut *waiting;
+        let first = most.min(waiting.entries.len());
+        let taken = (0..first).map_while(|_| waiting.entries.pop());
+        let (mut alerts, mut changes): (Vec<Alert>, Vec<u32>) =
+            taken.map(|entry| (entry.alert, entry.changes)).unzip();
+        if !waiting.is_closed && waiting.entries.is_empty() {
+            let changed = alerts.len();
+            for alert in waiting.repeats.due() {
+                if alerts.len() < most
+                    && !alerts[..changed].iter().any(|other| other.identity() == alert.identity())
+                {
+                    alerts.push(alert.clone());
+                }
+            }
+            changes.resize(alerts.len(), 0);
+        }
+        if alerts.is_empty() {
+            return None;
+        }
+        waiting.unknown = waiting.unknown.filter(Unknown::is_due);
+        alerts.iter_mut().for_each(|alert| alert.unknown_before = None);
+        let first_firing = alerts.iter_mut().find(|alert| alert.status == AlertStatus::Firing);
+        if let (Some(alert), Some(unknown)) = (first_firing, waiting.unknown) {
+            alert.unknown_before = Some(unknown.start);
+        }
+        let restored = mem::take(&mut waiting.restored);
+        let taken = Notification { restored, ..Notification::new(alerts, changes) };
+        waiting.under_way = Some(taken.clone());
+        Some(taken)
+    }
+
+    /// The receiver accepted all that is under way, but what it left for the next message.
+    pub(crate) fn delivered(&self, mut delivered: Delivered) {
+        let mut left = delivered.take_left();
+        let mut waiting = self.lock();
+        let Waiting { entries, repeats, under_way, unknown, .. } = &mut *waiting;
+        let Some(mut taken) = under_way.take() else { return };
+        if let Some(left) = &mut left {
+            left.only_of(&taken);
+            taken.without(left);
+        }
+        *under_way = left;
+        for alert in &taken.alerts {
+            if alert.unknown_before.is_some() {
+                *unknown = None;
+            }
+            repeats.delivered(entries.get(alert).unwrap_or(alert), &delivered);
+        }
+        drop(waiting);
+        self.touch();
+    }
+
+    /// What is under way is given up on: counts and names it in the log.
+    pub(crate) fn rejected(&self, reason: &str) {
+        let Some(notification) = self.lock().under_way.take() else { return };
+        for (alert, changes) in notification.iter() {
+            self.dropped(alert, changes, reason);
+            self.lock().repeats.postpone(alert);
+        }
+        self.touch();
+    }
+
+    /// Lets nothing more in; the worker ends when all is delivered.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    /// Counts and names in the log what was not delivered in time.
+    pub(crate) fn give_up(&self) {
+        let reason = "not delivered before the shutdown's deadline";
+        while let Some(Entry { alert, changes }) = self.next_of_all() {
+            self.dropped(&alert, changes, reason);
+        }
+    }
+
+    fn dropped(&self, alert: &Alert, changes: u32, reason: &str) {
+        count(&self.stats.dropped, changes as usize);
+        logged(|| {
+            tracing::error!(notifier = self.name, %alert, changes, reason, "alert dropped");
+        });
+    }
+
+    /// Waits for something to deliver; `false` if nothing will come.
+    pub(crate) async fn wait(&self) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let due = {
+                let mut waiting = self.lock();
+                if !waiting.entries.is_empty() || !waiting.tests.is_empty() {
+                    return true;
+                }
+                if waiting.is_closed {
+                    return false;
+                }
+                waiting.repeats.next()
+            };
+            tokio::select! {
+                () = changed => {}
+                () = until(due) => return true,
+            }
+        }
+    }
+
+    /// Waits for an arrival after the first `arrivals`, or for the close.
+    pub(crate) async fn wait_for_news(&self, arrivals: u64) {
+        self.wait_until(|waiting| waiting.arrivals > arrivals || waiting.is_closed).await;
+    }
+
+    /// Waits for the close.
+    pub(crate) async fn wait_for_close(&self) {
+        self.wait_until(|waiting| waiting.is_closed).await;
+    }
+
+    /// Waits for a test.
+    pub(crate) async fn wait_for_test(&self) {
+        self.wait_until(|waiting| !waiting.tests.is_empty()).await;
+    }
+
+    async fn wait_until(&self, is_so: impl Fn(&Waiting) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if is_so(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether there is a change to tell.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.lock().entries.is_empty()
+    }
+
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.lock().arrivals
+    }
+
+    /// What a restart must survive has changed.
+    fn touch(&self) {
+        #[cfg(feature = "state")]
+        if let Some(keeper) = self.keeper.get() {
+            keeper.notify_one();
+        }
+    }
+
+    /// Drops the oldest changes that exceed the capacity, and logs them without the lock.
+    fn bound(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let dropped = waiting.entries.shrink(Self::CAPACITY);
+        drop(waiting);
+        for Entry { alert, changes } in dropped {
+            let reason = "the alerts that wait for the notifier exceed 16 MiB";
+            self.dropped(&alert, changes, reason);
+        }
+    }
+
+    fn next_of_all(&self) -> Option<Entry> {
+        self.lock().entries.pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unknown {
+    fn is_due(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+#[path = "notifier_queue_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
+    mem::{replace, size_of},
+};
+
+use crate::alert::Alert;
+
+/// The changes that wait, each alert once, in the order in which the alerts came to wait.
+///
+/// An alert is found by its identity in constant time, since a tick may change thousands of them.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    entries: BTreeMap<i64, Entry>,
+    /// The places of the entries, by the hash of the alert's identity.
+    places: HashMap<u64, Vec<i64>>,
+    hasher: RandomState,
+    /// What all entries take in memory.
+    bytes: usize,
+}
+
+/// The last change of an alert, and how many changes it stands for.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) alert: Alert,
+    pub(crate) changes: u32,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        // With its place in both maps.
+        self.alert.bytes() + size_of::<Self>() - size_of::<Alert>() + 64
+    }
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    #[cfg_attr(not(feature = "state"), expect(dead_code, reason = "read for the state file"))]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// The newest change of this alert.
+    pub(crate) fn get(&self, alert: &Alert) -> Option<&Alert> {
+        self.place(alert).and_then(|place| self.entries.get(&place)).map(|entry| &entry.alert)
+    }
+
+    /// Adds so many newer changes of an alert, of which this is the last.
+    pub(crate) fn add(&mut self, alert: Alert, changes: u32) {
+        let added = self.merge(&alert, |entry| {
+            let earlier = replace(&mut entry.alert, alert.clone());
+            entry.alert.tell_also(&earlier);
+            entry.changes = entry.changes.saturating_add(changes);
+        });
+        if !added {
+            let place = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
+            self.insert(place, Entry { alert, changes });
+        }
+    }
+
+    /// Puts back so many earlier changes of an alert, before all that waits.
+    pub(crate) fn put_back(&mut self, alert: &Alert, changes: u32) {
+        let added = self.merge(alert, |entry| {
+            entry.alert.tell_also(alert);
+            entry.changes = entry.changes.saturating_add(changes);
+        });
+        if !added {
+            let place = self.entries.first_key_value().map_or(0, |(first, _)| first - 1);
+            self.insert(place, Entry { alert: alert.clone(), changes });
+        }
+    }
+
+    /// Takes the entry that has waited the longest.
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        let (place, entry) = self.entries.pop_first()?;
+        self.bytes = self.bytes.saturating_sub(entry.bytes());
+        let hash = self.hash(&entry.alert);
+        if let Some(places) = self.places.get_mut(&hash) {
+            places.retain(|other| *other != place);
+            if places.is_empty() {
+                self.places.remove(&hash);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Takes the entries that have waited the longest, until the others take at most so many bytes. The last
+    /// one stays, whatever it takes.
+    pub(crate) fn shrink(&mut self, most: usize) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        while self.bytes > most && self.len() > 1 {
+            taken.extend(self.pop());
+        }
+        taken
+    }
+
+    /// Changes the entry of this alert; `false` if there is none.
+    fn merge(&mut self, alert: &Alert, change: impl FnOnce(&mut Entry)) -> bool {
+        let Some(place) = self.place(alert) else { return false };
+        let Some(entry) = self.entries.get_mut(&place) else { return false };
+        let before = entry.bytes();
+        change(entry);
+        self.bytes = self.bytes.saturating_sub(before) + entry.bytes();
+        true
+    }
+
+    fn insert(&mut self, place: i64, entry: Entry) {
+        self.bytes += entry.bytes();
+        self.places.entry(self.hash(&entry.alert)).or_default().push(place);
+        self.entries.insert(place, entry);
+    }
+
+    fn place(&self, alert: &Alert) -> Option<i64> {
+        let places = self.places.get(&self.hash(alert))?;
+        let is_it = |place: &&i64| {
+            let entry = self.entries.get(place);
+            entry.is_some_and(|entry| entry.alert.identity() == alert.identity())
+        };
+        places.iter().find(is_it).copied()
+    }
+
+    fn hash(&self, alert: &Alert) -> u64 {
+        self.hasher.hash_one(alert.identity())
+    }
+}

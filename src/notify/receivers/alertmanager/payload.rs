@@ -1,0 +1,95 @@
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::{
+    alert::Alert,
+    notify::receivers::prometheus::{
+        annotations::{annotations, ended, instant},
+        labels::{Labels, labels},
+    },
+};
+
+/// An alert as `POST /api/v2/alerts` takes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    labels: Labels,
+    annotations: Labels,
+    starts_at: String,
+    ends_at: String,
+}
+
+impl Entry {
+    /// A firing alert expires when so much has passed, unless it is told again before.
+    ///
+    /// An end is at `now` at the latest: what ends by a clock that is ahead, if only by a millisecond,
+    /// fires on at Alertmanager, which keeps the later end that it was told of before.
+    pub(super) fn new(alert: &Alert, now: SystemTime, expires: Duration) -> Self {
+        let ends_at = match ended(alert) {
+            Some(ended) => ended.min(now),
+            None => now + expires,
+        };
+        let ends_at = ends_at.max(alert.starts_at);
+        Self {
+            labels: labels(alert),
+            annotations: annotations(alert),
+            starts_at: instant(alert.starts_at),
+            ends_at: instant(ends_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::alert::{AlertStatus, test_alert};
+
+    #[test]
+    fn a_firing_alert_ends_ahead_and_a_resolved_one_when_it_did() {
+        let firing = test_alert("HighErrorRatio", AlertStatus::Firing);
+        let (now, expires) = (firing.starts_at + Duration::from_secs(60), Duration::from_secs(180));
+        let labels = json!({
+            "alertname": "HighErrorRatio",
+            "instance": "host-1:42",
+            "service": "orders",
+            "severity": "critical",
+        });
+        assert_eq!(
+            json!(Entry::new(&firing, now, expires)),
+            json!({
+                "labels": labels,
+                "annotations": {
+                    "description": "error ratio 20.3 % (threshold: above 1 %)",
+                    "summary": "error ratio 20.3 %",
+                },
+                "startsAt": "2026-11-18T11:06:40Z",
+                "endsAt": "2026-11-18T11:10:40Z",
+            })
+        );
+        let resolved =
+            json!(Entry::new(&test_alert("HighErrorRatio", AlertStatus::Resolved), now, expires));
+        assert_eq!(resolved["labels"], labels, "it is the same alert");
+        assert_eq!(resolved["endsAt"], "2026-11-18T11:07:14Z");
+    }
+
+    #[test]
+    fn no_end_is_before_the_beginning_whatever_the_clock_does() {
+        let past = Duration::from_secs(60);
+        for status in [AlertStatus::Firing, AlertStatus::Resolved] {
+            let alert = test_alert("R", status);
+            let entry = json!(Entry::new(&alert, alert.starts_at - past, Duration::ZERO));
+            assert_eq!(entry["endsAt"], entry["startsAt"]);
+        }
+    }
+
+    #[test]
+    fn no_end_is_yet_to_come() {
+        let resolved = test_alert("R", AlertStatus::Resolved);
+        let now = resolved.ends_at.unwrap() - Duration::from_millis(1);
+        let entry = json!(Entry::new(&resolved, now, Duration::ZERO));
+        assert_eq!(entry["endsAt"], "2026-11-18T11:07:13.999Z");
+    }
+}

@@ -1,0 +1,78 @@
+//! Texts of users and services, cut to the length that a receiver accepts.
+
+use crate::text::is_control;
+
+/// At most `most` characters of a text; `…` replaces the end that is cut. Control characters other than
+/// line ends become blanks.
+#[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    escaped(text, most, |character, into| into.push(character))
+}
+
+/// As [`cut`], in one line: line ends become blanks, too.
+#[cfg(feature = "email")]
+pub(crate) fn cut_line(text: &str, most: usize) -> String {
+    escaped(text, most, |character, into| {
+        into.push(if character == '\n' { ' ' } else { character });
+    })
+}
+
+/// Text with each character escaped, at most `most` characters of that; what is cut is replaced by
+/// `…`, and no escape is cut in the middle. A control character other than a line's end is a blank.
+pub(crate) fn escaped(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
+    let mut kept = String::with_capacity(text.len().min(most));
+    let (mut length, mut end_before_mark) = (0, 0);
+    for character in text.chars() {
+        let from = kept.len();
+        let is_blank = is_control(character) && character != '\n';
+        escape(if is_blank { ' ' } else { character }, &mut kept);
+        length += kept[from..].chars().count();
+        if length < most {
+            end_before_mark = kept.len();
+        } else if length > most {
+            kept.truncate(end_before_mark);
+            kept.push('…');
+            break;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
+    #[test]
+    fn what_is_cut_is_marked() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("longer", 5), "long…");
+        assert_eq!(cut("über\tall", 20), "über all");
+    }
+
+    #[cfg(feature = "email")]
+    #[test]
+    fn a_line_has_no_line_end() {
+        assert_eq!(cut("a\r\nb\u{2028}c", 20), "a \nb c");
+        assert_eq!(cut_line("a\r\nb\u{2028}c", 20), "a  b c");
+        assert_eq!(cut_line("long\ner", 5), "long…");
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_text_is_short_and_its_escapes_are_whole(text in "[a*\\\\é]{0,60}", most in 1..80_usize) {
+            let cut = escaped(&text, most, |character, into| {
+                if character == '*' {
+                    into.push_str("<*>");
+                } else {
+                    into.push(character);
+                }
+            });
+            prop_assert!(cut.chars().count() <= most);
+            prop_assert_eq!(cut.matches('<').count(), cut.matches('>').count());
+            prop_assert_eq!(cut.matches('<').count(), cut.matches('*').count());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use std::time::SystemTime;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::notify::{
+    DeliveryError,
+    receivers::http::{Answer, seconds_to_wait},
+};
+
+/// What Discord's answer to a post means.
+///
+/// A limit tells the wait in its body, to the millisecond; errors have a number there:
+/// <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>.
+pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+    let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+    let told = match body["code"].as_u64() {
+        Some(code) if code > 0 => format!("{}, Discord's error {code}", answer.status),
+        _ => answer.status.to_string(),
+    };
+    if answer.status == StatusCode::TOO_MANY_REQUESTS
+        && let Some(wait) = body["retry_after"].as_f64().and_then(seconds_to_wait)
+    {
+        return Err(DeliveryError::retry_after(wait, told));
+    }
+    answer.by_status(now, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, header};
+
+    use super::*;
+    use crate::notify::error::{Remedy, chain};
+
+    fn error(status: u16, retry_after: &str, text: &str) -> Option<tower::BoxError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
+        judge(&answer, SystemTime::now()).err().map(Into::into)
+    }
+
+    #[test]
+    fn every_answer_has_its_remedy() {
+        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs_f64(seconds)));
+        let limit = r#"{"message": "You are being rate limited.", "retry_after": 0.469}"#;
+        for (status, retry_after, text, expected) in [
+            (204, "", "", None),
+            (200, "", r#"{"id": "1"}"#, None),
+            (400, "", r#"{"code": 50035, "message": "Invalid Form Body"}"#, Some(Remedy::Rejected)),
+            (401, "", r#"{"code": 50027}"#, Some(Remedy::Misconfigured)),
+            (403, "", "", Some(Remedy::Misconfigured)),
+            (
+                404,
+                "",
+                r#"{"code": 10015, "message": "Unknown Webhook"}"#,
+                Some(Remedy::Misconfigured),
+            ),
+            (429, "1", limit, after(0.469)),
+            (429, "2", r#"{"retry_after": -1}"#, after(2.0)),
+            (429, "65", "error code: 1015", after(65.0)),
+            (500, "", "", Some(Remedy::Retry)),
+        ] {
+            let remedy =
+                error(status, retry_after, text).map(|error| DeliveryError::remedy_of(&error));
+            assert_eq!(remedy, expected, "{status} {text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_by_its_number() {
+        let error =
+            error(404, "", r#"{"code": 10015, "message": "/api/webhooks/s3cret"}"#).unwrap();
+        assert_eq!(
+            chain(&*error),
+            "the receiver takes nothing: 404 Not Found, Discord's error 10015"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::notify::receivers::chat::render::Markup;
+
+/// Text as Discord reads it: <https://docs.discord.com/developers/reference#message-formatting>.
+pub(super) struct Markdown;
+
+impl Markup for Markdown {
+    fn escape(character: char, into: &mut String) {
+        let is_mark = matches!(
+            character,
+            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '#' | '[' | ']' | '@'
+        );
+        // Else an address becomes a link by itself.
+        if is_mark || (character == '/' && into.ends_with(':')) {
+            into.push('\\');
+        }
+        into.push(character);
+    }
+
+    /// Nothing means anything there.
+    fn escape_code(character: char, into: &mut String) {
+        into.push(character);
+    }
+
+    fn italic(escaped: &str) -> String {
+        format!("*{escaped}*")
+    }
+
+    fn code(escaped: &str) -> String {
+        format!("`{escaped}`")
+    }
+
+    fn date(time: SystemTime) -> String {
+        let unix = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        format!("<t:{unix}:d> <t:{unix}:T>")
+    }
+}

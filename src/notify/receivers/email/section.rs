@@ -1,0 +1,124 @@
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    alert::{Alert, AlertStatus, whole_seconds},
+    notify::{
+        Notification,
+        notification::{TOLD_AGAIN, still, unknown_before},
+        receivers::chat::text::{cut, cut_line},
+    },
+};
+
+/// The longest text of a user, in characters.
+const LONGEST_TEXT: usize = 600;
+
+/// The longest address of a link, in characters. A longer one is cut and is not a link.
+const LONGEST_LINK: usize = 2_000;
+
+/// How many alerts have a section, and how many labels a section shows. Such a mail stays far below the
+/// 100 kB at which mail programs begin to clip a message, unless users' texts are very long.
+const SECTIONS: usize = 20;
+const LABELS: usize = 20;
+
+/// One alert in a mail. Plain text and HTML are both made from it.
+pub(super) struct Section {
+    pub(super) status: AlertStatus,
+    pub(super) title: String,
+    pub(super) measured: String,
+    /// The threshold, and what the value was measured over.
+    pub(super) condition: String,
+    pub(super) summary: Option<String>,
+    pub(super) when: String,
+    /// The distinct texts of the reports, each with its count.
+    pub(super) texts: Vec<String>,
+    /// The operations that contribute most, each with its contribution.
+    pub(super) top: Vec<(String, String)>,
+    /// Notes on merged changes, on a repeat, and on alerts before the start.
+    pub(super) remarks: Vec<String>,
+    /// Labels and addresses.
+    pub(super) links: Vec<(&'static str, String)>,
+    /// The service, its instance, its version, the severity and the alert's labels.
+    pub(super) origin: Vec<(String, String)>,
+}
+
+/// The sections of the first alerts, and the titles of the others.
+pub(super) fn sections(
+    notification: &Notification,
+    now: SystemTime,
+) -> (Vec<Section>, Vec<String>) {
+    let first = notification.iter().take(SECTIONS);
+    let rest = notification.iter().skip(SECTIONS).map(|(alert, changes)| title(alert, changes));
+    (first.map(|(alert, changes)| Section::new(alert, changes, now)).collect(), rest.collect())
+}
+
+impl Section {
+    fn new(alert: &Alert, changes: u32, now: SystemTime) -> Self {
+        let is_firing = alert.status == AlertStatus::Firing;
+        let condition = match alert.window.filter(|_| is_firing) {
+            Some((over, requests)) => {
+                format!("{} · {requests} requests in {}", alert.condition(), whole_seconds(over))
+            }
+            None => alert.condition(),
+        };
+        let merged = match changes {
+            0 if is_firing => Some(TOLD_AGAIN.to_owned()),
+            0 | 1 => None,
+            _ => Some(format!("{changes} changes while this message waited; this is the last.")),
+        };
+        let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
+        // The summary describes the problem, which is over once the alert is resolved.
+        let summary = alert.summary.as_ref().filter(|_| is_firing);
+        let top = alert.top.iter();
+        let links = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)].into_iter();
+        Self {
+            status: alert.status,
+            title: title(alert, changes),
+            // A report's causes, which have a bound of their own.
+            measured: cut(&alert.measured(), usize::MAX),
+            condition,
+            summary: summary.map(|text| cut(text, LONGEST_TEXT)),
+            when: when(alert, now),
+            texts: alert.text_counts().iter().map(|text| line(text)).collect(),
+            top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
+            remarks: merged.into_iter().chain(unknown).collect(),
+            links: links
+                .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
+                .collect(),
+            origin: origin(alert),
+        }
+    }
+}
+
+fn line(text: &str) -> String {
+    cut_line(text, LONGEST_TEXT)
+}
+
+fn title(alert: &Alert, changes: u32) -> String {
+    line(&still(alert.title(), changes))
+}
+
+fn when(alert: &Alert, now: SystemTime) -> String {
+    let since = date(alert.starts_at);
+    let lasted = alert.lasted(now);
+    match alert.status {
+        AlertStatus::Firing if lasted < Duration::from_secs(1) => format!("since {since}"),
+        AlertStatus::Firing => format!("since {since} ({})", whole_seconds(lasted)),
+        AlertStatus::Resolved => {
+            format!("lasted {} from {since} · {}", whole_seconds(lasted), alert.tally())
+        }
+    }
+}
+
+/// An instant in UTC: the readers' time zone is unknown.
+fn date(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+fn origin(alert: &Alert) -> Vec<(String, String)> {
+    let origin = &alert.origin;
+    let mut parts = vec![("service", line(&origin.service)), ("instance", line(&origin.instance))];
+    parts.extend(origin.version.as_ref().map(|version| ("version", line(version))));
+    parts.push(("severity", alert.severity.to_string()));
+    let labels = alert.labels.iter().take(LABELS).map(|(name, value)| (line(name), line(value)));
+    parts.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(labels).collect()
+}

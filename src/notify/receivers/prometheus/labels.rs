@@ -1,0 +1,92 @@
+//! The labels by which Prometheus's world knows an alert.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    alert::{Alert, Target},
+    rule::method_and_route,
+};
+
+pub(crate) type Labels = BTreeMap<String, String>;
+
+/// What makes the alert this one: nothing in it changes while it fires. The instance is in it, so
+/// that replicas have an alert each, and none resolves that of another.
+///
+/// What the lookout says wins over a rule's label of the same name. An empty label is none.
+pub(crate) fn labels(alert: &Alert) -> Labels {
+    let mut own = vec![
+        ("alertname", &*alert.rule),
+        ("severity", alert.severity.as_str()),
+        ("service", &alert.origin.service),
+        ("instance", &alert.origin.instance),
+        ("error_type", alert.error_type()),
+        ("group", alert.group()),
+    ];
+    match &alert.target {
+        Target::Service => {}
+        // Of gRPC the route is the method.
+        Target::Operation(operation) if operation.is_grpc() => {
+            own.push(("route", operation.route()));
+        }
+        Target::Operation(operation) => {
+            own.extend([("method", operation.method()), ("route", operation.route())]);
+        }
+        Target::Route(text) => {
+            let (method, route) = method_and_route(text);
+            own.extend([("method", method.unwrap_or_default()), ("route", route)]);
+        }
+        Target::Dependency(name) => own.push(("dependency", name)),
+        Target::CallSite(place) => own.push(("call_site", place)),
+    }
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let labels: Labels = alert.labels.clone().into_iter().chain(own).collect();
+    labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alert::{AlertStatus, test_alert},
+        operation::{MethodLabel, Operation},
+    };
+
+    fn shown(labels: &Labels) -> String {
+        let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join(" ")
+    }
+
+    #[test]
+    fn the_labels_say_which_alert_it_is() {
+        let operation = Operation::of_server(MethodLabel::Post, "/orders");
+        for (target, says) in [
+            (Target::Service, ""),
+            (Target::Operation(operation), " method=POST route=/orders"),
+            (Target::Route("GET /a".to_owned()), " method=GET route=/a"),
+            (Target::Route("/a".to_owned()), " route=/a"),
+            (Target::Dependency("inventory".to_owned()), " dependency=inventory"),
+            (Target::CallSite("src/a.rs:42".to_owned()), " call_site=src/a.rs:42"),
+        ] {
+            let mut alert = test_alert("R", AlertStatus::Firing);
+            alert.target = target;
+            let mut labels = labels(&alert);
+            let all = shown(&labels);
+            for name in ["alertname", "instance", "service", "severity"] {
+                assert!(labels.remove(name).is_some(), "{all}");
+            }
+            assert_eq!(format!(" {}", shown(&labels)).trim_end(), says, "{all}");
+        }
+    }
+
+    #[test]
+    fn a_label_of_the_rule_is_kept_unless_it_hides_one_of_ours_or_is_empty() {
+        let mut alert = test_alert("R", AlertStatus::Firing);
+        for (name, value) in [("team", "shop"), ("instance", "all"), ("empty", "")] {
+            alert.labels.insert(name.to_owned(), value.to_owned());
+        }
+        assert_eq!(
+            shown(&labels(&alert)),
+            "alertname=R instance=host-1:42 service=orders severity=critical team=shop"
+        );
+    }
+}

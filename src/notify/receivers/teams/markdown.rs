@@ -1,0 +1,32 @@
+use std::time::SystemTime;
+
+use crate::notify::receivers::chat::render::Markup;
+
+/// Text as a card's block reads it, which is a part of Markdown:
+/// <https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>.
+pub(super) struct Markdown;
+
+impl Markup for Markdown {
+    fn escape(character: char, into: &mut String) {
+        match character {
+            // One is a blank.
+            '\n' => into.push_str("\n\n"),
+            '\\' | '*' | '_' | '~' | '`' | '<' | '&' | '[' | ']' => into.extend(['\\', character]),
+            other => into.push(other),
+        }
+    }
+
+    fn italic(escaped: &str) -> String {
+        format!("_{escaped}_")
+    }
+
+    /// There are no code spans.
+    fn code(escaped: &str) -> String {
+        escaped.to_owned()
+    }
+
+    fn date(time: SystemTime) -> String {
+        let utc = humantime::format_rfc3339_seconds(time);
+        format!("{{{{DATE({utc}, SHORT)}}}} {{{{TIME({utc})}}}}")
+    }
+}

@@ -1,0 +1,226 @@
+//! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
+//! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+
+use std::io::IoSlice;
+
+use bytes::Buf;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::media_type;
+use crate::{outcome::GrpcStatus, series::StatusKey};
+
+/// Whether a content type is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
+/// sees the status, and so counts as HTTP.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    value(headers, &header::CONTENT_TYPE)
+        .is_some_and(|kind| media_type::is_with_suffix(kind, "application/grpc"))
+}
+
+/// The fully qualified method: `shop.Orders/Create` of `/shop.Orders/Create`.
+#[inline]
+pub(crate) fn method(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// Parsed once, and not at each look-up.
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The status in a head or in trailers.
+pub(crate) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
+    value(headers, &GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
+}
+
+/// A header's first value. In the few headers and trailers that gRPC has, it is found sooner by
+/// comparing than by a hash.
+fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    const FEW: usize = 8;
+    if headers.len() > FEW {
+        return headers.get(name);
+    }
+    headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// What a head says of the status: it may still come in the trailers.
+pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey {
+    match status(headers) {
+        None if http == StatusCode::OK => StatusKey::GRPC_MISSING,
+        status => StatusKey::grpc(status.unwrap_or_else(|| GrpcStatus::of_http(http))),
+    }
+}
+
+/// Counts the messages in a body: each is prefixed by a flag and its length in four bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Framing {
+    /// Bytes of the message that are still to come; within a prefix the length as far as it is known.
+    left: u32,
+    /// How much of a prefix there is.
+    prefix: u8,
+}
+
+impl Framing {
+    const PREFIX: u8 = 5;
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self { left: bits as u32, prefix: (bits >> 32) as u8 }
+    }
+
+    #[inline]
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.prefix) << 32 | u64::from(self.left)
+    }
+
+    /// How many messages begin in this data, and where they end.
+    #[inline]
+    pub(crate) fn begun(self, data: &impl Buf) -> (Self, u32) {
+        let first = data.chunk();
+        if first.len() == data.remaining() {
+            self.begun_in(first)
+        } else {
+            self.begun_in_pieces(data)
+        }
+    }
+
+    /// Of data that can't be seen as a whole all that follows passes for one message, so that nothing is
+    /// taken for a prefix that is none.
+    #[cold]
+    fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
+        const MOST: usize = 16;
+        let mut pieces = [IoSlice::new(&[]); MOST];
+        let count = data.chunks_vectored(&mut pieces);
+        let (mut all, mut seen) = (0, 0);
+        for piece in &pieces[..count] {
+            let begun;
+            (self, begun) = self.begun_in(piece);
+            all += begun;
+            seen += piece.len();
+        }
+        if seen < data.remaining() {
+            self = Self { left: u32::MAX, prefix: 0 };
+        }
+        (self, all)
+    }
+
+    fn begun_in(mut self, mut bytes: &[u8]) -> (Self, u32) {
+        let mut begun = 0;
+        while !bytes.is_empty() {
+            // Nearly always a prefix comes as a whole.
+            if self.left == 0
+                && self.prefix == 0
+                && let Some(([_, length @ ..], rest)) = bytes.split_first_chunk::<5>()
+            {
+                begun += 1;
+                self.left = u32::from_be_bytes(*length);
+                bytes = rest;
+                continue;
+            }
+            if self.left > 0 && self.prefix == 0 {
+                let skipped = bytes.len().min(self.left as usize);
+                self.left -= skipped as u32;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            if self.prefix == 0 {
+                begun += 1;
+            } else {
+                self.left = self.left << 8 | u32::from(bytes[0]);
+            }
+            self.prefix = (self.prefix + 1) % Self::PREFIX;
+            bytes = &bytes[1..];
+        }
+        (self, begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(length: usize) -> Vec<u8> {
+        let mut message = vec![0];
+        message.extend((length as u32).to_be_bytes());
+        message.extend(vec![7; length]);
+        message
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_counted_however_the_bytes_are_cut(
+            lengths in prop::collection::vec(0_usize..40, 0..20),
+            cut in 1_usize..50,
+        ) {
+            let bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
+            let mut framing = Framing::default();
+            let mut counted = 0;
+            for chunk in bytes.chunks(cut) {
+                let begun;
+                (framing, begun) = framing.begun(&chunk);
+                counted += begun as usize;
+            }
+            prop_assert_eq!(counted, lengths.len());
+            prop_assert_eq!(framing, Framing::default());
+        }
+
+        #[test]
+        fn messages_are_counted_in_data_of_several_pieces(
+            lengths in prop::collection::vec(0_usize..40, 1..20),
+            cuts in [0_usize..200, 0_usize..200],
+        ) {
+            let bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
+            let (first, rest) = bytes.split_at(cuts[0].min(bytes.len()));
+            let (second, third) = rest.split_at(cuts[1].min(rest.len()));
+            let (framing, begun) = Framing::default().begun(&first.chain(second).chain(third));
+            prop_assert_eq!((framing, begun as usize), (Framing::default(), lengths.len()));
+        }
+    }
+
+    /// Says no more of itself than its first piece, as `Buf` allows.
+    struct Secretive<B>(B);
+
+    impl<B: Buf> Buf for Secretive<B> {
+        fn remaining(&self) -> usize {
+            self.0.remaining()
+        }
+
+        fn chunk(&self) -> &[u8] {
+            self.0.chunk()
+        }
+
+        fn advance(&mut self, by: usize) {
+            self.0.advance(by);
+        }
+    }
+
+    #[test]
+    fn after_data_that_can_not_be_seen_nothing_passes_for_a_message() {
+        let (first, second) = (message(3), [message(7), message(9)].concat());
+        let data = Secretive(Buf::chain(&first[..], &second[..5]));
+        let (framing, begun) = Framing::default().begun(&data);
+        assert_eq!(begun, 1);
+        assert_eq!(framing.begun(&&second[5..]).1, 0);
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_content_type_and_grpc_web_is_http() {
+        let is = |kind: &str| {
+            is_grpc(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]))
+        };
+        assert!(is("application/grpc") && is("Application/Grpc+Proto"));
+        assert!(!is("application/grpc-web") && !is_grpc(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_status_is_the_heads_or_missing_or_what_http_makes_of_it() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(status_of_head(StatusCode::OK, &headers), StatusKey::GRPC_MISSING);
+        let unavailable = StatusKey::grpc(GrpcStatus::from_code(14));
+        assert_eq!(status_of_head(StatusCode::BAD_GATEWAY, &headers), unavailable);
+        for (value, code) in [("0", 0), ("5", 5), ("77", 2), ("x", 2)] {
+            headers.insert("grpc-status", value.parse().unwrap());
+            let expected = StatusKey::grpc(GrpcStatus::from_code(code));
+            assert_eq!(status_of_head(StatusCode::OK, &headers), expected);
+        }
+    }
+}
