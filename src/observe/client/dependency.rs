@@ -94,7 +94,7 @@ impl Dependency {
         &self.called.name
     }
 
-    /// Mode a call that ends with a result. An `Err` counts as `error`, with the `error_type` that
+    /// Watches a call that ends with a result. An `Err` counts as `error`, with the `error_type` that
     /// its type and its causes have; a drop before the end counts as `cancelled`, a panic as `panicked`.
     ///
     /// `operation` is what the call does, such as `find_order`, in a few fixed words: each has series of
@@ -129,7 +129,7 @@ impl Dependency {
         self.call_with(operation, future, classify)
     }
 
-    /// Mode a call with any output, of which `classify` says whether it is a success.
+    /// Watches a call with any output, of which `classify` says whether it is a success.
     ///
     /// If `classify` panics, the call counts as `error`.
     ///

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::mode::DetailOptions;
 use crate::observe::{Http, LayerConfig, LookoutService, Mode, Observer};
 
-/// Mode every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
+/// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
 /// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
 /// [`outer_layer`](crate::Lookout::outer_layer).
 ///
