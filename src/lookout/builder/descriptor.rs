@@ -5,11 +5,13 @@ use super::LookoutBuilder;
 use crate::facade::GrpcType;
 
 impl LookoutBuilder {
-    /// The gRPC methods of a compiled descriptor, such as the `FILE_DESCRIPTOR_SET` that generated code
-    /// has: each as [`grpc_methods`](Self::grpc_methods) makes it known, and with its
-    /// [`grpc_type`](Self::grpc_type), unless that is said otherwise. May be called for each of several.
+    /// Declares the gRPC methods of a compiled descriptor, such as the `FILE_DESCRIPTOR_SET` of
+    /// generated code, with their [`grpc_type`](Self::grpc_type): as
+    /// [`grpc_methods`](Self::grpc_methods) does. A type that you set yourself takes precedence.
+    /// Call it once for each descriptor.
     ///
-    /// What is no encoded `google.protobuf.FileDescriptorSet` is an error of [`start`](Self::start).
+    /// [`start`](Self::start) rejects bytes that are not an encoded
+    /// `google.protobuf.FileDescriptorSet`.
     ///
     /// # Examples
     ///

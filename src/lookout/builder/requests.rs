@@ -9,8 +9,9 @@ use crate::{
 
 /// What is counted, and as what.
 impl LookoutBuilder {
-    /// Names the route of a request that has no axum `MatchedPath`. It must give templates, a few of
-    /// them, and never the path itself. Defaults to none: those requests are `unmatched`.
+    /// Names the route of a request that has no axum `MatchedPath`. The closure must return one of
+    /// a few templates, and never the path itself. Defaults to none: those requests are
+    /// `unmatched`. See the [guide](crate::guide::axum#watch-a-service-without-a-router).
     ///
     /// # Examples
     ///
@@ -29,16 +30,17 @@ impl LookoutBuilder {
         self
     }
 
-    /// Names the route of a request that passed no router by templates of its path, as axum writes
-    /// them: `/orders/{id}`, `/files/{*path}`. Defaults to none; takes the place of
-    /// [`route_fn`](Self::route_fn).
+    /// Names the route of a request that passed no router, by templates of its path. The syntax is
+    /// axum's: `/orders/{id}`, `/files/{*path}`. Defaults to none. [`start`](Self::start) rejects
+    /// it together with [`route_fn`](Self::route_fn).
     ///
     /// # Examples
     ///
     /// ```
     /// use tower_lookout::Lookout;
     ///
-    /// let builder = Lookout::builder().route_templates(["/orders", "/orders/{id}", "/files/{*path}"]);
+    /// let templates = ["/orders", "/orders/{id}", "/files/{*path}"];
+    /// let builder = Lookout::builder().route_templates(templates);
     /// ```
     pub fn route_templates(
         mut self,
