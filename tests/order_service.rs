@@ -41,7 +41,7 @@ struct OrderService {
 fn executable() -> PathBuf {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples/order_service");
-    assert!(path.is_file(), "build it first: cargo build --example order_service");
+    assert!(path.is_file(), "build it first: cargo build -p order-service --example order_service");
     path
 }
 

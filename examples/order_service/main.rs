@@ -1,9 +1,9 @@
 //! An axum order service under watch, with an incident to follow in the terminal.
 //!
-//! `cargo run --release --example order_service [-- --manual] [-- --no-traffic]`
+//! `cargo run -p order-service --example order_service [-- --manual] [-- --no-traffic]`
 //!
 //! By default it drives traffic to itself over HTTP, and goes through an incident: the database gets
-//! slow, then orders fail, then all is mended. `--manual` leaves the faults to `POST /faults` and
+//! slow, then orders fail, then both recover. `--manual` leaves the faults to `POST /faults` and
 //! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
 //!
 //! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
@@ -28,6 +28,7 @@ use std::{env, error::Error, net::SocketAddr, process::ExitCode, time::Duration}
 
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tower_lookout::{Lookout, LookoutBuilder, Rule, prometheus};
+use tracing::Level;
 
 use self::{incident::Incident, service::Faults};
 
@@ -69,7 +70,7 @@ fn number<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("warn").init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
