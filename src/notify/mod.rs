@@ -1,15 +1,16 @@
-//! Notifiers: how an alert reaches people.
+//! Notifiers, which deliver alerts to people. The [guide](crate::guide::notifiers) lists the
+//! receivers, and shows how to route alerts, combine notifiers and test them.
 //!
-//! A notifier is a tower service that takes a [`Notification`]; what retries, limits or times out
-//! tower services does so here, too. Each notifier has a queue of at most 16 MiB and a worker of its own on the
-//! lookout's thread, so that a dead one delays no other, and no request ever waits for any.
+//! A notifier is a tower service that takes a [`Notification`], so tower's layers for retries, limits
+//! and timeouts work. Each notifier has a queue of at most 16 MiB and a worker on the lookout's thread.
+//! So a broken notifier delays no other, and a request never waits for one.
 //!
-//! What waits is merged: of several changes of one alert the last is told, with their number. A
-//! delivery that fails is tried again with what has come since: after what the receiver asked for,
-//! else after 1 s, 2 s, 4 s … up to 30 s with jitter, for as long as it takes; see [`DeliveryError`]
-//! for the kinds of failure that are treated otherwise. What is given up on is counted in
-//! `lookout_notifications_dropped_total` and logged. What was delivered is told once, unless the
-//! notifier asks to be told again while the alert fires, with [`Delivered`].
+//! The queue merges waiting changes: of several changes of one alert the worker delivers the last,
+//! with their number. It retries a failed delivery together with the changes that have arrived since,
+//! without end: after the time that the receiver asks for, else after 1 s, 2 s, 4 s … up to 30 s, with
+//! jitter. [`DeliveryError`] describes the failures that are handled differently. The lookout logs each
+//! alert that it drops, and counts it in `lookout_notifications_dropped_total`. The worker delivers a
+//! change once, unless the notifier asks for repeats while the alert fires, with [`Delivered`].
 //!
 //! ```
 //! use tower::service_fn;
