@@ -1,5 +1,6 @@
-//! A lookout's rules and notifiers from a TOML file, for
-//! [`LookoutBuilder::config`](crate::LookoutBuilder::config).
+//! The keys of a TOML file with rules and notifiers, for
+//! [`LookoutBuilder::config`](crate::LookoutBuilder::config). See the
+//! [guide](crate::guide::operations#put-rules-and-notifiers-into-a-file) for reloads.
 //!
 //! ```toml
 //! defaults = true                # Rule::defaults()

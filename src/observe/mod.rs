@@ -1,11 +1,12 @@
-//! The layers, and what users add to them: labels ([`Labels`]), what is not watched ([`IgnoreResponse`]), who
-//! is told of each request ([`Observer`], [`AccessLog`]), streams that go on beyond their response
-//! ([`UpgradeWatch`]).
+//! The layers, and their extensions: labels ([`Labels`]), requests that are ignored
+//! ([`IgnoreResponse`]), callbacks for each request ([`Observer`], [`AccessLog`]), WebSockets
+//! ([`UpgradeWatch`]), and calls to databases and queues ([`Dependency`]). See the guides for
+//! [axum](crate::guide::axum), [gRPC](crate::guide::grpc) and [clients](crate::guide::clients).
 //!
-//! A request is counted once, whichever way it ends. It costs two reads of the raw clock (three where
-//! the body takes several polls) and some adds to cells that this thread alone writes: there is no lock,
-//! and in the steady state no allocation, but where bodies are counted, an observer is told, or a router
-//! inside tells the route.
+//! A request is counted once, whichever way it ends. It costs two reads of the raw clock (three if
+//! the body takes several polls) and a few adds to cells that only this thread writes. It takes no
+//! lock, and in the steady state it allocates nothing, unless the layer counts bodies, has an
+//! observer, or is an outer layer.
 
 // One `Exchange` a request travels from the service through the future into the body, and ends exactly
 // once. Nothing counts on a shared `Arc`: what travels is the lookout's number, which the thread's own

@@ -1,9 +1,10 @@
-//! Prometheus without a thought: a recorder with the right buckets, its upkeep, and the scrape.
+//! A Prometheus recorder with the right buckets, its upkeep, and the scrape. See the
+//! [guide](crate::guide::metrics).
 //!
-//! [`install`] makes it the process's global recorder, for the figures of the lookout as for those
-//! of any other code that uses `metrics`. [`build`] leaves the global alone: the recorder goes to
-//! [`LookoutBuilder::recorder`](crate::LookoutBuilder::recorder), and so several apps (or tests) in
-//! a process keep apart. [`Builder`] has the settings of both.
+//! [`install`] makes it the global recorder of the process, which also receives the metrics of
+//! other code that uses `metrics`. [`build`] does not touch the global recorder: give the recorder
+//! to [`LookoutBuilder::recorder`](crate::LookoutBuilder::recorder), so that several applications
+//! or tests in a process stay separate. [`Builder`] has the settings of both.
 //!
 //! ```
 //! use tower_lookout::{Lookout, prometheus};
@@ -25,21 +26,21 @@ pub use self::{
     scrape::Scrape,
 };
 
-/// Installs the recorder as the global one, and gives the scrape of it.
+/// Installs the global recorder, and returns its scrape.
 ///
 /// # Errors
 ///
-/// If there is a global recorder already, or the thread that does the upkeep can't be started.
+/// If a global recorder is installed already, or the thread for the upkeep cannot be started.
 #[doc(alias("exporter", "registry"))]
 pub fn install() -> Result<Scrape, PrometheusError> {
     Builder::new().install()
 }
 
-/// A recorder that is not global, and the scrape of it.
+/// Returns a recorder that is not global, and its scrape.
 ///
 /// # Errors
 ///
-/// If the thread that does the upkeep can't be started.
+/// If the thread for the upkeep cannot be started.
 pub fn build() -> Result<(Recorder, Scrape), PrometheusError> {
     Builder::new().build()
 }
