@@ -46,7 +46,7 @@ pub(crate) use self::dispatch::{
 pub(crate) use self::receivers::address::address_hash;
 #[cfg(feature = "alertmanager")]
 pub use self::receivers::alertmanager::Alertmanager;
-use self::receivers::closure::Hook;
+use self::receivers::closure::ClosureNotifier;
 #[cfg(feature = "discord")]
 pub use self::receivers::discord::Discord;
 #[cfg(feature = "email")]

@@ -14,7 +14,7 @@ use tower::{BoxError, Service, ServiceExt, util::BoxService};
 
 use super::{stats::count, test_delivery::Test};
 use crate::notify::{
-    Delivered, DeliveryError, Hook, Notification, NotifierQueue,
+    ClosureNotifier, Delivered, DeliveryError, Notification, NotifierQueue,
     error::{Remedy, chain},
 };
 use crate::{
@@ -102,7 +102,7 @@ impl Worker {
         hook: impl Fn(&Alert) + Send + Sync + 'static,
     ) -> Self {
         let thread = Arc::new(BlockingThread::new("lookout-closure"));
-        let notifier = Hook::new(hook, Arc::clone(&thread)).map_response(Into::into);
+        let notifier = ClosureNotifier::new(hook, Arc::clone(&thread)).map_response(Into::into);
         Self {
             mailbox,
             timeout: Duration::MAX,

@@ -14,18 +14,18 @@ use crate::{
 };
 
 /// A closure as a notifier: called on a thread of its own, where it may block.
-pub(crate) struct Hook<F> {
+pub(crate) struct ClosureNotifier<F> {
     hook: Arc<F>,
     thread: Arc<BlockingThread>,
 }
 
-impl<F> Hook<F> {
+impl<F> ClosureNotifier<F> {
     pub(crate) fn new(hook: F, thread: Arc<BlockingThread>) -> Self {
         Self { hook: Arc::new(hook), thread }
     }
 }
 
-impl<F> Service<Notification> for Hook<F>
+impl<F> Service<Notification> for ClosureNotifier<F>
 where
     F: Fn(&Alert) + Send + Sync + 'static,
 {

@@ -66,8 +66,8 @@ impl Service<Notification> for Ping {
         let endpoint = self.endpoint.clone();
         Box::pin(async move {
             let answer = endpoint.post(HeaderMap::new(), body.to_string()).await?;
-            let told = answer.told();
-            answer.by_status(SystemTime::now(), told)
+            let told = answer.summary();
+            answer.classify_by_status(SystemTime::now(), told)
         })
     }
 }

@@ -36,7 +36,7 @@ const EXAMPLE: &str = "http://alertmanager-1:9093";
 
 impl Member {
     pub(super) fn new(place: usize, base: &str) -> Result<Self, AddressError> {
-        let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?.within(TIMEOUT);
+        let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?.with_timeout(TIMEOUT);
         Ok(Self { place, endpoint, is_failing: AtomicBool::new(false) })
     }
 
@@ -88,8 +88,8 @@ impl Member {
         let answer = within(TIMEOUT, self.endpoint.clone().post(headers, body))
             .await
             .map_err(DeliveryError::retry)??;
-        let told = answer.told();
-        answer.by_status(SystemTime::now(), told)
+        let told = answer.summary();
+        answer.classify_by_status(SystemTime::now(), told)
     }
 }
 

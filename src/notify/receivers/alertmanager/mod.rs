@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use self::{
     member::{Member, most_hopeful},
-    payload::Entry,
+    payload::PostableAlert,
 };
 use super::{
     http::{AddressError, Headers, tls_settings},
@@ -63,7 +63,7 @@ pub struct Alertmanager {
     members: Vec<Arc<Member>>,
     headers: Headers,
     resend_every: Duration,
-    known: FiringSet,
+    firing: FiringSet,
 }
 
 /// As errors name it.
@@ -91,7 +91,12 @@ impl Alertmanager {
             return Err(Member::refused("is missing"));
         }
         let resend_every = Duration::from_secs(60);
-        Ok(Self { members, headers: Headers::default(), resend_every, known: FiringSet::default() })
+        Ok(Self {
+            members,
+            headers: Headers::default(),
+            resend_every,
+            firing: FiringSet::default(),
+        })
     }
 
     /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
@@ -140,16 +145,16 @@ impl Service<Notification> for Alertmanager {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let Self { members, headers, resend_every, known } = self.clone();
-        known.restore(&notification);
+        let Self { members, headers, resend_every, firing } = self.clone();
+        firing.restore(&notification);
         Box::pin(async move {
             let (now, expires) = (SystemTime::now(), |posts| resend_every.saturating_mul(posts));
             let alerts = notification.iter().map(|(alert, changes)| match alert.as_it_fired() {
-                Some(fired) if changes > 1 => Entry::new(&fired, now, expires(1)),
-                _ => Entry::new(alert, now, expires(POSTS_TO_EXPIRE)),
+                Some(fired) if changes > 1 => PostableAlert::new(&fired, now, expires(1)),
+                _ => PostableAlert::new(alert, now, expires(POSTS_TO_EXPIRE)),
             });
-            let renamed = known.renamed(&notification.alerts);
-            let ended = renamed.iter().map(|alert| Entry::new(alert, now, expires(0)));
+            let relabelled = firing.relabelled(&notification.alerts);
+            let ended = relabelled.iter().map(|alert| PostableAlert::new(alert, now, expires(0)));
             let body = serde_json::to_string(&ended.chain(alerts).collect::<Vec<_>>());
             let body = body.map_err(DeliveryError::rejected)?;
             let mut posts = JoinSet::new();
@@ -160,7 +165,7 @@ impl Service<Notification> for Alertmanager {
             let failed = answers.iter().filter(|answer| answer.is_err()).count();
             match most_hopeful(answers) {
                 None => {
-                    known.taken(&notification.alerts);
+                    firing.record(&notification.alerts);
                     let delivered = Delivered::again_every(resend_every);
                     Ok(delivered.resolved_for(RESOLVED_FOR).after_failures(failed))
                 }

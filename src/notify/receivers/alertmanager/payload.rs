@@ -13,14 +13,14 @@ use crate::{
 /// An alert as `POST /api/v2/alerts` takes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(super) struct PostableAlert {
     labels: Labels,
     annotations: Labels,
     starts_at: String,
     ends_at: String,
 }
 
-impl Entry {
+impl PostableAlert {
     /// A firing alert expires when so much has passed, unless it is told again before.
     ///
     /// An end is at `now` at the latest: what ends by a clock that is ahead, if only by a millisecond,
@@ -58,7 +58,7 @@ mod tests {
             "severity": "critical",
         });
         assert_eq!(
-            json!(Entry::new(&firing, now, expires)),
+            json!(PostableAlert::new(&firing, now, expires)),
             json!({
                 "labels": labels,
                 "annotations": {
@@ -69,8 +69,11 @@ mod tests {
                 "endsAt": "2026-11-18T11:10:40Z",
             })
         );
-        let resolved =
-            json!(Entry::new(&test_alert("HighErrorRatio", AlertStatus::Resolved), now, expires));
+        let resolved = json!(PostableAlert::new(
+            &test_alert("HighErrorRatio", AlertStatus::Resolved),
+            now,
+            expires
+        ));
         assert_eq!(resolved["labels"], labels, "it is the same alert");
         assert_eq!(resolved["endsAt"], "2026-11-18T11:07:14Z");
     }
@@ -80,7 +83,7 @@ mod tests {
         let past = Duration::from_secs(60);
         for status in [AlertStatus::Firing, AlertStatus::Resolved] {
             let alert = test_alert("R", status);
-            let entry = json!(Entry::new(&alert, alert.starts_at - past, Duration::ZERO));
+            let entry = json!(PostableAlert::new(&alert, alert.starts_at - past, Duration::ZERO));
             assert_eq!(entry["endsAt"], entry["startsAt"]);
         }
     }
@@ -89,7 +92,7 @@ mod tests {
     fn no_end_is_yet_to_come() {
         let resolved = test_alert("R", AlertStatus::Resolved);
         let now = resolved.ends_at.unwrap() - Duration::from_millis(1);
-        let entry = json!(Entry::new(&resolved, now, Duration::ZERO));
+        let entry = json!(PostableAlert::new(&resolved, now, Duration::ZERO));
         assert_eq!(entry["endsAt"], "2026-11-18T11:07:13.999Z");
     }
 }

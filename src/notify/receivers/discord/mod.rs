@@ -1,4 +1,4 @@
-mod answer;
+mod classify;
 mod markdown;
 mod mention;
 mod payload;
@@ -10,10 +10,10 @@ use std::{
 
 use tower_service::Service;
 
-use self::{answer::judge, mention::Mention, payload::payload};
+use self::{classify::classify, mention::Mention, payload::payload};
 use super::{
     chat::render::is_urgent,
-    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
+    http::{AddressError, ChatWebhook, Endpoint, PostFuture, from_env, tls_settings},
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
@@ -34,7 +34,7 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Discord {
-    webhook: Paced,
+    webhook: ChatWebhook,
     mention: Option<Mention>,
 }
 
@@ -49,7 +49,7 @@ impl Discord {
         let endpoint = Endpoint::new(url.as_ref(), "Discord webhook", example)?;
         // Else a message that is not saved is answered like one that is.
         let endpoint = endpoint.with_query("wait", "true");
-        Ok(Self { webhook: Paced::new(endpoint, Duration::from_millis(400)), mention: None })
+        Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_millis(400)), mention: None })
     }
 
     /// Mentions a role, a user or everybody in each message that names a critical alert which has begun to fire, such as
@@ -76,7 +76,7 @@ impl super::address::Addressed for Discord {
 impl Service<Notification> for Discord {
     type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Posting;
+    type Future = PostFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         self.webhook.poll_ready(cx)
@@ -87,6 +87,6 @@ impl Service<Notification> for Discord {
         if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
             mention.add_to(&mut message);
         }
-        self.webhook.post(&message, judge, notification.after(named))
+        self.webhook.post(&message, classify, notification.after(named))
     }
 }

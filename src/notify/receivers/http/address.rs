@@ -46,7 +46,7 @@ impl Address {
 
     /// The same with `name` instead of the last part of the path, and without a query.
     #[cfg(feature = "slack")]
-    pub(super) fn beside(&self, name: &str) -> Self {
+    pub(super) fn sibling(&self, name: &str) -> Self {
         let path = self.uri.path();
         let folder = path.rfind('/').map_or("", |end| &path[..end]);
         self.with_path(format!("{folder}/{name}"))
@@ -150,7 +150,7 @@ mod tests {
             ("https://slack.com/api/chat.postMessage", "https://slack.com/api/chat.update"),
             ("https://host/chat.postMessage", "https://host/chat.update"),
         ] {
-            assert_eq!(Address::parse(url).unwrap().beside("chat.update").uri, expected);
+            assert_eq!(Address::parse(url).unwrap().sibling("chat.update").uri, expected);
         }
     }
 

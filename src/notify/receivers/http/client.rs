@@ -17,13 +17,13 @@ use hyper_util::{
 };
 use tower::BoxError;
 
-use super::{address::Address, route::Route};
+use super::{address::Address, connector::Connector};
 use crate::{
     catch_panic::logged,
     notify::{DeliveryError, error::chain, receivers::tls::Trust},
 };
 
-type Hyper = legacy::Client<HttpsConnector<Route>, Full<Bytes>>;
+type Hyper = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// The HTTP client of one receiver, which nothing else of the process shares: its TLS, its proxy and
 /// its connections are its own. Clones share them.
@@ -102,10 +102,10 @@ impl Shared {
         let Self { is_https, proxy, trust, .. } = self;
         let proxy_scheme = proxy.as_ref().and_then(|proxy| proxy.uri().scheme_str());
         let tls = trust.config(*is_https || proxy_scheme == Some("https"))?;
-        let route = Route::new(proxy.as_ref(), *is_https, &tls)?;
+        let connector = Connector::new(proxy.as_ref(), *is_https, &tls)?;
         let hyper = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .build(HttpsConnector::from((route, tls)));
+            .build(HttpsConnector::from((connector, tls)));
         Ok(self.built.get_or_init(|| hyper))
     }
 }

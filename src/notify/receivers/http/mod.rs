@@ -1,15 +1,15 @@
 //! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
 
 mod address;
-mod answer;
+#[cfg(feature = "_chat")]
+mod chat_webhook;
 mod client;
+mod connector;
 #[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 mod headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
-mod pace;
-#[cfg(feature = "_chat")]
-mod paced;
-mod route;
+mod rate_limit;
+mod response;
 mod settings;
 
 use std::{fmt, time::Duration};
@@ -22,15 +22,15 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-pub(in crate::notify) use self::answer::Answer;
-#[cfg(feature = "discord")]
-pub(in crate::notify) use self::answer::seconds_to_wait;
+#[cfg(feature = "_chat")]
+pub(in crate::notify) use self::chat_webhook::{ChatWebhook, PostFuture};
 #[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 pub(in crate::notify) use self::headers::Headers;
 #[cfg(any(feature = "_chat", feature = "pagerduty"))]
-pub(in crate::notify) use self::pace::Pace;
-#[cfg(feature = "_chat")]
-pub(in crate::notify) use self::paced::{Paced, Posting};
+pub(in crate::notify) use self::rate_limit::RateLimit;
+pub(in crate::notify) use self::response::ApiResponse;
+#[cfg(feature = "discord")]
+pub(in crate::notify) use self::response::retry_delay;
 #[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 pub(in crate::notify) use self::settings::from_env;
 pub(in crate::notify) use self::settings::tls_settings;
@@ -116,16 +116,16 @@ pub(crate) struct Endpoint {
     address: Address,
     client: Client,
     /// When the end of an answer is not waited for any longer, from the post on.
-    patience: Duration,
+    timeout: Duration,
     /// How much of an answer is read, in bytes.
-    answer_limit: usize,
+    response_limit: usize,
 }
 
 /// A little less than the 10 s of a delivery, so that no answer is lost whose head has come.
-const PATIENCE: Duration = Duration::from_millis(9_500);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(9_500);
 
 /// As much of an answer as is read, in bytes, where a word or two are what it says.
-const ANSWER_LIMIT: usize = 1_024;
+const RESPONSE_LIMIT: usize = 1_024;
 
 /// How long the body of an answer may take.
 const BODY_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -141,7 +141,7 @@ impl Endpoint {
         let refused = |problem| AddressError::Address { receiver, problem, example };
         let address = Address::parse(url).map_err(refused)?;
         let client = Client::new(receiver, &address, Trust::default());
-        Ok(Self { address, client, patience: PATIENCE, answer_limit: ANSWER_LIMIT })
+        Ok(Self { address, client, timeout: RESPONSE_TIMEOUT, response_limit: RESPONSE_LIMIT })
     }
 
     /// The whole address, which is mostly a secret.
@@ -171,8 +171,8 @@ impl Endpoint {
 
     /// The resource beside this one: `name` instead of the last part of its path.
     #[cfg(feature = "slack")]
-    pub(crate) fn beside(&self, name: &str) -> Self {
-        Self { address: self.address.beside(name), ..self.clone() }
+    pub(crate) fn sibling(&self, name: &str) -> Self {
+        Self { address: self.address.sibling(name), ..self.clone() }
     }
 
     /// With a parameter in its query, unless it has one of that name.
@@ -183,23 +183,23 @@ impl Endpoint {
 
     /// For a caller that waits no longer than this for the whole answer.
     #[cfg(feature = "alertmanager")]
-    pub(crate) fn within(self, time: Duration) -> Self {
-        Self { patience: time.saturating_sub(Duration::from_millis(500)), ..self }
+    pub(crate) fn with_timeout(self, time: Duration) -> Self {
+        Self { timeout: time.saturating_sub(Duration::from_millis(500)), ..self }
     }
 
     /// Reads at most this many bytes of an answer.
     #[cfg(feature = "slack")]
-    pub(crate) fn reading(self, answer_limit: usize) -> Self {
-        Self { answer_limit, ..self }
+    pub(crate) fn with_response_limit(self, response_limit: usize) -> Self {
+        Self { response_limit, ..self }
     }
 
     /// With the certificates of `other`, for another address of the same receiver.
     #[cfg(any(feature = "pagerduty", feature = "slack"))]
-    pub(crate) fn trusting_as(self, other: &Self) -> Self {
-        self.trusting(other.client.trust().clone())
+    pub(crate) fn with_trust_of(self, other: &Self) -> Self {
+        self.with_trust(other.client.trust().clone())
     }
 
-    fn trusting(mut self, trust: Trust) -> Self {
+    fn with_trust(mut self, trust: Trust) -> Self {
         self.client = Client::new(self.client.receiver(), &self.address, trust);
         self
     }
@@ -211,7 +211,7 @@ impl Endpoint {
         self,
         headers: HeaderMap,
         body: String,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<ApiResponse, DeliveryError> {
         let mut request = Request::post(self.address.uri.clone())
             .header(USER_AGENT, concat!("tower-lookout/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, "*/*")
@@ -222,17 +222,17 @@ impl Endpoint {
             request.headers_mut().insert(AUTHORIZATION, HeaderValue::clone(authorization));
         }
         request.headers_mut().extend(headers);
-        let latest = Instant::now() + self.patience;
+        let latest = Instant::now() + self.timeout;
         let (head, body) = self.client.send(request).await?.into_parts();
         let mut text = Vec::new();
         let latest = latest.min(Instant::now() + BODY_TIMEOUT);
-        let read = deadline::by(latest, read(body, &mut text, self.answer_limit)).await;
-        text.truncate(self.answer_limit);
-        Ok(Answer {
+        let read = deadline::by(latest, read(body, &mut text, self.response_limit)).await;
+        text.truncate(self.response_limit);
+        Ok(ApiResponse {
             status: head.status,
             headers: head.headers,
             text: String::from_utf8_lossy(&text).into_owned(),
-            is_cut_off: !matches!(read, Ok(Ok(()))),
+            is_truncated: !matches!(read, Ok(Ok(()))),
         })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) trait HttpReceiver: Sized {
         self.each_endpoint(&mut |endpoint| {
             let mut trust = endpoint.client.trust().clone();
             trust.add_bundled_roots();
-            *endpoint = endpoint.clone().trusting(trust);
+            *endpoint = endpoint.clone().with_trust(trust);
         });
         self
     }
@@ -39,7 +39,7 @@ fn change(
     receiver.each_endpoint(&mut |endpoint| {
         let mut trust = endpoint.client.trust().clone();
         match change(&mut trust) {
-            Ok(()) => *endpoint = endpoint.clone().trusting(trust),
+            Ok(()) => *endpoint = endpoint.clone().with_trust(trust),
             Err(problem) => {
                 let receiver = endpoint.client.receiver();
                 changed = Err(AddressError::Certificate { receiver, what, problem });

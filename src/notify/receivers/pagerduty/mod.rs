@@ -1,4 +1,4 @@
-mod answer;
+mod classify;
 mod event;
 
 use std::{
@@ -14,8 +14,8 @@ use http::HeaderMap;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use self::{answer::judge, event::events};
-use super::http::{AddressError, Endpoint, Pace, from_env, tls_settings};
+use self::{classify::classify, event::events};
+use super::http::{AddressError, Endpoint, RateLimit, from_env, tls_settings};
 use crate::notify::{DeliveryError, Notification, error::Remedy};
 
 /// Triggers and resolves alerts of PagerDuty, by the Events API v2.
@@ -43,7 +43,7 @@ use crate::notify::{DeliveryError, Notification, error::Remedy};
 pub struct PagerDuty {
     routing_key: Arc<str>,
     endpoint: Endpoint,
-    pace: Pace,
+    rate_limit: RateLimit,
 }
 
 /// Where events go to in the US.
@@ -75,7 +75,7 @@ impl PagerDuty {
         Ok(Self {
             routing_key: routing_key.into(),
             endpoint: endpoint(EVENTS)?,
-            pace: Pace::new(BETWEEN),
+            rate_limit: RateLimit::new(BETWEEN),
         })
     }
 
@@ -86,7 +86,7 @@ impl PagerDuty {
     ///
     /// If `url` is no address of http or https.
     pub fn url(self, url: impl AsRef<str>) -> Result<Self, AddressError> {
-        let endpoint = endpoint(url.as_ref())?.trusting_as(&self.endpoint);
+        let endpoint = endpoint(url.as_ref())?.with_trust_of(&self.endpoint);
         Ok(Self { endpoint, ..self })
     }
 }
@@ -117,7 +117,7 @@ impl Service<Notification> for PagerDuty {
     type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
-        self.pace.poll_ready(cx).map(Ok)
+        self.rate_limit.poll_ready(cx).map(Ok)
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
@@ -125,7 +125,7 @@ impl Service<Notification> for PagerDuty {
             .iter()
             .map(|(alert, changes)| events(&self.routing_key, alert, changes))
             .collect();
-        self.pace.spend_times(events.iter().map(Vec::len).sum());
+        self.rate_limit.consume(events.iter().map(Vec::len).sum());
         let endpoint = self.endpoint.clone();
         Box::pin(post(endpoint, events, notification))
     }
@@ -171,7 +171,7 @@ async fn post(
 async fn post_in_turn(endpoint: Endpoint, events: Vec<String>) -> Result<(), DeliveryError> {
     for event in events {
         let answer = endpoint.clone().post(HeaderMap::new(), event).await?;
-        judge(&answer, SystemTime::now())?;
+        classify(&answer, SystemTime::now())?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-mod answer;
 mod bot;
+mod classify;
 mod mention;
 mod mrkdwn;
 mod payload;
@@ -12,10 +12,10 @@ use std::{
 use tower_service::Service;
 
 pub use self::bot::SlackBot;
-use self::{answer::judge, mention::Mention, payload::payload};
+use self::{classify::classify, mention::Mention, payload::payload};
 use super::{
     chat::render::is_urgent,
-    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
+    http::{AddressError, ChatWebhook, Endpoint, PostFuture, from_env, tls_settings},
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
@@ -39,7 +39,7 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Slack {
-    webhook: Paced,
+    webhook: ChatWebhook,
     mention: Option<Mention>,
 }
 
@@ -52,7 +52,7 @@ impl Slack {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that Slack shows, https://hooks.slack.com/services/…";
         let endpoint = Endpoint::new(url.as_ref(), "Slack webhook", example)?;
-        Ok(Self { webhook: Paced::new(endpoint, Duration::from_secs(1)), mention: None })
+        Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_secs(1)), mention: None })
     }
 
     /// Mentions people in each message that names a critical alert which has begun to fire, such as
@@ -90,7 +90,7 @@ impl super::address::Addressed for Slack {
 impl Service<Notification> for Slack {
     type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Posting;
+    type Future = PostFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         self.webhook.poll_ready(cx)
@@ -101,6 +101,6 @@ impl Service<Notification> for Slack {
         if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
             mention.add_to(&mut message);
         }
-        self.webhook.post(&message, judge, notification.after(named))
+        self.webhook.post(&message, classify, notification.after(named))
     }
 }

@@ -1,4 +1,4 @@
-mod answer;
+mod classify;
 mod markdown;
 mod mention;
 mod payload;
@@ -10,10 +10,10 @@ use std::{
 
 use tower_service::Service;
 
-use self::{answer::judge, mention::Mention, payload::payload};
+use self::{classify::classify, mention::Mention, payload::payload};
 use super::{
     chat::render::is_urgent,
-    http::{AddressError, Endpoint, Paced, Posting, from_env, tls_settings},
+    http::{AddressError, ChatWebhook, Endpoint, PostFuture, from_env, tls_settings},
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
@@ -36,7 +36,7 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Teams {
-    workflow: Paced,
+    workflow: ChatWebhook,
     mention: Option<Mention>,
 }
 
@@ -49,7 +49,7 @@ impl Teams {
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
         let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
-        Ok(Self { workflow: Paced::new(endpoint, Duration::from_secs(1)), mention: None })
+        Ok(Self { workflow: ChatWebhook::new(endpoint, Duration::from_secs(1)), mention: None })
     }
 
     /// Mentions a user, by the user principal name or the ID of Entra, in each message that names a critical alert which has begun to fire, such as
@@ -76,7 +76,7 @@ impl super::address::Addressed for Teams {
 impl Service<Notification> for Teams {
     type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Posting;
+    type Future = PostFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         self.workflow.poll_ready(cx)
@@ -87,6 +87,6 @@ impl Service<Notification> for Teams {
         if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
             mention.add_to(&mut message);
         }
-        self.workflow.post(&message, judge, notification.after(named))
+        self.workflow.post(&message, classify, notification.after(named))
     }
 }

@@ -46,7 +46,7 @@ use crate::notify::{DeliveryError, Notification, error::Remedy};
 pub struct Webhook {
     endpoint: Endpoint,
     headers: Headers,
-    known: FiringSet,
+    firing: FiringSet,
 }
 
 /// As errors name it.
@@ -60,7 +60,7 @@ impl Webhook {
     /// If `url` is no such address.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), NAME, "https://alerts.example.com/hook")?;
-        Ok(Self { endpoint, headers: Headers::default(), known: FiringSet::default() })
+        Ok(Self { endpoint, headers: Headers::default(), firing: FiringSet::default() })
     }
 
     /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
@@ -98,8 +98,8 @@ impl Service<Notification> for Webhook {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let Self { endpoint, headers, known } = self.clone();
-        known.restore(&notification);
+        let Self { endpoint, headers, firing } = self.clone();
+        firing.restore(&notification);
         Box::pin(async move {
             let mut left = notification;
             let mut refused: Option<(DeliveryError, Notification)> = None;
@@ -108,7 +108,7 @@ impl Service<Notification> for Webhook {
                 let is_of_group = |alert: &Alert| alert.origin.instance == instance;
                 let mut group = left.clone();
                 group.retain(is_of_group);
-                let posted = post(&endpoint, &headers, &known, &instance, &group.alerts).await;
+                let posted = post(&endpoint, &headers, &firing, &instance, &group.alerts).await;
                 match posted {
                     Ok(()) => {}
                     // That says nothing of the other groups.
@@ -116,7 +116,7 @@ impl Service<Notification> for Webhook {
                         // It is over, whether or not the receiver wanted to hear so.
                         let is_over = |alert: &&Alert| alert.status == AlertStatus::Resolved;
                         let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
-                        known.taken(&over);
+                        firing.record(&over);
                         let before = refused.map(|(_, refused)| refused);
                         let mut all = before.unwrap_or_else(Notification::none);
                         all.append(&group);
@@ -141,18 +141,18 @@ impl Service<Notification> for Webhook {
 async fn post(
     endpoint: &Endpoint,
     headers: &Headers,
-    known: &FiringSet,
+    firing: &FiringSet,
     instance: &str,
     changes: &[Alert],
 ) -> Result<(), DeliveryError> {
-    let mut alerts = known.besides(changes);
+    let mut alerts = firing.others(changes);
     alerts.retain(|alert| alert.origin.instance == instance);
-    alerts.extend(known.renamed(changes));
+    alerts.extend(firing.relabelled(changes));
     alerts.extend_from_slice(changes);
     let payload = serde_json::to_string(&Payload::new(&alerts)).map_err(DeliveryError::rejected)?;
     let answer = endpoint.clone().post(headers.clone().into(), payload).await?;
-    let told = answer.told();
-    answer.by_status(SystemTime::now(), told)?;
-    known.taken(changes);
+    let told = answer.summary();
+    answer.classify_by_status(SystemTime::now(), told)?;
+    firing.record(changes);
     Ok(())
 }

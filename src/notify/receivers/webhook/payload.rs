@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Payload {
     receiver: &'static str,
     status: &'static str,
-    alerts: Vec<Member>,
+    alerts: Vec<AlertPayload>,
     group_labels: Labels,
     common_labels: Labels,
     common_annotations: Labels,
@@ -28,7 +28,7 @@ pub(super) struct Payload {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Member {
+struct AlertPayload {
     status: &'static str,
     labels: Labels,
     annotations: Labels,
@@ -49,7 +49,7 @@ const NO_TIME: &str = "0001-01-01T00:00:00Z";
 impl Payload {
     pub(super) fn new(alerts: &[Alert]) -> Self {
         let is_firing = alerts.iter().any(|alert| alert.status == AlertStatus::Firing);
-        let alerts: Vec<_> = alerts.iter().map(Member::new).collect();
+        let alerts: Vec<_> = alerts.iter().map(AlertPayload::new).collect();
         let common_labels = common(alerts.iter().map(|alert| &alert.labels));
         let mut group_labels = common_labels.clone();
         group_labels.retain(|name, _| GROUPED_BY.contains(&&**name));
@@ -68,7 +68,7 @@ impl Payload {
     }
 }
 
-impl Member {
+impl AlertPayload {
     fn new(alert: &Alert) -> Self {
         let labels = labels(alert);
         Self {

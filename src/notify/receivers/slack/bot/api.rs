@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    answer::{Refused, judge},
-    posted::Place,
+    posted::MessageRef,
+    response::{Rejection, classify},
 };
 use crate::notify::{
     Notification,
@@ -34,7 +34,7 @@ const NAME: &str = "Slack bot";
 const BASE: &str = "https://slack.com/api";
 
 /// Slack's answer repeats the message, with escapes of up to six bytes a character.
-const ANSWER_LIMIT: usize = 256 * 1_024;
+const RESPONSE_LIMIT: usize = 256 * 1_024;
 
 /// Slack's limit for the messages of a channel; edits have one of their own, which the answers tell.
 const BETWEEN_POSTS: Duration = Duration::from_secs(1);
@@ -87,16 +87,16 @@ impl Api {
     /// Both methods share a client.
     pub(super) fn each_endpoint(&mut self, change: &mut dyn FnMut(&mut Endpoint)) {
         change(&mut self.post);
-        self.update = self.post.beside(UPDATE);
+        self.update = self.post.sibling(UPDATE);
     }
 
     /// Posts a message to the channel, or to a thread.
     pub(super) async fn post(
         &self,
         next: &mut NextPost,
-        thread: Option<&Place>,
+        thread: Option<&MessageRef>,
         notification: &Notification,
-    ) -> Result<Option<Place>, Refused> {
+    ) -> Result<Option<MessageRef>, Rejection> {
         if let Some(next) = next.0 {
             sleep_until(next).await;
         }
@@ -120,9 +120,9 @@ impl Api {
     /// Has a message say something else.
     pub(super) async fn update(
         &self,
-        place: &Place,
+        place: &MessageRef,
         notification: &Notification,
-    ) -> Result<Option<Place>, Refused> {
+    ) -> Result<Option<MessageRef>, Rejection> {
         let (mut body, _) = payload(notification, SystemTime::now());
         let body = json!({
             "channel": place.channel,
@@ -135,9 +135,9 @@ impl Api {
         self.call(&self.update, &body).await
     }
 
-    async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<Place>, Refused> {
+    async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<MessageRef>, Rejection> {
         let answer = method.clone().post(self.headers.clone().into(), body.to_string());
-        judge(&answer.await.map_err(Refused::Failed)?, SystemTime::now())
+        classify(&answer.await.map_err(Rejection::Failed)?, SystemTime::now())
     }
 }
 
@@ -146,11 +146,12 @@ const UPDATE: &str = "chat.update";
 
 /// With the certificates of those before, if there are any.
 fn endpoints(base: &str, before: Option<&Endpoint>) -> Result<(Endpoint, Endpoint), AddressError> {
-    let mut post = Endpoint::under(base, "chat.postMessage", NAME, BASE)?.reading(ANSWER_LIMIT);
+    let mut post =
+        Endpoint::under(base, "chat.postMessage", NAME, BASE)?.with_response_limit(RESPONSE_LIMIT);
     if let Some(before) = before {
-        post = post.trusting_as(before);
+        post = post.with_trust_of(before);
     }
-    let update = post.beside(UPDATE);
+    let update = post.sibling(UPDATE);
     Ok((post, update))
 }
 

@@ -1,6 +1,6 @@
-mod answer;
 mod api;
 mod posted;
+mod response;
 
 use std::{
     fmt,
@@ -15,9 +15,9 @@ use tokio::sync::Mutex;
 use tower_service::Service;
 
 use self::{
-    answer::Refused,
     api::{Api, NextPost},
-    posted::{Place, Posted, Step},
+    posted::{MessageRef, Posted, Step},
+    response::Rejection,
 };
 use crate::{
     catch_panic::logged,
@@ -139,8 +139,8 @@ impl Channel {
         let mut failure: Option<DeliveryError> = None;
         let (mut refused, mut are_together) = (Notification::none(), false);
         let mut reminders = left.clone().unchanged();
-        reminders.retain(|alert| self.posted.is_told(alert));
-        left.retain(|alert| !self.posted.is_told(alert));
+        reminders.retain(|alert| self.posted.is_posted(alert));
+        left.retain(|alert| !self.posted.is_posted(alert));
         while let Some(step) = self.posted.next(&left) {
             let step = step.named(SystemTime::now());
             match (self.take(api, &step).await, step.message()) {
@@ -188,7 +188,7 @@ impl Channel {
         })
     }
 
-    async fn take(&mut self, api: &Api, step: &Step) -> Result<Option<Place>, Refused> {
+    async fn take(&mut self, api: &Api, step: &Step) -> Result<Option<MessageRef>, Rejection> {
         let next = &mut self.next_post;
         match step {
             Step::Post(alerts) | Step::Digest(alerts) => api.post(next, None, alerts).await,

@@ -23,17 +23,17 @@ pub(super) struct Posted {
 struct Message {
     number: u64,
     /// Not known where the answer did not say.
-    place: Option<Place>,
-    alerts: Vec<Told>,
+    place: Option<MessageRef>,
+    alerts: Vec<PostedAlert>,
 }
 
 /// An alert of a message.
 #[derive(Debug)]
-struct Told {
+struct PostedAlert {
     /// As the message shows it.
     shown: Alert,
     /// The change that people were told last, by the message itself or in its thread.
-    told: Change,
+    latest: Change,
 }
 
 /// By what two changes of one alert differ: the state, its start, and the reports until then.
@@ -42,7 +42,7 @@ struct Change(AlertStatus, SystemTime, u64);
 
 /// By what Slack finds a message again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MessageRef {
     /// The channel's ID, since an edit takes no name.
     pub(super) channel: String,
     pub(super) ts: String,
@@ -54,9 +54,9 @@ pub(super) enum Step {
     /// A message for these alerts, which becomes theirs.
     Post(Notification),
     /// The message with this number, as it is to show its alerts now.
-    Edit(u64, Place, Notification),
+    Edit(u64, MessageRef, Notification),
     /// What became of these alerts, in the thread of their message.
-    Reply(u64, Place, Notification),
+    Reply(u64, MessageRef, Notification),
     /// What became of these alerts, whose threads are too many, in one message.
     Digest(Notification),
 }
@@ -70,10 +70,10 @@ const CAPACITY: usize = 1_000;
 
 impl Posted {
     /// Whether nothing is left to do for this change.
-    pub(super) fn is_told(&self, alert: &Alert) -> bool {
+    pub(super) fn is_posted(&self, alert: &Alert) -> bool {
         let change = Change::of(alert);
         self.find(alert)
-            .is_some_and(|(_, known)| known.told == change && Change::of(&known.shown) == change)
+            .is_some_and(|(_, known)| known.latest == change && Change::of(&known.shown) == change)
     }
 
     /// The next step for these changes, none of which is told.
@@ -115,7 +115,7 @@ impl Posted {
     }
 
     /// A step is done, and gave this answer: the alerts of which nothing is left to tell.
-    pub(super) fn done(&mut self, step: Step, place: Option<Place>) -> Option<Notification> {
+    pub(super) fn done(&mut self, step: Step, place: Option<MessageRef>) -> Option<Notification> {
         match step {
             Step::Post(fresh) => {
                 self.add(place, &fresh);
@@ -136,11 +136,11 @@ impl Posted {
     }
 
     /// These alerts have a message now.
-    fn add(&mut self, place: Option<Place>, notification: &Notification) {
+    fn add(&mut self, place: Option<MessageRef>, notification: &Notification) {
         let alerts: Vec<_> = notification
             .alerts
             .iter()
-            .map(|alert| Told { shown: alert.clone(), told: Change::of(alert) })
+            .map(|alert| PostedAlert { shown: alert.clone(), latest: Change::of(alert) })
             .collect();
         while !self.messages.is_empty() && self.known() + alerts.len() > CAPACITY {
             let over = self.messages.iter().position(Message::is_over);
@@ -164,7 +164,7 @@ impl Posted {
             .flat_map(|message| &mut message.alerts)
             .find(|known| is_same(alert, &known.shown));
         if let Some(known) = known {
-            known.told = Change::of(alert);
+            known.latest = Change::of(alert);
         }
     }
 
@@ -182,12 +182,12 @@ impl Posted {
     /// The message that an alert's next change belongs to.
     fn number_of(&self, alert: &Alert) -> Option<u64> {
         let (message, known) = self.find(alert)?;
-        let is_open = known.told.0 == AlertStatus::Firing;
+        let is_open = known.latest.0 == AlertStatus::Firing;
         (is_open && message.place.is_some()).then_some(message.number)
     }
 
     /// The newest message of an alert.
-    fn find(&self, alert: &Alert) -> Option<(&Message, &Told)> {
+    fn find(&self, alert: &Alert) -> Option<(&Message, &PostedAlert)> {
         let mut all = self
             .messages
             .iter()
@@ -233,7 +233,7 @@ impl Message {
         let alerts: Vec<_> = self
             .alerts
             .iter()
-            .map(|Told { shown, .. }| {
+            .map(|PostedAlert { shown, .. }| {
                 match news.alerts.iter().find(|alert| is_same(alert, shown)) {
                     Some(alert) if Change::of(alert) != Change::of(shown) => {
                         differs = true;
@@ -249,7 +249,7 @@ impl Message {
     }
 
     fn is_over(&self) -> bool {
-        self.alerts.iter().all(|known| known.told.0 == AlertStatus::Resolved)
+        self.alerts.iter().all(|known| known.latest.0 == AlertStatus::Resolved)
     }
 }
 
@@ -260,7 +260,7 @@ impl Change {
     }
 }
 
-impl Place {
+impl MessageRef {
     /// From the answer to a post.
     pub(super) fn of(answer: &Value) -> Option<Self> {
         let text = |name: &str| Some(answer[name].as_str()?.to_owned());

@@ -37,7 +37,7 @@ fn report(status: AlertStatus, total: u64) -> Alert {
 fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
     let mut left = Notification::new(alerts, changes);
-    left.retain(|alert| !posted.is_told(alert));
+    left.retain(|alert| !posted.is_posted(alert));
     let mut steps = Vec::new();
     while let Some(step) = posted.next(&left) {
         let of = step.alerts();
@@ -67,8 +67,8 @@ fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<Strin
     steps
 }
 
-fn place(number: u64) -> Option<Place> {
-    Some(Place { channel: "C1".to_owned(), ts: number.to_string() })
+fn place(number: u64) -> Option<MessageRef> {
+    Some(MessageRef { channel: "C1".to_owned(), ts: number.to_string() })
 }
 
 fn play(posted: &mut Posted, alerts: Vec<Alert>) -> Vec<String> {
@@ -91,7 +91,7 @@ fn a_resolve_of_which_no_message_is_known_gets_one() {
     // An answer that did not say where the message stands.
     let fired = Notification::new(alerts("A", FIRING), vec![1]);
     posted.done(Step::Post(fired.clone()), None);
-    assert!(posted.is_told(&fired.alerts[0]));
+    assert!(posted.is_posted(&fired.alerts[0]));
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
 }
 

@@ -2,10 +2,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::notify::{DeliveryError, receivers::http::Answer};
+use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
 /// What a workflow's answer to a post means. An error has a word in its body, as Azure's do.
-pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
     let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
     let word = body["error"]["code"].as_str().filter(|word| is_word(word));
     let told = match word {
@@ -15,7 +15,7 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryErro
     if word.is_some_and(|word| IS_BROKEN.contains(&word)) {
         return Err(DeliveryError::broken(told));
     }
-    answer.by_status(now, told)
+    answer.classify_by_status(now, told)
 }
 
 /// Whether it may go into a log: anything else may repeat what was sent, the address among it.
@@ -60,8 +60,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, "9".parse().unwrap());
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
-            let error = judge(&answer, SystemTime::now()).err().map(tower::BoxError::from);
+            let answer =
+                ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+            let error = classify(&answer, SystemTime::now()).err().map(tower::BoxError::from);
             assert_eq!(error.as_ref().map(DeliveryError::remedy_of), expected, "{status}");
             let told = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
             assert!(told.ends_with(tells) && !told.contains("s3cret"), "{told}");

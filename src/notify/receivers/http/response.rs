@@ -6,7 +6,7 @@ use crate::notify::DeliveryError;
 
 /// A receiver's answer: the status, the headers, and the beginning of the body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(in crate::notify) status: StatusCode,
     pub(in crate::notify) headers: HeaderMap,
     pub(in crate::notify) text: String,
@@ -15,13 +15,13 @@ pub(crate) struct Answer {
         not(feature = "slack"),
         expect(dead_code, reason = "only Slack answers by the body")
     )]
-    pub(in crate::notify) is_cut_off: bool,
+    pub(in crate::notify) is_truncated: bool,
 }
 
-impl Answer {
+impl ApiResponse {
     /// The answer as it may go into a log, where the receiver's words are not known.
     #[cfg(any(feature = "alertmanager", feature = "webhook"))]
-    pub(in crate::notify) fn told(&self) -> String {
+    pub(in crate::notify) fn summary(&self) -> String {
         format!("{} ({} bytes of text)", self.status, self.text.len())
     }
 
@@ -29,7 +29,7 @@ impl Answer {
     /// pass; 400, 413 and 422 are about this message; the rest is for a person to mend.
     ///
     /// `told` goes into logs. The answer's text does not by itself, since it may repeat what was sent.
-    pub(in crate::notify) fn by_status(
+    pub(in crate::notify) fn classify_by_status(
         &self,
         now: SystemTime,
         told: String,
@@ -50,7 +50,7 @@ impl Answer {
     pub(in crate::notify) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
         match value.parse() {
-            Ok(seconds) => seconds_to_wait(seconds),
+            Ok(seconds) => retry_delay(seconds),
             Err(_) => {
                 let date = httpdate::parse_http_date(value).ok()?;
                 Some(date.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
@@ -60,7 +60,7 @@ impl Answer {
 }
 
 /// A wait as a receiver tells it; `None` if it can be none.
-pub(in crate::notify) fn seconds_to_wait(seconds: f64) -> Option<Duration> {
+pub(in crate::notify) fn retry_delay(seconds: f64) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_WAIT))
 }
 

@@ -2,23 +2,23 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::posted::Place;
+use super::posted::MessageRef;
 use crate::notify::{
     DeliveryError,
     error::Remedy,
-    receivers::{http::Answer, slack::answer::is_word},
+    receivers::{http::ApiResponse, slack::classify::is_word},
 };
 
 /// Why Slack did not do as it was asked.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum Rejection {
     /// For what is known of all messages, or of this one.
     Failed(DeliveryError),
     /// By another word of Slack's: where a message was to be edited or answered, a new one may be taken.
     Other(String),
 }
 
-impl Refused {
+impl Rejection {
     /// Whether a new message may be taken where an edit was not.
     pub(super) fn is_of_the_message(&self) -> bool {
         match self {
@@ -28,12 +28,12 @@ impl Refused {
     }
 }
 
-impl From<Refused> for DeliveryError {
-    fn from(refused: Refused) -> Self {
+impl From<Rejection> for DeliveryError {
+    fn from(refused: Rejection) -> Self {
         match refused {
-            Refused::Failed(error) => error,
+            Rejection::Failed(error) => error,
             // What is not known is not dropped.
-            Refused::Other(word) => Self::broken(word),
+            Rejection::Other(word) => Self::broken(word),
         }
     }
 }
@@ -46,7 +46,10 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Slack answers with 200 and names an error by a word:
 /// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. Where the body breaks off, or does
 /// not end in time, what has come of it decides: a refusal is retried, anything else counts as posted.
-pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, Refused> {
+pub(super) fn classify(
+    answer: &ApiResponse,
+    now: SystemTime,
+) -> Result<Option<MessageRef>, Rejection> {
     let text = answer.text.trim();
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     let word = body["error"].as_str().filter(|word| is_word(word));
@@ -55,26 +58,26 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<Option<Place>, R
             Some(word) => format!("{} {word}", answer.status),
             None => answer.status.to_string(),
         };
-        return answer.by_status(now, told).map(|()| None).map_err(Refused::Failed);
+        return answer.classify_by_status(now, told).map(|()| None).map_err(Rejection::Failed);
     }
     match (body["ok"].as_bool(), word) {
-        (Some(true), _) => Ok(Place::of(&body)),
+        (Some(true), _) => Ok(MessageRef::of(&body)),
         (Some(false), Some(word)) => Err(by_word(word, answer.retry_after(now))),
         (Some(false), None) => {
-            Err(Refused::Failed(DeliveryError::broken("an error that is no word of Slack's")))
+            Err(Rejection::Failed(DeliveryError::broken("an error that is no word of Slack's")))
         }
         // Nothing was posted.
-        (None, _) if answer.is_cut_off && is_refusal(text) => {
+        (None, _) if answer.is_truncated && is_refusal(text) => {
             let reason = format!("{} with an error that broke off", answer.status);
-            Err(Refused::Failed(DeliveryError::retry(reason)))
+            Err(Rejection::Failed(DeliveryError::retry(reason)))
         }
         // Most likely posted: another try might post twice, again and again.
-        (None, _) if answer.is_cut_off || text.is_empty() => Ok(None),
+        (None, _) if answer.is_truncated || text.is_empty() => Ok(None),
         // Taken by something that is not Slack: a second try would most likely be taken, too.
         (None, _) => {
             let told =
                 format!("{} with {} bytes that Slack does not say", answer.status, text.len());
-            Err(Refused::Failed(DeliveryError::astray(told)))
+            Err(Rejection::Failed(DeliveryError::astray(told)))
         }
     }
 }
@@ -85,14 +88,14 @@ fn is_refusal(text: &str) -> bool {
     begins == r#"{"ok":false"#
 }
 
-fn by_word(word: &str, wait: Option<Duration>) -> Refused {
-    Refused::Failed(match word {
+fn by_word(word: &str, wait: Option<Duration>) -> Rejection {
+    Rejection::Failed(match word {
         "ratelimited" | "rate_limited" => DeliveryError::retry_after(wait.unwrap_or(WAIT), word),
         word if PASSES.contains(&word) => DeliveryError::retry(word),
         word if is_of_the_text(word) => DeliveryError::rejected(word),
         word => match mend(word) {
             Some(mend) => DeliveryError::broken(format!("{word}: {mend}")),
-            None => return Refused::Other(word.to_owned()),
+            None => return Rejection::Other(word.to_owned()),
         },
     })
 }
@@ -143,29 +146,29 @@ mod tests {
     use super::*;
     use crate::notify::error::chain;
 
-    fn answer(status: u16, retry_after: Option<&str>, text: &str) -> Answer {
+    fn answer(status: u16, retry_after: Option<&str>, text: &str) -> ApiResponse {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
         }
-        Answer {
+        ApiResponse {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             text: text.to_owned(),
-            is_cut_off: false,
+            is_truncated: false,
         }
     }
 
-    fn failed(answer: &Answer) -> (Remedy, String) {
-        match judge(answer, SystemTime::now()) {
-            Err(Refused::Failed(error)) => (error.remedy(), chain(&error)),
+    fn failed(answer: &ApiResponse) -> (Remedy, String) {
+        match classify(answer, SystemTime::now()) {
+            Err(Rejection::Failed(error)) => (error.remedy(), chain(&error)),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_success_tells_where_the_message_stands() {
-        let place = |text| judge(&answer(200, None, text), SystemTime::now()).unwrap();
+        let place = |text| classify(&answer(200, None, text), SystemTime::now()).unwrap();
         let posted = r#"{"ok": true, "channel": "C1", "ts": "1503435956.000247", "message": {}}"#;
         let stands = place(posted).unwrap();
         assert_eq!((&*stands.channel, &*stands.ts), ("C1", "1503435956.000247"));
@@ -174,15 +177,15 @@ mod tests {
 
     #[test]
     fn an_answer_that_broke_off_counts_as_posted_unless_it_begins_with_a_refusal() {
-        let judge = |text| {
-            let answer = Answer { is_cut_off: true, ..answer(200, None, text) };
-            judge(&answer, SystemTime::now())
+        let classify = |text| {
+            let answer = ApiResponse { is_truncated: true, ..answer(200, None, text) };
+            classify(&answer, SystemTime::now())
         };
         for text in ["", "{", r#"{"ok":t"#, r#"{"ok":true,"channel":"C1"#, "<html>sign"] {
-            assert!(matches!(judge(text), Ok(None)), "{text}");
+            assert!(matches!(classify(text), Ok(None)), "{text}");
         }
         for text in [r#"{"ok":false"#, r#"{ "ok": false, "error": "internal_er"#] {
-            let error = DeliveryError::from(judge(text).unwrap_err());
+            let error = DeliveryError::from(classify(text).unwrap_err());
             assert_eq!(error.remedy(), Remedy::Retry, "{text}");
         }
     }
@@ -235,8 +238,8 @@ mod tests {
             "a_word_of_tomorrow",
         ] {
             let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
-            let refused = judge(&answer(200, None, &text), SystemTime::now()).unwrap_err();
-            assert!(matches!(&refused, Refused::Other(said) if said == word));
+            let refused = classify(&answer(200, None, &text), SystemTime::now()).unwrap_err();
+            assert!(matches!(&refused, Rejection::Other(said) if said == word));
             assert!(refused.is_of_the_message());
             assert_eq!(DeliveryError::from(refused).remedy(), Remedy::Misconfigured);
         }

@@ -1,19 +1,19 @@
 use std::time::SystemTime;
 
-use crate::notify::{DeliveryError, receivers::http::Answer};
+use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
 /// What Slack's answer to a post means.
 ///
 /// A success is a 200 with the body `ok`. An error is told by a word, which says more than the
 /// status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
-pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
     let text = answer.text.trim();
     let told = format!("{}{}", answer.status, word(text));
     if answer.status.is_success() {
         return match text {
             "" | "ok" => Ok(()),
             // Slack took the message with the head.
-            _ if answer.is_cut_off => Ok(()),
+            _ if answer.is_truncated => Ok(()),
             // Taken by something that is not Slack: a second try would most likely be taken, too.
             _ => Err(DeliveryError::astray(told)),
         };
@@ -21,7 +21,7 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryErro
     if IS_BROKEN.contains(&text) {
         return Err(DeliveryError::broken(told));
     }
-    answer.by_status(now, told)
+    answer.classify_by_status(now, told)
 }
 
 /// An answer as it may go into a log: Slack's are a word. Anything else may repeat what was sent, the
@@ -70,8 +70,8 @@ mod tests {
         }
         let now = httpdate::parse_http_date("Sun, 22 Nov 2026 12:00:00 GMT").unwrap();
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
-        let error = judge(&answer, now).err()?;
+        let answer = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+        let error = classify(&answer, now).err()?;
         Some(DeliveryError::remedy_of(&error.into()))
     }
 

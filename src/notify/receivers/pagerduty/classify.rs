@@ -2,14 +2,14 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use crate::notify::{DeliveryError, receivers::http::Answer};
+use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
 /// What is waited after a 429 that says nothing of it; PagerDuty counts by the minute.
 const WAIT: Duration = Duration::from_secs(60);
 
 /// What PagerDuty's answer to an event means:
 /// <https://developer.pagerduty.com/docs/send-alert-event#responses>.
-pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
     let told = answer.status.to_string();
     if answer.status == StatusCode::TOO_MANY_REQUESTS && answer.retry_after(now).is_none() {
         return Err(DeliveryError::retry_after(WAIT, told));
@@ -17,7 +17,7 @@ pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryErro
     if answer.status == StatusCode::BAD_REQUEST && is_about_the_key(&answer.text) {
         return Err(DeliveryError::broken(format!("{told}: the routing key is not taken")));
     }
-    answer.by_status(now, told)
+    answer.classify_by_status(now, told)
 }
 
 /// No event is taken with such a key, and a person may mend it there.
@@ -56,8 +56,9 @@ mod tests {
                 headers.insert(header::RETRY_AFTER, value.parse().unwrap());
             }
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
-            let remedy = judge(&answer, SystemTime::now()).err().map(|error| error.remedy());
+            let answer =
+                ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+            let remedy = classify(&answer, SystemTime::now()).err().map(|error| error.remedy());
             assert_eq!(remedy, expected, "{status} {text}");
         }
     }

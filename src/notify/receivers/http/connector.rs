@@ -24,11 +24,11 @@ use tower::BoxError;
 use tower_service::Service;
 
 type Https = HttpsConnector<HttpConnector>;
-type Connecting = Pin<Box<dyn Future<Output = Result<Hop, BoxError>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<ReceiverStream, BoxError>> + Send>>;
 
 /// The way to a receiver: a connector below its TLS.
 #[derive(Clone)]
-pub(super) enum Route {
+pub(super) enum Connector {
     Direct(HttpConnector),
     /// A proxy that gets whole URLs.
     Forward(Https, Uri),
@@ -43,7 +43,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// When an idle connection is probed, which keeps it open in firewalls between.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-impl Route {
+impl Connector {
     /// `config` is for a proxy that is reached by TLS itself.
     pub(super) fn new(
         proxy: Option<&Intercept>,
@@ -81,7 +81,7 @@ impl Route {
     }
 }
 
-impl fmt::Debug for Route {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Direct(_) => "Direct",
@@ -92,8 +92,8 @@ impl fmt::Debug for Route {
     }
 }
 
-impl Service<Uri> for Route {
-    type Response = Hop;
+impl Service<Uri> for Connector {
+    type Response = ReceiverStream;
     type Error = BoxError;
     type Future = Connecting;
 
@@ -110,31 +110,40 @@ impl Service<Uri> for Route {
         match self {
             Self::Direct(http) => {
                 let connecting = http.call(to);
-                Box::pin(async { Ok(Hop::new(MaybeHttpsStream::Http(connecting.await?))) })
+                Box::pin(async {
+                    Ok(ReceiverStream::new(MaybeHttpsStream::Http(connecting.await?)))
+                })
             }
             Self::Forward(proxy, uri) => {
                 let connecting = proxy.call(uri.clone());
-                Box::pin(async { Ok(Hop { is_forward: true, ..Hop::new(connecting.await?) }) })
+                Box::pin(async {
+                    Ok(ReceiverStream {
+                        is_forward: true,
+                        ..ReceiverStream::new(connecting.await?)
+                    })
+                })
             }
             Self::Tunnel(tunnel) => {
                 let connecting = tunnel.call(to);
-                Box::pin(async { Ok(Hop::new(connecting.await?)) })
+                Box::pin(async { Ok(ReceiverStream::new(connecting.await?)) })
             }
             Self::Socks(socks) => {
                 let connecting = socks.call(to);
-                Box::pin(async { Ok(Hop::new(MaybeHttpsStream::Http(connecting.await?))) })
+                Box::pin(async {
+                    Ok(ReceiverStream::new(MaybeHttpsStream::Http(connecting.await?)))
+                })
             }
         }
     }
 }
 
 /// A connection to the receiver, or to the proxy before it.
-pub(super) struct Hop {
+pub(super) struct ReceiverStream {
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     is_forward: bool,
 }
 
-impl Hop {
+impl ReceiverStream {
     fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> Self {
         Self { stream, is_forward: false }
     }
@@ -144,13 +153,13 @@ impl Hop {
     }
 }
 
-impl Connection for Hop {
+impl Connection for ReceiverStream {
     fn connected(&self) -> Connected {
         self.stream.connected().proxy(self.is_forward)
     }
 }
 
-impl Read for Hop {
+impl Read for ReceiverStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -160,7 +169,7 @@ impl Read for Hop {
     }
 }
 
-impl Write for Hop {
+impl Write for ReceiverStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -8,27 +8,27 @@ use std::{
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{Answer, Endpoint, Pace};
+use super::{ApiResponse, Endpoint, RateLimit};
 use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// An address that takes one post in a while, such as a chat's webhook.
 #[derive(Clone, Debug)]
-pub(in crate::notify) struct Paced {
+pub(in crate::notify) struct ChatWebhook {
     endpoint: Endpoint,
-    pace: Pace,
+    rate_limit: RateLimit,
 }
 
 /// A delivery under way.
-pub(in crate::notify) type Posting =
+pub(in crate::notify) type PostFuture =
     Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
 /// What a receiver's answer means, now.
-type CheckResponse = fn(&Answer, SystemTime) -> Result<(), DeliveryError>;
+type CheckResponse = fn(&ApiResponse, SystemTime) -> Result<(), DeliveryError>;
 
-impl Paced {
+impl ChatWebhook {
     /// With so much time between two posts.
     pub(in crate::notify) fn new(endpoint: Endpoint, between: Duration) -> Self {
-        Self { endpoint, pace: Pace::new(between) }
+        Self { endpoint, rate_limit: RateLimit::new(between) }
     }
 
     pub(in crate::notify) fn endpoint(&mut self) -> &mut Endpoint {
@@ -44,21 +44,21 @@ impl Paced {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), DeliveryError>> {
-        self.pace.poll_ready(cx).map(Ok)
+        self.rate_limit.poll_ready(cx).map(Ok)
     }
 
     /// Posts a message, which had no room for `left`.
     pub(in crate::notify) fn post(
         &mut self,
         body: &Value,
-        judge: CheckResponse,
+        classify: CheckResponse,
         left: Notification,
-    ) -> Posting {
-        self.pace.spend();
+    ) -> PostFuture {
+        self.rate_limit.consume_one();
         let (endpoint, body) = (self.endpoint.clone(), body.to_string());
         Box::pin(async move {
             let answer = endpoint.post(HeaderMap::new(), body).await?;
-            judge(&answer, SystemTime::now())?;
+            classify(&answer, SystemTime::now())?;
             Ok(Delivered::partial(left))
         })
     }

@@ -5,25 +5,25 @@ use serde_json::Value;
 
 use crate::notify::{
     DeliveryError,
-    receivers::http::{Answer, seconds_to_wait},
+    receivers::http::{ApiResponse, retry_delay},
 };
 
 /// What Discord's answer to a post means.
 ///
 /// A limit tells the wait in its body, to the millisecond; errors have a number there:
 /// <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>.
-pub(super) fn judge(answer: &Answer, now: SystemTime) -> Result<(), DeliveryError> {
+pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
     let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
     let told = match body["code"].as_u64() {
         Some(code) if code > 0 => format!("{}, Discord's error {code}", answer.status),
         _ => answer.status.to_string(),
     };
     if answer.status == StatusCode::TOO_MANY_REQUESTS
-        && let Some(wait) = body["retry_after"].as_f64().and_then(seconds_to_wait)
+        && let Some(wait) = body["retry_after"].as_f64().and_then(retry_delay)
     {
         return Err(DeliveryError::retry_after(wait, told));
     }
-    answer.by_status(now, told)
+    answer.classify_by_status(now, told)
 }
 
 #[cfg(test)]
@@ -39,8 +39,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, headers, text: text.to_owned(), is_cut_off: false };
-        judge(&answer, SystemTime::now()).err().map(Into::into)
+        let answer = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+        classify(&answer, SystemTime::now()).err().map(Into::into)
     }
 
     #[test]
