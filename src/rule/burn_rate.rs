@@ -5,7 +5,7 @@ use crate::window;
 /// The time that an error budget is for.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A burn rate at which a [`Rule::slo`] fires, and the two windows that must both be above it.
+/// A burn rate at which a [`Rule::slo`](super::Rule::slo) fires, and the two windows that must both be above it.
 ///
 /// A burn rate is the error ratio as a multiple of what the objective allows: at 1 a budget of 30 days
 /// lasts 30 days, at 14.4 it lasts 50 hours. The long window says that it matters; the short one that
@@ -26,7 +26,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// | 0.5 % | 5 min, 25 s | 43.2 | 4.32 % | 13 s |
 ///
 /// The first two are the default; the times are those of a process that is older than the window. As
-/// with [`over`](Rule::over), a window above a minute may be up to a minute longer than it says. The
+/// with [`over`](super::Rule::over), a window above a minute may be up to a minute longer than it says. The
 /// workbook's further ones (6 over 6 h, 1 over 3 d) are longer than a lookout remembers, and belong
 /// into Prometheus rules.
 #[doc(alias("burn rate", "error budget"))]

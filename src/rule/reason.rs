@@ -14,21 +14,21 @@ pub enum Reason {
     NoRequests,
     /// Requests have ended, but none of the route or the dependency that the rule names.
     NothingMatches,
-    /// The longest window holds fewer requests than [`min_requests`](Rule::min_requests).
+    /// The longest window holds fewer requests than [`min_requests`](super::Rule::min_requests).
     TooFewRequests {
         /// The requests in the longest window.
         requests: u64,
         /// How many a verdict needs.
         needed: u64,
     },
-    /// The value is past the threshold, with fewer failures than [`min_errors`](Rule::min_errors).
+    /// The value is past the threshold, with fewer failures than [`min_errors`](super::Rule::min_errors).
     TooFewErrors {
         /// The failures in the window; slow requests or client errors for the ratios of these.
         errors: u64,
         /// How many the rule asks for.
         needed: u64,
     },
-    /// The value is past the threshold, but the [`confidence`](Rule::confidence) is not reached.
+    /// The value is past the threshold, but the [`confidence`](super::Rule::confidence) is not reached.
     NotConfident {
         /// The confidence that the rule asks for.
         confidence: f64,
