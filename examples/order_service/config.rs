@@ -8,7 +8,7 @@ pub(crate) fn path() -> Option<PathBuf> {
     std::env::var_os("LOOKOUT_CONFIG").map(PathBuf::from)
 }
 
-/// The builder with the file, or else with these rules.
+/// Adds the file, or else these rules.
 pub(crate) fn add(
     builder: LookoutBuilder,
     rules: impl IntoIterator<Item = Rule>,
@@ -22,7 +22,7 @@ pub(crate) fn add(
     }
 }
 
-/// Reads the rules of the file again with each `SIGHUP`.
+/// Reads the rules of the file again on `SIGHUP`.
 #[cfg(all(unix, feature = "toml"))]
 pub(crate) fn reload(lookout: &Lookout) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +39,6 @@ pub(crate) fn reload(lookout: &Lookout) {
     });
 }
 
-/// Nothing can be read again.
+/// Does nothing without the feature `toml`.
 #[cfg(not(all(unix, feature = "toml")))]
 pub(crate) fn reload(_: &Lookout) {}

@@ -1,4 +1,4 @@
-//! What the service tells others: an event for each order, sent after the request was answered.
+//! Sends an event for each order, after the request was answered.
 
 use std::{error::Error, fmt, io};
 
@@ -10,7 +10,7 @@ use crate::service::Faults;
 /// The queue of events that wait to be sent.
 pub(crate) type Events = mpsc::UnboundedSender<u64>;
 
-/// The broker did not take an event.
+/// The broker did not accept an event.
 #[derive(Debug)]
 struct NotSent(io::Error);
 
@@ -26,8 +26,8 @@ impl Error for NotSent {
     }
 }
 
-/// Sends the events. Whoever ordered has been answered long since, so that nobody would see a failure
-/// here: it is reported.
+/// Sends the events. The client has its answer already, so no status shows a failure: the task reports
+/// it.
 pub(crate) async fn send(mut events: mpsc::UnboundedReceiver<u64>, faults: Faults, to: Reporter) {
     while let Some(order) = events.recv().await {
         if let Err(error) = publish(&faults) {

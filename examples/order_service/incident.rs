@@ -1,4 +1,4 @@
-//! The incident, told as it goes: each act waits for the alert that it must raise.
+//! The incident. Each step waits for its alert.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
@@ -26,52 +26,52 @@ impl Incident {
         if has_incident {
             self.play().await;
         }
-        println!("What to do next:");
+        println!("Next:");
         println!("  curl http://{address}/metrics");
         println!("  curl -X POST http://{address}/faults -H 'content-type: application/json' \\");
         println!("       -d '{{\"error_ratio\": 0.2, \"latency_ms\": 5000}}'");
         println!("  curl -X POST http://{address}/faults -H 'content-type: application/json' \\");
         println!(
-            "       -d '{{\"broker_down\": true}}'   # orders are taken, their events are lost"
+            "       -d '{{\"broker_down\": true}}'   # accepts orders, and loses their events"
         );
         println!("  curl -X DELETE http://{address}/faults");
-        println!("  Ctrl-C to end\n");
+        println!("  Ctrl-C\n");
         while let Some(alert) = self.alerts.recv().await {
-            self.tell(&alert);
+            self.print_alert(&alert);
         }
     }
 
     async fn play(&mut self) {
-        self.say("healthy: 50 requests a second, each within some milliseconds");
+        self.print("healthy: 50 requests per second, a few milliseconds each");
         self.rest(Duration::from_secs(5)).await;
 
-        self.say("the database gets slow: each query takes 5 s more");
+        self.print("fault: each database query takes 5 s longer");
         self.faults.set(Fault { latency_ms: 5_000, ..Fault::default() });
         self.wait_for("HighMeanLatency").await;
 
-        self.say("now it answers at once, but three of ten orders fail");
+        self.print("fault: queries are fast again, but 30 % of the orders fail");
         self.faults.set(Fault { error_ratio: 0.3, ..Fault::default() });
         self.wait_for("HighErrorRatio").await;
         self.rest(Duration::from_secs(2)).await;
 
-        self.say("mended: the windows run out, then the alerts are resolved");
-        self.faults.mend();
+        self.print("fixed: the failures leave the windows, then the alerts resolve");
+        self.faults.clear();
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.firing.is_empty() && self.next_alert(deadline).await {}
         if self.firing.is_empty() {
-            self.say("over: each alert is resolved\n");
+            self.print("done: all alerts are resolved\n");
         } else {
-            self.say(&format!("still firing after a minute: {:?}\n", self.firing));
+            self.print(&format!("still firing after a minute: {:?}\n", self.firing));
         }
     }
 
-    /// Tells what comes until the rule fires, for half a minute at most.
+    /// Prints alerts until the rule fires, for at most 30 s.
     async fn wait_for(&mut self, rule: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !self.firing.contains(rule) && self.next_alert(deadline).await {}
     }
 
-    /// Tells what comes meanwhile.
+    /// Prints alerts for this long.
     async fn rest(&mut self, duration: Duration) {
         let deadline = Instant::now() + duration;
         while self.next_alert(deadline).await {}
@@ -81,14 +81,14 @@ impl Incident {
     async fn next_alert(&mut self, deadline: Instant) -> bool {
         match timeout_at(deadline, self.alerts.recv()).await {
             Ok(Some(alert)) => {
-                self.tell(&alert);
+                self.print_alert(&alert);
                 true
             }
             _ => false,
         }
     }
 
-    fn tell(&mut self, alert: &Alert) {
+    fn print_alert(&mut self, alert: &Alert) {
         let colour = match alert.status {
             AlertStatus::Firing => {
                 self.firing.insert(alert.rule.to_string());
@@ -99,13 +99,13 @@ impl Incident {
                 32
             }
         };
-        self.say(&format!("\x1b[{colour}m{alert}\x1b[0m"));
+        self.print(&format!("\x1b[{colour}m{alert}\x1b[0m"));
         for top in &alert.top {
             println!("           {top}");
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         println!("{:7.1} s  {text}", self.start.elapsed().as_secs_f64());
     }
 }

@@ -1,19 +1,22 @@
-//! An axum order service under watch, with an incident to follow in the terminal.
+//! An axum order service with an incident to follow in the terminal.
 //!
 //! `cargo run -p order-service --example order_service [-- --manual] [-- --no-traffic]`
 //!
-//! By default it drives traffic to itself over HTTP, and goes through an incident: the database gets
-//! slow, then orders fail, then both recover. `--manual` leaves the faults to `POST /faults` and
-//! `DELETE /faults`; `--no-traffic` leaves the traffic to you as well.
+//! By default it sends itself traffic over HTTP and plays an incident: the database gets slow, then
+//! orders fail, then both faults are fixed. With `--manual` you inject the faults, by `POST /faults`
+//! and `DELETE /faults`. With `--no-traffic` you send the traffic too.
 //!
-//! Environment: `PORT` (3000; 0 for any free one), `LOOKOUT_WINDOW_SECONDS` (10; the rules' shortest
-//! window), with the feature `state` `LOOKOUT_STATE_PATH` (a file by which alerts survive a restart), with
-//! the feature `toml` `LOOKOUT_CONFIG` (a file of rules and notifiers in place of these, such as
-//! `examples/lookout.toml`, whose rules `SIGHUP` reads again), and else what names a receiver:
-//! `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and with the features of these names
-//! `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL`
-//! (feature `webhook`), `ALERTMANAGER_URL` (several with commas), `SMTP_URL` with `MAIL_FROM` and
-//! `MAIL_TO`.
+//! | variable | meaning |
+//! |---|---|
+//! | `PORT` | the port, 0 for any free one; 3000 |
+//! | `LOOKOUT_WINDOW_SECONDS` | the shortest window of the rules; 10 |
+//! | `LOOKOUT_STATE_PATH` | a file that keeps alerts across a restart (feature `state`) |
+//! | `LOOKOUT_CONFIG` | a file of rules and notifiers, which `SIGHUP` reads again (feature `toml`) |
+//!
+//! Without `LOOKOUT_CONFIG`, each receiver whose variable is set gets the alerts: `SLACK_WEBHOOK_URL`,
+//! `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and with the features of these names `DISCORD_WEBHOOK_URL`,
+//! `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL` (feature `webhook`),
+//! `ALERTMANAGER_URL` (several with commas), and `SMTP_URL` with `MAIL_FROM` and `MAIL_TO`.
 
 #![expect(clippy::print_stdout, reason = "a person reads along")]
 
@@ -32,7 +35,7 @@ use tracing::Level;
 
 use self::{incident::Incident, service::Faults};
 
-/// What the command line and the environment ask for.
+/// The settings from the command line and the environment.
 struct Options {
     has_incident: bool,
     has_traffic: bool,
@@ -53,7 +56,9 @@ impl Options {
                 "--manual" => options.has_incident = false,
                 "--no-traffic" => (options.has_incident, options.has_traffic) = (false, false),
                 other => {
-                    return Err(format!("{other}: there are --manual and --no-traffic").into());
+                    return Err(
+                        format!("{other}: unknown argument, use --manual or --no-traffic").into()
+                    );
                 }
             }
         }
@@ -63,7 +68,7 @@ impl Options {
 
 fn number<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
     match env::var(name) {
-        Ok(text) => text.parse().map_err(|_| format!("{name}={text}: give a whole number")),
+        Ok(text) => text.parse().map_err(|_| format!("{name}={text}: use a whole number")),
         Err(_) => Ok(default),
     }
 }
@@ -82,7 +87,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
-    let (alerts, told) = mpsc::unbounded_channel();
+    let (alerts, received) = mpsc::unbounded_channel();
     let scrape = prometheus::install()?;
     let window = options.window;
     let longest = window.saturating_mul(6).min(Duration::from_secs(3600)).max(window);
@@ -91,7 +96,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .on_alert(move |alert| {
-            // Nobody listens once the service shuts down.
+            // The receiver is gone during the shutdown.
             let _ = alerts.send(alert.clone());
         });
     let (lookout, receivers) = match config::path() {
@@ -112,8 +117,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let sending = tokio::spawn(reporter.supervise("OrderEvents", sending));
     introduce(&options, &receivers, address);
 
-    let story =
-        tokio::spawn(Incident::new(faults.clone(), told).run(options.has_incident, address));
+    let incident =
+        tokio::spawn(Incident::new(faults.clone(), received).run(options.has_incident, address));
     let traffic = options.has_traffic.then(|| tokio::spawn(traffic::drive(address)));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(
@@ -124,23 +129,23 @@ async fn run() -> Result<(), Box<dyn Error>> {
             .into_future(),
     );
 
-    told_to_end().await?;
-    println!("\nthe end: no more traffic, the open requests end, what is queued is sent");
-    story.abort();
+    stop_signal().await?;
+    println!("\nshutting down: the traffic stops, open requests end, queued alerts are delivered");
+    incident.abort();
     if let Some(traffic) = traffic {
         traffic.abort();
     }
-    faults.mend();
+    faults.clear();
     sending.abort();
     let _ = stop.send(());
     if timeout(Duration::from_secs(5), server).await.is_err() {
-        println!("some requests are still open after 5 s");
+        println!("requests are still open after 5 s");
     }
     lookout.shutdown().await;
     Ok(())
 }
 
-/// Has alerts survive a restart, if there is a file for it.
+/// Keeps alerts across a restart, if a file is set.
 fn keep_state(lookout: LookoutBuilder) -> LookoutBuilder {
     #[cfg(feature = "state")]
     if let Some(path) = env::var_os("LOOKOUT_STATE_PATH") {
@@ -149,8 +154,8 @@ fn keep_state(lookout: LookoutBuilder) -> LookoutBuilder {
     lookout
 }
 
-/// Waits until the process is told to end.
-async fn told_to_end() -> Result<(), Box<dyn Error>> {
+/// Waits for SIGTERM or Ctrl-C.
+async fn stop_signal() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "signal")]
     tower_lookout::shutdown_signal().await;
     #[cfg(not(feature = "signal"))]
@@ -162,20 +167,24 @@ fn introduce(options: &Options, receivers: &[&str], address: SocketAddr) {
     println!("order service on http://{address}");
     println!("  GET  /orders/7   POST /orders   GET /metrics   GET /healthz (not watched)");
     match (config::path(), receivers) {
-        (Some(path), _) => println!("  rules, and who hears of them: {}", path.display()),
+        (Some(path), _) => println!("  rules and notifiers: {}", path.display()),
         (None, receivers) => {
             println!(
                 "  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,"
             );
             println!("         over {} s or more", options.window.as_secs());
             match receivers {
-                [] => println!("  alerts go here; to Slack, too, with SLACK_WEBHOOK_URL=…"),
-                receivers => println!("  alerts go here, and by {}", receivers.join(", ")),
+                [] => {
+                    println!("  alerts: printed here; set SLACK_WEBHOOK_URL to send them to Slack")
+                }
+                receivers => {
+                    println!("  alerts: printed here, and sent to {}", receivers.join(", "))
+                }
             }
         }
     }
     if !options.has_traffic {
-        println!("  no traffic of its own: send some, such as `curl http://{address}/orders/7`");
+        println!("  send traffic yourself, such as `curl http://{address}/orders/7`");
     }
     println!();
 }

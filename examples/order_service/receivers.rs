@@ -1,4 +1,4 @@
-//! Who hears of the alerts: each receiver whose address is in the environment.
+//! The receivers: each one whose address is in the environment.
 
 use std::{env, error::Error};
 
@@ -6,10 +6,9 @@ use tower_lookout::{LookoutBuilder, Slack, notify::SlackBot};
 
 type Added = Result<LookoutBuilder, Box<dyn Error>>;
 
-/// A receiver: the variable that has its address, and how it is added.
+/// A receiver: the variable with its address, and a function that adds it.
 type Receiver = (&'static str, fn(LookoutBuilder, &str) -> Added);
 
-/// Each with the feature that it needs.
 const RECEIVERS: &[Receiver] = &[
     ("SLACK_WEBHOOK_URL", |builder, url| Ok(builder.notify(Slack::new(url)?))),
     ("SLACK_BOT_TOKEN", |builder, token| {
@@ -50,7 +49,7 @@ const RECEIVERS: &[Receiver] = &[
     }),
 ];
 
-/// The builder with the receivers, and the variables that named them.
+/// Adds the receivers, and returns the variables that are set.
 pub(crate) fn add(
     builder: LookoutBuilder,
 ) -> Result<(LookoutBuilder, Vec<&'static str>), Box<dyn Error>> {

@@ -1,5 +1,4 @@
-//! The service itself: orders from a database that can be told to get slow, or to fail, and events for
-//! a broker that can be told to be down.
+//! The service: orders in a database that can get slow or fail, and events for a broker that can be down.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,19 +15,19 @@ use tower_lookout::{observe::LookoutLayer, prometheus::Scrape};
 
 use crate::events::Events;
 
-/// What is wrong with the database; shared, and changed while the service runs.
+/// The injected faults, which change while the service runs.
 #[derive(Clone, Default)]
 pub(crate) struct Faults(Arc<watch::Sender<Fault>>);
 
-/// The body of `POST /faults`; what is left out is healthy.
+/// The body of `POST /faults`. A missing field means no fault.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Fault {
     /// The share of the orders that fail, 0 to 1.
     pub(crate) error_ratio: f64,
-    /// How much longer each query takes.
+    /// The extra time of each query.
     pub(crate) latency_ms: u64,
-    /// The broker takes no events.
+    /// The broker accepts no events.
     pub(crate) broker_down: bool,
 }
 
@@ -37,8 +36,8 @@ impl Faults {
         self.0.send_replace(fault);
     }
 
-    /// Queries that wait by a fault go on at once.
-    pub(crate) fn mend(&self) {
+    /// Removes all faults. Queries that wait for a fault continue at once.
+    pub(crate) fn clear(&self) {
         self.set(Fault::default());
     }
 
@@ -46,7 +45,7 @@ impl Faults {
         self.0.borrow().broker_down
     }
 
-    /// A query: some milliseconds, and what the fault adds.
+    /// Takes some milliseconds, and the time of the fault.
     async fn query(&self) -> Result<(), OrderError> {
         sleep(Duration::from_millis(fastrand::u64(1..6))).await;
         let mut changes = self.0.subscribe();
@@ -61,7 +60,7 @@ impl Faults {
     }
 }
 
-/// The database did not take the query.
+/// The query failed.
 struct OrderError;
 
 impl IntoResponse for OrderError {
@@ -86,10 +85,10 @@ pub(crate) fn router(
         .route("/orders/{id}", get(show_order))
         .route("/orders", post(create_order))
         .layer(layer)
-        // What comes after the layer is not watched.
+        // Routes after the layer are not watched.
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(scrape))
-        .route("/faults", post(set_faults).delete(mend_faults).get(show_faults))
+        .route("/faults", post(set_faults).delete(clear_faults).get(show_faults))
         .layer(Extension(events.clone()))
         .with_state(faults.clone())
 }
@@ -108,22 +107,22 @@ async fn create_order(
 ) -> Result<(StatusCode, Json<Order>), OrderError> {
     faults.query().await?;
     let id = fastrand::u64(1..1_000_000);
-    // It is committed; the event follows by itself, and ends with the service.
+    // The order is committed. A background task sends the event.
     let _ = events.send(id);
     Ok((StatusCode::CREATED, Json(Order { id, total_cents: 100 + id % 900 })))
 }
 
 async fn set_faults(State(faults): State<Faults>, Json(fault): Json<Fault>) -> Response {
     if !(0.0..=1.0).contains(&fault.error_ratio) {
-        let text = format!("error_ratio {}: give a share from 0 to 1\n", fault.error_ratio);
+        let text = format!("error_ratio {}: use a number from 0 to 1\n", fault.error_ratio);
         return (StatusCode::UNPROCESSABLE_ENTITY, text).into_response();
     }
     faults.set(fault);
     Json(fault).into_response()
 }
 
-async fn mend_faults(State(faults): State<Faults>) -> StatusCode {
-    faults.mend();
+async fn clear_faults(State(faults): State<Faults>) -> StatusCode {
+    faults.clear();
     StatusCode::NO_CONTENT
 }
 

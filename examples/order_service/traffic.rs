@@ -13,10 +13,10 @@ use tokio::{
 
 const PER_SECOND: u32 = 50;
 
-/// How many requests wait at once: a client has only so many connections, too.
+/// The limit of requests in flight, as the connections of a real client are limited.
 const AT_ONCE: usize = 300;
 
-/// Fifty requests a second, a fifth of them new orders, for as long as it is polled.
+/// Sends 50 requests per second, a fifth of them new orders.
 pub(crate) async fn drive(address: SocketAddr) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let connections = Arc::new(Semaphore::new(AT_ONCE));
@@ -35,7 +35,7 @@ pub(crate) async fn drive(address: SocketAddr) {
             .body(Body::empty());
         let client = client.clone();
         tokio::spawn(async move {
-            // What fails is what the lookout is there to tell.
+            // The lookout reports the failures.
             if let Ok(request) = request
                 && let Ok(response) = client.request(request).await
             {
