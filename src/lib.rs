@@ -1,4 +1,4 @@
-//! Tower layers that measure a service exactly, and alert Slack within seconds, from inside the process.
+//! Tower layers that measure a service exactly and alert Slack within seconds, with no server to run.
 //!
 //! One `.layer()` in axum, on a tower stack or under hyper counts each request once, whichever way it
 //! ends. The lookout exports the metrics, evaluates rules once a second, and notifies Slack, PagerDuty,
