@@ -9,7 +9,7 @@ use crate::{
     rule::Rule,
 };
 
-/// Who is watched, what is wrong with it, and who hears of that.
+/// Identity: the names of the service in alerts.
 impl LookoutBuilder {
     /// Sets the service's name in alerts. Defaults to the name of the executable.
     pub fn service(mut self, name: impl Into<String>) -> Self {
@@ -29,7 +29,10 @@ impl LookoutBuilder {
         self.origin.version = Some(version.into());
         self
     }
+}
 
+/// Alerting: the rules, the notifiers and the heartbeat.
+impl LookoutBuilder {
     /// Adds a rule. Without rules the lookout only counts, and sends reports. See the
     /// [guide](crate::guide::rules).
     pub fn rule(mut self, rule: Rule) -> Self {

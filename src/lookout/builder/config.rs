@@ -7,7 +7,7 @@ use crate::{
     notify::Worker,
 };
 
-/// Rules and notifiers as data.
+/// Alerting: rules and notifiers in a file.
 impl LookoutBuilder {
     /// Adds the rules and the notifiers of a TOML file; [`config`](crate::config) lists its keys.
     /// [`start`](Self::start) reads the file, and [`Lookout::reload`](crate::Lookout::reload) reads

@@ -4,6 +4,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto}
 use super::LookoutBuilder;
 use crate::facade::GrpcType;
 
+/// Requests: the methods of a gRPC server.
 impl LookoutBuilder {
     /// Declares the gRPC methods of a compiled descriptor, such as the `FILE_DESCRIPTOR_SET` of
     /// generated code, with their [`grpc_type`](Self::grpc_type): as

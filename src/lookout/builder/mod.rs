@@ -76,6 +76,7 @@ pub struct LookoutBuilder {
     state_path: Option<std::path::PathBuf>,
 }
 
+/// Export: the recorder and its buckets; and the start.
 impl LookoutBuilder {
     pub(super) fn new() -> Self {
         Self {

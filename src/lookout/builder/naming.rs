@@ -3,7 +3,7 @@ use metrics::Label;
 use super::LookoutBuilder;
 use crate::facade::{GrpcType, Preset};
 
-/// What the metrics are called, and how they are labelled.
+/// Export: the names and the constant labels of the metrics.
 impl LookoutBuilder {
     /// Gives the metrics of requests the names and labels of another library, for dashboards that
     /// already exist. Call it once for HTTP and once for gRPC; if both presets name the same
@@ -42,11 +42,10 @@ impl LookoutBuilder {
         self
     }
 
-    /// Whether the requests served are `https` and not `http`: the label `url_scheme`, which
-    /// OpenTelemetry requires on the durations, the requests in flight and the body sizes of HTTP
-    /// servers. Set it where the service, or a proxy in front of it, terminates TLS. All requests have
-    /// the same value, and no header of a client changes it. Other presets have no such label.
-    /// Defaults to no.
+    /// Sets whether the served requests are `https`, for the label `url_scheme`. OpenTelemetry
+    /// requires it on the durations, the requests in flight and the body sizes of HTTP servers. Set
+    /// it if the service, or a proxy in front of it, terminates TLS. All requests have the same
+    /// value, and no client can change it. Other presets do not have this label. Defaults to no.
     ///
     /// # Examples
     ///

@@ -7,7 +7,7 @@ use crate::{
     outcome::Status,
 };
 
-/// What is counted, and as what.
+/// Requests: which are counted, under which route, and which are failures.
 impl LookoutBuilder {
     /// Names the route of a request that has no axum `MatchedPath`. The closure must return one of
     /// a few templates, and never the path itself. Defaults to none: those requests are
@@ -90,9 +90,10 @@ impl LookoutBuilder {
         self
     }
 
-    /// Whether a response may say that its request is not watched, by
-    /// [`IgnoreResponse`](crate::observe::IgnoreResponse) in its extensions: then the request is taken back, as
-    /// if it had never been. Defaults to no, since it looks into every response.
+    /// Sets whether a handler can ignore its request, with
+    /// [`IgnoreResponse`](crate::observe::IgnoreResponse) in the response's extensions. Such a
+    /// request is not counted at all. Defaults to no, since the layer then looks into every
+    /// response.
     pub fn unwatched_responses(mut self, are_taken_back: bool) -> Self {
         self.questions.unwatched_responses = are_taken_back;
         self
@@ -137,17 +138,17 @@ impl LookoutBuilder {
         self
     }
 
-    /// Tells a client's operations apart by the server's address, too: the host of the request's URI,
-    /// as label `server_address`. Only for clients whose hosts are few and known; each counts for
+    /// Sets whether the metrics of clients have the label `server_address`: the host of the
+    /// request's URI. Use it only for clients with a few known hosts; each counts towards
     /// [`max_operations`](Self::max_operations). Defaults to no.
     pub fn server_address(mut self, is_told: bool) -> Self {
         self.questions.tells_address = is_told;
         self
     }
 
-    /// Gives each request that asks for an upgrade (WebSocket, CONNECT) an
-    /// [`UpgradeWatch`](crate::observe::UpgradeWatch), by which its handler lets the connection count.
-    /// Defaults to no, since it looks into the headers of every request.
+    /// Sets whether a request for an upgrade (WebSocket, CONNECT) gets an
+    /// [`UpgradeWatch`](crate::observe::UpgradeWatch), which lets its handler count the connection.
+    /// Defaults to no, since the layer then looks into the headers of every request.
     pub fn upgrades(mut self, are_watched: bool) -> Self {
         self.questions.watches_upgrades = are_watched;
         self
@@ -178,9 +179,9 @@ impl LookoutBuilder {
         self
     }
 
-    /// Whether the time to the response's head has a histogram of its own,
-    /// `http_server_response_head_duration_seconds`. Without it each operation has a histogram less;
-    /// durations and streams stay as they are. Defaults to yes.
+    /// Sets whether the time to the response's head has a histogram of its own,
+    /// `http_server_response_head_duration_seconds`. Without it each operation has one histogram
+    /// less; durations and streams do not change. Defaults to yes.
     pub fn head_durations(mut self, are_recorded: bool) -> Self {
         self.limits.has_heads = are_recorded;
         self

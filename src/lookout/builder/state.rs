@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::LookoutBuilder;
 
-/// What survives a restart.
+/// Alerting: alerts across a restart.
 impl LookoutBuilder {
     /// Sets a file that keeps alerts across a restart, and across a `kill -9`: a firing alert is
     /// not sent again, its resolve is sent after the recovery, and undelivered alerts are
