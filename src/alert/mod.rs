@@ -41,12 +41,11 @@ use crate::{
     text::{OneLine, one_line},
 };
 
-/// A change of an alert: it began to fire, or it is resolved.
+/// A change of an alert: it fires, or it is resolved.
 ///
-/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests; a burn
-/// rate is a multiple.
-/// Its [`Display`](fmt::Display) is one line, in which control characters are escaped: a terminal and a
-/// log can show it whatever a route or an error contains.
+/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests per second,
+/// requests. A burn rate is a multiple. Its [`Display`](fmt::Display) is one line with control
+/// characters escaped, so that a terminal and a log can show it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Alert {

@@ -1,13 +1,14 @@
 use super::Names;
 use crate::operation::{Dependency, Protocol, System, Traffic};
 
-/// Whose names and labels the metrics of requests have, for dashboards that are there already.
+/// The names and labels of the metrics of requests, for dashboards that already exist. See the
+/// [guide](crate::guide::presets).
 ///
-/// A preset names what it knows. All other metrics keep their own names, so that nothing is lost, and
-/// where they tell of an operation they have the preset's labels of it: so one variable of a dashboard
-/// chooses in all of them. What is counted, and when, is the same with each.
+/// A metric that the preset does not know keeps its name, and has the preset's labels of the
+/// operation: so one variable of a dashboard selects in all of them. A preset does not change the
+/// counts.
 ///
-/// | preset | HTTP served | HTTP asked for | gRPC |
+/// | preset | HTTP server | HTTP client | gRPC |
 /// |---|---|---|---|
 /// | `OpenTelemetry` | its own | its own | its own |
 /// | `SpringBoot` | its own | its own | OpenTelemetry's |
@@ -20,8 +21,8 @@ use crate::operation::{Dependency, Protocol, System, Traffic};
 /// use tower_lookout::{Lookout, Preset};
 ///
 /// let builder = Lookout::builder()
-///     .preset(Preset::AxumPrometheus) // of HTTP
-///     .preset(Preset::GoGrpcMiddleware); // of gRPC
+///     .preset(Preset::AxumPrometheus) // for HTTP
+///     .preset(Preset::GoGrpcMiddleware); // for gRPC
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -142,7 +143,7 @@ impl Presets {
     }
 }
 
-/// How many messages either side of a gRPC method sends: the label `grpc_type` of
+/// How many messages each side of a gRPC method sends, for the label `grpc_type` of
 /// [`Preset::GoGrpcMiddleware`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -4,7 +4,8 @@ use std::io;
 use crate::config::ConfigError;
 use crate::{causes::debug_as_display, rule::RuleError};
 
-/// Why a lookout did not start. Its `Debug` reads like its `Display`, since `main` prints that.
+/// Why a lookout did not start: the error names the rule or the setting, and the fix. Its `Debug`
+/// is its `Display`, since `main` prints that.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {

@@ -16,25 +16,25 @@ use crate::{
     config::{ConfigError, Source},
 };
 
-/// What became of the rules of a lookout that was given others.
+/// The effect of a reload on the rules.
 ///
-/// Its [`Display`](fmt::Display) is a line for the log.
+/// Its [`Display`](fmt::Display) is one line for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// Rules that are as they were: they go on with their alerts.
+    /// Rules that did not change. Their alerts continue.
     pub kept: usize,
-    /// Rules whose name was there before.
+    /// Rules that kept their name and changed.
     pub changed: usize,
-    /// Rules whose name was not there before.
+    /// Rules with a new name.
     pub added: usize,
-    /// Rules whose name is not there any more.
+    /// Rules whose name is gone.
     pub removed: usize,
-    /// What takes a restart to be in force, a sentence each.
+    /// Changes that need a restart, a sentence each.
     pub needs_restart: Vec<String>,
 }
 
-/// Why a lookout keeps the rules that it has. Its `Debug` reads like its `Display`.
+/// Why a reload failed. The old rules stay in force. Its `Debug` is its `Display`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {

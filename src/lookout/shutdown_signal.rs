@@ -4,16 +4,16 @@ use tokio::signal;
 
 use crate::catch_panic::logged;
 
-/// Completes when the process is told to end: by SIGTERM, as container platforms and systemd do, or by
+/// Completes when the process receives SIGTERM, which container platforms and systemd send, or
 /// Ctrl-C. Feature `signal`.
 ///
-/// From its first poll on the process no longer ends by these signals by itself. Stop serving first, and
-/// [shut down](crate::Lookout::shutdown) after that: so requests that end meanwhile are still counted, and
-/// what they raise is delivered. The platform kills what takes too long (Kubernetes after 30 s, Docker
-/// after 10 s), so the drain and [`shutdown_timeout`](crate::LookoutBuilder::shutdown_timeout) together
-/// must be shorter.
+/// After its first poll these signals no longer end the process by themselves. First stop serving,
+/// then [shut down](crate::Lookout::shutdown), so that the last requests are still counted and
+/// their alerts delivered. The platform kills a process that takes too long (Kubernetes after 30 s,
+/// Docker after 10 s): the drain and [`shutdown_timeout`](crate::LookoutBuilder::shutdown_timeout)
+/// together must be shorter.
 ///
-/// If the system lets nobody listen for signals, that is logged, and it never completes.
+/// If the system does not allow a signal handler, the log has an error, and it never completes.
 ///
 /// # Examples
 ///

@@ -10,11 +10,11 @@ use crate::{
     notify::{Dispatcher, NotifierStatus},
 };
 
-/// What a lookout saw at its last tick: each rule's value, and why it does not fire; made by
-/// [`Lookout::status`](super::Lookout::status).
+/// The state of a lookout at its last tick, from [`Lookout::status`](super::Lookout::status): each
+/// rule's value, and why it has no verdict.
 ///
-/// Its [`Display`](fmt::Display) is a line for each rule and each notifier. With the feature `axum` it is a
-/// response, as JSON.
+/// Its [`Display`](fmt::Display) is a line for each rule and each notifier. With the feature `axum`
+/// it is a response, as JSON.
 ///
 /// # Examples
 ///

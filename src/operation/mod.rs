@@ -30,11 +30,11 @@ const OVERFLOW: &str = "_OVERFLOW";
 /// The gRPC method of a call to what the server does not know.
 pub(crate) const OTHER: &str = "_OTHER";
 
-/// The unit in which requests are counted: a method and a route template, such as `POST /orders`, or
-/// a gRPC method, such as `shop.Orders/Create`; for a client, of the dependency that it calls. A call
-/// by `observe::Dependency` is counted by the name that it is given.
+/// The unit that groups requests: a method and a route template, such as `POST /orders`; a gRPC
+/// method, such as `shop.Orders/Create`; or for a client, a call to a dependency. A call with
+/// `observe::Dependency` has the name that the caller gives.
 ///
-/// Its [`Display`](fmt::Display) is that, with the dependency before it: `inventory: GET`.
+/// Its [`Display`](fmt::Display) is that name, after the dependency: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
     traffic: Arc<Traffic>,

@@ -29,17 +29,18 @@ pub(crate) use self::reporter::Reports;
 pub use self::tracing_layer::ReportLayer;
 pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 
-/// A failure with its causes and its context, for [`Reporter::send`].
+/// A failure with its causes and its context, for [`Reporter::send`]. See the
+/// [guide](crate::guide::errors).
 ///
-/// Reports of one kind (name, error type, call site and [group](Self::grouped_by), whatever the text says)
-/// are one alert. The lookout sends an alert for the first report at once, and for one that is more urgent
-/// than those before it. It counts the others, and sends their number and their distinct texts each minute
-/// for as long as they come; after five minutes without any the alert is resolved. However many kinds there
-/// are, at most ten alerts a minute are sent at once, and the rest together each ten seconds. Kinds past the
-/// 499th share the alert `OtherFailures`.
+/// Reports with the same name, error type, call site and [group](Self::grouped_by) are one alert,
+/// whatever their text. The lookout sends the first report at once, and each one that is more
+/// severe than all before it. It counts the others, and sends their number and their distinct texts
+/// each minute. The alert resolves after five minutes without a report. At most ten report alerts a
+/// minute are sent at once; the rest are sent together every ten seconds. Kinds after the 499th
+/// share the alert `OtherFailures`.
 ///
-/// A report keeps 32 causes, together up to 4 KiB and each up to its 1,000th character, and as much of its
-/// [fields](Self::field). So all reports together hold at most 8 MiB.
+/// A report keeps 32 causes of up to 1,000 characters, together up to 4 KiB, and as much of its
+/// [fields](Self::field). All reports together use at most 8 MiB.
 ///
 /// # Examples
 ///

@@ -23,11 +23,12 @@ use crate::{
     series::Store,
 };
 
-/// Reports failures of business code and of background tasks; cheap to clone, and goes anywhere.
+/// Reports failures that no ratio shows, in business code and in background tasks. See the
+/// [guide](crate::guide::errors). It is cheap to clone.
 ///
-/// A report is noted under a lock for a few hundred nanoseconds, and told on the lookout's own thread:
-/// it never blocks, and may come from any thread, with or without a runtime. Once the lookout has ended
-/// it is told to nobody, which is logged.
+/// A call records the report under a lock for a few hundred nanoseconds, on any thread, with or
+/// without a runtime. The lookout's own thread sends it. After the lookout has ended, the log has
+/// the report, and no alert is sent.
 #[doc(alias("sentry", "bugsnag"))]
 #[derive(Clone)]
 pub struct Reporter {
@@ -45,7 +46,7 @@ impl Reporter {
         self.send(Report::of(error));
     }
 
-    /// Sends a report on its way.
+    /// Sends a report.
     pub fn send(&self, report: Report) {
         self.reports.note(report);
     }

@@ -69,15 +69,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 impl Reporter {
-    /// Runs a background task that should run for ever, and reports its end under `name`: an error, a
-    /// panic, or an end that came by itself. Spawn what this gives.
+    /// Runs a background task that should not end, and reports its end under `name`: an error, a
+    /// panic, or a return. Spawn the returned future.
     ///
-    /// The alert fires until the task is supervised anew, from the same line, or the process ends: nobody
-    /// else makes it work again. A task that is aborted, or dropped with its runtime, is reported by nobody;
-    /// so abort it before the shutdown, if it would end by itself then.
+    /// The alert fires until you supervise the task again from the same line, or the process ends.
+    /// A task that is aborted, or dropped with its runtime, is not reported. So abort a task that
+    /// would end by itself at the shutdown.
     ///
-    /// A panic goes on after it was reported, so that whoever joins the task sees it. Its place is told
-    /// where [`report_panics`](Self::report_panics) was called.
+    /// The panic continues after the report, so the join handle returns it. The report has the
+    /// panic's place if [`report_panics`](Self::report_panics) was called.
     ///
     /// # Examples
     ///
@@ -107,9 +107,9 @@ impl Reporter {
         }
     }
 
-    /// The same with a task that is made anew whenever it has ended: after 1 s, 2 s, 4 s … up to a
-    /// minute, and after 1 s again once it has run for a minute. Each end is reported, a panic too, which
-    /// goes no further; the alert is over five minutes after the last one.
+    /// Runs a background task, and restarts it when it ends: after 1 s, 2 s, 4 s … up to a minute,
+    /// and after 1 s again once it has run for a minute. Each end is reported. A panic does not
+    /// continue. The alert resolves five minutes after the last end.
     #[doc(alias("supervisor"))]
     #[track_caller]
     pub fn supervise_restarting<N, M, F, K>(

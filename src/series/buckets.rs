@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The upper bounds of the histograms' buckets that OpenTelemetry advises for HTTP: 5 ms to 10 s.
+/// The upper bounds of the duration buckets that OpenTelemetry recommends for HTTP: 5 ms to 10 s.
 ///
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
 #[doc(alias("histogram"))]
