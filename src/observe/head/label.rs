@@ -50,8 +50,8 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// Values of labels that only a handler knows: it puts them into the extensions of its response, for
-/// the labels that are announced by [`handler_label`](crate::LookoutBuilder::handler_label).
+/// Label values that only a handler knows. The handler puts them into the extensions of its
+/// response. [`handler_label`](crate::LookoutBuilder::handler_label) declares the labels.
 ///
 /// # Examples
 ///
@@ -67,12 +67,13 @@ impl<'a> ResponseHead<'a> {
 pub struct Labels(Vec<(&'static str, Cow<'static, str>)>);
 
 impl Labels {
-    /// None yet.
+    /// Returns no values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the value of a label. The last one counts; of a label that was not announced, none.
+    /// Sets the value of a label. A later value replaces an earlier one. A label that is not
+    /// declared is ignored.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.0.push((name, value.into()));
@@ -84,10 +85,9 @@ impl Labels {
     }
 }
 
-/// In the extensions of a response: its request is not watched. It is taken back with the response's
-/// head, as if it had never been, if
-/// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set. Until then it is in
-/// flight as any other, and what ends before its head counts.
+/// In the extensions of a response: its request is not counted, if
+/// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set. Until the response's
+/// head the request is in flight like any other, and a request that ends before its head counts.
 ///
 /// # Examples
 ///

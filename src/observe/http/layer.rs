@@ -15,13 +15,13 @@ use tower_service::Service;
 use super::mode::DetailOptions;
 use crate::observe::{Http, LayerConfig, LookoutService, Mode, Observer};
 
-/// Watches every request that passes: made by [`Lookout::layer`](crate::Lookout::layer),
+/// Watches every request that passes. Made by [`Lookout::layer`](crate::Lookout::layer),
 /// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
 /// [`outer_layer`](crate::Lookout::outer_layer).
 ///
-/// It is a few bytes to copy, and so is the service that it makes. Put it outside of what may answer
-/// for the service (timeouts, limits, authentication), so that those answers count, too; in axum
-/// [`Router::layer`] only wraps the routes added before it.
+/// The layer and its service are a few bytes to copy. Put it outside layers that may answer for the
+/// service (timeouts, limits, authentication), so that those responses count too. In axum
+/// [`Router::layer`] wraps only the routes that were added before.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +35,16 @@ impl<T: Mode> LookoutLayer<T> {
         Self { entrance, watches }
     }
 
-    /// Counts the bodies, too: the bytes that were read of a request and handed on of its response, as
-    /// histograms, and of gRPC the messages of both.
+    /// Counts bodies, as histograms: the bytes of a request that were read, the bytes of a response
+    /// that were sent, and gRPC messages in both directions. Defaults to off, since it costs an
+    /// allocation for each request.
     ///
-    /// It counts what passes here, and not what a header claims: nothing for HEAD, what went out
-    /// before it broke off, and compressed bytes if the compression is inside of it. Each body is one
-    /// sample, told when both are gone. The inner service gets its request with a
-    /// [`RequestBody`](crate::observe::RequestBody): axum's routers and tonic's take any, and for a service that
-    /// takes one type alone `map_request` makes it fit. Around `reqwest::Client`, which has bodies of its
-    /// own, this can't be asked for. Defaults to off, since it costs an allocation a request.
+    /// It counts what passes the layer and not `Content-Length`: nothing for HEAD, the sent part of
+    /// a response that breaks off, and compressed bytes if the compression layer is inside. Each
+    /// body is one sample, recorded when both have ended. The inner service receives the request
+    /// with a [`RequestBody`](crate::observe::RequestBody): axum's routers and tonic's accept any,
+    /// and for a service that accepts only one type `map_request` converts it. Around a
+    /// `reqwest::Client`, which has its own body type, it is not available.
     ///
     /// # Examples
     ///
@@ -61,18 +62,18 @@ impl<T: Mode> LookoutLayer<T> {
         self.detailed(|asked| asked.counts_sizes = true)
     }
 
-    /// Tells `observer` of each request; may be called for several. It costs as
-    /// [`bodies`](Self::bodies) does, and can't be asked for around `reqwest::Client` either. Defaults to
-    /// none.
+    /// Calls `observer` for each request. May be called more than once. It costs as much as
+    /// [`bodies`](Self::bodies), and is not available around a `reqwest::Client` either. Defaults
+    /// to none.
     pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
         self.detailed(|asked| asked.observers.push(Arc::new(observer)))
     }
 
-    /// Wraps a whole service, such as a router with the layers around it, and returns what `axum::serve`
-    /// takes. Add routes that are not to be watched to the router that it returns. Feature `axum`.
+    /// Wraps a whole service, such as a router with the layers around it, and returns a router for
+    /// `axum::serve`. Routes that you add to the returned router are not watched. Feature `axum`.
     ///
-    /// It is for [`Lookout::outer_layer`](crate::Lookout::outer_layer). It costs what a router costs for its
-    /// fallback: a few allocations a request.
+    /// Use it with [`Lookout::outer_layer`](crate::Lookout::outer_layer). It costs as much as a
+    /// router's fallback: a few allocations for each request.
     ///
     /// # Examples
     ///

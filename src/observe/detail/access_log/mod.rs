@@ -15,28 +15,28 @@ use self::{head::Head, json::Json, ncsa::Ncsa};
 use crate::observe::{Finished, Observer, RequestHead};
 use crate::outcome::Status;
 
-/// A line for each request that has finished, in whichever way, as an event of `tracing`; for
+/// Emits one `tracing` event for each request that has ended, in any way. For
 /// [`LookoutLayer::observer`](crate::observe::LookoutLayer::observer).
 ///
-/// The events are at `INFO` with the target [`tower_lookout::access`](Self::TARGET), and in no span.
-/// The line is the message. The fields `request_id`, `trace_id` and `grpc_status` are there where the
-/// request has them, so that a line of NCSA's stays as tools know it. Where the target is filtered
-/// out, nothing is kept of a request.
+/// The events have the level `INFO` and the target [`tower_lookout::access`](Self::TARGET), and are
+/// in no span. The line is the message. The fields `request_id`, `trace_id` and `grpc_status` exist
+/// if the request has them, so that a line in NCSA's format stays as tools expect it. If a filter
+/// disables the target, the log keeps nothing of a request.
 ///
-/// - The time is when the request came, in UTC. The path is the one that the layer sees, which within
-///   axum's `nest` is without the prefix.
-/// - The request id is the header `x-request-id`, the trace id that of a valid
-///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00, both as
-///   the request has them when it comes to the layer.
-/// - The bytes of the response are those of its body that were handed on.
-/// - There are lines for what the lookout watches, and for as long as it runs.
-/// - A request without a response, which was cancelled, met an error or a panic, has no status.
-/// - What clients send breaks no line: lines are printable ASCII, with the rest escaped. A value is cut
-///   after 1,024 bytes, and then ends in `...`.
+/// - The time is the arrival of the request, in UTC. The path is the one that the layer sees;
+///   inside axum's `nest` it has no prefix.
+/// - The request ID is the header `x-request-id`. The trace ID is that of a valid
+///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00. Both
+///   are read when the request arrives at the layer.
+/// - The size is the number of body bytes that were sent.
+/// - The log has a line for each request that the lookout watches, for as long as the lookout runs.
+/// - A request without a response (cancelled, or ended with an error or a panic) has no status.
+/// - Text from clients cannot break a line: lines are printable ASCII, with the rest escaped. A
+///   value is cut after 1,024 bytes, and then ends in `...`.
 ///
 /// # Examples
 ///
-/// In axum, with the address of the client:
+/// With the address of the client:
 ///
 /// ```no_run
 /// use std::net::SocketAddr;
@@ -58,7 +58,7 @@ use crate::outcome::Status;
 /// # }
 /// ```
 ///
-/// The lines alone on standard output, and all other events on standard error:
+/// Print only the lines to standard output, and all other events to standard error:
 ///
 /// ```
 /// use tower_lookout::observe::AccessLog;
