@@ -19,12 +19,14 @@ use crate::{
     outcome::{Ending, ErrorKind},
 };
 
-/// Watches calls of a dependency that are plain futures: a database, a cache, a queue, an SDK. Made by
-/// [`Lookout::dependency`](crate::Lookout::dependency).
+/// Watches calls to a dependency that are plain futures: to a database, a cache, a queue, an SDK.
+/// Made by [`Lookout::dependency`](crate::Lookout::dependency). See the
+/// [guide](crate::guide::clients#watch-sqlx-redis-kafka-or-an-sdk).
 ///
-/// It is cheap to clone, fits into a struct, and works on any thread, within a runtime or without one.
-/// A call counts from its first poll: its duration, how it ended, and while it runs as in flight. In the
-/// steady state it allocates nothing. A lookout that has ended counts nothing, and the calls go on.
+/// It is cheap to clone, fits into a struct, and works on any thread, with or without a runtime. A
+/// call counts from its first poll: its duration, its outcome, and as in flight while it runs. In
+/// the steady state it allocates nothing. After the lookout has ended the calls continue, and
+/// nothing is counted.
 ///
 /// | made by | metrics | labels |
 /// |---|---|---|
@@ -73,9 +75,9 @@ impl Dependency {
         Self { lookout, called, side: OnceLock::new() }
     }
 
-    /// Names the metrics as OpenTelemetry does for databases. `system` is the `db_system_name`, such as
-    /// `postgresql`, `mysql` or `redis`; see
-    /// [its list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name).
+    /// Uses OpenTelemetry's metric names for databases. `system` is the `db_system_name`, such as
+    /// `postgresql`, `mysql` or `redis`; see [the
+    /// list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name).
     #[must_use]
     pub fn database(self, system: impl Into<Arc<str>>) -> Self {
         Self::of(self.lookout, self.called.name, System::Database(system.into()))

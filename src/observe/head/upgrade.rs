@@ -3,13 +3,12 @@ use http::{Extensions, HeaderMap, header};
 use crate::observe::{LookoutId, exchange::state::ExchangeState};
 use crate::series::StreamKind;
 
-/// What a handler of an upgrade watches its connection by, such as that of a WebSocket: the layer puts
-/// it into the extensions of a request that asks for one, if
+/// Lets the handler of an upgrade, such as a WebSocket, count its connection. The layer puts it
+/// into the extensions of a request for an upgrade, if
 /// [`upgrades`](crate::LookoutBuilder::upgrades) is set.
 ///
-/// The request itself ends with its head (`101`, or a `2xx` for CONNECT); what becomes of the
-/// connection is seen by nobody but the handler. It is there for a request that is ignored, too, and
-/// counts nothing then.
+/// The request itself ends with its head (`101`, or a `2xx` for CONNECT), and only the handler sees
+/// the connection. Ignored requests have an `UpgradeWatch` too, which counts nothing.
 ///
 /// # Examples
 ///
@@ -60,8 +59,8 @@ impl UpgradeWatch {
         });
     }
 
-    /// Counts the connection as open, in the gauge of streams with kind `upgrade`; when what this
-    /// gives is dropped, the time since the request goes into the histogram of streams.
+    /// Counts the connection as open, in the gauge of streams with the kind `upgrade`. Dropping the
+    /// result records the time since the request in the histogram of streams.
     pub fn open(self) -> OpenUpgrade {
         for facts in &self.0 {
             facts.stream_opened(StreamKind::Upgrade);
