@@ -83,15 +83,15 @@ impl Dependency {
         Self::of(self.lookout, self.called.name, System::Database(system.into()))
     }
 
-    /// Names the metrics as OpenTelemetry does for messaging. `system` is the `messaging_system`, such
-    /// as `kafka`, `rabbitmq` or `aws_sqs`; see
-    /// [its list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/#messaging-system).
+    /// Uses OpenTelemetry's metric names for messaging. `system` is the `messaging_system`, such as
+    /// `kafka`, `rabbitmq` or `aws_sqs`; see [the
+    /// list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/#messaging-system).
     #[must_use]
     pub fn messaging(self, system: impl Into<Arc<str>>) -> Self {
         Self::of(self.lookout, self.called.name, System::Messaging(system.into()))
     }
 
-    /// The name that rules and the `dependency` label know it by.
+    /// Returns the name, which is the label `dependency` and the scope of rules.
     pub fn name(&self) -> &str {
         &self.called.name
     }
