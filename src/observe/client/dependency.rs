@@ -96,13 +96,14 @@ impl Dependency {
         &self.called.name
     }
 
-    /// Watches a call that ends with a result. An `Err` counts as `error`, with the `error_type` that
-    /// its type and its causes have; a drop before the end counts as `cancelled`, a panic as `panicked`.
+    /// Watches a call that returns a `Result`. An `Err` counts as `error`, with the `error_type` of
+    /// the types of the error and its causes. A drop before the end counts as `cancelled`, a panic
+    /// as `panicked`.
     ///
-    /// `operation` is what the call does, such as `find_order`, in a few fixed words: each has series of
-    /// its own, and past [`max_operations`](crate::LookoutBuilder::max_operations) further ones share
-    /// `_OVERFLOW`. The error may be any that implements [`Error`](std::error::Error), a boxed one, or
-    /// one that dereferences to such, as `anyhow::Error` does. For all other outputs there is
+    /// `operation` names the call, such as `find_order`. Use a few fixed words, since each has its
+    /// own series; above [`max_operations`](crate::LookoutBuilder::max_operations) further ones
+    /// share `_OVERFLOW`. The error may implement [`Error`](std::error::Error), be boxed, or
+    /// dereference to an error, as `anyhow::Error` does. For other outputs use
     /// [`call_with`](Self::call_with).
     ///
     /// # Examples
@@ -131,7 +132,7 @@ impl Dependency {
         self.call_with(operation, future, classify)
     }
 
-    /// Watches a call with any output, of which `classify` says whether it is a success.
+    /// Watches a call with any output. `classify` decides whether the output is a success.
     ///
     /// If `classify` panics, the call counts as `error`.
     ///
@@ -144,7 +145,7 @@ impl Dependency {
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// # let lookout = tower_lookout::Lookout::builder().start()?;
     /// let files = lookout.dependency("files");
-    /// // A file that is not there is an answer, too.
+    /// // A missing file is a success.
     /// let read = async { std::fs::read_to_string("config.toml") };
     /// let text = files.call_with("read_config", read, |read| match read {
     ///     Err(error) if error.kind() != io::ErrorKind::NotFound => CallResult::error(error),
