@@ -16,31 +16,41 @@
 // The pages are Markdown files, so that they read well in the repository too.
 
 #[doc = include_str!("axum.md")]
+#[doc(alias("middleware", "timeout", "websocket", "access log"))]
 pub mod axum {}
 
 #[doc = include_str!("grpc.md")]
+#[doc(alias("tonic", "interceptor"))]
 pub mod grpc {}
 
 #[doc = include_str!("clients.md")]
+#[doc(alias("sqlx", "reqwest", "redis", "kafka"))]
 pub mod clients {}
 
 #[doc = include_str!("errors.md")]
+#[doc(alias("sentry", "panic", "5xx", "408"))]
 pub mod errors {}
 
 #[doc = include_str!("rules.md")]
+#[doc(alias("alert", "SLO", "burn rate", "threshold"))]
 pub mod rules {}
 
 #[doc = include_str!("notifiers.md")]
+#[doc(alias("slack", "pagerduty", "email", "silence", "receivers"))]
 pub mod notifiers {}
 
 #[doc = include_str!("metrics.md")]
+#[doc(alias("histogram", "buckets", "cardinality", "labels"))]
 pub mod metrics {}
 
 #[doc = include_str!("presets.md")]
+#[doc(alias("grafana", "dashboard", "micrometer"))]
 pub mod presets {}
 
 #[doc = include_str!("operations.md")]
+#[doc(alias("sigterm", "kubernetes", "config", "graceful shutdown"))]
 pub mod operations {}
 
 #[doc = include_str!("troubleshooting.md")]
+#[doc(alias("unmatched", "debug", "flapping"))]
 pub mod troubleshooting {}
