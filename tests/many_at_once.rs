@@ -164,7 +164,7 @@ async fn a_healthy_receiver_gets_each_of_two_thousand_alerts_of_one_tick() {
         let taken = Arc::clone(&taken);
         move |notification: Notification| {
             let alerts = notification.alerts.iter();
-            let names = alerts.map(|alert| (alert.rule.to_string(), alert.title()));
+            let names = alerts.map(|alert| (alert.name.to_string(), alert.title()));
             taken.lock().unwrap().extend(names);
             ready(Ok::<_, Infallible>(()))
         }

@@ -151,6 +151,7 @@ async fn the_status_is_served_as_json_and_says_why_a_rule_does_not_fire() {
     let status: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(status["service"], "test");
     assert_eq!(status["instance"], "a \"b\"");
+    assert_eq!(status["format_version"], 1);
     assert_eq!(status["has_recorder"], true);
     let rule = &status["rules"][0];
     assert_eq!(rule["rule"], "HighErrorRatio");

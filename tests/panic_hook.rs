@@ -109,7 +109,7 @@ async fn a_supervised_tasks_panic_is_told_once_with_its_place_and_one_that_it_ca
     told(&heard, 2).await;
     let told = all(lookout, &heard).await;
     let texts: BTreeSet<_> =
-        told.iter().map(|alert| format!("{}: {}", alert.rule, alert.measured())).collect();
+        told.iter().map(|alert| format!("{}: {}", alert.name, alert.measured())).collect();
     let place = format!("tests/panic_hook.rs:{}", caught_at + 2);
     let of_task = format!("OrderEvents: the task panicked at {place}: not caught");
     assert_eq!(texts, [of_task, "Panic: caught".to_owned()].into());
@@ -135,11 +135,11 @@ async fn threads_that_panic_forty_thousand_times_wait_for_nobody_and_are_all_cou
     }
     lookout.shutdown().await;
     let told = told(&heard, 1).await;
-    let reports = told.iter().map(|alert| alert.failure.as_ref().unwrap().count);
+    let reports = told.iter().map(|alert| alert.failure().unwrap().count);
     assert_eq!(reports.sum::<u64>(), 40_000);
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[("report", "Panic")]), 40_000.0);
     for alert in told {
-        let failure = alert.failure.as_ref().unwrap();
+        let failure = alert.failure().unwrap();
         let listed = failure.texts.listed.iter().map(|listed| listed.count);
         assert_eq!(listed.sum::<u64>() + failure.texts.others, failure.count);
     }

@@ -111,7 +111,7 @@ async fn each_queued_alert_is_delivered_after_the_last_handle_is_dropped() {
         let sent = sent.clone();
         async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            notification.alerts.iter().for_each(|alert| sent.send(alert.rule.clone()).unwrap());
+            notification.alerts.iter().for_each(|alert| sent.send(alert.name.clone()).unwrap());
             Ok::<_, BoxError>(())
         }
     });

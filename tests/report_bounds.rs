@@ -61,7 +61,7 @@ async fn names_and_fields_of_a_megabyte_are_cut() {
     for alert in &told {
         let size = format!("{alert:?}").len();
         assert!(size < 10_000, "{size} bytes");
-        assert!(alert.rule.starts_with("Kind") && alert.rule.ends_with('…'));
+        assert!(alert.name.starts_with("Kind") && alert.name.ends_with('…'));
     }
     let size = metadata(file.path()).unwrap().len();
     assert!(size < 1 << 20, "{size} bytes");
@@ -120,8 +120,8 @@ async fn kinds_at_all_their_bounds_survive_a_restart() {
     lookout.shutdown().await;
     let told = told.lock().unwrap();
     // Alerts that still waited at the end of the first process come once more.
-    let is_second = |alert: &&Alert| alert.failure.as_ref().unwrap().total == 2;
+    let is_second = |alert: &&Alert| alert.failure().unwrap().total == 2;
     let kinds: BTreeSet<_> =
-        told.iter().filter(is_second).map(|alert| Arc::clone(&alert.rule)).collect();
+        told.iter().filter(is_second).map(|alert| Arc::clone(&alert.name)).collect();
     assert_eq!(kinds.len(), 499);
 }

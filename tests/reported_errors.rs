@@ -32,7 +32,7 @@ fn refused() -> io::Error {
 }
 
 fn lines(alerts: &[Alert]) -> Vec<String> {
-    let line = |alert: &Alert| format!("{}: {}", alert.rule, alert.measured());
+    let line = |alert: &Alert| format!("{}: {}", alert.name, alert.measured());
     let mut lines: Vec<_> = alerts.iter().map(line).collect();
     lines.sort();
     lines
@@ -74,7 +74,7 @@ async fn boxed_and_borrowed_errors_of_any_type_are_reported() {
     })
     .await;
     assert_eq!(told.len(), 5, "each is of a place of its own");
-    assert!(told.iter().all(|alert| &*alert.rule == "Error"), "{:?}", lines(&told));
+    assert!(told.iter().all(|alert| &*alert.name == "Error"), "{:?}", lines(&told));
 }
 
 #[tokio::test]

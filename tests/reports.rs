@@ -89,7 +89,7 @@ async fn a_report_is_told_at_once_with_its_causes_and_its_context() {
     assert_eq!(alert.condition(), format!("reported at tests/reports.rs:{line}"));
     assert_eq!(alert.summary.as_deref(), Some("order: 4711"));
     assert_eq!(alert.severity, Severity::Warning);
-    assert!(alert.failure.as_ref().unwrap().error_type.ends_with("NotSent"));
+    assert!(alert.failure().unwrap().error_type.ends_with("NotSent"));
 
     let text = scrape.render();
     let labels = [("report", "OrderEventLost"), ("severity", "warning")];
@@ -144,7 +144,7 @@ async fn a_storm_of_ten_thousand_of_a_kind_is_one_message_and_counts_exactly() {
     told(&heard, 1).await;
     lookout.shutdown().await;
     let told = told(&heard, 1).await;
-    let counted: u64 = told.iter().map(|alert| alert.failure.as_ref().unwrap().count).sum();
+    let counted: u64 = told.iter().map(|alert| alert.failure().unwrap().count).sum();
     assert_eq!(counted, 10_000, "what was left is told at the end");
     assert!(told.len() <= 2, "{} messages", told.len());
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 10_000.0);
@@ -167,12 +167,11 @@ async fn two_types_of_error_at_one_place_are_two_alerts_though_they_wait_togethe
     let reporter = lookout.reporter();
     reporter.send(Report::new("First", "keeps the receiver busy"));
     let told = || hook.recv_timeout(Duration::from_secs(5)).unwrap();
-    assert_eq!(&*told().rule, "First");
+    assert_eq!(&*told().name, "First");
     reporter.send(lost(&not_sent()));
     reporter.send(lost(&io::Error::other("the disk is full")));
     drop(wait);
-    let mut types =
-        [told(), told()].map(|alert| alert.failure.as_ref().unwrap().error_type.clone());
+    let mut types = [told(), told()].map(|alert| alert.failure().unwrap().error_type.clone());
     types.sort_unstable();
     assert!(types[0].ends_with("NotSent") && types[1].ends_with("io::error::Error"), "{types:?}");
 }
@@ -200,9 +199,9 @@ async fn a_task_that_ends_reports_its_error_its_panic_or_that_it_ended() {
     let joined = tokio::spawn(reporter.supervise("Panicking", panicking)).await;
     assert!(joined.unwrap_err().is_panic(), "a panic goes on");
     let mut told = told(&heard, 3).await;
-    told.sort_by(|a, b| a.rule.cmp(&b.rule));
+    told.sort_by(|a, b| a.name.cmp(&b.name));
     let measured: Vec<_> =
-        told.iter().map(|alert| format!("{}: {}", alert.rule, alert.measured())).collect();
+        told.iter().map(|alert| format!("{}: {}", alert.name, alert.measured())).collect();
     assert_eq!(
         measured,
         [
@@ -322,7 +321,7 @@ async fn a_key_of_the_users_takes_the_place_of_the_operation() {
     lookout.shutdown().await;
     let told = told(&heard, 1).await;
     assert!(told.iter().all(|alert| alert.title() == "[FIRING] AppError · reports"), "{told:?}");
-    let failure = told.last().unwrap().failure.as_ref().unwrap();
+    let failure = told.last().unwrap().failure().unwrap();
     assert_eq!((&*failure.group, failure.total), ("reports", 2));
 }
 
@@ -337,7 +336,7 @@ async fn a_message_that_merges_reports_names_each_distinct_text_with_its_count()
     lookout.shutdown().await;
     let merged = told(&heard, 2).await.remove(1);
     assert_eq!(merged.text_counts(), ["×2 no broker", "×1 no stock"]);
-    let texts = &merged.failure.as_ref().unwrap().texts;
+    let texts = &merged.failure().unwrap().texts;
     let listed: Vec<_> = texts.listed.iter().map(|one| (&*one.text, one.count)).collect();
     assert_eq!((&listed[..], texts.others), (&[("no broker", 2), ("no stock", 1)][..], 0));
 }

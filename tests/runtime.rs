@@ -69,7 +69,7 @@ fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
     let release = block(application.handle());
     let fired = alerts.recv_timeout(Duration::from_secs(5)).unwrap();
     assert_eq!(fired.title(), "[FIRING] HighRuntimeLag · test");
-    assert!(fired.value.unwrap() > threshold, "{fired}");
+    assert!(fired.breach().unwrap().value.unwrap() > threshold, "{fired}");
     let first = wait_for(3, "a lag", || lag(&scrape).filter(|lag| *lag > threshold));
     let second = wait_for(3, "a greater lag", || lag(&scrape).filter(|lag| *lag > first));
     assert!((0.5..2.5).contains(&(second - first)), "it grows by the time: {first} s, {second} s");
@@ -77,7 +77,7 @@ fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
     drop(release);
     let resolved = alerts.recv_timeout(Duration::from_secs(5)).unwrap();
     assert_eq!(resolved.status, AlertStatus::Resolved);
-    assert!(resolved.peak >= second, "{resolved}");
+    assert!(resolved.breach().unwrap().peak >= second, "{resolved}");
     wait_for(3, "a low lag", || lag(&scrape).filter(|lag| *lag < threshold));
 }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Service, service_fn};
 use tower_lookout::{
     Alert, Report, Rule,
-    alert::AlertStatus,
+    alert::{AlertStatus, Cause},
     notify::{DeliveryError, Notification, SlackBot},
 };
 
@@ -92,21 +92,24 @@ fn with(notification: &Notification, change: impl Fn(&mut Alert)) -> Notificatio
 }
 
 fn named(notification: &Notification, name: &str) -> Notification {
-    with(notification, |alert| alert.rule = name.into())
+    with(notification, |alert| alert.name = name.into())
 }
 
 fn resolved(notification: &Notification) -> Notification {
     with(notification, |alert| {
         alert.status = AlertStatus::Resolved;
         alert.ends_at = Some(alert.starts_at + Duration::from_secs(34));
-        alert.top.clear();
+        if let Cause::Rule(breach) = &mut alert.cause {
+            breach.top.clear();
+        }
     })
 }
 
 /// A report that came so many times more.
 fn repeated(notification: &Notification, count: u64) -> Notification {
     with(notification, |alert| {
-        let failure = Arc::make_mut(alert.failure.as_mut().unwrap());
+        let Cause::Report(failure) = &mut alert.cause else { panic!("a report: {alert}") };
+        let failure = Arc::make_mut(failure);
         failure.count = count;
         failure.over = Duration::from_secs(60);
         failure.total += count;

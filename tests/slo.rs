@@ -43,13 +43,13 @@ async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_ro
     let fired = fired.await.unwrap().unwrap();
     // Half of them fail, or almost, where a tick falls between them.
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · test");
-    assert!((450.0..650.0).contains(&fired.value.unwrap()), "{fired}");
+    assert!((450.0..650.0).contains(&fired.breach().unwrap().value.unwrap()), "{fired}");
     assert!(
         fired.measured().contains(", which spends the 30-day budget of 99.9 % in 1."),
         "{fired}"
     );
     assert_eq!(fired.condition(), "threshold: above 14.4");
-    let top = fired.top[0].to_string();
+    let top = fired.top()[0].to_string();
     assert!(top.starts_with("GET /pay: ") && top.ends_with(", 100 % of all failures"), "{top}");
     let text = scrape.render();
     let states: Vec<_> = series(&text, "lookout_alert_state").collect();

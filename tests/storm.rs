@@ -72,7 +72,7 @@ async fn ten_thousand_reports_a_second_of_a_hundred_kinds_are_few_messages_and_e
     assert!((2..=15).contains(&messages.len()), "{} messages", messages.len());
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for alert in messages.iter().flatten() {
-        *counts.entry(&alert.rule).or_default() += alert.failure.as_ref().unwrap().count;
+        *counts.entry(&alert.name).or_default() += alert.failure().unwrap().count;
     }
     assert_eq!(counts.len(), KINDS, "every kind is told");
     let each = (REPORTS / KINDS) as u64;

@@ -168,7 +168,7 @@ async fn a_recorder_that_panics_stops_no_alert() {
     let lookout = Lookout::builder()
         .recorder(BrokenRecorder)
         .rule(Rule::in_flight().above(0))
-        .on_alert(move |alert| sent.send(alert.rule.to_string()).unwrap())
+        .on_alert(move |alert| sent.send(alert.name.to_string()).unwrap())
         .start()
         .unwrap();
     hang(&lookout);
@@ -212,8 +212,8 @@ async fn a_closure_that_panics_for_one_alert_is_told_the_others_once() {
             .into_iter()
             .fold(builder, tower_lookout::LookoutBuilder::rule)
             .on_alert(move |alert| {
-                assert_ne!(&*alert.rule, "B", "a closure panics, as the test asks");
-                sent.send(alert.rule.to_string()).unwrap();
+                assert_ne!(&*alert.name, "B", "a closure panics, as the test asks");
+                sent.send(alert.name.to_string()).unwrap();
             })
     });
     hang(&lookout);

@@ -29,7 +29,7 @@ const STATE: &str = "LOOKOUT_TEST_STATE";
 fn process() {
     let Ok(state) = env::var(STATE) else { return };
     let lookout = Lookout::builder()
-        .on_alert(|alert| println!("called with {}", alert.rule))
+        .on_alert(|alert| println!("called with {}", alert.name))
         .state_path(state)
         .start()
         .unwrap();

@@ -62,7 +62,7 @@ async fn what_comes_by_way_of_the_crate_log_is_told_by_its_own_place() {
         }
     });
     let told = all(lookout, &heard).await;
-    let places = told.iter().map(|alert| alert.failure.as_ref().unwrap().call_site.as_str());
+    let places = told.iter().map(|alert| alert.failure().unwrap().call_site.as_str());
     let places: std::collections::BTreeSet<_> = places.collect();
     assert_eq!(Vec::from_iter(places), ["src/client.rs:12", "src/pool.rs:7"]);
 }
@@ -103,7 +103,7 @@ async fn one_place_is_one_alert_whatever_its_text_says_and_counts_exactly() {
     });
     let told = all(lookout, &heard).await;
     assert!(told.len() <= 2, "{} messages", told.len());
-    assert!(told.iter().all(|alert| &*alert.rule == "ErrorLogged"));
+    assert!(told.iter().all(|alert| &*alert.name == "ErrorLogged"));
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1_000.0);
 }
 
@@ -193,7 +193,7 @@ async fn the_ignored_targets_are_the_users_and_a_dependencys_path_is_its_crate_a
     texts.sort();
     assert_eq!(texts, ["reported", "response failed"]);
     let place = told.iter().find(|alert| alert.measured() == "response failed").unwrap();
-    let place = place.failure.as_ref().unwrap().call_site.as_str();
+    let place = place.failure().unwrap().call_site.as_str();
     assert!(place.starts_with("tower-http-"), "{place}");
     assert!(place.contains("/src/trace/on_failure.rs:"), "{place}");
 }
@@ -210,7 +210,7 @@ async fn a_panic_that_tower_http_catches_is_reported_once() {
     lookout.reporter().report_panics();
     ask(lookout.reporter().tracing_layer(), "/panic").await;
     let told = all(lookout, &heard).await;
-    assert_eq!(told.iter().map(|alert| &*alert.rule).collect::<Vec<_>>(), ["Panic"]);
+    assert_eq!(told.iter().map(|alert| &*alert.name).collect::<Vec<_>>(), ["Panic"]);
 }
 
 #[tokio::test]

@@ -91,16 +91,16 @@ impl Incident {
     fn print_alert(&mut self, alert: &Alert) {
         let colour = match alert.status {
             AlertStatus::Firing => {
-                self.firing.insert(alert.rule.to_string());
+                self.firing.insert(alert.name.to_string());
                 31
             }
             AlertStatus::Resolved => {
-                self.firing.remove(&*alert.rule);
+                self.firing.remove(&*alert.name);
                 32
             }
         };
         self.print(&format!("\x1b[{colour}m{alert}\x1b[0m"));
-        for top in &alert.top {
+        for top in alert.top() {
             println!("           {top}");
         }
     }

@@ -19,7 +19,7 @@ fn fewer_errors_than_asked_for_breach_nothing_and_end_what_fires() {
     );
     // The first two leave the window: one of one request is left, which is no unknown verdict.
     let changes = play.play(9, |_| {});
-    let titles: Vec<_> = changes.iter().map(|(second, alert)| (*second, &*alert.rule)).collect();
+    let titles: Vec<_> = changes.iter().map(|(second, alert)| (*second, &*alert.name)).collect();
     assert_eq!(titles, [(11, "HighErrorRatio"), (11, "HighSlowRatio")]);
 }
 
@@ -34,7 +34,7 @@ fn with_confidence_a_ratio_must_be_more_than_chance() {
         let mut play = Play::new(rules.clone());
         play.requests("/a", failed, MS, Ending::Panicked);
         play.requests("/a", complete, MS, Ending::Complete);
-        play.tick().iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>()
+        play.tick().iter().map(|alert| alert.name.to_string()).collect::<Vec<_>>()
     };
     assert!(told(2, 98).is_empty(), "of 100 it takes 3 to be sure of 1 %");
     assert_eq!(told(3, 97), ["HighErrorRatio"], "and 4 to be sure of 1.44 %");
@@ -57,12 +57,12 @@ fn a_quiet_service_that_is_not_surely_failing_is_judged_by_a_longer_window() {
         fired.extend(play.tick().into_iter().map(|alert| (second + 1, alert)));
     }
     let [(second, alert)] = &fired[..] else { panic!("{fired:?}") };
-    assert_eq!((*second, &*alert.rule), (30, "HighErrorRatio"));
-    let (length, requests) = alert.window.unwrap();
+    assert_eq!((*second, &*alert.name), (30, "HighErrorRatio"));
+    let (length, requests) = alert.breach().unwrap().window.unwrap();
     assert_eq!((length.as_secs(), requests), (21, 42), "the shortest that holds all three");
     // It ends as soon as the shortest window is well again.
     let ended = play.play(20, |play| play.requests("/a", 2, MS, Ending::Complete));
-    let ended: Vec<_> = ended.iter().map(|(second, alert)| (*second, &*alert.rule)).collect();
+    let ended: Vec<_> = ended.iter().map(|(second, alert)| (*second, &*alert.name)).collect();
     assert_eq!(ended, [(70, "HighErrorRatio")]);
 }
 
@@ -96,7 +96,7 @@ fn at_half_the_threshold_confidence_leaves_few_of_the_false_alarms() {
         for alert in play.tick() {
             // A window is a second long: each breach is a second of an alert.
             let lasted = alert.ends_at.map_or(0, |_| (alert.lasted(alert.starts_at)).as_secs());
-            *false_alarms.entry(alert.rule.to_string()).or_insert(0) += lasted;
+            *false_alarms.entry(alert.name.to_string()).or_insert(0) += lasted;
         }
     }
     let share = |rule| f64::from(false_alarms[rule] as u32) / f64::from(seconds);

@@ -14,7 +14,7 @@ use metrics::Label;
 pub(crate) use self::replace::Replaced;
 use self::status::RuleGauges;
 use super::{
-    Alert, AlertStatus, Contribution, Origin, Target,
+    Alert, Breach, Cause, Contribution, Origin, Target,
     state::{Change, State, Timing},
 };
 use crate::{
@@ -157,54 +157,41 @@ impl Watch {
         }
         tracked.last.clone_from(&reading);
         tracked.set_gauge(&collector.facade);
-        let (requests, errors) = tracked.touched(figures.history.totals());
-        if let Some(firing) = &mut tracked.firing {
+        let (requests, errors) = tracked.requests(figures.history.totals());
+        if let Some(firing) = tracked.firing.as_mut().and_then(Alert::breach_mut) {
             (firing.peak, firing.requests, firing.errors) = (tracked.peak, requests, errors);
         }
-        let status = match change? {
-            Change::Fired => AlertStatus::Firing,
-            Change::Resolved => AlertStatus::Resolved,
-        };
+        let change = change?;
         let (comparison, threshold) = rule.condition()?;
-        // A receiver knows the alert by the instance that raised it.
-        let raised = tracked.firing.take();
-        let origin = raised.as_ref().map_or(origin, |raised| &raised.origin);
-        let alert = Alert {
-            status,
-            rule: Arc::clone(name),
-            severity: rule.severity,
+        let breach = Breach {
             value: reading.as_ref().map(|reading| reading.value),
             peak: tracked.peak,
             threshold: reading.as_ref().map_or(threshold, |reading| reading.threshold),
             comparison,
             window: reading.as_ref().and_then(|reading| reading.window),
-            starts_at: tracked.starts_at,
-            ends_at: (status == AlertStatus::Resolved)
-                .then(|| tracked.ended(now.saturating_sub(since))),
             requests,
             errors,
-            top: match (status, &target) {
-                (AlertStatus::Resolved, _) | (_, Target::Operation(_)) => Vec::new(),
+            top: match (change, &target) {
+                (Change::Resolved, _) | (_, Target::Operation(_)) => Vec::new(),
                 _ => top(rule, reading.as_ref(), collector),
             },
-            labels: rule.labels.clone(),
-            summary: rule.summary.clone(),
-            runbook: rule.runbook.clone(),
-            dashboard: rule.dashboard.clone(),
-            origin: Arc::clone(origin),
-            unknown_before: None,
-            failure: None,
-            notice: None,
             signal: rule.signal,
             is_rule_gone: false,
-            is_retold: false,
-            target,
         };
-        match status {
-            AlertStatus::Firing => tracked.firing = Some(alert.clone()),
-            AlertStatus::Resolved => tracked.earlier = Earlier::default(),
-        }
-        Some(alert)
+        // Receivers know the alert by the instance that raised it.
+        let raised = tracked.firing.take();
+        let origin = Arc::clone(raised.as_ref().map_or(origin, |raised| &raised.origin));
+        let (name, cause) = (Arc::clone(name), Cause::Rule(breach));
+        let alert = Alert::new(name, rule.severity, target, cause, tracked.starts_at, origin)
+            .annotated_by(rule);
+        Some(match change {
+            Change::Fired => tracked.firing.insert(alert).clone(),
+            Change::Resolved => {
+                let ends_at = tracked.ends_at(now.saturating_sub(since));
+                tracked.earlier = Earlier::default();
+                alert.resolved_at(ends_at)
+            }
+        })
     }
 }
 
@@ -222,15 +209,15 @@ impl Tracked {
         }
     }
 
-    /// The requests since it began, and those of them that failed.
-    fn touched(&self, totals: &Totals) -> (u64, u64) {
+    /// The requests since the alert began, and how many of them failed.
+    fn requests(&self, totals: &Totals) -> (u64, u64) {
         let ended = totals.since(&self.before);
         let Earlier { requests, errors, .. } = self.earlier;
         (requests.saturating_add(ended.requests()), errors.saturating_add(ended.errors()))
     }
 
-    /// When it ends that has lasted so long in this process.
-    fn ended(&self, lasted: Duration) -> SystemTime {
+    /// The end of an alert that lasted this long in this process.
+    fn ends_at(&self, lasted: Duration) -> SystemTime {
         let lasted = self.earlier.lasted.saturating_add(lasted);
         self.starts_at.checked_add(lasted).unwrap_or(self.starts_at)
     }

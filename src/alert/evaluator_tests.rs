@@ -131,7 +131,7 @@ fn a_lag_of_the_runtime_is_judged_at_its_tick_and_names_what_it_holds_up() {
         "[FIRING] HighRuntimeLag · orders: runtime lag 1.25 s (threshold: above 500 ms)"
     );
     assert_eq!(
-        fired.top[0].to_string(),
+        fired.top()[0].to_string(),
         "GET /orders: 3 in flight, 100 % of all requests in flight"
     );
 
@@ -190,10 +190,22 @@ fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
         ]
     );
     let (firing, resolved) = (&changes[0].1, &changes[1].1);
-    assert_eq!((firing.value, firing.window), (Some(0.02), Some((secs(10), 500))));
-    assert_eq!(firing.top[0].to_string(), "GET /a: 10 of 500 failed (2 %), 100 % of all failures");
-    assert_eq!((resolved.value, resolved.peak), (Some(0.0), 0.1));
-    assert_eq!((resolved.requests, resolved.errors), (1_200, 50));
+    assert_eq!(
+        (firing.breach().unwrap().value, firing.breach().unwrap().window),
+        (Some(0.02), Some((secs(10), 500)))
+    );
+    assert_eq!(
+        firing.top()[0].to_string(),
+        "GET /a: 10 of 500 failed (2 %), 100 % of all failures"
+    );
+    assert_eq!(
+        (resolved.breach().unwrap().value, resolved.breach().unwrap().peak),
+        (Some(0.0), 0.1)
+    );
+    assert_eq!(
+        (resolved.breach().unwrap().requests, resolved.breach().unwrap().errors),
+        (1_200, 50)
+    );
     assert_eq!(resolved.lasted(SystemTime::now()), secs(14));
     assert_eq!(resolved.starts_at, firing.starts_at);
 }
@@ -224,7 +236,7 @@ fn a_quiet_service_is_judged_by_the_longer_window_and_not_by_three_requests() {
         }
     });
     assert_eq!(titles(&changes), [(39, "[FIRING] HighErrorRatio · orders".to_owned())]);
-    assert_eq!(changes[0].1.window.unwrap().1, 20);
+    assert_eq!(changes[0].1.breach().unwrap().window.unwrap().1, 20);
 }
 
 #[test]
@@ -291,7 +303,7 @@ fn a_hang_is_told_as_soon_as_its_age_is_certain_while_nothing_ends() {
     // Begun within the sixth second, so certainly older than 10 s after second 16; told at 17, since
     // at 16 it may be 10 s to the nanosecond.
     assert_eq!(titles(&changes), [(17, "[FIRING] StuckRequests · orders".to_owned())]);
-    assert_eq!(changes[0].1.top[0].detail, "3 in flight, the oldest for 11 s");
+    assert_eq!(changes[0].1.top()[0].detail, "3 in flight, the oldest for 11 s");
 }
 
 #[test]

@@ -1,57 +1,54 @@
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{Alert, AlertStatus, DistinctTexts, Origin, Target, whole_seconds};
-use crate::{
-    rule::{Comparison, Severity, Signal},
-    text::limited,
-};
+use super::{Alert, Cause, DistinctTexts, Origin, Target, whole_seconds};
+use crate::{rule::Severity, text::limited};
 
-/// What business code or a background task reported: the evidence of an alert that no rule raised.
+/// The evidence of an alert that [reports](crate::Report) raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
     /// The error and its causes, the outermost first.
     pub causes: Vec<String>,
-    /// The error's type, such as `orders::EventError`.
+    /// The error's type, such as `orders::EventError`; empty if it is unknown.
     pub error_type: Cow<'static, str>,
-    /// Where it was reported, such as `src/orders.rs:42`; in a dependency, its crate and file.
+    /// The place in the code that sent the report, such as `src/orders.rs:42`. A path in a dependency
+    /// starts at its crate.
     pub call_site: String,
-    /// What [`Report::grouped_by`](crate::Report::grouped_by) set, or the operation where a layer's observer
-    /// sent the report, such as `POST /orders`; else empty.
+    /// The key set by [`Report::grouped_by`](crate::Report::grouped_by), or the operation, such as
+    /// `POST /orders`, if a layer sent the report; otherwise empty.
     pub group: Cow<'static, str>,
-    /// The context that was given with the last of these reports.
+    /// The fields of the last report.
     pub fields: Vec<(Cow<'static, str>, String)>,
-    /// How many reports this change tells, which the last one did not.
+    /// The reports since the previous change.
     pub count: u64,
-    /// Their distinct texts, each with its count.
+    /// The distinct texts of those reports, each with its count.
     pub texts: DistinctTexts,
-    /// How long it took for them to come; nothing for the first.
+    /// The time since the previous change; zero for the first.
     pub over: Duration,
-    /// How many came since the alert began.
+    /// The reports since the alert began.
     pub total: u64,
 }
 
-/// The length of the causes in one line, in characters and in bytes.
+/// The maximum length of the causes in one line, in characters and in bytes.
 const LONGEST: usize = 1_000;
 const LONGEST_BYTES: usize = 4_000;
 
-/// The length of a shortened text, in characters and in bytes.
+/// The maximum length of a shortened text, in characters and in bytes.
 #[cfg(feature = "state")]
 const SHORT: usize = 200;
 
 impl Failure {
-    /// The error with its causes in one line; a cause that its error repeats is told once.
+    /// The error with its causes in one line. A cause that its error already contains is left out.
     pub(super) fn text(&self) -> String {
         limited(InOneLine(&self.causes), LONGEST, LONGEST_BYTES)
     }
 
-    /// How often, and where.
+    /// The number of reports and their call site.
     pub(super) fn condition(&self) -> String {
         let Self { count, call_site, .. } = self;
         match (count, self.over.is_zero()) {
@@ -61,14 +58,17 @@ impl Failure {
         }
     }
 
-    /// Adds the reports of the change before, which was not delivered.
-    fn tell_also(&mut self, untold: &Self) {
-        self.count = self.count.saturating_add(untold.count);
-        self.over = self.over.saturating_add(untold.over);
-        self.texts.merge_earlier(&untold.texts);
+    pub(super) fn tally(&self) -> String {
+        format!("reported {} times", self.total)
     }
 
-    /// Keeps the start of the error alone, for a state file that has no room for more.
+    fn merge_earlier(&mut self, earlier: &Self) {
+        self.count = self.count.saturating_add(earlier.count);
+        self.over = self.over.saturating_add(earlier.over);
+        self.texts.merge_earlier(&earlier.texts);
+    }
+
+    /// Keeps only the start of the error.
     #[cfg(feature = "state")]
     pub(crate) fn shorten(&mut self) {
         self.causes = vec![limited(InOneLine(&self.causes), SHORT, SHORT)];
@@ -78,7 +78,7 @@ impl Failure {
 }
 
 impl Alert {
-    /// Of a failure that was reported.
+    /// A firing alert of reports.
     pub(crate) fn of_failure(
         name: &Arc<str>,
         severity: Severity,
@@ -86,73 +86,56 @@ impl Alert {
         starts_at: SystemTime,
         origin: &Arc<Origin>,
     ) -> Self {
-        let total = failure.total;
         let fields: Vec<_> =
             failure.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        Self {
-            status: AlertStatus::Firing,
-            rule: Arc::clone(name),
-            severity,
-            target: Target::CallSite(failure.call_site.clone()),
-            value: Some(total as f64),
-            peak: total as f64,
-            threshold: 0.0,
-            comparison: Comparison::Above,
-            window: None,
-            starts_at,
-            ends_at: None,
-            requests: total,
-            errors: total,
-            top: Vec::new(),
-            labels: BTreeMap::new(),
-            summary: (!fields.is_empty()).then(|| fields.join("\n")),
-            runbook: None,
-            dashboard: None,
-            origin: Arc::clone(origin),
-            unknown_before: None,
-            failure: Some(Arc::new(failure)),
-            notice: None,
-            signal: Signal::Reports,
-            is_rule_gone: false,
-            is_retold: false,
+        let target = Target::CallSite(failure.call_site.clone());
+        let (name, origin) = (Arc::clone(name), Arc::clone(origin));
+        let cause = Cause::Report(Arc::new(failure));
+        let alert = Self::new(name, severity, target, cause, starts_at, origin);
+        Self { summary: (!fields.is_empty()).then(|| fields.join("\n")), ..alert }
+    }
+
+    pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match &mut self.cause {
+            Cause::Report(failure) => Some(Arc::make_mut(failure)),
+            _ => None,
         }
     }
 
-    /// Adds the reports of the change before, which was not delivered.
-    pub(crate) fn tell_also(&mut self, untold: &Self) {
-        if let (Some(failure), Some(untold)) = (&mut self.failure, &untold.failure) {
-            Arc::make_mut(failure).tell_also(untold);
+    /// Adds the reports of an earlier change that no receiver got.
+    pub(crate) fn merge_earlier(&mut self, earlier: &Self) {
+        if let (Some(failure), Some(earlier)) = (self.failure_mut(), earlier.failure()) {
+            failure.merge_earlier(earlier);
         }
     }
 
-    /// Keeps of a report no more than the start of its error, for a state file that has no room for more.
+    /// Keeps only the start of a reported error, for a state file without room for more.
     #[cfg(feature = "state")]
     pub(crate) fn shorten(&mut self) {
-        if let Some(failure) = &mut self.failure {
-            Arc::make_mut(failure).shorten();
+        if let Some(failure) = self.failure_mut() {
+            failure.shorten();
             self.summary = None;
         }
     }
 
-    /// The type of the error that was reported; empty where it is not known, or a rule raised this.
+    /// The type of the reported error; empty if it is unknown, or if no report raised this alert.
     pub(crate) fn error_type(&self) -> &str {
-        self.failure.as_ref().map_or("", |failure| &failure.error_type)
+        self.failure().map_or("", |failure| &failure.error_type)
     }
 
-    /// The group of what was reported; empty where there is none, or a rule raised this.
+    /// The group of the reports; empty if there is none, or if no report raised this alert.
     pub(crate) fn group(&self) -> &str {
-        self.failure.as_ref().map_or("", |failure| &failure.group)
+        self.failure().map_or("", |failure| &failure.group)
     }
 
-    /// A line for each distinct text of the reports that this change stands for, such as
-    /// `×12 no broker answers`, the most frequent first; none where they all had the same text. See
-    /// [`Failure::texts`].
+    /// One line per distinct text of the reports of this change, such as `×12 no broker answers`, the
+    /// most frequent first. Empty if all reports had the same text. See [`Failure::texts`].
     pub fn text_counts(&self) -> Vec<String> {
-        self.failure.as_ref().map_or_else(Vec::new, |failure| failure.texts.lines())
+        self.failure().map_or_else(Vec::new, |failure| failure.texts.lines())
     }
 }
 
-/// An error with its causes in one line; a cause that its error repeats is left out.
+/// An error with its causes in one line. A cause that its error already contains is left out.
 pub(crate) struct InOneLine<'a>(pub(crate) &'a [String]);
 
 impl fmt::Display for InOneLine<'_> {
@@ -190,7 +173,7 @@ pub(crate) fn test_report() -> Alert {
         over: Duration::from_secs(60),
         total: 4,
     };
-    let alert = super::test_alert("R", AlertStatus::Firing);
+    let alert = super::test_alert("R", super::AlertStatus::Firing);
     let name = "OrderEventLost".into();
     Alert::of_failure(&name, alert.severity, failure, alert.starts_at, &alert.origin)
 }
@@ -200,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_told_in_one_line_and_none_of_them_twice() {
+    fn causes_are_joined_in_one_line_without_repeats() {
         let text = |causes: &[&str]| {
             let causes = causes.iter().map(|cause| (*cause).to_owned()).collect();
             Failure { causes, ..Failure::default() }.text()

@@ -1,5 +1,7 @@
-//! Alerts: what a rule found, from the first breach to the recovery.
+//! Alerts, from the first breach or report to the resolve.
 
+mod cause;
+mod construct;
 mod evaluator;
 mod failure;
 mod notice;
@@ -23,143 +25,162 @@ use std::{
 pub(crate) use self::failure::test_report;
 #[cfg(feature = "state")]
 pub(crate) use self::saved::{SavedAlert, SavedTexts, fields, is_same_in_file};
-pub(crate) use self::{
-    evaluator::{Evaluator, Replaced},
-    failure::InOneLine,
-    notice::Notice,
-    state::{Change, State, Timing},
-};
 pub use self::{
+    cause::{Breach, Cause, Contribution},
     failure::Failure,
+    notice::Notice,
     origin::Origin,
     rule_status::{RuleState, RuleStatus},
     texts::{DistinctTexts, TextCount},
 };
+pub(crate) use self::{
+    evaluator::{Evaluator, Replaced},
+    failure::InOneLine,
+    state::{Change, State, Timing},
+};
+#[cfg(test)]
+use crate::rule::{Comparison, Signal};
 use crate::{
     operation::Operation,
-    rule::{Comparison, Severity, Signal},
+    rule::Severity,
     text::{OneLine, one_line},
 };
 
-/// A change of an alert: it fires, or it is resolved.
+/// One change of an alert: it fires, or it is resolved.
 ///
-/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests per second,
-/// requests. A burn rate is a multiple. Its [`Display`](fmt::Display) is one line with control
-/// characters escaped, so that a terminal and a log can show it.
-#[derive(Clone, Debug)]
+/// [`cause`](Self::cause) holds what only an alert of a rule, a report or a notice has; the other
+/// fields are common to all of them. [`Display`](fmt::Display) writes one line and escapes control
+/// characters, so a terminal or a log can show any route and any error.
+///
+/// # Examples
+///
+/// A test of a notifier builds the alerts that it needs:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_lookout::{Rule, alert::{Alert, AlertStatus, Target}};
+///
+/// // The notifier under test.
+/// fn text(alert: &Alert) -> String {
+///     format!("{}: {}", alert.title(), alert.measured())
+/// }
+///
+/// let rule = Rule::error_ratio().above(0.01).named("HighErrorRatio");
+/// let firing = Alert::of_rule(&rule)
+///     .with_target(Target::Route("POST /orders".to_owned()))
+///     .with_value(0.203)
+///     .with_requests(1_800, 412);
+/// assert_eq!(text(&firing), "[FIRING] HighErrorRatio · POST /orders: error ratio 20.3 %");
+///
+/// let resolved = firing.with_value(0.002).resolved_at(SystemTime::now() + Duration::from_secs(34));
+/// assert_eq!(resolved.status, AlertStatus::Resolved);
+/// assert_eq!(resolved.tally(), "peak 20.3 % · 1800 requests, 412 failed");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Alert {
-    /// Whether it fires or is resolved.
+    /// Whether the alert fires or is resolved.
     pub status: AlertStatus,
-    /// The rule's name, or that of what was reported.
-    pub rule: Arc<str>,
-    /// How urgent it is.
+    /// The name of the rule, of the report, or of the notice.
+    pub name: Arc<str>,
+    /// How urgent the alert is.
     pub severity: Severity,
-    /// What the rule judged.
+    /// What the alert is about.
     pub target: Target,
-    /// The value at this change; after a resolve, the one that recovered. `None` if it is resolved
-    /// because there are too few requests to judge by, or the runtime or the rule is gone.
-    pub value: Option<f64>,
-    /// The worst value since it began.
-    pub peak: f64,
-    /// What the value is compared with; of several burn rates, that which decided.
-    pub threshold: f64,
-    /// On which side of the threshold it fires.
-    pub comparison: Comparison,
-    /// The window that decided, and the requests in it; `None` for a signal of the moment.
-    pub window: Option<(Duration, u64)>,
-    /// When the condition held first.
+    /// What raised the alert, with the figures or the evidence.
+    pub cause: Cause,
+    /// When the rule's condition first held, or the first report arrived.
     pub starts_at: SystemTime,
-    /// When it was resolved; `None` while it fires.
+    /// When the alert was resolved; `None` while it fires.
     pub ends_at: Option<SystemTime>,
-    /// Requests that have ended since the window that first breached began; of a failure, how often it
-    /// was reported.
-    pub requests: u64,
-    /// Those of them that failed; of a failure all.
-    pub errors: u64,
-    /// What adds the most to the value, at most three, the greatest share first.
-    pub top: Vec<Contribution>,
-    /// The rule's labels.
+    /// The rule's labels. Empty for reports and notices.
     pub labels: BTreeMap<String, String>,
-    /// The rule's summary; of a failure its fields, a line each.
+    /// The rule's summary, or the fields of a report, one per line.
     pub summary: Option<String>,
-    /// The rule's runbook.
+    /// The URL of the rule's runbook.
     pub runbook: Option<String>,
-    /// The rule's dashboard.
+    /// The URL of the rule's dashboard.
     pub dashboard: Option<String>,
-    /// Where it comes from.
+    /// The service and instance that raised the alert.
     pub origin: Arc<Origin>,
-    /// When this process began to watch, on the first alert that a notifier gets from it where the alerts
-    /// of the process before are unknown: within an hour of a start without a
-    /// [state file](crate::LookoutBuilder::state_path), or after a start that could not use its file. No
-    /// resolve is sent for those alerts.
+    /// When this process started, if alerts from before the start may have ended without a resolve.
+    ///
+    /// Set on the first alert that a notifier receives within an hour of a start without a
+    /// [state file](crate::LookoutBuilder::state_path), or after a start that could not use its
+    /// file.
     pub unknown_before: Option<SystemTime>,
-    /// What was reported, of an alert that no rule raised; then value, peak and requests count the
-    /// reports, and there is no threshold.
-    pub failure: Option<Arc<Failure>>,
-    /// What the lookout itself says; then there is no value, and figures are 0.
-    pub(crate) notice: Option<Notice>,
-    pub(crate) signal: Signal,
-    /// Whether it is resolved because nobody judges it any more.
-    pub(crate) is_rule_gone: bool,
-    /// Whether it fires on under another severity or other labels than it was told by first.
-    pub(crate) is_retold: bool,
+    /// Whether the severity or the labels changed while the alert was firing.
+    pub(crate) is_relabelled: bool,
 }
 
 /// Whether an alert fires or is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "what Alertmanager knows on the wire")]
+#[expect(clippy::exhaustive_enums, reason = "the two states of Alertmanager's API")]
 pub enum AlertStatus {
-    /// The rule's condition holds.
+    /// The rule's condition holds, or reports arrive.
     Firing,
-    /// It holds no more.
+    /// The alert is over.
     Resolved,
 }
 
-/// What a rule judged: the service, an operation, or a route.
+/// What an alert is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
-    /// All that is watched.
+    /// The whole service.
     Service,
-    /// One operation, under a rule for each route.
+    /// One operation, for a rule that evaluates [each route](crate::Rule::each_route).
     Operation(Operation),
     /// The route that the rule names.
     Route(String),
     /// The dependency that the rule names.
     Dependency(String),
-    /// Nothing was judged: it was reported here, as `src/orders.rs:42`.
+    /// The place in the code that sent a report, such as `src/orders.rs:42`.
     CallSite(String),
 }
 
-/// What one operation adds to an alert's value.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Contribution {
-    /// The operation.
-    pub operation: Operation,
-    /// Its share of the errors, the time, or the requests, as the signal is; 0 to 1. For the oldest
-    /// request it is the age, relative to the oldest.
-    pub share: f64,
-    /// In words, with the share where there is a whole: `3 of 30 failed (10 %), 75 % of all failures`.
-    pub detail: String,
-}
-
 impl Alert {
-    /// State, rule and operation, such as `[FIRING] HighErrorRatio · POST /orders`; where the rule
-    /// judges the whole service, the service's name stands for the operation. Control characters are
-    /// escaped.
+    /// A firing alert without labels and links.
+    pub(crate) fn new(
+        name: Arc<str>,
+        severity: Severity,
+        target: Target,
+        cause: Cause,
+        starts_at: SystemTime,
+        origin: Arc<Origin>,
+    ) -> Self {
+        Self {
+            status: AlertStatus::Firing,
+            name,
+            severity,
+            target,
+            cause,
+            starts_at,
+            ends_at: None,
+            labels: BTreeMap::new(),
+            summary: None,
+            runbook: None,
+            dashboard: None,
+            origin,
+            unknown_before: None,
+            is_relabelled: false,
+        }
+    }
+
+    /// Status, name and target, such as `[FIRING] HighErrorRatio · POST /orders`.
+    ///
+    /// Control characters are escaped.
     pub fn title(&self) -> String {
-        one_line(format_args!("[{}] {} · {}", self.status, self.rule, self.target_name()))
+        one_line(format_args!("[{}] {} · {}", self.status, self.name, self.target_name()))
     }
 
-    /// Whether it is no alert, but what [`send_test`](crate::Lookout::send_test) says: for who does more
-    /// than to tell people.
+    /// Whether [`send_test`](crate::Lookout::send_test) sent this alert. A notifier that does more
+    /// than inform people, such as one that restarts a service, should ignore it.
     pub fn is_test(&self) -> bool {
-        self.notice == Some(Notice::Test)
+        matches!(self.cause, Cause::Notice(Notice::Test))
     }
 
-    /// The operation, the route, the group of a report, or the service's name.
+    /// The operation, the route, the dependency, the group of a report, or else the service's name.
     pub fn target_name(&self) -> String {
         match &self.target {
             Target::CallSite(_) if !self.group().is_empty() => self.group().to_owned(),
@@ -169,101 +190,76 @@ impl Alert {
         }
     }
 
-    /// What was measured, such as `error ratio 20.3 %`, or why there is no value; of a burn rate that
-    /// fires, how long the budget lasts.
+    /// The measured value, such as `error ratio 20.3 %`, or why there is none; the error of a report.
+    ///
+    /// For a burn rate that fires, it includes how long the error budget lasts.
     pub fn measured(&self) -> String {
-        if let Some(notice) = self.notice {
-            return notice.text().to_owned();
-        }
-        if let Some(failure) = &self.failure {
-            return failure.text();
-        }
-        let Some(value) = self.value else {
-            let why = if self.is_rule_gone { "the rule is gone" } else { self.signal.unknown() };
-            return format!("{} unknown: {why}", self.signal);
-        };
-        let measured = format!("{} {}", self.signal, self.show(value));
-        match self.signal.outlook(value) {
-            Some(outlook) if self.status == AlertStatus::Firing => format!("{measured}, {outlook}"),
-            _ => measured,
+        match &self.cause {
+            Cause::Rule(breach) => breach.measured(self.status),
+            Cause::Report(failure) => failure.text(),
+            Cause::Notice(notice) => notice.text().to_owned(),
         }
     }
 
-    /// The condition, such as `threshold: above 1 %`.
+    /// The condition, such as `threshold: above 1 %`, or the number of reports and their call site.
     pub fn condition(&self) -> String {
-        if let Some(notice) = self.notice {
-            return notice.condition().to_owned();
-        }
-        if let Some(failure) = &self.failure {
-            return match self.status {
+        match &self.cause {
+            Cause::Rule(breach) => breach.condition(),
+            Cause::Report(failure) => match self.status {
                 AlertStatus::Firing => failure.condition(),
-                AlertStatus::Resolved => "not reported any more".to_owned(),
-            };
+                AlertStatus::Resolved => "no further reports".to_owned(),
+            },
+            Cause::Notice(notice) => notice.condition().to_owned(),
         }
-        format!("threshold: {} {}", self.comparison, self.show(self.threshold))
     }
 
-    /// How bad it was, such as `peak 22.1 % · 1800 requests, 412 failed`, or how often it was reported.
+    /// The impact, such as `peak 22.1 % · 1800 requests, 412 failed`, or the number of reports.
     pub fn tally(&self) -> String {
-        if self.notice.is_some() {
-            return self.condition();
-        }
-        match &self.failure {
-            Some(failure) => format!("reported {} times", failure.total),
-            None => format!(
-                "peak {} · {} requests, {} failed",
-                self.show(self.peak),
-                self.requests,
-                self.errors
-            ),
+        match &self.cause {
+            Cause::Rule(breach) => breach.tally(),
+            Cause::Report(failure) => failure.tally(),
+            Cause::Notice(notice) => notice.condition().to_owned(),
         }
     }
 
-    /// How long it has lasted; until `now` while it fires.
+    /// How long the alert has lasted; until `now` while it fires.
     pub fn lasted(&self, now: SystemTime) -> Duration {
         let end = self.ends_at.unwrap_or(now);
         end.duration_since(self.starts_at).unwrap_or_default()
     }
 
-    /// A value with its unit, such as `20.3 %`.
-    pub fn show(&self, value: f64) -> String {
-        self.signal.unit().show(value)
-    }
-
-    /// A resolved alert as it was while it fired, with its peak, for a receiver that takes no resolve of
-    /// what it was not told of.
+    /// A resolved alert as it was while it fired, at its peak. A receiver that accepts no resolve of an
+    /// unknown alert gets this first.
     #[cfg(any(feature = "alertmanager", feature = "pagerduty"))]
     pub(crate) fn as_it_fired(&self) -> Option<Self> {
-        let fired = Self {
-            status: AlertStatus::Firing,
-            value: Some(self.peak),
-            window: None,
-            ends_at: None,
-            top: Vec::new(),
-            is_rule_gone: false,
-            ..self.clone()
-        };
-        (self.status == AlertStatus::Resolved).then_some(fired)
-    }
-
-    /// The resolve of what no rule judges any more.
-    pub(crate) fn of_gone_rule(self, now: SystemTime) -> Self {
-        Self {
-            status: AlertStatus::Resolved,
-            value: None,
-            window: None,
-            ends_at: Some(now.max(self.starts_at)),
-            top: Vec::new(),
-            is_rule_gone: true,
-            ..self
+        if self.status == AlertStatus::Firing {
+            return None;
         }
+        let mut fired = Self { status: AlertStatus::Firing, ends_at: None, ..self.clone() };
+        if let Some(breach) = fired.breach_mut() {
+            breach.value = Some(breach.peak);
+            breach.is_rule_gone = false;
+            breach.clear_details();
+        }
+        Some(fired)
     }
 
-    /// The parts that two changes of one alert have in common: the rule and its target; for a report also
-    /// the error's type and the group, since one place may report several kinds; and the instance, since
-    /// receivers distinguish alerts by it, and one may be from before a restart.
+    /// The resolve of an alert whose rule was removed.
+    pub(crate) fn of_gone_rule(mut self, now: SystemTime) -> Self {
+        if let Some(breach) = self.breach_mut() {
+            breach.value = None;
+            breach.is_rule_gone = true;
+            breach.clear_details();
+        }
+        let ends_at = now.max(self.starts_at);
+        self.resolved_at(ends_at)
+    }
+
+    /// Identifies an alert across its changes: the name and the target; for a report also the error's
+    /// type and the group, since one call site may report several; and the instance, since receivers
+    /// distinguish alerts by it and an alert may be older than a restart.
     pub(crate) fn identity(&self) -> (&str, &Target, &str, &str, &str) {
-        (&self.rule, &self.target, self.error_type(), self.group(), &self.origin.instance)
+        (&self.name, &self.target, self.error_type(), self.group(), &self.origin.instance)
     }
 }
 
@@ -271,19 +267,22 @@ impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = OneLine(f);
         write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
-        if self.status == AlertStatus::Resolved && self.notice.is_none() {
-            let lasted = whole_seconds(self.lasted(self.starts_at));
-            if let Some(failure) = &self.failure {
-                return write!(f, ", lasted {lasted}, reported {} times", failure.total);
-            }
-            write!(f, ", peak {}, lasted {lasted}", self.show(self.peak))?;
-            write!(f, ", {} requests, {} failed", self.requests, self.errors)?;
+        if self.status == AlertStatus::Firing {
+            return Ok(());
         }
-        Ok(())
+        let lasted = whole_seconds(self.lasted(self.starts_at));
+        match &self.cause {
+            Cause::Rule(breach) => {
+                write!(f, ", peak {}, lasted {lasted}", breach.show(breach.peak))?;
+                write!(f, ", {} requests, {} failed", breach.requests, breach.errors)
+            }
+            Cause::Report(failure) => write!(f, ", lasted {lasted}, {}", failure.tally()),
+            Cause::Notice(_) => Ok(()),
+        }
     }
 }
 
-/// A length of time as people say it, to the second.
+/// A duration rounded to whole seconds, such as `1m 5s`.
 pub(crate) fn whole_seconds(duration: Duration) -> impl fmt::Display {
     let seconds = duration.saturating_add(Duration::from_millis(500)).as_secs();
     humantime::format_duration(Duration::from_secs(seconds))
@@ -298,12 +297,6 @@ impl fmt::Display for AlertStatus {
     }
 }
 
-impl fmt::Display for Contribution {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(OneLine(f), "{}: {}", self.operation, self.detail)
-    }
-}
-
 #[cfg(test)]
 #[path = "display_tests.rs"]
 mod display_tests;
@@ -312,35 +305,27 @@ mod display_tests;
 #[cfg(test)]
 pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
     let starts_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
-    Alert {
-        status,
-        rule: rule.into(),
-        severity: Severity::Critical,
-        target: Target::Service,
+    let breach = Breach {
         value: Some(if status == AlertStatus::Firing { 0.203 } else { 0.002 }),
         peak: 0.221,
         threshold: 0.01,
         comparison: Comparison::Above,
         window: Some((Duration::from_secs(10), 512)),
-        starts_at,
-        ends_at: (status == AlertStatus::Resolved).then(|| starts_at + Duration::from_secs(34)),
         requests: 1_800,
         errors: 412,
         top: Vec::new(),
-        labels: BTreeMap::new(),
-        summary: None,
-        runbook: None,
-        dashboard: None,
-        origin: Arc::new(Origin {
-            service: "orders".to_owned(),
-            instance: "host-1:42".to_owned(),
-            version: Some("1.2.3".to_owned()),
-        }),
-        unknown_before: None,
-        failure: None,
-        notice: None,
         signal: Signal::ErrorRatio,
         is_rule_gone: false,
-        is_retold: false,
+    };
+    let origin = Origin {
+        service: "orders".to_owned(),
+        instance: "host-1:42".to_owned(),
+        version: Some("1.2.3".to_owned()),
+    };
+    let (name, target, cause) = (rule.into(), Target::Service, Cause::Rule(breach));
+    let alert = Alert::new(name, Severity::Critical, target, cause, starts_at, origin.into());
+    match status {
+        AlertStatus::Firing => alert,
+        AlertStatus::Resolved => alert.resolved_at(starts_at + Duration::from_secs(34)),
     }
 }

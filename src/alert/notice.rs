@@ -1,23 +1,24 @@
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Alert, AlertStatus, Origin, Target};
-use crate::rule::{Comparison, Severity, Signal};
+use super::{Alert, Cause, Origin, Target};
+use crate::rule::Severity;
 
-/// What the lookout itself has to say: no rule raised it, and nobody reported it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// Whether a message arrives.
+/// An alert of the lookout itself, which no rule and no report raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A test message of [`send_test`](crate::Lookout::send_test).
     Test,
-    /// That the lookout is alive; see `heartbeat`.
+    /// The heartbeat, which fires as long as the lookout runs; see
+    /// [`heartbeat`](crate::LookoutBuilder::heartbeat).
     Watchdog,
 }
 
 impl Notice {
-    /// Its place in an alert is that of the rule's name.
     fn name(self) -> &'static str {
         match self {
             Self::Test => "LookoutTest",
-            // As Prometheus's own such alert is mostly called.
+            // The usual name of Prometheus's always firing alert.
             Self::Watchdog => "Watchdog",
         }
     }
@@ -39,39 +40,9 @@ impl Notice {
 
 impl Alert {
     /// A notice that fires since `starts_at`.
-    pub(crate) fn of_notice(notice: Notice, starts_at: SystemTime, origin: &Arc<Origin>) -> Self {
-        Self {
-            status: AlertStatus::Firing,
-            rule: notice.name().into(),
-            severity: Severity::Info,
-            target: Target::Service,
-            value: None,
-            peak: 0.0,
-            threshold: 0.0,
-            comparison: Comparison::Above,
-            window: None,
-            starts_at,
-            ends_at: None,
-            requests: 0,
-            errors: 0,
-            top: Vec::new(),
-            labels: Default::default(),
-            summary: None,
-            runbook: None,
-            dashboard: None,
-            origin: Arc::clone(origin),
-            unknown_before: None,
-            failure: None,
-            notice: Some(notice),
-            signal: Signal::Reports,
-            is_rule_gone: false,
-            is_retold: false,
-        }
-    }
-
-    /// The same, over since `ends_at`.
-    pub(crate) fn resolved(self, ends_at: SystemTime) -> Self {
-        Self { status: AlertStatus::Resolved, ends_at: Some(ends_at), ..self }
+    pub(crate) fn notice_at(notice: Notice, starts_at: SystemTime, origin: Arc<Origin>) -> Self {
+        let (name, cause) = (notice.name().into(), Cause::Notice(notice));
+        Self::new(name, Severity::Info, Target::Service, cause, starts_at, origin)
     }
 }
 
@@ -80,17 +51,18 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::alert::test_alert;
+    use crate::alert::{AlertStatus, test_alert};
 
     #[test]
-    fn a_test_says_plainly_that_it_is_one() {
+    fn the_text_of_a_test_states_that_nothing_is_wrong() {
         let origin = test_alert("R", AlertStatus::Firing).origin;
-        let test = Alert::of_notice(Notice::Test, UNIX_EPOCH, &origin);
+        let notice = |notice| Alert::notice_at(notice, UNIX_EPOCH, Arc::clone(&origin));
+        let test = notice(Notice::Test);
         let text = "LookoutTest · orders: This is a test: nothing is wrong (sent on demand)";
         assert_eq!(test.to_string(), format!("[FIRING] {text}"));
         assert!(test.is_test());
-        assert!(!Alert::of_notice(Notice::Watchdog, UNIX_EPOCH, &origin).is_test());
-        let resolved = test.resolved(UNIX_EPOCH + Duration::from_secs(1));
+        assert!(!notice(Notice::Watchdog).is_test());
+        let resolved = test.resolved_at(UNIX_EPOCH + Duration::from_secs(1));
         assert_eq!(resolved.to_string(), format!("[RESOLVED] {text}"));
         assert_eq!(resolved.tally(), "sent on demand");
     }

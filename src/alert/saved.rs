@@ -1,4 +1,4 @@
-//! An alert as the state file has it. The public types are mirrored, so that they promise nothing of it.
+//! An alert in the state file. Mirrors of the public types keep the file's format private.
 
 mod failure;
 mod operation;
@@ -12,61 +12,25 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::failure::SavedTexts;
-use super::{Alert, AlertStatus, Contribution, Failure, Notice, Origin, Target};
+use super::{Alert, AlertStatus, Breach, Cause, Contribution, Failure, Notice, Origin, Target};
 use crate::{
     operation::Operation,
     rule::{Comparison, Severity, Signal},
 };
 
-/// An alert with all that is to be told of it.
+/// An alert in the state file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct SavedAlert(#[serde(with = "AlertFields")] pub(crate) Alert);
 
-/// Whether two states of a firing alert need no write between them: they differ in their requests alone, to
-/// which each tick adds.
+/// Whether the file needs no write between two states of a firing alert: they differ at most in the
+/// requests, which each tick changes.
 pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
-    // Each field is named, so that a new one can't be forgotten.
-    let Alert {
-        status,
-        rule,
-        severity,
-        target,
-        value,
-        peak,
-        threshold,
-        comparison,
-        window,
-        starts_at,
-        ends_at,
-        requests: _,
-        errors: _,
-        top,
-        labels,
-        summary,
-        runbook,
-        dashboard,
-        origin,
-        unknown_before: _,
-        failure,
-        notice: _,
-        signal,
-        is_rule_gone,
-        is_retold,
-    } = one;
-    let numbers = |alert: &Alert| {
-        [Some(alert.peak), Some(alert.threshold), alert.value]
-            .map(|number| number.map(f64::to_bits))
-    };
-    [Some(*peak), Some(*threshold), *value].map(|number| number.map(f64::to_bits)) == numbers(other)
-        && (status, rule, severity, target)
-            == (&other.status, &other.rule, &other.severity, &other.target)
-        && (comparison, window, starts_at, ends_at)
-            == (&other.comparison, &other.window, &other.starts_at, &other.ends_at)
-        && (top, labels, summary) == (&other.top, &other.labels, &other.summary)
-        && (runbook, dashboard) == (&other.runbook, &other.dashboard)
-        && (origin, failure, signal) == (&other.origin, &other.failure, &other.signal)
-        && (is_rule_gone, is_retold) == (&other.is_rule_gone, &other.is_retold)
+    let mut one = one.clone();
+    if let (Some(one), Some(other)) = (one.breach_mut(), other.breach()) {
+        (one.requests, one.errors) = (other.requests, other.errors);
+    }
+    one == *other
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,11 +38,40 @@ pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
 struct AlertFields {
     #[serde(with = "StatusWord")]
     status: AlertStatus,
-    rule: Arc<str>,
+    name: Arc<str>,
     #[serde(with = "fields::SeverityWord")]
     severity: Severity,
     #[serde(with = "TargetFields")]
     target: Target,
+    #[serde(with = "CauseFields")]
+    cause: Cause,
+    #[serde(with = "fields::instant")]
+    starts_at: SystemTime,
+    #[serde(with = "fields::optional_instant")]
+    ends_at: Option<SystemTime>,
+    labels: BTreeMap<String, String>,
+    summary: Option<String>,
+    runbook: Option<String>,
+    dashboard: Option<String>,
+    #[serde(with = "fields::origin")]
+    origin: Arc<Origin>,
+    /// Only set without a state file.
+    #[serde(skip)]
+    unknown_before: Option<SystemTime>,
+    is_relabelled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Cause", rename_all = "snake_case")]
+enum CauseFields {
+    Rule(#[serde(with = "BreachFields")] Breach),
+    Report(#[serde(with = "failure")] Arc<Failure>),
+    Notice(#[serde(with = "NoticeWord")] Notice),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Breach")]
+struct BreachFields {
     value: Option<f64>,
     #[serde(with = "number")]
     peak: f64,
@@ -87,31 +80,19 @@ struct AlertFields {
     #[serde(with = "ComparisonWord")]
     comparison: Comparison,
     window: Option<(Duration, u64)>,
-    #[serde(with = "fields::instant")]
-    starts_at: SystemTime,
-    #[serde(with = "fields::optional_instant")]
-    ends_at: Option<SystemTime>,
     requests: u64,
     errors: u64,
     #[serde(with = "contributions")]
     top: Vec<Contribution>,
-    labels: BTreeMap<String, String>,
-    summary: Option<String>,
-    runbook: Option<String>,
-    dashboard: Option<String>,
-    #[serde(with = "fields::origin")]
-    origin: Arc<Origin>,
-    /// Whoever keeps a state file knows.
-    #[serde(skip)]
-    unknown_before: Option<SystemTime>,
-    #[serde(with = "failure")]
-    failure: Option<Arc<Failure>>,
-    /// What the lookout says of itself is not kept.
-    #[serde(skip)]
-    notice: Option<Notice>,
     signal: Signal,
     is_rule_gone: bool,
-    is_retold: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Notice", rename_all = "snake_case")]
+enum NoticeWord {
+    Test,
+    Watchdog,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,7 +128,7 @@ struct SavedContribution {
     detail: String,
 }
 
-/// What the other parts of the file have in common with an alert.
+/// Formats that other parts of the file share.
 pub(crate) mod fields {
     use std::{sync::Arc, time::SystemTime};
 
@@ -190,8 +171,8 @@ pub(crate) mod fields {
         }
     }
 
-    /// An instant by RFC 3339, to the nanosecond: nothing else is taken, so none is read that can't be
-    /// written into a message.
+    /// An instant in RFC 3339, to the nanosecond. Any instant that can be read can be formatted in a
+    /// message.
     pub(crate) mod instant {
         use std::time::{Duration, UNIX_EPOCH};
 
@@ -240,7 +221,7 @@ pub(crate) mod fields {
     }
 }
 
-/// JSON has no other numbers than finite ones: what is none stays none.
+/// JSON has only finite numbers: infinite ones are written as `null` and read as NaN.
 mod number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -32,20 +32,22 @@ fn operation(is_grpc: bool, dependency: Option<(&str, Call)>, method: &str) -> O
 fn an_alert_of_a_rule_survives_with_every_field() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     survives(&alert);
-    alert.top = vec![Contribution {
+    let breach = alert.breach_mut().unwrap();
+    breach.top = vec![Contribution {
         operation: operation(false, None, "POST"),
         share: 0.75,
         detail: "9 of 400 failed (2.25 %), 75 % of all failures".to_owned(),
     }];
+    breach.comparison = Comparison::Below;
+    breach.window = None;
     alert.labels.insert("team".to_owned(), "shop \"é\"\n".to_owned());
     alert.summary = Some("Too many\nfail".to_owned());
     alert.runbook = Some("https://wiki.example.com".to_owned());
     alert.dashboard = Some("https://grafana.example.com".to_owned());
-    alert.comparison = Comparison::Below;
-    alert.window = None;
     alert.starts_at += Duration::from_nanos(123_456_789);
     survives(&alert);
-    survives(&Alert { is_rule_gone: true, value: None, ..test_alert("A", AlertStatus::Resolved) });
+    survives(&test_alert("A", AlertStatus::Firing).of_gone_rule(SystemTime::now()));
+    survives(&Alert::of_notice(Notice::Watchdog));
     for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
         survives(&Alert { severity, ..test_alert("A", AlertStatus::Firing) });
     }
@@ -91,9 +93,10 @@ fn every_signal_survives() {
         Signal::OldestInFlight,
         Signal::RuntimeLag,
         Signal::BurnRate { objective: 0.999 },
-        Signal::Reports,
     ] {
-        survives(&Alert { signal, ..test_alert("A", AlertStatus::Firing) });
+        let mut alert = test_alert("A", AlertStatus::Firing);
+        alert.breach_mut().unwrap().signal = signal;
+        survives(&alert);
     }
 }
 
@@ -122,14 +125,13 @@ fn a_report_survives_with_its_evidence() {
 
 #[test]
 fn what_is_no_number_is_none_again_and_damages_no_file() {
-    let alert = Alert {
-        value: Some(f64::NAN),
-        peak: f64::INFINITY,
-        ..test_alert("A", AlertStatus::Firing)
-    };
+    let mut alert = test_alert("A", AlertStatus::Firing);
+    let breach = alert.breach_mut().unwrap();
+    (breach.value, breach.peak) = (Some(f64::NAN), f64::INFINITY);
     let read = read(&alert);
-    assert_eq!(read.value, None);
-    assert!(read.peak.is_nan());
+    let breach = read.breach().unwrap();
+    assert_eq!(breach.value, None);
+    assert!(breach.peak.is_nan());
 }
 
 #[test]
@@ -151,15 +153,15 @@ fn an_instant_that_no_calendar_has_is_written_as_the_nearest_and_not_read() {
 #[test]
 fn a_firing_alert_is_written_again_when_more_of_it_changes_than_its_requests() {
     let firing = || test_alert("A", AlertStatus::Firing);
-    assert!(is_same_in_file(&firing(), &Alert { requests: 1, errors: 1, ..firing() }));
+    assert!(is_same_in_file(&firing(), &firing().with_requests(1, 1)));
     let labels = BTreeMap::from([("team".to_owned(), "payments".to_owned())]);
     for changed in [
         Alert { severity: Severity::Info, ..firing() },
         Alert { labels, ..firing() },
         Alert { summary: Some("another".to_owned()), ..firing() },
         Alert { runbook: Some("https://runbooks.example.com".to_owned()), ..firing() },
-        Alert { is_retold: true, ..firing() },
-        Alert { peak: 0.9, ..firing() },
+        Alert { is_relabelled: true, ..firing() },
+        firing().with_value(0.9),
     ] {
         assert!(!is_same_in_file(&firing(), &changed), "{changed:?}");
     }

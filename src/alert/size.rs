@@ -1,30 +1,41 @@
 use std::mem::size_of;
 
-use super::{Alert, Contribution, Failure, Target};
+use super::{Alert, Breach, Cause, Contribution, Failure, Target};
 
 impl Alert {
-    /// About how many bytes of memory it takes. What several alerts share counts for each of them.
+    /// The approximate memory of the alert, in bytes. Memory that alerts share counts for each of them.
     pub(crate) fn bytes(&self) -> usize {
         let target = match &self.target {
             Target::Service => 0,
             Target::Operation(operation) => operation.route().len(),
             Target::Route(text) | Target::Dependency(text) | Target::CallSite(text) => text.len(),
         };
-        let top = |top: &Contribution| {
-            size_of::<Contribution>() + top.operation.route().len() + top.detail.len()
+        let cause = match &self.cause {
+            Cause::Rule(breach) => breach.bytes(),
+            Cause::Report(failure) => failure.bytes(),
+            Cause::Notice(_) => 0,
         };
         let labels = self
             .labels
             .iter()
             .map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
-        let texts = [&self.summary, &self.runbook].into_iter().flatten().map(String::len);
+        let texts =
+            [&self.summary, &self.runbook, &self.dashboard].into_iter().flatten().map(String::len);
         size_of::<Self>()
-            + self.rule.len()
+            + self.name.len()
             + target
-            + self.top.iter().map(top).sum::<usize>()
+            + cause
             + labels.sum::<usize>()
             + texts.sum::<usize>()
-            + self.failure.as_deref().map_or(0, Failure::bytes)
+    }
+}
+
+impl Breach {
+    fn bytes(&self) -> usize {
+        let top = |top: &Contribution| {
+            size_of::<Contribution>() + top.operation.route().len() + top.detail.len()
+        };
+        self.top.iter().map(top).sum()
     }
 }
 
@@ -50,7 +61,7 @@ mod tests {
     use crate::alert::{AlertStatus, test_alert};
 
     #[test]
-    fn each_byte_of_its_texts_counts() {
+    fn the_size_includes_the_texts() {
         let mut alert = test_alert("A", AlertStatus::Firing);
         let before = alert.bytes();
         alert.summary = Some("x".repeat(1_000));

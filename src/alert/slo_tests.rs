@@ -26,17 +26,17 @@ fn a_total_outage_is_told_by_the_faster_burn_rate_and_ends_soon_after_the_errors
     assert!((HOUR + 26..=HOUR + 28).contains(fired_at), "at {fired_at}");
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · orders");
     assert_eq!(fired.condition(), "threshold: above 28.8");
-    let (over, requests) = fired.window.unwrap();
+    let (over, requests) = fired.breach().unwrap().window.unwrap();
     assert!((secs(900)..=secs(960)).contains(&over), "{over:?}");
     assert_eq!(requests, over.as_secs() * 10);
-    let top = fired.top[0].to_string();
+    let top = fired.top()[0].to_string();
     assert!(top.starts_with("GET /a: ") && top.ends_with(", 100 % of all failures"), "{top}");
     // The short window of 75 s, up to 135 s as the minutes lie, and the minute for which it is kept.
     assert!((HOUR + 40 + 130..=HOUR + 40 + 195).contains(resolved_at), "at {resolved_at}");
     // What the hour has of it, which is not enough for the slower burn rate.
     assert_eq!(resolved.measured(), "burn rate 11.1");
     assert_eq!(resolved.condition(), "threshold: above 14.4");
-    assert_eq!(resolved.errors, 400);
+    assert_eq!(resolved.breach().unwrap().errors, 400);
 }
 
 #[test]
@@ -83,7 +83,10 @@ fn a_process_that_fails_from_its_start_is_told_with_the_fifth_error() {
     let mut play = Play::new([Rule::slo(0.999)]);
     let changes = play.play(5, |play| play.requests("/a", 1, MS, Ending::Panicked));
     let [(5, fired)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
-    assert_eq!((fired.value, fired.window), (Some(1_000.0), Some((secs(5), 5))));
+    assert_eq!(
+        (fired.breach().unwrap().value, fired.breach().unwrap().window),
+        (Some(1_000.0), Some((secs(5), 5)))
+    );
     assert_eq!(
         fired.measured(),
         "burn rate 1000, which spends the 30-day budget of 99.9 % in 43 minutes"

@@ -18,7 +18,6 @@ fn name_of(signal: Signal) -> &'static str {
         Signal::InFlight => "in_flight",
         Signal::OldestInFlight => "oldest_in_flight",
         Signal::RuntimeLag => "runtime_lag",
-        Signal::Reports => "a signal of no rule",
     }
 }
 

@@ -67,7 +67,6 @@ impl Rule {
             }
             Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
             Signal::BurnRate { objective } => self.read_burn_rates(objective, figures, timeline),
-            Signal::Reports => None,
             Signal::ErrorRatio => {
                 let errors = |window: &Window<'_>| window.errors();
                 self.read_share(figures, timeline, (comparison, threshold), errors)
@@ -189,8 +188,7 @@ impl Rule {
             | Signal::BurnRate { .. }
             | Signal::InFlight
             | Signal::OldestInFlight
-            | Signal::RuntimeLag
-            | Signal::Reports => return None,
+            | Signal::RuntimeLag => return None,
         };
         Some((value, Verdict::of(comparison.holds(value, threshold))))
     }
@@ -293,7 +291,7 @@ pub(crate) fn weight(
         }
         Signal::Throughput => (requests as f64, unit.show(window.throughput()?), "requests"),
         // What a blocked runtime holds up; what blocks it is most likely among it.
-        Signal::InFlight | Signal::RuntimeLag | Signal::Reports => {
+        Signal::InFlight | Signal::RuntimeLag => {
             let in_flight = figures.in_flight;
             (in_flight as f64, format!("{in_flight} in flight"), "requests in flight")
         }

@@ -21,7 +21,7 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     pub(super) fn new(every: Duration, mailbox: Arc<NotifierQueue>, origin: &Arc<Origin>) -> Self {
-        let watchdog = Alert::of_notice(Notice::Watchdog, SystemTime::now(), origin);
+        let watchdog = Alert::notice_at(Notice::Watchdog, SystemTime::now(), Arc::clone(origin));
         Self { every, mailbox, watchdog, due: Duration::ZERO }
     }
 

@@ -63,7 +63,8 @@ impl LookoutStatus {
         }
     }
 
-    /// The status as an object of JSON, in ASCII. Durations are in seconds, and what is unknown is `null`.
+    /// The status as a JSON object, in ASCII. Durations are in seconds, and unknown values are `null`.
+    /// `format_version` is 1; it changes when a field is renamed or removed.
     pub fn to_json(&self) -> String {
         json::Json(self).to_string()
     }

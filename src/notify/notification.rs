@@ -52,8 +52,8 @@ impl Notification {
         let resolved = self.alerts.len() - firing;
         let mut names: Vec<&str> = Vec::new();
         for alert in &self.alerts {
-            if !names.contains(&&*alert.rule) {
-                names.push(&alert.rule);
+            if !names.contains(&&*alert.name) {
+                names.push(&alert.name);
             }
         }
         let counts = match (firing, resolved) {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{CallSite, Report};
 use crate::{
-    alert::{Alert, AlertStatus, DistinctTexts, Failure, InOneLine, Origin},
+    alert::{Alert, DistinctTexts, Failure, InOneLine, Origin},
     rule::Severity,
 };
 
@@ -202,7 +202,7 @@ impl Entry {
     }
 
     fn resolved(&self, kind: &Kind, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
-        Alert { status: AlertStatus::Resolved, ends_at: Some(wall), ..self.told(kind, origin) }
+        self.told(kind, origin).resolved_at(wall)
     }
 
     /// The alert with nothing new.
@@ -361,7 +361,7 @@ mod tests {
         let titles: Vec<_> = told.iter().map(Alert::title).collect();
         assert_eq!(titles, ["[FIRING] Lost · GET /a", "[FIRING] Lost · GET /b"]);
         assert_ne!(told[0].identity(), told[1].identity());
-        let counts: Vec<_> = told.iter().map(|alert| alert.requests).collect();
+        let counts: Vec<_> = told.iter().map(|alert| alert.failure().unwrap().total).collect();
         assert_eq!(counts, [2, 1]);
     }
 
@@ -388,8 +388,7 @@ mod tests {
         assert_eq!(overflow.texts.listed[0].text, "Kind499: at 100");
         let origin = Arc::new(Origin::default());
         let told = play.0.rest(seconds(100), &origin);
-        let counted: u64 =
-            told.iter().filter_map(|alert| Some(alert.failure.as_ref()?.count)).sum();
+        let counted: u64 = told.iter().filter_map(|alert| Some(alert.failure()?.count)).sum();
         assert_eq!(counted, 10_000);
         assert!(play.0.rest(seconds(100), &origin).is_empty());
     }

@@ -20,8 +20,6 @@ pub(crate) enum Signal {
     InFlight,
     OldestInFlight,
     RuntimeLag,
-    /// Failures that were reported; of no rule.
-    Reports,
 }
 
 /// What a value is measured in.
@@ -44,7 +42,7 @@ impl Signal {
             Self::SlowRatio(_) | Self::ErrorRatio | Self::ClientErrorRatio => Unit::Ratio,
             Self::BurnRate { .. } => Unit::Multiple,
             Self::Throughput => Unit::PerSecond,
-            Self::InFlight | Self::Reports => Unit::Requests,
+            Self::InFlight => Unit::Requests,
         }
     }
 
@@ -94,7 +92,6 @@ impl Signal {
             Self::InFlight => format!("{side}InFlight"),
             Self::OldestInFlight => "StuckRequests".to_owned(),
             Self::RuntimeLag => format!("{side}RuntimeLag"),
-            Self::Reports => format!("{side}Reports"),
         }
     }
 
@@ -122,7 +119,6 @@ impl fmt::Display for Signal {
             Self::InFlight => f.write_str("requests in flight"),
             Self::OldestInFlight => f.write_str("oldest request in flight"),
             Self::RuntimeLag => f.write_str("runtime lag"),
-            Self::Reports => f.write_str("reports"),
         }
     }
 }

@@ -71,12 +71,8 @@ impl Watch {
                 tracked.gauge = Tracked::new(labels).gauge;
             }
             if let Some(firing) = &mut tracked.firing {
-                firing.severity = rule.severity;
-                firing.labels.clone_from(&rule.labels);
-                firing.summary.clone_from(&rule.summary);
-                firing.runbook.clone_from(&rule.runbook);
-                firing.dashboard.clone_from(&rule.dashboard);
-                firing.is_retold |= is_told_again;
+                firing.annotate(&rule);
+                firing.is_relabelled |= is_told_again;
                 told.extend(is_told_again.then(|| firing.clone()));
             }
         }

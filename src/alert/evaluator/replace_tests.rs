@@ -48,7 +48,11 @@ fn a_rule_that_is_as_it_was_goes_on_firing_without_a_message_and_ends_when_it_wo
     let changes = play.play(20, healthy);
     assert_eq!(titles(&changes), [(25, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     let resolved = &changes[0].1;
-    assert_eq!((resolved.requests, resolved.errors), (1_200, 50), "as without the other rule");
+    assert_eq!(
+        (resolved.breach().unwrap().requests, resolved.breach().unwrap().errors),
+        (1_200, 50),
+        "as without the other rule"
+    );
     assert_eq!(resolved.lasted(SystemTime::now()), secs(14));
 }
 
@@ -60,7 +64,10 @@ fn the_alert_of_a_rule_that_is_removed_is_resolved_and_says_why() {
     let [resolved] = &told[..] else { panic!("one resolve") };
     assert_eq!(resolved.title(), "[RESOLVED] HighErrorRatio · orders");
     assert_eq!(resolved.measured(), "error ratio unknown: the rule is gone");
-    assert_eq!((resolved.value, resolved.peak), (None, 50.0 / 500.0));
+    assert_eq!(
+        (resolved.breach().unwrap().value, resolved.breach().unwrap().peak),
+        (None, 50.0 / 500.0)
+    );
     assert_eq!(resolved.ends_at, Some(SystemTime::UNIX_EPOCH + secs(15)));
     assert!(play.play(20, a_fifth_fails).is_empty());
 }
@@ -104,8 +111,8 @@ fn an_alert_with_another_severity_or_other_labels_is_told_again_and_goes_on() {
         let [again] = &told[..] else { panic!("one message") };
         assert_eq!((again.status, again.severity), (AlertStatus::Firing, changed.severity));
         assert_eq!(again.labels, changed.labels);
-        assert!(again.is_retold);
-        assert_eq!((again.requests, again.errors), (700, 50));
+        assert!(again.is_relabelled);
+        assert_eq!((again.breach().unwrap().requests, again.breach().unwrap().errors), (700, 50));
         let changes = play.play(20, healthy);
         assert_eq!(titles(&changes), [(25, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
         assert_eq!(changes[0].1.starts_at, again.starts_at);
@@ -128,7 +135,8 @@ fn a_rule_that_is_added_sees_what_was_before_it() {
     let (became, _) = play.replace([share.clone(), share.route("/b").named("B"), p98]);
     assert_eq!(became, replaced(0, 0, 3, 0));
     let changes = play.play(1, healthy);
-    let values: Vec<_> = changes.iter().map(|(_, alert)| alert.window.unwrap().1).collect();
+    let values: Vec<_> =
+        changes.iter().map(|(_, alert)| alert.breach().unwrap().window.unwrap().1).collect();
     assert_eq!(
         titles(&changes)[..],
         [(72, "[FIRING] B · /b".to_owned()), (72, "[FIRING] HighLatencyP98 · orders".to_owned())]

@@ -49,17 +49,22 @@ impl Watch {
             (Scope::EachRoute, Target::Operation(operation)) => is_known(operation, operations),
             _ => false,
         };
-        is_target && self.name == alert.rule && self.rule.signal == alert.signal
+        let is_signal = alert.breach().is_some_and(|breach| breach.signal == self.rule.signal);
+        is_target && is_signal && self.name == alert.name
     }
 
     fn restore(&mut self, alert: Alert, lasted: Duration, dialect: &MetricNaming) {
         let labels = alert_labels(&self.name, &self.rule, &alert.target, dialect);
         let start = Duration::ZERO;
+        let (peak, requests, errors) = alert
+            .breach()
+            .map(|breach| (breach.peak, breach.requests, breach.errors))
+            .unwrap_or_default();
         let tracked = Tracked {
             state: State::Firing { since: start, breached: start, judged: start },
-            peak: alert.peak,
+            peak,
             starts_at: alert.starts_at,
-            earlier: Earlier { lasted, requests: alert.requests, errors: alert.errors },
+            earlier: Earlier { lasted, requests, errors },
             ..Tracked::new(labels)
         };
         let target = alert.target.clone();

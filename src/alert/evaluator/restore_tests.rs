@@ -43,14 +43,16 @@ fn an_alert_that_still_holds_after_a_restart_is_not_told_again_and_its_end_is_to
     assert_eq!(titles(&changes), [(30, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     let resolved = &changes[0].1;
     assert_eq!(resolved.starts_at, firing[0].starts_at);
-    assert_eq!((resolved.value, resolved.peak), (Some(0.0), 0.2), "the worst of both");
-    let before = (firing[0].requests, firing[0].errors);
-    assert_eq!((resolved.requests, resolved.errors), (before.0 + 30 * 50, before.1 + 20 * 10));
+    let breach = resolved.breach().unwrap();
+    assert_eq!((breach.value, breach.peak), (Some(0.0), 0.2), "the worst of both");
+    let before = firing[0].breach().unwrap();
+    let before = (before.requests, before.errors);
+    assert_eq!((breach.requests, breach.errors), (before.0 + 30 * 50, before.1 + 20 * 10));
     let ends_at = SystemTime::UNIX_EPOCH + secs(130);
     assert_eq!(resolved.ends_at, Some(ends_at), "the time between the processes counts");
     assert!(play.play(20, healthy).is_empty());
     assert_eq!(play.play(5, a_fifth_fails).len(), 1, "the next one begins anew");
-    assert_eq!(play.evaluator.firing().next().unwrap().requests, 14 * 50);
+    assert_eq!(play.evaluator.firing().next().unwrap().breach().unwrap().requests, 14 * 50);
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn without_traffic_it_goes_on_for_as_long_as_the_window_and_ends_as_unknown() {
     let (mut play, _) = restart([rule()], &firing, 100);
     let changes = play.play(20, |_| ());
     assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
-    assert_eq!(changes[0].1.value, None);
+    assert_eq!(changes[0].1.breach().unwrap().value, None);
     assert_eq!(changes[0].1.measured(), "error ratio unknown: too few requests to judge by");
 }
 
@@ -114,8 +116,8 @@ fn a_clock_that_was_set_back_or_far_ahead_panics_nowhere() {
         assert!(resolved.ends_at.unwrap() >= resolved.starts_at);
     }
     let ahead = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX) * 50);
-    let ahead = Alert { starts_at: ahead, requests: u64::MAX, ..firing[0].clone() };
+    let ahead = firing[0].clone().started_at(ahead).with_requests(u64::MAX, 0);
     let (mut play, _) = restart([rule()], &[ahead], 100);
     let resolved = play.play(20, healthy).remove(0).1;
-    assert_eq!(resolved.requests, u64::MAX);
+    assert_eq!(resolved.breach().unwrap().requests, u64::MAX);
 }

@@ -17,7 +17,7 @@ struct SavedFailure {
     total: u64,
 }
 
-/// The distinct texts with their counts, and how many reports had others.
+/// Distinct texts with their counts, and the number of reports with other texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SavedTexts {
     listed: Vec<(String, u64)>,
@@ -38,45 +38,19 @@ impl From<SavedTexts> for DistinctTexts {
     }
 }
 
-pub(super) fn serialize<S: Serializer>(
-    failure: &Option<Arc<Failure>>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    let saved = failure.as_deref().cloned().map(|failure| {
-        let Failure { causes, error_type, call_site, group, .. } = failure;
-        let Failure { fields, count, texts, over, total, .. } = failure;
-        SavedFailure {
-            causes,
-            error_type,
-            call_site,
-            group,
-            fields,
-            count,
-            texts: texts.into(),
-            over,
-            total,
-        }
-    });
-    saved.serialize(to)
+pub(super) fn serialize<S: Serializer>(failure: &Arc<Failure>, to: S) -> Result<S::Ok, S::Error> {
+    let Failure { causes, error_type, call_site, group, fields, count, texts, over, total } =
+        Failure::clone(failure);
+    let texts = texts.into();
+    SavedFailure { causes, error_type, call_site, group, fields, count, texts, over, total }
+        .serialize(to)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Arc<Failure>>, D::Error> {
-    let failure = Option::deserialize(from)?.map(|saved| {
-        let SavedFailure { causes, error_type, call_site, group, .. } = saved;
-        let SavedFailure { fields, count, texts, over, total, .. } = saved;
-        Arc::new(Failure {
-            causes,
-            error_type,
-            call_site,
-            group,
-            fields,
-            count,
-            texts: texts.into(),
-            over,
-            total,
-        })
-    });
-    Ok(failure)
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Failure>, D::Error> {
+    let SavedFailure { causes, error_type, call_site, group, fields, count, texts, over, total } =
+        SavedFailure::deserialize(from)?;
+    let texts = texts.into();
+    let failure =
+        Failure { causes, error_type, call_site, group, fields, count, texts, over, total };
+    Ok(Arc::new(failure))
 }

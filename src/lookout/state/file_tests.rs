@@ -4,7 +4,7 @@ use std::process;
 
 use super::{super::SavedNotifier, *};
 use crate::{
-    alert::{Alert, AlertStatus, Failure, SavedAlert, test_alert},
+    alert::{Alert, AlertStatus, Cause, Failure, SavedAlert, test_alert},
     notify::NotifierQueue,
 };
 
@@ -100,7 +100,7 @@ fn what_is_no_state_of_this_service_says_why() {
             content().replace("firing\",", "burning\",").into_bytes(),
             "it is damaged: unknown variant",
         ),
-        (content().replace("\"version\":1", "\"version\":2").into_bytes(), "it is of version 2"),
+        (content().replace("\"version\":2", "\"version\":3").into_bytes(), "it is of version 3"),
         (
             content().replace("\"service\":\"orders\"", "\"service\":\"bills\"").into_bytes(),
             "it is of the service \"bills\", and not \"orders\"",
@@ -157,7 +157,7 @@ fn crowded(alerts: usize) -> Saved {
             let failure =
                 Failure { causes: vec!["é".repeat(1_000)], count: 1, ..Failure::default() };
             let alert = test_alert(&format!("A{number}"), AlertStatus::Firing);
-            mailbox.put(Alert { failure: Some(failure.into()), ..alert });
+            mailbox.put(Alert { cause: Cause::Report(failure.into()), ..alert });
         }
         SavedNotifier::of(&mailbox)
     });
@@ -173,7 +173,7 @@ fn a_state_that_is_too_large_loses_details_first_and_then_alerts() {
     assert!(short.len() < whole.len() / 2);
     let alerts = |content: &[u8]| {
         parse(content, "orders").unwrap();
-        String::from_utf8_lossy(content).matches("\"rule\":\"A").count()
+        String::from_utf8_lossy(content).matches("\"name\":\"A").count()
     };
     assert_eq!(alerts(&short), alerts(&whole));
     let fewer = bounded(&saved, short.len() / 3).unwrap();

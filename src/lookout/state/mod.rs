@@ -68,7 +68,7 @@ impl Saved {
 }
 
 /// What this version writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How long the last write may take, after all that was delivered.
 const LAST_WRITE: Duration = Duration::from_secs(1);

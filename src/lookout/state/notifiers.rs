@@ -73,7 +73,7 @@ mod tests {
         restore(serde_json::from_str(&text).unwrap(), after);
         let rules = after.iter().map(|mailbox| {
             let saved = serde_json::to_value(mailbox.saved()).unwrap();
-            saved["waiting"][0]["alert"]["rule"].as_str().unwrap_or_default().to_owned()
+            saved["waiting"][0]["alert"]["name"].as_str().unwrap_or_default().to_owned()
         });
         rules.collect()
     }

@@ -3,6 +3,9 @@ use std::fmt;
 use super::LookoutStatus;
 use crate::{alert::RuleStatus, notify::NotifierStatus, observe::JsonString};
 
+/// Changes with each incompatible change of the JSON, so that readers can reject an unknown one.
+const FORMAT_VERSION: u32 = 1;
+
 /// Writes a status as JSON, so that it needs no library for that.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -10,7 +13,8 @@ impl fmt::Display for Json<&LookoutStatus> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LookoutStatus { origin, at, has_recorder, rules, notifiers } = self.0;
         let version = Json(origin.version.as_deref());
-        write!(f, "{{\"service\":{},", Json(&*origin.service))?;
+        write!(f, "{{\"format_version\":{FORMAT_VERSION},")?;
+        write!(f, "\"service\":{},", Json(&*origin.service))?;
         write!(f, "\"instance\":{},\"version\":{version},", Json(&*origin.instance))?;
         write!(f, "\"at\":\"{}\",", humantime::format_rfc3339_seconds(*at))?;
         write!(f, "\"has_recorder\":{has_recorder},")?;

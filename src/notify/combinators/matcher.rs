@@ -105,7 +105,7 @@ impl Condition {
             Self::Label(name, value) => {
                 labels(alert).get(name).map_or(value.is_empty(), |found| found == value)
             }
-            Self::Reported => alert.failure.is_some(),
+            Self::Reported => alert.failure().is_some(),
             Self::Either(one, other) => one.matches(alert) || other.matches(alert),
             Self::Not(matcher) => !matcher.matches(alert),
         }

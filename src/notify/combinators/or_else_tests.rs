@@ -73,7 +73,7 @@ async fn what_neither_took_is_left() {
     let notification = Notification::new(alerts.into(), vec![1; 3]);
     let takes = |taken: &'static str| {
         service_fn(move |mut left: Notification| async move {
-            left.retain(|alert| &*alert.rule != taken);
+            left.retain(|alert| &*alert.name != taken);
             Err::<(), _>(DeliveryError::rejected("the others").only(left))
         })
     };

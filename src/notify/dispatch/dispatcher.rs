@@ -83,7 +83,7 @@ impl Dispatcher {
     /// Sends a test to each notifier, all at the same time, whatever it is for.
     pub(crate) async fn send_test(&self) -> Vec<TestDelivery> {
         let deadline = Instant::now() + TEST_DEADLINE;
-        let test = Alert::of_notice(Notice::Test, SystemTime::now(), &self.origin);
+        let test = Alert::notice_at(Notice::Test, SystemTime::now(), Arc::clone(&self.origin));
         let asked: Vec<_> =
             self.mailboxes.iter().map(|mailbox| mailbox.put_test(test.clone())).collect();
         let mut deliveries = Vec::with_capacity(asked.len());
@@ -116,7 +116,7 @@ impl Dispatcher {
     fn unrouted(&self, alert: &Alert) {
         count(&self.unrouted, 1);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(Arc::clone(&alert.rule)) {
+        if told.insert(Arc::clone(&alert.name)) {
             logged(|| {
                 tracing::warn!(
                     %alert,

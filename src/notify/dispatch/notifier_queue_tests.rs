@@ -1,7 +1,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::*;
-use crate::alert::{AlertStatus, Failure, test_alert};
+use crate::alert::{AlertStatus, Cause, Failure, test_alert};
 
 fn told(notification: &Notification) -> Vec<(String, u32)> {
     notification.iter().map(|(alert, changes)| (alert.title(), changes)).collect()
@@ -52,7 +52,7 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
             total,
             ..Failure::default()
         };
-        Alert { failure: Some(Arc::new(failure)), ..test_alert("Lost", AlertStatus::Firing) }
+        Alert { cause: Cause::Report(failure.into()), ..test_alert("Lost", AlertStatus::Firing) }
     };
     let mailbox = NotifierQueue::new("test".to_owned(), None);
     mailbox.put(change(1, 1, 0));
@@ -88,7 +88,7 @@ fn thousands_of_small_alerts_wait_together_in_their_order() {
     }
     mailbox.put(test_alert("R7", AlertStatus::Resolved));
     let taken = mailbox.take(usize::MAX).unwrap();
-    assert!(taken.alerts.iter().map(|alert| &*alert.rule).eq(names.iter().map(|name| &**name)));
+    assert!(taken.alerts.iter().map(|alert| &*alert.name).eq(names.iter().map(|name| &**name)));
     assert_eq!((taken.alerts[7].status, taken.changes[7]), (AlertStatus::Resolved, 2));
     assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 0);
 }

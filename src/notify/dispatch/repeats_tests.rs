@@ -245,7 +245,7 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
         move |mut notification: Notification| {
             let changes = notification.changes.iter().sum();
             told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
-            notification.retain(|alert| &*alert.rule == "B");
+            notification.retain(|alert| &*alert.name == "B");
             let left = notification;
             std::future::ready(match std::mem::take(&mut is_b_refused) {
                 true => {
@@ -283,7 +283,7 @@ async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
     tokio::time::advance(Duration::from_secs(60)).await;
     let mut left = mailbox.take(10).unwrap();
     assert_eq!(left.changes, [0, 0]);
-    left.retain(|alert| &*alert.rule == "B");
+    left.retain(|alert| &*alert.name == "B");
     mailbox.delivered(Delivered::partial(left));
     mailbox.put_back();
     assert_eq!(mailbox.take(10).unwrap().title(), "[STILL FIRING] B · orders");

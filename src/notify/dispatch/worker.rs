@@ -172,7 +172,7 @@ impl Worker {
         };
         if is_open {
             // As any change from here on, so that nothing is left open at the receiver.
-            mailbox.put(test.alert.clone().resolved(SystemTime::now()));
+            mailbox.put(test.alert.clone().resolved_at(SystemTime::now()));
         }
         match delivered {
             Ok(delivered) => {

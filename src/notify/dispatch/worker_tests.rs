@@ -193,9 +193,9 @@ async fn refusing(
         move |notification: Notification| {
             let (posts, taken) = &mut *received.lock().unwrap();
             *posts += 1;
-            let refuses = notification.alerts.iter().any(|alert| is_refused(&alert.rule));
+            let refuses = notification.alerts.iter().any(|alert| is_refused(&alert.name));
             if !refuses {
-                taken.extend(notification.alerts.iter().map(|alert| alert.rule.to_string()));
+                taken.extend(notification.alerts.iter().map(|alert| alert.name.to_string()));
             }
             std::future::ready(if refuses { Err(error()) } else { Ok(()) })
         }
@@ -264,7 +264,7 @@ async fn what_a_message_has_no_room_for_goes_at_once_with_the_next_and_fails_not
             notification.retain(|alert| {
                 let is_left = place.next() >= Some(30);
                 if !is_left {
-                    taken.lock().unwrap().push(alert.rule.to_string());
+                    taken.lock().unwrap().push(alert.name.to_string());
                 }
                 is_left
             });

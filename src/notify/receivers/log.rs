@@ -43,7 +43,7 @@ impl Service<Notification> for Log {
 
 fn log(alert: &Alert, changes: u32) {
     let text = still(alert.to_string(), changes);
-    let top: Vec<_> = alert.top.iter().map(ToString::to_string).collect();
+    let top: Vec<_> = alert.top().iter().map(ToString::to_string).collect();
     let top = top.join("; ");
     let texts = alert.text_counts();
     let texts = (!texts.is_empty()).then(|| one_line(texts.join("; ")));

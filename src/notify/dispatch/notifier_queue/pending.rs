@@ -56,7 +56,7 @@ impl Queue {
     pub(crate) fn add(&mut self, alert: Alert, changes: u32) {
         let added = self.merge(&alert, |entry| {
             let earlier = replace(&mut entry.alert, alert.clone());
-            entry.alert.tell_also(&earlier);
+            entry.alert.merge_earlier(&earlier);
             entry.changes = entry.changes.saturating_add(changes);
         });
         if !added {
@@ -68,7 +68,7 @@ impl Queue {
     /// Puts back so many earlier changes of an alert, before all that waits.
     pub(crate) fn put_back(&mut self, alert: &Alert, changes: u32) {
         let added = self.merge(alert, |entry| {
-            entry.alert.tell_also(alert);
+            entry.alert.merge_earlier(alert);
             entry.changes = entry.changes.saturating_add(changes);
         });
         if !added {

@@ -205,7 +205,7 @@ mod tests {
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Firing));
         let mut left = mailbox.take(10).unwrap();
-        left.retain(|alert| &*alert.rule == "B");
+        left.retain(|alert| &*alert.name == "B");
         mailbox.delivered(Delivered::partial(left));
         assert_eq!(told(&restarted(&mailbox)), [("[FIRING] B · orders".to_owned(), 1)]);
     }
@@ -246,7 +246,7 @@ mod tests {
         let next = self::mailbox();
         next.restore(serde_json::from_value(saved).unwrap());
         let taken = next.take(10).unwrap();
-        let rules: Vec<_> = taken.alerts.iter().map(|alert| &*alert.rule).collect();
+        let rules: Vec<_> = taken.alerts.iter().map(|alert| &*alert.name).collect();
         assert_eq!(rules, ["A"]);
     }
 

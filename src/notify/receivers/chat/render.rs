@@ -105,7 +105,7 @@ pub(crate) fn headline(alert: &Alert, changes: u32) -> String {
 pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> Vec<String> {
     let measured = M::bold(&plain::<M>(&alert.measured().replace('\n', " "), MEASURED));
     let condition = plain::<M>(&alert.condition(), NAME);
-    let mut lines = vec![match (alert.status, alert.window) {
+    let mut lines = vec![match (alert.status, alert.breach().and_then(|breach| breach.window)) {
         (AlertStatus::Firing, Some((over, requests))) => {
             format!("{measured} · {condition} · {requests} requests in {}", whole_seconds(over))
         }
@@ -125,7 +125,7 @@ pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
                 format!(" ({})", whole_seconds(lasted))
             };
             // What repeats says how often it did in all.
-            let in_all = match &alert.failure {
+            let in_all = match alert.failure() {
                 Some(failure) if failure.total > failure.count => format!(" · {}", alert.tally()),
                 _ => String::new(),
             };
@@ -137,12 +137,12 @@ pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
             plain::<M>(&alert.tally(), NAME)
         )),
     }
-    if !alert.top.is_empty() {
+    if !alert.top().is_empty() {
         lines.push(M::bold(match alert.status {
             AlertStatus::Firing => "Top routes",
             AlertStatus::Resolved => "Top routes while it fired",
         }));
-        lines.extend(alert.top.iter().map(|top| {
+        lines.extend(alert.top().iter().map(|top| {
             let operation = code::<M>(&top.operation.to_string());
             let detail = plain::<M>(&top.detail, NAME);
             format!("• {operation} · {detail}")

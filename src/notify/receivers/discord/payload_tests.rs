@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    alert::{Contribution, Failure, Target, test_alert, test_report},
+    alert::{Cause, Contribution, Failure, Target, test_alert, test_report},
     operation::{MethodLabel, Operation},
 };
 
@@ -21,7 +21,7 @@ fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
     alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -75,8 +75,8 @@ fn what_was_reported_is_told_with_its_place_and_no_link() {
         ..Failure::default()
     };
     alert.target = Target::CallSite(failure.call_site.clone());
-    alert.window = None;
-    alert.failure = Some(failure.into());
+    alert.breach_mut().unwrap().window = None;
+    alert.cause = Cause::Report(failure.into());
     let message = message(vec![alert]);
     let description = message["embeds"][0]["description"].as_str().unwrap();
     assert!(
@@ -127,7 +127,7 @@ fn a_message_keeps_to_the_limits_of_discord() {
             alert.summary = Some(long.clone());
             alert.runbook = Some(format!("https://x/{long}"));
             alert.labels.insert(long.clone(), long.clone());
-            alert.top =
+            alert.breach_mut().unwrap().top =
                 vec![
                     Contribution { operation: operation(&long), share: 0.3, detail: long.clone() };
                     3

@@ -93,8 +93,8 @@ impl Thread {
 /// Whether this is the first mail of an alert. An alert also fires when its failure is reported again, or
 /// when its severity rises.
 fn is_first(alert: &Alert) -> bool {
-    let is_again = alert.failure.as_ref().is_some_and(|failure| !failure.over.is_zero());
-    alert.status == AlertStatus::Firing && !is_again && !alert.is_retold
+    let is_again = alert.failure().is_some_and(|failure| !failure.over.is_zero());
+    alert.status == AlertStatus::Firing && !is_again && !alert.is_relabelled
 }
 
 /// Identifies an alert from its start to its end, by texts that no release and no restart changes.
@@ -107,7 +107,7 @@ fn begin(alert: &Alert) -> Vec<String> {
         Target::CallSite(site) => ("call site", site.clone()),
     };
     let origin = &alert.origin;
-    let texts = [&*alert.rule, kind, &name, alert.error_type(), &origin.service, &origin.instance];
+    let texts = [&*alert.name, kind, &name, alert.error_type(), &origin.service, &origin.instance];
     let group = Some(alert.group()).filter(|group| !group.is_empty());
     let texts = texts.into_iter().chain(group).map(str::to_owned);
     texts.chain([nanoseconds(alert.starts_at)]).collect()
@@ -115,7 +115,7 @@ fn begin(alert: &Alert) -> Vec<String> {
 
 /// Identifies one change of an alert.
 fn change(alert: &Alert) -> Vec<String> {
-    let total = alert.failure.as_ref().map(|failure| failure.total.to_string());
+    let total = alert.failure().map(|failure| failure.total.to_string());
     let mut texts = begin(alert);
     texts.extend([alert.status.to_string(), alert.severity.to_string()]);
     texts.extend(alert.labels.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));

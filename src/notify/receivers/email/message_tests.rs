@@ -35,7 +35,7 @@ fn an_alert() -> Alert {
     alert.runbook = Some("https://wiki.example.com/errors?a=1&b=2".to_owned());
     alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -131,7 +131,7 @@ fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
 
     let mut others = [firing.clone(), firing.clone(), firing.clone()];
     others[0].starts_at += Duration::from_millis(1);
-    others[1].rule = "B".into();
+    others[1].name = "B".into();
     others[2].target = Target::Route("/a".to_owned());
     for other in others {
         assert_ne!(id(&raw(vec![other], 1)).unwrap(), begins, "another alert, another thread");
@@ -156,9 +156,9 @@ fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
 
 #[test]
 fn what_gets_more_urgent_is_another_mail_of_the_thread_each_time() {
-    let told = |severity, is_retold| {
+    let told = |severity, is_relabelled| {
         let alert = test_alert("A", AlertStatus::Firing);
-        raw(vec![Alert { severity, is_retold, ..alert }], 1)
+        raw(vec![Alert { severity, is_relabelled, ..alert }], 1)
     };
     let mails = [
         told(Severity::Info, false),
@@ -188,7 +188,7 @@ fn what_is_reported_again_is_another_mail_of_the_same_thread() {
         let alert = test_alert("NotPublished", AlertStatus::Firing);
         raw(
             vec![Alert::of_failure(
-                &alert.rule,
+                &alert.name,
                 alert.severity,
                 failure,
                 alert.starts_at,
@@ -228,7 +228,7 @@ fn what_users_control_adds_no_header_and_no_html() {
     alert.runbook = Some(format!("https://{evil}"));
     alert.labels.insert(evil.to_owned(), evil.to_owned());
     alert.target = Target::Route(evil.to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Get, evil),
         share: 1.0,
         detail: "1 of 1 requests failed".to_owned(),

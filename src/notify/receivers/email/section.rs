@@ -54,7 +54,8 @@ pub(super) fn sections(
 impl Section {
     fn new(alert: &Alert, changes: u32, now: SystemTime) -> Self {
         let is_firing = alert.status == AlertStatus::Firing;
-        let condition = match alert.window.filter(|_| is_firing) {
+        let condition = match alert.breach().and_then(|breach| breach.window).filter(|_| is_firing)
+        {
             Some((over, requests)) => {
                 format!("{} · {requests} requests in {}", alert.condition(), whole_seconds(over))
             }
@@ -68,7 +69,7 @@ impl Section {
         let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
         // The summary describes the problem, which is over once the alert is resolved.
         let summary = alert.summary.as_ref().filter(|_| is_firing);
-        let top = alert.top.iter();
+        let top = alert.top().iter();
         let links = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)].into_iter();
         Self {
             status: alert.status,

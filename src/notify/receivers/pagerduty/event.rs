@@ -41,7 +41,7 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
             "timestamp": humantime::format_rfc3339_millis(time).to_string(),
             "component": cut(&alert.target_name(), WORDS),
             "group": cut(&alert.origin.service, WORDS),
-            "class": cut(&alert.rule, WORDS),
+            "class": cut(&alert.name, WORDS),
             "custom_details": details(alert, changes, time),
         },
     });
@@ -70,7 +70,7 @@ fn summary(alert: &Alert) -> String {
         Target::CallSite(_) if alert.group().is_empty() => String::new(),
         _ => format!(" · {}", alert.target_name()),
     };
-    let (service, rule) = (&alert.origin.service, &alert.rule);
+    let (service, rule) = (&alert.origin.service, &alert.name);
     format!("{service}: {rule}{target}: {} ({})", alert.measured(), alert.condition())
 }
 
@@ -97,7 +97,7 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     }
     say("measured", &alert.measured());
     say("condition", &alert.condition());
-    if let Some((over, requests)) = alert.window {
+    if let Some((over, requests)) = alert.breach().and_then(|breach| breach.window) {
         say("window", &format!("{requests} requests in {}", whole_seconds(over)));
     }
     if alert.status == AlertStatus::Resolved {
@@ -107,7 +107,7 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     for (number, text) in alert.text_counts().iter().enumerate() {
         say(&format!("text_{}", number + 1), text);
     }
-    for (number, top) in alert.top.iter().enumerate() {
+    for (number, top) in alert.top().iter().enumerate() {
         say(&format!("top_{}", number + 1), &top.to_string());
     }
     if changes > 1 {
@@ -136,7 +136,7 @@ fn dedup_key(alert: &Alert) -> String {
         Target::CallSite(site) => site.clone(),
         _ => alert.target_name(),
     };
-    let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.rule, &target];
+    let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.name, &target];
     match (alert.error_type(), alert.group()) {
         ("", "") => {}
         (error_type, "") => parts.push(error_type),

@@ -18,7 +18,7 @@ fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
     alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
     alert.labels.insert("service".to_owned(), "not the service".to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -124,7 +124,7 @@ fn an_event_keeps_to_the_limits_of_pagerduty() {
     for n in 0..1_000 {
         alert.labels.insert(format!("{n}{long}"), long.clone());
     }
-    alert.top =
+    alert.breach_mut().unwrap().top =
         vec![Contribution { operation: operation(&long), share: 0.3, detail: long.clone() }; 3];
     let event = event(KEY, &alert, 1);
     assert_eq!(event.get("links"), None, "a link that is cut leads nowhere");
@@ -168,6 +168,6 @@ fn an_event_of_several_reports_has_their_texts_and_a_group_has_a_key_of_its_own(
     assert_eq!(details["text_2"], "×1 no stock");
     let summary = both["payload"]["summary"].as_str().unwrap();
     assert!(summary.starts_with("orders: OrderEventLost · POST /orders: not sent"), "{summary}");
-    std::sync::Arc::make_mut(alert.failure.as_mut().unwrap()).group = "GET /orders".into();
+    alert.failure_mut().unwrap().group = "GET /orders".into();
     assert_ne!(event(KEY, &alert, 1)["dedup_key"], both["dedup_key"]);
 }

@@ -8,7 +8,7 @@ use crate::alert::{Alert, AlertStatus, whole_seconds};
 /// What people read; it may differ each time that the alert is told.
 pub(crate) fn annotations(alert: &Alert) -> Labels {
     // The error says what is wrong where one was reported, and its context says more.
-    let summary = alert.summary.clone().filter(|_| alert.failure.is_none());
+    let summary = alert.summary.clone().filter(|_| alert.failure().is_none());
     let summary = summary.unwrap_or_else(|| alert.measured());
     let mut annotations = vec![("summary", summary), ("description", description(alert))];
     let links = [("runbook_url", &alert.runbook), ("dashboard_url", &alert.dashboard)];
@@ -24,7 +24,7 @@ fn description(alert: &Alert) -> String {
     let mut text = format!("{} ({})", alert.measured(), alert.condition());
     match alert.status {
         AlertStatus::Firing => {
-            for top in &alert.top {
+            for top in alert.top() {
                 text.push_str(&format!("; {top}"));
             }
         }
@@ -38,7 +38,7 @@ fn description(alert: &Alert) -> String {
         text.push('\n');
         text.push_str(&line);
     }
-    if let (Some(_), Some(context)) = (&alert.failure, &alert.summary) {
+    if let (Some(_), Some(context)) = (alert.failure(), &alert.summary) {
         text.push('\n');
         text.push_str(context);
     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_labels_stay_while_the_annotations_tell_what_is_new() {
         let mut firing = test_alert("R", AlertStatus::Firing);
-        firing.top = vec![Contribution {
+        firing.breach_mut().unwrap().top = vec![Contribution {
             operation: Operation::of_server(MethodLabel::Post, "/orders"),
             share: 0.83,
             detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -105,8 +105,9 @@ mod tests {
     fn a_burn_rate_that_fires_says_how_long_the_budget_lasts() {
         let of = |status| {
             let mut alert = test_alert("ErrorBudgetBurn", status);
-            alert.signal = Signal::BurnRate { objective: 0.999 };
-            (alert.value, alert.peak, alert.threshold) = (Some(21.34), 40.0, 14.4);
+            let breach = alert.breach_mut().unwrap();
+            breach.signal = Signal::BurnRate { objective: 0.999 };
+            (breach.value, breach.peak, breach.threshold) = (Some(21.34), 40.0, 14.4);
             shown(&annotations(&alert))
         };
         assert_eq!(

@@ -31,7 +31,7 @@ impl FiringSet {
             let new = changes.iter().find(|change| change.identity() == old.identity());
             new.is_some_and(|new| labels(new) != labels(old))
         });
-        relabelled.map(|alert| alert.clone().resolved(now.max(alert.starts_at))).collect()
+        relabelled.map(|alert| alert.clone().resolved_at(now.max(alert.starts_at))).collect()
     }
 
     /// The firing alerts that are not in `changes`.
@@ -66,7 +66,7 @@ mod tests {
     fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
         let (set, firing) = (FiringSet::default(), test_alert("A", AlertStatus::Firing));
         set.record(std::slice::from_ref(&firing));
-        let same_labels = Alert { value: Some(0.5), ..firing.clone() };
+        let same_labels = firing.clone().with_value(0.5);
         let other = test_alert("B", AlertStatus::Firing);
         assert!(set.relabelled(&[same_labels, other]).is_empty());
         for status in [AlertStatus::Firing, AlertStatus::Resolved] {

@@ -15,7 +15,7 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// What the lookout says wins over a rule's label of the same name. An empty label is none.
 pub(crate) fn labels(alert: &Alert) -> Labels {
     let mut own = vec![
-        ("alertname", &*alert.rule),
+        ("alertname", &*alert.name),
         ("severity", alert.severity.as_str()),
         ("service", &alert.origin.service),
         ("instance", &alert.origin.instance),

@@ -29,7 +29,7 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
     alert.runbook = Some("https://wiki.example.com/errors".to_owned());
     alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -74,7 +74,7 @@ fn what_users_control_can_mention_nobody_and_break_nothing() {
     let mut alert = test_alert("<!channel>", AlertStatus::Firing);
     let evil = "<!here> ``` <https://evil|x>";
     alert.target = Target::Operation(operation(evil));
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation(evil),
         share: 1.0,
         detail: "1 of 1 requests failed".to_owned(),

@@ -30,7 +30,7 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
     alert.dashboard = Some("https://grafana.example.com/d/1".to_owned());
     alert.labels.insert("team".to_owned(), "shop".to_owned());
-    alert.top = vec![Contribution {
+    alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -100,7 +100,7 @@ fn a_message_keeps_to_the_size_that_teams_takes() {
                 alert.summary = Some(long.clone());
                 alert.runbook = Some(format!("https://x/{long}"));
                 alert.labels.insert(long.clone(), long.clone());
-                alert.top = vec![
+                alert.breach_mut().unwrap().top = vec![
                     Contribution {
                         operation: operation(&long),
                         share: 0.3,

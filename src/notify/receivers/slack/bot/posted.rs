@@ -255,7 +255,7 @@ impl Message {
 
 impl Change {
     fn of(alert: &Alert) -> Self {
-        let reports = alert.failure.as_ref().map_or(0, |failure| failure.total);
+        let reports = alert.failure().map_or(0, |failure| failure.total);
         Self(alert.status, alert.starts_at, reports)
     }
 }
@@ -271,8 +271,8 @@ impl MessageRef {
 /// An alert as its message shows it: with what made it fire, also when that is over.
 fn showing(alert: &Alert, shown: &Alert) -> Alert {
     let mut alert = alert.clone();
-    if alert.top.is_empty() {
-        alert.top.clone_from(&shown.top);
+    if let Some(breach) = alert.breach_mut().filter(|breach| breach.top.is_empty()) {
+        breach.top = shown.top().to_vec();
     }
     alert
 }

@@ -52,7 +52,7 @@ fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<Strin
         };
         let mark = |alert: &Alert| if alert.status == FIRING { "+" } else { "-" };
         let told: Vec<_> =
-            of.alerts.iter().map(|alert| format!("{}{}", mark(alert), alert.rule)).collect();
+            of.alerts.iter().map(|alert| format!("{}{}", mark(alert), alert.name)).collect();
         steps.push(format!("{name}: {}", told.join(" ")));
         assert!(steps.len() < 100, "{steps:?}");
         if name == fails {
@@ -196,7 +196,7 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
     let mut posted = Posted::default();
     let mut fired = test_alert("A", FIRING);
     fired.target = Target::Service;
-    fired.top = vec![Contribution {
+    fired.breach_mut().unwrap().top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
@@ -204,10 +204,10 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
     play(&mut posted, vec![fired.clone()]);
     let over = Notification::new(alerts("A", RESOLVED), vec![2]);
     let Some(Step::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert_eq!((shown.alerts[0].status, &shown.alerts[0].top), (RESOLVED, &fired.top));
+    assert_eq!((shown.alerts[0].status, shown.alerts[0].top()), (RESOLVED, fired.top()));
     posted.done(Step::Edit(0, place(0).unwrap(), shown), None);
     let Some(Step::Reply(0, _, told)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert!(told.alerts[0].top.is_empty() && told.changes == [2]);
+    assert!(told.alerts[0].top().is_empty() && told.changes == [2]);
 }
 
 #[test]
