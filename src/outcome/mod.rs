@@ -8,25 +8,26 @@ use std::fmt;
 pub(crate) use self::ending::{Ending, ErrorKind};
 pub use self::status::{GrpcStatus, Status};
 
-/// How a request with its response ended; the `outcome` label of the counters of requests and calls.
+/// How a request and its response ended; the label `outcome` of the request counters. The
+/// [guide](crate::guide::errors#every-end-of-a-request) lists all ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// A complete response that is no failure.
+    /// A complete response whose status is not a failure.
     Success,
-    /// A complete response whose status is a failure: on a server from 500 on, since a 4xx is the
-    /// client's error, to a client from 400 on, as OpenTelemetry has it; of gRPC by
-    /// [`GrpcStatus::is_server_failure`], to a client all but `OK`, and on both sides a call whose
-    /// status is missing.
+    /// A complete response whose status is a failure. For a server: from 500 on, since a 4xx is the
+    /// client's error. For a client: from 400 on, as in OpenTelemetry. For gRPC:
+    /// [`GrpcStatus::is_server_failure`], for a client all but `OK`, and on both sides a call
+    /// without a status.
     Failure,
-    /// The service or the response body gave an error.
+    /// An error of the service or of the response body.
     Error,
     /// Dropped before there was a response: the client left, or a timeout outside the layer fired.
     Cancelled,
-    /// Dropped in the middle of the response body; a gRPC call that is dropped counts as
+    /// Dropped in the middle of the response body. A gRPC call counts as
     /// [`Cancelled`](Self::Cancelled).
     Aborted,
-    /// The service panicked, or it was dropped while its thread unwound.
+    /// The service panicked, or was dropped while its thread unwound.
     Panicked,
 }
 
@@ -36,7 +37,7 @@ impl Outcome {
     pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Success, Self::Failure, Self::Error, Self::Cancelled, Self::Aborted, Self::Panicked];
 
-    /// The label's value, such as `success`.
+    /// Returns the value of the label, such as `success`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -48,10 +49,10 @@ impl Outcome {
         }
     }
 
-    /// Whether the error ratio counts it: `Failure`, `Error` and `Panicked`.
+    /// Returns whether the error ratio counts it: `Failure`, `Error` and `Panicked`.
     ///
-    /// `Cancelled` and `Aborted` are no errors, since a client that leaves is no fault of the
-    /// service; the time that it waited is in the latency all the same.
+    /// `Cancelled` and `Aborted` are not errors, since a client that leaves is not a fault of the
+    /// service. The latency still contains the time that it waited.
     pub fn is_error(self) -> bool {
         matches!(self, Self::Failure | Self::Error | Self::Panicked)
     }

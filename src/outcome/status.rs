@@ -2,13 +2,13 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// What a response said of itself.
+/// The status of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// HTTP's status code.
+    /// An HTTP status code.
     Http(StatusCode),
-    /// gRPC's status.
+    /// A gRPC status.
     Grpc(GrpcStatus),
 }
 

@@ -24,7 +24,7 @@ pub(crate) type RequestLabelFn =
 pub(crate) type ResponseLabelFn =
     dyn for<'a> Fn(&ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// What a closure may tell a label from: the response without its body.
+/// A response without its body, for closures that set labels.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {
@@ -32,7 +32,7 @@ pub struct ResponseHead<'a> {
     pub status: StatusCode,
     /// The response's headers.
     pub headers: &'a HeaderMap,
-    /// What the service and the layers inside put into the response.
+    /// The response's extensions, from the service and the layers inside.
     pub extensions: &'a Extensions,
 }
 

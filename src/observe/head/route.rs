@@ -99,7 +99,7 @@ pub(crate) fn is_ignored(lookout: LookoutId, route: &str) -> bool {
     local::with_core(lookout, move |core| core.ignores_route(route)).unwrap_or_default()
 }
 
-/// The request without its body, for whoever tells its route, its labels, or whether it is watched, and
+/// A request without its body, for closures that name routes, set labels or ignore requests, and
 /// for observers.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -108,11 +108,11 @@ pub struct RequestHead<'a> {
     pub method: &'a Method,
     /// The request's target.
     pub uri: &'a Uri,
-    /// HTTP's version.
+    /// The HTTP version.
     pub version: Version,
     /// The request's headers.
     pub headers: &'a HeaderMap,
-    /// What the layers outside put into the request.
+    /// The request's extensions, from the layers outside.
     pub extensions: &'a Extensions,
 }
 

@@ -10,12 +10,12 @@ use tower_service::Service;
 use crate::observe::{LayerConfig, UpgradeWatch, detail::Slot, head::route::Route};
 use crate::operation::MethodLabel;
 
-/// Tells the layer around a router which route a request took; made by
+/// Passes the route of a request to the layer around the router. Made by
 /// [`Lookout::route_layer`](crate::Lookout::route_layer).
 #[derive(Clone, Copy, Debug)]
 pub struct RouteLayer(pub(crate) LayerConfig);
 
-/// A service of a [`RouteLayer`].
+/// The service of a [`RouteLayer`].
 #[derive(Clone, Debug)]
 pub struct Routed<S> {
     inner: S,
