@@ -30,14 +30,14 @@ pub struct Notification {
     pub(super) answers: Option<Answers>,
 }
 
-/// What people read of an alert that has not changed, beside its figures.
+/// The note on a repeat of an alert that has not changed.
 #[cfg(any(feature = "_chat", feature = "email"))]
-pub(super) const TOLD_AGAIN: &str = "It fires on; the figures are those of its last change.";
+pub(super) const REPEAT_NOTE: &str = "Still firing. The figures are from the last change.";
 
-/// What people read of the alerts of an earlier process, after a start at that moment.
+/// The note on the first alert after a start without saved state.
 #[cfg(any(feature = "_chat", feature = "email"))]
 pub(super) fn unknown_before(start: &str) -> String {
-    format!("The first alert since the start at {start}: whether earlier ones are over is unknown.")
+    format!("The first alert since the start at {start}. The state of earlier alerts is unknown.")
 }
 
 impl Notification {

@@ -1,4 +1,4 @@
-//! What the receivers that post to a chat share.
+//! Rendering that the chat receivers share.
 
 #[cfg(feature = "_chat")]
 pub(crate) mod render;

@@ -1,11 +1,11 @@
-//! What people read of an alert in a chat: the same words everywhere, each receiver in its markup.
+//! The text of an alert in a chat: the same words for each receiver, in its own markup.
 
 use std::time::{Duration, SystemTime};
 
-use super::text::escaped;
+use super::text::{escaped, merged};
 use crate::notify::{
     Notification,
-    notification::{TOLD_AGAIN, still, unknown_before},
+    notification::{REPEAT_NOTE, still, unknown_before},
 };
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
@@ -13,42 +13,42 @@ use crate::{
     text::is_control,
 };
 
-/// What was measured, which may be an error and its causes; in characters as they are sent, as are
-/// the others.
-const MEASURED: usize = 1_000;
+/// The longest measured value, which may be an error with its causes. All limits here count
+/// characters after escaping.
+const MAX_MEASURED: usize = 1_000;
 
-/// A user's own words, each.
-const WORDS: usize = 600;
+/// The longest text from a user, such as a summary.
+const MAX_TEXT: usize = 600;
 
-/// A route, a label, or another name.
-const NAME: usize = 200;
+/// The longest route, label or other name.
+const MAX_NAME: usize = 200;
 
-/// One of the texts of several reports.
-const TEXT: usize = 120;
+/// The longest text in a list of reported errors.
+const MAX_REPORT_TEXT: usize = 120;
 
-/// What one receiver takes for markup: that of Markdown, unless it says otherwise. What is not escaped
-/// by it is by whom it is given.
+/// The markup of one receiver. Defaults to Markdown. `escape*` functions make text safe; the other
+/// functions expect text that is escaped already.
 pub(crate) trait Markup {
-    /// Adds a character so that it means nothing but itself.
+    /// Appends a character, escaped so that it has no special meaning.
     fn escape(character: char, into: &mut String);
 
-    /// Adds a character of a code span.
+    /// Appends a character inside a code span.
     fn escape_code(character: char, into: &mut String) {
         Self::escape(character, into);
     }
 
-    /// Text that stands out.
+    /// Bold text.
     fn bold(escaped: &str) -> String {
         format!("**{escaped}**")
     }
 
-    /// A remark.
+    /// Italic text.
     fn italic(escaped: &str) -> String;
 
-    /// A name as it is in code.
+    /// A code span.
     fn code(escaped: &str) -> String;
 
-    /// Adds a character of an address, so that it can't leave the link.
+    /// Appends a character of a URL, encoded so that it can't end the link.
     fn escape_address(character: char, into: &mut String) {
         match character {
             '(' => into.push_str("%28"),
@@ -60,39 +60,39 @@ pub(crate) trait Markup {
         }
     }
 
-    /// A link to an address.
+    /// A link to a URL.
     fn link(address: &str, label: &str) -> String {
         format!("[{label}]({address})")
     }
 
-    /// A moment in the reader's own time zone.
+    /// A time, in the reader's time zone if the receiver supports that.
     fn date(time: SystemTime) -> String;
 }
 
-/// At most so many characters of text, escaped.
+/// Escapes a text and cuts it to `most` characters.
 pub(crate) fn plain<M: Markup>(text: &str, most: usize) -> String {
     escaped(text, most, M::escape)
 }
 
 fn code<M: Markup>(name: &str) -> String {
-    // Neither of the two could be in a code span.
-    M::code(&escaped(&name.replace('`', "'").replace('\n', " "), NAME, M::escape_code))
+    // A code span can contain neither.
+    M::code(&escaped(&name.replace('`', "'").replace('\n', " "), MAX_NAME, M::escape_code))
 }
 
-/// A link; what is no address, or too long for a link that leads somewhere, is shown as text.
+/// A link. A text that is not an HTTP URL, or too long to stay whole, is shown as text.
 fn link<M: Markup>(url: &str, label: &str) -> String {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.contains(|part: char| part.is_whitespace() || is_control(part)) {
-        return plain::<M>(url, WORDS);
+        return plain::<M>(url, MAX_TEXT);
     }
     let address = escaped(url, usize::MAX, M::escape_address);
-    if address.len() > WORDS {
-        return plain::<M>(url, WORDS);
+    if address.len() > MAX_TEXT {
+        return plain::<M>(url, MAX_TEXT);
     }
-    M::link(&address, &plain::<M>(label, NAME))
+    M::link(&address, &plain::<M>(label, MAX_NAME))
 }
 
-/// The state at a glance and the title, not escaped.
+/// A coloured mark for the state, and the title. The text is not escaped.
 pub(crate) fn headline(alert: &Alert, changes: u32) -> String {
     let mark = match alert.status {
         AlertStatus::Firing => "🔴",
@@ -101,70 +101,25 @@ pub(crate) fn headline(alert: &Alert, changes: u32) -> String {
     format!("{mark} {}", still(alert.title(), changes))
 }
 
-/// What happened, how bad it is, since when, and who adds the most to it.
+/// The body of an alert: the measured value and the condition, the summary, the time, the top
+/// routes, the reported errors, notes and links.
 pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> Vec<String> {
-    let measured = M::bold(&plain::<M>(&alert.measured().replace('\n', " "), MEASURED));
-    let condition = plain::<M>(&alert.condition(), NAME);
-    let mut lines = vec![match (alert.status, alert.breach().and_then(|breach| breach.window)) {
-        (AlertStatus::Firing, Some((over, requests))) => {
-            format!("{measured} · {condition} · {requests} requests in {}", whole_seconds(over))
-        }
-        _ => format!("{measured} · {condition}"),
-    }];
-    // A summary says what is wrong, and nothing is any more once it is resolved.
+    let mut lines = vec![measured_line::<M>(alert)];
+    // The summary describes the problem, which is over once the alert is resolved.
     if let (AlertStatus::Firing, Some(summary)) = (alert.status, &alert.summary) {
-        lines.push(plain::<M>(summary, WORDS));
+        lines.push(plain::<M>(summary, MAX_TEXT));
     }
-    let since = M::date(alert.starts_at);
-    match alert.status {
-        AlertStatus::Firing => {
-            let lasted = alert.lasted(now);
-            let for_so_long = if lasted < Duration::from_secs(1) {
-                String::new()
-            } else {
-                format!(" ({})", whole_seconds(lasted))
-            };
-            // What repeats says how often it did in all.
-            let in_all = match alert.failure() {
-                Some(failure) if failure.total > failure.count => format!(" · {}", alert.tally()),
-                _ => String::new(),
-            };
-            lines.push(format!("since {since}{for_so_long}{in_all}"));
-        }
-        AlertStatus::Resolved => lines.push(format!(
-            "lasted {} from {since} · {}",
-            whole_seconds(alert.lasted(now)),
-            plain::<M>(&alert.tally(), NAME)
-        )),
-    }
-    if !alert.top().is_empty() {
-        lines.push(M::bold(match alert.status {
-            AlertStatus::Firing => "Top routes",
-            AlertStatus::Resolved => "Top routes while it fired",
-        }));
-        lines.extend(alert.top().iter().map(|top| {
-            let operation = code::<M>(&top.operation.to_string());
-            let detail = plain::<M>(&top.detail, NAME);
-            format!("• {operation} · {detail}")
-        }));
-    }
+    lines.push(time_line::<M>(alert, now));
+    lines.extend(top_lines::<M>(alert));
     let texts = alert.text_counts();
     if !texts.is_empty() {
-        lines.push(M::bold("What the reports said"));
-        lines.extend(
-            texts.iter().map(|text| format!("• {}", plain::<M>(&text.replace('\n', " "), TEXT))),
-        );
+        lines.push(M::bold("Reported errors"));
+        lines.extend(texts.iter().map(|text| {
+            let text = plain::<M>(&text.replace('\n', " "), MAX_REPORT_TEXT);
+            format!("• {text}")
+        }));
     }
-    if changes > 1 {
-        let remark = format!("{changes} changes while this message waited; this is the last.");
-        lines.push(M::italic(&remark));
-    }
-    if changes == 0 && alert.status == AlertStatus::Firing {
-        lines.push(M::italic(TOLD_AGAIN));
-    }
-    if let Some(start) = alert.unknown_before {
-        lines.push(M::italic(&unknown_before(&M::date(start))));
-    }
+    lines.extend(notes::<M>(alert, changes));
     let links = [("Runbook", &alert.runbook), ("Dashboard", &alert.dashboard)];
     let links: Vec<_> = links
         .into_iter()
@@ -176,19 +131,87 @@ pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> 
     lines
 }
 
-/// Whether one of the first alerts, which a message names, is critical and news: a repeat or a resolve wakes
-/// nobody.
+fn measured_line<M: Markup>(alert: &Alert) -> String {
+    let measured = M::bold(&plain::<M>(&alert.measured().replace('\n', " "), MAX_MEASURED));
+    let condition = plain::<M>(&alert.condition(), MAX_NAME);
+    match (alert.status, alert.breach().and_then(|breach| breach.window)) {
+        (AlertStatus::Firing, Some((over, requests))) => {
+            format!("{measured} · {condition} · {requests} requests in {}", whole_seconds(over))
+        }
+        _ => format!("{measured} · {condition}"),
+    }
+}
+
+/// Since when the alert fires, or how long it lasted.
+fn time_line<M: Markup>(alert: &Alert, now: SystemTime) -> String {
+    let since = M::date(alert.starts_at);
+    let duration = alert.lasted(now);
+    match alert.status {
+        AlertStatus::Firing => {
+            let duration = if duration < Duration::from_secs(1) {
+                String::new()
+            } else {
+                format!(" ({})", whole_seconds(duration))
+            };
+            // A repeated report also shows its total count.
+            let total = match alert.failure() {
+                Some(failure) if failure.total > failure.count => format!(" · {}", alert.tally()),
+                _ => String::new(),
+            };
+            format!("since {since}{duration}{total}")
+        }
+        AlertStatus::Resolved => {
+            let tally = plain::<M>(&alert.tally(), MAX_NAME);
+            format!("lasted {} from {since} · {tally}", whole_seconds(duration))
+        }
+    }
+}
+
+fn top_lines<M: Markup>(alert: &Alert) -> Vec<String> {
+    if alert.top().is_empty() {
+        return Vec::new();
+    }
+    let head = M::bold(match alert.status {
+        AlertStatus::Firing => "Top routes",
+        AlertStatus::Resolved => "Top routes while firing",
+    });
+    let routes = alert.top().iter().map(|top| {
+        let operation = code::<M>(&top.operation.to_string());
+        let detail = plain::<M>(&top.detail, MAX_NAME);
+        format!("• {operation} · {detail}")
+    });
+    std::iter::once(head).chain(routes).collect()
+}
+
+/// Notes on merged changes, on a repeat, and on the state before a restart.
+fn notes<M: Markup>(alert: &Alert, changes: u32) -> Vec<String> {
+    let mut notes = Vec::new();
+    if changes > 1 {
+        notes.push(M::italic(&merged(changes)));
+    }
+    if changes == 0 && alert.status == AlertStatus::Firing {
+        notes.push(M::italic(REPEAT_NOTE));
+    }
+    if let Some(start) = alert.unknown_before {
+        notes.push(M::italic(&unknown_before(&M::date(start))));
+    }
+    notes
+}
+
+/// Whether one of the first `named` alerts is critical and has started to fire. Repeats and resolves
+/// don't mention anybody.
 pub(crate) fn is_urgent(notification: &Notification, named: usize) -> bool {
     notification.iter().take(named).any(|(alert, changes)| {
-        let fires = alert.status == AlertStatus::Firing && changes > 0;
-        fires && alert.severity == Severity::Critical
+        let is_new = alert.status == AlertStatus::Firing && changes > 0;
+        is_new && alert.severity == Severity::Critical
     })
 }
 
-/// Where it comes from, and as many of the labels as `most` characters hold.
+/// The service, the instance, the version and the severity, and as many labels as fit into `most`
+/// characters.
 pub(crate) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     let named =
-        |name: &str, value: &str| format!("{} {}", plain::<M>(name, NAME), code::<M>(value));
+        |name: &str, value: &str| format!("{} {}", plain::<M>(name, MAX_NAME), code::<M>(value));
     let mut parts =
         vec![named("service", &alert.origin.service), named("instance", &alert.origin.instance)];
     parts.extend(alert.origin.version.iter().map(|version| named("version", version)));
@@ -197,8 +220,8 @@ pub(crate) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     joined(parts, " · ", most)
 }
 
-/// The titles of the alerts that a message has no room to tell in full, and how many of them: what is not
-/// named is told by the next message.
+/// The titles of alerts for which a message has no room in full, and how many titles fit into `most`
+/// characters. The next message contains the rest.
 pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize) {
     const HEAD: usize = 60;
     let mut room = most.saturating_sub(HEAD);
@@ -208,7 +231,7 @@ pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize
         room = room.saturating_sub(size);
         has_room
     };
-    let titles = alerts.iter().map(|alert| plain::<M>(&alert.title(), NAME));
+    let titles = alerts.iter().map(|alert| plain::<M>(&alert.title(), MAX_NAME));
     let titles: Vec<_> = titles.take_while(fits).collect();
     let (named, left) = (titles.len(), alerts.len() - titles.len());
     let head = match left {
@@ -218,7 +241,7 @@ pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize
     (format!("{}\n{}", M::bold(&head), titles.join("\n")), named)
 }
 
-/// As many of the parts as fit into `most` characters; an end that is left out is told by `…`.
+/// Joins as many parts as fit into `most` characters. `…` replaces the rest.
 pub(crate) fn joined(parts: Vec<String>, between: &str, most: usize) -> String {
     let mut text = String::new();
     let mut room = most;
@@ -239,22 +262,23 @@ pub(crate) fn joined(parts: Vec<String>, between: &str, most: usize) -> String {
     text
 }
 
-/// As many alerts as fit, each with what it takes of the room, the first in any case; and the rest.
+/// Renders alerts until `most` are rendered or their sizes exceed `room`, and returns the rest.
+/// `render` returns a part with its size. The first alert is always rendered.
 pub(crate) fn fit<T>(
     notification: &Notification,
     most: usize,
     mut room: usize,
-    tell: impl Fn(&Alert, u32) -> (T, usize),
+    render: impl Fn(&Alert, u32) -> (T, usize),
 ) -> (Vec<T>, &[Alert]) {
-    let mut told = Vec::new();
+    let mut parts = Vec::new();
     for (alert, changes) in notification.iter().take(most) {
-        let (part, size) = tell(alert, changes);
-        if size > room && !told.is_empty() {
+        let (part, size) = render(alert, changes);
+        if size > room && !parts.is_empty() {
             break;
         }
         room = room.saturating_sub(size);
-        told.push(part);
+        parts.push(part);
     }
-    let rest = &notification.alerts[told.len()..];
-    (told, rest)
+    let rest = &notification.alerts[parts.len()..];
+    (parts, rest)
 }

@@ -1,15 +1,15 @@
-//! Texts of users and services, cut to the length that a receiver accepts.
+//! Texts from users and services, cut to the length that a receiver accepts.
 
 use crate::text::is_control;
 
-/// At most `most` characters of a text; `…` replaces the end that is cut. Control characters other than
-/// line ends become blanks.
+/// Cuts a text to `most` characters. `…` replaces the rest. Control characters other than line ends
+/// become spaces.
 #[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
 pub(crate) fn cut(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| into.push(character))
 }
 
-/// As [`cut`], in one line: line ends become blanks, too.
+/// Cuts a text like [`cut`], and turns line ends into spaces.
 #[cfg(feature = "email")]
 pub(crate) fn cut_line(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| {
@@ -17,8 +17,14 @@ pub(crate) fn cut_line(text: &str, most: usize) -> String {
     })
 }
 
-/// Text with each character escaped, at most `most` characters of that; what is cut is replaced by
-/// `…`, and no escape is cut in the middle. A control character other than a line's end is a blank.
+/// The note on a message that merges several changes of an alert.
+#[cfg(any(feature = "_chat", feature = "email"))]
+pub(crate) fn merged(changes: u32) -> String {
+    format!("{changes} changes were merged into this message. It shows the last one.")
+}
+
+/// Escapes each character, and cuts the result to `most` characters without splitting an escape. `…`
+/// replaces the rest. Control characters other than line ends become spaces.
 pub(crate) fn escaped(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
     let mut kept = String::with_capacity(text.len().min(most));
     let (mut length, mut end_before_mark) = (0, 0);
@@ -46,7 +52,7 @@ mod tests {
 
     #[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
     #[test]
-    fn what_is_cut_is_marked() {
+    fn a_cut_is_marked() {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("longer", 5), "long…");
         assert_eq!(cut("über\tall", 20), "über all");
@@ -54,7 +60,7 @@ mod tests {
 
     #[cfg(feature = "email")]
     #[test]
-    fn a_line_has_no_line_end() {
+    fn a_cut_line_contains_no_line_end() {
         assert_eq!(cut("a\r\nb\u{2028}c", 20), "a \nb c");
         assert_eq!(cut_line("a\r\nb\u{2028}c", 20), "a  b c");
         assert_eq!(cut_line("long\ner", 5), "long…");
@@ -62,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cut_text_is_short_and_its_escapes_are_whole(text in "[a*\\\\é]{0,60}", most in 1..80_usize) {
+        fn a_cut_splits_no_escape(text in "[a*\\\\é]{0,60}", most in 1..80_usize) {
             let cut = escaped(&text, most, |character, into| {
                 if character == '*' {
                     into.push_str("<*>");

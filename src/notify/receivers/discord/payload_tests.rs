@@ -93,7 +93,7 @@ fn a_message_of_several_reports_lists_their_texts() {
     let embed = &message["embeds"][0];
     assert_eq!(embed["title"], "🔴 \\[FIRING\\] OrderEventLost · POST /orders");
     let description = embed["description"].as_str().unwrap();
-    let list = "**What the reports said**\n• ×2 not sent: \\<no broker\\>\n• ×1 no stock\n";
+    let list = "**Reported errors**\n• ×2 not sent: \\<no broker\\>\n• ×1 no stock\n";
     assert!(description.contains(list), "{description}");
 }
 

@@ -40,7 +40,7 @@ fn html_of(section: &Section) -> String {
     lines.extend(section.summary.iter().map(|summary| paragraph(summary)));
     lines.push(paragraph(&section.when));
     if !section.texts.is_empty() {
-        let head = "<p style=\"margin-bottom:0\"><strong>What the reports said</strong></p>\n<ul>";
+        let head = "<p style=\"margin-bottom:0\"><strong>Reported errors</strong></p>\n<ul>";
         lines.push(head.to_owned());
         lines.extend(section.texts.iter().map(|text| format!("<li>{}</li>", escape(text))));
         lines.push("</ul>".to_owned());

@@ -93,7 +93,7 @@ fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
             "[RESOLVED] HighErrorRatio · orders\n\n\
          error ratio 0.2 % · threshold: above 1 %\n\
          lasted 34s from 2026-11-18 11:06:40 UTC · peak 22.1 % · 1800 requests, 412 failed\n\
-         3 changes while this message waited; this is the last.\n"
+         3 changes were merged into this message. It shows the last one.\n"
         ),
         "{text}"
     );
@@ -151,7 +151,7 @@ fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
     assert_ne!(first.message_id(), again.message_id());
     assert_eq!(again.in_reply_to().as_text(), first.message_id());
     assert_eq!(again.subject(), Some("[STILL FIRING] HighErrorRatio · orders"));
-    assert!(text(&again).contains("It fires on; the figures are those of its last change."));
+    assert!(text(&again).contains("Still firing. The figures are from the last change."));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_mail_of_several_reports_lists_their_texts() {
     let raw = raw(vec![test_report()], 1);
     let mail = parse(&raw);
     let text = text(&mail).replace("\r\n", "\n");
-    let list = "What the reports said:\n- ×2 not sent: <no broker>\n- ×1 no stock\n";
+    let list = "Reported errors:\n- ×2 not sent: <no broker>\n- ×1 no stock\n";
     assert!(text.contains(list), "{text}");
     let html = html(&mail);
     assert!(html.contains("<li>×2 not sent: &lt;no broker&gt;</li>"), "{html}");

@@ -19,7 +19,7 @@ fn text_of(section: &Section) -> String {
     lines.extend(section.summary.clone());
     lines.push(section.when.clone());
     if !section.texts.is_empty() {
-        lines.extend([String::new(), "What the reports said:".to_owned()]);
+        lines.extend([String::new(), "Reported errors:".to_owned()]);
         lines.extend(section.texts.iter().map(|text| format!("- {text}")));
     }
     if !section.top.is_empty() {

@@ -4,8 +4,8 @@ use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     notify::{
         Notification,
-        notification::{TOLD_AGAIN, still, unknown_before},
-        receivers::chat::text::{cut, cut_line},
+        notification::{REPEAT_NOTE, still, unknown_before},
+        receivers::chat::text::{cut, cut_line, merged},
     },
 };
 
@@ -61,10 +61,10 @@ impl Section {
             }
             None => alert.condition(),
         };
-        let merged = match changes {
-            0 if is_firing => Some(TOLD_AGAIN.to_owned()),
+        let note = match changes {
+            0 if is_firing => Some(REPEAT_NOTE.to_owned()),
             0 | 1 => None,
-            _ => Some(format!("{changes} changes while this message waited; this is the last.")),
+            _ => Some(merged(changes)),
         };
         let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
         // The summary describes the problem, which is over once the alert is resolved.
@@ -81,7 +81,7 @@ impl Section {
             when: when(alert, now),
             texts: alert.text_counts().iter().map(|text| line(text)).collect(),
             top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
-            remarks: merged.into_iter().chain(unknown).collect(),
+            remarks: note.into_iter().chain(unknown).collect(),
             links: links
                 .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
                 .collect(),

@@ -2,41 +2,41 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri, uri::Authority};
 use percent_encoding::percent_decode_str;
 
-/// Where messages are posted to. It is mostly a secret, so it has no `Debug`.
+/// The URL that messages are posted to. It often contains a secret, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Address {
-    /// Without user and password.
+    /// The URL without user and password.
     pub(super) uri: Uri,
-    /// The user and the password of the URL, as basic authentication.
+    /// The URL's user and password, as basic authentication.
     pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Address {
-    /// An error is the problem with the address.
+    /// Parses a URL. An error describes the problem, without the URL.
     pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
         let url = url.trim();
         if url.is_empty() {
             return Err("is empty");
         }
         if !url.is_ascii() {
-            return Err("has characters outside of ASCII (percent-encode them)");
+            return Err("has non-ASCII characters (percent-encode them)");
         }
-        let no_url = "is no URL";
-        let uri: Uri = url.parse().map_err(|_| no_url)?;
+        let not_url = "is not a URL";
+        let uri: Uri = url.parse().map_err(|_| not_url)?;
         match uri.scheme_str() {
             Some("http" | "https") => {}
             Some(_) => return Err("is neither http nor https"),
-            None => return Err(no_url),
+            None => return Err(not_url),
         }
         let mut parts = uri.into_parts();
-        let authority = parts.authority.take().ok_or(no_url)?;
+        let authority = parts.authority.take().ok_or(not_url)?;
         let (user, host) = match authority.as_str().rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, authority.as_str()),
         };
         let authorization = user.map(basic).transpose()?;
-        parts.authority = Some(without_user(host).ok_or(no_url)?);
-        let uri = Uri::from_parts(parts).map_err(|_| no_url)?;
+        parts.authority = Some(host_and_port(host).ok_or(not_url)?);
+        let uri = Uri::from_parts(parts).map_err(|_| not_url)?;
         Ok(Self { uri, authorization })
     }
 
@@ -44,7 +44,7 @@ impl Address {
         self.uri.scheme_str() == Some("https")
     }
 
-    /// The same with `name` instead of the last part of the path, and without a query.
+    /// Replaces the last path segment by `name`, and drops the query.
     #[cfg(feature = "slack")]
     pub(super) fn sibling(&self, name: &str) -> Self {
         let path = self.uri.path();
@@ -52,7 +52,7 @@ impl Address {
         self.with_path(format!("{folder}/{name}"))
     }
 
-    /// The same with a parameter in the query, unless there is one of that name.
+    /// Adds a query parameter, unless the query already has one with this name.
     #[cfg(feature = "discord")]
     pub(super) fn with_query(&self, name: &str, value: &str) -> Self {
         let (path, query) = (self.uri.path(), self.uri.query().unwrap_or_default());
@@ -73,25 +73,25 @@ impl Address {
     }
 }
 
-/// A host with a port that is one: hyper would take another one for the default port.
-fn without_user(host: &str) -> Option<Authority> {
+/// A host, with a valid port if there is one. For an invalid port, hyper would use the default.
+fn host_and_port(host: &str) -> Option<Authority> {
     let authority: Authority = host.parse().ok()?;
     let port = host.strip_prefix(authority.host())?;
-    let is_host = !authority.host().is_empty();
-    (is_host && (port.is_empty() || authority.port_u16().is_some())).then_some(authority)
+    let has_host = !authority.host().is_empty();
+    (has_host && (port.is_empty() || authority.port_u16().is_some())).then_some(authority)
 }
 
-/// The header of RFC 7617 for the percent-encoded user and password of a URL.
+/// The `Authorization` header of RFC 7617 for a URL's percent-encoded user and password.
 fn basic(user: &str) -> Result<HeaderValue, &'static str> {
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let mut text: Vec<u8> = percent_decode_str(user).collect();
     if text.contains(&b':') {
-        return Err("has a colon in its user name, which basic authentication can't send");
+        return Err("has a colon in its user name, which basic authentication does not allow");
     }
     text.push(b':');
     text.extend(percent_decode_str(password));
     let value = format!("Basic {}", STANDARD.encode(text));
-    let mut value: HeaderValue = value.try_into().map_err(|_| "is no URL")?;
+    let mut value: HeaderValue = value.try_into().map_err(|_| "is not a URL")?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -101,38 +101,38 @@ mod tests {
     use super::*;
 
     fn problem(url: &str) -> &'static str {
-        Address::parse(url).err().unwrap_or("nothing")
+        Address::parse(url).err().unwrap_or("none")
     }
 
     #[test]
     fn an_address_is_an_http_url_with_a_host() {
-        for (url, says) in [
+        for (url, expected) in [
             ("", "is empty"),
             (" \n", "is empty"),
-            ("T000/B000/secret", "is no URL"),
-            ("am:secret", "is no URL"),
-            ("hooks.slack.com", "is no URL"),
-            ("https://", "is no URL"),
-            ("https:///path", "is no URL"),
-            ("https://[secret", "is no URL"),
-            ("https://host:99999/", "is no URL"),
-            ("https://host:port/", "is no URL"),
-            ("https://ho st/", "is no URL"),
-            ("https://us:er:pa@ss@", "is no URL"),
-            ("https://größe.example/", "outside of ASCII"),
+            ("T000/B000/secret", "is not a URL"),
+            ("am:secret", "is not a URL"),
+            ("hooks.slack.com", "is not a URL"),
+            ("https://", "is not a URL"),
+            ("https:///path", "is not a URL"),
+            ("https://[secret", "is not a URL"),
+            ("https://host:99999/", "is not a URL"),
+            ("https://host:port/", "is not a URL"),
+            ("https://ho st/", "is not a URL"),
+            ("https://us:er:pa@ss@", "is not a URL"),
+            ("https://größe.example/", "non-ASCII characters"),
             ("ftp://hooks.slack.com/secret", "neither http nor https"),
             ("https://a%3Ab:c@host/", "colon in its user name"),
         ] {
-            assert!(problem(url).contains(says), "{url}: {}", problem(url));
+            assert!(problem(url).contains(expected), "{url}: {}", problem(url));
         }
         for url in ["http://am:9093", "HTTPS://AM/x?y#z", " https://[::1]:1/ ", "http://127.0.0.1"]
         {
-            assert_eq!(problem(url), "nothing", "{url}");
+            assert_eq!(problem(url), "none", "{url}");
         }
     }
 
     #[test]
-    fn user_and_password_become_a_header_and_leave_the_address() {
+    fn user_and_password_move_from_the_address_to_a_header() {
         let address = Address::parse("https://user:p%40ss@host:8443/path?query").unwrap();
         assert_eq!(address.uri, "https://host:8443/path?query");
         let value = address.authorization.unwrap();
@@ -145,7 +145,7 @@ mod tests {
 
     #[cfg(feature = "slack")]
     #[test]
-    fn a_method_is_beside_another_one() {
+    fn a_sibling_replaces_the_last_path_segment() {
         for (url, expected) in [
             ("https://slack.com/api/chat.postMessage", "https://slack.com/api/chat.update"),
             ("https://host/chat.postMessage", "https://host/chat.update"),
@@ -156,7 +156,7 @@ mod tests {
 
     #[cfg(feature = "discord")]
     #[test]
-    fn a_parameter_is_added_once() {
+    fn a_query_parameter_is_added_once() {
         for (url, expected) in [
             ("https://host/hook", "https://host/hook?wait=true"),
             ("https://host/hook?thread_id=1", "https://host/hook?thread_id=1&wait=true"),

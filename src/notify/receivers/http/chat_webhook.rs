@@ -11,24 +11,24 @@ use serde_json::Value;
 use super::{ApiResponse, Endpoint, RateLimit};
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// An address that takes one post in a while, such as a chat's webhook.
+/// A chat webhook with a rate limit.
 #[derive(Clone, Debug)]
 pub(in crate::notify) struct ChatWebhook {
     endpoint: Endpoint,
     rate_limit: RateLimit,
 }
 
-/// A delivery under way.
+/// A delivery in flight.
 pub(in crate::notify) type PostFuture =
     Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
-/// What a receiver's answer means, now.
-type CheckResponse = fn(&ApiResponse, SystemTime) -> Result<(), DeliveryError>;
+/// Classifies a receiver's response. The time is now.
+type Classify = fn(&ApiResponse, SystemTime) -> Result<(), DeliveryError>;
 
 impl ChatWebhook {
-    /// With so much time between two posts.
-    pub(in crate::notify) fn new(endpoint: Endpoint, between: Duration) -> Self {
-        Self { endpoint, rate_limit: RateLimit::new(between) }
+    /// `interval` is the least time between two posts.
+    pub(in crate::notify) fn new(endpoint: Endpoint, interval: Duration) -> Self {
+        Self { endpoint, rate_limit: RateLimit::new(interval) }
     }
 
     pub(in crate::notify) fn endpoint(&mut self) -> &mut Endpoint {
@@ -47,18 +47,18 @@ impl ChatWebhook {
         self.rate_limit.poll_ready(cx).map(Ok)
     }
 
-    /// Posts a message, which had no room for `left`.
+    /// Posts a message. `left` are the alerts that had no room in it.
     pub(in crate::notify) fn post(
         &mut self,
         body: &Value,
-        classify: CheckResponse,
+        classify: Classify,
         left: Notification,
     ) -> PostFuture {
         self.rate_limit.consume_one();
         let (endpoint, body) = (self.endpoint.clone(), body.to_string());
         Box::pin(async move {
-            let answer = endpoint.post(HeaderMap::new(), body).await?;
-            classify(&answer, SystemTime::now())?;
+            let response = endpoint.post(HeaderMap::new(), body).await?;
+            classify(&response, SystemTime::now())?;
             Ok(Delivered::partial(left))
         })
     }

@@ -25,27 +25,27 @@ use crate::{
 
 type Hyper = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
 
-/// The HTTP client of one receiver, which nothing else of the process shares: its TLS, its proxy and
-/// its connections are its own. Clones share them.
+/// The HTTP client of one receiver. Clones share its TLS, its proxy and its connections; nothing
+/// else in the process does.
 #[derive(Clone)]
 pub(super) struct Client(Arc<Shared>);
 
 struct Shared {
-    /// As log lines name it.
+    /// The receiver's name in log lines.
     receiver: &'static str,
     is_https: bool,
-    /// From the environment, as it was when the receiver was made.
+    /// The proxy that the environment set when the receiver was created.
     proxy: Option<Intercept>,
     trust: Trust,
-    /// Not before it is needed, since settings may follow; tried again until it succeeds.
+    /// Built when it is first needed, since settings may follow. A failed build is retried.
     built: OnceLock<Hyper>,
 }
 
-/// The clients that no start has checked yet.
+/// The clients created since the last start checked them.
 static UNCHECKED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
-/// Builds the clients that were made since the last call, and logs why one can't be built: a receiver
-/// without a client fails each delivery, and keeps no service from starting.
+/// Builds the clients created since the last call, and logs each failure. A receiver without a
+/// client fails each delivery, but the service starts.
 pub(crate) fn check_clients() {
     let unchecked = mem::take(&mut *UNCHECKED.lock().unwrap_or_else(PoisonError::into_inner));
     for shared in unchecked.iter().filter_map(Weak::upgrade) {
@@ -76,13 +76,13 @@ impl Client {
         &self.0.trust
     }
 
-    /// Sends a request, and returns with the head of the answer.
+    /// Sends a request, and returns when the head of the response has arrived.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, DeliveryError> {
         let hyper = self.0.build().map_err(DeliveryError::broken)?;
-        // A tunnel has this header in its CONNECT.
+        // With a tunnel, the CONNECT request carries this header.
         if let (Some(proxy), false) = (&self.0.proxy, self.0.is_https)
             && let Some(credentials) = proxy.basic_auth()
         {
@@ -93,8 +93,8 @@ impl Client {
 }
 
 impl Shared {
-    /// Makes the TLS configuration and the connector, unless that is done. Fails where the host has no
-    /// root certificates, or where the environment names a proxy that can't be used.
+    /// Builds the TLS configuration and the connector once. Fails if the host has no root
+    /// certificates, or if the environment names an unsupported proxy.
     fn build(&self) -> Result<&Hyper, BoxError> {
         if let Some(built) = self.built.get() {
             return Ok(built);

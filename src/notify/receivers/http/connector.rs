@@ -26,25 +26,25 @@ use tower_service::Service;
 type Https = HttpsConnector<HttpConnector>;
 type Connecting = Pin<Box<dyn Future<Output = Result<ReceiverStream, BoxError>> + Send>>;
 
-/// The way to a receiver: a connector below its TLS.
+/// The connector below a receiver's TLS: direct, or through a proxy.
 #[derive(Clone)]
 pub(super) enum Connector {
     Direct(HttpConnector),
-    /// A proxy that gets whole URLs.
+    /// A proxy that accepts absolute URLs.
     Forward(Https, Uri),
-    /// A proxy that answers `CONNECT`.
+    /// A proxy that supports `CONNECT`.
     Tunnel(Tunnel<Https>),
     Socks(SocksV5<HttpConnector>),
 }
 
-/// How long a TCP connection may take to open, all addresses of the host together.
+/// How long opening a TCP connection may take, for all addresses of the host together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When an idle connection is probed, which keeps it open in firewalls between.
+/// The TCP keep-alive interval. It keeps idle connections open in firewalls.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Connector {
-    /// `config` is for a proxy that is reached by TLS itself.
+    /// `config` is the TLS configuration for an `https` proxy.
     pub(super) fn new(
         proxy: Option<&Intercept>,
         is_https: bool,
@@ -73,10 +73,7 @@ impl Connector {
                 }
                 Ok(Self::Socks(socks))
             }
-            _ => {
-                Err("the proxy of the environment is none of http, https, socks5 and socks5h"
-                    .into())
-            }
+            _ => Err("the environment's proxy is not http, https, socks5 or socks5h".into()),
         }
     }
 }
@@ -137,7 +134,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A connection to the receiver, or to the proxy before it.
+/// A connection to the receiver, or to the proxy in front of it.
 pub(super) struct ReceiverStream {
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     is_forward: bool,

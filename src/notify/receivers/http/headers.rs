@@ -2,24 +2,24 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::AddressError;
 
-/// Headers of a user's own. Their values are in no log, error or `Debug`.
+/// Headers that a user adds to each request. No log, error or `Debug` output contains their values.
 #[derive(Clone, Debug, Default)]
 pub(in crate::notify) struct Headers(HeaderMap);
 
 impl Headers {
-    /// `receiver` is what an error says.
+    /// Adds a header. An error names the receiver.
     pub(in crate::notify) fn set(
         &mut self,
         name: &str,
         value: &str,
         receiver: &'static str,
     ) -> Result<(), AddressError> {
-        let refused = |problem| AddressError::Header { receiver, problem };
-        let name: HeaderName = name.parse().map_err(|_| refused("has no name that HTTP knows"))?;
+        let invalid = |problem| AddressError::Header { receiver, problem };
+        let name: HeaderName = name.parse().map_err(|_| invalid("has an invalid name"))?;
         let mut value: HeaderValue = value
             .trim()
             .parse()
-            .map_err(|_| refused("has a value that is not of printable ASCII alone"))?;
+            .map_err(|_| invalid("has a value with characters other than printable ASCII"))?;
         value.set_sensitive(true);
         self.0.insert(name, value);
         Ok(())
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_that_can_not_be_one_is_refused_without_being_told() {
+    fn an_invalid_header_is_rejected_without_showing_its_value() {
         let mut headers = Headers::default();
         for (name, value) in [("", "s3cret"), ("s3cret key", "x"), ("x-key", "s3\ncret")] {
             let error = headers.set(name, value, "webhook").unwrap_err();

@@ -1,4 +1,4 @@
-//! What the receivers that are reached by HTTP share: the client, the secret address, the answer.
+//! The HTTP client, the endpoint and the response that the HTTP receivers share.
 
 mod address;
 #[cfg(feature = "_chat")]
@@ -40,117 +40,121 @@ use super::tls::Trust;
 use crate::notify::DeliveryError;
 use crate::{causes::debug_as_display, deadline};
 
-/// Why a notifier can't be made. Its text holds no part of the address, which is mostly a secret.
+/// An invalid setting of a notifier. The message contains no part of an address, since addresses
+/// contain secrets.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// The address is not one that can be posted to.
+    /// The address is invalid.
     #[error("the {receiver} address {problem}: use one such as {example}")]
     #[non_exhaustive]
     Address {
-        /// Whose address it is.
+        /// The receiver's name.
         receiver: &'static str,
-        /// What is wrong with it.
+        /// The problem with the address.
         problem: &'static str,
-        /// What one looks like.
+        /// A valid address.
         example: &'static str,
     },
-    /// A header is not one that can be sent.
+    /// A header's name or value is invalid.
     #[error("a header of the {receiver} {problem}")]
     #[non_exhaustive]
     Header {
-        /// Whose header it is.
+        /// The receiver's name.
         receiver: &'static str,
-        /// What is wrong with it.
+        /// The problem with the header.
         problem: &'static str,
     },
-    /// A root certificate, or a client certificate with its key, can't be used.
-    #[error("the {what} of the {receiver} {problem}")]
+    /// A root certificate, or a client certificate or its key, is invalid.
+    #[error("the {item} of the {receiver} {problem}")]
     #[non_exhaustive]
     Certificate {
-        /// The receiver that it is for.
+        /// The receiver's name.
         receiver: &'static str,
         /// `root certificate` or `client certificate`.
-        what: &'static str,
-        /// What is wrong with it.
+        item: &'static str,
+        /// The problem with the certificate.
         problem: &'static str,
     },
-    /// The key is none that the receiver gives out.
+    /// The key or token is invalid.
     #[error("the {receiver} key {problem}")]
     #[non_exhaustive]
     Key {
-        /// Whose key it is.
+        /// The receiver's name.
         receiver: &'static str,
-        /// What is wrong with it.
+        /// The problem with the key.
         problem: &'static str,
     },
-    /// The mention is not one that the receiver knows.
+    /// The receiver has no such mention.
     #[error("the {receiver} mention {problem}: use one such as {example}")]
     #[non_exhaustive]
     Mention {
-        /// Whose mention it is.
+        /// The receiver's name.
         receiver: &'static str,
-        /// What is wrong with it.
+        /// The problem with the mention.
         problem: &'static str,
-        /// What one looks like.
+        /// A valid mention.
         example: &'static str,
     },
-    /// The channel is none that can be posted to.
+    /// The channel's name or ID is invalid.
     #[error("the {receiver} channel {problem}: use its name or ID, such as {example}")]
     #[non_exhaustive]
     Channel {
-        /// Whose channel it is.
+        /// The receiver's name.
         receiver: &'static str,
-        /// What is wrong with it.
+        /// The problem with the channel.
         problem: &'static str,
-        /// What one looks like.
+        /// A valid channel.
         example: &'static str,
     },
 }
 
 debug_as_display!(AddressError);
 
-/// Where messages are posted to. The address is in no log, error or `Debug`.
+/// An HTTP resource that messages are posted to. No log, error or `Debug` output contains its
+/// address.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     address: Address,
     client: Client,
-    /// When the end of an answer is not waited for any longer, from the post on.
+    /// How long the whole response may take, from the post on.
     timeout: Duration,
-    /// How much of an answer is read, in bytes.
+    /// How much of a response body is read, in bytes.
     response_limit: usize,
 }
 
-/// A little less than the 10 s of a delivery, so that no answer is lost whose head has come.
+/// A little less than the 10 s of a delivery, so that a response whose head has arrived counts.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(9_500);
 
-/// As much of an answer as is read, in bytes, where a word or two are what it says.
+/// How much of a response body is read by default, in bytes. Most receivers send a word or two.
 const RESPONSE_LIMIT: usize = 1_024;
 
-/// How long the body of an answer may take.
+/// How long the body may take after the head has arrived.
 const BODY_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 impl Endpoint {
-    /// `receiver` and `example` are what an error says. Without root certificates there is an endpoint
-    /// whose deliveries fail: the reason is logged, and the service starts.
+    /// An endpoint at `url`. An error names `receiver` and shows `example`.
+    ///
+    /// On a host without root certificates the endpoint is created, and its deliveries fail: the
+    /// start of the service logs the reason.
     pub(crate) fn new(
         url: &str,
         receiver: &'static str,
         example: &'static str,
     ) -> Result<Self, AddressError> {
-        let refused = |problem| AddressError::Address { receiver, problem, example };
-        let address = Address::parse(url).map_err(refused)?;
+        let invalid = |problem| AddressError::Address { receiver, problem, example };
+        let address = Address::parse(url).map_err(invalid)?;
         let client = Client::new(receiver, &address, Trust::default());
         Ok(Self { address, client, timeout: RESPONSE_TIMEOUT, response_limit: RESPONSE_LIMIT })
     }
 
-    /// The whole address, which is mostly a secret.
+    /// The whole URL, which may be a secret.
     #[cfg(feature = "state")]
     pub(crate) fn address(&self) -> String {
         self.address.uri.to_string()
     }
 
-    /// The resource at `path` under a base URL, which has no query.
+    /// An endpoint at `path` below a base URL. The base URL must not have a query.
     #[cfg(any(feature = "alertmanager", feature = "slack"))]
     pub(crate) fn under(
         base: &str,
@@ -158,42 +162,42 @@ impl Endpoint {
         receiver: &'static str,
         example: &'static str,
     ) -> Result<Self, AddressError> {
-        let refused = |problem| AddressError::Address { receiver, problem, example };
+        let invalid = |problem| AddressError::Address { receiver, problem, example };
         let base = base.trim().trim_end_matches('/');
         if base.is_empty() {
-            return Err(refused("is empty"));
+            return Err(invalid("is empty"));
         }
         if base.contains(['?', '#']) {
-            return Err(refused("has more than a path"));
+            return Err(invalid("has a query or a fragment"));
         }
         Self::new(&format!("{base}/{path}"), receiver, example)
     }
 
-    /// The resource beside this one: `name` instead of the last part of its path.
+    /// The resource whose last path segment is `name` instead.
     #[cfg(feature = "slack")]
     pub(crate) fn sibling(&self, name: &str) -> Self {
         Self { address: self.address.sibling(name), ..self.clone() }
     }
 
-    /// With a parameter in its query, unless it has one of that name.
+    /// Adds a query parameter, unless the query already has one with this name.
     #[cfg(feature = "discord")]
     pub(crate) fn with_query(self, name: &str, value: &str) -> Self {
         Self { address: self.address.with_query(name, value), ..self }
     }
 
-    /// For a caller that waits no longer than this for the whole answer.
+    /// Sets the time after which the caller gives up. The endpoint returns 0.5 s before that.
     #[cfg(feature = "alertmanager")]
     pub(crate) fn with_timeout(self, time: Duration) -> Self {
         Self { timeout: time.saturating_sub(Duration::from_millis(500)), ..self }
     }
 
-    /// Reads at most this many bytes of an answer.
+    /// Reads at most this many bytes of a response body.
     #[cfg(feature = "slack")]
     pub(crate) fn with_response_limit(self, response_limit: usize) -> Self {
         Self { response_limit, ..self }
     }
 
-    /// With the certificates of `other`, for another address of the same receiver.
+    /// Uses the certificates of `other`, another endpoint of the same receiver.
     #[cfg(any(feature = "pagerduty", feature = "slack"))]
     pub(crate) fn with_trust_of(self, other: &Self) -> Self {
         self.with_trust(other.client.trust().clone())
@@ -204,9 +208,9 @@ impl Endpoint {
         self
     }
 
-    /// Posts a body of JSON, with these headers besides, and returns the answer, whatever it says.
+    /// Posts a JSON body with additional headers, and returns the response, whatever its status.
     ///
-    /// The head of an answer counts: a body that breaks off, or does not end, is left alone.
+    /// Once the head has arrived, a body that breaks off or does not end is not an error.
     pub(crate) async fn post(
         self,
         headers: HeaderMap,
@@ -222,11 +226,11 @@ impl Endpoint {
             request.headers_mut().insert(AUTHORIZATION, HeaderValue::clone(authorization));
         }
         request.headers_mut().extend(headers);
-        let latest = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout;
         let (head, body) = self.client.send(request).await?.into_parts();
         let mut text = Vec::new();
-        let latest = latest.min(Instant::now() + BODY_TIMEOUT);
-        let read = deadline::by(latest, read(body, &mut text, self.response_limit)).await;
+        let deadline = deadline.min(Instant::now() + BODY_TIMEOUT);
+        let read = deadline::by(deadline, read(body, &mut text, self.response_limit)).await;
         text.truncate(self.response_limit);
         Ok(ApiResponse {
             status: head.status,
@@ -237,9 +241,9 @@ impl Endpoint {
     }
 }
 
-/// Reads to the end of the body, or until there is enough of it.
-async fn read(mut body: Incoming, text: &mut Vec<u8>, enough: usize) -> hyper::Result<()> {
-    while text.len() < enough
+/// Reads the body until its end, or until there are `limit` bytes.
+async fn read(mut body: Incoming, text: &mut Vec<u8>, limit: usize) -> hyper::Result<()> {
+    while text.len() < limit
         && let Some(frame) = body.frame().await
     {
         if let Some(data) = frame?.data_ref() {
@@ -260,15 +264,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_can_not_be_one_is_refused_without_being_told() {
-        for (url, says) in [
+    fn an_invalid_address_is_rejected_without_showing_it() {
+        for (url, expected) in [
             ("", "is empty"),
-            ("T000/B000/s3cret", "is no URL"),
+            ("T000/B000/s3cret", "is not a URL"),
             ("ftp://hooks.slack.com/s3cret", "is neither http nor https"),
-            ("https://[s3cret", "is no URL"),
+            ("https://[s3cret", "is not a URL"),
         ] {
             let error = Endpoint::new(url, "Slack webhook", "https://example.com").unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }
     }

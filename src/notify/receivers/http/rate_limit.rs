@@ -6,26 +6,25 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// At most one message in a while, as Slack allows one a second for a webhook.
+/// At most one message per interval: Slack, for example, allows a webhook one a second.
 ///
-/// `tower::limit::RateLimit` would do, but it needs a runtime where it is made, and a notifier is
-/// made before there is any.
+/// `tower::limit::RateLimit` needs a runtime on creation, but a notifier is created before there
+/// is one.
 #[derive(Debug)]
 pub(in crate::notify) struct RateLimit {
-    between: Duration,
-    rest: Option<Pin<Box<Sleep>>>,
+    interval: Duration,
+    delay: Option<Pin<Box<Sleep>>>,
 }
 
 impl RateLimit {
-    /// With so much time between two messages.
-    pub(in crate::notify) fn new(between: Duration) -> Self {
-        Self { between, rest: None }
+    pub(in crate::notify) fn new(interval: Duration) -> Self {
+        Self { interval, delay: None }
     }
 
     pub(in crate::notify) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(rest) = &mut self.rest {
-            ready!(rest.as_mut().poll(cx));
-            self.rest = None;
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(cx));
+            self.delay = None;
         }
         Poll::Ready(())
     }
@@ -35,17 +34,17 @@ impl RateLimit {
         self.consume(1);
     }
 
-    /// For so many messages at once.
+    /// Delays the next message by one interval for each of `messages`.
     pub(in crate::notify) fn consume(&mut self, messages: usize) {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        self.rest = Some(Box::pin(sleep(self.between.saturating_mul(messages))));
+        self.delay = Some(Box::pin(sleep(self.interval.saturating_mul(messages))));
     }
 }
 
-/// Readiness belongs to one instance: a clone has spent nothing.
+/// A clone starts without a delay: readiness belongs to one instance.
 impl Clone for RateLimit {
     fn clone(&self) -> Self {
-        Self::new(self.between)
+        Self::new(self.interval)
     }
 }
 
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_a_second_after_each_message() {
+    async fn each_message_delays_the_next_by_one_interval() {
         let mut rate_limit = RateLimit::new(Duration::from_secs(1));
         let start = Instant::now();
         for (messages, second) in [(1, 0), (1, 1), (3, 2), (1, 5)] {

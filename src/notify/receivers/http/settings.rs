@@ -1,18 +1,18 @@
 use super::{AddressError, Endpoint};
 use crate::notify::receivers::tls::Trust;
 
-/// A receiver that is reached by HTTP, for the settings that all of them have.
+/// A receiver with HTTP endpoints. It provides the TLS settings that all of them share.
 pub(crate) trait HttpReceiver: Sized {
-    /// Changes each of its endpoints.
+    /// Applies `change` to each endpoint.
     fn each_endpoint(&mut self, change: &mut dyn FnMut(&mut Endpoint));
 
-    /// Trusts the certificates of a PEM text besides those of the host.
+    /// Also trusts the certificates in a PEM text.
     fn trust_root(mut self, pem: &[u8]) -> Result<Self, AddressError> {
         change(&mut self, "root certificate", &|trust| trust.add_roots(pem))?;
         Ok(self)
     }
 
-    /// Trusts Mozilla's root certificates besides those of the host.
+    /// Also trusts Mozilla's root certificates.
     #[cfg(feature = "bundled-roots")]
     fn trust_bundled_roots(mut self) -> Self {
         self.each_endpoint(&mut |endpoint| {
@@ -23,7 +23,7 @@ pub(crate) trait HttpReceiver: Sized {
         self
     }
 
-    /// Identifies itself by a client certificate.
+    /// Authenticates with a client certificate.
     fn identify(mut self, certificate: &[u8], key: &[u8]) -> Result<Self, AddressError> {
         change(&mut self, "client certificate", &|trust| trust.set_identity(certificate, key))?;
         Ok(self)
@@ -32,7 +32,7 @@ pub(crate) trait HttpReceiver: Sized {
 
 fn change(
     receiver: &mut impl HttpReceiver,
-    what: &'static str,
+    item: &'static str,
     change: &dyn Fn(&mut Trust) -> Result<(), &'static str>,
 ) -> Result<(), AddressError> {
     let mut changed = Ok(());
@@ -42,14 +42,14 @@ fn change(
             Ok(()) => *endpoint = endpoint.clone().with_trust(trust),
             Err(problem) => {
                 let receiver = endpoint.client.receiver();
-                changed = Err(AddressError::Certificate { receiver, what, problem });
+                changed = Err(AddressError::Certificate { receiver, item, problem });
             }
         }
     });
     changed
 }
 
-/// Gives a receiver the public settings of its TLS; `$each` calls its second argument with each endpoint
+/// Adds the public TLS settings to a receiver. `$each` calls its second argument with each endpoint
 /// of the first.
 macro_rules! tls_settings {
     ($receiver:ident, $each:expr) => {
@@ -67,32 +67,38 @@ macro_rules! tls_settings {
         }
 
         impl $receiver {
-            /// Trusts these certificates besides those of the host, as PEM: for a receiver, or a proxy,
-            /// whose certificate an authority of your own has signed. May be called more than once.
+            /// Also trusts these root certificates, in PEM, for a receiver or a proxy whose
+            /// certificate a private authority signed. May be called more than once.
+            ///
+            /// Defaults to the host's root certificates only.
             ///
             /// # Errors
             ///
-            /// If `pem` holds no certificate, or one that can't be read.
+            /// Returns an error if `pem` contains no certificate or an invalid one.
             pub fn root_certificate(self, pem: impl AsRef<[u8]>) -> Result<Self, AddressError> {
                 $crate::notify::receivers::http::HttpReceiver::trust_root(self, pem.as_ref())
             }
 
-            /// Trusts the root certificates of Mozilla besides those of the host: they are in the
-            /// program, for an image without any. Update the crate `webpki-root-certs` from time to time.
+            /// Also trusts Mozilla's root certificates, which are compiled into the program, for a
+            /// container image without any. Update the crate `webpki-root-certs` from time to time.
+            ///
+            /// Defaults to the host's root certificates only.
             #[cfg(feature = "bundled-roots")]
             #[must_use]
             pub fn bundled_roots(self) -> Self {
                 $crate::notify::receivers::http::HttpReceiver::trust_bundled_roots(self)
             }
 
-            /// Sends a client certificate (mutual TLS), for a receiver that asks for one. Both are PEM;
-            /// `certificate` may be followed by those that have signed it. The key is in no log, error or
-            /// `Debug`. Defaults to none.
+            /// Sends a client certificate (mutual TLS) to a receiver that asks for one. Both
+            /// arguments are PEM; `certificate` may be followed by its chain. No log, error or
+            /// `Debug` output contains the key.
+            ///
+            /// Defaults to no client certificate.
             ///
             /// # Errors
             ///
-            /// If `certificate` holds no certificate, if `key` holds none of RSA, ECDSA (P-256, P-384) and
-            /// Ed25519, or if the two do not fit.
+            /// Returns an error if `certificate` contains no certificate, if `key` contains no RSA,
+            /// ECDSA (P-256, P-384) or Ed25519 key, or if the two do not match.
             pub fn client_identity(
                 self,
                 certificate: impl AsRef<[u8]>,
@@ -106,16 +112,16 @@ macro_rules! tls_settings {
 }
 pub(in crate::notify) use tls_settings;
 
-/// Makes a receiver that takes one secret from an environment variable, too.
+/// Adds `from_env` to a receiver with one secret.
 #[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 macro_rules! from_env {
     ($receiver:ident, $secret:literal, $variable:literal) => {
         impl $receiver {
-            #[doc = concat!("A notifier with the ", $secret, " that an environment variable holds; ")]
-            /// `None` if the variable is not set, or empty.
+            #[doc = concat!("Creates a notifier with the ", $secret, " in an environment variable. ")]
+            /// Returns `None` if the variable is unset or empty.
             ///
-            /// [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) takes an `Option`, so that the same
-            /// binary runs without the variable on the machine of a developer:
+            /// [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) accepts an `Option`, so the
+            /// same binary runs without the variable on a developer's machine:
             ///
             /// ```
             #[doc = concat!("use tower_lookout::{Lookout, notify::", stringify!($receiver), "};")]
@@ -127,7 +133,7 @@ macro_rules! from_env {
             ///
             /// # Errors
             ///
-            /// As [`new`](Self::new).
+            /// The same as [`new`](Self::new).
             pub fn from_env(variable: impl AsRef<str>) -> Result<Option<Self>, AddressError> {
                 let value = std::env::var_os(variable.as_ref()).unwrap_or_default();
                 let value = value.to_string_lossy();
@@ -145,12 +151,12 @@ pub(in crate::notify) use from_env;
 mod tests {
     use crate::notify::{PagerDuty, Slack};
 
-    /// Cargo sets the variables for each test.
+    /// Cargo sets `CARGO_PKG_NAME` for each test.
     #[test]
-    fn a_variable_that_is_not_set_makes_no_notifier() {
+    fn an_unset_variable_creates_no_notifier() {
         assert!(Slack::from_env("LOOKOUT_UNSET").unwrap().is_none());
         assert!(PagerDuty::from_env("CARGO_PKG_NAME").unwrap().is_some());
         let error = Slack::from_env("CARGO_PKG_NAME").unwrap_err().to_string();
-        assert!(error.contains("is no URL"), "{error}");
+        assert!(error.contains("is not a URL"), "{error}");
     }
 }

@@ -1,13 +1,13 @@
-//! What people read of an alert in Prometheus's world, beside its labels.
+//! An alert's annotations for Alertmanager.
 
 use std::time::SystemTime;
 
 use super::labels::Labels;
 use crate::alert::{Alert, AlertStatus, whole_seconds};
 
-/// What people read; it may differ each time that the alert is told.
+/// The annotations: `summary`, `description`, `runbook_url` and `dashboard_url`.
 pub(crate) fn annotations(alert: &Alert) -> Labels {
-    // The error says what is wrong where one was reported, and its context says more.
+    // A report's error is its summary; its context goes into the description.
     let summary = alert.summary.clone().filter(|_| alert.failure().is_none());
     let summary = summary.unwrap_or_else(|| alert.measured());
     let mut annotations = vec![("summary", summary), ("description", description(alert))];
@@ -18,8 +18,8 @@ pub(crate) fn annotations(alert: &Alert) -> Labels {
     annotations.filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// What was measured, the condition, and what adds the most to it, or what it has come to; of a failure
-/// that was reported its context.
+/// The measured value and the condition, then the top routes or the impact, the reported errors, and
+/// a report's context.
 fn description(alert: &Alert) -> String {
     let mut text = format!("{} ({})", alert.measured(), alert.condition());
     match alert.status {
@@ -45,14 +45,14 @@ fn description(alert: &Alert) -> String {
     text
 }
 
-/// A moment as Go writes one: RFC 3339 with as much of the fraction as there is.
+/// A time in Go's format: RFC 3339, without trailing zeros in the fraction.
 pub(crate) fn instant(time: SystemTime) -> String {
     let text = humantime::format_rfc3339_nanos(time).to_string();
     let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
     format!("{digits}Z")
 }
 
-/// When a resolved alert ended: not before it began, whatever the clock did meanwhile.
+/// When a resolved alert ended, but not before its start, even if the clock was set back.
 pub(crate) fn ended(alert: &Alert) -> Option<SystemTime> {
     alert.ends_at.map(|end| end.max(alert.starts_at))
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_stay_while_the_annotations_tell_what_is_new() {
+    fn a_change_keeps_the_labels_and_updates_the_annotations() {
         let mut firing = test_alert("R", AlertStatus::Firing);
         firing.breach_mut().unwrap().top = vec![Contribution {
             operation: Operation::of_server(MethodLabel::Post, "/orders"),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burn_rate_that_fires_says_how_long_the_budget_lasts() {
+    fn a_firing_burn_rate_shows_how_long_the_budget_lasts() {
         let of = |status| {
             let mut alert = test_alert("ErrorBudgetBurn", status);
             let breach = alert.breach_mut().unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reported_is_told_by_its_error_with_its_context() {
+    fn a_report_shows_its_error_and_its_context() {
         let failure = Failure {
             causes: vec!["the event was not sent".to_owned(), "no broker".to_owned()],
             error_type: "orders::EventError".into(),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_has_the_fraction_that_it_has() {
+    fn a_time_has_no_trailing_zeros() {
         let at = |nanos| instant(UNIX_EPOCH + Duration::from_nanos(nanos));
         assert_eq!(at(20_000_000_000), "1970-01-01T00:00:20Z");
         assert_eq!(at(20_500_000_000), "1970-01-01T00:00:20.5Z");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn no_end_is_before_the_beginning() {
+    fn an_alert_does_not_end_before_it_starts() {
         let mut alert = test_alert("R", AlertStatus::Resolved);
         alert.ends_at = Some(alert.starts_at - Duration::from_secs(5));
         assert_eq!(ended(&alert), Some(alert.starts_at));

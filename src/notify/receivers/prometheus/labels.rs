@@ -1,4 +1,4 @@
-//! The labels by which Prometheus's world knows an alert.
+//! The labels that identify an alert in Prometheus and Alertmanager.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::{
 
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// What makes the alert this one: nothing in it changes while it fires. The instance is in it, so
-/// that replicas have an alert each, and none resolves that of another.
+/// The labels that identify an alert. None changes while the alert fires. They include the instance,
+/// so each replica has an alert of its own and resolves no other's.
 ///
-/// What the lookout says wins over a rule's label of the same name. An empty label is none.
+/// The lookout's labels override a rule's labels of the same name. Empty labels are left out.
 pub(crate) fn labels(alert: &Alert) -> Labels {
     let mut own = vec![
         ("alertname", &*alert.name),
@@ -24,7 +24,7 @@ pub(crate) fn labels(alert: &Alert) -> Labels {
     ];
     match &alert.target {
         Target::Service => {}
-        // Of gRPC the route is the method.
+        // For gRPC, the route contains the method.
         Target::Operation(operation) if operation.is_grpc() => {
             own.push(("route", operation.route()));
         }
@@ -36,7 +36,7 @@ pub(crate) fn labels(alert: &Alert) -> Labels {
             own.extend([("method", method.unwrap_or_default()), ("route", route)]);
         }
         Target::Dependency(name) => own.push(("dependency", name)),
-        Target::CallSite(place) => own.push(("call_site", place)),
+        Target::CallSite(call_site) => own.push(("call_site", call_site)),
     }
     let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let labels: Labels = alert.labels.clone().into_iter().chain(own).collect();
@@ -57,9 +57,9 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_say_which_alert_it_is() {
+    fn the_labels_identify_the_target() {
         let operation = Operation::of_server(MethodLabel::Post, "/orders");
-        for (target, says) in [
+        for (target, expected) in [
             (Target::Service, ""),
             (Target::Operation(operation), " method=POST route=/orders"),
             (Target::Route("GET /a".to_owned()), " method=GET route=/a"),
@@ -74,12 +74,12 @@ mod tests {
             for name in ["alertname", "instance", "service", "severity"] {
                 assert!(labels.remove(name).is_some(), "{all}");
             }
-            assert_eq!(format!(" {}", shown(&labels)).trim_end(), says, "{all}");
+            assert_eq!(format!(" {}", shown(&labels)).trim_end(), expected, "{all}");
         }
     }
 
     #[test]
-    fn a_label_of_the_rule_is_kept_unless_it_hides_one_of_ours_or_is_empty() {
+    fn a_rules_label_is_kept_unless_it_is_empty_or_reserved() {
         let mut alert = test_alert("R", AlertStatus::Firing);
         for (name, value) in [("team", "shop"), ("instance", "all"), ("empty", "")] {
             alert.labels.insert(name.to_owned(), value.to_owned());

@@ -1,4 +1,4 @@
-//! Labels and annotations of an alert, as Prometheus and Alertmanager know them.
+//! An alert's labels and annotations, in the conventions of Prometheus and Alertmanager.
 
 #[cfg(any(feature = "alertmanager", feature = "webhook"))]
 pub(crate) mod annotations;

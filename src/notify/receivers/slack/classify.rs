@@ -2,46 +2,46 @@ use std::time::SystemTime;
 
 use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
-/// What Slack's answer to a post means.
+/// Classifies Slack's response to a post.
 ///
-/// A success is a 200 with the body `ok`. An error is told by a word, which says more than the
-/// status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
-pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
-    let text = answer.text.trim();
-    let told = format!("{}{}", answer.status, word(text));
-    if answer.status.is_success() {
+/// A success is a 200 with the body `ok`. An error has a code in the body, which is more precise than
+/// the status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
+pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
+    let text = response.text.trim();
+    let reason = format!("{}{}", response.status, loggable(text));
+    if response.status.is_success() {
         return match text {
             "" | "ok" => Ok(()),
-            // Slack took the message with the head.
-            _ if answer.is_truncated => Ok(()),
-            // Taken by something that is not Slack: a second try would most likely be taken, too.
-            _ => Err(DeliveryError::astray(told)),
+            // Slack accepted the message when it sent the head.
+            _ if response.is_truncated => Ok(()),
+            // Something other than Slack accepted the message, and would accept a retry, too.
+            _ => Err(DeliveryError::astray(reason)),
         };
     }
-    if IS_BROKEN.contains(&text) {
-        return Err(DeliveryError::broken(told));
+    if MISCONFIGURED.contains(&text) {
+        return Err(DeliveryError::broken(reason));
     }
-    answer.classify_by_status(now, told)
+    response.classify_by_status(now, reason)
 }
 
-/// An answer as it may go into a log: Slack's are a word. Anything else may repeat what was sent, the
-/// address among it.
-fn word(answer: &str) -> String {
-    if is_word(answer) {
-        format!(" {answer}")
+/// The part of a body that is safe to log: an error code. Any other text may repeat the request,
+/// including the address.
+fn loggable(text: &str) -> String {
+    if is_error_code(text) {
+        format!(" {text}")
     } else {
-        format!(" ({} bytes that are no word of Slack's)", answer.len())
+        format!(" ({} bytes that are not a Slack error code)", text.len())
     }
 }
 
-/// Whether it is one of those by which Slack names an error.
-pub(super) fn is_word(text: &str) -> bool {
-    let is_of_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    (1..=64).contains(&text.len()) && text.bytes().all(is_of_word)
+/// Whether a text has the form of Slack's error codes.
+pub(super) fn is_error_code(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_part)
 }
 
-/// The words that say that the webhook is no good any more; they come with 400, 403, 404 or 410.
-const IS_BROKEN: [&str; 10] = [
+/// The error codes of a webhook that no longer works. They come with 400, 403, 404 or 410.
+const MISCONFIGURED: [&str; 10] = [
     "action_prohibited",
     "channel_is_archived",
     "channel_not_found",
@@ -70,15 +70,15 @@ mod tests {
         }
         let now = httpdate::parse_http_date("Sun, 22 Nov 2026 12:00:00 GMT").unwrap();
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
-        let error = classify(&answer, now).err()?;
+        let response = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+        let error = classify(&response, now).err()?;
         Some(DeliveryError::remedy_of(&error.into()))
     }
 
     #[test]
-    fn every_answer_has_its_remedy() {
+    fn each_response_is_classified() {
         let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
-        for (status, retry_after, answer, expected) in [
+        for (status, retry_after, text, expected) in [
             (200, None, "ok", None),
             (200, None, "", None),
             (200, None, "<html>sign in</html>", Some(Remedy::Rejected)),
@@ -102,7 +102,7 @@ mod tests {
             (500, None, "rollup_error", Some(Remedy::Retry)),
             (503, None, "", Some(Remedy::Retry)),
         ] {
-            assert_eq!(remedy(status, retry_after, answer), expected, "{status} {answer:?}");
+            assert_eq!(remedy(status, retry_after, text), expected, "{status} {text:?}");
         }
     }
 }

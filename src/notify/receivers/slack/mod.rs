@@ -19,14 +19,15 @@ use super::{
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// Posts to a Slack incoming webhook, in Block Kit.
+/// Posts alerts to a Slack incoming webhook, in Block Kit.
 ///
-/// It keeps to Slack's limit of a message a second (what comes meanwhile is merged), to what a 429
-/// asks for, and to the sizes that Slack takes. What users control is escaped, so that it can
-/// mention nobody; [`mention`](Self::mention) says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
+/// The notifier posts at most one message a second, and merges the changes that arrive in between. It
+/// honours `Retry-After`, and keeps messages within Slack's size limits. Text from users is escaped,
+/// so it can't mention anybody; [`mention`](Self::mention) sets the mention for critical alerts. The
+/// address is a secret: no log, error or `Debug` output contains it.
 ///
-/// A webhook only adds messages. Take [`SlackBot`] to have the message of an alert turn green when it is
-/// resolved, and what becomes of it in a thread; it needs an app with a bot token.
+/// A webhook can only add messages. [`SlackBot`] edits the message of an alert when the alert
+/// resolves, and posts updates in its thread. It needs an app with a bot token.
 ///
 /// # Examples
 ///
@@ -44,23 +45,25 @@ pub struct Slack {
 }
 
 impl Slack {
-    /// A notifier for the webhook at `url`, which may be any address of http or https.
+    /// Creates a notifier for the webhook at `url`, an HTTP or HTTPS address.
     ///
     /// # Errors
     ///
-    /// If `url` is no such address.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
-        let example = "the one that Slack shows, https://hooks.slack.com/services/…";
+        let example = "https://hooks.slack.com/services/…";
         let endpoint = Endpoint::new(url.as_ref(), "Slack webhook", example)?;
         Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_secs(1)), mention: None })
     }
 
-    /// Mentions people in each message that names a critical alert which has begun to fire, such as
-    /// `<!here>`. No other text can mention anybody. Defaults to nobody.
+    /// Mentions a user, a group or the channel in each message with a critical alert that has started
+    /// to fire. Repeats and resolves mention nobody.
+    ///
+    /// Defaults to no mention.
     ///
     /// # Errors
     ///
-    /// If the receiver knows no such mention.
+    /// Returns [`AddressError::Mention`] if Slack has no such mention.
     ///
     /// # Examples
     ///

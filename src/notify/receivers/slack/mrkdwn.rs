@@ -2,11 +2,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::notify::receivers::chat::render::Markup;
 
-/// Text as Slack reads it: <https://docs.slack.dev/messaging/formatting-message-text>.
+/// Slack's markup: <https://docs.slack.dev/messaging/formatting-message-text>.
 pub(super) struct Mrkdwn;
 
 impl Markup for Mrkdwn {
-    /// Three characters mean something; nothing else may be escaped, or it shows escaped.
+    /// Escapes exactly three characters: Slack shows other escapes literally.
     fn escape(character: char, into: &mut String) {
         match character {
             '&' => into.push_str("&amp;"),
@@ -42,7 +42,7 @@ impl Markup for Mrkdwn {
         format!("<{address}|{label}>")
     }
 
-    /// With UTC for those who read the raw text.
+    /// The reader's local time, with UTC as the fallback.
     fn date(time: SystemTime) -> String {
         let unix = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let utc = humantime::format_rfc3339_seconds(time);

@@ -18,20 +18,23 @@ const SECTION: usize = 3_000;
 const FALLBACK: usize = 4_000;
 const CONTEXT: usize = 2_000;
 
-/// All texts of a message together. Where Slack refuses it (`msg_blocks_too_long`) is not documented:
-/// `chat.postMessage` was seen to take 9,597 and to refuse 11,341, a webhook to refuse 13,200.
+/// All texts of a message together. Slack rejects longer ones with `msg_blocks_too_long`, but does
+/// not document the limit. Observed: `chat.postMessage` accepts 9,597 characters and rejects 11,341;
+/// a webhook rejects 13,200.
 const TOTAL: usize = 9_500;
 
-/// Of those, what is kept for the titles of the alerts that are not told in full.
+/// The part of `TOTAL` that is reserved for the titles of alerts that are not shown in full.
 const OTHERS: usize = 2_000;
 
-/// How many alerts a message tells in full; three blocks each stay below Slack's 50.
+/// How many alerts a message shows in full. At three blocks each, they stay below Slack's limit of
+/// 50 blocks.
 const IN_FULL: usize = 10;
 
-/// The body of a post: a fallback text for notifications on a phone, and the blocks.
+/// The body of a post, and how many alerts it contains. The fallback text is for notifications on a
+/// phone.
 pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
-    let (told, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
-        // A header takes no escapes, and shows text as it is.
+    let (parts, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
+        // A header shows plain text, so nothing is escaped.
         let header = cut(&headline(alert, changes), HEADER);
         let section = joined(lines::<Mrkdwn>(alert, changes, now), "\n", SECTION);
         let context = origin::<Mrkdwn>(alert, CONTEXT);
@@ -44,8 +47,8 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
         ];
         (blocks, size)
     });
-    let mut named = told.len();
-    let mut blocks = told.concat();
+    let mut named = parts.len();
+    let mut blocks = parts.concat();
     if !rest.is_empty() {
         let (titles, count) = others::<Mrkdwn>(rest, OTHERS);
         named += count;
@@ -68,7 +71,7 @@ fn fallback(notification: &Notification) -> String {
     plain::<Mrkdwn>(&text, FALLBACK)
 }
 
-/// A text of which Slack makes no links of its own.
+/// A text in which Slack creates no links on its own.
 fn mrkdwn(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }

@@ -23,7 +23,7 @@ fn text(message: &Value, block: usize) -> &str {
 }
 
 #[test]
-fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
+fn a_firing_message_shows_value_target_severity_time_and_top_routes() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors".to_owned());
@@ -56,7 +56,7 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
 }
 
 #[test]
-fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
+fn a_resolved_message_shows_value_peak_duration_and_request_counts() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     alert.target = Target::Operation(operation("/orders"));
     let message = message(vec![alert]);
@@ -70,7 +70,7 @@ fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
 }
 
 #[test]
-fn what_users_control_can_mention_nobody_and_break_nothing() {
+fn user_text_is_escaped() {
     let mut alert = test_alert("<!channel>", AlertStatus::Firing);
     let evil = "<!here> ``` <https://evil|x>";
     alert.target = Target::Operation(operation(evil));
@@ -91,7 +91,7 @@ fn what_users_control_can_mention_nobody_and_break_nothing() {
 }
 
 #[test]
-fn a_message_keeps_to_the_limits_of_slack() {
+fn a_message_stays_within_slacks_limits() {
     let long = "<&>".repeat(5_000);
     let alerts = (0..60)
         .map(|n| {
@@ -119,15 +119,15 @@ fn a_message_keeps_to_the_limits_of_slack() {
 }
 
 #[test]
-fn what_was_merged_is_told() {
+fn merged_changes_are_counted() {
     let alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     let now = alert.starts_at;
     let message = payload(&Notification::new(vec![alert], vec![3]), now).0;
-    assert!(text(&message, 1).contains("3 changes while this message waited"));
+    assert!(text(&message, 1).contains("3 changes were merged"));
 }
 
 #[test]
-fn the_first_alert_after_a_start_says_that_nothing_is_known_of_those_before() {
+fn the_first_alert_after_a_start_notes_that_earlier_alerts_are_unknown() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.unknown_before = Some(alert.starts_at - Duration::from_secs(60));
     let message = message(vec![alert]);
@@ -137,11 +137,11 @@ fn the_first_alert_after_a_start_says_that_nothing_is_known_of_those_before() {
         ),
         "{message}"
     );
-    assert!(text(&message, 1).ends_with("whether earlier ones are over is unknown._"), "{message}");
+    assert!(text(&message, 1).ends_with("The state of earlier alerts is unknown._"), "{message}");
 }
 
 #[test]
-fn what_is_told_again_and_has_not_changed_says_so() {
+fn a_repeat_is_marked_as_still_firing() {
     let of = |status| {
         let alert = test_alert("HighErrorRatio", status);
         let now = alert.starts_at + Duration::from_secs(4 * 3_600);
@@ -150,12 +150,12 @@ fn what_is_told_again_and_has_not_changed_says_so() {
     let firing = of(AlertStatus::Firing);
     assert_eq!(text(&firing, 0), "🔴 [STILL FIRING] HighErrorRatio · orders");
     assert!(firing["text"].as_str().unwrap().starts_with("[STILL FIRING] HighErrorRatio"));
-    assert!(text(&firing, 1).contains("(4h)\n_It fires on; the figures are"), "{firing}");
+    assert!(text(&firing, 1).contains("(4h)\n_Still firing. The figures are"), "{firing}");
     assert!(text(&of(AlertStatus::Resolved), 0).starts_with("🟢 [RESOLVED]"));
 }
 
 #[test]
-fn a_code_span_and_a_link_can_not_be_left() {
+fn text_can_not_end_a_code_span_or_a_link() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.origin = Origin { service: "a`<!here>`\nb".to_owned(), ..(*alert.origin).clone() }.into();
     alert.runbook = Some("https://a/b?x>1|y&z".to_owned());

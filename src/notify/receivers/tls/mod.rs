@@ -1,4 +1,5 @@
-//! TLS of the receivers. No other part of the process shares it, and it sets no process-wide default.
+//! TLS for the receivers only: no other part of the process shares it, and it sets no process-wide
+//! default.
 
 mod provider;
 mod trust;

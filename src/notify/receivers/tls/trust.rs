@@ -9,16 +9,16 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-/// The certificates of one receiver: the roots it trusts besides the host's, and its client certificate.
+/// The certificates of one receiver: its additional trusted roots, and its client certificate.
 #[derive(Clone, Default)]
 pub(in crate::notify) struct Trust {
     roots: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
 }
 
-/// The configuration that trusts the host's root certificates only. All receivers share it, since a host
-/// has about 150 of them to read.
-static OF_THE_HOST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+/// The configuration that trusts the host's root certificates only. Receivers share it, since
+/// reading about 150 certificates takes time.
+static HOST_ROOTS: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
 /// A client certificate with its chain, and its key.
 #[derive(Clone)]
@@ -27,21 +27,21 @@ struct Identity {
     key: Arc<PrivateKeyDer<'static>>,
 }
 
-/// The reason why there is no TLS client.
+/// TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no TLS: install the host's root certificates (ca-certificates), or give the receiver some by \
-     root_certificate or bundled_roots"
+    "no TLS: install the host's root certificates (ca-certificates), or set root_certificate or \
+     bundled_roots"
 )]
 pub(in crate::notify) struct NoTls(#[source] pub(in crate::notify) rustls::Error);
 
 impl Trust {
-    /// Also trusts the certificates of a PEM text. An error describes the problem with them.
+    /// Also trusts the certificates in a PEM text. An error describes the problem.
     pub(in crate::notify) fn add_roots(&mut self, pem: &[u8]) -> Result<(), &'static str> {
         let roots = certificates(pem)?;
         let mut store = RootCertStore::empty();
         for root in &roots {
-            store.add(root.clone()).map_err(|_| "is no X.509 certificate")?;
+            store.add(root.clone()).map_err(|_| "is not an X.509 certificate")?;
         }
         self.roots.extend(roots);
         Ok(())
@@ -53,7 +53,7 @@ impl Trust {
         self.roots.extend_from_slice(webpki_root_certs::TLS_SERVER_ROOT_CERTS);
     }
 
-    /// An error describes the problem with the certificate or the key.
+    /// Sets the client certificate. An error describes the problem with it or its key.
     pub(in crate::notify) fn set_identity(
         &mut self,
         chain: &[u8],
@@ -61,23 +61,24 @@ impl Trust {
     ) -> Result<(), &'static str> {
         let chain = certificates(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_| "has no key: its PEM text holds no private key that can be read")?;
+            .map_err(|_| "has no key: the PEM text contains no valid private key")?;
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())
-            .map_err(|_| "does not fit its key, or the key is none of RSA, ECDSA and Ed25519")?;
+            .map_err(|_| "does not match its key, or the key is not RSA, ECDSA or Ed25519")?;
         self.identity = Some(Identity { chain, key: Arc::new(key) });
         Ok(())
     }
 
-    /// A receiver that does not use TLS needs no root certificate, so it works on a host without any.
+    /// The client configuration. Without `needs_tls` it needs no root certificates, so a plain HTTP
+    /// receiver works on a host without any.
     pub(in crate::notify) fn config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
         if !needs_tls || !self.roots.is_empty() || self.identity.is_some() {
             return self.make_config(needs_tls);
         }
-        if let Some(config) = OF_THE_HOST.get() {
+        if let Some(config) = HOST_ROOTS.get() {
             return Ok(Arc::clone(config));
         }
         let config = self.make_config(needs_tls)?;
-        Ok(Arc::clone(OF_THE_HOST.get_or_init(|| config)))
+        Ok(Arc::clone(HOST_ROOTS.get_or_init(|| config)))
     }
 
     fn make_config(&self, needs_tls: bool) -> Result<Arc<ClientConfig>, NoTls> {
@@ -106,7 +107,7 @@ impl Trust {
     ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
         let roots = self.roots.iter().cloned();
         let verifier = Verifier::new_with_extra_roots(roots, provider)?;
-        // `dangerous` stands for any custom verifier. This one makes every check that rustls's does.
+        // rustls calls any custom verifier dangerous. This one checks all that rustls's own does.
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
     }
 }
@@ -118,8 +119,8 @@ fn provider() -> Arc<CryptoProvider> {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(found) if found.is_empty() => Err("is missing: its PEM text holds no certificate"),
+        Ok(found) if found.is_empty() => Err("is missing: the PEM text contains no certificate"),
         Ok(found) => Ok(found),
-        Err(_) => Err("can't be read: use a PEM text, -----BEGIN CERTIFICATE----- …"),
+        Err(_) => Err("is not valid PEM: it begins with -----BEGIN CERTIFICATE-----"),
     }
 }

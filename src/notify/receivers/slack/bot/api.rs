@@ -16,28 +16,28 @@ use crate::notify::{
     },
 };
 
-/// The methods of Slack's Web API that messages need, with a token and a channel.
+/// The methods of Slack's Web API that post and edit messages, with a token and a channel.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     channel: String,
     mention: Option<Mention>,
-    /// With the token.
+    /// Contains the token.
     headers: Headers,
     post: Endpoint,
     update: Endpoint,
 }
 
-/// How errors name it.
+/// The receiver's name in errors.
 const NAME: &str = "Slack bot";
 
-/// Where Slack's methods are.
+/// The base URL of Slack's Web API.
 const BASE: &str = "https://slack.com/api";
 
-/// Slack's answer repeats the message, with escapes of up to six bytes a character.
+/// Slack's response repeats the message, with escapes of up to six bytes per character.
 const RESPONSE_LIMIT: usize = 256 * 1_024;
 
-/// Slack's limit for the messages of a channel; edits have one of their own, which the answers tell.
-const BETWEEN_POSTS: Duration = Duration::from_secs(1);
+/// Slack's rate limit for posts to a channel. Edits have a separate one, which responses report.
+const POST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When the next message may be posted.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Api {
         if let Some(problem) = problem_of(token) {
             return Err(AddressError::Key { receiver: NAME, problem });
         }
-        let refused = |problem| {
+        let invalid = |problem| {
             Err(AddressError::Channel {
                 receiver: NAME,
                 problem,
@@ -62,14 +62,14 @@ impl Api {
             })
         };
         if channel.is_empty() {
-            return refused("is empty");
+            return invalid("is empty");
         }
         if channel.contains(|part: char| part.is_whitespace() || part.is_control()) {
-            return refused("holds a blank");
+            return invalid("contains whitespace");
         }
         let mut headers = Headers::default();
         headers.set("authorization", &format!("Bearer {token}"), NAME)?;
-        // Slack warns where it is not told.
+        // Slack adds a warning to responses if the charset is missing.
         headers.set("content-type", "application/json; charset=utf-8", NAME)?;
         let (post, update) = endpoints(BASE, None)?;
         Ok(Self { channel: channel.to_owned(), mention: None, headers, post, update })
@@ -84,7 +84,7 @@ impl Api {
         Ok(Self { mention: Some(Mention::parse(mention, NAME)?), ..self })
     }
 
-    /// Both methods share a client.
+    /// Applies `change` once: both methods share a client.
     pub(super) fn each_endpoint(&mut self, change: &mut dyn FnMut(&mut Endpoint)) {
         change(&mut self.post);
         self.update = self.post.sibling(UPDATE);
@@ -100,69 +100,72 @@ impl Api {
         if let Some(next) = next.0 {
             sleep_until(next).await;
         }
-        next.0 = Some(Instant::now() + BETWEEN_POSTS);
+        next.0 = Some(Instant::now() + POST_INTERVAL);
         let (mut body, named) = payload(notification, SystemTime::now());
-        // A thread belongs to a message that has notified them.
-        let is_news = thread.is_none() && is_urgent(notification, named);
-        if let Some(mention) = self.mention.as_ref().filter(|_| is_news) {
+        // The first message of a thread has mentioned them already.
+        let mentions = thread.is_none() && is_urgent(notification, named);
+        if let Some(mention) = self.mention.as_ref().filter(|_| mentions) {
             mention.add_to(&mut body);
         }
         body["channel"] = json!(thread.map_or(&self.channel, |thread| &thread.channel));
         if let Some(thread) = thread {
             body["thread_ts"] = json!(thread.ts);
         }
-        let answer = self.call(&self.post, &body).await;
-        // From the answer on: Slack counts by when a post arrives, which may be late.
-        next.0 = Some(Instant::now() + BETWEEN_POSTS);
-        answer
+        let posted = self.call(&self.post, &body).await;
+        // Slack counts from the arrival of a post, which may be delayed.
+        next.0 = Some(Instant::now() + POST_INTERVAL);
+        posted
     }
 
-    /// Has a message say something else.
+    /// Replaces the content of a message.
     pub(super) async fn update(
         &self,
-        place: &MessageRef,
+        message: &MessageRef,
         notification: &Notification,
     ) -> Result<Option<MessageRef>, Rejection> {
         let (mut body, _) = payload(notification, SystemTime::now());
         let body = json!({
-            "channel": place.channel,
-            "ts": place.ts,
+            "channel": message.channel,
+            "ts": message.ts,
             "text": body["text"].take(),
             "blocks": body["blocks"].take(),
-            // Else an edit makes links of names, which a post does not.
+            // Without this, an edit turns names into links. A post does not.
             "parse": "none",
         });
         self.call(&self.update, &body).await
     }
 
     async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<MessageRef>, Rejection> {
-        let answer = method.clone().post(self.headers.clone().into(), body.to_string());
-        classify(&answer.await.map_err(Rejection::Failed)?, SystemTime::now())
+        let response = method.clone().post(self.headers.clone().into(), body.to_string());
+        classify(&response.await.map_err(Rejection::Failed)?, SystemTime::now())
     }
 }
 
-/// The method that edits, beside the one that posts.
+/// The method that edits a message.
 const UPDATE: &str = "chat.update";
 
-/// With the certificates of those before, if there are any.
-fn endpoints(base: &str, before: Option<&Endpoint>) -> Result<(Endpoint, Endpoint), AddressError> {
+/// The endpoints that post and edit, with the certificates of `previous`.
+fn endpoints(
+    base: &str,
+    previous: Option<&Endpoint>,
+) -> Result<(Endpoint, Endpoint), AddressError> {
     let mut post =
         Endpoint::under(base, "chat.postMessage", NAME, BASE)?.with_response_limit(RESPONSE_LIMIT);
-    if let Some(before) = before {
-        post = post.with_trust_of(before);
+    if let Some(previous) = previous {
+        post = post.with_trust_of(previous);
     }
     let update = post.sibling(UPDATE);
     Ok((post, update))
 }
 
-/// What is wrong with a token, if anything.
+/// The problem with a token, if it is invalid.
 fn problem_of(token: &str) -> Option<&'static str> {
     if token.is_empty() {
         Some("is empty: use the app's bot token, which begins with xoxb-")
     } else if !["xoxb-", "xoxe.xoxb-"].iter().any(|start| token.starts_with(start)) {
-        Some("is no bot token: use the one of the app that begins with xoxb-")
+        Some("is not a bot token: use the app's token that begins with xoxb-")
     } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some("holds what is in no token: use the app's bot token, which begins with xoxb-")
+        Some("has an invalid character: use the app's bot token, which begins with xoxb-")
     } else {
         None
     }
@@ -173,34 +176,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_can_not_be_one_is_refused_without_being_told() {
-        for (token, says) in [
+    fn an_invalid_token_is_rejected_without_showing_it() {
+        for (token, expected) in [
             (" ", "is empty"),
-            ("xapp-1-s3cret", "is no bot token"),
-            ("https://hooks.slack.com/services/s3cret", "is no bot token"),
-            ("xoxb-1 s3cret", "holds what is in no token"),
+            ("xapp-1-s3cret", "is not a bot token"),
+            ("https://hooks.slack.com/services/s3cret", "is not a bot token"),
+            ("xoxb-1 s3cret", "has an invalid character"),
         ] {
             let error = Api::new(token, "#alerts").unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
             assert!(error.to_string().contains("xoxb-"), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }
     }
 
     #[test]
-    fn a_channel_that_can_not_be_one_is_refused() {
-        for (channel, says) in [(" ", "channel is empty"), ("#my alerts", "holds a blank")] {
+    fn an_invalid_channel_is_rejected() {
+        for (channel, expected) in [(" ", "channel is empty"), ("#my alerts", "whitespace")] {
             let error = Api::new("xoxb-1-s3cret", channel).unwrap_err().to_string();
-            assert!(error.contains(says) && error.contains("such as #alerts"), "{error}");
+            assert!(error.contains(expected) && error.contains("such as #alerts"), "{error}");
         }
     }
 
     #[test]
-    fn an_api_elsewhere_has_a_path_at_most() {
+    fn a_base_url_has_no_query() {
         let api = || Api::new("xoxb-1-s3cret", "#alerts").unwrap();
-        for (base, says) in [("", "is empty"), ("https://x/api?key=s3cret", "more than a path")] {
+        for (base, expected) in [("", "is empty"), ("https://x/api?key=s3cret", "has a query")] {
             let error = api().at(base).unwrap_err().to_string();
-            assert!(error.contains(says) && !error.contains("s3cret"), "{error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
         }
         let debug = format!("{:?}", api().at("https://slack-gov.com/api/").unwrap());
         assert!(debug.contains("#alerts") && !debug.contains("s3cret"), "{debug}");

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use self::{
     api::{Api, NextPost},
-    posted::{MessageRef, Posted, Step},
+    posted::{Action, MessageRef, PostedMessages},
     response::Rejection,
 };
 use crate::{
@@ -28,23 +28,24 @@ use crate::{
     },
 };
 
-/// Posts to a channel of Slack with a bot token: an alert's message turns green when it is resolved, and
-/// what becomes of it is told in its thread.
+/// Posts alerts to a Slack channel with a bot token, edits the message of an alert when the alert
+/// resolves, and posts updates in its thread.
 ///
-/// The token is that of an app with the scope `chat:write`, which was invited to the channel. Each alert
-/// has a message of its own; where more than three begin at once, they share one. A resolve, and the
-/// number of a report that repeats, edits that message and is told in its thread; more than three of
-/// these at once are told in the channel, by one message. An alert whose message is not known, since
-/// the process or the bot is new, and one whose message Slack lets nobody edit any more, gets a new one.
-/// The messages of a thousand alerts are known at most.
+/// The token belongs to an app with the scope `chat:write` that was invited to the channel.
 ///
-/// It keeps to Slack's limit of a message a second, to what a 429 asks for, and to the sizes that Slack
-/// takes. If something fails, only what was not done is tried again. Slack tells no message that comes
-/// twice from two: where its answer is lost, by a timeout, the message may be there twice. An answer whose
-/// body does not end within 1.5 s counts as posted, unless it begins with a refusal.
+/// Each alert has its own message; more than three that start together share one. When an alert
+/// resolves, or the count of a repeated report grows, the bot edits the message and replies in its
+/// thread. For more than three threads at once, it posts one message to the channel instead. An alert
+/// gets a new message if its message is unknown, since the process or the bot is new, or if Slack no
+/// longer accepts edits of it. The bot remembers the messages of up to 1,000 alerts.
 ///
-/// Clones share what they know of the channel. The token is a secret: it is in no log, error or `Debug`.
-/// [`Slack`](crate::Slack) needs no app but a webhook, and only adds messages.
+/// The bot posts at most one message a second, honours `Retry-After`, and keeps messages within
+/// Slack's size limits. After a failure it retries only the remaining posts and edits. If Slack's
+/// response is lost in a timeout, a retry may post the message twice. A response whose body does not
+/// end within 1.5 s counts as posted, unless it begins with a failure.
+///
+/// Clones share their state of the channel. The token is a secret: no log, error or `Debug` output
+/// contains it. [`Slack`](crate::Slack) needs only a webhook instead of an app, but can't edit.
 ///
 /// # Examples
 ///
@@ -62,40 +63,44 @@ pub struct SlackBot {
     channel: Arc<Mutex<Channel>>,
 }
 
-/// What is known of the channel.
+/// The state of the channel.
 #[derive(Debug, Default)]
 struct Channel {
-    posted: Posted,
+    posted: PostedMessages,
     next_post: NextPost,
 }
 
 impl SlackBot {
-    /// A notifier for a channel, by its name or its ID, such as `#alerts` or `C0123456789`.
+    /// Creates a notifier for a channel, by its name or ID, such as `#alerts` or `C0123456789`.
     ///
     /// # Errors
     ///
-    /// If the token is no bot token (`xoxb-…`), or if the channel is empty or holds a blank.
+    /// Returns an error if the token is not a bot token (`xoxb-…`), or if the channel is empty or
+    /// contains whitespace.
     pub fn new(token: impl AsRef<str>, channel: impl AsRef<str>) -> Result<Self, AddressError> {
         let api = Api::new(token.as_ref(), channel.as_ref())?;
         Ok(Self { api, channel: Arc::default() })
     }
 
-    /// Mentions people in each message that names a critical alert which has begun to fire, such as
-    /// `<!here>`. No other text can mention anybody. Defaults to nobody.
+    /// Mentions a user, a group or the channel in each message with a critical alert that has started
+    /// to fire, such as `<!here>`. Repeats, replies and resolves mention nobody.
+    ///
+    /// Defaults to no mention.
     ///
     /// # Errors
     ///
-    /// If the receiver knows no such mention.
+    /// Returns [`AddressError::Mention`] if Slack has no such mention.
     pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
         Ok(Self { api: self.api.mention(mention.as_ref())?, ..self })
     }
 
-    /// Where Slack's Web API is, without the method, such as `https://slack-gov.com/api` for GovSlack.
+    /// Sets the base URL of Slack's Web API, such as `https://slack-gov.com/api` for GovSlack.
+    ///
     /// Defaults to `https://slack.com/api`.
     ///
     /// # Errors
     ///
-    /// If `url` is no address of http or https, or if it has more than a path.
+    /// Returns [`AddressError::Address`] if `url` is invalid or has a query.
     pub fn url(self, url: impl AsRef<str>) -> Result<Self, AddressError> {
         Ok(Self { api: self.api.at(url.as_ref())?, ..self })
     }
@@ -121,7 +126,7 @@ impl Service<Notification> for SlackBot {
     type Error = DeliveryError;
     type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
 
-    /// Always: the pace is kept between posts, of which one notification may need several.
+    /// Always ready: the rate limit applies between posts, and a notification may need several.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         Poll::Ready(Ok(()))
     }
@@ -133,67 +138,66 @@ impl Service<Notification> for SlackBot {
 }
 
 impl Channel {
-    /// Step by step; each that is done is noted at once, so that it is not done again, also where this
-    /// is dropped in the middle. An error says which alerts are left.
+    /// Delivers a notification, one action at a time. Each completed action is recorded at once, so a
+    /// retry skips it, even if this future is dropped half-way. An error contains the remaining alerts.
     async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
         let mut failure: Option<DeliveryError> = None;
-        let (mut refused, mut are_together) = (Notification::none(), false);
+        let (mut rejected, mut are_together) = (Notification::none(), false);
         let mut reminders = left.clone().unchanged();
         reminders.retain(|alert| self.posted.is_posted(alert));
         left.retain(|alert| !self.posted.is_posted(alert));
-        while let Some(step) = self.posted.next(&left) {
-            let step = step.named(SystemTime::now());
-            match (self.take(api, &step).await, step.message()) {
-                (Ok(place), _) => {
-                    if let Some(told) = self.posted.done(step, place) {
-                        left.without(&told);
+        while let Some(action) = self.posted.next(&left) {
+            let action = action.cut_to_fit(SystemTime::now());
+            match (self.run(api, &action).await, action.message()) {
+                (Ok(message), _) => {
+                    if let Some(posted) = self.posted.done(action, message) {
+                        left.without(&posted);
                     }
                 }
-                // A new message may be taken where this one is not.
-                (Err(why), Some(message)) if why.is_of_the_message() => {
-                    let reason = chain(&DeliveryError::from(why));
+                (Err(rejection), Some(message)) if rejection.allows_new_message() => {
+                    let reason = chain(&DeliveryError::from(rejection));
                     logged(|| {
-                        tracing::info!(reason, "Slack refuses a message: its alerts get a new one");
+                        tracing::info!(reason, "Slack rejected an update: posting a new message");
                     });
                     self.posted.forget(message);
                 }
-                // That says nothing of the other alerts; any other failure does.
-                (Err(why), None) if why.is_of_the_message() => {
-                    left.without(step.alerts());
-                    refused.append(step.alerts());
-                    are_together |= step.alerts().alerts.len() > 1;
-                    // Nothing is dropped that may still be taken.
-                    let hopeful = failure.filter(|error| error.remedy() != Remedy::Rejected);
-                    failure = Some(hopeful.unwrap_or_else(|| why.into()));
+                // The rejection concerns these alerts only, so the others are still tried.
+                (Err(rejection), None) if rejection.allows_new_message() => {
+                    left.without(action.alerts());
+                    rejected.append(action.alerts());
+                    are_together |= action.alerts().alerts.len() > 1;
+                    // If one of several failures can be retried, nothing is dropped.
+                    let retryable = failure.filter(|error| error.remedy() != Remedy::Rejected);
+                    failure = Some(retryable.unwrap_or_else(|| rejection.into()));
                 }
-                (Err(why), _) => {
-                    failure = Some(why.into());
+                (Err(rejection), _) => {
+                    failure = Some(rejection.into());
                     break;
                 }
             }
         }
         self.posted.settle();
-        // To the channel, since a thread reminds nobody; its message stays the one to be edited.
+        // Reminders go to the channel, since a reply in a thread notifies nobody.
         while failure.is_none() && !reminders.alerts.is_empty() {
-            let step = Step::Digest(reminders.clone()).named(SystemTime::now());
-            match self.take(api, &step).await {
-                Ok(_) => reminders.without(step.alerts()),
-                Err(why) => failure = Some(why.into()),
+            let action = Action::Digest(reminders.clone()).cut_to_fit(SystemTime::now());
+            match self.run(api, &action).await {
+                Ok(_) => reminders.without(action.alerts()),
+                Err(rejection) => failure = Some(rejection.into()),
             }
         }
         left.append(&reminders);
-        left.append(&refused);
+        left.append(&rejected);
         failure.map_or(Ok(()), |error| {
             Err(if are_together { error.only_together(left) } else { error.only(left) })
         })
     }
 
-    async fn take(&mut self, api: &Api, step: &Step) -> Result<Option<MessageRef>, Rejection> {
+    async fn run(&mut self, api: &Api, action: &Action) -> Result<Option<MessageRef>, Rejection> {
         let next = &mut self.next_post;
-        match step {
-            Step::Post(alerts) | Step::Digest(alerts) => api.post(next, None, alerts).await,
-            Step::Reply(_, thread, alerts) => api.post(next, Some(thread), alerts).await,
-            Step::Edit(_, place, alerts) => api.update(place, alerts).await,
+        match action {
+            Action::Post(alerts) | Action::Digest(alerts) => api.post(next, None, alerts).await,
+            Action::Reply(_, thread, alerts) => api.post(next, Some(thread), alerts).await,
+            Action::Edit(_, message, alerts) => api.update(message, alerts).await,
         }
     }
 }

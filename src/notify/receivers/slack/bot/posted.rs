@@ -7,78 +7,78 @@ use crate::{
     notify::{Notification, receivers::slack::payload::payload},
 };
 
-/// What stands in the channel of the alerts that were told, and what is to be done to tell more.
+/// The messages that were posted to the channel, and the alerts that they show.
 ///
-/// An alert has one message at a time: what comes of it is edited in there, and told in its thread. So
-/// what was done already is seen here, and is not done again when the rest is tried again.
+/// An alert has one message at a time; later changes edit it and reply in its thread. This state
+/// shows which actions are complete, so a retry does not repeat them.
 #[derive(Debug, Default)]
-pub(super) struct Posted {
+pub(super) struct PostedMessages {
     /// The oldest first.
     messages: VecDeque<Message>,
-    /// Of the next message.
+    /// The number of the next message.
     number: u64,
 }
 
 #[derive(Debug)]
 struct Message {
     number: u64,
-    /// Not known where the answer did not say.
-    place: Option<MessageRef>,
+    /// `None` if Slack's response did not contain it.
+    reference: Option<MessageRef>,
     alerts: Vec<PostedAlert>,
 }
 
-/// An alert of a message.
+/// An alert in a message.
 #[derive(Debug)]
 struct PostedAlert {
-    /// As the message shows it.
+    /// The alert as the message shows it.
     shown: Alert,
-    /// The change that people were told last, by the message itself or in its thread.
+    /// The last change that was posted, in the message or in its thread.
     latest: Change,
 }
 
-/// By what two changes of one alert differ: the state, its start, and the reports until then.
+/// What distinguishes two changes of one alert: its status, its start, and its number of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Change(AlertStatus, SystemTime, u64);
 
-/// By what Slack finds a message again.
+/// Slack's reference to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MessageRef {
-    /// The channel's ID, since an edit takes no name.
+    /// The channel's ID: an edit does not accept the name.
     pub(super) channel: String,
     pub(super) ts: String,
 }
 
-/// What is to be done next.
+/// One call of Slack's API.
 #[derive(Debug)]
-pub(super) enum Step {
-    /// A message for these alerts, which becomes theirs.
+pub(super) enum Action {
+    /// Posts a new message for these alerts.
     Post(Notification),
-    /// The message with this number, as it is to show its alerts now.
+    /// Edits the message with this number, so that it shows these alerts.
     Edit(u64, MessageRef, Notification),
-    /// What became of these alerts, in the thread of their message.
+    /// Posts these changes in the thread of the message with this number.
     Reply(u64, MessageRef, Notification),
-    /// What became of these alerts, whose threads are too many, in one message.
+    /// Posts these changes to the channel, since they belong to too many threads.
     Digest(Notification),
 }
 
-/// How many messages or threads are posted to for one notification, a second each; for more it is one
-/// message for all.
-const EACH: usize = 3;
+/// The most new messages, or threads, that one notification posts to, at one second each. For more,
+/// one message is posted for all.
+const MAX_SEPARATE: usize = 3;
 
-/// How many alerts are known at most.
+/// The most alerts that are remembered.
 const CAPACITY: usize = 1_000;
 
-impl Posted {
-    /// Whether nothing is left to do for this change.
+impl PostedMessages {
+    /// Whether this change is complete: the message shows it, and it was posted.
     pub(super) fn is_posted(&self, alert: &Alert) -> bool {
         let change = Change::of(alert);
         self.find(alert)
             .is_some_and(|(_, known)| known.latest == change && Change::of(&known.shown) == change)
     }
 
-    /// The next step for these changes, none of which is told.
-    pub(super) fn next(&self, left: &Notification) -> Option<Step> {
-        // Found once, since both may be many.
+    /// The next action for these changes, none of which is complete.
+    pub(super) fn next(&self, left: &Notification) -> Option<Action> {
+        // Looked up once, since there may be many alerts and many messages.
         let numbers: Vec<_> = left.alerts.iter().map(|alert| self.number_of(alert)).collect();
         let of = |number| {
             let mut numbers = numbers.iter();
@@ -88,55 +88,59 @@ impl Posted {
         };
         let mut fresh = of(None);
         if !fresh.alerts.is_empty() {
-            if fresh.alerts.len() <= EACH {
+            if fresh.alerts.len() <= MAX_SEPARATE {
                 fresh.alerts.truncate(1);
                 fresh.changes.truncate(1);
             }
-            return Some(Step::Post(fresh));
+            return Some(Action::Post(fresh));
         }
         let mut threads: Vec<_> = self
             .messages
             .iter()
             .filter(|message| numbers.contains(&Some(message.number)))
             .collect();
-        let are_many = threads.len() > EACH;
+        let are_many = threads.len() > MAX_SEPARATE;
         if !are_many {
             threads.truncate(1);
         }
         let edit = threads.iter().find_map(|message| message.edit(&of(Some(message.number))));
         edit.or_else(|| match threads.as_slice() {
-            _ if are_many => Some(Step::Digest(left.clone())),
+            _ if are_many => Some(Action::Digest(left.clone())),
             [message] => {
-                let place = message.place.clone()?;
-                Some(Step::Reply(message.number, place, of(Some(message.number))))
+                let thread = message.reference.clone()?;
+                Some(Action::Reply(message.number, thread, of(Some(message.number))))
             }
             _ => None,
         })
     }
 
-    /// A step is done, and gave this answer: the alerts of which nothing is left to tell.
-    pub(super) fn done(&mut self, step: Step, place: Option<MessageRef>) -> Option<Notification> {
-        match step {
-            Step::Post(fresh) => {
-                self.add(place, &fresh);
+    /// Records a completed action. Returns the alerts that are complete now.
+    pub(super) fn done(
+        &mut self,
+        action: Action,
+        reference: Option<MessageRef>,
+    ) -> Option<Notification> {
+        match action {
+            Action::Post(fresh) => {
+                self.add(reference, &fresh);
                 Some(fresh)
             }
-            Step::Edit(number, _, shown) => {
+            Action::Edit(number, _, shown) => {
                 let message = self.messages.iter_mut().find(|message| message.number == number)?;
                 for (known, alert) in message.alerts.iter_mut().zip(shown.alerts) {
                     known.shown = alert;
                 }
                 None
             }
-            Step::Reply(_, _, news) | Step::Digest(news) => {
-                news.alerts.iter().for_each(|alert| self.tell(alert));
+            Action::Reply(_, _, news) | Action::Digest(news) => {
+                news.alerts.iter().for_each(|alert| self.record(alert));
                 Some(news)
             }
         }
     }
 
-    /// These alerts have a message now.
-    fn add(&mut self, place: Option<MessageRef>, notification: &Notification) {
+    /// Adds a message with these alerts.
+    fn add(&mut self, reference: Option<MessageRef>, notification: &Notification) {
         let alerts: Vec<_> = notification
             .alerts
             .iter()
@@ -146,7 +150,7 @@ impl Posted {
             let over = self.messages.iter().position(Message::is_over);
             self.messages.remove(over.unwrap_or(0));
         }
-        self.messages.push_back(Message { number: self.number, place, alerts });
+        self.messages.push_back(Message { number: self.number, reference, alerts });
         self.number += 1;
     }
 
@@ -154,8 +158,8 @@ impl Posted {
         self.messages.iter().map(|message| message.alerts.len()).sum()
     }
 
-    /// People were told what became of this alert.
-    fn tell(&mut self, alert: &Alert) {
+    /// Records that this change was posted.
+    fn record(&mut self, alert: &Alert) {
         let number = self.number_of(alert);
         let known = self
             .messages
@@ -168,25 +172,25 @@ impl Posted {
         }
     }
 
-    /// A message is no more: what becomes of its alerts is told by another one.
+    /// Forgets a message that can't be edited any more. Its alerts get a new one.
     pub(super) fn forget(&mut self, number: u64) {
         self.messages.retain(|message| message.number != number);
     }
 
-    /// A delivery has ended, so that nothing of it is tried again by mistake: forgets the messages that
-    /// nothing more comes to.
+    /// Forgets the messages that need no further edit. Called at the end of a delivery: before that,
+    /// a retry would post their alerts again.
     pub(super) fn settle(&mut self) {
-        self.messages.retain(|message| message.place.is_some() && !message.is_over());
+        self.messages.retain(|message| message.reference.is_some() && !message.is_over());
     }
 
-    /// The message that an alert's next change belongs to.
+    /// The message that an alert's next change updates.
     fn number_of(&self, alert: &Alert) -> Option<u64> {
         let (message, known) = self.find(alert)?;
         let is_open = known.latest.0 == AlertStatus::Firing;
-        (is_open && message.place.is_some()).then_some(message.number)
+        (is_open && message.reference.is_some()).then_some(message.number)
     }
 
-    /// The newest message of an alert.
+    /// The newest message with this alert.
     fn find(&self, alert: &Alert) -> Option<(&Message, &PostedAlert)> {
         let mut all = self
             .messages
@@ -197,10 +201,9 @@ impl Posted {
     }
 }
 
-impl Step {
-    /// The message that it is about, if there is one.
-    /// Without the alerts that a message of so many would not name: they are for the next step.
-    pub(super) fn named(mut self, now: SystemTime) -> Self {
+impl Action {
+    /// Drops the alerts that do not fit into one message. They are left for the next action.
+    pub(super) fn cut_to_fit(mut self, now: SystemTime) -> Self {
         if let Self::Post(alerts) | Self::Digest(alerts) = &mut self {
             let (_, named) = payload(alerts, now);
             alerts.alerts.truncate(named);
@@ -209,6 +212,7 @@ impl Step {
         self
     }
 
+    /// The number of the message that this action updates.
     pub(super) fn message(&self) -> Option<u64> {
         match self {
             Self::Post(_) | Self::Digest(_) => None,
@@ -227,8 +231,8 @@ impl Step {
 }
 
 impl Message {
-    /// How it is to show this news of its alerts; `None` if it does so already.
-    fn edit(&self, news: &Notification) -> Option<Step> {
+    /// The edit that makes this message show `news`; `None` if it does already.
+    fn edit(&self, news: &Notification) -> Option<Action> {
         let mut differs = false;
         let alerts: Vec<_> = self
             .alerts
@@ -244,8 +248,8 @@ impl Message {
             })
             .collect();
         let changes = vec![1; alerts.len()];
-        let place = self.place.clone().filter(|_| differs)?;
-        Some(Step::Edit(self.number, place, Notification::new(alerts, changes)))
+        let reference = self.reference.clone().filter(|_| differs)?;
+        Some(Action::Edit(self.number, reference, Notification::new(alerts, changes)))
     }
 
     fn is_over(&self) -> bool {
@@ -261,14 +265,14 @@ impl Change {
 }
 
 impl MessageRef {
-    /// From the answer to a post.
-    pub(super) fn of(answer: &Value) -> Option<Self> {
-        let text = |name: &str| Some(answer[name].as_str()?.to_owned());
+    /// Reads the reference from the response to a post.
+    pub(super) fn parse(response: &Value) -> Option<Self> {
+        let text = |name: &str| Some(response[name].as_str()?.to_owned());
         Some(Self { channel: text("channel")?, ts: text("ts")? })
     }
 }
 
-/// An alert as its message shows it: with what made it fire, also when that is over.
+/// The alert as the message is to show it: a resolved alert keeps its top routes.
 fn showing(alert: &Alert, shown: &Alert) -> Alert {
     let mut alert = alert.clone();
     if let Some(breach) = alert.breach_mut().filter(|breach| breach.top.is_empty()) {
@@ -277,7 +281,7 @@ fn showing(alert: &Alert, shown: &Alert) -> Alert {
     alert
 }
 
-/// Whether two changes are of one alert; a clone of the notifier may be another lookout's.
+/// Whether two changes belong to one alert. Another lookout may use a clone of this notifier.
 fn is_same(one: &Alert, other: &Alert) -> bool {
     one.identity() == other.identity() && one.origin == other.origin
 }

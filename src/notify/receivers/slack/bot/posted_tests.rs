@@ -33,77 +33,78 @@ fn report(status: AlertStatus, total: u64) -> Alert {
     Alert { status, ..alert }
 }
 
-/// What each step says of which alerts, `+` firing and `-` resolved; the steps that `fails` stop it.
-fn play_until(posted: &mut Posted, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
+/// Runs the actions for these alerts and lists them, with `+` for firing and `-` for resolved alerts.
+/// Stops at the action named `fails`.
+fn play_until(posted: &mut PostedMessages, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
     let mut left = Notification::new(alerts, changes);
     left.retain(|alert| !posted.is_posted(alert));
-    let mut steps = Vec::new();
-    while let Some(step) = posted.next(&left) {
-        let of = step.alerts();
-        let name = match &step {
-            Step::Post(_) => "post".to_owned(),
-            Step::Edit(number, place, _) => {
-                assert_eq!(place.ts, number.to_string());
+    let mut actions = Vec::new();
+    while let Some(action) = posted.next(&left) {
+        let of = action.alerts();
+        let name = match &action {
+            Action::Post(_) => "post".to_owned(),
+            Action::Edit(number, message, _) => {
+                assert_eq!(message.ts, number.to_string());
                 format!("edit {number}")
             }
-            Step::Reply(number, ..) => format!("reply {number}"),
-            Step::Digest(_) => "digest".to_owned(),
+            Action::Reply(number, ..) => format!("reply {number}"),
+            Action::Digest(_) => "digest".to_owned(),
         };
         let mark = |alert: &Alert| if alert.status == FIRING { "+" } else { "-" };
-        let told: Vec<_> =
+        let shown: Vec<_> =
             of.alerts.iter().map(|alert| format!("{}{}", mark(alert), alert.name)).collect();
-        steps.push(format!("{name}: {}", told.join(" ")));
-        assert!(steps.len() < 100, "{steps:?}");
+        actions.push(format!("{name}: {}", shown.join(" ")));
+        assert!(actions.len() < 100, "{actions:?}");
         if name == fails {
-            return steps;
+            return actions;
         }
-        let stands = place(posted.number);
-        if let Some(told) = posted.done(step, stands) {
-            left.without(&told);
+        let message = reference(posted.number);
+        if let Some(done) = posted.done(action, message) {
+            left.without(&done);
         }
     }
     posted.settle();
-    steps
+    actions
 }
 
-fn place(number: u64) -> Option<MessageRef> {
+fn reference(number: u64) -> Option<MessageRef> {
     Some(MessageRef { channel: "C1".to_owned(), ts: number.to_string() })
 }
 
-fn play(posted: &mut Posted, alerts: Vec<Alert>) -> Vec<String> {
+fn play(posted: &mut PostedMessages, alerts: Vec<Alert>) -> Vec<String> {
     play_until(posted, alerts, "")
 }
 
 #[test]
-fn a_resolve_is_edited_into_the_message_and_told_in_its_thread() {
-    let mut posted = Posted::default();
+fn a_resolve_edits_the_message_and_replies_in_its_thread() {
+    let mut posted = PostedMessages::default();
     assert_eq!(play(&mut posted, alerts("A B", FIRING)), ["post: +A", "post: +B"]);
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["edit 0: -A", "reply 0: -A"]);
-    assert_eq!(posted.messages.len(), 1, "what is over is not kept");
+    assert_eq!(posted.messages.len(), 1, "a resolved alert is forgotten");
 }
 
 #[test]
-fn a_resolve_of_which_no_message_is_known_gets_one() {
-    let mut posted = Posted::default();
+fn a_resolve_without_a_known_message_gets_a_new_one() {
+    let mut posted = PostedMessages::default();
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
     assert!(posted.messages.is_empty());
-    // An answer that did not say where the message stands.
+    // A response without a message reference.
     let fired = Notification::new(alerts("A", FIRING), vec![1]);
-    posted.done(Step::Post(fired.clone()), None);
+    posted.done(Action::Post(fired.clone()), None);
     assert!(posted.is_posted(&fired.alerts[0]));
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
 }
 
 #[test]
-fn alerts_that_begin_together_share_a_message_if_they_are_many() {
-    let mut posted = Posted::default();
+fn more_than_three_alerts_that_start_together_share_a_message() {
+    let mut posted = PostedMessages::default();
     assert_eq!(play(&mut posted, alerts("A B C D", FIRING)), ["post: +A +B +C +D"]);
     assert_eq!(
         play(&mut posted, alerts("B D", RESOLVED)),
         ["edit 0: +A -B +C -D", "reply 0: -B -D"]
     );
-    // One of them begins anew, with a message of its own, and the old one tells of it no more.
+    // One of them fires again, with a message of its own. The old message no longer follows it.
     let again = vec![later(test_alert("B", FIRING), 60)];
     assert_eq!(play(&mut posted, again), ["post: +B"]);
     assert_eq!(
@@ -114,8 +115,8 @@ fn alerts_that_begin_together_share_a_message_if_they_are_many() {
 }
 
 #[test]
-fn what_becomes_of_many_messages_is_told_by_one() {
-    let mut posted = Posted::default();
+fn changes_in_more_than_three_threads_are_posted_in_one_digest() {
+    let mut posted = PostedMessages::default();
     for rules in ["A B", "C D"] {
         play(&mut posted, alerts(rules, FIRING));
     }
@@ -127,8 +128,8 @@ fn what_becomes_of_many_messages_is_told_by_one() {
 }
 
 #[test]
-fn what_begins_is_told_before_what_ends() {
-    let mut posted = Posted::default();
+fn new_alerts_are_posted_before_resolves() {
+    let mut posted = PostedMessages::default();
     play(&mut posted, alerts("A", FIRING));
     let mut both = alerts("A", RESOLVED);
     both.extend(alerts("B", FIRING));
@@ -136,8 +137,8 @@ fn what_begins_is_told_before_what_ends() {
 }
 
 #[test]
-fn what_was_done_before_a_failure_is_not_done_again() {
-    let mut posted = Posted::default();
+fn a_retry_skips_completed_actions() {
+    let mut posted = PostedMessages::default();
     let fired = || alerts("A B", FIRING);
     play(&mut posted, alerts("A", FIRING));
     assert_eq!(play(&mut posted, fired()), ["post: +B"]);
@@ -152,14 +153,14 @@ fn what_was_done_before_a_failure_is_not_done_again() {
 
 #[test]
 fn a_report_that_repeats_stays_in_one_thread() {
-    let mut posted = Posted::default();
-    let mut steps = Vec::new();
+    let mut posted = PostedMessages::default();
+    let mut actions = Vec::new();
     for total in [1, 313, 500] {
-        steps.extend(play(&mut posted, vec![report(FIRING, total)]));
+        actions.extend(play(&mut posted, vec![report(FIRING, total)]));
     }
-    steps.extend(play(&mut posted, vec![report(RESOLVED, 500)]));
+    actions.extend(play(&mut posted, vec![report(RESOLVED, 500)]));
     assert_eq!(
-        steps,
+        actions,
         [
             "post: +Lost",
             "edit 0: +Lost",
@@ -173,27 +174,27 @@ fn a_report_that_repeats_stays_in_one_thread() {
 }
 
 #[test]
-fn an_alert_that_fires_again_has_a_new_message_unless_the_old_one_still_shows_it_firing() {
-    let mut posted = Posted::default();
+fn an_alert_that_fires_again_gets_a_new_message_unless_the_old_one_shows_it_firing() {
+    let mut posted = PostedMessages::default();
     play(&mut posted, alerts("A", FIRING));
     play(&mut posted, alerts("A", RESOLVED));
     let again = |seconds| vec![later(test_alert("A", FIRING), seconds)];
     assert_eq!(play(&mut posted, again(60)), ["post: +A"]);
-    // Its resolve was merged with the start after that.
+    // The resolve in between was merged with the new start.
     assert_eq!(play(&mut posted, again(120)), ["edit 1: +A", "reply 1: +A"]);
 }
 
 #[test]
-fn a_message_that_is_gone_is_replaced() {
-    let mut posted = Posted::default();
+fn a_forgotten_message_is_replaced() {
+    let mut posted = PostedMessages::default();
     play(&mut posted, alerts("A", FIRING));
     posted.forget(0);
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
 }
 
 #[test]
-fn a_message_that_is_over_still_shows_what_made_it_fire() {
-    let mut posted = Posted::default();
+fn a_resolved_message_keeps_its_top_routes() {
+    let mut posted = PostedMessages::default();
     let mut fired = test_alert("A", FIRING);
     fired.target = Target::Service;
     fired.breach_mut().unwrap().top = vec![Contribution {
@@ -203,16 +204,16 @@ fn a_message_that_is_over_still_shows_what_made_it_fire() {
     }];
     play(&mut posted, vec![fired.clone()]);
     let over = Notification::new(alerts("A", RESOLVED), vec![2]);
-    let Some(Step::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert_eq!((shown.alerts[0].status, shown.alerts[0].top()), (RESOLVED, fired.top()));
-    posted.done(Step::Edit(0, place(0).unwrap(), shown), None);
-    let Some(Step::Reply(0, _, told)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert!(told.alerts[0].top().is_empty() && told.changes == [2]);
+    let Some(Action::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
+    assert_eq!((shown.alerts[0].status, &shown.alerts[0].top), (RESOLVED, fired.top()));
+    posted.done(Action::Edit(0, reference(0).unwrap(), shown), None);
+    let Some(Action::Reply(0, _, reply)) = posted.next(&over) else { panic!("{posted:?}") };
+    assert!(reply.alerts[0].top.is_empty() && reply.changes == [2]);
 }
 
 #[test]
-fn the_alert_of_another_lookout_is_another_one() {
-    let mut posted = Posted::default();
+fn alerts_of_two_lookouts_are_kept_apart() {
+    let mut posted = PostedMessages::default();
     play(&mut posted, alerts("A", FIRING));
     let mut other = test_alert("A", RESOLVED);
     other.origin = Arc::new(Origin { service: "payments".to_owned(), ..(*other.origin).clone() });
@@ -221,7 +222,7 @@ fn the_alert_of_another_lookout_is_another_one() {
 
 #[test]
 fn past_a_thousand_alerts_the_oldest_message_is_forgotten() {
-    let mut posted = Posted::default();
+    let mut posted = PostedMessages::default();
     for message in 0..=CAPACITY / 100 {
         let rules: Vec<_> = (0..100).map(|rule| format!("R{message}.{rule}")).collect();
         play(&mut posted, alerts(&rules.join(" "), FIRING));

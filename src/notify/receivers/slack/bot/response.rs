@@ -6,21 +6,22 @@ use super::posted::MessageRef;
 use crate::notify::{
     DeliveryError,
     error::Remedy,
-    receivers::{http::ApiResponse, slack::classify::is_word},
+    receivers::{http::ApiResponse, slack::classify::is_error_code},
 };
 
-/// Why Slack did not do as it was asked.
+/// The reason why a call of Slack's API failed.
 #[derive(Debug)]
 pub(super) enum Rejection {
-    /// For what is known of all messages, or of this one.
+    /// A classified failure.
     Failed(DeliveryError),
-    /// By another word of Slack's: where a message was to be edited or answered, a new one may be taken.
+    /// An error code without a class of its own. After a failed edit or reply, Slack may still accept
+    /// a new message.
     Other(String),
 }
 
 impl Rejection {
-    /// Whether a new message may be taken where an edit was not.
-    pub(super) fn is_of_the_message(&self) -> bool {
+    /// Whether Slack may accept a new message after it rejected an edit or a reply.
+    pub(super) fn allows_new_message(&self) -> bool {
         match self {
             Self::Failed(error) => error.remedy() == Remedy::Rejected,
             Self::Other(_) => true,
@@ -29,79 +30,80 @@ impl Rejection {
 }
 
 impl From<Rejection> for DeliveryError {
-    fn from(refused: Rejection) -> Self {
-        match refused {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
             Rejection::Failed(error) => error,
-            // What is not known is not dropped.
-            Rejection::Other(word) => Self::broken(word),
+            // An unknown error drops no alert.
+            Rejection::Other(code) => Self::broken(code),
         }
     }
 }
 
-/// What is waited after a limit that says nothing of it.
-const WAIT: Duration = Duration::from_secs(1);
+/// The delay after a rate limit without `Retry-After`.
+const DEFAULT_DELAY: Duration = Duration::from_secs(1);
 
-/// Where the message stands that was posted or edited, if the answer says so.
+/// Classifies the response to a post or an edit. Returns a reference to the message, if the response
+/// contains one.
 ///
-/// Slack answers with 200 and names an error by a word:
-/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. Where the body breaks off, or does
-/// not end in time, what has come of it decides: a refusal is retried, anything else counts as posted.
+/// Slack responds with 200 and an error code in the body:
+/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. If the body is incomplete, its
+/// beginning decides: a failure is retried, anything else counts as posted.
 pub(super) fn classify(
-    answer: &ApiResponse,
+    response: &ApiResponse,
     now: SystemTime,
 ) -> Result<Option<MessageRef>, Rejection> {
-    let text = answer.text.trim();
+    let text = response.text.trim();
     let body: Value = serde_json::from_str(text).unwrap_or_default();
-    let word = body["error"].as_str().filter(|word| is_word(word));
-    if !answer.status.is_success() {
-        let told = match word {
-            Some(word) => format!("{} {word}", answer.status),
-            None => answer.status.to_string(),
+    let code = body["error"].as_str().filter(|code| is_error_code(code));
+    if !response.status.is_success() {
+        let reason = match code {
+            Some(code) => format!("{} {code}", response.status),
+            None => response.status.to_string(),
         };
-        return answer.classify_by_status(now, told).map(|()| None).map_err(Rejection::Failed);
+        return response.classify_by_status(now, reason).map(|()| None).map_err(Rejection::Failed);
     }
-    match (body["ok"].as_bool(), word) {
-        (Some(true), _) => Ok(MessageRef::of(&body)),
-        (Some(false), Some(word)) => Err(by_word(word, answer.retry_after(now))),
+    match (body["ok"].as_bool(), code) {
+        (Some(true), _) => Ok(MessageRef::parse(&body)),
+        (Some(false), Some(code)) => Err(classify_code(code, response.retry_after(now))),
         (Some(false), None) => {
-            Err(Rejection::Failed(DeliveryError::broken("an error that is no word of Slack's")))
+            Err(Rejection::Failed(DeliveryError::broken("not a Slack error code")))
         }
-        // Nothing was posted.
-        (None, _) if answer.is_truncated && is_refusal(text) => {
-            let reason = format!("{} with an error that broke off", answer.status);
+        (None, _) if response.is_truncated && begins_with_failure(text) => {
+            let reason = format!("{} with an incomplete error", response.status);
             Err(Rejection::Failed(DeliveryError::retry(reason)))
         }
-        // Most likely posted: another try might post twice, again and again.
-        (None, _) if answer.is_truncated || text.is_empty() => Ok(None),
-        // Taken by something that is not Slack: a second try would most likely be taken, too.
+        // Most likely posted: a retry might post the message again and again.
+        (None, _) if response.is_truncated || text.is_empty() => Ok(None),
+        // Something other than Slack accepted the message, and would accept a retry, too.
         (None, _) => {
-            let told =
-                format!("{} with {} bytes that Slack does not say", answer.status, text.len());
-            Err(Rejection::Failed(DeliveryError::astray(told)))
+            let reason = format!("{} with {} bytes not from Slack", response.status, text.len());
+            Err(Rejection::Failed(DeliveryError::astray(reason)))
         }
     }
 }
 
-/// Whether this is the beginning of an answer that refuses: `ok` comes first.
-fn is_refusal(text: &str) -> bool {
+/// Whether an incomplete body reports a failure. Slack sends `ok` first.
+fn begins_with_failure(text: &str) -> bool {
     let begins: String = text.chars().filter(|part| !part.is_whitespace()).take(11).collect();
     begins == r#"{"ok":false"#
 }
 
-fn by_word(word: &str, wait: Option<Duration>) -> Rejection {
-    Rejection::Failed(match word {
-        "ratelimited" | "rate_limited" => DeliveryError::retry_after(wait.unwrap_or(WAIT), word),
-        word if PASSES.contains(&word) => DeliveryError::retry(word),
-        word if is_of_the_text(word) => DeliveryError::rejected(word),
-        word => match mend(word) {
-            Some(mend) => DeliveryError::broken(format!("{word}: {mend}")),
-            None => return Rejection::Other(word.to_owned()),
+fn classify_code(code: &str, delay: Option<Duration>) -> Rejection {
+    Rejection::Failed(match code {
+        "ratelimited" | "rate_limited" => {
+            DeliveryError::retry_after(delay.unwrap_or(DEFAULT_DELAY), code)
+        }
+        code if TRANSIENT.contains(&code) => DeliveryError::retry(code),
+        code if rejects_content(code) => DeliveryError::rejected(code),
+        code => match fix(code) {
+            Some(fix) => DeliveryError::broken(format!("{code}: {fix}")),
+            None => return Rejection::Other(code.to_owned()),
         },
     })
 }
 
-/// The words of what is over in a while.
-const PASSES: [&str; 7] = [
+/// The codes of transient errors.
+const TRANSIENT: [&str; 7] = [
     "external_channel_migrating",
     "fatal_error",
     "internal_error",
@@ -111,32 +113,30 @@ const PASSES: [&str; 7] = [
     "team_added_to_org",
 ];
 
-/// What a person is to do, where nothing is taken any more.
-fn mend(word: &str) -> Option<&'static str> {
-    Some(match word {
+/// How to fix a misconfiguration, for the codes that report one.
+fn fix(code: &str) -> Option<&'static str> {
+    Some(match code {
         "not_in_channel" => "invite the bot to the channel",
         "channel_not_found" => {
             "check the channel's name or ID, and invite the bot if the channel is private"
         }
-        "is_archived" | "is_inactive" => "the channel is archived: name another one",
+        "is_archived" | "is_inactive" => "the channel is archived: use another one",
         "account_inactive" | "invalid_auth" | "not_authed" | "token_expired" | "token_revoked" => {
-            "take the bot token that the app has now"
+            "use the app's current bot token"
         }
-        "missing_scope" | "no_permission" => {
-            "give the app the scope chat:write, and install it again"
-        }
-        "not_allowed_token_type" => "take the app's bot token, which begins with xoxb-",
+        "missing_scope" | "no_permission" => "add the scope chat:write, and reinstall the app",
+        "not_allowed_token_type" => "use the app's bot token, which begins with xoxb-",
         "restricted_action" | "restricted_action_read_only_channel" => {
-            "let the bot post by the settings of the channel or the workspace"
+            "let the bot post, in the settings of the channel or the workspace"
         }
         _ => return None,
     })
 }
 
-/// What is wrong with it would be so with each try.
-fn is_of_the_text(word: &str) -> bool {
-    let begins = ["invalid_", "msg_", "too_many_"].iter().any(|start| word.starts_with(start));
-    (begins && word != "invalid_auth") || word == "no_text"
+/// Whether the code rejects the message's content, which a retry would not change.
+fn rejects_content(code: &str) -> bool {
+    let begins = ["invalid_", "msg_", "too_many_"].iter().any(|start| code.starts_with(start));
+    (begins && code != "invalid_auth") || code == "no_text"
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::notify::error::chain;
 
-    fn answer(status: u16, retry_after: Option<&str>, text: &str) -> ApiResponse {
+    fn response(status: u16, retry_after: Option<&str>, text: &str) -> ApiResponse {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
@@ -159,27 +159,27 @@ mod tests {
         }
     }
 
-    fn failed(answer: &ApiResponse) -> (Remedy, String) {
-        match classify(answer, SystemTime::now()) {
+    fn failed(response: &ApiResponse) -> (Remedy, String) {
+        match classify(response, SystemTime::now()) {
             Err(Rejection::Failed(error)) => (error.remedy(), chain(&error)),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_success_tells_where_the_message_stands() {
-        let place = |text| classify(&answer(200, None, text), SystemTime::now()).unwrap();
+    fn a_success_returns_the_message_reference() {
+        let reference = |text| classify(&response(200, None, text), SystemTime::now()).unwrap();
         let posted = r#"{"ok": true, "channel": "C1", "ts": "1503435956.000247", "message": {}}"#;
-        let stands = place(posted).unwrap();
-        assert_eq!((&*stands.channel, &*stands.ts), ("C1", "1503435956.000247"));
-        assert!(place(r#"{"ok": true}"#).is_none() && place("").is_none());
+        let message = reference(posted).unwrap();
+        assert_eq!((&*message.channel, &*message.ts), ("C1", "1503435956.000247"));
+        assert!(reference(r#"{"ok": true}"#).is_none() && reference("").is_none());
     }
 
     #[test]
-    fn an_answer_that_broke_off_counts_as_posted_unless_it_begins_with_a_refusal() {
+    fn an_incomplete_response_counts_as_posted_unless_it_begins_with_a_failure() {
         let classify = |text| {
-            let answer = ApiResponse { is_truncated: true, ..answer(200, None, text) };
-            classify(&answer, SystemTime::now())
+            let response = ApiResponse { is_truncated: true, ..response(200, None, text) };
+            classify(&response, SystemTime::now())
         };
         for text in ["", "{", r#"{"ok":t"#, r#"{"ok":true,"channel":"C1"#, "<html>sign"] {
             assert!(matches!(classify(text), Ok(None)), "{text}");
@@ -191,62 +191,52 @@ mod tests {
     }
 
     #[test]
-    fn every_word_has_its_remedy() {
+    fn each_error_code_is_classified() {
         let after = |seconds| Remedy::RetryAfter(Duration::from_secs(seconds));
-        for (word, retry_after, expected, tells) in [
+        for (code, retry_after, expected, expected_text) in [
             ("ratelimited", Some("30"), after(30), "ratelimited"),
             ("rate_limited", None, after(1), "rate_limited"),
             ("internal_error", None, Remedy::Retry, "internal_error"),
             ("service_unavailable", None, Remedy::Retry, "service_unavailable"),
-            (
-                "invalid_auth",
-                None,
-                Remedy::Misconfigured,
-                "take the bot token that the app has now",
-            ),
-            (
-                "token_revoked",
-                None,
-                Remedy::Misconfigured,
-                "take the bot token that the app has now",
-            ),
+            ("invalid_auth", None, Remedy::Misconfigured, "use the app's current bot token"),
+            ("token_revoked", None, Remedy::Misconfigured, "use the app's current bot token"),
             ("missing_scope", None, Remedy::Misconfigured, "chat:write"),
             ("channel_not_found", None, Remedy::Misconfigured, "check the channel's name or ID"),
             ("not_in_channel", None, Remedy::Misconfigured, "invite the bot to the channel"),
             ("is_archived", None, Remedy::Misconfigured, "archived"),
             ("restricted_action_read_only_channel", None, Remedy::Misconfigured, "settings"),
-            ("S3cret of xoxb-1", None, Remedy::Misconfigured, "no word of Slack's"),
+            ("S3cret of xoxb-1", None, Remedy::Misconfigured, "not a Slack error code"),
             ("invalid_blocks", None, Remedy::Rejected, "invalid_blocks"),
             ("msg_blocks_too_long", None, Remedy::Rejected, "msg_blocks_too_long"),
             ("no_text", None, Remedy::Rejected, "no_text"),
         ] {
-            let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
-            let (remedy, told) = failed(&answer(200, retry_after, &text));
-            assert_eq!(remedy, expected, "{word}");
-            assert!(told.contains(tells) && !told.contains("xoxb-1"), "{told}");
+            let text = format!(r#"{{"ok": false, "error": "{code}"}}"#);
+            let (remedy, reason) = failed(&response(200, retry_after, &text));
+            assert_eq!(remedy, expected, "{code}");
+            assert!(reason.contains(expected_text) && !reason.contains("xoxb-1"), "{reason}");
         }
     }
 
     #[test]
-    fn any_other_word_may_be_of_one_message_and_drops_nothing() {
-        for word in [
+    fn an_unknown_error_code_drops_no_alert() {
+        for code in [
             "cant_update_message",
             "edit_window_closed",
             "message_not_found",
             "restricted_action_non_threadable_channel",
             "thread_not_found",
-            "a_word_of_tomorrow",
+            "unknown_code",
         ] {
-            let text = format!(r#"{{"ok": false, "error": "{word}"}}"#);
-            let refused = classify(&answer(200, None, &text), SystemTime::now()).unwrap_err();
-            assert!(matches!(&refused, Rejection::Other(said) if said == word));
-            assert!(refused.is_of_the_message());
-            assert_eq!(DeliveryError::from(refused).remedy(), Remedy::Misconfigured);
+            let text = format!(r#"{{"ok": false, "error": "{code}"}}"#);
+            let rejection = classify(&response(200, None, &text), SystemTime::now()).unwrap_err();
+            assert!(matches!(&rejection, Rejection::Other(other) if other == code));
+            assert!(rejection.allows_new_message());
+            assert_eq!(DeliveryError::from(rejection).remedy(), Remedy::Misconfigured);
         }
     }
 
     #[test]
-    fn an_answer_before_slack_is_judged_by_its_status() {
+    fn a_response_not_from_slack_is_classified_by_its_status() {
         let after = Remedy::RetryAfter(Duration::from_secs(7));
         for (status, retry_after, text, expected) in [
             (429, Some("7"), r#"{"ok": false, "error": "ratelimited"}"#, after),
@@ -255,9 +245,9 @@ mod tests {
             (413, None, "", Remedy::Rejected),
             (200, None, "<html>sign in</html>", Remedy::Rejected),
         ] {
-            let (remedy, told) = failed(&answer(status, retry_after, text));
+            let (remedy, reason) = failed(&response(status, retry_after, text));
             assert_eq!(remedy, expected, "{status}");
-            assert!(!told.contains("html"), "{told}");
+            assert!(!reason.contains("html"), "{reason}");
         }
     }
 }

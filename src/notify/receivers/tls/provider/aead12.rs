@@ -10,19 +10,19 @@ use rustls::{
 
 use super::aead13::{key, nonce};
 
-/// The records of TLS 1.2 with AES-GCM (RFC 5288): each begins with a part of its nonce.
+/// TLS 1.2 records with AES-GCM (RFC 5288). Each begins with the explicit part of its nonce.
 pub(super) struct Gcm(pub(super) &'static Algorithm);
 
-/// The records of TLS 1.2 with ChaCha20-Poly1305 (RFC 7905).
+/// TLS 1.2 records with ChaCha20-Poly1305 (RFC 7905).
 pub(super) struct ChaCha20Poly1305;
 
-/// How many bytes of a nonce are of the key, and how many of the record.
+/// The implicit and the explicit part of a nonce, in bytes: from the key, and from the record.
 const SALT: usize = 4;
 const EXPLICIT: usize = 8;
 
 const TAG: usize = 16;
 
-/// The plain text of a record (RFC 5246 §6.2.1), in bytes.
+/// The longest plaintext of a record (RFC 5246 §6.2.1), in bytes.
 const MOST: usize = 1 << 14;
 
 impl Tls12AeadAlgorithm for Gcm {

@@ -8,16 +8,16 @@ use rustls::{
     },
 };
 
-/// The records of TLS 1.3 (RFC 8446 §5.2).
+/// TLS 1.3 records (RFC 8446 §5.2).
 pub(super) struct Aead13(pub(super) &'static Algorithm);
 
-/// A key of an algorithm, which rustls derives at the length that the algorithm asks for.
+/// An AEAD key. rustls derives it at the algorithm's length.
 #[expect(clippy::unwrap_used, reason = "the only error is a wrong length")]
 pub(super) fn key(algorithm: &'static Algorithm, key: &AeadKey) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).unwrap())
 }
 
-/// Unique, since rustls numbers the records of a key.
+/// A nonce. It is unique, since rustls numbers the records of a key.
 pub(super) fn nonce(iv: &Iv, record: u64) -> RingNonce {
     RingNonce::assume_unique_for_key(Nonce::new(iv, record).0)
 }
@@ -71,7 +71,7 @@ impl MessageEncrypter for Records {
         self.key
             .seal_in_place_append_tag(nonce, aad, &mut payload)
             .map_err(|_| Error::EncryptError)?;
-        // The version of all records since TLS 1.2 (RFC 8446 §5.1).
+        // TLS 1.3 records carry this version, too (RFC 8446 §5.1).
         let (kind, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
         Ok(OutboundOpaqueMessage::new(kind, version, payload))
     }

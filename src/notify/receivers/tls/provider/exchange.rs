@@ -11,7 +11,7 @@ use rustls::{
     crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup},
 };
 
-/// The groups of rustls's `crypto::ring`, in its order.
+/// The key exchange groups of rustls's `crypto::ring`, in its order.
 pub(super) static ALL: &[&dyn SupportedKxGroup] = &[
     &Group { name: NamedGroup::X25519, algorithm: &agreement::X25519 },
     &Group { name: NamedGroup::secp256r1, algorithm: &ECDH_P256 },
@@ -50,8 +50,8 @@ struct Exchange {
 }
 
 impl ActiveKeyExchange for Exchange {
-    /// ring checks the length of a key, its form (uncompressed for the curves of NIST), and that it is
-    /// a point of the curve.
+    /// ring checks the key's length, its form (uncompressed for the NIST curves), and that it is a
+    /// point on the curve.
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
         let peer = UnparsedPublicKey::new(self.algorithm, peer);
         agreement::agree_ephemeral(self.private, &peer, |secret| SharedSecret::from(secret))

@@ -1,9 +1,9 @@
-//! A crypto provider for rustls by ring, without rustls's own feature `ring`.
+//! A crypto provider for rustls, built on ring without rustls's own feature `ring`.
 //!
-//! Cargo unifies features: if this crate turned that feature on, an application whose rustls has
-//! `aws_lc_rs` alone would have two providers, and its `ClientConfig::builder()` would panic. So this
-//! module implements rustls's public traits by ring. All cryptography is ring's; this code only shapes TLS
-//! records and keys, by RFC 5288, 7905 and 8446. `docs/decisions/0002` lists the features.
+//! Cargo unifies features: if this crate enabled that feature, an application whose rustls enables
+//! only `aws_lc_rs` would have two providers, and its `ClientConfig::builder()` would panic. So
+//! this module implements rustls's public traits. All cryptography is ring's; this code only frames
+//! TLS records and keys (RFC 5288, 7905 and 8446). `docs/decisions/0002` lists the features.
 
 mod aead12;
 mod aead13;
@@ -25,7 +25,7 @@ use rustls::{
 };
 use webpki::ring as algorithms;
 
-/// A provider for the receivers' clients. It is not installed as the process's default.
+/// The provider for the receivers' clients. It is not installed as the process's default.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: suites::ALL.to_vec(),
@@ -51,7 +51,7 @@ impl KeyProvider for Ring {
     }
 }
 
-/// What a certificate may be signed by.
+/// The signature algorithms accepted in certificates.
 static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         algorithms::ECDSA_P256_SHA256,
@@ -69,7 +69,7 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         algorithms::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
         algorithms::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
     ],
-    // TLS 1.3 takes the first of each. In TLS 1.2 a scheme does not name the curve.
+    // TLS 1.3 uses the first of each. In TLS 1.2 a scheme does not fix the curve.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,

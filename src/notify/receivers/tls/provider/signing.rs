@@ -14,7 +14,7 @@ use rustls::{
     sign::{Signer, SigningKey, public_key_to_spki},
 };
 
-/// The key of a client certificate: RSA, ECDSA on P-256 or P-384, or Ed25519.
+/// Loads the key of a client certificate: RSA, ECDSA on P-256 or P-384, or Ed25519.
 pub(super) fn load(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error> {
     let pair = match key {
         PrivateKeyDer::Pkcs1(key) => {
@@ -24,7 +24,7 @@ pub(super) fn load(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error
         PrivateKeyDer::Pkcs8(key) => Pair::of_pkcs8(key.secret_pkcs8_der()),
         _ => None,
     };
-    let unknown = || Error::General("the key is none of RSA, ECDSA and Ed25519".to_owned());
+    let unknown = || Error::General("the key is not RSA, ECDSA or Ed25519".to_owned());
     Ok(Arc::new(Key(Arc::new(pair.ok_or_else(unknown)?))))
 }
 
@@ -47,7 +47,7 @@ impl Pair {
             .ok()
     }
 
-    /// Of RFC 5915 (`BEGIN EC PRIVATE KEY`), which ring takes within PKCS #8 alone.
+    /// A key of RFC 5915 (`BEGIN EC PRIVATE KEY`). ring accepts it only inside PKCS #8.
     fn of_sec1(der: &[u8]) -> Option<Self> {
         let curves = [&alg_id::ECDSA_P256, &alg_id::ECDSA_P384];
         curves.into_iter().find_map(|curve| Self::of_pkcs8(&pkcs8(curve, der)))
@@ -69,7 +69,7 @@ impl Pair {
         }
     }
 
-    /// `None` where ring signs nothing, or not by this scheme.
+    /// Returns `None` if ring can't sign, or does not support this scheme.
     fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         match self {
@@ -105,7 +105,7 @@ fn pkcs8(algorithm: &AlgorithmIdentifier, key: &[u8]) -> Vec<u8> {
     der(0x30, &parts.concat())
 }
 
-/// A value of DER, of at most 65,535 bytes.
+/// A DER value of at most 65,535 bytes.
 fn der(tag: u8, value: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes();
     let head = match (high, low) {

@@ -30,7 +30,7 @@ pub(super) static ALL: &[SupportedCipherSuite] = &[
     SupportedCipherSuite::Tls12(&ECDHE_RSA_CHACHA20_POLY1305_SHA256),
 ];
 
-/// How many records may be encrypted with one key.
+/// The most records that one key may encrypt.
 const GCM_LIMIT: u64 = 1 << 24;
 const CHACHA_LIMIT: u64 = u64::MAX;
 
