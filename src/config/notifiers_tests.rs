@@ -177,7 +177,7 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
         ),
         (
             SECRET,
-            "the Slack webhook address is no URL: use one such as the one that Slack shows, \
+            "the Slack webhook address is not a URL: use one such as \
              https://hooks.slack.com/services/…"
                 .to_owned(),
         ),
@@ -257,7 +257,7 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
         ("kind = 'email'\nuser = 'u'", "1: notifier: has only one of user and password: give both"),
         (
             "kind = 'email'\nserver = 'mail'\nfrom = 'a@b.example'\nto = 'c@d.example'",
-            "1: notifier: the mail server's address is no URL: use one such as smtp://",
+            "1: notifier: the mail server's address is not a URL: use one such as smtp://",
         ),
     ] {
         let refused = refused(&format!("[[notifier]]\n{text}"));

@@ -13,7 +13,7 @@ use crate::{
     task::{BlockingThread, NotCalled},
 };
 
-/// A closure as a notifier: called on a thread of its own, where it may block.
+/// A notifier that calls a closure on a dedicated thread, where the closure may block.
 pub(crate) struct ClosureNotifier<F> {
     hook: Arc<F>,
     thread: Arc<BlockingThread>,
@@ -43,7 +43,7 @@ where
             let call = move || notification.alerts.iter().for_each(|alert| hook(alert));
             thread.call(call).await.map_err(|error| match error {
                 NotCalled::NoThread(_) => DeliveryError::retry(error),
-                // It would panic again, and hold up the alerts that come after.
+                // A retry would panic again, and delay the alerts that follow.
                 NotCalled::Panicked(_) => DeliveryError::rejected(error),
             })?;
             Ok(())

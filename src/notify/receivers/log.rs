@@ -13,14 +13,14 @@ use crate::{
     text::one_line,
 };
 
-/// Writes each alert as an event of `tracing`: a firing one at `ERROR`, `WARN` or `INFO` by its
-/// severity, a resolved one at `INFO`.
+/// Logs each alert as a `tracing` event: a firing one at `ERROR`, `WARN` or `INFO` by its severity, a
+/// resolved one at `INFO`.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Log;
 
 impl Log {
-    /// The notifier; it has nothing to set.
+    /// Creates the notifier.
     pub fn new() -> Self {
         Self
     }

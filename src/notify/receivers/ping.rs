@@ -12,11 +12,12 @@ use tower_service::Service;
 use super::http::{AddressError, Endpoint, from_env, tls_settings};
 use crate::notify::{DeliveryError, Notification};
 
-/// Calls an address, for a service that alarms when it is not called in time, such as healthchecks.io or
-/// Dead Man's Snitch; see [`heartbeat`](crate::LookoutBuilder::heartbeat).
+/// Pings a dead man's switch, such as healthchecks.io or Dead Man's Snitch, which alerts when the pings
+/// stop; see [`heartbeat`](crate::LookoutBuilder::heartbeat).
 ///
-/// It posts the names of service and instance as JSON, whatever the alerts say. An answer 2xx is a success;
-/// see [`DeliveryError`] for the others. The address is in no log, error or `Debug`.
+/// Each ping posts the names of the service and the instance as JSON, and no alerts. A 2xx response is
+/// a success; see [`DeliveryError`] for the others. No log, error or `Debug` output contains the
+/// address.
 ///
 /// # Examples
 ///
@@ -34,11 +35,11 @@ pub struct Ping {
 }
 
 impl Ping {
-    /// A notifier that calls `url`, any address of http or https.
+    /// Creates a notifier that pings `url`, an HTTP or HTTPS address.
     ///
     /// # Errors
     ///
-    /// If `url` is no such address.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), "ping", "https://hc-ping.com/your-uuid-here")?;
         Ok(Self { endpoint })
@@ -65,9 +66,9 @@ impl Service<Notification> for Ping {
         });
         let endpoint = self.endpoint.clone();
         Box::pin(async move {
-            let answer = endpoint.post(HeaderMap::new(), body.to_string()).await?;
-            let told = answer.summary();
-            answer.classify_by_status(SystemTime::now(), told)
+            let response = endpoint.post(HeaderMap::new(), body.to_string()).await?;
+            let reason = response.summary();
+            response.classify_by_status(SystemTime::now(), reason)
         })
     }
 }

@@ -21,30 +21,30 @@ use http::HeaderMap;
 /// One Alertmanager of a cluster.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// In the list, from 1.
-    place: usize,
+    /// Its position in the list of members, from 1.
+    position: usize,
     endpoint: Endpoint,
-    /// Whether it was told that it does not take what is posted.
+    /// Whether its failure was logged.
     is_failing: AtomicBool,
 }
 
-/// Less than a delivery may take, also as the first of an `or_else`, so that one that says nothing does not
-/// make it fail.
+/// Shorter than a delivery may take, even as the first of an `or_else`, so that a member that does not
+/// respond does not fail the delivery.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 const EXAMPLE: &str = "http://alertmanager-1:9093";
 
 impl Member {
-    pub(super) fn new(place: usize, base: &str) -> Result<Self, AddressError> {
+    pub(super) fn new(position: usize, base: &str) -> Result<Self, AddressError> {
         let endpoint = Endpoint::under(base, "api/v2/alerts", NAME, EXAMPLE)?.with_timeout(TIMEOUT);
-        Ok(Self { place, endpoint, is_failing: AtomicBool::new(false) })
+        Ok(Self { position, endpoint, is_failing: AtomicBool::new(false) })
     }
 
-    /// The same with another endpoint.
+    /// The same member with a changed endpoint.
     pub(super) fn with(&self, change: &mut dyn FnMut(&mut Endpoint)) -> Self {
         let mut endpoint = self.endpoint.clone();
         change(&mut endpoint);
-        Self { place: self.place, endpoint, is_failing: AtomicBool::new(false) }
+        Self { position: self.position, endpoint, is_failing: AtomicBool::new(false) }
     }
 
     #[cfg(feature = "state")]
@@ -52,23 +52,23 @@ impl Member {
         self.endpoint.address()
     }
 
-    pub(super) fn refused(problem: &'static str) -> AddressError {
+    pub(super) fn invalid(problem: &'static str) -> AddressError {
         AddressError::Address { receiver: NAME, problem, example: EXAMPLE }
     }
 
-    /// Posts, and tells in the log when the member begins to fail and when that is over.
+    /// Posts, and logs when the member starts to fail and when it recovers.
     pub(super) async fn post(
         self: Arc<Self>,
         headers: HeaderMap,
         body: String,
     ) -> Result<(), DeliveryError> {
         let posted = self.try_post(headers, body).await;
-        let has_failed = self.is_failing.swap(posted.is_err(), Ordering::Relaxed);
-        match (&posted, has_failed) {
+        let was_failing = self.is_failing.swap(posted.is_err(), Ordering::Relaxed);
+        match (&posted, was_failing) {
             (Err(error), false) => {
                 logged(|| {
                     tracing::warn!(
-                        member = self.place,
+                        member = self.position,
                         reason = chain(error),
                         "Alertmanager failed"
                     );
@@ -76,7 +76,7 @@ impl Member {
             }
             (Ok(()), true) => {
                 logged(|| {
-                    tracing::info!(member = self.place, "Alertmanager takes alerts again");
+                    tracing::info!(member = self.position, "Alertmanager recovered");
                 });
             }
             _ => {}
@@ -85,21 +85,21 @@ impl Member {
     }
 
     async fn try_post(&self, headers: HeaderMap, body: String) -> Result<(), DeliveryError> {
-        let answer = within(TIMEOUT, self.endpoint.clone().post(headers, body))
+        let response = within(TIMEOUT, self.endpoint.clone().post(headers, body))
             .await
             .map_err(DeliveryError::retry)??;
-        let told = answer.summary();
-        answer.classify_by_status(SystemTime::now(), told)
+        let reason = response.summary();
+        response.classify_by_status(SystemTime::now(), reason)
     }
 }
 
-/// `None` if a member took it, else the failure after which another try helps soonest.
-pub(super) fn most_hopeful(
-    answers: impl IntoIterator<Item = Result<(), DeliveryError>>,
+/// Returns `None` if a member accepted the alerts, else the failure that can be retried soonest.
+pub(super) fn combined_failure(
+    results: impl IntoIterator<Item = Result<(), DeliveryError>>,
 ) -> Option<DeliveryError> {
     let mut errors = Vec::new();
-    for answer in answers {
-        errors.push(answer.err()?);
+    for result in results {
+        errors.push(result.err()?);
     }
     errors.into_iter().min_by_key(DeliveryError::hope)
 }
@@ -110,15 +110,15 @@ mod tests {
     use crate::notify::error::Remedy;
 
     #[test]
-    fn an_address_has_a_path_at_most() {
-        for (base, says) in [
+    fn a_members_address_has_no_query() {
+        for (base, expected) in [
             ("", "is empty"),
             (" / ", "is empty"),
-            ("am:s3cret", "is no URL"),
-            ("http://am:9093?key=s3cret", "has more than a path"),
+            ("am:s3cret", "is not a URL"),
+            ("http://am:9093?key=s3cret", "has a query"),
         ] {
             let error = Member::new(1, base).unwrap_err().to_string();
-            assert!(error.contains(says) && !error.contains("s3cret"), "{error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
         }
         for base in ["http://am:9093", "https://am/alertmanager/", " http://am\n"] {
             Member::new(1, base).unwrap();
@@ -126,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_took_it_is_enough_and_else_the_failure_counts_that_passes_first() {
+    fn a_delivery_fails_only_if_all_members_do_with_the_failure_to_retry_soonest() {
         let retry = || DeliveryError::retry("503");
         let after = |seconds| DeliveryError::retry_after(Duration::from_secs(seconds), "429");
         let (broken, rejected) =
             (|| DeliveryError::broken("404"), || DeliveryError::rejected("400"));
-        let remedy = |answers: Vec<_>| most_hopeful(answers).map(|error| error.remedy());
+        let remedy = |results: Vec<_>| combined_failure(results).map(|error| error.remedy());
         assert_eq!(remedy(vec![Err(retry()), Ok(()), Err(rejected())]), None);
         assert_eq!(remedy(vec![Err(rejected()), Err(retry()), Err(broken())]), Some(Remedy::Retry));
         assert_eq!(

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 
 use self::{
-    member::{Member, most_hopeful},
+    member::{Member, combined_failure},
     payload::PostableAlert,
 };
 use super::{
@@ -22,32 +22,32 @@ use super::{
 };
 use crate::notify::{Delivered, DeliveryError, Notification, delivered::LONGEST};
 
-/// Posts alerts to Alertmanager's API v2, to each member of a cluster.
+/// Posts alerts to each member of an Alertmanager cluster, through the API v2.
 ///
-/// An alert that fires is posted again every 60 s, with an end four times as far ahead: so it
-/// resolves by itself when the process dies. A resolve is posted again for 15 minutes, as Prometheus
-/// does. Of an alert that it was never told of, Alertmanager tells no resolve: one that fired and was
-/// resolved while no post arrived is posted as firing, with its peak, until the next post is due. One whose
-/// clock is behind takes a resolve when its clock has come to it, with the post after that. At
-/// [`shutdown`](crate::Lookout::shutdown) what fires is left to expire: a process that ends
-/// has not recovered.
+/// A firing alert is posted again every 60 s, and ends after four times that, so it resolves if the
+/// process dies. A resolve is posted again for 15 minutes, as Prometheus does. Alertmanager ignores
+/// the resolve of an alert that it never received, so an alert that fired and resolved between two
+/// posts is first posted as firing, with its peak, until the next post. If a member's clock is behind,
+/// it accepts a resolve late, with a later post. [`shutdown`](crate::Lookout::shutdown) leaves firing
+/// alerts to expire: the end of a process is not a recovery.
 ///
-/// The labels are `alertname` (the rule), `severity`, `service`, `instance`, what is judged (`method`
-/// and `route`, `dependency`, or a report's `call_site`, `error_type` and `group`), and the rule's own: an alert
-/// whose labels change while it fires is resolved under the old ones. The annotations are
-/// `summary`, `description`, `runbook_url` and `dashboard_url`. Replicas are told apart by the `instance`, so that none
-/// resolves the alert of another. Leave it out of the grouping, and they come as one notification:
+/// The labels are `alertname` (the rule), `severity`, `service`, `instance`, the target (`method` and
+/// `route`, `dependency`, or a report's `call_site`, `error_type` and `group`), and the rule's own. An
+/// alert whose labels change while it fires is resolved under the old labels. The annotations are
+/// `summary`, `description`, `runbook_url` and `dashboard_url`. Each replica has its own `instance`,
+/// so none resolves another's alert. To get one notification for all replicas, leave `instance` out of
+/// the grouping:
 ///
 /// ```yaml
 /// route:
 ///   group_by: [alertname, service]
 /// ```
 ///
-/// Name each member, and not a load balancer before them. A delivery succeeds when one member accepts it. A
-/// member that fails is logged once, counts in `lookout_notifications_failed_total`, and gets the alerts with
-/// the next post. If every member fails, the delivery is retried, as with any notifier. A member has 4 s to
-/// answer. Addresses and headers are in no log, error or `Debug`; a member is named by its place
-/// in the list.
+/// List each member, not a load balancer in front of them. A delivery succeeds when one member accepts
+/// it. A member that fails is logged once, counted in `lookout_notifications_failed_total`, and gets
+/// the alerts with the next post. If every member fails, the delivery is retried, as with any
+/// notifier. A member has 4 s to respond. No log, error or `Debug` output contains an address or a
+/// header; log lines name a member by its position in the list.
 ///
 /// # Examples
 ///
@@ -66,29 +66,29 @@ pub struct Alertmanager {
     firing: FiringSet,
 }
 
-/// As errors name it.
+/// The receiver's name in errors.
 const NAME: &str = "Alertmanager";
 
-/// How many posts may be missed before an alert expires, with the one that is due.
-const POSTS_TO_EXPIRE: u32 = 4;
+/// An alert expires after this many intervals without a post.
+const INTERVALS_TO_EXPIRE: u32 = 4;
 
 /// How long a resolve is posted again.
 const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 
 impl Alertmanager {
-    /// A notifier for the members of a cluster, each by its address without `/api/v2/alerts`.
+    /// Creates a notifier for the members of a cluster, each by its URL without `/api/v2/alerts`.
     ///
     /// # Errors
     ///
-    /// If there is none, or if one is no address of http or https.
+    /// Returns [`AddressError::Address`] if there is no member, or if a URL is invalid.
     pub fn new(members: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, AddressError> {
         let members: Vec<_> = members
             .into_iter()
             .enumerate()
-            .map(|(place, base)| Member::new(place + 1, base.as_ref()).map(Arc::new))
+            .map(|(index, base)| Member::new(index + 1, base.as_ref()).map(Arc::new))
             .collect::<Result<_, _>>()?;
         if members.is_empty() {
-            return Err(Member::refused("is missing"));
+            return Err(Member::invalid("is missing"));
         }
         let resend_every = Duration::from_secs(60);
         Ok(Self {
@@ -99,11 +99,11 @@ impl Alertmanager {
         })
     }
 
-    /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
+    /// Adds a header to each request, such as `authorization`. Its value is treated as a secret.
     ///
     /// # Errors
     ///
-    /// If there can be no such header.
+    /// Returns [`AddressError::Header`] if the name or the value is invalid.
     pub fn header(
         mut self,
         name: impl AsRef<str>,
@@ -113,8 +113,10 @@ impl Alertmanager {
         Ok(self)
     }
 
-    /// How often an alert is posted again, a second at least and a year at most. Defaults to 60 s.
-    /// Without a post it resolves after four times that.
+    /// Sets the interval after which alerts are posted again, from 1 s to a year. An alert resolves
+    /// after four intervals without a post.
+    ///
+    /// Defaults to 60 s.
     #[must_use]
     pub fn resend_every(mut self, every: Duration) -> Self {
         self.resend_every = every.clamp(Duration::from_secs(1), LONGEST);
@@ -151,7 +153,7 @@ impl Service<Notification> for Alertmanager {
             let (now, expires) = (SystemTime::now(), |posts| resend_every.saturating_mul(posts));
             let alerts = notification.iter().map(|(alert, changes)| match alert.as_it_fired() {
                 Some(fired) if changes > 1 => PostableAlert::new(&fired, now, expires(1)),
-                _ => PostableAlert::new(alert, now, expires(POSTS_TO_EXPIRE)),
+                _ => PostableAlert::new(alert, now, expires(INTERVALS_TO_EXPIRE)),
             });
             let relabelled = firing.relabelled(&notification.alerts);
             let ended = relabelled.iter().map(|alert| PostableAlert::new(alert, now, expires(0)));
@@ -161,9 +163,9 @@ impl Service<Notification> for Alertmanager {
             for member in members {
                 posts.spawn(member.post(headers.clone().into(), body.clone()));
             }
-            let answers = posts.join_all().await;
-            let failed = answers.iter().filter(|answer| answer.is_err()).count();
-            match most_hopeful(answers) {
+            let results = posts.join_all().await;
+            let failed = results.iter().filter(|result| result.is_err()).count();
+            match combined_failure(results) {
                 None => {
                     firing.record(&notification.alerts);
                     let delivered = Delivered::again_every(resend_every);

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// An alert as `POST /api/v2/alerts` takes it.
+/// An alert in the format of `POST /api/v2/alerts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PostableAlert {
@@ -21,10 +21,10 @@ pub(super) struct PostableAlert {
 }
 
 impl PostableAlert {
-    /// A firing alert expires when so much has passed, unless it is told again before.
+    /// A firing alert ends after `expires`, unless it is posted again before.
     ///
-    /// An end is at `now` at the latest: what ends by a clock that is ahead, if only by a millisecond,
-    /// fires on at Alertmanager, which keeps the later end that it was told of before.
+    /// A resolved alert ends at `now` at the latest. Alertmanager takes an end in the future, if only
+    /// by a millisecond, for a firing alert, and keeps the later end of the previous post.
     pub(super) fn new(alert: &Alert, now: SystemTime, expires: Duration) -> Self {
         let ends_at = match ended(alert) {
             Some(ended) => ended.min(now),
@@ -48,7 +48,7 @@ mod tests {
     use crate::alert::{AlertStatus, test_alert};
 
     #[test]
-    fn a_firing_alert_ends_ahead_and_a_resolved_one_when_it_did() {
+    fn a_firing_alert_ends_in_the_future_and_a_resolved_one_at_its_end() {
         let firing = test_alert("HighErrorRatio", AlertStatus::Firing);
         let (now, expires) = (firing.starts_at + Duration::from_secs(60), Duration::from_secs(180));
         let labels = json!({
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn no_end_is_before_the_beginning_whatever_the_clock_does() {
+    fn an_alert_does_not_end_before_it_starts_when_the_clock_is_set_back() {
         let past = Duration::from_secs(60);
         for status in [AlertStatus::Firing, AlertStatus::Resolved] {
             let alert = test_alert("R", status);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_end_is_yet_to_come() {
+    fn a_resolved_alert_does_not_end_in_the_future() {
         let resolved = test_alert("R", AlertStatus::Resolved);
         let now = resolved.ends_at.unwrap() - Duration::from_millis(1);
         let entry = json!(PostableAlert::new(&resolved, now, Duration::ZERO));

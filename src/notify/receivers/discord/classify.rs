@@ -8,22 +8,22 @@ use crate::notify::{
     receivers::http::{ApiResponse, retry_delay},
 };
 
-/// What Discord's answer to a post means.
+/// Classifies Discord's response to a post.
 ///
-/// A limit tells the wait in its body, to the millisecond; errors have a number there:
+/// The body of a 429 contains the delay in milliseconds, and the body of an error its code:
 /// <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>.
-pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
-    let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-    let told = match body["code"].as_u64() {
-        Some(code) if code > 0 => format!("{}, Discord's error {code}", answer.status),
-        _ => answer.status.to_string(),
+pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
+    let body: Value = serde_json::from_str(&response.text).unwrap_or_default();
+    let reason = match body["code"].as_u64() {
+        Some(code) if code > 0 => format!("{}, Discord error {code}", response.status),
+        _ => response.status.to_string(),
     };
-    if answer.status == StatusCode::TOO_MANY_REQUESTS
+    if response.status == StatusCode::TOO_MANY_REQUESTS
         && let Some(wait) = body["retry_after"].as_f64().and_then(retry_delay)
     {
-        return Err(DeliveryError::retry_after(wait, told));
+        return Err(DeliveryError::retry_after(wait, reason));
     }
-    answer.classify_by_status(now, told)
+    response.classify_by_status(now, reason)
 }
 
 #[cfg(test)]
@@ -39,12 +39,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
-        classify(&answer, SystemTime::now()).err().map(Into::into)
+        let response = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
+        classify(&response, SystemTime::now()).err().map(Into::into)
     }
 
     #[test]
-    fn every_answer_has_its_remedy() {
+    fn each_response_is_classified() {
         let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs_f64(seconds)));
         let limit = r#"{"message": "You are being rate limited.", "retry_after": 0.469}"#;
         for (status, retry_after, text, expected) in [
@@ -71,12 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_by_its_number() {
+    fn an_error_shows_its_code() {
         let error =
             error(404, "", r#"{"code": 10015, "message": "/api/webhooks/s3cret"}"#).unwrap();
         assert_eq!(
             chain(&*error),
-            "the receiver takes nothing: 404 Not Found, Discord's error 10015"
+            "the receiver takes nothing: 404 Not Found, Discord error 10015"
         );
     }
 }

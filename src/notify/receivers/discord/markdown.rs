@@ -2,7 +2,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::notify::receivers::chat::render::Markup;
 
-/// Text as Discord reads it: <https://docs.discord.com/developers/reference#message-formatting>.
+/// Discord's markup: <https://docs.discord.com/developers/reference#message-formatting>.
 pub(super) struct Markdown;
 
 impl Markup for Markdown {
@@ -11,14 +11,14 @@ impl Markup for Markdown {
             character,
             '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '#' | '[' | ']' | '@'
         );
-        // Else an address becomes a link by itself.
+        // An escaped slash keeps Discord from turning an address into a link.
         if is_mark || (character == '/' && into.ends_with(':')) {
             into.push('\\');
         }
         into.push(character);
     }
 
-    /// Nothing means anything there.
+    /// A code span needs no escapes.
     fn escape_code(character: char, into: &mut String) {
         into.push(character);
     }

@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use crate::notify::receivers::http::AddressError;
 
-/// People that a message about a critical alert notifies, in Discord's own form, and the permission for that.
+/// The role, user or channel that a critical alert mentions, in Discord's syntax, with the
+/// `allowed_mentions` that permit it.
 #[derive(Clone, Debug)]
 pub(super) struct Mention {
     text: String,
@@ -19,7 +20,7 @@ impl Mention {
             (_, Some(Ok(role))) if is_id(role) => json!({"parse": [], "roles": [role]}),
             (_, Some(Err(user))) if is_id(user) => json!({"parse": [], "users": [user]}),
             _ => {
-                let problem = "notifies nobody in Discord";
+                let problem = "is not a Discord mention";
                 let example = "<@&role ID>, <@user ID> or @here";
                 return Err(AddressError::Mention { receiver: "Discord", problem, example });
             }
@@ -27,7 +28,8 @@ impl Mention {
         Ok(Self { text: text.to_owned(), allowed })
     }
 
-    /// Before the embeds, which notify nobody; the message may notify nobody else.
+    /// Adds the mention before the embeds, in which a mention notifies nobody. No other mention is
+    /// allowed.
     pub(super) fn add_to(&self, message: &mut Value) {
         message["content"] = json!(self.text);
         message["allowed_mentions"] = self.allowed.clone();
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_may_notify_the_mentioned_and_nobody_else() {
+    fn only_the_mention_itself_is_allowed() {
         for (text, allowed) in [
             ("<@&123>", json!({"parse": [], "roles": ["123"]})),
             ("<@45>", json!({"parse": [], "users": ["45"]})),
@@ -52,11 +54,8 @@ mod tests {
             assert_eq!(message, expected);
         }
         for text in ["", "here", "<@>", "<@&>", "<@&12x>", "<@1> <@2>"] {
-            let refused = Mention::parse(text).unwrap_err().to_string();
-            assert!(
-                refused.contains("notifies nobody in Discord: use one such as <@&"),
-                "{refused}"
-            );
+            let error = Mention::parse(text).unwrap_err().to_string();
+            assert!(error.contains("is not a Discord mention: use one such as <@&"), "{error}");
         }
     }
 }

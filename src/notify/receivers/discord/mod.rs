@@ -17,11 +17,12 @@ use super::{
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// Posts to a Discord webhook, an embed an alert.
+/// Posts alerts to a Discord webhook, one embed per alert.
 ///
-/// It keeps to Discord's limit of five messages in two seconds (what comes meanwhile is merged), to
-/// what a 429 asks for, and to the sizes that Discord takes. What users control is escaped, and mentions
-/// nobody; [`mention`](Self::mention) says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
+/// The notifier posts at most five messages in two seconds, and merges the changes that arrive in
+/// between. It honours the delay of a 429, and keeps messages within Discord's size limits. Text from
+/// users is escaped, so it can't mention anybody; [`mention`](Self::mention) sets the mention for
+/// critical alerts. The address is a secret: no log, error or `Debug` output contains it.
 ///
 /// # Examples
 ///
@@ -39,25 +40,27 @@ pub struct Discord {
 }
 
 impl Discord {
-    /// A notifier for the webhook at `url`, which may be any address of http or https.
+    /// Creates a notifier for the webhook at `url`, an HTTP or HTTPS address.
     ///
     /// # Errors
     ///
-    /// If `url` is no such address.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
-        let example = "the one that Discord shows, https://discord.com/api/webhooks/…";
+        let example = "https://discord.com/api/webhooks/…";
         let endpoint = Endpoint::new(url.as_ref(), "Discord webhook", example)?;
-        // Else a message that is not saved is answered like one that is.
+        // Without `wait`, Discord reports success before it has saved the message.
         let endpoint = endpoint.with_query("wait", "true");
         Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_millis(400)), mention: None })
     }
 
-    /// Mentions a role, a user or everybody in each message that names a critical alert which has begun to fire, such as
-    /// `<@&123456789012345678>`. No other text can mention anybody. Defaults to nobody.
+    /// Mentions a role, a user or everybody in each message with a critical alert that has started to
+    /// fire, such as `<@&123456789012345678>`. Repeats and resolves mention nobody.
+    ///
+    /// Defaults to no mention.
     ///
     /// # Errors
     ///
-    /// If the receiver knows no such mention.
+    /// Returns [`AddressError::Mention`] if Discord has no such mention.
     pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
         Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }

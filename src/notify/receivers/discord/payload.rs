@@ -17,19 +17,19 @@ use crate::{
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 4_096;
 
-/// All texts of all embeds together.
+/// The total length of all texts in all embeds.
 const TOTAL: usize = 6_000;
 
-/// Of those, what is kept for the titles of the alerts that are not told in full.
+/// The part of `TOTAL` that is reserved for the titles of alerts that are not shown in full.
 const OTHERS: usize = 1_000;
 
-/// Of a description, what it says of where an alert comes from.
+/// The longest origin (service, instance and labels) in a description.
 const ORIGIN: usize = 1_000;
 
-/// How many alerts a message tells in full: of the ten embeds one is for the others.
+/// How many alerts a message shows in full. The last of Discord's ten embeds lists the others.
 const IN_FULL: usize = 9;
 
-/// The body of a post.
+/// The body of a post, and how many alerts it contains.
 pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
     let (mut embeds, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
         let title = plain::<Markdown>(&headline(alert, changes), TITLE);
@@ -48,7 +48,6 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
     });
     let mut named = embeds.len();
     if !rest.is_empty() {
-        // Nobody is mentioned, whatever a text says.
         let (titles, count) = others::<Markdown>(rest, OTHERS.min(DESCRIPTION));
         named += count;
         embeds.push(json!({"description": titles}));
@@ -56,7 +55,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
     (json!({"embeds": embeds, "allowed_mentions": {"parse": []}}), named)
 }
 
-/// Red, orange or blue while it fires, by the severity; then green.
+/// Red, orange or blue by the severity while the alert fires; green when it is resolved.
 fn color(alert: &Alert) -> u32 {
     match (alert.status, alert.severity) {
         (AlertStatus::Resolved, _) => 0x2E_B6_7D,

@@ -15,7 +15,7 @@ fn operation(route: &str) -> Operation {
 }
 
 #[test]
-fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
+fn a_firing_embed_shows_value_target_severity_time_and_top_routes() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
@@ -49,7 +49,7 @@ fn a_firing_alert_is_an_embed_that_says_what_where_how_bad_and_since_when() {
 }
 
 #[test]
-fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
+fn a_resolved_embed_is_green_and_shows_peak_and_duration() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     alert.target = Target::Operation(operation("/orders"));
     let message = message(vec![alert]);
@@ -64,7 +64,7 @@ fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
 }
 
 #[test]
-fn what_was_reported_is_told_with_its_place_and_no_link() {
+fn a_report_shows_its_causes_and_call_site_without_links() {
     let mut alert = test_alert("EventError", AlertStatus::Firing);
     let failure = Failure {
         causes: vec!["not sent\nto http://broker/*".to_owned(), "refused".to_owned()],
@@ -88,7 +88,7 @@ fn what_was_reported_is_told_with_its_place_and_no_link() {
 }
 
 #[test]
-fn a_message_of_several_reports_lists_their_texts() {
+fn a_group_of_reports_lists_their_errors() {
     let message = message(vec![test_report()]);
     let embed = &message["embeds"][0];
     assert_eq!(embed["title"], "🔴 \\[FIRING\\] OrderEventLost · POST /orders");
@@ -98,7 +98,7 @@ fn a_message_of_several_reports_lists_their_texts() {
 }
 
 #[test]
-fn what_users_control_can_mention_nobody_and_break_nothing() {
+fn user_text_is_escaped() {
     let evil = "@everyone <@1> **b** [x](https://evil) `c` ||s|| :tada: # h";
     let mut alert = test_alert(evil, AlertStatus::Firing);
     alert.target = Target::Operation(operation(evil));
@@ -119,7 +119,7 @@ fn what_users_control_can_mention_nobody_and_break_nothing() {
 }
 
 #[test]
-fn a_message_keeps_to_the_limits_of_discord() {
+fn a_message_stays_within_discords_limits() {
     let long = "*@é".repeat(5_000);
     let alerts = (0..60)
         .map(|n| {
@@ -152,7 +152,7 @@ fn a_message_keeps_to_the_limits_of_discord() {
 }
 
 #[test]
-fn several_short_alerts_are_told_in_full_and_the_others_by_title() {
+fn alerts_beyond_the_ninth_are_listed_by_title() {
     let alerts = (0..12).map(|n| test_alert(&format!("Rule{n}"), AlertStatus::Firing)).collect();
     let message = message(alerts);
     let embeds = message["embeds"].as_array().unwrap();

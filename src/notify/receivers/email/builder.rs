@@ -31,7 +31,7 @@ use crate::notify::receivers::tls::Trust;
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "an `EmailBuilder` does nothing before `build`"]
+#[must_use = "call `build` to create the notifier"]
 pub struct EmailBuilder {
     server: String,
     from: String,
@@ -60,16 +60,16 @@ impl EmailBuilder {
         }
     }
 
-    /// Sets user and password, without percent-encoding. They replace those in the address.
+    /// Sets user and password, without percent-encoding.
     ///
-    /// Defaults to the address's.
+    /// Defaults to those in the server's address.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(user.into(), password.into()));
         self
     }
 
-    /// Also trusts these certificates, in PEM, for a server whose certificate a private authority signed. May
-    /// be called more than once.
+    /// Also trusts these root certificates, in PEM, for a server whose certificate a private authority
+    /// signed. May be called more than once.
     ///
     /// Defaults to the host's root certificates only.
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
@@ -77,8 +77,8 @@ impl EmailBuilder {
         self
     }
 
-    /// Also trusts Mozilla's root certificates, which are compiled into the program, for an image without any.
-    /// Update the crate `webpki-root-certs` from time to time.
+    /// Also trusts Mozilla's root certificates, which are compiled into the program, for a container
+    /// image without any. Update the crate `webpki-root-certs` from time to time.
     ///
     /// Defaults to the host's root certificates only.
     #[cfg(feature = "bundled-roots")]
@@ -87,10 +87,10 @@ impl EmailBuilder {
         self
     }
 
-    /// Sends a client certificate (mutual TLS), for a server that asks for one. Both are PEM; `certificate` may
-    /// be followed by its chain. No log, error or `Debug` output contains the key.
+    /// Sends a client certificate (mutual TLS) to a server that asks for one. Both arguments are PEM;
+    /// `certificate` may be followed by its chain. No log, error or `Debug` output contains the key.
     ///
-    /// Defaults to none.
+    /// Defaults to no client certificate.
     pub fn client_identity(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         self.identity = Some([certificate.as_ref().to_vec(), key.as_ref().to_vec()]);
         self
@@ -133,7 +133,7 @@ impl EmailBuilder {
     }
 
     fn trust(&self) -> Result<Trust, EmailError> {
-        let rejected = |what| move |problem| EmailError::Certificate { what, problem };
+        let rejected = |item| move |problem| EmailError::Certificate { item, problem };
         let mut trust = Trust::default();
         for pem in &self.roots {
             trust.add_roots(pem).map_err(rejected("root certificate"))?;
@@ -162,10 +162,10 @@ impl fmt::Debug for EmailBuilder {
 
 fn mailbox(field: &'static str, value: &str) -> Result<Mailbox, EmailError> {
     let rejected = |problem| EmailError::Mailbox { field, value: value.to_owned(), problem };
-    let mailbox: Mailbox = value.trim().parse().map_err(|_| rejected("is no mail address"))?;
-    // Few servers accept such an address. The name before it may have any letters.
+    let mailbox: Mailbox = value.trim().parse().map_err(|_| rejected("is not a mail address"))?;
+    // Few servers accept a non-ASCII address. The display name may have any letters.
     if !AsRef::<str>::as_ref(&mailbox.email).is_ascii() {
-        return Err(rejected("has letters outside of ASCII in its address"));
+        return Err(rejected("has a non-ASCII address"));
     }
     Ok(mailbox)
 }
@@ -198,32 +198,32 @@ mod tests {
     const KEY: &str = include_str!("../../../../tests/support/rsa_key.pem");
 
     #[test]
-    fn what_can_make_no_mail_is_refused_with_the_field_the_value_and_the_mend() {
+    fn an_invalid_setting_is_rejected_with_its_name_and_the_fix() {
         let to = ["oncall@example.com"];
-        for (refused, says) in [
-            (build("", &to), "the sender \"\" is no mail address: use one such as"),
-            (build("alerts", &to), "the sender \"alerts\" is no"),
+        for (error, expected) in [
+            (build("", &to), "the sender \"\" is not a mail address: use one such as"),
+            (build("alerts", &to), "the sender \"alerts\" is not"),
             (build("a@b.c\r\nBcc: d@e.f", &to), "the sender"),
-            (build("größe@example.com", &to), "letters outside of ASCII"),
-            (build("a@example.com", &["b@"]), "the recipient \"b@\" is no"),
+            (build("größe@example.com", &to), "non-ASCII address"),
+            (build("a@example.com", &["b@"]), "the recipient \"b@\" is not"),
             (build("a@example.com", &[]), "there is no recipient"),
         ] {
-            let refused = refused.unwrap_err().to_string();
-            assert!(refused.contains(says), "{refused}");
-            assert!(!refused.contains("s3cret"));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"));
         }
         build("Größe <a@example.com>", &["\"On, call\" <b@example.com>"]).unwrap();
 
         let builder = || Email::builder("smtp://localhost", "a@b.example", ["c@d.example"]);
-        for (refused, says) in [
-            (builder().hello_name("a\r\nb").build(), "the hello name \"a\\r\\nb\" is no"),
+        for (error, expected) in [
+            (builder().hello_name("a\r\nb").build(), "the hello name \"a\\r\\nb\" is not"),
             (
                 builder().root_certificate("none").build(),
-                "the root certificate for the mail server is missing: its PEM text holds no certificate",
+                "the root certificate for the mail server is missing: the PEM text contains no certificate",
             ),
             (
                 builder().root_certificate("-----BEGIN CERTIFICATE-----\n*").build(),
-                "the root certificate for the mail server can't be read",
+                "the root certificate for the mail server is not valid PEM",
             ),
             (
                 builder().client_identity("none", "s3cret").build(),
@@ -231,16 +231,16 @@ mod tests {
             ),
             (builder().client_identity(CERTIFICATE, "s3cret").build(), "has no key"),
         ] {
-            let refused = format!("{:?}", refused.unwrap_err());
-            assert!(refused.contains(says) && !refused.contains("s3cret"), "{refused}");
+            let error = format!("{:?}", error.unwrap_err());
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
         }
         let plain = Email::builder("smtp://mail?tls=none", "a@b.example", ["c@d.example"]);
-        let refused = plain.credentials("u", "s3cret").build().unwrap_err().to_string();
-        assert!(refused.contains("without TLS") && !refused.contains("s3cret"), "{refused}");
+        let error = plain.credentials("u", "s3cret").build().unwrap_err().to_string();
+        assert!(error.contains("without TLS") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]
-    fn no_password_is_in_debug_output() {
+    fn debug_output_contains_no_password() {
         let builder = Email::builder("smtp://u:s3cret@localhost", "a@b.example", ["c@d.example"])
             .credentials("u", "s3cret")
             .client_identity(CERTIFICATE, KEY);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_a_name_that_a_certificate_may_have() {
+    fn the_host_is_a_dns_name_or_an_ip_address() {
         let build = |server: &str| Email::new(server, "a@b.example", ["c@d.example"]);
         for host in ["mail.example.com", "mail.example.com.", "mail_1", "10.0.0.1", "[::1]"] {
             build(&format!("smtps://{host}")).unwrap();

@@ -1,5 +1,5 @@
-//! TLS below lettre, by the receivers' own provider. lettre's TLS features would choose TLS for the
-//! application's own use of lettre, too.
+//! TLS below lettre, with the receivers' own provider. lettre's TLS features would also select TLS for
+//! the application's own use of lettre.
 
 use std::{
     io,
@@ -35,7 +35,7 @@ pub(super) struct TlsClient {
 }
 
 impl TlsClient {
-    /// Makes the handshake. lettre reads `greeting` before the server's first bytes.
+    /// Performs the handshake. lettre reads `greeting` before the server's first bytes.
     pub(super) async fn handshake(
         &self,
         tcp: Tcp,
@@ -50,7 +50,7 @@ impl TlsClient {
 /// An encrypted connection.
 #[derive(Debug)]
 pub(super) struct Encrypted {
-    /// The rest of the greeting.
+    /// The part of the greeting that lettre has not read yet.
     greeting: &'static [u8],
     stream: TlsStream<Tcp>,
 }

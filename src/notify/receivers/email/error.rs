@@ -2,8 +2,8 @@ use tower::BoxError;
 
 use crate::causes::debug_as_display;
 
-/// The reason why an [`Email`](super::Email) can't be made. Its text contains no part of the server's
-/// address, which contains a password.
+/// An invalid setting of an [`Email`](super::Email). The message contains no part of the server's
+/// address, since it may contain a password.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum EmailError {
@@ -14,7 +14,7 @@ pub enum EmailError {
     )]
     #[non_exhaustive]
     Server {
-        /// What is wrong with it.
+        /// The problem with the address.
         problem: &'static str,
     },
     /// The address of the sender or of a recipient is invalid.
@@ -23,34 +23,34 @@ pub enum EmailError {
     Mailbox {
         /// `sender` or `recipient`.
         field: &'static str,
-        /// The address as it was given.
+        /// The address.
         value: String,
-        /// What is wrong with it.
+        /// The problem with the address.
         problem: &'static str,
     },
     /// There is no recipient.
-    #[error("there is no recipient: give at least one, such as oncall@example.com")]
+    #[error("there is no recipient: add at least one, such as oncall@example.com")]
     NoRecipient,
     /// The name for `EHLO` is invalid.
-    #[error("the hello name {value:?} is no host's name: use one such as orders.example.com")]
+    #[error("the hello name {value:?} is not a host name: use one such as orders.example.com")]
     #[non_exhaustive]
     HelloName {
-        /// The name as it was given.
+        /// The name.
         value: String,
     },
-    /// A root certificate, or a client certificate with its key, can't be used.
-    #[error("the {what} for the mail server {problem}")]
+    /// A root certificate, or a client certificate or its key, is invalid.
+    #[error("the {item} for the mail server {problem}")]
     #[non_exhaustive]
     Certificate {
         /// `root certificate` or `client certificate`.
-        what: &'static str,
-        /// What is wrong with it.
+        item: &'static str,
+        /// The problem with the certificate.
         problem: &'static str,
     },
-    /// TLS can't be set up, mostly since the host has no root certificates.
+    /// TLS can't be set up, in most cases since the host has no root certificates.
     #[error(
-        "no TLS for the mail server: install the host's root certificates (ca-certificates), or give \
-         some by root_certificate or bundled_roots"
+        "no TLS for the mail server: install the host's root certificates (ca-certificates), or set \
+         root_certificate or bundled_roots"
     )]
     #[non_exhaustive]
     Tls {

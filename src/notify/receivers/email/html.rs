@@ -1,4 +1,4 @@
-//! The HTML of a mail. It loads nothing: neither images nor styles.
+//! The HTML part of a mail. It loads no images, styles or other resources.
 
 use super::section::Section;
 use crate::alert::AlertStatus;
@@ -69,7 +69,7 @@ fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", escape(text).replace('\n', "<br>\n"))
 }
 
-/// A link. Another text than a whole address is shown as it is.
+/// A link. A text that is not a whole HTTP URL is shown as text.
 fn link(label: &str, url: &str) -> String {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.contains(char::is_whitespace) || url.ends_with('…') {

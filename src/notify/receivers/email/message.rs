@@ -23,11 +23,11 @@ const LONGEST_SUBJECT: usize = 200;
 /// The most threads that one mail joins.
 const THREADS: usize = 20;
 
-/// Asks mail programs for no automatic reply, such as a notice of absence.
+/// Headers that suppress automatic replies, such as out-of-office notices.
 const NO_AUTO_REPLY: [(&str, &str); 2] =
     [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")];
 
-/// The mail of a notification: text and HTML, in the thread of its alert.
+/// The mail of a notification, as text and HTML, in the thread of its alerts.
 pub(super) fn message(
     from: &Mailbox,
     to: &[Mailbox],
@@ -59,16 +59,16 @@ pub(super) fn message(
     ))
 }
 
-/// The headers by which mail programs group mails.
+/// The headers that mail programs thread by.
 struct Thread {
     id: String,
     references: Vec<String>,
 }
 
 impl Thread {
-    /// The first mail of an alert begins its thread; later mails reply to the first. A mail of several
-    /// alerts joins the thread of each. The ids depend on the alerts only: a mail that is sent again,
-    /// since its receipt was lost, keeps its id. Each repeat of an unchanged alert has an id of its own.
+    /// The first mail of an alert starts its thread; later mails reply to the first. A mail of several
+    /// alerts joins the thread of each. The ids depend on the alerts only, so a mail that is sent again
+    /// keeps its id. Each repeat of an unchanged alert has an id of its own.
     fn of(notification: &Notification, domain: &str, now: SystemTime) -> Self {
         let begins = |alert| format!("<alert-{:016x}@{domain}>", stable_hash(&begin(alert)));
         match (notification.alerts.as_slice(), notification.changes.as_slice()) {
@@ -90,14 +90,14 @@ impl Thread {
     }
 }
 
-/// Whether this is the first mail of an alert. An alert also fires when its failure is reported again, or
-/// when its severity rises.
+/// Whether this is the first mail of an alert. Later mails also fire, when a failure is reported again
+/// or the severity rises.
 fn is_first(alert: &Alert) -> bool {
     let is_again = alert.failure().is_some_and(|failure| !failure.over.is_zero());
     alert.status == AlertStatus::Firing && !is_again && !alert.is_relabelled
 }
 
-/// Identifies an alert from its start to its end, by texts that no release and no restart changes.
+/// Identifies an alert from its start to its end, independent of the release and of restarts.
 fn begin(alert: &Alert) -> Vec<String> {
     let (kind, name) = match &alert.target {
         Target::Service => ("service", String::new()),

@@ -44,7 +44,7 @@ fn an_alert() -> Alert {
 }
 
 #[test]
-fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() {
+fn a_firing_mail_shows_value_target_severity_time_and_top_routes_in_text_and_html() {
     let raw = raw(vec![an_alert()], 1);
     let mail = parse(&raw);
     assert_eq!(mail.subject(), Some("[FIRING] HighErrorRatio · orders"));
@@ -66,7 +66,7 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() 
          service: orders\ninstance: host-1:42\nversion: 1.2.3\nseverity: critical\nteam: shop\n"
     );
     let html = html(&mail);
-    for says in [
+    for expected in [
         "<strong>error ratio 20.3 %</strong> · threshold: above 1 % · 512 requests in 10s",
         "<p>Too many requests fail.</p>",
         "<p>since 2026-11-18 11:06:40 UTC (2s)</p>",
@@ -76,15 +76,15 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who_in_text_and_html() 
         "instance <code>host-1:42</code> · version <code>1.2.3</code>",
         "team <code>shop</code>",
     ] {
-        assert!(html.contains(says), "{says}\n{html}");
+        assert!(html.contains(expected), "{expected}\n{html}");
     }
-    for asks_elsewhere in ["<img", "<link", "<script", "src=", "url("] {
-        assert!(!html.contains(asks_elsewhere), "{html}");
+    for external in ["<img", "<link", "<script", "src=", "url("] {
+        assert!(!html.contains(external), "{html}");
     }
 }
 
 #[test]
-fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
+fn a_resolved_mail_shows_value_peak_duration_and_request_counts() {
     let raw = raw(vec![test_alert("HighErrorRatio", AlertStatus::Resolved)], 3);
     let mail = parse(&raw);
     let text = text(&mail);
@@ -100,18 +100,18 @@ fn a_resolved_alert_says_the_recovered_value_the_peak_how_long_and_how_many() {
 }
 
 #[test]
-fn the_first_alert_after_a_start_says_that_nothing_is_known_of_those_before() {
+fn the_first_alert_after_a_start_notes_that_earlier_alerts_are_unknown() {
     let mut alert = an_alert();
     alert.unknown_before = Some(alert.starts_at - Duration::from_secs(60));
     let raw = raw(vec![alert], 1);
     let mail = parse(&raw);
-    let says = "The first alert since the start at 2026-11-18 11:05:40 UTC: whether earlier ones are \
-                over is unknown.";
-    assert!(text(&mail).contains(says) && html(&mail).contains(says), "{}", text(&mail));
+    let note = "The first alert since the start at 2026-11-18 11:05:40 UTC. The state of earlier \
+                alerts is unknown.";
+    assert!(text(&mail).contains(note) && html(&mail).contains(note), "{}", text(&mail));
 }
 
 #[test]
-fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
+fn a_resolved_mail_replies_to_the_alerts_first_mail() {
     let id = |raw: &[u8]| parse(raw).message_id().map(str::to_owned);
     let answers = |raw: &[u8]| {
         let mail = parse(raw);
@@ -145,7 +145,7 @@ fn the_mail_of_a_recovery_answers_the_one_of_its_alert() {
 }
 
 #[test]
-fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
+fn a_repeat_is_a_new_mail_in_the_thread_marked_as_still_firing() {
     let [first, again] = [1, 0].map(|changes| raw(vec![an_alert()], changes));
     let (first, again) = (parse(&first), parse(&again));
     assert_ne!(first.message_id(), again.message_id());
@@ -155,26 +155,26 @@ fn what_still_fires_is_another_mail_of_the_thread_and_says_so() {
 }
 
 #[test]
-fn what_gets_more_urgent_is_another_mail_of_the_thread_each_time() {
-    let told = |severity, is_relabelled| {
+fn each_rise_in_severity_is_a_new_mail_in_the_thread() {
+    let mail = |severity, is_relabelled| {
         let alert = test_alert("A", AlertStatus::Firing);
         raw(vec![Alert { severity, is_relabelled, ..alert }], 1)
     };
     let mails = [
-        told(Severity::Info, false),
-        told(Severity::Warning, true),
-        told(Severity::Critical, true),
-        told(Severity::Info, true),
+        mail(Severity::Info, false),
+        mail(Severity::Warning, true),
+        mail(Severity::Critical, true),
+        mail(Severity::Info, true),
     ];
     let ids: Vec<_> = mails.iter().map(|raw| parse(raw).message_id().unwrap().to_owned()).collect();
     for (nth, again) in mails.iter().enumerate().skip(1) {
-        assert!(!ids[..nth].contains(&ids[nth]), "a mail that is known is thrown away");
+        assert!(!ids[..nth].contains(&ids[nth]), "mail servers drop a known id");
         assert_eq!(parse(again).in_reply_to().as_text(), Some(&*ids[0]));
     }
 }
 
 #[test]
-fn what_is_reported_again_is_another_mail_of_the_same_thread() {
+fn a_repeated_report_is_a_new_mail_in_the_thread() {
     let reported = |total, over| {
         let failure = Failure {
             causes: vec!["no <broker>".to_owned()],
@@ -209,7 +209,7 @@ fn what_is_reported_again_is_another_mail_of_the_same_thread() {
 }
 
 #[test]
-fn a_mail_of_several_reports_lists_their_texts() {
+fn a_group_of_reports_lists_their_errors() {
     let raw = raw(vec![test_report()], 1);
     let mail = parse(&raw);
     let text = text(&mail).replace("\r\n", "\n");
@@ -220,7 +220,7 @@ fn a_mail_of_several_reports_lists_their_texts() {
 }
 
 #[test]
-fn what_users_control_adds_no_header_and_no_html() {
+fn user_text_adds_no_header_and_no_html() {
     let evil =
         "x\r\nBcc: eve@evil.example\r\n\r\n<script>alert('1')</script>\" onload=\"\r\n.\r\nQUIT";
     let mut alert = test_alert(evil, AlertStatus::Firing);
@@ -241,14 +241,14 @@ fn what_users_control_adds_no_header_and_no_html() {
     assert_eq!(mail.html_body_count(), 1);
     let html = html(&mail);
     assert!(!html.contains("<script") && !html.contains("\" onload"), "{html}");
-    assert!(!html.contains("href"), "an address with an end of line in it is no link");
+    assert!(!html.contains("href"), "a URL with a line end is not a link");
     let head = String::from_utf8_lossy(&raw);
     let head = head.split("\r\n\r\n").next().unwrap();
     assert!(!head.contains("\r\nBcc"), "{head}");
 }
 
 #[test]
-fn a_mail_is_bounded_and_its_lines_are_short_and_of_ascii() {
+fn a_mail_is_bounded_with_short_ascii_lines() {
     let long = "<&é> ".repeat(5_000);
     let alerts = (0..100)
         .map(|n| {
@@ -267,7 +267,7 @@ fn a_mail_is_bounded_and_its_lines_are_short_and_of_ascii() {
     assert!(mail.subject().unwrap().chars().count() <= LONGEST_SUBJECT);
     assert_eq!(mail.references().as_text_list().unwrap().len(), THREADS);
     assert!(text(&mail).contains("And 80 more:\n[FIRING] Rule20"));
-    assert!(!html(&mail).contains("href"), "an address that was cut is no link");
+    assert!(!html(&mail).contains("href"), "a cut URL is not a link");
 }
 
 #[test]

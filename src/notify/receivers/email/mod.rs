@@ -23,31 +23,30 @@ use tower_service::Service;
 pub use self::{builder::EmailBuilder, error::EmailError};
 use self::{
     message::{change_id, message},
-    outbox::{Handed, Opened, Outbox, Refused},
+    outbox::{Opened, Outbox, RejectedRecipient, SubmittedMail},
     session::Session,
 };
 use crate::catch_panic::logged;
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// Sends mail by SMTP, as text and as HTML.
+/// Sends alerts by SMTP, as plain text and HTML.
 ///
-/// The mail that an alert is resolved answers the one that it fires, so that mail programs show them
-/// together; a mail of several alerts is in the thread of each. What users control can neither add a
-/// header nor bring in HTML.
+/// Follow-ups are threaded under the first mail of an alert. A mail of several alerts joins the thread
+/// of each. Text from users is escaped, so it can't add a header or HTML.
 ///
-/// Each mail has a connection of its own, and nothing is sent before TLS has begun. If the server can't be
-/// reached or answers 4xx, the delivery is retried; if it rejects the password, the sender or every recipient,
-/// a person has to fix that; if it rejects the content, the mail is dropped.
+/// Each mail uses a connection of its own, and sends nothing before TLS is established. If the server
+/// is unreachable or replies 4xx, the delivery is retried. If it rejects the login, the sender or every
+/// recipient, that is a misconfiguration. If it rejects the content, the mail is dropped.
 ///
-/// If the server refuses some of the recipients, the others get the mail once. A recipient that was refused
-/// with 4xx is retried alone, for as long as it takes. A recipient that was rejected with 5xx is logged as a
+/// If the server rejects some of the recipients, the others get the mail once. A recipient rejected
+/// with 4xx is retried separately until it is accepted. A recipient rejected with 5xx is logged as a
 /// warning and counted in `lookout_notifications_failed_total`.
 ///
-/// If a server has a mail and needs more than 10 s to accept it, since it scans for viruses, the notifier
-/// waits up to a minute and sends no other mail meanwhile; the delivery counts as failed until then. A mail
-/// that is sent again after that has the same `Message-ID`, unless the alert has changed.
+/// If the server has received a mail but takes more than 10 s to accept it, for example to scan for
+/// viruses, the notifier waits up to a minute and sends no other mail; until then the delivery counts
+/// as failed. A mail that is sent again has the same `Message-ID`, unless the alert has changed.
 ///
-/// User and password are in no log, error or `Debug`.
+/// No log, error or `Debug` output contains user or password.
 ///
 /// # Examples
 ///
@@ -71,21 +70,22 @@ pub struct Email {
 }
 
 impl Email {
-    /// A notifier that hands its mail to `server`; [`builder`](Self::builder) has more to set.
+    /// Creates a notifier that sends mail through `server`. [`builder`](Self::builder) has more
+    /// settings.
     ///
-    /// | address | TLS | port |
+    /// | address | TLS | default port |
     /// |---|---|---|
-    /// | `smtp://user:password@host` | required, by `STARTTLS` | 587 unless it says another |
+    /// | `smtp://user:password@host` | required, by `STARTTLS` | 587 |
     /// | `smtps://user:password@host` | required, from the first byte | 465 |
-    /// | `smtp://host?tls=none` | none; with a password on the loopback alone | 25 |
+    /// | `smtp://host?tls=none` | none; a password only on loopback | 25 |
     ///
-    /// User and password may be left out. What is special in a URL is percent-encoded in them, `@` as
-    /// `%40`; those given by [`credentials`](EmailBuilder::credentials) are not.
+    /// User and password are optional. Percent-encode special characters in them, such as `@` as `%40`;
+    /// [`credentials`](EmailBuilder::credentials) takes them without encoding.
     ///
     /// # Errors
     ///
-    /// If an address is none, if there is no recipient, if a password would be sent in the clear, or if
-    /// the host has no root certificates.
+    /// Returns an [`EmailError`] if an address is invalid, if there is no recipient, if a password would
+    /// be sent without TLS, or if the host has no root certificates.
     pub fn new<R>(
         server: impl Into<String>,
         from: impl Into<String>,
@@ -97,8 +97,8 @@ impl Email {
         Self::builder(server, from, to).build()
     }
 
-    /// A notifier with more to set. It takes what [`new`](Self::new) takes, and checks it in
-    /// [`build`](EmailBuilder::build).
+    /// Creates a builder with the arguments of [`new`](Self::new). [`build`](EmailBuilder::build)
+    /// checks them.
     pub fn builder<R>(
         server: impl Into<String>,
         from: impl Into<String>,
@@ -136,73 +136,74 @@ impl Service<Notification> for Email {
 }
 
 impl Email {
-    /// Sends each recipient the changes that it lacks: mostly all of them, by one mail.
+    /// Sends each recipient the changes that it lacks. In most cases that is one mail to all of them.
     async fn deliver(self, notification: Notification) -> Result<Delivered, DeliveryError> {
         let mut outbox = self.outbox.open().await;
         outbox.settle_earlier().await;
-        let (mut refused, mut failure) = (Vec::new(), None);
+        let (mut rejected, mut failure) = (Vec::new(), None);
         for (recipients, alerts) in mails(&outbox, &notification) {
             match self.send(&mut outbox, recipients, &alerts).await {
-                Ok(refusals) => refused.extend(refusals),
+                Ok(recipients) => rejected.extend(recipients),
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             }
         }
-        let rejected = self.log_rejected(&refused);
+        let permanent = self.log_permanent(&rejected);
         let (mut left, mut nobody_has) = (notification.clone(), notification);
         left.retain(|alert| outbox.lacks(change_id(alert)).contains(&true));
         nobody_has.without(&left);
         nobody_has.retain(|alert| !outbox.finish(change_id(alert)));
         left.append(&nobody_has);
-        let error = match (failure, refused.iter().find(|refusal| refusal.is_passing)) {
+        let error = match (failure, rejected.iter().find(|recipient| recipient.is_transient)) {
             (Some(error), _) => error,
-            // A person has to correct the addresses.
+            // Every recipient is rejected, so the addresses are misconfigured.
             (None, _) if !nobody_has.alerts.is_empty() => {
-                let reasons: Vec<_> = refused.iter().map(|refusal| self.reason(refusal)).collect();
+                let reasons: Vec<_> =
+                    rejected.iter().map(|recipient| self.reason(recipient)).collect();
                 DeliveryError::broken(reasons.join(", "))
             }
-            (None, Some(refusal)) => {
-                let error = DeliveryError::retry(self.reason(refusal));
-                if refused.len() < self.to.len() { error.for_some() } else { error }
+            (None, Some(recipient)) => {
+                let error = DeliveryError::retry(self.reason(recipient));
+                if rejected.len() < self.to.len() { error.for_some() } else { error }
             }
-            (None, None) => return Ok(Delivered::default().after_failures(rejected)),
+            (None, None) => return Ok(Delivered::default().after_failures(permanent)),
         };
         Err(error.only_together(left))
     }
 
-    /// Sends one mail; gives the recipients that the server refused.
+    /// Sends one mail. Returns the recipients that the server rejected.
     async fn send(
         &self,
         outbox: &mut Opened<'_>,
         recipients: Vec<usize>,
         alerts: &Notification,
-    ) -> Result<Vec<Refused>, DeliveryError> {
-        // The header names all of them, whoever lacks the mail.
+    ) -> Result<Vec<RejectedRecipient>, DeliveryError> {
+        // The header lists all recipients, even if only some lack the mail.
         let message = message(&self.from, &self.to, alerts, SystemTime::now());
         let message = message.map_err(DeliveryError::rejected)?.formatted();
-        let to = recipients.iter().map(|place| self.to[*place].email.clone()).collect();
+        let to = recipients.iter().map(|index| self.to[*index].email.clone()).collect();
         let session = self.session.clone();
-        let answer = session.hand_in(self.from.email.clone(), to, message).await?;
+        let reply = session.submit(self.from.email.clone(), to, message).await?;
         let changes = alerts.alerts.iter().map(change_id).collect();
-        outbox.wait(Handed { changes, recipients, answer }).await
+        outbox.wait(SubmittedMail { changes, recipients, reply }).await
     }
 
-    /// Logs the recipients that the server will never accept; gives how many they are.
-    fn log_rejected(&self, refused: &[Refused]) -> usize {
-        let rejected = refused.iter().filter(|refusal| !refusal.is_passing);
-        let log = |refusal: &&Refused| {
-            let (recipient, reason) = (&self.to[refusal.place].email, &refusal.reason);
+    /// Logs the permanently rejected recipients, and returns their number.
+    fn log_permanent(&self, rejected: &[RejectedRecipient]) -> usize {
+        let permanent = rejected.iter().filter(|recipient| !recipient.is_transient);
+        let log = |recipient: &&RejectedRecipient| {
+            let (recipient, reason) = (&self.to[recipient.index].email, &recipient.reason);
             logged(|| {
                 tracing::warn!(%recipient, reason, "the mail server rejects a recipient");
             });
         };
-        rejected.inspect(log).count()
+        permanent.inspect(log).count()
     }
 
-    fn reason(&self, refusal: &Refused) -> String {
-        format!("{}: {}", self.to[refusal.place].email, refusal.reason)
+    fn reason(&self, recipient: &RejectedRecipient) -> String {
+        format!("{}: {}", self.to[recipient.index].email, recipient.reason)
     }
 }
 

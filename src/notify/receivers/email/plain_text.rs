@@ -1,4 +1,4 @@
-//! The plain text of a mail.
+//! The plain text part of a mail.
 
 use super::section::Section;
 

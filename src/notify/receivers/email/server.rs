@@ -6,7 +6,7 @@ use url::Url;
 
 use super::EmailError;
 
-/// Where mail is handed in, as its address says.
+/// A mail server, parsed from its URL.
 pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
@@ -17,7 +17,7 @@ pub(super) struct Server {
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Security {
-    /// With `STARTTLS`, before anything else is said.
+    /// After `STARTTLS`, before any other command.
     StartTls,
     /// With the connection.
     Implicit,
@@ -27,39 +27,39 @@ pub(super) enum Security {
 
 impl Server {
     pub(super) fn parse(address: &str) -> Result<Self, EmailError> {
-        let refused = |problem| EmailError::Server { problem };
+        let invalid = |problem| EmailError::Server { problem };
         let address = address.trim();
         if address.is_empty() {
-            return Err(refused("is empty"));
+            return Err(invalid("is empty"));
         }
-        let url: Url = address.parse().map_err(|_| refused("is no URL"))?;
+        let url: Url = address.parse().map_err(|_| invalid("is not a URL"))?;
         let security = match (url.scheme(), url.query()) {
             ("smtp", None | Some("tls=required")) => Security::StartTls,
             ("smtp", Some("tls=none")) => Security::Plain,
             ("smtps", None) => Security::Implicit,
-            ("smtp", _) => return Err(refused("asks for something else than ?tls=none")),
-            ("smtps", _) => return Err(refused("asks for something, as smtps:// can't")),
-            _ => return Err(refused("is neither smtp nor smtps")),
+            ("smtp", _) => return Err(invalid("has a query other than ?tls=none")),
+            ("smtps", _) => return Err(invalid("has a query, which smtps:// does not support")),
+            _ => return Err(invalid("is neither smtp nor smtps")),
         };
-        // A password that is not encoded ends the host, and what follows it would be taken for a path.
+        // An unencoded `/` or `#` in a password ends the host.
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-            return Err(refused(
-                "goes on after the host (in a password, / is %2F, # is %23, ? is %3F and @ is %40)",
+            return Err(invalid(
+                "has a path (encode / as %2F, # as %23, ? as %3F and @ as %40 in a password)",
             ));
         }
         let host = url.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         if host.is_empty() {
-            return Err(refused("has no host"));
+            return Err(invalid("has no host"));
         }
         let decoded = |text| {
             let text = percent_decode_str(text).decode_utf8().map(String::from);
-            text.map_err(|_| refused("has a user or a password that is no UTF-8"))
+            text.map_err(|_| invalid("has a user or password that is not UTF-8"))
         };
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
-            (_, None | Some("")) => return Err(refused("has a user without a password")),
-            ("", Some(_)) => return Err(refused("has a password without a user")),
+            (_, None | Some("")) => return Err(invalid("has a user without a password")),
+            ("", Some(_)) => return Err(invalid("has a password without a user")),
             (user, Some(password)) => Some(Credentials::new(decoded(user)?, decoded(password)?)),
         };
         let port = url.port().unwrap_or(match security {
@@ -70,11 +70,11 @@ impl Server {
         Ok(Self { host, port, security, credentials })
     }
 
-    /// Whoever is between could read a password that is sent without TLS.
+    /// Rejects a password without TLS, since others on the network could read it.
     pub(super) fn check(&self) -> Result<(), EmailError> {
         let is_open = self.security == Security::Plain && !is_loopback(&self.host);
         if is_open && self.credentials.is_some() {
-            let problem = "would send a password without TLS (leave ?tls=none out)";
+            let problem = "would send a password without TLS (remove ?tls=none)";
             return Err(EmailError::Server { problem });
         }
         Ok(())
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_says_host_port_and_when_tls_begins() {
+    fn an_address_sets_host_port_and_tls() {
         for (address, host, port, security) in [
             ("smtp://mail.example.com", "mail.example.com", 587, Security::StartTls),
             (
@@ -120,26 +120,26 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_can_not_be_one_is_refused_without_being_told() {
-        for (address, says) in [
+    fn an_invalid_address_is_rejected_without_showing_it() {
+        for (address, expected) in [
             ("", "is empty"),
-            ("mail.example.com", "is no URL"),
+            ("mail.example.com", "is not a URL"),
             ("user:s3cret@mail.example.com", "is neither smtp nor smtps"),
             ("https://user:s3cret@mail.example.com", "is neither smtp nor smtps"),
-            ("smtp://user:s3cret@mail?tls=opportunistic", "something else than ?tls=none"),
-            ("smtps://user:s3cret@mail?tls=none", "as smtps:// can't"),
-            ("smtp://user:s3/cret@mail", "is no URL"),
-            ("smtp://user:12/s3cret@mail", "goes on after the host"),
-            ("smtp://user:12#s3cret@mail", "goes on after the host"),
-            ("smtp:user:s3cret@mail", "goes on after the host"),
+            ("smtp://user:s3cret@mail?tls=opportunistic", "a query other than ?tls=none"),
+            ("smtps://user:s3cret@mail?tls=none", "which smtps:// does not"),
+            ("smtp://user:s3/cret@mail", "is not a URL"),
+            ("smtp://user:12/s3cret@mail", "has a path"),
+            ("smtp://user:12#s3cret@mail", "has a path"),
+            ("smtp:user:s3cret@mail", "has a path"),
             ("smtp://s3cret@mail", "without a password"),
             ("smtp://:s3cret@mail", "without a user"),
-            ("smtp://user:s3cret%ff@mail", "no UTF-8"),
+            ("smtp://user:s3cret%ff@mail", "not UTF-8"),
             ("smtp://user:s3cret@mail?tls=none", "without TLS"),
         ] {
-            let refused = Server::parse(address).and_then(|server| server.check()).unwrap_err();
-            assert!(refused.to_string().contains(says), "{address}: {refused}");
-            assert!(!format!("{refused} {refused:?}").contains("cret"), "{refused}");
+            let error = Server::parse(address).and_then(|server| server.check()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{address}: {error}");
+            assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
         }
     }
 }

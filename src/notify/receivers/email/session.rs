@@ -1,4 +1,4 @@
-//! One message over one connection, and the class of each rejection.
+//! Sends one message over one connection, and classifies failures.
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
@@ -16,7 +16,7 @@ use tracing::{Dispatch, instrument::WithSubscriber};
 
 use super::{
     encryption::Encryption,
-    outbox::{Answer, Refused},
+    outbox::{RejectedRecipient, ReplyTask},
     stream::Tcp,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     notify::{DeliveryError, receivers::chat::text::cut_line},
 };
 
-/// How to reach the server and to log in. User and password are in no log, error or `Debug`.
+/// How to reach the server and log in. No log, error or `Debug` output contains user or password.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) host: String,
@@ -35,8 +35,8 @@ pub(super) struct Session {
     pub(super) hello: ClientId,
 }
 
-/// How long connecting to one address may take. The worker's timeout covers the session until the server
-/// has the message.
+/// How long connecting to one address may take. The worker's timeout covers the session until the
+/// server has the message.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a server may take to accept a message that it has. RFC 5321 §4.5.3.2.6 asks for ten minutes,
@@ -53,30 +53,30 @@ const LONGEST_REPLY: usize = 300;
 const GREETING: &[u8] = b"220 STARTTLS\r\n";
 
 impl Session {
-    /// Sends a message, and returns the task that waits until the server accepts it. Sends no message if the
-    /// server rejects every recipient.
-    pub(super) async fn hand_in(
+    /// Sends a message, and returns the task that waits for the server to accept it. Sends nothing if
+    /// the server rejects every recipient.
+    pub(super) async fn submit(
         self,
         from: Address,
         to: Vec<Address>,
         message: Vec<u8>,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<ReplyTask, DeliveryError> {
         let mut connection = self.open().await?;
-        let refused = match begin(&mut connection, from, &to).await {
-            Ok(refused) => refused,
+        let rejected = match begin(&mut connection, from, &to).await {
+            Ok(rejected) => rejected,
             Err(error) => {
                 tokio::spawn(goodbye(connection));
                 return Err(error);
             }
         };
         Ok(tokio::spawn(async move {
-            let accepted = match refused.len() < to.len() {
+            let accepted = match rejected.len() < to.len() {
                 true => content(&mut connection, &message).await,
                 false => Ok(()),
             };
-            // Not awaited: a late reply would fail a delivery that the server accepted.
+            // Not awaited: a late reply to QUIT would fail a delivery that the server accepted.
             tokio::spawn(goodbye(connection));
-            accepted.map(|()| refused)
+            accepted.map(|()| rejected)
         }))
     }
 
@@ -99,7 +99,7 @@ impl Session {
             }
         };
         if let Some(credentials) = &self.credentials {
-            // lettre's feature `tracing`, which the application may turn on, logs each command.
+            // lettre's feature `tracing`, which the application may enable, logs each command.
             let auth = connection.auth(DEFAULT_MECHANISMS, credentials);
             let accepted = auth.with_subscriber(Dispatch::none()).await;
             accepted.map_err(|error| classify(Step::Auth, &error))?;
@@ -117,8 +117,8 @@ impl Session {
         greeted.await.map_err(|error| classify(step, &error))
     }
 
-    /// Asks for TLS in plaintext. lettre's connection ends here, and with it all that it has buffered or
-    /// learnt: whoever can change the plaintext could send replies ahead of the handshake.
+    /// Requests TLS in plaintext. lettre's connection is dropped here with all that it has buffered: an
+    /// attacker in the middle could inject replies before the handshake.
     async fn start_tls(&self, tcp: Tcp) -> Result<(), DeliveryError> {
         let mut plaintext = self.greet(Step::Connect, tcp).await?;
         if !plaintext.can_starttls() {
@@ -147,31 +147,31 @@ async fn goodbye(mut connection: AsyncSmtpConnection) {
     let _ = within(QUIT_TIMEOUT, connection.quit()).await;
 }
 
-/// Sends all commands before the content. Returns the recipients that the server rejected.
+/// Sends the commands before the content. Returns the recipients that the server rejected.
 async fn begin(
     connection: &mut AsyncSmtpConnection,
     from: Address,
     to: &[Address],
-) -> Result<Vec<Refused>, DeliveryError> {
+) -> Result<Vec<RejectedRecipient>, DeliveryError> {
     let asked = connection.command(Mail::new(Some(from), Vec::new())).await;
     asked.map_err(|error| classify(Step::Sender, &error))?;
-    let mut refused = Vec::new();
-    for (place, recipient) in to.iter().enumerate() {
+    let mut rejected = Vec::new();
+    for (index, recipient) in to.iter().enumerate() {
         let asked = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
         match asked {
             Ok(_) => {}
             Err(error) if error.status().is_some() => {
-                let (is_passing, reason) =
+                let (is_transient, reason) =
                     (error.is_transient(), describe(Step::Recipient, &error));
-                refused.push(Refused { place, is_passing, reason });
+                rejected.push(RejectedRecipient { index, is_transient, reason });
             }
             Err(error) => return Err(classify(Step::Recipient, &error)),
         }
     }
-    if refused.len() < to.len() {
+    if rejected.len() < to.len() {
         connection.command(Data).await.map_err(|error| classify(Step::Content, &error))?;
     }
-    Ok(refused)
+    Ok(rejected)
 }
 
 async fn content(
@@ -196,28 +196,24 @@ enum Step {
     Content,
 }
 
-/// A 4xx reply and a network error may pass. A 5xx reply to the content rejects this message for ever; any
-/// other 5xx reply needs a person.
+/// Classifies a failure. A 4xx reply and a network error are transient. A 5xx reply to the content
+/// rejects this message; any other 5xx reply is a misconfiguration.
 fn classify(step: Step, error: &Error) -> DeliveryError {
     let text = describe(step, error);
     if error.is_permanent() && step == Step::Content {
         DeliveryError::rejected(text)
-    } else if error.is_permanent() || error.is_client() || is_of_a_certificate(error) {
-        // lettre's own error: the server supports no login that lettre does.
+    } else if error.is_permanent() || error.is_client() || is_untrusted(error) {
+        // A client error: the server and lettre share no login mechanism.
         DeliveryError::broken(text)
     } else {
         DeliveryError::retry(text)
     }
 }
 
-/// The same for an error of TCP, or of the TLS handshake.
+/// Classifies an error of TCP or of the TLS handshake.
 fn classify_io(step: Step, error: &io::Error) -> DeliveryError {
     let text = format!("{step}: {}", cut_line(&causes::one_line(error), LONGEST_REPLY));
-    if is_of_a_certificate(error) {
-        DeliveryError::broken(text)
-    } else {
-        DeliveryError::retry(text)
-    }
+    if is_untrusted(error) { DeliveryError::broken(text) } else { DeliveryError::retry(text) }
 }
 
 /// The step and the server's reply, safe for a log.
@@ -234,8 +230,8 @@ fn describe(step: Step, error: &Error) -> String {
     format!("{step}: {}", cut_line(text.trim(), LONGEST_REPLY))
 }
 
-/// Whether the server's certificate is not trusted. A retry would not change that.
-fn is_of_a_certificate(error: &(dyn StdError + 'static)) -> bool {
+/// Whether the server's certificate is invalid or not trusted. A retry would not change that.
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         let tls = cause.downcast_ref::<rustls::Error>();
         matches!(tls, Some(rustls::Error::InvalidCertificate(_)))

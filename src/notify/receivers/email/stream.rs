@@ -17,18 +17,18 @@ use tokio::{
 use super::session::CONNECT_TIMEOUT;
 use crate::deadline;
 
-/// How many bytes are read from one connection. A session needs a few thousand, but lettre buffers a line
-/// until its end, however long the line is.
+/// The most bytes read from one connection. A session needs a few thousand, but lettre buffers a line
+/// until its end, however long it is.
 const MOST_READ: usize = 1024 * 1024;
 
-/// A connection to a mail server. Clones share it: with STARTTLS lettre talks over it first, and then TLS.
+/// A connection to a mail server. Clones share it: with STARTTLS, first lettre uses it, then TLS.
 #[derive(Clone, Debug)]
 pub(super) struct Tcp(Arc<Mutex<Limited<TcpStream>>>);
 
 impl Tcp {
     /// Connects to the first address of the host that accepts.
     pub(super) async fn connect(host: &str, port: u16) -> io::Result<Self> {
-        let mut failure = io::Error::other("the name of the mail server has no address");
+        let mut failure = io::Error::other("the mail server's name resolves to no address");
         for address in lookup_host((host, port)).await? {
             match deadline::within(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_reads_as_many_bytes_as_its_limit_and_no_more() {
+    async fn a_connection_reads_no_more_bytes_than_its_limit() {
         for (left, fails) in [(4_096, false), (4_095, true)] {
             let mut stream = Limited { stream: repeat(b'x').take(4_096), left };
             let read = stream.read_to_end(&mut Vec::new()).await;

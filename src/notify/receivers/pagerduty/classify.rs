@@ -4,24 +4,24 @@ use http::StatusCode;
 
 use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
-/// What is waited after a 429 that says nothing of it; PagerDuty counts by the minute.
-const WAIT: Duration = Duration::from_secs(60);
+/// The delay after a 429 without `Retry-After`. PagerDuty limits events per minute.
+const DEFAULT_DELAY: Duration = Duration::from_secs(60);
 
-/// What PagerDuty's answer to an event means:
+/// Classifies PagerDuty's response to an event:
 /// <https://developer.pagerduty.com/docs/send-alert-event#responses>.
-pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
-    let told = answer.status.to_string();
-    if answer.status == StatusCode::TOO_MANY_REQUESTS && answer.retry_after(now).is_none() {
-        return Err(DeliveryError::retry_after(WAIT, told));
+pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
+    let reason = response.status.to_string();
+    if response.status == StatusCode::TOO_MANY_REQUESTS && response.retry_after(now).is_none() {
+        return Err(DeliveryError::retry_after(DEFAULT_DELAY, reason));
     }
-    if answer.status == StatusCode::BAD_REQUEST && is_about_the_key(&answer.text) {
-        return Err(DeliveryError::broken(format!("{told}: the routing key is not taken")));
+    if response.status == StatusCode::BAD_REQUEST && rejects_key(&response.text) {
+        return Err(DeliveryError::broken(format!("{reason}: PagerDuty rejects the routing key")));
     }
-    answer.classify_by_status(now, told)
+    response.classify_by_status(now, reason)
 }
 
-/// No event is taken with such a key, and a person may mend it there.
-fn is_about_the_key(text: &str) -> bool {
+/// Whether an error concerns the routing key, so PagerDuty would reject each event.
+fn rejects_key(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("routing_key") || text.contains("routing key")
 }
@@ -34,7 +34,7 @@ mod tests {
     use crate::notify::error::Remedy;
 
     #[test]
-    fn every_answer_has_its_remedy() {
+    fn each_response_is_classified() {
         let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
         let of_key = r#"{"status": "invalid event", "message": "Event object is invalid",
             "errors": ["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#;
@@ -56,9 +56,9 @@ mod tests {
                 headers.insert(header::RETRY_AFTER, value.parse().unwrap());
             }
             let status = StatusCode::from_u16(status).unwrap();
-            let answer =
+            let response =
                 ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
-            let remedy = classify(&answer, SystemTime::now()).err().map(|error| error.remedy());
+            let remedy = classify(&response, SystemTime::now()).err().map(|error| error.remedy());
             assert_eq!(remedy, expected, "{status} {text}");
         }
     }

@@ -12,16 +12,18 @@ use crate::{
 const SUMMARY: usize = 1_024;
 const DEDUP_KEY: usize = 255;
 
-/// A user's own words, each, and how many labels: they keep an event below PagerDuty's 512 KB.
-const WORDS: usize = 1_000;
+/// The longest text from a user, in characters, and the most labels. They keep an event below
+/// PagerDuty's limit of 512 KB.
+const MAX_TEXT: usize = 1_000;
 const LABELS: usize = 50;
 
-/// What opens an alert, or closes it; of one that was resolved before it could be told, what opens it, and
-/// then what closes it, since a resolve alone is nothing that PagerDuty shows.
+/// The event of a change. An alert that resolved before it was delivered has two, a trigger and a
+/// resolve: PagerDuty ignores a resolve without a trigger.
 pub(super) fn events(routing_key: &str, alert: &Alert, changes: u32) -> Vec<String> {
-    let untold = alert.as_it_fired().filter(|_| changes > 1);
-    let opens = untold.map(|fired| event(routing_key, &fired, 1));
-    opens.into_iter().chain([event(routing_key, alert, changes)]).map(|e| e.to_string()).collect()
+    let undelivered = alert.as_it_fired().filter(|_| changes > 1);
+    let trigger = undelivered.map(|fired| event(routing_key, &fired, 1));
+    let events = trigger.into_iter().chain([event(routing_key, alert, changes)]);
+    events.map(|event| event.to_string()).collect()
 }
 
 fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
@@ -36,12 +38,12 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
         "client": "tower-lookout",
         "payload": {
             "summary": cut(&summary(alert), SUMMARY),
-            "source": cut(&alert.origin.instance, WORDS),
+            "source": cut(&alert.origin.instance, MAX_TEXT),
             "severity": severity(alert.severity),
             "timestamp": humantime::format_rfc3339_millis(time).to_string(),
-            "component": cut(&alert.target_name(), WORDS),
-            "group": cut(&alert.origin.service, WORDS),
-            "class": cut(&alert.name, WORDS),
+            "component": cut(&alert.target_name(), MAX_TEXT),
+            "group": cut(&alert.origin.service, MAX_TEXT),
+            "class": cut(&alert.name, MAX_TEXT),
             "custom_details": details(alert, changes, time),
         },
     });
@@ -56,14 +58,14 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
     event
 }
 
-/// Whether it leads somewhere; PagerDuty takes no event with another.
+/// Whether PagerDuty accepts this URL. It rejects an event with an invalid link.
 fn is_link(url: &str) -> bool {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
-    is_address && url.len() <= WORDS && url.bytes().all(|byte| byte.is_ascii_graphic())
+    is_address && url.len() <= MAX_TEXT && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What is read out on the phone: the service, the rule, what it judged, and how bad it is. No state,
-/// since it is the title of an alert that is resolved later.
+/// The title of an incident, which PagerDuty reads out in a phone call: the service, the rule, the
+/// target and the measured value. It contains no status, since it stays when the alert resolves.
 fn summary(alert: &Alert) -> String {
     let target = match &alert.target {
         Target::Service => String::new(),
@@ -82,55 +84,55 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// What PagerDuty shows as a table.
+/// The details, which PagerDuty shows as a table.
 fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     let mut details = Map::new();
-    let mut say = |name: &str, value: &str| {
-        details.insert(cut(name, WORDS), cut(value, WORDS).into());
+    let mut add = |name: &str, value: &str| {
+        details.insert(cut(name, MAX_TEXT), cut(value, MAX_TEXT).into());
     };
     for (name, value) in alert.labels.iter().take(LABELS) {
-        say(name, value);
+        add(name, value);
     }
-    // After the labels, which can't stand in the place of these.
+    // Added after the labels, so that a label can't replace them.
     if let Some(summary) = &alert.summary {
-        say("summary", summary);
+        add("summary", summary);
     }
-    say("measured", &alert.measured());
-    say("condition", &alert.condition());
+    add("measured", &alert.measured());
+    add("condition", &alert.condition());
     if let Some((over, requests)) = alert.breach().and_then(|breach| breach.window) {
-        say("window", &format!("{requests} requests in {}", whole_seconds(over)));
+        add("window", &format!("{requests} requests in {}", whole_seconds(over)));
     }
     if alert.status == AlertStatus::Resolved {
-        say("lasted", &whole_seconds(alert.lasted(time)).to_string());
-        say("impact", &alert.tally());
+        add("lasted", &whole_seconds(alert.lasted(time)).to_string());
+        add("impact", &alert.tally());
     }
     for (number, text) in alert.text_counts().iter().enumerate() {
-        say(&format!("text_{}", number + 1), text);
+        add(&format!("text_{}", number + 1), text);
     }
     for (number, top) in alert.top().iter().enumerate() {
-        say(&format!("top_{}", number + 1), &top.to_string());
+        add(&format!("top_{}", number + 1), &top.to_string());
     }
     if changes > 1 {
-        say("changes", &format!("{changes} while this event waited; this is the last"));
+        add("changes", &format!("{changes} were merged into this event"));
     }
     for (name, url) in [("runbook", &alert.runbook), ("dashboard", &alert.dashboard)] {
         if let Some(url) = url {
-            say(name, url);
+            add(name, url);
         }
     }
-    say("service", &alert.origin.service);
-    say("instance", &alert.origin.instance);
+    add("service", &alert.origin.service);
+    add("instance", &alert.origin.instance);
     if let Some(version) = &alert.origin.version {
-        say("version", version);
+        add("version", version);
     }
     details.into()
 }
 
-/// Service, instance, rule, target, and the type and group of a reported error, as a person may find
-/// them; the hash distinguishes what is cut, and where one ends and the next begins.
+/// The deduplication key: service, instance, rule, target, and the type and group of a reported error,
+/// in readable form. A hash keeps keys distinct if they are cut, or if parts contain spaces.
 ///
-/// The instance is part of it: PagerDuty has one alert a key, and the first of several replicas to
-/// recover would resolve it for all of them.
+/// The key contains the instance: with a shared key, the first replica to recover would resolve the
+/// alert of all of them.
 fn dedup_key(alert: &Alert) -> String {
     let target = match &alert.target {
         Target::CallSite(site) => site.clone(),

@@ -11,7 +11,7 @@ fn operation(route: &str) -> Operation {
 }
 
 #[test]
-fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
+fn a_firing_alert_is_a_trigger_with_all_details() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors".to_owned());
@@ -61,7 +61,7 @@ fn a_firing_alert_triggers_one_with_all_that_is_known_of_it() {
 }
 
 #[test]
-fn a_resolved_alert_resolves_the_same_one_and_says_the_peak_and_how_long() {
+fn a_resolve_has_the_same_key_and_shows_peak_and_duration() {
     let mut firing = test_alert("HighErrorRatio", AlertStatus::Firing);
     let mut resolved = test_alert("HighErrorRatio", AlertStatus::Resolved);
     for alert in [&mut firing, &mut resolved] {
@@ -79,11 +79,11 @@ fn a_resolved_alert_resolves_the_same_one_and_says_the_peak_and_how_long() {
     let details = &payload["custom_details"];
     assert_eq!(details["lasted"], "34s");
     assert_eq!(details["impact"], "peak 22.1 % · 1800 requests, 412 failed");
-    assert_eq!(details["changes"], "3 while this event waited; this is the last");
+    assert_eq!(details["changes"], "3 were merged into this event");
 }
 
 #[test]
-fn alerts_share_a_key_only_if_they_are_of_one_service_instance_rule_and_target() {
+fn alerts_share_a_key_only_with_equal_service_instance_rule_and_target() {
     let alert = |service: &str, instance: &str, rule: &str| {
         let mut alert = test_alert(rule, AlertStatus::Firing);
         alert.origin =
@@ -116,7 +116,7 @@ fn alerts_share_a_key_only_if_they_are_of_one_service_instance_rule_and_target()
 }
 
 #[test]
-fn an_event_keeps_to_the_limits_of_pagerduty() {
+fn an_event_stays_within_pagerdutys_limits() {
     let long = "\u{1}🔴\"".repeat(100_000);
     let mut alert = test_alert(&long, AlertStatus::Firing);
     alert.summary = Some(long.clone());
@@ -127,7 +127,7 @@ fn an_event_keeps_to_the_limits_of_pagerduty() {
     alert.breach_mut().unwrap().top =
         vec![Contribution { operation: operation(&long), share: 0.3, detail: long.clone() }; 3];
     let event = event(KEY, &alert, 1);
-    assert_eq!(event.get("links"), None, "a link that is cut leads nowhere");
+    assert_eq!(event.get("links"), None, "a link that is too long is left out");
     let summary = event["payload"]["summary"].as_str().unwrap();
     assert_eq!(summary.chars().count(), SUMMARY);
     let size = event.to_string().len();
@@ -135,7 +135,7 @@ fn an_event_keeps_to_the_limits_of_pagerduty() {
 }
 
 #[test]
-fn what_was_resolved_before_it_could_be_told_is_opened_with_its_peak_and_closed() {
+fn an_alert_resolved_before_delivery_is_triggered_with_its_peak_and_resolved() {
     let actions = |status, changes| {
         let events = events(KEY, &test_alert("HighErrorRatio", status), changes);
         events.iter().map(|event| serde_json::from_str(event).unwrap()).collect::<Vec<Value>>()
@@ -146,9 +146,9 @@ fn what_was_resolved_before_it_could_be_told_is_opened_with_its_peak_and_closed(
         (AlertStatus::Resolved, 1, vec!["resolve"]),
         (AlertStatus::Resolved, 2, vec!["trigger", "resolve"]),
     ] {
-        let told = actions(status, changes);
-        let told: Vec<_> = told.iter().map(|event| &event["event_action"]).collect();
-        assert_eq!(told, expected, "{status} after {changes}");
+        let events = actions(status, changes);
+        let found: Vec<_> = events.iter().map(|event| &event["event_action"]).collect();
+        assert_eq!(found, expected, "{status} after {changes}");
     }
     let events = actions(AlertStatus::Resolved, 2);
     assert_eq!(events[0]["dedup_key"], events[1]["dedup_key"]);
@@ -160,7 +160,7 @@ fn what_was_resolved_before_it_could_be_told_is_opened_with_its_peak_and_closed(
 }
 
 #[test]
-fn an_event_of_several_reports_has_their_texts_and_a_group_has_a_key_of_its_own() {
+fn a_group_of_reports_lists_their_errors_and_has_its_own_key() {
     let mut alert = test_report();
     let both = event(KEY, &alert, 1);
     let details = &both["payload"]["custom_details"];

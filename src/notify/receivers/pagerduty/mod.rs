@@ -18,17 +18,16 @@ use self::{classify::classify, event::events};
 use super::http::{AddressError, Endpoint, RateLimit, from_env, tls_settings};
 use crate::notify::{DeliveryError, Notification, error::Remedy};
 
-/// Triggers and resolves alerts of PagerDuty, by the Events API v2.
+/// Triggers and resolves PagerDuty alerts through the Events API v2.
 ///
-/// Each alert is one of PagerDuty's, kept together by a `dedup_key` of service, instance, rule and
-/// what it judges; so an event that comes twice is no second alert, and replicas don't resolve each
-/// other's. An instance that is gone resolves nothing any more: what it left firing is closed by a
-/// person, by PagerDuty's own timeout, or by a successor that is called the same
-/// ([`instance`](crate::LookoutBuilder::instance)). An alert that fired and was resolved before it could
-/// be told is triggered, with its peak, and resolved at once.
+/// The `dedup_key` of an alert consists of its service, instance, rule and target. So a repeated event
+/// creates no second alert, and replicas don't resolve each other's alerts. If an instance ends while
+/// an alert fires, the alert stays open until a person, PagerDuty's timeout or a successor with the
+/// same [`instance`](crate::LookoutBuilder::instance) name resolves it. An alert that fired and
+/// resolved before it was delivered is triggered with its peak and resolved at once.
 ///
-/// Of many alerts two events a second are posted, in the mean of a minute; a notification has a hundred
-/// at most, and what comes meanwhile waits. The routing key is a secret: it is in no log, error or `Debug`.
+/// The notifier posts two events a second on average, over a minute. A notification has at most 100
+/// alerts; further ones wait. The routing key is a secret: no log, error or `Debug` output contains it.
 ///
 /// # Examples
 ///
@@ -46,45 +45,47 @@ pub struct PagerDuty {
     rate_limit: RateLimit,
 }
 
-/// Where events go to in the US.
+/// The Events API in the US.
 const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 
-/// How many alerts are posted at once, since a message may have a hundred.
-const AT_ONCE: usize = 10;
+/// The most alerts that are posted concurrently. A notification may have 100.
+const MAX_CONCURRENT: usize = 10;
 
-/// The time that one event takes of a minute.
-const BETWEEN: Duration = Duration::from_millis(500);
+/// The delay per event, for PagerDuty's rate limit.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 impl PagerDuty {
-    /// A notifier for the integration that has this routing key.
+    /// Creates a notifier for the integration with this routing key.
     ///
     /// # Errors
     ///
-    /// If the key is none.
+    /// Returns [`AddressError::Key`] if the key is empty or has invalid characters.
     pub fn new(routing_key: impl AsRef<str>) -> Result<Self, AddressError> {
-        let refused = |problem| AddressError::Key { receiver: "PagerDuty", problem };
+        let invalid = |problem| AddressError::Key { receiver: "PagerDuty", problem };
         let routing_key = routing_key.as_ref().trim();
         if routing_key.is_empty() {
-            return Err(refused("is empty"));
+            return Err(invalid("is empty"));
         }
         if !routing_key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(refused(
-                "holds what is in no key: use the 32 characters of the integration",
+            return Err(invalid(
+                "has an invalid character: use the integration's key of 32 characters",
             ));
         }
         Ok(Self {
             routing_key: routing_key.into(),
             endpoint: endpoint(EVENTS)?,
-            rate_limit: RateLimit::new(BETWEEN),
+            rate_limit: RateLimit::new(INTERVAL),
         })
     }
 
-    /// Where events are posted to, such as `https://events.eu.pagerduty.com/v2/enqueue` for accounts
-    /// in the EU. Defaults to `https://events.pagerduty.com/v2/enqueue`.
+    /// Sets the URL that events are posted to, such as `https://events.eu.pagerduty.com/v2/enqueue`
+    /// for accounts in the EU.
+    ///
+    /// Defaults to `https://events.pagerduty.com/v2/enqueue`.
     ///
     /// # Errors
     ///
-    /// If `url` is no address of http or https.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn url(self, url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = endpoint(url.as_ref())?.with_trust_of(&self.endpoint);
         Ok(Self { endpoint, ..self })
@@ -131,7 +132,7 @@ impl Service<Notification> for PagerDuty {
     }
 }
 
-/// Posts the events of each alert; an error says which alerts are left.
+/// Posts the events of each alert. An error contains the alerts that failed.
 async fn post(
     endpoint: Endpoint,
     events: Vec<Vec<String>>,
@@ -142,19 +143,19 @@ async fn post(
     let mut posts = JoinSet::new();
     let mut failure: Option<DeliveryError> = None;
     loop {
-        // What is refused says nothing of the other events; any other failure does.
-        let goes_on = failure.as_ref().is_none_or(is_of_one);
-        while goes_on
-            && posts.len() < AT_ONCE
+        // A rejection concerns one event. Any other failure concerns the events that follow, too.
+        let continues = failure.as_ref().is_none_or(is_rejection);
+        while continues
+            && posts.len() < MAX_CONCURRENT
             && let Some((number, events)) = waiting.next()
         {
-            let posting = post_in_turn(endpoint.clone(), events);
-            posts.spawn(async move { (number, posting.await) });
+            let post = post_in_order(endpoint.clone(), events);
+            posts.spawn(async move { (number, post.await) });
         }
         match posts.join_next().await {
             None => break,
             Some(Ok((number, Ok(())))) => is_left[number] = false,
-            Some(Ok((_, Err(error)))) if failure.as_ref().is_none_or(is_of_one) => {
+            Some(Ok((_, Err(error)))) if failure.as_ref().is_none_or(is_rejection) => {
                 failure = Some(error);
             }
             Some(Ok((_, Err(_)))) => {}
@@ -167,16 +168,16 @@ async fn post(
     Err(failure.only(notification))
 }
 
-/// Of one alert, so that none overtakes another.
-async fn post_in_turn(endpoint: Endpoint, events: Vec<String>) -> Result<(), DeliveryError> {
+/// Posts the events of one alert in their order.
+async fn post_in_order(endpoint: Endpoint, events: Vec<String>) -> Result<(), DeliveryError> {
     for event in events {
-        let answer = endpoint.clone().post(HeaderMap::new(), event).await?;
-        classify(&answer, SystemTime::now())?;
+        let response = endpoint.clone().post(HeaderMap::new(), event).await?;
+        classify(&response, SystemTime::now())?;
     }
     Ok(())
 }
 
-fn is_of_one(error: &DeliveryError) -> bool {
+fn is_rejection(error: &DeliveryError) -> bool {
     error.remedy() == Remedy::Rejected
 }
 
@@ -185,10 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_can_not_be_one_is_refused_without_being_told() {
-        for (key, says) in [(" ", "is empty"), ("s3cret key", "holds what is in no key")] {
+    fn an_invalid_key_is_rejected_without_showing_it() {
+        for (key, expected) in [(" ", "is empty"), ("s3cret key", "has an invalid character")] {
             let error = PagerDuty::new(key).unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }
     }

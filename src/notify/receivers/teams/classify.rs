@@ -4,27 +4,28 @@ use serde_json::Value;
 
 use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
-/// What a workflow's answer to a post means. An error has a word in its body, as Azure's do.
-pub(super) fn classify(answer: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
-    let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-    let word = body["error"]["code"].as_str().filter(|word| is_word(word));
-    let told = match word {
-        Some(word) => format!("{} {word}", answer.status),
-        None => answer.status.to_string(),
+/// Classifies a workflow's response to a post. An error's body contains an Azure error code.
+pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
+    let body: Value = serde_json::from_str(&response.text).unwrap_or_default();
+    let code = body["error"]["code"].as_str().filter(|code| is_error_code(code));
+    let reason = match code {
+        Some(code) => format!("{} {code}", response.status),
+        None => response.status.to_string(),
     };
-    if word.is_some_and(|word| IS_BROKEN.contains(&word)) {
-        return Err(DeliveryError::broken(told));
+    if code.is_some_and(|code| MISCONFIGURED.contains(&code)) {
+        return Err(DeliveryError::broken(reason));
     }
-    answer.classify_by_status(now, told)
+    response.classify_by_status(now, reason)
 }
 
-/// Whether it may go into a log: anything else may repeat what was sent, the address among it.
-fn is_word(text: &str) -> bool {
+/// Whether a text has the form of Azure's error codes. Any other text may repeat the request,
+/// including the address, so it is not logged.
+fn is_error_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// The words that say that the workflow takes nothing, though they come with 400.
-const IS_BROKEN: [&str; 3] =
+/// The error codes of a workflow that accepts nothing. They come with status 400.
+const MISCONFIGURED: [&str; 3] =
     ["WorkflowNotFound", "WorkflowTriggerIsNotEnabled", "WorkflowTriggerNotFound"];
 
 #[cfg(test)]
@@ -37,11 +38,11 @@ mod tests {
     use crate::notify::error::{Remedy, chain};
 
     #[test]
-    fn every_answer_has_its_remedy_and_tells_no_more_than_a_word() {
+    fn each_response_is_classified_and_shows_only_its_error_code() {
         let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
         let off = r#"{"error": {"code": "WorkflowTriggerIsNotEnabled", "message": "s3cret"}}"#;
         let bad = r#"{"error": {"code": "TriggerInputSchemaMismatch", "message": "s3cret"}}"#;
-        for (status, text, expected, tells) in [
+        for (status, text, expected, expected_text) in [
             (202, "", None, ""),
             (200, "1", None, ""),
             (400, off, Some(Remedy::Misconfigured), " WorkflowTriggerIsNotEnabled"),
@@ -60,12 +61,12 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, "9".parse().unwrap());
             let status = StatusCode::from_u16(status).unwrap();
-            let answer =
+            let response =
                 ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
-            let error = classify(&answer, SystemTime::now()).err().map(tower::BoxError::from);
+            let error = classify(&response, SystemTime::now()).err().map(tower::BoxError::from);
             assert_eq!(error.as_ref().map(DeliveryError::remedy_of), expected, "{status}");
-            let told = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
-            assert!(told.ends_with(tells) && !told.contains("s3cret"), "{told}");
+            let reason = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
+            assert!(reason.ends_with(expected_text) && !reason.contains("s3cret"), "{reason}");
         }
     }
 }

@@ -2,14 +2,14 @@ use std::time::SystemTime;
 
 use crate::notify::receivers::chat::render::Markup;
 
-/// Text as a card's block reads it, which is a part of Markdown:
+/// The subset of Markdown in an adaptive card's text blocks:
 /// <https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>.
 pub(super) struct Markdown;
 
 impl Markup for Markdown {
     fn escape(character: char, into: &mut String) {
         match character {
-            // One is a blank.
+            // A single line end shows as a space.
             '\n' => into.push_str("\n\n"),
             '\\' | '*' | '_' | '~' | '`' | '<' | '&' | '[' | ']' => into.extend(['\\', character]),
             other => into.push(other),
@@ -20,7 +20,7 @@ impl Markup for Markdown {
         format!("_{escaped}_")
     }
 
-    /// There are no code spans.
+    /// Plain text: cards support no code spans.
     fn code(escaped: &str) -> String {
         escaped.to_owned()
     }

@@ -2,27 +2,27 @@ use serde_json::{Value, json};
 
 use crate::notify::receivers::http::AddressError;
 
-/// A person that a message about a critical alert notifies: a user principal name, or an ID of Entra.
+/// The user that a critical alert mentions: a user principal name or an Entra ID.
 #[derive(Clone, Debug)]
 pub(super) struct Mention(String);
 
-/// Longer than any user principal name.
-const LONGEST: usize = 200;
+/// Longer than any user principal name, in bytes.
+const MAX_LENGTH: usize = 200;
 
 impl Mention {
     pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
-        // Nothing that could end the tag, or be markup.
+        // No character may end the tag, or be markup.
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_+'".contains(&byte);
-        let is_name = (1..=LONGEST).contains(&text.len()) && text.bytes().all(is_part);
+        let is_name = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_part);
         if !is_name {
-            let (problem, example) = ("notifies nobody in Teams", "ada@example.com");
+            let (problem, example) = ("is not a Teams user", "ada@example.com");
             return Err(AddressError::Mention { receiver: "Teams", problem, example });
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// Puts it first in the card, and says whom it means.
+    /// Adds the mention at the top of the card, and the entity that it refers to.
     pub(super) fn add_to(&self, message: &mut Value) {
         let card = &mut message["attachments"][0]["content"];
         let text = format!("<at>{}</at>", self.0);
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_card_names_a_person_and_says_whom_it_means() {
+    fn a_mention_adds_a_block_and_an_entity() {
         let card = json!({"body": [], "msteams": {"width": "full"}});
         let mut message = json!({"attachments": [{"content": card}]});
         Mention::parse(" ada@example.com").unwrap().add_to(&mut message);
@@ -57,8 +57,8 @@ mod tests {
             })
         );
         for text in ["", "<at>ada</at>", "Ada Lovelace", "a\"b@x"] {
-            let refused = Mention::parse(text).unwrap_err().to_string();
-            assert!(refused.ends_with("in Teams: use one such as ada@example.com"), "{refused}");
+            let error = Mention::parse(text).unwrap_err().to_string();
+            assert!(error.ends_with("a Teams user: use one such as ada@example.com"), "{error}");
         }
     }
 }

@@ -17,13 +17,16 @@ use super::{
 };
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// Posts to Microsoft Teams by the webhook of a workflow, as an adaptive card.
+/// Posts alerts to Microsoft Teams through the webhook of a workflow, as an adaptive card.
 ///
-/// The workflow is made in Teams, from the template for posts to a channel by webhook. It belongs to
-/// a person and takes a message before it posts it: that the message has come to the channel is not
-/// told. The card keeps to the size that Teams takes; messages are a second apart at least, and what
-/// comes meanwhile is merged. What users control is escaped, and mentions nobody; [`mention`](Self::mention)
-/// says whom a critical alert notifies. The address is a secret: it is in no log, error or `Debug`.
+/// Create the workflow in Teams, from the template that posts to a channel when a webhook request is
+/// received. It belongs to a user. It accepts a message before posting it, so a delivery may succeed
+/// although the message never reaches the channel.
+///
+/// The notifier posts at most one message a second, and merges the changes that arrive in between. It
+/// keeps the card within Teams's size limit. Text from users is escaped, so it can't mention anybody;
+/// [`mention`](Self::mention) sets the mention for critical alerts. The address is a secret: no log,
+/// error or `Debug` output contains it.
 ///
 /// # Examples
 ///
@@ -41,23 +44,25 @@ pub struct Teams {
 }
 
 impl Teams {
-    /// A notifier for the workflow at `url`, which may be any address of http or https.
+    /// Creates a notifier for the workflow at `url`, an HTTP or HTTPS address.
     ///
     /// # Errors
     ///
-    /// If `url` is no such address.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
-        let example = "the one that the workflow shows, https://….logic.azure.com/workflows/…";
+        let example = "https://….logic.azure.com/workflows/…";
         let endpoint = Endpoint::new(url.as_ref(), "Teams workflow", example)?;
         Ok(Self { workflow: ChatWebhook::new(endpoint, Duration::from_secs(1)), mention: None })
     }
 
-    /// Mentions a user, by the user principal name or the ID of Entra, in each message that names a critical alert which has begun to fire, such as
-    /// `ada@example.com`. No other text can mention anybody. Defaults to nobody.
+    /// Mentions a user in each message with a critical alert that has started to fire, by user
+    /// principal name, such as `ada@example.com`, or by Entra ID. Repeats and resolves mention nobody.
+    ///
+    /// Defaults to no mention.
     ///
     /// # Errors
     ///
-    /// If the receiver knows no such mention.
+    /// Returns [`AddressError::Mention`] if the text can't be a user.
     pub fn mention(self, mention: impl AsRef<str>) -> Result<Self, AddressError> {
         Ok(Self { mention: Some(Mention::parse(mention.as_ref())?), ..self })
     }

@@ -12,23 +12,24 @@ use crate::{
     rule::Severity,
 };
 
-/// What Teams takes of a message, in bytes; above 28 KB it is refused.
+/// The largest message, in bytes. Teams rejects more than 28 KB.
 const TOTAL: usize = 27_000;
 
-/// Of those, what is kept for what is around the alerts, and for the titles of the others.
-const AROUND: usize = 1_000;
+/// The parts of `TOTAL` that are reserved for the envelope, and for the titles of alerts that are not
+/// shown in full.
+const ENVELOPE: usize = 1_000;
 const OTHERS: usize = 3_000;
 
-/// In characters, of which one takes four bytes at most.
+/// The longest title and origin, in characters of up to four bytes.
 const TITLE: usize = 250;
 const ORIGIN: usize = 700;
 
-/// How many alerts a message tells in full; more are hard to read on a phone.
+/// How many alerts a message shows in full. More are hard to read on a phone.
 const IN_FULL: usize = 10;
 
-/// The body of a post: one card, with a container an alert.
+/// The body of a post, and how many alerts it contains: one card with a container per alert.
 pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, usize) {
-    let room = TOTAL - AROUND - OTHERS;
+    let room = TOTAL - ENVELOPE - OTHERS;
     let (mut parts, rest) = fit(notification, IN_FULL, room, |alert, changes| {
         let container = container(alert, changes, now);
         let size = container.to_string().len();
@@ -82,7 +83,7 @@ fn container(alert: &Alert, changes: u32, now: SystemTime) -> Value {
     json!({"type": "Container", "separator": true, "items": blocks})
 }
 
-/// By the severity while it fires; then that of what is good.
+/// The colour of a card's title: by the severity while the alert fires, green when it is resolved.
 fn color(alert: &Alert) -> &'static str {
     match (alert.status, alert.severity) {
         (AlertStatus::Resolved, _) => "good",

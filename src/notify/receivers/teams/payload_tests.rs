@@ -24,7 +24,7 @@ fn texts(container: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
+fn a_firing_card_shows_value_target_severity_time_and_top_routes() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
     alert.summary = Some("Too many requests fail.\nSee the_log.".to_owned());
     alert.runbook = Some("https://wiki.example.com/errors_(all)".to_owned());
@@ -59,7 +59,7 @@ fn a_firing_alert_says_what_where_how_bad_since_when_and_who() {
 }
 
 #[test]
-fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
+fn a_resolved_card_is_green_and_shows_peak_and_duration() {
     let mut alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     alert.target = Target::Operation(operation("/orders"));
     let message = message(vec![alert]);
@@ -72,7 +72,7 @@ fn a_resolved_alert_is_green_and_says_the_peak_and_how_long() {
 }
 
 #[test]
-fn what_users_control_can_mention_nobody_and_break_nothing() {
+fn user_text_is_escaped() {
     let evil = "<at>all</at> **b** [x](https://evil) _i_ &lt; `c` \\";
     let mut alert = test_alert(evil, AlertStatus::Firing);
     alert.target = Target::Operation(operation(evil));
@@ -91,7 +91,7 @@ fn what_users_control_can_mention_nobody_and_break_nothing() {
 }
 
 #[test]
-fn a_message_keeps_to_the_size_that_teams_takes() {
+fn a_message_stays_within_teams_size_limit() {
     for long in ["*🔴\u{1}\"", "\\", "\n", "🔴"] {
         let long = long.repeat(5_000);
         let alerts = (0..60)
@@ -120,7 +120,7 @@ fn a_message_keeps_to_the_size_that_teams_takes() {
 }
 
 #[test]
-fn several_short_alerts_are_told_in_full_and_the_others_by_title() {
+fn alerts_beyond_the_tenth_are_listed_by_title() {
     let alerts = (0..12).map(|n| test_alert(&format!("Rule{n}"), AlertStatus::Firing)).collect();
     let message = message(alerts);
     let parts = parts(&message);

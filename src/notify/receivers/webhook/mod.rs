@@ -17,20 +17,21 @@ use super::{
 use crate::alert::{Alert, AlertStatus};
 use crate::notify::{DeliveryError, Notification, error::Remedy};
 
-/// Posts what Alertmanager posts to a webhook (version 4), so that whatever receives from
-/// Alertmanager receives from here.
+/// Posts alerts in the format of Alertmanager's webhook (version 4), for any receiver of Alertmanager
+/// webhooks.
 ///
-/// A message tells what changed and, as Alertmanager's do, each alert of this process that fires
-/// besides: so its `status` is `resolved` when nothing fires any more. The labels are `alertname`
-/// (the rule), `severity`, `service`, `instance`, what is judged (`method` and `route`, `dependency`,
-/// or a report's `call_site`, `error_type` and `group`), and the rule's own; the annotations `summary`,
-/// `description`, `runbook_url` and `dashboard_url`. The group is the `service` and the `instance`, so that replicas are
-/// told apart; what an earlier process left firing under another `instance` is posted by itself. An alert
-/// whose labels change while it fires is resolved under the old ones.
+/// Like Alertmanager's, a message contains the changed alerts and all other firing alerts of this
+/// process. Its `status` is `resolved` when no alert fires any more. The labels are `alertname` (the
+/// rule), `severity`, `service`, `instance`, the target (`method` and `route`, `dependency`, or a
+/// report's `call_site`, `error_type` and `group`), and the rule's own. The annotations are `summary`,
+/// `description`, `runbook_url` and `dashboard_url`. Alerts are grouped by `service` and `instance`, so
+/// each replica is a group of its own. Alerts that an earlier process left firing under another
+/// `instance` are posted separately. An alert whose labels change while it fires is resolved under the
+/// old labels.
 ///
-/// An answer 2xx is a success; see [`DeliveryError`] for the others: 429, 408, 425 and 5xx pass,
-/// 400, 413 and 422 are about this message, and the rest is for a person to mend, redirects among it.
-/// The address and the headers are in no log, error or `Debug`.
+/// A 2xx response is a success. 408, 425, 429 and 5xx are retried; 400, 413 and 422 reject this
+/// message; any other status, such as a redirect, is a misconfiguration. See [`DeliveryError`]. No log,
+/// error or `Debug` output contains the address or a header.
 ///
 /// # Examples
 ///
@@ -49,25 +50,25 @@ pub struct Webhook {
     firing: FiringSet,
 }
 
-/// As errors name it.
+/// The receiver's name in errors.
 const NAME: &str = "webhook";
 
 impl Webhook {
-    /// A notifier for the receiver at `url`, any address of http or https.
+    /// Creates a notifier for the receiver at `url`, an HTTP or HTTPS address.
     ///
     /// # Errors
     ///
-    /// If `url` is no such address.
+    /// Returns [`AddressError::Address`] if `url` is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, AddressError> {
         let endpoint = Endpoint::new(url.as_ref(), NAME, "https://alerts.example.com/hook")?;
         Ok(Self { endpoint, headers: Headers::default(), firing: FiringSet::default() })
     }
 
-    /// Adds a header to each post, such as `authorization`; its value is treated as a secret.
+    /// Adds a header to each request, such as `authorization`. Its value is treated as a secret.
     ///
     /// # Errors
     ///
-    /// If there can be no such header.
+    /// Returns [`AddressError::Header`] if the name or the value is invalid.
     pub fn header(
         mut self,
         name: impl AsRef<str>,
@@ -102,7 +103,7 @@ impl Service<Notification> for Webhook {
         firing.restore(&notification);
         Box::pin(async move {
             let mut left = notification;
-            let mut refused: Option<(DeliveryError, Notification)> = None;
+            let mut rejected: Option<(DeliveryError, Notification)> = None;
             while let Some(first) = left.alerts.first() {
                 let instance = first.origin.instance.clone();
                 let is_of_group = |alert: &Alert| alert.origin.instance == instance;
@@ -111,33 +112,33 @@ impl Service<Notification> for Webhook {
                 let posted = post(&endpoint, &headers, &firing, &instance, &group.alerts).await;
                 match posted {
                     Ok(()) => {}
-                    // That says nothing of the other groups.
+                    // The rejection concerns this group only, so the others are still posted.
                     Err(error) if error.remedy() == Remedy::Rejected => {
-                        // It is over, whether or not the receiver wanted to hear so.
+                        // A resolved alert no longer fires, even if the receiver rejects the resolve.
                         let is_over = |alert: &&Alert| alert.status == AlertStatus::Resolved;
                         let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
                         firing.record(&over);
-                        let before = refused.map(|(_, refused)| refused);
+                        let before = rejected.map(|(_, alerts)| alerts);
                         let mut all = before.unwrap_or_else(Notification::none);
                         all.append(&group);
-                        refused = Some((error, all));
+                        rejected = Some((error, all));
                     }
                     Err(error) => {
-                        // Nothing is dropped that may still be taken.
-                        if let Some((_, refused)) = &refused {
-                            left.append(refused);
+                        // If one of several failures can be retried, nothing is dropped.
+                        if let Some((_, alerts)) = &rejected {
+                            left.append(alerts);
                         }
                         return Err(error.only(left));
                     }
                 }
                 left.retain(|alert| !is_of_group(alert));
             }
-            refused.map_or(Ok(()), |(error, refused)| Err(error.only_together(refused)))
+            rejected.map_or(Ok(()), |(error, alerts)| Err(error.only_together(alerts)))
         })
     }
 }
 
-/// Posts the changes of a group, with what of it fires besides.
+/// Posts the changes of a group, with the group's other firing alerts.
 async fn post(
     endpoint: &Endpoint,
     headers: &Headers,
@@ -150,9 +151,9 @@ async fn post(
     alerts.extend(firing.relabelled(changes));
     alerts.extend_from_slice(changes);
     let payload = serde_json::to_string(&Payload::new(&alerts)).map_err(DeliveryError::rejected)?;
-    let answer = endpoint.clone().post(headers.clone().into(), payload).await?;
-    let told = answer.summary();
-    answer.classify_by_status(SystemTime::now(), told)?;
+    let response = endpoint.clone().post(headers.clone().into(), payload).await?;
+    let reason = response.summary();
+    response.classify_by_status(SystemTime::now(), reason)?;
     firing.record(changes);
     Ok(())
 }

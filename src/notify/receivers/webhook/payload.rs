@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// What Alertmanager posts to a webhook, version 4, in the order of its own struct:
+/// The body of Alertmanager's webhook, version 4, with the fields in Alertmanager's order:
 /// <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,11 +39,11 @@ struct AlertPayload {
     fingerprint: String,
 }
 
-/// The labels that an alert is grouped by: what this process has to say is one group, and replicas
-/// are one each, so that none resolves the group of another.
+/// The labels that alerts are grouped by. Each replica is a group of its own, so none resolves
+/// another's.
 const GROUPED_BY: [&str; 2] = ["instance", "service"];
 
-/// How Go writes that there is no time.
+/// Go's zero time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
 impl Payload {
@@ -90,7 +90,7 @@ fn word(status: AlertStatus) -> &'static str {
     }
 }
 
-/// What all of them have, with the same value.
+/// The labels that all sets have with the same value.
 fn common<'a>(mut all: impl Iterator<Item = &'a Labels>) -> Labels {
     let mut common = all.next().cloned().unwrap_or_default();
     for labels in all {
@@ -99,7 +99,7 @@ fn common<'a>(mut all: impl Iterator<Item = &'a Labels>) -> Labels {
     common
 }
 
-/// A label set as Prometheus writes it.
+/// A label set in Prometheus's notation.
 fn written(labels: &Labels) -> String {
     let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::alert::{Target, test_alert};
 
-    fn told(alerts: &[Alert]) -> Value {
+    fn payload_of(alerts: &[Alert]) -> Value {
         serde_json::to_value(Payload::new(alerts)).unwrap()
     }
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_alertmanagers_to_the_byte() {
+    fn a_payload_equals_alertmanagers_byte_for_byte() {
         let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
         alert.summary = Some("Too many fail.".to_owned());
         let labels = r#"{"alertname":"HighErrorRatio","instance":"host-1:42","service":"orders","severity":"critical"}"#;
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_not_common_and_one_that_fires_makes_the_group_fire() {
+    fn common_labels_have_equal_values_and_one_firing_alert_makes_the_group_fire() {
         let resolved = test_alert("A", AlertStatus::Resolved);
         let mut firing = test_alert("B", AlertStatus::Firing);
         firing.target = Target::Route("GET /a".to_owned());
-        let both = told(&[resolved.clone(), firing]);
+        let both = payload_of(&[resolved.clone(), firing]);
         assert_eq!(both["status"], "firing");
         assert_eq!(
             both["commonLabels"],
@@ -165,29 +165,29 @@ mod tests {
         assert_eq!(both["commonAnnotations"], json!({}));
         assert_eq!(both["alerts"][0]["status"], "resolved");
         assert_eq!(both["alerts"][0]["endsAt"], "2026-11-18T11:07:14Z");
-        assert_eq!(told(&[resolved])["status"], "resolved");
+        assert_eq!(payload_of(&[resolved])["status"], "resolved");
     }
 
     #[test]
-    fn what_users_control_stays_within_its_string() {
+    fn user_text_is_escaped() {
         let mut alert = test_alert("Quote\"\\\n", AlertStatus::Firing);
         alert.runbook = Some("<script>\u{0}é".to_owned());
-        let payload = told(&[alert]);
+        let payload = payload_of(&[alert]);
         let read = &payload["alerts"][0];
         assert_eq!(read["labels"]["alertname"], "Quote\"\\\n");
         assert_eq!(read["annotations"]["runbook_url"], "<script>\u{0}é");
     }
 
-    /// The sums are those of the tests of `github.com/prometheus/common/model`.
+    /// The expected values are from the tests of `github.com/prometheus/common/model`.
     #[test]
-    fn a_fingerprint_is_prometheuss() {
+    fn a_fingerprint_equals_prometheuss() {
         assert_eq!(fingerprint(&set(&[])), 14_695_981_039_346_656_037);
         let garland = set(&[("name", "garland, briggs"), ("fear", "love is not enough")]);
         assert_eq!(fingerprint(&garland), 5_799_056_148_416_392_346);
         assert_ne!(
             fingerprint(&set(&[("ab", "c")])),
             fingerprint(&set(&[("a", "bc")])),
-            "name and value are apart"
+            "name and value are separated"
         );
     }
 }

@@ -205,10 +205,10 @@ fn a_resolved_message_keeps_its_top_routes() {
     play(&mut posted, vec![fired.clone()]);
     let over = Notification::new(alerts("A", RESOLVED), vec![2]);
     let Some(Action::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert_eq!((shown.alerts[0].status, &shown.alerts[0].top), (RESOLVED, fired.top()));
+    assert_eq!((shown.alerts[0].status, shown.alerts[0].top()), (RESOLVED, fired.top()));
     posted.done(Action::Edit(0, reference(0).unwrap(), shown), None);
     let Some(Action::Reply(0, _, reply)) = posted.next(&over) else { panic!("{posted:?}") };
-    assert!(reply.alerts[0].top.is_empty() && reply.changes == [2]);
+    assert!(reply.alerts[0].top().is_empty() && reply.changes == [2]);
 }
 
 #[test]
