@@ -193,23 +193,23 @@ async fn a_client_certificate_may_have_any_kind_of_key() {
 }
 
 #[test]
-fn certificates_that_can_not_be_used_are_rejected_with_the_reason_and_without_the_key() {
+fn an_invalid_certificate_is_rejected_with_the_reason_and_without_the_key() {
     let (authority, url) = (Authority::new(), "https://localhost/secret");
     let (one, other) = (authority.sign("one"), authority.sign("other"));
     let slack = || Slack::new(url).unwrap();
     let broken = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
-    for (rejected, says) in [
+    for (rejected, expected) in [
         (slack().root_certificate("none"), "root certificate of the Slack webhook is missing"),
-        (slack().root_certificate(broken), "can't be read"),
+        (slack().root_certificate(broken), "is not valid PEM"),
         (
             slack().client_identity("none", &one.key),
             "client certificate of the Slack webhook is missing",
         ),
         (slack().client_identity(&one.certificate, "none"), "has no key"),
-        (slack().client_identity(&one.certificate, &other.key), "does not fit its key"),
+        (slack().client_identity(&one.certificate, &other.key), "does not match its key"),
     ] {
         let error = rejected.unwrap_err();
-        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
         assert!(!format!("{error:?}").contains("secret"));
     }
     let identified = slack().client_identity(&one.certificate, &one.key).unwrap();

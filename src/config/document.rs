@@ -8,40 +8,40 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 
 use super::{ConfigError, value};
 
-/// The text of a file, and what was found wrong in it.
+/// The text of a file, and the problems found in it.
 pub(super) struct Document<'a> {
-    /// As errors name it.
+    /// The file's name in errors.
     name: Cow<'a, str>,
     text: &'a str,
-    /// Each with its place in the text.
+    /// Each with its offset in the text.
     problems: RefCell<Vec<(usize, String)>>,
-    /// How many problems have no text, since there are too many.
+    /// The number of further problems that were only counted.
     more: Cell<usize>,
 }
 
-/// How many problems an error has.
-const MOST_PROBLEMS: usize = 100;
+/// The most problems that an error lists.
+const MAX_PROBLEMS: usize = 100;
 
-/// A table of the file. Its keys are taken out one by one; what is left in the end is unknown.
+/// A table of the file. Readers take its keys one by one; the remaining ones are unknown.
 pub(super) struct Section<'a> {
     document: &'a Document<'a>,
-    /// As errors name it, such as `notifier.when`; empty for the whole file.
+    /// Its path in errors, such as `notifier.when`; empty for the whole file.
     path: String,
-    /// Where it begins in the text.
+    /// Its offset in the text.
     start: usize,
     left: BTreeMap<Cow<'a, str>, (usize, DeValue<'a>)>,
     known: Vec<&'static str>,
 }
 
-/// Where the keys of a section are, for what shows only once all of them are read.
-pub(super) struct Places<'a> {
+/// The positions of a section's keys, for problems that show after all keys are read.
+pub(super) struct Positions<'a> {
     path: String,
     start: usize,
     keys: BTreeMap<Cow<'a, str>, usize>,
 }
 
-impl Places<'_> {
-    /// Where a key is, and how errors name it; the whole where it is not given.
+impl Positions<'_> {
+    /// The offset and the path of a key, or of the section if it lacks the key.
     pub(super) fn of(&self, key: &str) -> (usize, String) {
         match self.keys.get(key) {
             Some(start) => (*start, format!("{}.{key}", self.path)),
@@ -55,24 +55,28 @@ impl<'a> Document<'a> {
         Self { name, text, problems: RefCell::default(), more: Cell::default() }
     }
 
-    /// The table of the whole file, if that is TOML.
+    /// Parses the file's root table.
     pub(super) fn parse(&'a self) -> Result<Section<'a>, ConfigError> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let start = error.span().map_or(0, |span| span.start);
-            self.note(start, "", &format!("is not TOML: {}", error.message().replace('\n', ", ")));
+            self.report(
+                start,
+                "",
+                &format!("is not valid TOML: {}", error.message().replace('\n', ", ")),
+            );
         }
         self.finish()?;
         Ok(Section::new(self, String::new(), 0, root.into_inner()))
     }
 
-    /// Notes what is wrong at a place of the text, and in which key.
-    pub(super) fn note(&self, start: usize, path: &str, problem: &str) {
+    /// Records a problem with its offset in the text and the key's path.
+    pub(super) fn report(&self, start: usize, path: &str, problem: &str) {
         let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
         self.problems.borrow_mut().push((start, format!("{path}{problem}")));
     }
 
-    /// The problems in the order of their lines, the first hundred of them.
+    /// Returns the problems as an error, in the order of their lines.
     pub(super) fn finish(&self) -> Result<(), ConfigError> {
         let mut problems = self.problems.take();
         problems.sort_by_key(|(start, _)| *start);
@@ -80,9 +84,9 @@ impl<'a> Document<'a> {
         if problems.is_empty() {
             return Ok(());
         }
-        let more = self.more.take() + problems.len().saturating_sub(MOST_PROBLEMS);
+        let more = self.more.take() + problems.len().saturating_sub(MAX_PROBLEMS);
         let (mut line, mut counted) = (1, 0);
-        let named = problems.into_iter().take(MOST_PROBLEMS).map(|(start, problem)| {
+        let named = problems.into_iter().take(MAX_PROBLEMS).map(|(start, problem)| {
             let between = self.text.as_bytes().get(counted..start).unwrap_or_default();
             line += between.iter().filter(|byte| **byte == b'\n').count();
             counted = start;
@@ -105,14 +109,14 @@ impl<'a> Section<'a> {
         Self { document, path, start, left, known: Vec::new() }
     }
 
-    /// Where its keys are; to be asked before they are read.
-    pub(super) fn places(&self) -> Places<'a> {
+    /// The positions of the keys. Call it before reading them.
+    pub(super) fn positions(&self) -> Positions<'a> {
         let keys = self.left.iter().map(|(key, (start, _))| (key.clone(), *start)).collect();
-        Places { path: self.path.clone(), start: self.start, keys }
+        Positions { path: self.path.clone(), start: self.start, keys }
     }
 
-    /// Where a key is, or the whole.
-    pub(super) fn place_of(&self, key: &str) -> usize {
+    /// The offset of a key, or of the section if it lacks the key.
+    pub(super) fn position_of(&self, key: &str) -> usize {
         self.left.get(key).map_or(self.start, |(start, _)| *start)
     }
 
@@ -120,27 +124,26 @@ impl<'a> Section<'a> {
         self.left.contains_key(key)
     }
 
-    /// The value of a key, as `read` makes it; `None` where there is none, or `read` says what is wrong
-    /// with it.
+    /// Reads a key. Returns `None` if the key is missing, or if `read` fails, whose error is recorded.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&DeValue<'a>) -> Result<T, String>,
     ) -> Option<T> {
         let (start, value) = self.take(key)?;
-        read(&value).map_err(|problem| self.document.note(start, &self.at(key), &problem)).ok()
+        read(&value).map_err(|problem| self.document.report(start, &self.at(key), &problem)).ok()
     }
 
-    /// The same of a key that must be there.
+    /// Reads a key, and records a problem if it is missing.
     pub(super) fn require<T>(
         &mut self,
         key: &'static str,
-        mend: &str,
+        fix: &str,
         read: impl FnOnce(&DeValue<'a>) -> Result<T, String>,
     ) -> Option<T> {
         if !self.has(key) {
             self.known.push(key);
-            self.refuse(&format!("has no {key}: {mend}"));
+            self.report(&format!("has no {key}: {fix}"));
         }
         self.read(key, read)
     }
@@ -149,7 +152,8 @@ impl<'a> Section<'a> {
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some((start, value)) = self.take(key) else { return Vec::new() };
         let path = self.at(key);
-        let not_one = |start| self.document.note(start, &path, &format!("write it as [[{path}]]"));
+        let not_one =
+            |start| self.document.report(start, &path, &format!("write it as [[{path}]]"));
         let DeValue::Array(elements) = value else {
             not_one(start);
             return Vec::new();
@@ -169,7 +173,7 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
-    /// The table of a key, if it has one.
+    /// The table of a key.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
         let (start, value) = self.take(key)?;
         let path = self.at(key);
@@ -177,41 +181,41 @@ impl<'a> Section<'a> {
             DeValue::Table(table) => Some(Section::new(self.document, path, start, table)),
             other => {
                 let problem = format!("{} is not a table: write {{ … }}", value::shown(&other));
-                self.document.note(start, &path, &problem);
+                self.document.report(start, &path, &problem);
                 None
             }
         }
     }
 
-    /// What is left of it, by key.
+    /// The keys that were not read yet.
     pub(super) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
         self.left.iter().map(|(key, (_, value))| (&**key, value))
     }
 
-    /// Notes what is wrong with one key.
-    pub(super) fn refuse_key(&self, start: usize, key: &str, problem: &str) {
-        self.document.note(start, &self.at(key), problem);
+    /// Records a problem with a key.
+    pub(super) fn report_key(&self, start: usize, key: &str, problem: &str) {
+        self.document.report(start, &self.at(key), problem);
     }
 
-    /// Notes what is wrong with the whole.
-    pub(super) fn refuse(&self, problem: &str) {
-        self.document.note(self.start, &self.path, problem);
+    /// Records a problem with the section.
+    pub(super) fn report(&self, problem: &str) {
+        self.document.report(self.start, &self.path, problem);
     }
 
-    /// Notes each key that nobody has asked for, with the one that may have been meant.
+    /// Records each unknown key, with the nearest known one.
     pub(super) fn finish(self) {
         let mut unknown: Vec<_> =
             self.left.iter().map(|(key, (start, _))| (*start, &**key)).collect();
         unknown.sort_unstable();
         let more = &self.document.more;
-        more.set(more.get() + unknown.len().saturating_sub(MOST_PROBLEMS));
-        for (start, key) in unknown.into_iter().take(MOST_PROBLEMS) {
-            let mend = value::nearest(key, &self.known).map_or_else(
+        more.set(more.get() + unknown.len().saturating_sub(MAX_PROBLEMS));
+        for (start, key) in unknown.into_iter().take(MAX_PROBLEMS) {
+            let fix = value::nearest(key, &self.known).map_or_else(
                 || format!("the keys are {}", value::listed(&self.known)),
                 |known| format!("did you mean {known}?"),
             );
             let key = value::shortened(key);
-            self.document.note(start, &self.at(&key), &format!("unknown key: {mend}"));
+            self.document.report(start, &self.at(&key), &format!("unknown key: {fix}"));
         }
     }
 

@@ -2,10 +2,11 @@ use std::fmt;
 
 use crate::causes::debug_as_display;
 
-/// The problems of a file of rules and notifiers, in the order of its lines: the first hundred of them.
+/// The problems in a file of rules and notifiers, in the order of its lines.
 ///
-/// Each problem names the file, the line, the key and the mend, such as `lookout.toml:12: rule.above:
-/// "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No secret is in it.
+/// Each problem names the file, the line, the key and the fix, such as `lookout.toml:12: rule.above:
+/// "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No problem contains
+/// a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<String>,
@@ -16,14 +17,15 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// The problems, one at least. After a hundred the last line says how many more there are.
+    /// The problems, at least one. If there are more than 100, a last line contains the number of the
+    /// others.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(String::as_str)
     }
 }
 
 impl fmt::Display for ConfigError {
-    /// A line a problem.
+    /// Writes one line per problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problems.join("\n"))
     }

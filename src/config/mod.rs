@@ -32,71 +32,73 @@
 //!
 //! # Rules
 //!
-//! Each key of a `[[rule]]` is a setter of [`Rule`], and has its default:
+//! Each key of a `[[rule]]` corresponds to a setter of [`Rule`], with the same default:
 //!
 //! | key | value |
 //! |---|---|
-//! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; it must be there |
-//! | `quantile` | of `latency_quantile`: a number between 0 and 1 |
-//! | `slower_than` | of `slow_ratio`: a duration |
-//! | `objective` | of `slo`: a percentage such as `"99.9 %"`, or a number |
-//! | `burn_rates` | of `slo`: tables with `over` and `factor` or `budget`, and `short` if it is not a twelfth ([`BurnRate`](crate::rule::BurnRate)) |
-//! | `above`, `below` | one of them must be there, but for `slo`: a duration for latencies, ages and lags, a percentage or a number for ratios, a number for the rest |
-//! | `over` | a duration, or the shortest and the longest |
+//! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; required |
+//! | `quantile` | for `latency_quantile`, required: a number between 0 and 1 |
+//! | `slower_than` | for `slow_ratio`, required: a duration |
+//! | `objective` | for `slo`, required: a percentage such as `"99.9 %"`, or a number |
+//! | `burn_rates` | for `slo`: tables with `over`, with `factor` or `budget`, and with an optional `short` ([`BurnRate`](crate::rule::BurnRate)) |
+//! | `above`, `below` | the threshold; one of them is required, except for `slo`: a duration for latencies, ages and lags, a percentage or a number for ratios, otherwise a number |
+//! | `over` | the window: a duration, or a list of the shortest and the longest |
 //! | `hold_for`, `keep_firing_for` | a duration |
-//! | `min_requests`, `min_errors` | a whole number |
+//! | `min_requests`, `min_errors` | an integer |
 //! | `confidence` | a percentage or a number |
-//! | `scope`, `route`, `dependency` | one of them: `scope` is `service` or `each_route`, the others are names |
+//! | `scope`, `route`, `dependency` | at most one of them: `scope` is `service` or `each_route`, the others are names |
 //! | `name` | a text ([`Rule::named`]) |
 //! | `severity` | `info`, `warning` or `critical` |
 //! | `labels` | a table of texts |
 //! | `summary`, `runbook`, `dashboard` | a text |
 //!
-//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error, which names the key that may
-//! have been meant. A file has at most 1 MiB and 200 notifiers, and is a regular file, as are the files of secrets.
+//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests the
+//! nearest known key. The file must be a regular file of at most 1 MiB with at most 200 notifiers. Files
+//! of secrets must be regular files of at most 1 MiB, too.
 //!
 //! # Notifiers
 //!
-//! Each `[[notifier]]` has a `kind`, and mostly needs the feature of that name:
+//! Each `[[notifier]]` has a `kind`. Each kind except `log` needs the feature with its name, unless
+//! stated otherwise:
 //!
 //! | `kind` | keys |
 //! |---|---|
 //! | `log` | |
-//! | `slack`, `discord`, `teams` | `url`, a secret; `mention`, whom a critical alert notifies |
+//! | `slack`, `discord`, `teams` | `url`, a secret; `mention`, for critical alerts |
 //! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `mention`; `url` |
 //! | `pagerduty` | `routing_key`, a secret; `url` |
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
-//! | `alertmanager` | `members`, an address or several; `headers`, a table of secrets; `resend_every` |
-//! | `email` | `server`, `from`, `to` (one or several); `user` and `password`, a secret; `hello_name` |
-//! | all but `log` | `root_certificate`, a text in PEM; `client_certificate`, a text in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
+//! | `alertmanager` | `members`, a URL or a list; `headers`, a table of secrets; `resend_every` |
+//! | `email` | `server`, `from`, `to` (one or a list); `user` and `password`, a secret; `hello_name` |
+//! | all but `log` | `root_certificate`, in PEM; `client_certificate`, in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
 //!
-//! and of the following what it needs:
+//! All kinds have these optional keys:
 //!
 //! | key | value |
 //! |---|---|
-//! | `name` | by which counters and logs tell it; the kind if it is left out |
-//! | `or_else` | the name of the one that takes what this one does not ([`NotifierExt::or_else`]); that one is told of nothing else, unless it has a `when` |
-//! | `repeat_every` | a duration, a minute at least: what fires is told again ([`NotifierExt::repeat_every`]) |
-//! | `when` | a table: the alerts that it is for ([`NotifierExt::when`]), all if it is left out |
+//! | `name` | the name in metrics and logs; defaults to the kind |
+//! | `or_else` | the name of the fallback, which gets the alerts that this notifier fails to deliver ([`NotifierExt::or_else`]); the fallback gets no other alerts, unless it has a `when` |
+//! | `repeat_every` | a duration of at least a minute, after which a firing alert is repeated ([`NotifierExt::repeat_every`]) |
+//! | `when` | a table that selects alerts ([`NotifierExt::when`]); defaults to all |
 //!
-//! All keys of `when` have to match, as the setters of [`Matcher`](crate::notify::Matcher) do; of a list, one
-//! of its values:
+//! An alert must match all keys of `when`, like the setters of [`Matcher`](crate::notify::Matcher). For a
+//! list, it must match one value:
 //!
 //! | key | value |
 //! |---|---|
 //! | `severity` | one of `info`, `warning` and `critical`, or a list |
-//! | `min_severity` | one of them |
+//! | `min_severity` | one of `info`, `warning` and `critical` |
 //! | `rule` | a name, or a list |
-//! | `labels` | a table of texts or lists; an empty text matches where there is no such label |
-//! | `reported` | `true` for what was reported, `false` for what a rule raised |
-//! | `not` | a table of such keys, which must not all match |
+//! | `labels` | a table of texts or lists; an empty text matches alerts without the label |
+//! | `reported` | `true` for reports, `false` for alerts of rules |
+//! | `not` | a table of these keys, which must not all match |
 //!
 //! # Secrets
 //!
-//! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`, from the folder of this
-//! file if it is relative. A text is refused, so that none is committed, unless the file begins with
-//! `allow_inline_secrets = true`. An address that has no `@`, and so no password, may be a text where it is
-//! not called a secret. No secret is in any error, log or `Debug`.
+//! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path starts
+//! in the folder of this file. A secret in plain text is an error, so that nobody commits one, unless the
+//! file begins with `allow_inline_secrets = true`. Other addresses may be plain text if they contain no
+//! `@`, and so no password. No error, log or `Debug` output contains a secret.
 //!
 //! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
 //! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every
@@ -105,10 +107,10 @@
 mod document;
 mod error;
 mod notifiers;
-#[allow(dead_code, reason = "each kind of notifier needs a part of it")]
+#[allow(dead_code, reason = "each kind of notifier uses a part of it")]
 mod receivers;
 mod rules;
-#[allow(dead_code, reason = "each kind of notifier needs a part of it")]
+#[allow(dead_code, reason = "each kind of notifier uses a part of it")]
 mod secret;
 mod value;
 mod when;
@@ -129,11 +131,11 @@ use crate::{
     rule::{self, Rule},
 };
 
-/// Where the text comes from.
+/// The source of the text.
 #[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
-    /// With secrets in it, maybe.
+    /// It may contain secrets.
     Text(String),
 }
 
@@ -147,14 +149,14 @@ impl fmt::Debug for Source {
 }
 
 /// The longest file that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
+const MAX_LENGTH: u64 = 1 << 20;
 
-/// What a file says.
+/// The rules and notifiers of a file.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Vec<Rule>,
     pub(crate) notifiers: Vec<Notifier>,
-    /// The same for the same notifiers and their secrets.
+    /// A fingerprint of the notifiers and their secrets.
     pub(crate) fingerprint: u64,
 }
 
@@ -163,12 +165,12 @@ impl Source {
         matches!(self, Self::File(_))
     }
 
-    /// Reads and checks all of it; `given` are rules that are there besides.
+    /// Reads and checks the source. `given` are the rules set in code.
     pub(crate) fn load(&self, given: &[Rule]) -> Result<Config, ConfigError> {
         match self {
             Self::Text(text) => parse("config".into(), Path::new(""), text, given),
             Self::File(path) => {
-                let text = files::read_text(path, LONGEST);
+                let text = files::read_text(path, MAX_LENGTH);
                 let text = text.map_err(|error| unreadable(path, &error))?;
                 let folder = path.parent().unwrap_or(Path::new(""));
                 parse(path.to_string_lossy(), folder, &text, given)
@@ -179,7 +181,7 @@ impl Source {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
     let path = path.display();
-    ConfigError::new(vec![format!("{path}: can't be read: {error}: give the path of a TOML file")])
+    ConfigError::new(vec![format!("{path}: can't be read: {error}: set the path of a TOML file")])
 }
 
 fn parse(
@@ -192,25 +194,25 @@ fn parse(
     let mut root = document.parse()?;
     let is_empty = !["defaults", "rule", "notifier"].iter().any(|key| root.has(key));
     let mut rules = given.to_vec();
-    let mut add = |rule: Rule, place: &dyn Fn(&str) -> (usize, String)| {
+    let mut add = |rule: Rule, position: &dyn Fn(&str) -> (usize, String)| {
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
-            let (start, path) = place(error.setting().key());
-            document.note(start, &path, &error.to_string());
+            let (start, path) = position(error.setting().key());
+            document.report(start, &path, &error.to_string());
         } else if let Some(problem) = rule.problem_beside(&rules) {
-            let (start, path) = place("name");
-            document.note(start, &path, &format!("rule `{}`: {problem}", rule.name()));
+            let (start, path) = position("name");
+            document.report(start, &path, &format!("rule `{}`: {problem}", rule.name()));
         }
         rules.push(rule);
     };
-    let defaults = root.place_of("defaults");
+    let defaults = root.position_of("defaults");
     if root.read("defaults", value::flag) == Some(true) {
-        let place = |_: &str| (defaults, "defaults".to_owned());
-        Rule::defaults().into_iter().for_each(|rule| add(rule, &place));
+        let position = |_: &str| (defaults, "defaults".to_owned());
+        Rule::defaults().into_iter().for_each(|rule| add(rule, &position));
     }
     for section in root.tables("rule") {
-        let places = section.places();
+        let positions = section.positions();
         if let Some(rule) = rules::rule(section) {
-            add(rule, &|key| places.of(key));
+            add(rule, &|key| positions.of(key));
         }
     }
     let is_inline_allowed = root.read("allow_inline_secrets", value::flag) == Some(true);
@@ -219,10 +221,9 @@ fn parse(
     root.finish();
     document.finish()?;
     if is_empty {
-        // A file that was cut off, or not written yet, must not end all alerts.
-        let text =
-            "has no rule and no notifier: if it is meant to be empty, write defaults = false";
-        document.note(0, "", text);
+        // A file that was truncated or not written yet must not stop all alerts.
+        let text = "has no rule and no notifier: if that is intended, set defaults = false";
+        document.report(0, "", text);
         document.finish()?;
     }
     let rules = rules.split_off(given.len());

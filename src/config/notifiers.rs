@@ -10,43 +10,44 @@ use super::{
 };
 use crate::notify::{Delivered, Matcher, Notification, NotifierExt};
 
-/// A notifier of the file, as the builder takes it.
+/// A notifier of the file, for the builder.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     pub(crate) name: String,
     pub(crate) service: BoxService<Notification, Delivered, BoxError>,
-    /// All alerts are for it, where there is none.
+    /// `None` matches all alerts.
     pub(crate) matcher: Option<Matcher>,
 }
 
-/// What a section has.
-struct Entry<'a> {
+/// The settings of a `[[notifier]]`.
+struct NotifierEntry<'a> {
     section: Section<'a>,
     name: String,
-    /// None where something in it is wrong.
+    /// `None` if its settings are invalid.
     receiver: Option<Receiver>,
     or_else: Option<(usize, String)>,
     repeat_every: Option<(usize, Duration)>,
     matcher: Option<Matcher>,
 }
 
-/// How many notifiers a file may have: each has a queue and a task.
-const MOST: usize = 200;
+/// The most notifiers in a file. Each has a queue and a task.
+const MAX_NOTIFIERS: usize = 200;
 
-/// The notifiers of these sections; what is wrong is noted.
+/// Reads the notifiers of these sections, and records their problems.
 pub(super) fn notifiers<'a>(
     sections: impl IntoIterator<Item = Section<'a>>,
     secrets: &Secrets<'_>,
 ) -> Vec<Notifier> {
     let mut sections = sections.into_iter();
-    let entries = sections.by_ref().take(MOST).filter_map(|section| entry(section, secrets));
+    let entries =
+        sections.by_ref().take(MAX_NOTIFIERS).filter_map(|section| entry(section, secrets));
     let entries: Vec<_> = entries.collect();
     if let Some(excess) = sections.next() {
-        excess.refuse(&format!("is one of more than {MOST}: leave some out"));
+        excess.report(&format!("is one of more than {MAX_NOTIFIERS}: remove some"));
     }
     check(&entries);
-    let told = entries.iter().filter(|entry| !entry.is_only_other(&entries));
-    let notifiers = told.filter_map(|entry| {
+    let top_level = entries.iter().filter(|entry| !entry.is_only_fallback(&entries));
+    let notifiers = top_level.filter_map(|entry| {
         let service = service(entry, &entries, entries.len())?;
         let service = match entry.repeat_every {
             Some((_, every)) => BoxService::new(service.repeat_every(every)),
@@ -60,64 +61,65 @@ pub(super) fn notifiers<'a>(
     notifiers
 }
 
-fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Entry<'a>> {
-    section.left().for_each(|(key, value)| secrets.note(key, value));
-    // What other keys mean depends on the kind, so without it there is nothing to say of them.
+fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<NotifierEntry<'a>> {
+    section.left().for_each(|(key, value)| secrets.add(key, value));
+    // The other keys depend on the kind, so without one they are not checked.
     let (kind, make) = receivers::kind(&mut section)?;
     let name = section.read("name", value::text).unwrap_or_else(|| kind.to_owned());
-    let place = section.place_of("or_else");
-    let or_else = section.read("or_else", value::text).map(|other| (place, other));
-    let place = section.place_of("repeat_every");
-    let repeat_every = section.read("repeat_every", value::duration).map(|every| (place, every));
+    let position = section.position_of("or_else");
+    let or_else = section.read("or_else", value::text).map(|other| (position, other));
+    let position = section.position_of("repeat_every");
+    let repeat_every = section.read("repeat_every", value::duration).map(|every| (position, every));
     let matcher = section.table("when").map(when::matcher);
     let receiver = make(&mut section, secrets);
-    Some(Entry { section, name, receiver, or_else, repeat_every, matcher })
+    Some(NotifierEntry { section, name, receiver, or_else, repeat_every, matcher })
 }
 
-fn check(entries: &[Entry<'_>]) {
+fn check(entries: &[NotifierEntry<'_>]) {
     let names: Vec<_> = entries.iter().map(|entry| &*entry.name).collect();
     for (number, entry) in entries.iter().enumerate() {
         if names[..number].contains(&&*entry.name) {
             let name = &entry.name;
-            let problem = format!("another notifier is called {name:?}: give one of them a name");
-            entry.section.refuse(&problem);
+            let problem =
+                format!("another notifier has the name {name:?}: use another name for one of them");
+            entry.section.report(&problem);
         }
-        if let (Some((place, _)), true) = (entry.repeat_every, entry.is_only_other(entries)) {
-            let problem = "is of no use to one that is told only what another one does not take: leave \
-                           it out, or give it a when";
-            entry.section.refuse_key(place, "repeat_every", problem);
+        if let (Some((position, _)), true) = (entry.repeat_every, entry.is_only_fallback(entries)) {
+            let problem = "has no effect on a notifier that is only the or_else of others: remove it, \
+                           or add a when";
+            entry.section.report_key(position, "repeat_every", problem);
         }
-        let Some((place, other)) = &entry.or_else else { continue };
+        let Some((position, other)) = &entry.or_else else { continue };
         if !names.contains(&&**other) {
-            let mend = value::nearest(other, &names).map_or_else(
+            let fix = value::nearest(other, &names).map_or_else(
                 || format!("the notifiers are {}", value::listed(&names)),
                 |name| format!("did you mean {name:?}?"),
             );
-            let problem = format!("there is no notifier {:?}: {mend}", value::shortened(other));
-            entry.section.refuse_key(*place, "or_else", &problem);
-        } else if leads_back(entry, entries) {
-            let problem = "leads back to itself: leave it out of one of them";
-            entry.section.refuse_key(*place, "or_else", problem);
+            let problem = format!("there is no notifier {:?}: {fix}", value::shortened(other));
+            entry.section.report_key(*position, "or_else", &problem);
+        } else if is_in_cycle(entry, entries) {
+            let problem = "is part of a cycle: remove the or_else of one notifier in it";
+            entry.section.report_key(*position, "or_else", problem);
         }
     }
 }
 
-/// Whether what takes its messages in the end is itself.
-fn leads_back(entry: &Entry<'_>, entries: &[Entry<'_>]) -> bool {
+/// Whether the chain of `or_else` notifiers leads back to this one.
+fn is_in_cycle(entry: &NotifierEntry<'_>, entries: &[NotifierEntry<'_>]) -> bool {
     let mut other = entry.other();
     for _ in entries {
         if other == Some(&*entry.name) {
             return true;
         }
-        other = other.and_then(|name| named(name, entries)).and_then(Entry::other);
+        other = other.and_then(|name| named(name, entries)).and_then(NotifierEntry::other);
     }
     false
 }
 
-/// Its service with those that take what it does not, of which there may be `most`.
+/// The receiver with its chain of fallbacks, of at most `most` notifiers.
 fn service(
-    entry: &Entry<'_>,
-    entries: &[Entry<'_>],
+    entry: &NotifierEntry<'_>,
+    entries: &[NotifierEntry<'_>],
     most: usize,
 ) -> Option<BoxService<Notification, Delivered, BoxError>> {
     let receiver = entry.receiver.clone()?;
@@ -126,18 +128,18 @@ fn service(
     Some(BoxService::new(receiver.or_else(other)))
 }
 
-fn named<'e, 'a>(name: &str, entries: &'e [Entry<'a>]) -> Option<&'e Entry<'a>> {
+fn named<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e NotifierEntry<'a>> {
     entries.iter().find(|entry| entry.name == name)
 }
 
-impl Entry<'_> {
-    /// Who takes what it does not.
+impl NotifierEntry<'_> {
+    /// The name of its fallback.
     fn other(&self) -> Option<&str> {
         self.or_else.as_ref().map(|(_, other)| &**other)
     }
 
-    /// Whether no alert is for it but what another one does not take.
-    fn is_only_other(&self, entries: &[Entry<'_>]) -> bool {
+    /// Whether it only gets the alerts that other notifiers fail to deliver.
+    fn is_only_fallback(&self, entries: &[NotifierEntry<'_>]) -> bool {
         let is_other = entries.iter().any(|entry| entry.other() == Some(&*self.name));
         is_other && self.matcher.is_none()
     }

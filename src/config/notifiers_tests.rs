@@ -1,4 +1,4 @@
-//! What is a notifier, and what is refused. Cargo sets the variables for each test.
+//! Notifiers of a file, and their problems. Cargo sets the environment variables for each test.
 
 #[cfg(feature = "slack")]
 use std::{collections::BTreeSet, fs};
@@ -14,24 +14,24 @@ fn names(text: &str) -> Vec<String> {
     config.notifiers.into_iter().map(|notifier| notifier.name).collect()
 }
 
-fn refused(text: &str) -> String {
-    load(text).err().unwrap_or_else(|| panic!("is taken: {text}")).to_string()
+fn rejection(text: &str) -> String {
+    load(text).err().unwrap_or_else(|| panic!("is accepted: {text}")).to_string()
 }
 
-/// An environment variable that is a secret here, and one that is not set.
+/// An environment variable that serves as a secret, and an unset one.
 #[cfg(feature = "slack")]
 const SECRET: &str = "{ env = 'CARGO_PKG_NAME' }";
 #[cfg(feature = "slack")]
 const UNSET: &str = "{ env = 'LOOKOUT_UNSET' }";
 
 #[test]
-fn a_notifier_is_called_by_its_name_or_else_its_kind() {
+fn a_notifiers_name_defaults_to_its_kind() {
     let text = "[[notifier]]\nkind = 'log'\n[[notifier]]\nkind = 'log'\nname = 'also'";
     assert_eq!(names(text), ["log", "also"]);
 }
 
 #[test]
-fn who_takes_what_another_one_does_not_is_told_nothing_else() {
+fn a_fallback_gets_no_other_alerts() {
     let text = "
         notifier = [
             { kind = 'log', name = 'a', or_else = 'b' },
@@ -42,7 +42,7 @@ fn who_takes_what_another_one_does_not_is_told_nothing_else() {
     assert_eq!(names(text), ["a", "d"]);
 }
 
-/// A certificate with its key, which nothing trusts.
+/// An untrusted certificate with its key.
 #[cfg(feature = "webhook")]
 const CERTIFICATE: &str = "tests/support/rsa_certificate.pem";
 #[cfg(feature = "webhook")]
@@ -58,7 +58,7 @@ const KEY: &str = "tests/support/rsa_key.pem";
     feature = "teams",
     feature = "webhook"
 ))]
-fn every_kind_has_its_keys() {
+fn each_kind_accepts_its_keys() {
     let url = "url = 'https://hooks.example.com/s3cret'";
     for notifier in [
         format!("kind = 'slack'\n{url}"),
@@ -99,10 +99,10 @@ fn every_kind_has_its_keys() {
 }
 
 #[test]
-fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
-    for (text, says) in [
+fn a_problem_with_a_notifier_names_line_key_and_fix() {
+    for (text, expected) in [
         ("[notifier]", "config:1: notifier: write it as [[notifier]]"),
-        ("[[notifier]]", "config:1: notifier: has no kind: give one such as \"slack\""),
+        ("[[notifier]]", "config:1: notifier: has no kind: set one such as \"slack\""),
         (
             "[[notifier]]\nkind = 'slak'",
             "config:2: notifier.kind: \"slak\" is unknown: did you mean \"slack\"?",
@@ -118,7 +118,8 @@ fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[notifier]]\nkind = 'log'\n\n[[notifier]]\nkind = 'log'",
-            "config:4: notifier: another notifier is called \"log\": give one of them a name",
+            "config:4: notifier: another notifier has the name \"log\": use another name for \
+             one of them",
         ),
         (
             "[[notifier]]\nkind = 'log'\nor_else = 'lgo'",
@@ -126,53 +127,52 @@ fn what_is_wrong_with_any_notifier_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[notifier]]\nkind = 'log'\nor_else = 'log'",
-            "config:3: notifier.or_else: leads back to itself: leave it out of one of them",
+            "config:3: notifier.or_else: is part of a cycle: remove the or_else of one notifier in it",
         ),
         (
             "allow_inline_secrets = 'yes'",
-            "config:1: allow_inline_secrets: \"yes\" is neither true nor false",
+            "config:1: allow_inline_secrets: \"yes\" is not a boolean: use true or false",
         ),
     ] {
-        assert_eq!(refused(text), says, "{text}");
+        assert_eq!(rejection(text), expected, "{text}");
     }
-    let circle = "
+    let cycle = "
         notifier = [
             { kind = 'log', name = 'a', or_else = 'b' },
             { kind = 'log', name = 'b', or_else = 'a' },
             { kind = 'log', name = 'c', or_else = 'a' },
         ]";
-    let leads_back = "notifier.or_else: leads back to itself: leave it out of one of them";
-    assert_eq!(refused(circle), format!("config:3: {leads_back}\nconfig:4: {leads_back}"));
+    let problem = "notifier.or_else: is part of a cycle: remove the or_else of one notifier in it";
+    assert_eq!(rejection(cycle), format!("config:3: {problem}\nconfig:4: {problem}"));
 }
 
 #[test]
 #[cfg(feature = "slack")]
-fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
-    let mend = "give it as { env = \"NAME\" } or { file = \"path\" }";
-    for (url, says) in [
+fn an_unreadable_secret_is_rejected_without_showing_it() {
+    let fix = "use { env = \"NAME\" } or { file = \"path\" }";
+    for (url, expected) in [
         (
             "'https://hooks.slack.com/s3cret'",
             format!(
-                "is a secret in the file: {mend}, or set allow_inline_secrets = true at the top of \
+                "is a secret in plain text: {fix}, or set allow_inline_secrets = true at the top of \
                  the file"
             ),
         ),
-        ("7", format!("is not a secret: {mend}")),
-        ("{ enw = 's3cret' }", format!("names no place of its own: {mend}")),
-        ("{ env = 'A', file = 'b' }", format!("names no place of its own: {mend}")),
+        ("7", format!("is not a secret: {fix}")),
+        ("{ enw = 's3cret' }", format!("is neither an env nor a file: {fix}")),
+        ("{ env = 'A', file = 'b' }", format!("is neither an env nor a file: {fix}")),
         (
             UNSET,
             "the environment variable LOOKOUT_UNSET is not set: set it before the start".to_owned(),
         ),
         (
             "{ env = 's3cret' }",
-            "the environment variable that env names is not set: set it before the start"
-                .to_owned(),
+            "the environment variable named by env is not set: set it before the start".to_owned(),
         ),
         (
             "{ file = 'no/s3cret' }",
-            "its file can't be read: No such file or directory (os error 2): give the path of one \
-             that can, a relative path begins where this file is"
+            "its file can't be read: No such file or directory (os error 2): check the path, a \
+             relative path starts in this file's folder"
                 .to_owned(),
         ),
         (
@@ -182,16 +182,16 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
                 .to_owned(),
         ),
     ] {
-        let refused = refused(&format!("[[notifier]]\nkind = 'slack'\nurl = {url}"));
-        assert_eq!(refused, format!("config:3: notifier.url: {says}"));
-        assert!(!refused.contains("s3cret"));
+        let error = rejection(&format!("[[notifier]]\nkind = 'slack'\nurl = {url}"));
+        assert_eq!(error, format!("config:3: notifier.url: {expected}"));
+        assert!(!error.contains("s3cret"));
     }
-    let missing = refused("[[notifier]]\nkind = 'slack'");
-    assert_eq!(missing, format!("config:1: notifier: has no url: {mend}"));
+    let missing = rejection("[[notifier]]\nkind = 'slack'");
+    assert_eq!(missing, format!("config:1: notifier: has no url: {fix}"));
     for broken in ["url = s3cret", "url = 's3cret", "'s3cret'", "url = { env = s3cret }"] {
-        let refused = refused(&format!("[[notifier]]\nkind = 'slack'\n{broken}"));
-        assert!(refused.starts_with("config:3: "), "{refused}");
-        assert!(!refused.contains("s3cret"), "{refused}");
+        let error = rejection(&format!("[[notifier]]\nkind = 'slack'\n{broken}"));
+        assert!(error.starts_with("config:3: "), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
     }
 }
 
@@ -203,33 +203,33 @@ fn a_secret_that_can_not_be_read_is_refused_and_never_told() {
     feature = "slack",
     feature = "webhook"
 ))]
-fn what_a_notifier_does_not_take_is_refused_by_its_key() {
-    for (text, says) in [
+fn an_invalid_setting_is_rejected_with_its_key() {
+    for (text, expected) in [
         (
             "kind = 'slackbot'\ntoken = { env = 'CARGO_PKG_NAME' }\nchannel = '#alerts'",
             "1: notifier: the Slack bot key ",
         ),
-        ("kind = 'slackbot'\nchannel = ''", "1: notifier: has no token: give it as "),
+        ("kind = 'slackbot'\nchannel = ''", "1: notifier: has no token: use { env"),
         (
             "kind = 'pagerduty'\nrouting_key = { env = 'CARGO_PKG_NAME' }\nurl = 'ftp://a'",
             "4: notifier.url: the PagerDuty events address is neither http nor https: ",
         ),
         (
             "kind = 'webhook'\nheaders = 'a'",
-            "3: notifier.headers: is not a table: give one such as ",
+            "3: notifier.headers: is not a table: use one such as ",
         ),
         (
             "kind = 'webhook'\nheaders = { authorization = 's3cret' }",
-            "3: notifier.headers: authorization: is a secret in the file: ",
+            "3: notifier.headers: authorization: is a secret in plain text: ",
         ),
         (
             "kind = 'webhook'\nurl = { env = 'CARGO_PKG_NAME' }\nroot_certificate = 's3cret'\n\
              client_key = 's3cret'",
-            "5: notifier.client_key: is a secret in the file: ",
+            "5: notifier.client_key: is a secret in plain text: ",
         ),
         (
             "kind = 'slackbot'\ntoken = { env = 'CARGO_PKG_NAME' }\nclient_certificate = 'x'",
-            "1: notifier: has only one of client_certificate and client_key: give both",
+            "1: notifier: has only one of client_certificate and client_key: set both",
         ),
         (
             "kind = 'alertmanager'\nmembers = 'http://am'\nroot_certificate = 's3cret'",
@@ -242,9 +242,9 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
         ),
         (
             "kind = 'email'\nserver = 'smtp://u:s3cret@mail'",
-            "3: notifier.server: is a secret in the file: ",
+            "3: notifier.server: is a secret in plain text: ",
         ),
-        ("kind = 'email'\nto = []", "3: notifier.to: is an empty list: give it one at least"),
+        ("kind = 'email'\nto = []", "3: notifier.to: is an empty list: add a value"),
         (
             "kind = 'email'\nserver = 'smtp://mail'\nfrom = 'a@b.example'\nto = 'c@d.example'\n\
              client_certificate = 's3cret'\nclient_key = { env = 'CARGO_PKG_NAME' }",
@@ -252,33 +252,33 @@ fn what_a_notifier_does_not_take_is_refused_by_its_key() {
         ),
         (
             "kind = 'email'\nclient_certificate = 'x'",
-            "1: notifier: has only one of client_certificate and client_key: give both",
+            "1: notifier: has only one of client_certificate and client_key: set both",
         ),
-        ("kind = 'email'\nuser = 'u'", "1: notifier: has only one of user and password: give both"),
+        ("kind = 'email'\nuser = 'u'", "1: notifier: has only one of user and password: set both"),
         (
             "kind = 'email'\nserver = 'mail'\nfrom = 'a@b.example'\nto = 'c@d.example'",
             "1: notifier: the mail server's address is not a URL: use one such as smtp://",
         ),
     ] {
-        let refused = refused(&format!("[[notifier]]\n{text}"));
-        let is_told = refused.lines().any(|line| line.starts_with(&format!("config:{says}")));
-        assert!(is_told && !refused.contains("s3cret"), "{refused}\nfor {text}");
+        let error = rejection(&format!("[[notifier]]\n{text}"));
+        let is_listed = error.lines().any(|line| line.starts_with(&format!("config:{expected}")));
+        assert!(is_listed && !error.contains("s3cret"), "{error}\nfor {text}");
     }
 }
 
 #[test]
 #[cfg(not(feature = "discord"))]
-fn a_kind_that_is_not_built_in_is_refused_by_its_feature() {
+fn a_kind_that_is_not_compiled_in_names_its_feature() {
     assert_eq!(
-        refused("[[notifier]]\nkind = 'discord'\nurl = 's3cret'"),
-        "config:2: notifier.kind: \"discord\" is not built in: turn on the feature \"discord\" of \
+        rejection("[[notifier]]\nkind = 'discord'\nurl = 's3cret'"),
+        "config:2: notifier.kind: \"discord\" is not compiled in: enable the feature \"discord\" of \
          tower-lookout"
     );
 }
 
 #[test]
 #[cfg(feature = "slack")]
-fn other_notifiers_and_other_secrets_have_another_fingerprint() {
+fn a_changed_notifier_or_secret_changes_the_fingerprint() {
     let folder = std::env::temp_dir().join(format!("lookout-secrets-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let secret = |text: &str| fs::write(folder.join("slack"), text).unwrap();
@@ -293,18 +293,18 @@ fn other_notifiers_and_other_secrets_have_another_fingerprint() {
     secret("https://hooks.slack.com/s3cret\n");
     let first = fingerprint(text);
     let rule = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\n";
-    assert_eq!(fingerprint(&format!("{rule}{text}")), first, "of the notifiers alone");
+    assert_eq!(fingerprint(&format!("{rule}{text}")), first, "rules do not count");
     let renamed = fingerprint(&format!("{text}name = 'team'"));
     secret("https://hooks.slack.com/other\n");
-    let mended = fingerprint(text);
-    let several = [first, renamed, mended, fingerprint("defaults = false")];
+    let new_secret = fingerprint(text);
+    let several = [first, renamed, new_secret, fingerprint("defaults = false")];
     assert_eq!(BTreeSet::from(several).len(), several.len());
     fs::remove_dir_all(&folder).unwrap();
 }
 
 #[cfg(all(feature = "discord", feature = "slack", feature = "teams"))]
 #[test]
-fn a_chat_has_a_mention_which_is_checked() {
+fn a_chats_mention_is_checked() {
     let load = |kind: &str, mention: &str| {
         let text = format!(
             "allow_inline_secrets = true\n[[notifier]]\nkind = '{kind}'\nurl = 'https://x/y'\n\
@@ -316,8 +316,8 @@ fn a_chat_has_a_mention_which_is_checked() {
         [("slack", "<!here>"), ("discord", "<@&42>"), ("teams", "ada@example.com")]
     {
         load(kind, mention).unwrap();
-        let refused = load(kind, "everybody, please").unwrap_err().to_string();
-        assert!(refused.starts_with("config:5: notifier.mention: the "), "{refused}");
-        assert!(refused.contains(&format!("use one such as {}", &mention[..3])), "{refused}");
+        let error = load(kind, "everybody, please").unwrap_err().to_string();
+        assert!(error.starts_with("config:5: notifier.mention: the "), "{error}");
+        assert!(error.contains(&format!("use one such as {}", &mention[..3])), "{error}");
     }
 }

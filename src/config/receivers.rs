@@ -7,18 +7,18 @@ use tower::{BoxError, Service, ServiceExt, util::BoxCloneService};
 
 use super::{
     document::Section,
-    secret::{MEND, Secrets},
+    secret::{FIX, Secrets},
     value,
 };
 use crate::notify::{self, Delivered, Notification};
 
-/// A notifier of any kind; others may fall back to clones of it.
+/// A notifier of any kind. Clones are the fallbacks of other notifiers.
 pub(super) type Receiver = BoxCloneService<Notification, Delivered, BoxError>;
 
-/// Makes a notifier of what its section has; `None` where that is noted as wrong.
+/// Creates a notifier from its section. Returns `None` if a problem is recorded.
 type Make = fn(&mut Section<'_>, &Secrets<'_>) -> Option<Receiver>;
 
-/// Each with the feature that it needs, if any.
+/// Each kind with the feature that it needs, if any.
 const KINDS: [(&str, &str); 9] = [
     ("log", ""),
     ("slack", "slack"),
@@ -31,10 +31,10 @@ const KINDS: [(&str, &str); 9] = [
     ("email", "email"),
 ];
 
-/// The kind of a section, and how such a notifier is made.
+/// Reads the kind of a section, and returns its constructor.
 pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
-    section.require("kind", "give one such as \"slack\"", |value| {
-        let kind = value::word(value, &KINDS.map(|(kind, _)| kind))?;
+    section.require("kind", "set one such as \"slack\"", |value| {
+        let kind = value::one_of(value, &KINDS.map(|(kind, _)| kind))?;
         let make: Make = match kind {
             "log" => |_, _| boxed(Some(notify::Log::new())),
             #[cfg(feature = "slack")]
@@ -70,7 +70,7 @@ pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
                 let is_it = |(name, _): &&(&str, &str)| *name == kind;
                 let feature = KINDS.iter().find(is_it).map_or(kind, |(_, feature)| feature);
                 return Err(format!(
-                    "{kind:?} is not built in: turn on the feature {feature:?} of tower-lookout"
+                    "{kind:?} is not compiled in: enable the feature {feature:?} of tower-lookout"
                 ));
             }
         };
@@ -80,8 +80,8 @@ pub(super) fn kind(section: &mut Section<'_>) -> Option<(&'static str, Make)> {
 
 #[cfg(feature = "slack")]
 fn slack_bot(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
-    let token = section.require("token", MEND, |value| secrets.secret(value));
-    let channel = section.require("channel", "give one such as \"#alerts\"", value::text);
+    let token = section.require("token", FIX, |value| secrets.secret(value));
+    let channel = section.require("channel", "set one such as \"#alerts\"", value::text);
     let made = token.zip(channel).map(|(token, channel)| notify::SlackBot::new(token, channel));
     let bot = made.and_then(|made| made_of(section, made));
     let read = |value: &DeValue<'_>| secrets.public(value);
@@ -110,8 +110,8 @@ fn webhook(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver>
 
 #[cfg(feature = "alertmanager")]
 fn alertmanager(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
-    let mend = "give the address of each, such as [\"http://am-1:9093\"]";
-    let alertmanager = section.require("members", mend, |value| {
+    let fix = "set the URL of each, such as [\"http://am-1:9093\"]";
+    let alertmanager = section.require("members", fix, |value| {
         let members = value::list(value, |value| secrets.public(value))?;
         notify::Alertmanager::new(members).map_err(|error| error.to_string())
     });
@@ -129,11 +129,11 @@ fn alertmanager(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Rece
 #[cfg(feature = "email")]
 fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let public = |value: &DeValue<'_>| secrets.public(value);
-    let server = section.require("server", "give one such as \"smtp://mail.internal\"", public);
-    let address = "give a mail address";
+    let server = section.require("server", "set one such as \"smtp://mail.internal\"", public);
+    let address = "set a mail address";
     let from = section.require("from", address, value::text);
     let to = section.require("to", address, |value| value::list(value, value::text));
-    // Often a mail address, and no secret without its password.
+    // Without its password, the user is not a secret.
     let user = section.read("user", |value| match value {
         DeValue::String(_) => value::text(value),
         _ => secrets.secret(value),
@@ -144,7 +144,7 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     let has_bundled_roots = bundled_roots(section);
     let identity = client_identity(section, secrets);
     if user.is_some() != password.is_some() {
-        section.refuse("has only one of user and password: give both, or neither");
+        section.report("has only one of user and password: set both, or neither");
     }
     let mut builder = notify::Email::builder(server?, from?, to?);
     if let Some((user, password)) = user.zip(password) {
@@ -167,7 +167,7 @@ fn email(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<Receiver> {
     boxed(made_of(section, builder.build()))
 }
 
-/// Sets what all notifiers by HTTP have.
+/// Reads the TLS settings that all HTTP notifiers share.
 #[cfg(feature = "_http")]
 fn http<N>(
     section: &mut Section<'_>,
@@ -189,14 +189,14 @@ where
     let notifier = set(section, notifier, "root_certificate", public, |notifier, pem| {
         notifier.trust_root(pem.as_bytes())
     });
-    let place = section.place_of("client_certificate");
+    let position = section.position_of("client_certificate");
     let identity = client_identity(section, secrets);
     let Some((certificate, key)) = identity else { return boxed(notifier) };
     let identified = notifier?.identify(certificate.as_bytes(), key.as_bytes());
-    let refuse = |error: notify::AddressError| {
-        section.refuse_key(place, "client_certificate", &error.to_string());
+    let report = |error: notify::AddressError| {
+        section.report_key(position, "client_certificate", &error.to_string());
     };
-    boxed(identified.map_err(refuse).ok())
+    boxed(identified.map_err(report).ok())
 }
 
 /// Whether a notifier also trusts Mozilla's root certificates.
@@ -204,7 +204,7 @@ where
 fn bundled_roots(section: &mut Section<'_>) -> bool {
     let read = |value: &DeValue<'_>| match value::flag(value)? {
         true if !cfg!(feature = "bundled-roots") => {
-            Err("is not built in: turn on the feature \"bundled-roots\" of tower-lookout"
+            Err("is not compiled in: enable the feature \"bundled-roots\" of tower-lookout"
                 .to_owned())
         }
         is_on => Ok(is_on),
@@ -212,19 +212,19 @@ fn bundled_roots(section: &mut Section<'_>) -> bool {
     section.read("bundled_roots", read) == Some(true)
 }
 
-/// A client certificate and its key.
+/// Reads a client certificate and its key.
 #[cfg(feature = "_tls")]
 fn client_identity(section: &mut Section<'_>, secrets: &Secrets<'_>) -> Option<(String, String)> {
     let certificate = section.read("client_certificate", |value| secrets.public(value));
     let key = section.read("client_key", |value| secrets.secret(value));
     if certificate.is_some() != key.is_some() {
-        let problem = "has only one of client_certificate and client_key: give both, or neither";
-        section.refuse(problem);
+        let problem = "has only one of client_certificate and client_key: set both, or neither";
+        section.report(problem);
     }
     certificate.zip(key)
 }
 
-/// A notifier that is made of one secret.
+/// Creates a notifier from one secret.
 fn by_secret<N, E: fmt::Display>(
     section: &mut Section<'_>,
     secrets: &Secrets<'_>,
@@ -232,15 +232,15 @@ fn by_secret<N, E: fmt::Display>(
     make: impl FnOnce(String) -> Result<N, E>,
 ) -> Option<N> {
     section
-        .require(key, MEND, |value| make(secrets.secret(value)?).map_err(|error| error.to_string()))
+        .require(key, FIX, |value| make(secrets.secret(value)?).map_err(|error| error.to_string()))
 }
 
-/// A notifier that is made of several keys.
+/// Unwraps a notifier made from several keys, or records the problem.
 fn made_of<N, E: fmt::Display>(section: &Section<'_>, made: Result<N, E>) -> Option<N> {
-    made.map_err(|error| section.refuse(&error.to_string())).ok()
+    made.map_err(|error| section.report(&error.to_string())).ok()
 }
 
-/// Sets what a key has, if it is there.
+/// Applies a key's value to the notifier, if the section has the key.
 fn set<N, T, E: fmt::Display>(
     section: &mut Section<'_>,
     notifier: Option<N>,
@@ -248,10 +248,10 @@ fn set<N, T, E: fmt::Display>(
     read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
     set: impl FnOnce(N, T) -> Result<N, E>,
 ) -> Option<N> {
-    let place = section.place_of(key);
+    let position = section.position_of(key);
     let Some(value) = section.read(key, read) else { return notifier };
     let set = set(notifier?, value);
-    set.map_err(|error| section.refuse_key(place, key, &error.to_string())).ok()
+    set.map_err(|error| section.report_key(position, key, &error.to_string())).ok()
 }
 
 fn boxed<N>(notifier: Option<N>) -> Option<Receiver>

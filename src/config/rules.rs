@@ -3,10 +3,10 @@ use toml::de::DeValue;
 use super::{document::Section, value};
 use crate::rule::{BurnRate, Rule, Severity, Signal};
 
-/// Makes the rule of a signal, or notes why it can't.
+/// Creates the rule of a signal, or records why it can't.
 pub(super) type Make = fn(&mut Section<'_>) -> Option<Rule>;
 
-/// Each signal with its rule and the keys that are its own.
+/// Each signal with its rule and its own keys.
 pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
     ("mean_latency", |_| Some(Rule::mean_latency()), &[]),
     ("latency_quantile", latency_quantile, &["quantile"]),
@@ -20,9 +20,9 @@ pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
     ("runtime_lag", |_| Some(Rule::runtime_lag()), &[]),
 ];
 
-/// The rule of a section; `None` where it has no condition, which is noted as all that is wrong in it.
+/// Reads the rule of a section, and records its problems. Returns `None` if it has no condition.
 pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
-    // What other keys mean depends on the signal, so without it there is nothing to say of them.
+    // The other keys depend on the signal, so without one they are not checked.
     let rule = signal(&mut section)?;
     let rule = rest(&mut section, rule);
     let rule = threshold(&mut section, rule);
@@ -31,17 +31,15 @@ pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
 }
 
 fn signal(section: &mut Section<'_>) -> Option<Rule> {
-    let (signal, make) =
-        section.require("signal", "give one such as \"error_ratio\"", |value| {
-            let word = value::word(value, &SIGNALS.map(|(name, ..)| name))?;
-            let make =
-                SIGNALS.into_iter().find_map(|(name, make, _)| (name == word).then_some(make));
-            make.map(|make| (word, make)).ok_or_else(|| format!("{word:?} makes no rule"))
-        })?;
+    let (signal, make) = section.require("signal", "set one such as \"error_ratio\"", |value| {
+        let word = value::one_of(value, &SIGNALS.map(|(name, ..)| name))?;
+        let make = SIGNALS.into_iter().find_map(|(name, make, _)| (name == word).then_some(make));
+        make.map(|make| (word, make)).ok_or_else(|| format!("{word:?} makes no rule"))
+    })?;
     for (of, _, keys) in SIGNALS.into_iter().filter(|(name, ..)| *name != signal) {
         for key in keys {
             let stray =
-                |_: &DeValue<'_>| Err(format!("is for the signal {of} alone: leave it out"));
+                |_: &DeValue<'_>| Err(format!("applies only to the signal {of}: remove it"));
             section.read::<()>(key, stray);
         }
     }
@@ -49,18 +47,18 @@ fn signal(section: &mut Section<'_>) -> Option<Rule> {
 }
 
 fn latency_quantile(section: &mut Section<'_>) -> Option<Rule> {
-    let mend = "give a number between 0 and 1, such as 0.99";
-    section.require("quantile", mend, value::number).map(Rule::latency_quantile)
+    let fix = "set a number between 0 and 1, such as 0.99";
+    section.require("quantile", fix, value::number).map(Rule::latency_quantile)
 }
 
 fn slow_ratio(section: &mut Section<'_>) -> Option<Rule> {
-    let mend = "give a duration such as \"500ms\"";
-    section.require("slower_than", mend, value::duration).map(Rule::slow_ratio)
+    let fix = "set a duration such as \"500ms\"";
+    section.require("slower_than", fix, value::duration).map(Rule::slow_ratio)
 }
 
 fn slo(section: &mut Section<'_>) -> Option<Rule> {
-    let mend = "give a percentage such as \"99.9 %\"";
-    let rule = section.require("objective", mend, value::ratio).map(Rule::slo)?;
+    let fix = "set a percentage such as \"99.9 %\"";
+    let rule = section.require("objective", fix, value::ratio).map(Rule::slo)?;
     if !section.has("burn_rates") {
         return Some(rule);
     }
@@ -70,7 +68,7 @@ fn slo(section: &mut Section<'_>) -> Option<Rule> {
 }
 
 fn burn_rate(mut section: Section<'_>) -> Option<BurnRate> {
-    let over = section.require("over", "give a duration such as \"1h\"", value::duration);
+    let over = section.require("over", "set a duration such as \"1h\"", value::duration);
     let factor = section.read("factor", value::number);
     let budget = section.read("budget", value::ratio);
     let short = section.read("short", value::duration);
@@ -78,7 +76,8 @@ fn burn_rate(mut section: Section<'_>) -> Option<BurnRate> {
         (Some(factor), None) => over.map(|over| BurnRate::new(factor, over)),
         (None, Some(share)) => over.map(|over| BurnRate::of_budget(share, over)),
         _ => {
-            section.refuse("give it either a factor such as 14.4, or a budget such as \"2 %\"");
+            section
+                .report("needs either a factor or a budget: set factor = 14.4 or budget = \"2 %\"");
             None
         }
     };
@@ -91,10 +90,10 @@ fn threshold(section: &mut Section<'_>, rule: Rule) -> Option<Rule> {
     let read = |value: &DeValue<'_>| value::threshold(value, unit);
     match (section.has("above"), section.has("below")) {
         (true, true) => {
-            section.refuse("has above and below: leave one out, and give it a rule of its own");
+            section.report("has both above and below: move one of them to a rule of its own");
         }
         (false, false) if matches!(rule.signal, Signal::BurnRate { .. }) => return Some(rule),
-        (false, false) => section.refuse("has no threshold: give it above or below"),
+        (false, false) => section.report("has no threshold: set above or below"),
         _ => {}
     }
     let above = section.read("above", read);
@@ -124,29 +123,29 @@ fn rest(section: &mut Section<'_>, rule: Rule) -> Rule {
 fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {
     let is_given = |key: &&str| section.has(key);
     let unscoped = rule.clone();
-    let is_refused =
+    let is_ambiguous =
         ["scope", "route", "dependency"].iter().filter(|key| is_given(key)).count() > 1;
-    if is_refused {
-        section.refuse("has more than one of scope, route and dependency: leave one in");
+    if is_ambiguous {
+        section.report("has more than one of scope, route and dependency: keep one");
     }
-    let scopes = |value: &DeValue<'_>| value::word(value, &["service", "each_route"]);
+    let scopes = |value: &DeValue<'_>| value::one_of(value, &["service", "each_route"]);
     let rule = set(section, rule, "scope", scopes, |rule, scope| match scope {
         "each_route" => rule.each_route(),
         _ => rule,
     });
     let rule = set(section, rule, "route", value::text, Rule::route);
     let rule = set(section, rule, "dependency", value::text, Rule::dependency);
-    // All keys are read, so that none counts as unknown.
-    if is_refused { unscoped } else { rule }
+    // All three keys are read, so that none counts as unknown.
+    if is_ambiguous { unscoped } else { rule }
 }
 
 pub(super) fn severity(value: &DeValue<'_>) -> Result<Severity, String> {
     let known = [Severity::Info, Severity::Warning, Severity::Critical];
-    let word = value::word(value, &known.map(Severity::as_str))?;
+    let word = value::one_of(value, &known.map(Severity::as_str))?;
     Ok(known.into_iter().find(|severity| severity.as_str() == word).unwrap_or(Severity::Warning))
 }
 
-/// Sets what a key has, if it is there.
+/// Applies a key's value to the rule, if the section has the key.
 fn set<T>(
     section: &mut Section<'_>,
     rule: Rule,

@@ -10,21 +10,21 @@ use toml::de::{DeTable, DeValue};
 use super::value;
 use crate::files;
 
-/// Reads secrets from where they are. What is wrong with one is told without it, and without what may
-/// be one that was put into the wrong place.
+/// Reads secrets from environment variables and files. Errors contain no secret, nor a text that may
+/// be a misplaced one.
 pub(super) struct Secrets<'a> {
-    /// Where relative paths begin.
+    /// The folder of relative paths.
     folder: &'a Path,
     is_inline_allowed: bool,
-    /// Of all that was read, to see that a later file has others.
+    /// A hash of all notifier settings and secrets, to detect changes on a reload.
     read: RefCell<DefaultHasher>,
 }
 
-/// The longest file that is read for a secret, in bytes: a list of certificates has a few hundred thousand.
-const LONGEST: u64 = 1 << 20;
+/// The longest file of a secret, in bytes. A certificate bundle has a few hundred thousand.
+const MAX_LENGTH: u64 = 1 << 20;
 
-/// What to do where there is none.
-pub(super) const MEND: &str = "give it as { env = \"NAME\" } or { file = \"path\" }";
+/// The fix for a missing secret.
+pub(super) const FIX: &str = "use { env = \"NAME\" } or { file = \"path\" }";
 
 impl<'a> Secrets<'a> {
     pub(super) fn new(folder: &'a Path, is_inline_allowed: bool) -> Self {
@@ -36,21 +36,21 @@ impl<'a> Secrets<'a> {
             DeValue::String(text) if self.is_inline_allowed => text.clone().into_owned(),
             DeValue::String(_) => {
                 let unless = "or set allow_inline_secrets = true at the top of the file";
-                return Err(format!("is a secret in the file: {MEND}, {unless}"));
+                return Err(format!("is a secret in plain text: {FIX}, {unless}"));
             }
             DeValue::Table(table) => self.from(table)?,
-            _ => return Err(format!("is not a secret: {MEND}")),
+            _ => return Err(format!("is not a secret: {FIX}")),
         };
         secret.hash(&mut *self.read.borrow_mut());
         let secret = secret.trim();
         if secret.is_empty() {
-            Err("is empty: give it what the receiver has shown".to_owned())
+            Err("is empty: copy it from the receiver".to_owned())
         } else {
             Ok(secret.to_owned())
         }
     }
 
-    /// What is public, unless it is an address with a user and a password.
+    /// Reads a public value. An address with `@`, which may contain a password, must be a secret.
     pub(super) fn public(&self, value: &DeValue<'_>) -> Result<String, String> {
         match value {
             DeValue::String(text) if !text.contains('@') => value::text(value),
@@ -58,11 +58,11 @@ impl<'a> Secrets<'a> {
         }
     }
 
-    /// Names and secrets, such as those of headers.
+    /// Reads a table of secrets, such as headers.
     pub(super) fn table(&self, value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
         let table = value
             .as_table()
-            .ok_or("is not a table: give one such as { authorization = { env = \"NAME\" } }")?;
+            .ok_or("is not a table: use one such as { authorization = { env = \"NAME\" } }")?;
         let pairs = table.iter().map(|(name, value)| {
             let name = name.get_ref();
             let secret = self.secret(value.get_ref());
@@ -71,13 +71,13 @@ impl<'a> Secrets<'a> {
         pairs.collect()
     }
 
-    /// Notes that this was read.
-    pub(super) fn note(&self, key: &str, value: &DeValue<'_>) {
+    /// Adds a setting to the fingerprint.
+    pub(super) fn add(&self, key: &str, value: &DeValue<'_>) {
         key.hash(&mut *self.read.borrow_mut());
-        note(value, &mut *self.read.borrow_mut());
+        hash_value(value, &mut *self.read.borrow_mut());
     }
 
-    /// The same for the same notifiers and secrets.
+    /// A fingerprint of all notifier settings and secrets.
     pub(super) fn fingerprint(&self) -> u64 {
         self.read.borrow().finish()
     }
@@ -87,24 +87,22 @@ impl<'a> Secrets<'a> {
         match (table.len(), text("env"), text("file")) {
             (1, Some(name), None) => from_env(name),
             (1, None, Some(path)) => {
-                files::read_text(&self.folder.join(path), LONGEST).map_err(|error| {
-                    let from = "a relative path begins where this file is";
-                    format!(
-                        "its file can't be read: {error}: give the path of one that can, {from}"
-                    )
+                files::read_text(&self.folder.join(path), MAX_LENGTH).map_err(|error| {
+                    let folder = "a relative path starts in this file's folder";
+                    format!("its file can't be read: {error}: check the path, {folder}")
                 })
             }
-            _ => Err(format!("names no place of its own: {MEND}")),
+            _ => Err(format!("is neither an env nor a file: {FIX}")),
         }
     }
 }
 
 fn from_env(name: &str) -> Result<String, String> {
     env::var(name).map_err(|error| {
-        // Not any word, which may be the secret itself.
+        // Any other text may be the secret itself, so it is not shown.
         let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let is_shown = name.contains('_') && name.bytes().all(is_name);
-        let shown = if is_shown { name } else { "that env names" };
+        let shown = if is_shown { name } else { "named by env" };
         match error {
             env::VarError::NotPresent => {
                 format!("the environment variable {shown} is not set: set it before the start")
@@ -116,18 +114,18 @@ fn from_env(name: &str) -> Result<String, String> {
     })
 }
 
-/// Without the places in the file, so that a line more changes nothing.
-fn note(value: &DeValue<'_>, into: &mut impl Hasher) {
+/// Hashes a value without its position in the file, so that moving it is no change.
+fn hash_value(value: &DeValue<'_>, into: &mut impl Hasher) {
     match value {
         DeValue::Array(list) => {
             list.len().hash(into);
-            list.iter().for_each(|one| note(one.get_ref(), into));
+            list.iter().for_each(|one| hash_value(one.get_ref(), into));
         }
         DeValue::Table(table) => {
             table.len().hash(into);
             for (key, value) in table {
                 key.get_ref().hash(into);
-                note(value.get_ref(), into);
+                hash_value(value.get_ref(), into);
             }
         }
         one => value::shown(one).hash(into),

@@ -1,11 +1,11 @@
-//! What a file says, as the rules that it stands for; and what is refused in it.
+//! Rules of a file, and their problems.
 
 use std::time::Duration;
 
 use super::*;
 use crate::rule::{BurnRate, Severity, Signal};
 
-/// How a file calls a signal.
+/// A signal's name in a file.
 fn name_of(signal: Signal) -> &'static str {
     match signal {
         Signal::MeanLatency => "mean_latency",
@@ -22,7 +22,7 @@ fn name_of(signal: Signal) -> &'static str {
 }
 
 #[test]
-fn every_name_makes_a_rule_of_its_own_signal() {
+fn each_signal_name_creates_a_rule_of_that_signal() {
     for (name, ..) in rules::SIGNALS {
         let own = match name {
             "latency_quantile" => "quantile = 0.99",
@@ -43,7 +43,7 @@ fn rules(text: &str) -> Vec<Rule> {
     Source::Text(text.to_owned()).load(&[]).unwrap().rules
 }
 
-fn refused(text: &str) -> String {
+fn rejection(text: &str) -> String {
     Source::Text(text.to_owned()).load(&[]).unwrap_err().to_string()
 }
 
@@ -52,7 +52,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn every_signal_is_the_rule_of_its_name() {
+fn each_signal_has_its_rule() {
     for (text, rule) in [
         ("signal = 'mean_latency'\nabove = '3s'", Rule::mean_latency().above(ms(3_000))),
         (
@@ -86,7 +86,7 @@ fn every_signal_is_the_rule_of_its_name() {
 }
 
 #[test]
-fn every_key_is_the_setter_of_its_name() {
+fn each_key_calls_its_setter() {
     let ratio = || Rule::error_ratio().above(0.05);
     for (text, rule) in [
         ("over = '60s'", ratio().over(ms(60_000))),
@@ -118,8 +118,8 @@ fn every_key_is_the_setter_of_its_name() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
-    for (text, says) in [
+fn a_problem_names_line_key_and_fix() {
+    for (text, expected) in [
         ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
         (
             "color = 1",
@@ -129,8 +129,8 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ("rule = 1", "config:1: rule: write it as [[rule]]"),
         ("rule = [1]", "config:1: rule: write it as [[rule]]"),
         ("[rule]", "config:1: rule: write it as [[rule]]"),
-        ("defaults = 'yes'", "config:1: defaults: \"yes\" is neither true nor false"),
-        ("\n[[rule]]", "config:2: rule: has no signal: give one such as \"error_ratio\""),
+        ("defaults = 'yes'", "config:1: defaults: \"yes\" is not a boolean: use true or false"),
+        ("\n[[rule]]", "config:2: rule: has no signal: set one such as \"error_ratio\""),
         (
             "[[rule]]\nsignal = 'error_rate'",
             "config:2: rule.signal: \"error_rate\" is unknown: did you mean \"error_ratio\"?",
@@ -143,11 +143,11 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'latency_quantile'\nabove = '1s'",
-            "config:1: rule: has no quantile: give a number between 0 and 1, such as 0.99",
+            "config:1: rule: has no quantile: set a number between 0 and 1, such as 0.99",
         ),
         (
             "[[rule]]\nsignal = 'slow_ratio'\nabove = '1 %'",
-            "config:1: rule: has no slower_than: give a duration such as \"500ms\"",
+            "config:1: rule: has no slower_than: set a duration such as \"500ms\"",
         ),
         (
             "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
@@ -169,7 +169,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'slo'",
-            "config:1: rule: has no objective: give a percentage such as \"99.9 %\"",
+            "config:1: rule: has no objective: set a percentage such as \"99.9 %\"",
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
@@ -178,8 +178,8 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
-            "config:5: rule.burn_rates: give it either a factor such as 14.4, or a budget such as \
-             \"2 %\"",
+            "config:5: rule.burn_rates: needs either a factor or a budget: set factor = 14.4 or \
+             budget = \"2 %\"",
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
@@ -189,7 +189,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "[[rule]]\nsignal = 'error_ratio'",
-            "config:1: rule: has no threshold: give it above or below",
+            "config:1: rule: has no threshold: set above or below",
         ),
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nover = '60s'",
@@ -197,9 +197,9 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
              have windows of their own: use `burn_rates`",
         ),
     ] {
-        assert_eq!(refused(text), says, "{text}");
+        assert_eq!(rejection(text), expected, "{text}");
     }
-    for (text, says) in [
+    for (text, expected) in [
         (
             "above = '1.5'",
             "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1 %\", or a \
@@ -212,11 +212,11 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nbelow = 0.2",
-            "config:1: rule: has above and below: leave one out, and give it a rule of its own",
+            "config:1: rule: has both above and below: move one of them to a rule of its own",
         ),
         (
             "above = 0.1\nquantile = 0.9",
-            "config:4: rule.quantile: is for the signal latency_quantile alone: leave it out",
+            "config:4: rule.quantile: applies only to the signal latency_quantile: remove it",
         ),
         (
             "above = 0.1\nover = ['1s']",
@@ -233,7 +233,7 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nroute = '/a'\nscope = 'each_route'",
-            "config:1: rule: has more than one of scope, route and dependency: leave one in",
+            "config:1: rule: has more than one of scope, route and dependency: keep one",
         ),
         (
             "above = 0.1\nroute = 'get /a'",
@@ -258,23 +258,23 @@ fn what_is_wrong_is_refused_by_line_and_key_with_the_mend() {
         ),
         (
             "above = 0.1\nsummary = ''",
-            "config:4: rule.summary: is empty: give it a text, or leave it out",
+            "config:4: rule.summary: is empty: set a text, or remove the key",
         ),
         (
             "above = 0.1\nhold_fro = '1s'",
             "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
         ),
-        // Prometheus's own words.
+        // Prometheus's names.
         ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
         ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
     ] {
         let text = format!("[[rule]]\nsignal = 'error_ratio'\n{text}");
-        assert_eq!(refused(&text), says, "{text}");
+        assert_eq!(rejection(&text), expected, "{text}");
     }
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+fn all_problems_are_listed_in_the_order_of_the_lines() {
     let text = "\
 defaults = true
 [[rule]]
@@ -293,7 +293,7 @@ signal = 'error_ratio'
 above = 0.01
 ";
     assert_eq!(
-        refused(text).lines().collect::<Vec<_>>(),
+        rejection(text).lines().collect::<Vec<_>>(),
         [
             "config:7: rule.above: \"2s\" is not a number: write one without quotes",
             "config:8: rule.sumary: unknown key: did you mean summary?",
@@ -304,7 +304,7 @@ above = 0.01
 }
 
 #[test]
-fn a_rule_must_not_have_the_explicit_name_of_a_rule_in_the_code() {
+fn a_rule_can_not_reuse_the_name_of_a_rule_in_code() {
     let given = [Rule::error_ratio().above(0.5).named("Errors")];
     let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\nname = 'Errors'";
     let rejected = Source::Text(text.to_owned()).load(&given).unwrap_err();
@@ -318,20 +318,20 @@ fn a_rule_must_not_have_the_explicit_name_of_a_rule_in_the_code() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_with_its_line() {
-    let refused = refused("[[rule]]\nsignal = error_ratio\n");
+fn invalid_toml_is_rejected_with_its_line() {
+    let error = rejection("[[rule]]\nsignal = error_ratio\n");
     assert_eq!(
-        refused,
-        "config:2: is not TOML: string values must be quoted, expected literal string"
+        error,
+        "config:2: is not valid TOML: string values must be quoted, expected literal string"
     );
 }
 
 #[test]
-fn a_file_that_can_not_be_read_is_called_by_its_path() {
-    let refused = Source::File("no/such.toml".into()).load(&[]).unwrap_err();
+fn an_unreadable_file_is_named_by_its_path() {
+    let error = Source::File("no/such.toml".into()).load(&[]).unwrap_err();
     assert_eq!(
-        refused.to_string(),
-        "no/such.toml: can't be read: No such file or directory (os error 2): give the path of a \
+        error.to_string(),
+        "no/such.toml: can't be read: No such file or directory (os error 2): set the path of a \
          TOML file"
     );
 }

@@ -1,4 +1,4 @@
-//! What a value of the file means. Each problem ends with the mend.
+//! Reads values of the file. Each problem ends with the fix.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use crate::rule::{Threshold, Unit, WindowRange};
 
-/// A value as an error shows it.
+/// A value for an error.
 pub(super) fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", shortened(text)),
@@ -19,32 +19,32 @@ pub(super) fn shown(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A text as an error shows it.
+/// A text for an error, shortened.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MOST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),
     }
 }
 
-/// Words as an error lists them.
+/// A list of words for an error, shortened.
 pub(super) fn listed(words: &[&str]) -> String {
-    let more = words.len().saturating_sub(MOST_LISTED);
+    let more = words.len().saturating_sub(MAX_LISTED);
     let and_more = (more > 0).then(|| format!("and {more} more"));
-    let listed = words.iter().take(MOST_LISTED).map(|word| shortened(word).into_owned());
+    let listed = words.iter().take(MAX_LISTED).map(|word| shortened(word).into_owned());
     listed.chain(and_more).collect::<Vec<_>>().join(", ")
 }
 
-/// How many characters of a text an error shows.
-const MOST_SHOWN: usize = 200;
+/// The most characters of a text in an error.
+const MAX_SHOWN: usize = 200;
 
-/// How many words an error lists, and how many are compared with a wrong one.
-const MOST_LISTED: usize = 30;
+/// The most words that an error lists, or that an unknown word is compared with.
+const MAX_LISTED: usize = 30;
 
-/// The longest word that is compared with others, in bytes: comparing takes the product of both lengths.
-const LONGEST_WORD: usize = 64;
+/// The longest word that is compared with others, in bytes. The time is the product of both lengths.
+const MAX_WORD: usize = 64;
 
-/// Prometheus's own words for keys that have another name here.
+/// Prometheus's names for keys that have another name here.
 const SYNONYMS: [(&str, &str); 6] = [
     ("alert", "name"),
     ("for", "hold_for"),
@@ -54,14 +54,14 @@ const SYNONYMS: [(&str, &str); 6] = [
     ("dashboard_url", "dashboard"),
 ];
 
-/// The one of some words that a wrong one may have been meant for.
+/// The known word that is nearest to an unknown one.
 pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
     let synonym = synonym.and_then(|(_, ours)| words.iter().find(|known| *known == ours));
-    if synonym.is_some() || word.len() > LONGEST_WORD {
+    if synonym.is_some() || word.len() > MAX_WORD {
         return synonym.copied();
     }
-    let near = words.iter().take(MOST_LISTED).filter(|known| known.len() <= LONGEST_WORD);
+    let near = words.iter().take(MAX_LISTED).filter(|known| known.len() <= MAX_WORD);
     let near = near.map(|known| (strsim::damerau_levenshtein(word, known), *known));
     let near = near.filter(|(distance, known)| *distance <= 2.max(known.len() / 3));
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
@@ -70,7 +70,7 @@ pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
 pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) if text.trim().is_empty() => {
-            Err("is empty: give it a text, or leave it out".to_owned())
+            Err("is empty: set a text, or remove the key".to_owned())
         }
         DeValue::String(text) => Ok(text.clone().into_owned()),
         other => Err(format!("{} is not a text: put it in quotes", shown(other))),
@@ -78,18 +78,18 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
 }
 
 pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| format!("{} is neither true nor false", shown(value)))
+    value.as_bool().ok_or_else(|| format!("{} is not a boolean: use true or false", shown(value)))
 }
 
-/// One of some words.
-pub(super) fn word<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str, String> {
+/// Reads one of these words.
+pub(super) fn one_of<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str, String> {
     let given = value.as_str().unwrap_or_default();
     words.iter().find(|word| **word == given).copied().ok_or_else(|| {
-        let mend = nearest(given, words).map_or_else(
+        let fix = nearest(given, words).map_or_else(
             || format!("use one of {}", listed(words)),
             |word| format!("did you mean {word:?}?"),
         );
-        format!("{} is unknown: {mend}", shown(value))
+        format!("{} is unknown: {fix}", shown(value))
     })
 }
 
@@ -125,13 +125,13 @@ pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     }
 }
 
-/// A share of 1: `"1 %"` or `0.01`.
+/// Reads a ratio, such as `"1 %"` or `0.01`.
 pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     if let DeValue::Integer(_) | DeValue::Float(_) = value {
         return number(value);
     }
     let percent = value.as_str().and_then(|text| text.trim().strip_suffix('%'));
-    // Not divided by 100, so that 99.9 % is 0.999 to the last digit.
+    // Parsed with an exponent instead of divided by 100, so that 99.9 % is exactly 0.999.
     let number = percent.and_then(|percent| format!("{}e-2", percent.trim()).parse().ok());
     number.ok_or_else(|| {
         let shown = shown(value);
@@ -141,21 +141,21 @@ pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     })
 }
 
-/// One, or a list of them.
+/// Reads one value or a list of values.
 pub(super) fn list<T>(
     value: &DeValue<'_>,
     mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
     match value {
         DeValue::Array(list) if list.is_empty() => {
-            Err("is an empty list: give it one at least, or leave it out".to_owned())
+            Err("is an empty list: add a value, or remove the key".to_owned())
         }
         DeValue::Array(list) => list.iter().map(|one| read(one.get_ref())).collect(),
         one => Ok(vec![read(one)?]),
     }
 }
 
-/// What a signal is compared with, in its unit.
+/// Reads a threshold in the unit of its signal.
 pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, String> {
     match unit {
         Unit::Seconds => duration(value).map(Into::into),
@@ -164,7 +164,7 @@ pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, St
     }
 }
 
-/// One length, or the shortest and the longest.
+/// Reads a window: one duration, or the shortest and the longest.
 pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
     let DeValue::Array(lengths) = value else { return duration(value).map(Into::into) };
     match &lengths[..] {
@@ -178,7 +178,7 @@ pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
     }
 }
 
-/// A table of what `read` makes of each value.
+/// Reads a table. `read` reads each value.
 pub(super) fn table<T>(
     value: &DeValue<'_>,
     mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,

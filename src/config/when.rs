@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::{document::Section, rules::severity, value};
 use crate::notify::Matcher;
 
-/// The matcher of a section; what is wrong in it is noted.
+/// Reads the matcher of a section, and records its problems.
 pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
     let mut matcher = Matcher::new();
     if let Some(severities) = section.read("severity", |value| value::list(value, severity)) {
@@ -32,12 +32,12 @@ pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
     matcher
 }
 
-/// What any of some matches, of which there is one at least.
+/// A matcher for any of these values, of which there is at least one.
 fn any<T>(some: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
     some.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
 }
 
-/// The values of each label; an empty one stands for no such label.
+/// The values of each label. An empty value matches alerts without the label.
 fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
     let of_one = |value: &DeValue<'_>| match value.as_str() {
         Some(text) => Ok(text.to_owned()),

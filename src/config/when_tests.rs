@@ -1,4 +1,4 @@
-//! Which alerts a notifier of a file is for.
+//! The `when` and `repeat_every` of a notifier.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn any() -> Matcher {
 }
 
 #[test]
-fn every_key_of_when_is_a_condition_and_a_list_is_any_of_it() {
+fn each_key_of_when_must_match_with_any_value_of_a_list() {
     let team = |team: &str| any().label("team", team);
     for (when, matcher) in [
         ("{}", any()),
@@ -49,8 +49,8 @@ fn every_key_of_when_is_a_condition_and_a_list_is_any_of_it() {
 }
 
 #[test]
-fn what_is_wrong_with_when_is_refused_by_line_and_key() {
-    for (text, says) in [
+fn a_problem_in_when_names_line_and_key() {
+    for (text, expected) in [
         ("when = 'critical'", "3: notifier.when: \"critical\" is not a table: write { … }"),
         (
             "when = { severity = 'crit' }",
@@ -66,8 +66,7 @@ fn what_is_wrong_with_when_is_refused_by_line_and_key() {
         ),
         (
             "when = { rule = [] }",
-            "3: notifier.when.rule: is an empty list: give it one at least, \
-          or leave it out",
+            "3: notifier.when.rule: is an empty list: add a value, or remove the key",
         ),
         (
             "when = { labels = { team = 1 } }",
@@ -79,16 +78,16 @@ fn what_is_wrong_with_when_is_refused_by_line_and_key() {
         ),
         (
             "or_else = 'b'\n[[notifier]]\nkind = 'log'\nname = 'b'\nrepeat_every = '4h'",
-            "7: notifier.repeat_every: is of no use to one that is told only what another one does \
-             not take: leave it out, or give it a when",
+            "7: notifier.repeat_every: has no effect on a notifier that is only the or_else of \
+             others: remove it, or add a when",
         ),
     ] {
-        assert_eq!(load(text).unwrap_err().to_string(), format!("config:{says}"), "{text}");
+        assert_eq!(load(text).unwrap_err().to_string(), format!("config:{expected}"), "{text}");
     }
 }
 
 #[test]
-fn who_takes_what_another_one_does_not_hears_of_what_it_has_a_when_for_too() {
+fn a_fallback_with_a_when_also_gets_the_matching_alerts() {
     let text = "
         notifier = [
             { kind = 'log', name = 'a', or_else = 'b' },
@@ -100,12 +99,12 @@ fn who_takes_what_another_one_does_not_hears_of_what_it_has_a_when_for_too() {
 }
 
 #[tokio::test]
-async fn what_fires_is_told_again_as_often_as_the_file_says() {
+async fn repeat_every_repeats_firing_alerts() {
     for (text, every) in [("", None), ("repeat_every = '4h'", Some(4 * 60 * 60))] {
         let alerts = vec![test_alert("A", AlertStatus::Firing)];
         let notification = Notification::new(alerts, vec![1]);
         let delivered = load(text).unwrap().service.oneshot(notification).await.unwrap();
-        let told = every.map_or("None".to_owned(), |s| format!("{:?}", Duration::from_secs(s)));
-        assert!(format!("{delivered:?}").contains(&told), "{delivered:?}");
+        let expected = every.map_or("None".to_owned(), |s| format!("{:?}", Duration::from_secs(s)));
+        assert!(format!("{delivered:?}").contains(&expected), "{delivered:?}");
     }
 }

@@ -27,7 +27,7 @@ impl LookoutBuilder {
     /// use tower_lookout::Lookout;
     ///
     /// let refused = Lookout::builder().config_str("defaults = 1").start().unwrap_err();
-    /// assert_eq!(refused.to_string(), "config:1: defaults: 1 is neither true nor false");
+    /// assert_eq!(refused.to_string(), "config:1: defaults: 1 is not a boolean: use true or false");
     /// ```
     pub fn config_str(mut self, text: impl Into<String>) -> Self {
         self.config = Some(Source::Text(text.into()));
