@@ -57,7 +57,7 @@ async fn an_empty_file_is_rejected_at_the_start_and_at_a_reload_unless_it_says_s
     let lookout = Lookout::builder().config(&path).start().unwrap();
     std::fs::write(&path, "# nothing\n").unwrap();
     let says = format!(
-        "{}:1: has no rule and no notifier: if it is meant to be empty, write defaults = false",
+        "{}:1: has no rule and no notifier: if that is intended, set defaults = false",
         path.display()
     );
     assert_eq!(lookout.reload().await.unwrap_err().to_string(), says);
