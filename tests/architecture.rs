@@ -1,7 +1,5 @@
 //! The order of the modules.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
 #[path = "architecture/modules.rs"]
 mod modules;
 
