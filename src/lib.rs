@@ -50,6 +50,9 @@ mod collect;
 #[cfg(feature = "toml")]
 pub mod config;
 mod deadline;
+#[cfg(feature = "toml")]
+#[allow(dead_code, reason = "each kind of notifier needs a part of it")]
+mod document;
 mod evaluate;
 mod facade;
 #[cfg(any(feature = "state", feature = "toml"))]

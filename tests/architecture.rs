@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use self::modules::Modules;
 
 /// A module uses only itself and modules before it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "catch_panic",
     "text",
     "causes",
@@ -24,6 +24,7 @@ const ORDER: [&str; 25] = [
     "runtime",
     "collect",
     "rule",
+    "document",
     "evaluate",
     "alert",
     "report",

@@ -104,15 +104,8 @@
 //! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every
 //! [`NotifierExt::when`]: crate::notify::NotifierExt::when
 
-mod document;
-mod error;
 mod notifiers;
-#[allow(dead_code, reason = "each kind of notifier uses a part of it")]
-mod receivers;
 mod rules;
-#[allow(dead_code, reason = "each kind of notifier uses a part of it")]
-mod secret;
-mod value;
 mod when;
 
 use std::{
@@ -122,11 +115,10 @@ use std::{
     slice,
 };
 
-use self::document::Document;
-pub use self::error::ConfigError;
 pub(crate) use self::notifiers::Notifier;
-use self::secret::Secrets;
+pub use crate::document::ConfigError;
 use crate::{
+    document::{Document, Secrets, value},
     files,
     rule::{self, Rule},
 };

@@ -2,13 +2,11 @@ use std::time::Duration;
 
 use tower::{BoxError, util::BoxService};
 
-use super::{
-    document::Section,
-    receivers::{self, Receiver},
-    secret::Secrets,
-    value, when,
+use super::when;
+use crate::{
+    document::{Secrets, Section, value},
+    notify::{Delivered, KINDS, Kind, Matcher, Notification, NotifierExt, Receiver},
 };
-use crate::notify::{Delivered, Matcher, Notification, NotifierExt};
 
 /// A notifier of the file, for the builder.
 #[derive(Debug)]
@@ -64,15 +62,32 @@ pub(super) fn notifiers<'a>(
 fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<NotifierEntry<'a>> {
     section.left().for_each(|(key, value)| secrets.add(key, value));
     // The other keys depend on the kind, so without one they are not checked.
-    let (kind, make) = receivers::kind(&mut section)?;
-    let name = section.read("name", value::text).unwrap_or_else(|| kind.to_owned());
+    let kind = kind(&mut section)?;
+    let name = section.read("name", value::text).unwrap_or_else(|| kind.name.to_owned());
     let position = section.position_of("or_else");
     let or_else = section.read("or_else", value::text).map(|other| (position, other));
     let position = section.position_of("repeat_every");
     let repeat_every = section.read("repeat_every", value::duration).map(|every| (position, every));
     let matcher = section.table("when").map(when::matcher);
-    let receiver = make(&mut section, secrets);
+    let receiver = kind.make.and_then(|make| make(&mut section, secrets));
     Some(NotifierEntry { section, name, receiver, or_else, repeat_every, matcher })
+}
+
+/// The kind of a section, if this build has it.
+fn kind(section: &mut Section<'_>) -> Option<&'static Kind> {
+    section.require("kind", "set one such as \"slack\"", |value| {
+        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        let name = value::one_of(value, &names)?;
+        match KINDS.iter().find(|kind| kind.name == name) {
+            Some(kind) if kind.make.is_some() => Ok(kind),
+            kind => {
+                let feature = kind.map_or(name, |kind| kind.feature);
+                Err(format!(
+                    "{name:?} is not compiled in: enable the feature {feature:?} of tower-lookout"
+                ))
+            }
+        }
+    })
 }
 
 fn check(entries: &[NotifierEntry<'_>]) {

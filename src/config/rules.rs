@@ -1,6 +1,6 @@
 use toml::de::DeValue;
 
-use super::{document::Section, value};
+use crate::document::{Section, value};
 use crate::rule::{BurnRate, Rule, Severity, Signal};
 
 /// Creates the rule of a signal, or records why it can't.

@@ -2,8 +2,11 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use super::{document::Section, rules::severity, value};
-use crate::notify::Matcher;
+use super::rules::severity;
+use crate::{
+    document::{Section, value},
+    notify::Matcher,
+};
 
 /// Reads the matcher of a section, and records its problems.
 pub(super) fn matcher(mut section: Section<'_>) -> Matcher {

@@ -43,28 +43,18 @@ pub(crate) use self::dispatch::{
     worker::Worker,
 };
 #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
-pub(crate) use self::receivers::address::address_hash;
-#[cfg(feature = "alertmanager")]
-pub use self::receivers::alertmanager::Alertmanager;
+pub(crate) use self::receivers::address_hash;
 use self::receivers::closure::ClosureNotifier;
-#[cfg(feature = "discord")]
-pub use self::receivers::discord::Discord;
-#[cfg(feature = "email")]
-pub use self::receivers::email::{Email, EmailBuilder, EmailError};
 #[cfg(feature = "_http")]
 pub use self::receivers::http::AddressError;
-#[cfg(all(feature = "_http", feature = "toml"))]
-pub(crate) use self::receivers::http::HttpReceiver;
 #[cfg(feature = "_http")]
 pub(crate) use self::receivers::http::check_clients;
-#[cfg(feature = "pagerduty")]
-pub use self::receivers::pagerduty::PagerDuty;
-#[cfg(feature = "slack")]
-pub use self::receivers::slack::{Slack, SlackBot};
-#[cfg(feature = "teams")]
-pub use self::receivers::teams::Teams;
 #[cfg(feature = "webhook")]
-pub use self::receivers::{ping::Ping, webhook::Webhook};
+pub use self::receivers::ping::Ping;
+#[cfg(any(feature = "_http", feature = "email"))]
+pub use self::receivers::public::*;
+#[cfg(feature = "toml")]
+pub(crate) use self::receivers::{KINDS, Kind, Receiver};
 pub use self::{
     combinators::{
         ext::NotifierExt,

@@ -160,6 +160,17 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
+    /// A macro may declare modules: `mod slack` among its tokens.
+    fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
+        let tokens = item.mac.tokens.to_string();
+        let words: Vec<_> = tokens.split_whitespace().collect();
+        for pair in words.windows(2).filter(|pair| pair[0] == "mod") {
+            if let Ok(name) = syn::parse_str::<syn::Ident>(pair[1].trim_end_matches(';')) {
+                self.children.push(syn::parse_quote!(mod #name;));
+            }
+        }
+    }
+
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         self.tree(&item.tree, &[]);
     }

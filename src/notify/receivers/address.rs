@@ -1,4 +1,4 @@
-//! Tells notifiers of one type apart in the state file, whatever their order.
+//! Identifies a receiver in the state file by where it delivers to.
 
 use std::any::Any;
 
@@ -8,48 +8,26 @@ use crate::notify::RepeatEvery;
 
 /// A receiver that knows where it delivers to.
 pub(crate) trait Addressed {
-    /// The parts that tell it from others of its type; they may hold secrets.
+    /// The parts that distinguish it from others of its type. They may be secrets.
     fn address(&self) -> Vec<String>;
 }
 
-/// A hash of the address of a built-in receiver, in hexadecimal; `None` for other types, since a layer shows
-/// nothing of the notifier within. It is the same in each process and each build. Half of SHA-256 leaves no way
-/// back to the secret within an address.
-pub(crate) fn address_hash(notifier: &dyn Any) -> Option<String> {
-    let parts = parts(notifier)?;
+/// The address of `notifier`, if it is an `N`, by itself or within [`RepeatEvery`].
+pub(super) fn of<N: Addressed + 'static>(notifier: &dyn Any) -> Option<Vec<String>> {
+    let repeating = || notifier.downcast_ref::<RepeatEvery<N>>().map(RepeatEvery::notifier);
+    notifier.downcast_ref::<N>().or_else(repeating).map(N::address)
+}
+
+/// Each process and each build computes the same hash. Half of SHA-256 does not reveal the secret within an
+/// address.
+pub(super) fn hash(parts: &[String]) -> String {
     let mut text = String::new();
     for part in parts {
-        // With its length, so that the parts can't run into each other.
+        // With its length, so that no two lists of parts give the same text.
         text.push_str(&format!("{}:{part}", part.len()));
     }
     let hash = digest(&SHA256, text.as_bytes());
-    Some(hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn parts(notifier: &dyn Any) -> Option<Vec<String>> {
-    #[cfg(feature = "slack")]
-    let found =
-        of::<crate::notify::Slack>(notifier).or_else(|| of::<crate::notify::SlackBot>(notifier));
-    #[cfg(not(feature = "slack"))]
-    let found = None;
-    #[cfg(feature = "discord")]
-    let found = found.or_else(|| of::<crate::notify::Discord>(notifier));
-    #[cfg(feature = "teams")]
-    let found = found.or_else(|| of::<crate::notify::Teams>(notifier));
-    #[cfg(feature = "pagerduty")]
-    let found = found.or_else(|| of::<crate::notify::PagerDuty>(notifier));
-    #[cfg(feature = "webhook")]
-    let found = found.or_else(|| of::<crate::notify::Webhook>(notifier));
-    #[cfg(feature = "alertmanager")]
-    let found = found.or_else(|| of::<crate::notify::Alertmanager>(notifier));
-    #[cfg(feature = "email")]
-    let found = found.or_else(|| of::<crate::notify::Email>(notifier));
-    found
-}
-
-fn of<N: Addressed + 'static>(notifier: &dyn Any) -> Option<Vec<String>> {
-    let repeating = || notifier.downcast_ref::<RepeatEvery<N>>().map(RepeatEvery::notifier);
-    notifier.downcast_ref::<N>().or_else(repeating).map(N::address)
+    hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -57,11 +35,10 @@ fn of<N: Addressed + 'static>(notifier: &dyn Any) -> Option<Vec<String>> {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
-    use crate::notify::{Log, NotifierExt, PagerDuty, Slack};
+    use crate::notify::{Log, NotifierExt, PagerDuty, Slack, address_hash};
 
     #[test]
-    fn the_hash_of_an_address_never_changes_and_shows_nothing_of_it() {
+    fn the_hash_of_an_address_never_changes_and_hides_the_secret() {
         let slack =
             |secret| Slack::new(format!("https://hooks.slack.com/services/T/B/{secret}")).unwrap();
         let hash = address_hash(&slack("secret"));

@@ -26,6 +26,16 @@ impl Log {
     }
 }
 
+#[cfg(feature = "toml")]
+impl super::config::FromSection for Log {
+    fn from_section(
+        _section: &mut crate::document::Section<'_>,
+        _secrets: &crate::document::Secrets<'_>,
+    ) -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
 impl Service<Notification> for Log {
     type Response = ();
     type Error = Infallible;

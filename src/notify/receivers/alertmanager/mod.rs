@@ -1,3 +1,5 @@
+#[cfg(feature = "toml")]
+mod config;
 mod member;
 mod payload;
 

@@ -4,13 +4,11 @@ use crate::text::is_control;
 
 /// Cuts a text to `most` characters. `…` replaces the rest. Control characters other than line ends
 /// become spaces.
-#[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
 pub(crate) fn cut(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| into.push(character))
 }
 
 /// Cuts a text like [`cut`], and turns line ends into spaces.
-#[cfg(feature = "email")]
 pub(crate) fn cut_line(text: &str, most: usize) -> String {
     escaped(text, most, |character, into| {
         into.push(if character == '\n' { ' ' } else { character });
@@ -18,7 +16,6 @@ pub(crate) fn cut_line(text: &str, most: usize) -> String {
 }
 
 /// The note on a message that merges several changes of an alert.
-#[cfg(any(feature = "_chat", feature = "email"))]
 pub(crate) fn merged(changes: u32) -> String {
     format!("{changes} changes were merged into this message. It shows the last one.")
 }
@@ -50,7 +47,6 @@ mod tests {
 
     use super::*;
 
-    #[cfg(any(feature = "email", feature = "pagerduty", feature = "slack"))]
     #[test]
     fn a_cut_is_marked() {
         assert_eq!(cut("short", 5), "short");
@@ -58,7 +54,6 @@ mod tests {
         assert_eq!(cut("über\tall", 20), "über all");
     }
 
-    #[cfg(feature = "email")]
     #[test]
     fn a_cut_line_contains_no_line_end() {
         assert_eq!(cut("a\r\nb\u{2028}c", 20), "a \nb c");

@@ -1,4 +1,6 @@
 mod classify;
+#[cfg(feature = "toml")]
+mod config;
 mod markdown;
 mod mention;
 mod payload;

@@ -1,4 +1,6 @@
 mod builder;
+#[cfg(feature = "toml")]
+mod config;
 mod encryption;
 mod error;
 mod html;

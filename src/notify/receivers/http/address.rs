@@ -45,7 +45,6 @@ impl Address {
     }
 
     /// Replaces the last path segment by `name`, and drops the query.
-    #[cfg(feature = "slack")]
     pub(super) fn sibling(&self, name: &str) -> Self {
         let path = self.uri.path();
         let folder = path.rfind('/').map_or("", |end| &path[..end]);
@@ -53,7 +52,6 @@ impl Address {
     }
 
     /// Adds a query parameter, unless the query already has one with this name.
-    #[cfg(feature = "discord")]
     pub(super) fn with_query(&self, name: &str, value: &str) -> Self {
         let (path, query) = (self.uri.path(), self.uri.query().unwrap_or_default());
         let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
@@ -64,7 +62,6 @@ impl Address {
         self.with_path(format!("{path}?{query}{separator}{name}={value}"))
     }
 
-    #[cfg(any(feature = "discord", feature = "slack"))]
     fn with_path(&self, path: String) -> Self {
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = path.try_into().ok().or(parts.path_and_query);
@@ -143,7 +140,6 @@ mod tests {
         assert!(Address::parse("https://host").unwrap().authorization.is_none());
     }
 
-    #[cfg(feature = "slack")]
     #[test]
     fn a_sibling_replaces_the_last_path_segment() {
         for (url, expected) in [
@@ -154,7 +150,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "discord")]
     #[test]
     fn a_query_parameter_is_added_once() {
         for (url, expected) in [

@@ -1,13 +1,10 @@
 //! The HTTP client, the endpoint and the response that the HTTP receivers share.
 
 mod address;
-#[cfg(feature = "_chat")]
 mod chat_webhook;
 mod client;
 mod connector;
-#[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 mod headers;
-#[cfg(any(feature = "_chat", feature = "pagerduty"))]
 mod rate_limit;
 mod response;
 mod settings;
@@ -22,16 +19,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-#[cfg(feature = "_chat")]
 pub(in crate::notify) use self::chat_webhook::{ChatWebhook, PostFuture};
-#[cfg(any(feature = "alertmanager", feature = "slack", feature = "webhook"))]
 pub(in crate::notify) use self::headers::Headers;
-#[cfg(any(feature = "_chat", feature = "pagerduty"))]
 pub(in crate::notify) use self::rate_limit::RateLimit;
 pub(in crate::notify) use self::response::ApiResponse;
-#[cfg(feature = "discord")]
 pub(in crate::notify) use self::response::retry_delay;
-#[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 pub(in crate::notify) use self::settings::from_env;
 pub(in crate::notify) use self::settings::tls_settings;
 use self::{address::Address, client::Client};
@@ -155,7 +147,6 @@ impl Endpoint {
     }
 
     /// An endpoint at `path` below a base URL. The base URL must not have a query.
-    #[cfg(any(feature = "alertmanager", feature = "slack"))]
     pub(crate) fn under(
         base: &str,
         path: &str,
@@ -174,31 +165,26 @@ impl Endpoint {
     }
 
     /// The resource whose last path segment is `name` instead.
-    #[cfg(feature = "slack")]
     pub(crate) fn sibling(&self, name: &str) -> Self {
         Self { address: self.address.sibling(name), ..self.clone() }
     }
 
     /// Adds a query parameter, unless the query already has one with this name.
-    #[cfg(feature = "discord")]
     pub(crate) fn with_query(self, name: &str, value: &str) -> Self {
         Self { address: self.address.with_query(name, value), ..self }
     }
 
     /// Sets the time after which the caller gives up. The endpoint returns 0.5 s before that.
-    #[cfg(feature = "alertmanager")]
     pub(crate) fn with_timeout(self, time: Duration) -> Self {
         Self { timeout: time.saturating_sub(Duration::from_millis(500)), ..self }
     }
 
     /// Reads at most this many bytes of a response body.
-    #[cfg(feature = "slack")]
     pub(crate) fn with_response_limit(self, response_limit: usize) -> Self {
         Self { response_limit, ..self }
     }
 
     /// Uses the certificates of `other`, another endpoint of the same receiver.
-    #[cfg(any(feature = "pagerduty", feature = "slack"))]
     pub(crate) fn with_trust_of(self, other: &Self) -> Self {
         self.with_trust(other.client.trust().clone())
     }

@@ -29,7 +29,6 @@ impl RateLimit {
         Poll::Ready(())
     }
 
-    #[cfg(feature = "_chat")]
     pub(in crate::notify) fn consume_one(&mut self) {
         self.consume(1);
     }

@@ -20,7 +20,6 @@ pub(crate) struct ApiResponse {
 
 impl ApiResponse {
     /// A summary that is safe to log: the body may repeat the request, so only its size is shown.
-    #[cfg(any(feature = "alertmanager", feature = "webhook"))]
     pub(in crate::notify) fn summary(&self) -> String {
         format!("{} ({} bytes of body)", self.status, self.text.len())
     }

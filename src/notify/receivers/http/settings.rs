@@ -113,7 +113,6 @@ macro_rules! tls_settings {
 pub(in crate::notify) use tls_settings;
 
 /// Adds `from_env` to a receiver with one secret.
-#[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 macro_rules! from_env {
     ($receiver:ident, $secret:literal, $variable:literal) => {
         impl $receiver {
@@ -143,7 +142,6 @@ macro_rules! from_env {
         }
     };
 }
-#[cfg(any(feature = "_chat", feature = "pagerduty", feature = "webhook"))]
 pub(in crate::notify) use from_env;
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 mod classify;
+#[cfg(feature = "toml")]
+mod config;
 mod event;
 
 use std::{

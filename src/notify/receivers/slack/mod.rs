@@ -1,5 +1,7 @@
 mod bot;
 mod classify;
+#[cfg(feature = "toml")]
+mod config;
 mod mention;
 mod mrkdwn;
 mod payload;

@@ -1,4 +1,6 @@
 mod api;
+#[cfg(feature = "toml")]
+mod config;
 mod posted;
 mod response;
 

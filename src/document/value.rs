@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use crate::rule::{Threshold, Unit, WindowRange};
 
 /// A value for an error.
-pub(super) fn shown(value: &DeValue<'_>) -> String {
+pub(crate) fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", shortened(text)),
         DeValue::Integer(number) => number.to_string(),
@@ -20,7 +20,7 @@ pub(super) fn shown(value: &DeValue<'_>) -> String {
 }
 
 /// A text for an error, shortened.
-pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),
@@ -28,7 +28,7 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// A list of words for an error, shortened.
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     let more = words.len().saturating_sub(MAX_LISTED);
     let and_more = (more > 0).then(|| format!("and {more} more"));
     let listed = words.iter().take(MAX_LISTED).map(|word| shortened(word).into_owned());
@@ -55,7 +55,7 @@ const SYNONYMS: [(&str, &str); 6] = [
 ];
 
 /// The known word that is nearest to an unknown one.
-pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
     let synonym = synonym.and_then(|(_, ours)| words.iter().find(|known| *known == ours));
     if synonym.is_some() || word.len() > MAX_WORD {
@@ -67,7 +67,7 @@ pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
+pub(crate) fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) if text.trim().is_empty() => {
             Err("is empty: set a text, or remove the key".to_owned())
@@ -77,12 +77,12 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+pub(crate) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("{} is not a boolean: use true or false", shown(value)))
 }
 
 /// Reads one of these words.
-pub(super) fn one_of<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str, String> {
+pub(crate) fn one_of<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w str, String> {
     let given = value.as_str().unwrap_or_default();
     words.iter().find(|word| **word == given).copied().ok_or_else(|| {
         let fix = nearest(given, words).map_or_else(
@@ -93,7 +93,7 @@ pub(super) fn one_of<'w>(value: &DeValue<'_>, words: &[&'w str]) -> Result<&'w s
     })
 }
 
-pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
+pub(crate) fn number(value: &DeValue<'_>) -> Result<f64, String> {
     let number = match value {
         DeValue::Integer(number) => {
             i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number as f64)
@@ -104,14 +104,14 @@ pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
     number.ok_or_else(|| format!("{} is not a number: write one without quotes", shown(value)))
 }
 
-pub(super) fn count(value: &DeValue<'_>) -> Result<u64, String> {
+pub(crate) fn count(value: &DeValue<'_>) -> Result<u64, String> {
     let number = value.as_integer();
     number
         .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
         .ok_or_else(|| format!("{} is not a count: use a whole number of at least 0", shown(value)))
 }
 
-pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+pub(crate) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     match value {
         DeValue::String(text) => humantime::parse_duration(text).map_err(|_| {
             let text = shown(value);
@@ -126,7 +126,7 @@ pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
 }
 
 /// Reads a ratio, such as `"1 %"` or `0.01`.
-pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
+pub(crate) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     if let DeValue::Integer(_) | DeValue::Float(_) = value {
         return number(value);
     }
@@ -142,7 +142,7 @@ pub(super) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// Reads one value or a list of values.
-pub(super) fn list<T>(
+pub(crate) fn list<T>(
     value: &DeValue<'_>,
     mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
@@ -156,7 +156,7 @@ pub(super) fn list<T>(
 }
 
 /// Reads a threshold in the unit of its signal.
-pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, String> {
+pub(crate) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, String> {
     match unit {
         Unit::Seconds => duration(value).map(Into::into),
         Unit::Ratio => ratio(value).map(Into::into),
@@ -165,7 +165,7 @@ pub(super) fn threshold(value: &DeValue<'_>, unit: Unit) -> Result<Threshold, St
 }
 
 /// Reads a window: one duration, or the shortest and the longest.
-pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
+pub(crate) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
     let DeValue::Array(lengths) = value else { return duration(value).map(Into::into) };
     match &lengths[..] {
         [shortest, longest] => {
@@ -179,7 +179,7 @@ pub(super) fn window_range(value: &DeValue<'_>) -> Result<WindowRange, String> {
 }
 
 /// Reads a table. `read` reads each value.
-pub(super) fn table<T>(
+pub(crate) fn table<T>(
     value: &DeValue<'_>,
     mut read: impl FnMut(&DeValue<'_>) -> Result<T, String>,
 ) -> Result<BTreeMap<String, T>, String> {

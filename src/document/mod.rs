@@ -1,3 +1,9 @@
+//! Reads a TOML file key by key, and collects every problem with its line.
+
+mod error;
+mod secret;
+pub(crate) mod value;
+
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
@@ -6,10 +12,11 @@ use std::{
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use super::{ConfigError, value};
+pub use self::error::ConfigError;
+pub(crate) use self::secret::{FIX, Secrets};
 
 /// The text of a file, and the problems found in it.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// The file's name in errors.
     name: Cow<'a, str>,
     text: &'a str,
@@ -23,7 +30,7 @@ pub(super) struct Document<'a> {
 const MAX_PROBLEMS: usize = 100;
 
 /// A table of the file. Readers take its keys one by one; the remaining ones are unknown.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     document: &'a Document<'a>,
     /// Its path in errors, such as `notifier.when`; empty for the whole file.
     path: String,
@@ -34,7 +41,7 @@ pub(super) struct Section<'a> {
 }
 
 /// The positions of a section's keys, for problems that show after all keys are read.
-pub(super) struct Positions<'a> {
+pub(crate) struct Positions<'a> {
     path: String,
     start: usize,
     keys: BTreeMap<Cow<'a, str>, usize>,
@@ -42,7 +49,7 @@ pub(super) struct Positions<'a> {
 
 impl Positions<'_> {
     /// The offset and the path of a key, or of the section if it lacks the key.
-    pub(super) fn of(&self, key: &str) -> (usize, String) {
+    pub(crate) fn of(&self, key: &str) -> (usize, String) {
         match self.keys.get(key) {
             Some(start) => (*start, format!("{}.{key}", self.path)),
             None => (self.start, self.path.clone()),
@@ -51,12 +58,12 @@ impl Positions<'_> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(name: Cow<'a, str>, text: &'a str) -> Self {
+    pub(crate) fn new(name: Cow<'a, str>, text: &'a str) -> Self {
         Self { name, text, problems: RefCell::default(), more: Cell::default() }
     }
 
     /// Parses the file's root table.
-    pub(super) fn parse(&'a self) -> Result<Section<'a>, ConfigError> {
+    pub(crate) fn parse(&'a self) -> Result<Section<'a>, ConfigError> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let start = error.span().map_or(0, |span| span.start);
@@ -71,13 +78,13 @@ impl<'a> Document<'a> {
     }
 
     /// Records a problem with its offset in the text and the key's path.
-    pub(super) fn report(&self, start: usize, path: &str, problem: &str) {
+    pub(crate) fn report(&self, start: usize, path: &str, problem: &str) {
         let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
         self.problems.borrow_mut().push((start, format!("{path}{problem}")));
     }
 
     /// Returns the problems as an error, in the order of their lines.
-    pub(super) fn finish(&self) -> Result<(), ConfigError> {
+    pub(crate) fn finish(&self) -> Result<(), ConfigError> {
         let mut problems = self.problems.take();
         problems.sort_by_key(|(start, _)| *start);
         problems.dedup();
@@ -110,22 +117,22 @@ impl<'a> Section<'a> {
     }
 
     /// The positions of the keys. Call it before reading them.
-    pub(super) fn positions(&self) -> Positions<'a> {
+    pub(crate) fn positions(&self) -> Positions<'a> {
         let keys = self.left.iter().map(|(key, (start, _))| (key.clone(), *start)).collect();
         Positions { path: self.path.clone(), start: self.start, keys }
     }
 
     /// The offset of a key, or of the section if it lacks the key.
-    pub(super) fn position_of(&self, key: &str) -> usize {
+    pub(crate) fn position_of(&self, key: &str) -> usize {
         self.left.get(key).map_or(self.start, |(start, _)| *start)
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.left.contains_key(key)
     }
 
     /// Reads a key. Returns `None` if the key is missing, or if `read` fails, whose error is recorded.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&DeValue<'a>) -> Result<T, String>,
@@ -135,7 +142,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a key, and records a problem if it is missing.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &mut self,
         key: &'static str,
         fix: &str,
@@ -149,7 +156,7 @@ impl<'a> Section<'a> {
     }
 
     /// The tables of `[[key]]`.
-    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
+    pub(crate) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some((start, value)) = self.take(key) else { return Vec::new() };
         let path = self.at(key);
         let not_one =
@@ -174,7 +181,7 @@ impl<'a> Section<'a> {
     }
 
     /// The table of a key.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
+    pub(crate) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
         let (start, value) = self.take(key)?;
         let path = self.at(key);
         match value {
@@ -188,22 +195,22 @@ impl<'a> Section<'a> {
     }
 
     /// The keys that were not read yet.
-    pub(super) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
         self.left.iter().map(|(key, (_, value))| (&**key, value))
     }
 
     /// Records a problem with a key.
-    pub(super) fn report_key(&self, start: usize, key: &str, problem: &str) {
+    pub(crate) fn report_key(&self, start: usize, key: &str, problem: &str) {
         self.document.report(start, &self.at(key), problem);
     }
 
     /// Records a problem with the section.
-    pub(super) fn report(&self, problem: &str) {
+    pub(crate) fn report(&self, problem: &str) {
         self.document.report(self.start, &self.path, problem);
     }
 
     /// Records each unknown key, with the nearest known one.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let mut unknown: Vec<_> =
             self.left.iter().map(|(key, (start, _))| (*start, &**key)).collect();
         unknown.sort_unstable();

@@ -12,7 +12,7 @@ use crate::files;
 
 /// Reads secrets from environment variables and files. Errors contain no secret, nor a text that may
 /// be a misplaced one.
-pub(super) struct Secrets<'a> {
+pub(crate) struct Secrets<'a> {
     /// The folder of relative paths.
     folder: &'a Path,
     is_inline_allowed: bool,
@@ -24,14 +24,14 @@ pub(super) struct Secrets<'a> {
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// The fix for a missing secret.
-pub(super) const FIX: &str = "use { env = \"NAME\" } or { file = \"path\" }";
+pub(crate) const FIX: &str = "use { env = \"NAME\" } or { file = \"path\" }";
 
 impl<'a> Secrets<'a> {
-    pub(super) fn new(folder: &'a Path, is_inline_allowed: bool) -> Self {
+    pub(crate) fn new(folder: &'a Path, is_inline_allowed: bool) -> Self {
         Self { folder, is_inline_allowed, read: RefCell::default() }
     }
 
-    pub(super) fn secret(&self, value: &DeValue<'_>) -> Result<String, String> {
+    pub(crate) fn secret(&self, value: &DeValue<'_>) -> Result<String, String> {
         let secret = match value {
             DeValue::String(text) if self.is_inline_allowed => text.clone().into_owned(),
             DeValue::String(_) => {
@@ -51,7 +51,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// Reads a public value. An address with `@`, which may contain a password, must be a secret.
-    pub(super) fn public(&self, value: &DeValue<'_>) -> Result<String, String> {
+    pub(crate) fn public(&self, value: &DeValue<'_>) -> Result<String, String> {
         match value {
             DeValue::String(text) if !text.contains('@') => value::text(value),
             _ => self.secret(value),
@@ -59,7 +59,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// Reads a table of secrets, such as headers.
-    pub(super) fn table(&self, value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
+    pub(crate) fn table(&self, value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
         let table = value
             .as_table()
             .ok_or("is not a table: use one such as { authorization = { env = \"NAME\" } }")?;
@@ -72,13 +72,13 @@ impl<'a> Secrets<'a> {
     }
 
     /// Adds a setting to the fingerprint.
-    pub(super) fn add(&self, key: &str, value: &DeValue<'_>) {
+    pub(crate) fn add(&self, key: &str, value: &DeValue<'_>) {
         key.hash(&mut *self.read.borrow_mut());
         hash_value(value, &mut *self.read.borrow_mut());
     }
 
     /// A fingerprint of all notifier settings and secrets.
-    pub(super) fn fingerprint(&self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
         self.read.borrow().finish()
     }
 
