@@ -79,7 +79,13 @@ fn collect(
         let child_folder = folder.join(&name);
         match &child.content {
             Some((_, items)) => collect(items, &child_folder, child_path, modules),
-            None => read(&file_of(folder, &name), &child_folder, child_path, modules),
+            None => {
+                // The compiler has found the file, unless a macro declares the module inline.
+                let file = file_of(folder, &name);
+                if file.is_file() {
+                    read(&file, &child_folder, child_path, modules);
+                }
+            }
         }
     }
 }
@@ -165,9 +171,8 @@ impl<'ast> Visit<'ast> for Reader {
         let tokens = item.mac.tokens.to_string();
         let words: Vec<_> = tokens.split_whitespace().collect();
         for pair in words.windows(2).filter(|pair| pair[0] == "mod") {
-            if let Ok(name) = syn::parse_str::<syn::Ident>(pair[1].trim_end_matches(';')) {
-                self.children.push(syn::parse_quote!(mod #name;));
-            }
+            let declaration = format!("mod {};", pair[1].trim_end_matches(';'));
+            self.children.extend(syn::parse_str::<syn::ItemMod>(&declaration));
         }
     }
 

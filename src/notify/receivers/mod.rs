@@ -53,8 +53,8 @@ macro_rules! receivers {
                     #[doc = concat!("Delivers to ", $delivers_to, ".")]
                     ///
                     #[doc = concat!(
-                        "Requires the feature `", $feature, "`. In a [configuration file](",
-                        "crate::guide::operations): `kind = \"", $kind, "\"`."
+                        "Requires the feature `", $feature, "`. In a configuration file: `kind = \"",
+                        $kind, "\"`."
                     )]
                     ///
                     pub use super::$module::$name;
@@ -103,20 +103,20 @@ macro_rules! receivers {
 receivers! {
     #[cfg(feature = "slack")]
     mod slack {
-        Slack { kind: "slack", delivers_to: "an incoming webhook of Slack" }
-        SlackBot { kind: "slackbot", delivers_to: "a Slack channel, with a bot token" }
+        Slack { kind: "slack", delivers_to: "an incoming webhook" }
+        SlackBot { kind: "slackbot", delivers_to: "a channel, with a bot token: edits the alert's message, follow-ups in its thread" }
     }
     #[cfg(feature = "discord")]
     mod discord {
-        Discord { kind: "discord", delivers_to: "a webhook of Discord" }
+        Discord { kind: "discord", delivers_to: "a webhook" }
     }
     #[cfg(feature = "teams")]
     mod teams {
-        Teams { kind: "teams", delivers_to: "the webhook of a Teams workflow" }
+        Teams { kind: "teams", delivers_to: "the webhook of a workflow, as an adaptive card" }
     }
     #[cfg(feature = "pagerduty")]
     mod pagerduty {
-        PagerDuty { kind: "pagerduty", delivers_to: "PagerDuty's Events API v2" }
+        PagerDuty { kind: "pagerduty", delivers_to: "the Events API v2: triggers and resolves" }
     }
     #[cfg(feature = "webhook")]
     mod webhook {
@@ -124,11 +124,32 @@ receivers! {
     }
     #[cfg(feature = "alertmanager")]
     mod alertmanager {
-        Alertmanager { kind: "alertmanager", delivers_to: "each member of an Alertmanager cluster" }
+        Alertmanager { kind: "alertmanager", delivers_to: "each member of a cluster" }
     }
     #[cfg(feature = "email")]
     mod email {
         Email { kind: "email", delivers_to: "a mail server, by SMTP with TLS" }
     }
     with { EmailBuilder, EmailError }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables for people have the same rows as the code.
+    #[test]
+    fn each_receiver_has_a_row_in_the_readme_in_the_guide_and_in_the_docs_of_the_file() {
+        let readme = include_str!("../../../README.md");
+        let guide = include_str!("../../guide/notifiers.md");
+        let config = include_str!("../../config/mod.rs");
+        for [name, feature, kind, delivers_to] in ROWS {
+            let row = format!("{name}` | `{feature}` | {delivers_to} |\n");
+            for (page, text) in [("README.md", readme), ("guide/notifiers.md", guide)] {
+                assert!(text.contains(&row), "{page} has no row with {row}");
+            }
+            let mut kinds = config.lines().filter(|line| line.starts_with("//! | `"));
+            assert!(kinds.any(|row| row.contains(&format!("`{kind}`"))), "no keys of {kind}");
+        }
+    }
 }

@@ -35,10 +35,6 @@ pub(super) struct Session {
     pub(super) hello: ClientId,
 }
 
-/// How long connecting to one address may take. The worker's timeout covers the session until the
-/// server has the message.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long a server may take to accept a message that it has. RFC 5321 §4.5.3.2.6 asks for ten minutes,
 /// but other alerts wait meanwhile.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -14,12 +15,15 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use super::session::CONNECT_TIMEOUT;
 use crate::deadline;
 
 /// The most bytes read from one connection. A session needs a few thousand, but lettre buffers a line
 /// until its end, however long it is.
 const MOST_READ: usize = 1024 * 1024;
+
+/// How long connecting to one address may take. The worker's timeout covers the session until the
+/// server has the message.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a mail server. Clones share it: with STARTTLS, first lettre uses it, then TLS.
 #[derive(Clone, Debug)]

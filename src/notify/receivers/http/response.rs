@@ -11,10 +11,6 @@ pub(crate) struct ApiResponse {
     pub(in crate::notify) headers: HeaderMap,
     pub(in crate::notify) text: String,
     /// Whether the body broke off or did not end in time, so `text` may be incomplete.
-    #[cfg_attr(
-        not(feature = "slack"),
-        expect(dead_code, reason = "only Slack reports success in the body")
-    )]
     pub(in crate::notify) is_truncated: bool,
 }
 
