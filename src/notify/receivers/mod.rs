@@ -4,7 +4,7 @@
 mod address;
 pub(super) mod closure;
 #[cfg(feature = "toml")]
-#[allow(dead_code, reason = "each receiver needs a part of it")]
+#[allow(dead_code, unused_imports, reason = "each receiver needs a part of it")]
 mod config;
 pub(super) mod log;
 #[cfg(feature = "webhook")]
