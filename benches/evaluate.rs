@@ -1,5 +1,5 @@
-//! What a tick costs the lookout's thread: shards summed, windows moved on, six rules judged for the
-//! service and for each route. Two shards; all operations with new requests, or a tenth of them.
+//! The cost of a tick: summing two shards, advancing the windows, and evaluating six rules for the
+//! service and for each route. All operations have new requests, or a tenth of them.
 
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
-//! How often `HighErrorRatio` of `Rule::defaults()` fires for a healthy service, and how soon it fires
-//! for a failing one: the simulation behind its `min_errors` and `confidence`.
+//! Simulates how often `HighErrorRatio` of `Rule::defaults()` fires for a healthy service, and how
+//! soon for a failing one. Its `min_errors` and `confidence` were chosen by these figures.
 //!
 //! ```sh
 //! cargo bench -p benches --bench false_alarms                      # the defaults
 //! cargo bench -p benches --bench false_alarms -- 5 0.999           # min_errors, confidence
 //! ```
 //!
-//! Requests arrive at random (a Poisson process), and each fails by itself with the same probability.
-//! Every second is a tick of the rule itself, with its windows and its state machine. The seed is fixed.
+//! Requests arrive as a Poisson process, and each fails independently with the same probability.
+//! Each second is one tick of the real windows, rule and state machine. The seed is fixed.
 
-#![expect(clippy::print_stdout, reason = "a person reads the table")]
+#![expect(clippy::print_stdout, reason = "prints a table")]
 
 use fastrand::Rng;
 use tower_lookout::{Rule, bench::RatioTrial};
@@ -20,7 +20,7 @@ const FAILING: [f64; 4] = [0.02, 0.05, 0.2, 1.0];
 
 const MONTH: u64 = 30 * 24 * 3_600;
 
-/// How long a failing service is watched before its alert counts as one that never comes.
+/// The time after which the alert of a failing service counts as missing, in seconds.
 const PATIENCE: u64 = 24 * 3_600;
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
     let (seconds, trials, patience) =
         if is_smoke { (1_000, 1, 100) } else { (3 * MONTH, 101, PATIENCE) };
 
-    println!("False alarms a month, by requests a second and share of failures:");
+    println!("False alarms per month, by requests per second and share of failures:");
     row("", HEALTHY.map(|share| format!("{} %", share * 100.0)));
     for rate in RATES {
         let alarms = HEALTHY.map(|share| {
@@ -72,14 +72,14 @@ fn row(title: &str, cells: [String; 4]) {
     println!("{title:>8}{cells}");
 }
 
-/// How often the alert of a healthy service fires.
+/// The number of alerts for a healthy service.
 fn false_alarms(rule: Rule, rate: f64, share: f64, seconds: u64) -> usize {
     let mut random = Rng::with_seed(4_711);
     let mut trial = RatioTrial::new(rule);
     (0..seconds).filter(|_| second(&mut trial, &mut random, rate, share)).count()
 }
 
-/// How long a service fails until its alert fires, after ten minutes without a failure.
+/// The seconds until the alert of a failing service fires, after ten minutes without failures.
 fn delay(rule: Rule, rate: f64, share: f64, seed: u64, patience: u64) -> Option<u64> {
     let mut random = Rng::with_seed(seed);
     let mut trial = RatioTrial::new(rule);
@@ -95,7 +95,7 @@ fn second(trial: &mut RatioTrial, random: &mut Rng, rate: f64, share: f64) -> bo
     trial.tick(succeeded, failed)
 }
 
-/// How many events of a Poisson process with this mean: Knuth's way for a small one, the normal
+/// Samples a Poisson distribution: by Knuth's algorithm for a small mean, by the normal
 /// approximation from 50 on.
 fn poisson(random: &mut Rng, mean: f64) -> u64 {
     if mean < 50.0 {
@@ -107,7 +107,7 @@ fn poisson(random: &mut Rng, mean: f64) -> u64 {
         }
         return count;
     }
-    // Box and Muller's transform; 1 - f64 is never 0.
+    // The Box-Muller transform; 1 - f64 is never 0.
     let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
     let normal = radius * (std::f64::consts::TAU * random.f64()).cos();
     (mean + mean.sqrt() * normal).round().max(0.0) as u64

@@ -2,11 +2,11 @@
 //! layer; on one thread and on two; on a bare tower stack and in an axum router.
 //!
 //! After criterion's figures comes the verdict, from rounds that take turns in one run: what the
-//! layer adds may be at most twice what two raw clock reads take by themselves. How it compares to what
-//! they add around the service is told, too; that is next to nothing where a processor reads the clock
-//! while the service waits for its own memory. gRPC's layers and clients' may add at most 1.5 times what
-//! the HTTP server's does to the same answers. Without optimisation or with `--test` it only shows that
-//! everything runs.
+//! layer adds may be at most twice what two raw clock reads take by themselves. How it compares to
+//! what they add around the service is told, too; that is next to nothing where a processor reads
+//! the clock while the service waits for its own memory. gRPC's layers and clients' may add at most
+//! 1.5 times what the HTTP server's does to the same answers. Without optimisation or with `--test`
+//! it only shows that everything runs.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks, and may stop")]
 

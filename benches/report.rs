@@ -1,7 +1,7 @@
-//! From `report()` to the receiver's socket: nine reports of different kinds, each to a local receiver
-//! that is a second after the last one, as Slack's pace allows. With `--test` it is one.
+//! The delay from a report to the receiver's socket, for nine reports of different kinds to a local
+//! receiver. They are a second apart, which is Slack's rate limit. With `--test` there is only one.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks, and may stop")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::{
     io::{Read, Write},
@@ -16,8 +16,8 @@ use tower_lookout::{Lookout, Report, Slack};
 
 const ALLOWED: Duration = Duration::from_millis(50);
 
-/// Notes when a request is there, and answers as Slack does.
-fn answer(mut connection: TcpStream, arrived: &mpsc::Sender<Instant>) {
+/// Records the arrival of each request, and responds like Slack.
+fn respond(mut connection: TcpStream, arrived: &mpsc::Sender<Instant>) {
     let mut bytes = [0; 65_536];
     while connection.read(&mut bytes).is_ok_and(|read| read > 0) {
         arrived.send(Instant::now()).unwrap();
@@ -33,7 +33,7 @@ fn main() {
     thread::spawn(move || {
         for connection in listener.incoming() {
             let sender = sender.clone();
-            thread::spawn(move || answer(connection.unwrap(), &sender));
+            thread::spawn(move || respond(connection.unwrap(), &sender));
         }
     });
     let lookout = Lookout::builder().notify(Slack::new(url).unwrap()).start().unwrap();
@@ -50,12 +50,12 @@ fn main() {
     took.sort();
     let median = took[took.len() / 2];
     println!(
-        "from a report to the receiver's socket: {median:?} at the median of {}, {:?} at most",
+        "delay from a report to the receiver's socket: median {median:?} of {}, maximum {:?}",
         took.len(),
         took.last().unwrap()
     );
     if !is_smoke && median >= ALLOWED {
-        println!("too slow: {ALLOWED:?} are allowed at the median");
+        println!("too slow: the median must be below {ALLOWED:?}");
         std::process::exit(1);
     }
 }

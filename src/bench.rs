@@ -1,4 +1,4 @@
-//! For this crate's own benches, which need a tick when they want one; no part of the API.
+//! Support for this crate's benches, which control their ticks. Not part of the public API.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use crate::{
     window::{Timeline, Totals},
 };
 
-/// A lookout's figures without its thread.
+/// A lookout's collector and evaluator without its thread.
 pub struct Ticker {
     store: Arc<Store>,
     shards: Vec<Arc<Shard>>,
@@ -28,7 +28,7 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// With the default rules, for the service and for each route, and so many shards.
+    /// Creates a ticker with the default rules, for the service and for each route.
     pub fn new(operations: usize, shards: usize) -> Self {
         let each = Rule::defaults().map(|rule| {
             let name = format!("{}OfRoute", rule.name());
@@ -58,8 +58,7 @@ impl Ticker {
         }
     }
 
-    /// Ends a request of each of the first `operations` with each of so many statuses from 200 on, in every
-    /// shard.
+    /// Ends one request per shard, operation and status. The statuses count up from 200.
     pub fn touch(&self, operations: usize, statuses: u16) {
         for operation in 0..operations {
             let id = self.store.operations.id_of(
@@ -78,19 +77,19 @@ impl Ticker {
                     status: StatusKey::http(status),
                     ending: Ending::Complete,
                     labels: LabelSet::NONE,
-                    is_head_told: false,
+                    is_head_recorded: false,
                 };
                 shard.end(cells, id, end, &self.store, nanos);
             }
         }
     }
 
-    /// How many bytes it accounts for.
+    /// The accounted memory in bytes.
     pub fn memory(&self) -> usize {
         self.store.memory.used()
     }
 
-    /// One tick with its verdicts; gives how many alerts changed.
+    /// Runs one tick with its evaluation. Returns the number of alerts that changed.
     pub fn tick(&mut self) -> usize {
         self.collector.tick(self.store.elapsed());
         self.evaluator.evaluate(&self.collector, SystemTime::now()).len()
@@ -103,7 +102,7 @@ impl fmt::Debug for Ticker {
     }
 }
 
-/// The error ratio of one service under a rule, second by second in a time of its own.
+/// The error ratio of one service under a rule, in simulated seconds.
 pub struct RatioTrial {
     rule: Rule,
     timing: Timing,
@@ -128,7 +127,7 @@ impl RatioTrial {
         }
     }
 
-    /// A second in which these requests ended; gives whether an alert fired in it.
+    /// Simulates a second in which these requests end. Returns whether an alert fires.
     pub fn tick(&mut self, succeeded: u64, failed: u64) -> bool {
         self.second += 1;
         let now = Duration::from_secs(self.second);

@@ -35,7 +35,7 @@ use tokio::{
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lookout::{
     Lookout,
-    observe::{AccessLog, Finished, Observer, RequestHead},
+    observe::{AccessLog, Observer, RequestEnd, RequestHead},
 };
 use tracing::subscriber::{NoSubscriber, with_default};
 use tracing_subscriber::{filter::filter_fn, fmt, prelude::*};
@@ -258,13 +258,13 @@ struct Panics {
 }
 
 impl Observer for Panics {
-    type Kept = ();
+    type State = ();
 
-    fn begun(&self, _: &RequestHead<'_>) {
+    fn on_request(&self, _: &RequestHead<'_>) {
         assert!(!self.at_begin, "as the test asks");
     }
 
-    fn finished(&self, (): (), _: &Finished<'_>) {
+    fn on_end(&self, (): (), _: &RequestEnd<'_>) {
         self.told.fetch_add(1, Relaxed);
         panic!("as the test asks");
     }

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tower::Layer;
 use tower_http::{cors::CorsLayer, normalize_path::NormalizePathLayer, timeout::TimeoutLayer};
 use tower_lookout::{
-    observe::{AccessLog, Finished, IgnoreResponse, Labels, Observer, RequestHead},
+    observe::{AccessLog, IgnoreResponse, Labels, Observer, RequestEnd, RequestHead},
     prometheus::Scrape,
 };
 
@@ -242,15 +242,15 @@ static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 struct Failed;
 
 impl Observer for Failed {
-    type Kept = String;
+    type State = String;
 
-    fn begun(&self, head: &RequestHead<'_>) -> String {
+    fn on_request(&self, head: &RequestHead<'_>) -> String {
         head.uri.path().to_owned()
     }
     // :DOCS
 
-    fn finished(&self, path: String, finished: &Finished<'_>) {
-        eprintln!("{path}: {}, {:?}", finished.outcome, finished.duration);
+    fn on_end(&self, path: String, end: &RequestEnd<'_>) {
+        eprintln!("{path}: {}, {:?}", end.outcome, end.duration);
         FAILED.lock().unwrap().push(path);
     }
 }

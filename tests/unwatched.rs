@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_lookout::{
     Lookout, LookoutBuilder, Preset,
-    observe::{Finished, IgnoreResponse, Observer, RequestHead},
+    observe::{IgnoreResponse, Observer, RequestEnd, RequestHead},
 };
 
 use support::{eventually, start, sum};
@@ -102,11 +102,11 @@ async fn what_is_left_out_by_route_or_marker_leaves_nothing() {
 struct Told(Arc<AtomicUsize>);
 
 impl Observer for Told {
-    type Kept = ();
+    type State = ();
 
-    fn begun(&self, _: &RequestHead<'_>) {}
+    fn on_request(&self, _: &RequestHead<'_>) {}
 
-    fn finished(&self, (): (), _: &Finished<'_>) {
+    fn on_end(&self, (): (), _: &RequestEnd<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -76,7 +76,7 @@ impl Play {
         let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         let cells = self.shard.operation(id);
         let status = StatusKey::http(http::StatusCode::OK);
-        let end = End { status, ending, labels: LabelSet::NONE, is_head_told: false };
+        let end = End { status, ending, labels: LabelSet::NONE, is_head_recorded: false };
         for _ in 0..count {
             self.shard.end(cells, id, end, &self.store, nanos);
         }

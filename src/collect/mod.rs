@@ -40,7 +40,7 @@ pub(crate) struct Collector {
     pub(crate) facade: Facade,
     timeline: Timeline,
     operations: Vec<Collected>,
-    judge: Arc<Classifier>,
+    classifier: Arc<Classifier>,
     groups: Vec<(Member, Figures)>,
     throughput: Histogram,
     overflowed: Counter,
@@ -61,7 +61,7 @@ impl Collector {
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
-        judge: Arc<Classifier>,
+        classifier: Arc<Classifier>,
         groups: Vec<Member>,
         others: Vec<Arc<dyn Export>>,
     ) -> Self {
@@ -69,7 +69,7 @@ impl Collector {
         Self {
             timeline: Timeline::new(Duration::ZERO),
             operations: Vec::new(),
-            judge,
+            classifier,
             groups: groups.into_iter().map(|member| (member, Figures::new(cells))).collect(),
             throughput: Histogram::new(THROUGHPUT, Vec::new()),
             overflowed: Counter::new(OVERFLOWED, Vec::new()),
@@ -164,7 +164,7 @@ impl Collector {
             shards: &self.store.shards(),
             store: &self.store,
             facade: &self.facade,
-            judge: &self.judge,
+            classifier: &self.classifier,
         };
         for collected in &mut self.operations {
             collected.collect(&means, now);

@@ -52,7 +52,7 @@ pub(super) struct CollectContext<'a> {
     pub(super) shards: &'a [Arc<Shard>],
     pub(super) store: &'a Store,
     pub(super) facade: &'a Facade,
-    pub(super) judge: &'a Classifier,
+    pub(super) classifier: &'a Classifier,
 }
 
 impl Collected {
@@ -96,7 +96,7 @@ impl Collected {
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
-        let (ended, rare) = (sum(OperationCells::ended), sum(OperationCells::rare));
+        let (ended, rare) = (sum(OperationCells::ended), sum(OperationCells::changes));
         let started = sum(OperationCells::started);
         // Again after the starts: what began meanwhile must not pass for in flight.
         let ended_since = sum(OperationCells::ended);
@@ -141,13 +141,13 @@ impl Collected {
 
     /// Whether all could be read and carried over.
     fn read_series(&mut self, means: &CollectContext<'_>) -> bool {
-        let CollectContext { shards, store, facade, judge } = means;
+        let CollectContext { shards, store, facade, classifier } = means;
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let mut sources = vec![Vec::new(); self.series.len()];
         for found in cells().flat_map(OperationCells::all_series) {
             let place = *self.places.entry(found.key).or_insert_with(|| {
-                let outcome = judge.outcome(&self.operation, found.key);
+                let outcome = classifier.outcome(&self.operation, found.key);
                 self.series.push(CollectedSeries::new(
                     &self.operation,
                     found.key,
@@ -187,7 +187,7 @@ impl Collected {
         let names = dialect.presets.names(self.operation.traffic());
         let mut is_all = true;
         for (collected, extra) in self.extras.iter_mut().zip(OptionalHistogram::ALL) {
-            let sources = || cells().filter_map(|cells| cells.extra(extra));
+            let sources = || cells().filter_map(|cells| cells.optional(extra));
             let (bounds, Some(name)) = (store.bounds_of(extra), names.extra(extra)) else {
                 continue;
             };

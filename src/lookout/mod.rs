@@ -76,7 +76,7 @@ pub struct Lookout {
 }
 
 struct Inner {
-    entrance: LayerConfig,
+    layer: LayerConfig,
     store: Arc<Store>,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
@@ -108,7 +108,7 @@ impl Lookout {
     /// the client and is a success.
     #[doc(alias("middleware", "axum"))]
     pub fn layer(&self) -> LookoutLayer {
-        LookoutLayer::new(self.entrance(Side::SERVER), Http)
+        LookoutLayer::new(self.layer_config(Side::SERVER), Http)
     }
 
     /// Returns a layer for outside a whole router, around layers that must run before the router
@@ -137,14 +137,14 @@ impl Lookout {
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
     pub fn outer_layer(&self) -> LookoutLayer<Outer> {
-        LookoutLayer::new(self.entrance(Side::SERVER), Outer)
+        LookoutLayer::new(self.layer_config(Side::SERVER), Outer)
     }
 
     /// Returns a layer that passes the route of a request to an [`outer_layer`](Self::outer_layer)
     /// around the router. Give it to axum's `Router::layer` or `route_layer`, and to a router that
     /// is nested as a service. Without an outer layer it does nothing.
     pub fn route_layer(&self) -> RouteLayer {
-        RouteLayer(self.entrance(Side::SERVER))
+        RouteLayer(self.layer_config(Side::SERVER))
     }
 
     /// Returns a layer for a server that speaks gRPC, such as tonic's, alone or on one port with
@@ -157,7 +157,7 @@ impl Lookout {
     /// from the start.
     #[doc(alias("interceptor", "tonic"))]
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
-        LookoutLayer::new(self.entrance(Side::SERVER), HttpAndGrpc)
+        LookoutLayer::new(self.layer_config(Side::SERVER), HttpAndGrpc)
     }
 
     /// Returns a layer around a client of `dependency`, which is the label `dependency`. A lookout
@@ -200,20 +200,20 @@ impl Lookout {
     /// `dependency`. A lookout can watch 63 dependencies, clients included.
     #[doc(alias("sqlx", "redis", "kafka", "database"))]
     pub fn dependency(&self, dependency: impl Into<Arc<str>>) -> Dependency {
-        Dependency::new(self.inner.entrance.lookout, dependency.into())
+        Dependency::new(self.inner.layer.lookout, dependency.into())
     }
 
     fn of_client(&self, name: Arc<str>, call: Call) -> LookoutLayer<HttpAndGrpc> {
         let side = self.inner.store.operations.side(Some(operation::Dependency { name, call }));
-        LookoutLayer::new(self.entrance(side), HttpAndGrpc)
+        LookoutLayer::new(self.layer_config(side), HttpAndGrpc)
     }
 
-    fn entrance(&self, side: Side) -> LayerConfig {
+    fn layer_config(&self, side: Side) -> LayerConfig {
         self.inner.layers.note(side);
         if !side.is_client() {
-            observe::arm(self.inner.entrance.lookout);
+            observe::arm(self.inner.layer.lookout);
         }
-        LayerConfig { side, ..self.inner.entrance }
+        LayerConfig { side, ..self.inner.layer }
     }
 
     /// Returns a handle that reports failures which no ratio shows, in business code and in
@@ -312,12 +312,12 @@ impl Lookout {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        observe::close(self.entrance.lookout);
+        observe::close(self.layer.lookout);
     }
 }
 
 impl fmt::Debug for Lookout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookout").field("id", &self.inner.entrance.lookout).finish_non_exhaustive()
+        f.debug_struct("Lookout").field("id", &self.inner.layer.lookout).finish_non_exhaustive()
     }
 }

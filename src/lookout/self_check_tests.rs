@@ -44,8 +44,12 @@ impl Play {
         let shard = self.store.lease().unwrap();
         let cells = shard.operation(id);
         let status = StatusKey::http(http::StatusCode::OK);
-        let end =
-            End { status, ending: Ending::Complete, labels: LabelSet::NONE, is_head_told: false };
+        let end = End {
+            status,
+            ending: Ending::Complete,
+            labels: LabelSet::NONE,
+            is_head_recorded: false,
+        };
         for _ in 0..count {
             cells.start();
             shard.end(cells, id, end, &self.store, 1_000_000);

@@ -1,16 +1,19 @@
-//! The layers, and their extensions: labels ([`Labels`]), requests that are ignored
-//! ([`IgnoreResponse`]), callbacks for each request ([`Observer`], [`AccessLog`]), WebSockets
-//! ([`UpgradeWatch`]), and calls to databases and queues ([`Dependency`]). See the guides for
-//! [axum](crate::guide::axum), [gRPC](crate::guide::grpc) and [clients](crate::guide::clients).
+//! Layers, labels, observers and outbound calls.
 //!
-//! A request is counted once, whichever way it ends. It costs two reads of the raw clock (three if
-//! the body takes several polls) and a few adds to cells that only this thread writes. It takes no
-//! lock, and in the steady state it allocates nothing, unless the layer counts bodies, has an
-//! observer, or is an outer layer.
+//! - [`LookoutLayer`] wraps a service and counts its requests.
+//! - [`Labels`] add label values, [`IgnoreResponse`] excludes a request.
+//! - [`Observer`] is called for each request; [`AccessLog`] is one.
+//! - [`UpgradeWatch`] counts connections that outlive their response, such as WebSockets.
+//! - [`Dependency`] watches calls that are plain futures.
+//!
+//! A request is counted once, with any [`Outcome`](crate::Outcome). It costs two reads of the raw
+//! clock (three if the body takes several polls) and a few additions to cells that only its thread
+//! writes. The request path takes no lock, and in the steady state it allocates nothing, unless
+//! bodies are counted, an observer is called, or a layer inside a router reports the route.
 
-// One `Exchange` a request travels from the service through the future into the body, and ends exactly
-// once. Nothing counts on a shared `Arc`: what travels is the lookout's number, which the thread's own
-// storage resolves.
+// One `Exchange` a request travels from the service through the future into the body, and ends
+// exactly once. No `Arc` is cloned: an exchange holds the lookout's number, which the thread's own
+// storage resolves. A folder uses only those before it: head, exchange, detail, http, client.
 
 mod client;
 mod detail;
@@ -30,12 +33,12 @@ pub use self::{
     },
     detail::{
         access_log::AccessLog,
-        observer::{Finished, Observer},
+        observer::{Observer, RequestEnd},
     },
     head::{
-        label::{IgnoreResponse, Labels, ResponseHead},
-        route::RequestHead,
-        upgrade::{OpenUpgrade, UpgradeWatch},
+        label::Labels,
+        request::RequestHead,
+        response::{IgnoreResponse, ResponseHead},
     },
     http::{
         body::ResponseBody,
@@ -45,6 +48,7 @@ pub use self::{
         outer::{RouteLayer, Routed},
         request_body::RequestBody,
         service::LookoutService,
+        upgrade::{OpenUpgrade, UpgradeWatch},
     },
 };
 
@@ -52,8 +56,9 @@ pub(crate) use self::{
     detail::access_log::JsonString,
     exchange::{
         core::{Core, ObserveConfig},
+        layer_config::LayerConfig,
         local::{LookoutId, close, open},
     },
-    head::{label::LabelSource, layer_config::LayerConfig, route::Naming, traceparent::trace_id},
+    head::{label::LabelSource, route::Naming, traceparent::trace_id},
     http::twice::arm,
 };

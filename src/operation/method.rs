@@ -1,7 +1,7 @@
 use http::Method;
 
-/// A method as a label: one that HTTP registers, or `_OTHER` as OpenTelemetry asks for the rest,
-/// because a client may send any token.
+/// The value of the method label: a registered HTTP method, or `_OTHER` for all others, as
+/// OpenTelemetry specifies. A client may send any token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum MethodLabel {
     Get,
@@ -20,13 +20,13 @@ pub(crate) enum MethodLabel {
 impl MethodLabel {
     pub(crate) const COUNT: usize = 11;
 
-    /// Whether a label has this name.
+    /// Whether this is the name of a label value.
     pub(crate) fn is_name(name: &str) -> bool {
         let method = Method::from_bytes(name.as_bytes());
         name == Self::Other.as_str() || method.is_ok_and(|method| Self::of(&method) != Self::Other)
     }
 
-    /// The label of this name.
+    /// Parses a label value.
     #[cfg(feature = "state")]
     pub(crate) fn named(name: &str) -> Self {
         Method::from_bytes(name.as_bytes()).map_or(Self::Other, |method| Self::of(&method))
@@ -34,7 +34,7 @@ impl MethodLabel {
 
     #[inline]
     pub(crate) fn of(method: &Method) -> Self {
-        // The commonest first, since a jump by a table costs more than the rest of it.
+        // The most common method first: a jump table costs more than the comparison.
         if *method == Method::GET { Self::Get } else { Self::of_other(method) }
     }
 
@@ -55,7 +55,7 @@ impl MethodLabel {
         }
     }
 
-    /// Whether HTTP gives a request of this method a body to be worked on (RFC 9110 §9.3).
+    /// Whether a request with this method may have content (RFC 9110 §9.3).
     #[inline]
     pub(crate) fn has_content(self) -> bool {
         !matches!(self, Self::Get | Self::Head | Self::Connect | Self::Options | Self::Trace)
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_registered_method_keeps_its_name_and_the_rest_share_one() {
+    fn registered_methods_keep_their_names_and_others_share_one() {
         for name in [
             "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
         ] {

@@ -1,9 +1,9 @@
-//! What is counted apart: an [`Operation`] is a method and a route template, or a gRPC method; a
-//! client's also says whom it calls.
+//! Operations, the unit of all counts. An [`Operation`] is a method with a route template, or a
+//! gRPC method; for a client it also has a dependency.
 //!
-//! The set of operations is bounded by construction. Methods are the known ones or `_OTHER`, routes
-//! are templates or `unmatched`, and past the bound of the [`OperationTable`] every further pair
-//! shares one operation a traffic, `_OVERFLOW`.
+//! The number of operations is bounded. Methods are the registered ones or `_OTHER`, routes are
+//! templates or `unmatched`. Beyond the limit of the [`OperationTable`], further ones share
+//! `_OVERFLOW`.
 
 mod method;
 mod table;
@@ -21,20 +21,20 @@ pub(crate) use self::{
 };
 use crate::text::OneLine;
 
-/// The route of a request that no router and no closure named.
+/// The route of a request without a route.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// The route of the requests that came after the bound on operations was reached.
+/// The route of operations beyond the limit.
 const OVERFLOW: &str = "_OVERFLOW";
 
-/// The gRPC method of a call to what the server does not know.
+/// The gRPC method of calls to methods that the server does not have.
 pub(crate) const OTHER: &str = "_OTHER";
 
-/// The unit that groups requests: a method and a route template, such as `POST /orders`; a gRPC
-/// method, such as `shop.Orders/Create`; or for a client, a call to a dependency. A call with
-/// `observe::Dependency` has the name that the caller gives.
+/// The unit by which requests are counted: a method with a route template, such as `POST /orders`,
+/// or a gRPC method, such as `shop.Orders/Create`. For a client it also has a dependency. For a
+/// call with [`Dependency`](crate::observe::Dependency) it is the given operation name.
 ///
-/// Its [`Display`](fmt::Display) is that name, after the dependency: `inventory: GET`.
+/// Its [`Display`](fmt::Display) puts the dependency first: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
     traffic: Arc<Traffic>,
@@ -56,21 +56,25 @@ impl Operation {
         Self::new(Traffic { protocol: Protocol::Http, dependency: None }.into(), method, route)
     }
 
-    /// The request's HTTP method, or `_OTHER` for one that HTTP does not register, and for what is not
-    /// HTTP.
+    /// The request's HTTP method; `_OTHER` for a method that is not registered, for gRPC, and for
+    /// calls that are not HTTP.
     pub fn method(&self) -> &'static str {
         self.method.as_str()
     }
 
-    /// The route template, or `unmatched`; of gRPC the fully qualified method, or `_OTHER` for one
-    /// that the server does not know; of an HTTP client the server's address, if that is told apart,
-    /// else nothing; of a dependency's call the name of the operation. `_OVERFLOW` past the bound on
-    /// operations, or without memory for it.
+    /// The route, by kind of operation:
+    ///
+    /// - HTTP server: the route template, or `unmatched`.
+    /// - gRPC: the fully qualified method, or `_OTHER` for a method that the server does not have.
+    /// - HTTP client: the server's address if the client distinguishes addresses, or empty.
+    /// - Dependency call: the name of the operation.
+    ///
+    /// `_OVERFLOW` beyond the limit on operations or on memory.
     pub fn route(&self) -> &str {
         &self.route
     }
 
-    /// The name of whom the process calls; `None` where it is called.
+    /// The name of the dependency that this process calls; `None` for requests to this process.
     pub fn dependency(&self) -> Option<&str> {
         self.traffic.dependency.as_ref().map(|dependency| &*dependency.name)
     }
@@ -84,12 +88,12 @@ impl Operation {
         &*self.route == OVERFLOW
     }
 
-    /// Whether no route was named.
+    /// Whether the request has no route.
     pub(crate) fn is_unmatched(&self) -> bool {
         &*self.route == UNMATCHED
     }
 
-    /// Whether it stands for gRPC methods that are not told apart, or not yet.
+    /// Whether it stands for several operations: `_OTHER` or `_OVERFLOW`.
     pub(crate) fn is_of_several(&self) -> bool {
         matches!(&*self.route, OTHER | OVERFLOW)
     }

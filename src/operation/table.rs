@@ -10,7 +10,7 @@ use crate::memory::{Memory, Room};
 
 use super::{Dependency, MethodLabel, OVERFLOW, Operation, Side, Traffic, TrafficId, UNMATCHED};
 
-/// An operation's place in the table, dense from zero.
+/// An operation's index, dense from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OperationId(u32);
 
@@ -26,26 +26,26 @@ impl OperationId {
     }
 }
 
-/// The operations seen so far: looked up without a lock, only ever added to, and bounded.
+/// The operations seen so far: bounded, append-only, and looked up without a lock.
 ///
-/// Open addressing at most half full. A slot is set once and stays, so that a reader that meets an
-/// empty slot knows that the operation was not there when it looked.
+/// Open addressing, at most half full. A slot never changes once set, so an empty slot proves that
+/// the operation was not in the table at the time of the lookup.
 #[derive(Debug)]
 pub(crate) struct OperationTable {
     slots: Box<[OnceLock<Entry>]>,
     hasher: foldhash::fast::RandomState,
     /// Guards additions.
     listed: Mutex<Listed>,
-    /// By traffic and method, the operation of what has no route: the commonest look-up needs no hash.
+    /// The operations without a route, by traffic and method: the most common lookup needs no hash.
     unmatched: [[OnceLock<OperationId>; MethodLabel::COUNT]; TrafficId::COUNT],
-    /// By traffic, the operation of what came after the bound.
+    /// The overflow operations by traffic.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
-    /// By id, the operation that takes what there is no memory for.
+    /// The overflow operations by id, for records without memory.
     overflow_of: Box<[OnceLock<OperationId>]>,
     limit: usize,
     memory: Arc<Memory>,
-    /// Set when the last place or all memory is taken: what is not found then needs no lock to be the
-    /// overflow.
+    /// Set once the table or the memory is full, so that further operations overflow without the
+    /// lock.
     is_full: AtomicBool,
 }
 
@@ -55,9 +55,9 @@ struct Listed {
     operations: Vec<Operation>,
     /// In the order of their numbers, the server first.
     sides: Vec<Option<Dependency>>,
-    /// By number; of those that have a side.
+    /// In the order of their numbers.
     traffics: Vec<Arc<Traffic>>,
-    /// How many operations count for the bound.
+    /// The number of operations that count towards the limit.
     bounded: usize,
 }
 
@@ -97,19 +97,19 @@ impl OperationTable {
         (limit.max(1) * 2).next_power_of_two()
     }
 
-    /// How many ids there may be for a bound on operations, the overflows among them.
+    /// The number of ids for a limit, including the overflow operations.
     pub(crate) fn capacity_of(limit: usize) -> usize {
         limit + TrafficId::COUNT
     }
 
-    /// What a table with this bound takes from the start, in bytes.
+    /// The bytes of an empty table with this limit.
     pub(crate) fn bytes(limit: usize) -> usize {
         Self::slots(limit) * size_of::<OnceLock<Entry>>()
             + Self::capacity_of(limit) * size_of::<OnceLock<OperationId>>()
     }
 
-    /// The number of a dependency, a new one if it was not met; past the bound all share one, whose
-    /// name is `_OVERFLOW`. Without a dependency, the server.
+    /// The side of a dependency; `None` is the server. Adds a new dependency; beyond the limit, all
+    /// share one with the name `_OVERFLOW`.
     pub(crate) fn side(&self, dependency: Option<Dependency>) -> Side {
         let mut listed = self.listed();
         let known = listed.sides.iter().position(|known| *known == dependency);
@@ -137,22 +137,22 @@ impl OperationTable {
         side
     }
 
-    /// The id of the operation at a place in the list.
-    pub(crate) fn nth(&self, place: usize) -> OperationId {
-        OperationId(place as u32)
+    /// The id of the operation at an index of the list.
+    pub(crate) fn nth(&self, index: usize) -> OperationId {
+        OperationId(index as u32)
     }
 
-    /// The operation of an id.
+    /// The operation with this id.
     pub(crate) fn get(&self, id: OperationId) -> Option<Operation> {
         self.listed().operations.get(id.index()).cloned()
     }
 
     pub(crate) fn overflow(&self, traffic: TrafficId) -> OperationId {
-        // A traffic's number comes from its side, which has one.
+        // Always set: a traffic's number comes from a registered side.
         self.overflow[traffic.index()].get().copied().unwrap_or(OperationId(0))
     }
 
-    /// The overflow of an operation's traffic.
+    /// The overflow operation for an operation's traffic.
     pub(crate) fn overflow_of(&self, id: OperationId) -> OperationId {
         self.overflow_of[id.index()].get().copied().unwrap_or(OperationId(0))
     }
@@ -164,16 +164,16 @@ impl OperationTable {
         method: MethodLabel,
         route: &str,
     ) -> OperationId {
-        // Read before the look-up, which then sees all that there will ever be.
+        // Read before the lookup: once full, the table never changes.
         let is_full = self.is_full.load(Ordering::Acquire);
-        match self.place_of(traffic, method, route) {
+        match self.find(traffic, method, route) {
             Ok(id) => id,
             Err(_) if is_full => self.overflow(traffic),
             Err(_) => self.add(traffic, method, route),
         }
     }
 
-    /// The id of an operation that is known already.
+    /// The id of an operation, if it is in the table.
     #[inline(always)]
     pub(crate) fn known(
         &self,
@@ -181,10 +181,10 @@ impl OperationTable {
         method: MethodLabel,
         route: &str,
     ) -> Option<OperationId> {
-        self.place_of(traffic, method, route).ok()
+        self.find(traffic, method, route).ok()
     }
 
-    /// The operation of what has no route, which a client's request never has.
+    /// The operation of requests without a route. Client requests have none.
     pub(crate) fn unmatched(&self, traffic: TrafficId, method: MethodLabel) -> OperationId {
         *self.unmatched[traffic.index()][method as usize].get_or_init(|| {
             let route = if traffic == TrafficId::HTTP_SERVER { UNMATCHED } else { "" };
@@ -192,7 +192,7 @@ impl OperationTable {
         })
     }
 
-    /// The same, if it was met before.
+    /// Like [`unmatched`](Self::unmatched), if it was seen before.
     #[inline]
     pub(crate) fn met_unmatched(
         &self,
@@ -202,7 +202,7 @@ impl OperationTable {
         self.unmatched[traffic.index()][method as usize].get().copied()
     }
 
-    /// The operations with the ids from `known` on, so that a reader copies only what is new to it.
+    /// The operations from the id `known` on, so that a reader copies only new ones.
     pub(crate) fn listed_from(&self, known: usize) -> Vec<Operation> {
         self.listed().operations.get(known..).unwrap_or_default().to_vec()
     }
@@ -211,9 +211,9 @@ impl OperationTable {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id, or else the empty slot where the operation belongs.
+    /// The id of an operation, or the empty slot where it belongs.
     #[inline(always)]
-    fn place_of(
+    fn find(
         &self,
         traffic: TrafficId,
         method: MethodLabel,
@@ -222,8 +222,8 @@ impl OperationTable {
         let mask = self.slots.len() - 1;
         let mut hasher = self.hasher.build_hasher();
         hasher.write(route.as_bytes());
-        let apart = (traffic.index() << 4) ^ method as usize;
-        let mut slot = (hasher.finish() as usize ^ apart) & mask;
+        let salt = (traffic.index() << 4) ^ method as usize;
+        let mut slot = (hasher.finish() as usize ^ salt) & mask;
         loop {
             match self.slots[slot].get() {
                 Some(entry)
@@ -242,8 +242,8 @@ impl OperationTable {
     #[cold]
     fn add(&self, traffic: TrafficId, method: MethodLabel, route: &str) -> OperationId {
         let mut listed = self.listed();
-        // Looked up again: another thread may have added it, and filled the table with it.
-        match self.place_of(traffic, method, route) {
+        // Another thread may have added the operation meanwhile, and filled the table.
+        match self.find(traffic, method, route) {
             Ok(id) => id,
             Err(_) if listed.bounded >= self.limit => self.overflow(traffic),
             Err(_) if !self.memory.admit_operation(Room::All) => {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     const HTTP: TrafficId = TrafficId::HTTP_SERVER;
-    /// The overflows of the server.
+    /// The number of the server's overflow operations.
     const SERVER: usize = 2;
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_everything_new_shares_the_overflow() {
+    fn operations_beyond_the_limit_share_the_overflow() {
         let table = table(2);
         let first = table.id_of(HTTP, MethodLabel::Get, "/a");
         table.id_of(HTTP, MethodLabel::Get, "/b");
@@ -314,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_for_it_an_operation_shares_the_overflow() {
-        // The overflows of the server take 200.
+    fn operations_without_memory_share_the_overflow() {
+        // The server's overflow operations take 200 bytes.
         let table = bounded(100, 350);
         let first = table.id_of(HTTP, MethodLabel::Get, "/a");
         assert_eq!(table.id_of(HTTP, MethodLabel::Get, "/b"), table.overflow(HTTP));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_race_agree_on_the_ids() {
+    fn racing_threads_agree_on_ids() {
         let table = table(100);
         let ids: Vec<Vec<OperationId>> = thread::scope(|scope| {
             let racers: Vec<_> = (0..4)
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dependency_has_a_side_of_its_own_until_there_are_too_many() {
+    fn dependencies_beyond_the_limit_share_a_side() {
         let table = table(8);
         let dependency = |name: &str, call| Some(Dependency { name: name.into(), call });
         let logical = table.side(dependency("inventory", Call::Logical));
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(
             table.listed_from(0).last().unwrap().to_string(),
             "_OVERFLOW: _OVERFLOW",
-            "and says so"
+            "its name shows it"
         );
     }
 }

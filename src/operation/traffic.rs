@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-/// On which side of which protocol requests pass: what decides over names and labels, and over what
-/// counts as a failure.
+/// The protocol and the side of requests. It decides the metric names, the labels, and which
+/// statuses are failures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Traffic {
     pub(crate) protocol: Protocol,
-    /// Whom this process calls; `None` where it is called.
+    /// The dependency that this process calls; `None` for requests to this process.
     pub(crate) dependency: Option<Dependency>,
 }
 
@@ -13,34 +13,34 @@ pub(crate) struct Traffic {
 pub(crate) enum Protocol {
     Http,
     Grpc,
-    /// A future of the process's own, which may speak anything.
+    /// A future, which may use any protocol.
     Call,
 }
 
-/// Whom a client calls, and at which height.
+/// A dependency, and the kind of calls to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Dependency {
     pub(crate) name: Arc<str>,
     pub(crate) call: Call,
 }
 
-/// What one measured call is; the `call` label of the metrics of HTTP and gRPC clients.
+/// The kind of a call, which is the `call` label of HTTP and gRPC clients.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Call {
-    /// What the caller asked for, with all retries.
+    /// The caller's request, with all retries.
     Logical,
     /// A single attempt.
     Attempt,
-    /// A future, with what it calls.
+    /// A future, with the system that it calls.
     Operation(System),
 }
 
-/// What a watched future calls: it decides over names and labels.
+/// The system called by a future. It decides the metric names and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum System {
-    /// A database, by OpenTelemetry's name of its product.
+    /// A database, with OpenTelemetry's `db_system_name`.
     Database(Arc<str>),
-    /// A messaging system, by OpenTelemetry's name of it.
+    /// A messaging system, with OpenTelemetry's `messaging_system`.
     Messaging(Arc<str>),
     Other,
 }
@@ -57,7 +57,7 @@ impl Call {
 }
 
 impl Dependency {
-    /// The protocols that its traffic may have.
+    /// The protocols of a dependency's traffic, or of the server's.
     pub(crate) fn protocols(of: Option<&Self>) -> &'static [Protocol] {
         match of.map(|dependency| &dependency.call) {
             Some(Call::Operation(_)) => &[Protocol::Call],
@@ -65,7 +65,7 @@ impl Dependency {
         }
     }
 
-    /// What its futures call.
+    /// The system that its futures call.
     pub(crate) fn system(&self) -> Option<&System> {
         match &self.call {
             Call::Operation(system) => Some(system),
@@ -74,8 +74,8 @@ impl Dependency {
     }
 }
 
-/// A [`Traffic`]'s number within a lookout: the side, and in the lowest bit whether it is gRPC. A
-/// dependency whose calls are futures has the even number alone.
+/// The number of a [`Traffic`] within a lookout: the side, with gRPC in the lowest bit. A
+/// dependency whose calls are futures only uses the even number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TrafficId(u8);
 
@@ -100,7 +100,7 @@ pub(crate) struct Side(u8);
 
 impl Side {
     pub(crate) const SERVER: Self = Self(0);
-    /// How many there may be: the server, and 63 dependencies.
+    /// The most sides: the server and 63 dependencies.
     pub(crate) const COUNT: usize = 64;
 
     pub(crate) fn new(number: usize) -> Option<Self> {

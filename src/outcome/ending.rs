@@ -1,7 +1,7 @@
 use super::Outcome;
 
-/// How an exchange came to its end, as the request path knows it. What it is judged as depends on the
-/// status, too, and on whether this side served or called; see [`Outcome`].
+/// The end of an exchange on the request path. The [`Outcome`] also depends on the status, and on
+/// whether this process is the server or the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     Complete,
@@ -12,7 +12,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// A number of its own for each, below 256.
+    /// A distinct number below 256.
     #[inline]
     pub(crate) fn code(self) -> u32 {
         match self {
@@ -24,7 +24,7 @@ impl Ending {
         }
     }
 
-    /// The outcome; `is_failure` is what the status says of a response that was complete.
+    /// The outcome, given whether the status of a complete response is a failure.
     pub(crate) fn outcome(self, is_failure: bool) -> Outcome {
         match self {
             Self::Complete if is_failure => Outcome::Failure,
@@ -37,25 +37,25 @@ impl Ending {
     }
 }
 
-/// What kind of error a service or a body gave: the `error_type` label, of which there are only these
-/// values, whatever the error's text says.
+/// The kind of an error of a service or a body, which is the `error_type` label. The label has only
+/// these values; the error's text does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(dead_code, reason = "some are told by the clients' errors alone, each with a feature")]
+#[allow(dead_code, reason = "some need a client's feature")]
 pub enum ErrorKind {
     /// None of the others.
     Other,
     Timeout,
-    /// No connection could be made.
+    /// A connection could not be established.
     Connect,
     /// The connection, or the stream, was reset or closed before the end.
     ConnectionReset,
-    /// A limit shed the call.
+    /// A load shed or limit rejected the call.
     Overloaded,
-    /// A body was longer than a layer allows.
+    /// A body exceeded a layer's limit.
     TooLarge,
-    /// The request's body or the response's could not be read.
+    /// The request's or the response's body could not be read.
     Body,
-    /// What came was not what was expected: no HTTP, or not decodable.
+    /// The peer sent invalid HTTP, or a body that can't be decoded.
     Decode,
     Redirect,
     Cancelled,

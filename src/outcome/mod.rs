@@ -1,4 +1,4 @@
-//! How an exchange ended, as it is judged and labelled.
+//! The outcome, status and error type of an exchange.
 
 mod ending;
 mod status;
@@ -8,26 +8,26 @@ use std::fmt;
 pub(crate) use self::ending::{Ending, ErrorKind};
 pub use self::status::{GrpcStatus, Status};
 
-/// How a request and its response ended; the label `outcome` of the request counters. The
-/// [guide](crate::guide::errors#every-end-of-a-request) lists all ends.
+/// The outcome of a request or call, which is the `outcome` label of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Outcome {
     /// A complete response whose status is not a failure.
     Success,
-    /// A complete response whose status is a failure. For a server: from 500 on, since a 4xx is the
-    /// client's error. For a client: from 400 on, as in OpenTelemetry. For gRPC:
-    /// [`GrpcStatus::is_server_failure`], for a client all but `OK`, and on both sides a call
-    /// without a status.
+    /// A complete response whose status is a failure by OpenTelemetry's convention.
+    ///
+    /// For HTTP, that is a status of at least 500 on a server, and of at least 400 on a client. For
+    /// gRPC, it is [`GrpcStatus::is_server_failure`] on a server, any status but `OK` on a client,
+    /// and a missing status on both.
     Failure,
-    /// An error of the service or of the response body.
+    /// The service or the response body returned an error.
     Error,
-    /// Dropped before there was a response: the client left, or a timeout outside the layer fired.
+    /// Dropped before the response: the client disconnected, or a timeout outside the layer fired.
     Cancelled,
-    /// Dropped in the middle of the response body. A gRPC call counts as
-    /// [`Cancelled`](Self::Cancelled).
+    /// Dropped before the end of the response body. A dropped gRPC call is
+    /// [`Cancelled`](Self::Cancelled) instead.
     Aborted,
-    /// The service panicked, or was dropped while its thread unwound.
+    /// The service panicked, or the request was dropped while its thread unwound.
     Panicked,
 }
 
@@ -37,7 +37,7 @@ impl Outcome {
     pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Success, Self::Failure, Self::Error, Self::Cancelled, Self::Aborted, Self::Panicked];
 
-    /// Returns the value of the label, such as `success`.
+    /// The label's value, such as `success`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -49,10 +49,10 @@ impl Outcome {
         }
     }
 
-    /// Returns whether the error ratio counts it: `Failure`, `Error` and `Panicked`.
+    /// Whether the error ratio counts it: `Failure`, `Error` and `Panicked`.
     ///
-    /// `Cancelled` and `Aborted` are not errors, since a client that leaves is not a fault of the
-    /// service. The latency still contains the time that it waited.
+    /// `Cancelled` and `Aborted` are not errors, since a client may disconnect for reasons of its
+    /// own. Their durations still count towards the latency.
     pub fn is_error(self) -> bool {
         matches!(self, Self::Failure | Self::Error | Self::Panicked)
     }

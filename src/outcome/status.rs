@@ -8,13 +8,12 @@ use http::StatusCode;
 pub enum Status {
     /// An HTTP status code.
     Http(StatusCode),
-    /// A gRPC status.
+    /// A gRPC status code.
     Grpc(GrpcStatus),
 }
 
 impl Status {
-    /// Whether it rejects what the client asked for: a 4xx of HTTP, and of gRPC
-    /// [`GrpcStatus::is_client_error`].
+    /// Whether the request itself is at fault: an HTTP 4xx, or a [`GrpcStatus::is_client_error`].
     pub fn is_client_error(self) -> bool {
         match self {
             Self::Http(status) => status.is_client_error(),
@@ -23,9 +22,9 @@ impl Status {
     }
 }
 
-/// A gRPC status code: 0 (`OK`) to 16 (`UNAUTHENTICATED`).
+/// A gRPC status code, from 0 (`OK`) to 16 (`UNAUTHENTICATED`).
 ///
-/// Its [`Display`](fmt::Display) is the name, such as `DEADLINE_EXCEEDED`. See
+/// Its [`Display`](fmt::Display) is its name, such as `DEADLINE_EXCEEDED`. See
 /// <https://grpc.io/docs/guides/status-codes/>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GrpcStatus(u8);
@@ -51,19 +50,19 @@ const NAMES: [&str; 17] = [
 ];
 
 impl GrpcStatus {
-    /// The call was served.
+    /// The call succeeded.
     pub const OK: Self = Self(0);
-    /// Nobody knows what went wrong; also what a code above 16 counts as.
+    /// An unknown error; also stands for codes above 16.
     pub const UNKNOWN: Self = Self(2);
-    /// The server does not know the method.
+    /// The server does not have the method.
     pub const UNIMPLEMENTED: Self = Self(12);
 
-    /// The status of a number; one above 16 is [`UNKNOWN`](Self::UNKNOWN).
+    /// The status with this code; [`UNKNOWN`](Self::UNKNOWN) above 16.
     pub fn from_code(code: u8) -> Self {
         if usize::from(code) < NAMES.len() { Self(code) } else { Self::UNKNOWN }
     }
 
-    /// The number.
+    /// The code.
     pub fn code(self) -> u8 {
         self.0
     }
@@ -73,21 +72,21 @@ impl GrpcStatus {
         NAMES[usize::from(self.0)]
     }
 
-    /// Whether a server has failed by OpenTelemetry's table: `UNKNOWN`, `DEADLINE_EXCEEDED`,
-    /// `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. To a client, all but `OK` are
-    /// failures.
+    /// Whether the server failed, by OpenTelemetry's convention: `UNKNOWN`, `DEADLINE_EXCEEDED`,
+    /// `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. For a client, every status but
+    /// `OK` is a failure.
     pub fn is_server_failure(self) -> bool {
         matches!(self.0, 2 | 4 | 12 | 13 | 14 | 15)
     }
 
-    /// Whether it rejects what the client asked for, as a 4xx of HTTP does: `INVALID_ARGUMENT`, `NOT_FOUND`,
-    /// `ALREADY_EXISTS`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION`, `ABORTED`,
-    /// `OUT_OF_RANGE` and `UNAUTHENTICATED`.
+    /// Whether the call itself is at fault, like an HTTP 4xx: `INVALID_ARGUMENT`, `NOT_FOUND`,
+    /// `ALREADY_EXISTS`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION`,
+    /// `ABORTED`, `OUT_OF_RANGE` and `UNAUTHENTICATED`.
     pub fn is_client_error(self) -> bool {
         matches!(self.0, 3 | 5..=11 | 16)
     }
 
-    /// What a `grpc-status` header says; what is no number is [`UNKNOWN`](Self::UNKNOWN).
+    /// Parses a `grpc-status` header; [`UNKNOWN`](Self::UNKNOWN) if it is not a number.
     pub(crate) fn parse(value: &[u8]) -> Self {
         match *value {
             [ones @ b'0'..=b'9'] => Self::from_code(ones - b'0'),
@@ -96,7 +95,7 @@ impl GrpcStatus {
         }
     }
 
-    /// What a client takes an answer without gRPC's status for, by the HTTP status; see
+    /// The status that a client infers from the HTTP status if a response has no gRPC status; see
     /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
     pub(crate) fn of_http(status: StatusCode) -> Self {
         Self(match status.as_u16() {

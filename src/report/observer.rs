@@ -2,13 +2,13 @@ use http::{HeaderMap, HeaderValue, Method, header::HeaderName};
 
 use super::{LONGEST_NAME, Report, Reporter};
 use crate::{
-    observe::{Finished, Observer, RequestHead, ResponseHead},
+    observe::{Observer, RequestEnd, RequestHead, ResponseHead},
     text::short,
 };
 
-/// What is kept of a request, in case that its response has a report.
+/// What is pending of a request, in case that its response has a report.
 #[derive(Debug)]
-pub struct Asked {
+pub struct PendingRequest {
     method: Method,
     ids: HeaderMap,
     report: Option<Report>,
@@ -47,25 +47,25 @@ pub struct Asked {
 /// # Ok::<_, tower_lookout::StartError>(())
 /// ```
 impl Observer for Reporter {
-    type Kept = Asked;
+    type State = PendingRequest;
 
-    fn begun(&self, head: &RequestHead<'_>) -> Asked {
+    fn on_request(&self, head: &RequestHead<'_>) -> PendingRequest {
         let id = |name| {
             let value: &HeaderValue = head.headers.get(name)?;
             Some((HeaderName::from_static(name), value.clone()))
         };
         let ids = ["x-request-id", "traceparent"].into_iter().filter_map(id).collect();
-        Asked { method: head.method.clone(), ids, report: None }
+        PendingRequest { method: head.method.clone(), ids, report: None }
     }
 
-    fn answered(&self, kept: &mut Asked, head: &ResponseHead<'_>) {
-        kept.report = head.extensions.get::<Report>().cloned();
+    fn on_response(&self, pending: &mut PendingRequest, head: &ResponseHead<'_>) {
+        pending.report = head.extensions.get::<Report>().cloned();
     }
 
-    fn finished(&self, kept: Asked, finished: &Finished<'_>) {
-        let Asked { method, ids, report } = kept;
+    fn on_end(&self, pending: PendingRequest, end: &RequestEnd<'_>) {
+        let PendingRequest { method, ids, report } = pending;
         if let Some(mut report) = report {
-            let operation = finished.operation;
+            let operation = end.operation;
             // All errors of one type leave the same place, whatever failed.
             report.group.get_or_insert_with(|| short(operation.to_string().into(), LONGEST_NAME));
             self.send(report.of_request(&method, Some(operation.route()), &ids));

@@ -7,21 +7,21 @@ use std::{
     time::Duration,
 };
 
-/// How many exchanges that began in a certain second are still open.
+/// The number of open exchanges by the second of their start.
 ///
-/// A start adds and an end subtracts, on whichever thread: the sum over the shards (wrapping) is
-/// what is open. The ring is exact while an exchange is young; its reader takes over what is older,
-/// and is told of the ends of those by a list.
+/// A start adds one and an end subtracts one, possibly on another thread: the wrapping sum over all
+/// shards is the number of open ones. The ring holds young exchanges. Its reader takes over older
+/// ones, and finds their ends in a list.
 #[derive(Debug)]
 pub(crate) struct Ages {
     seconds: [AtomicU32; SECONDS],
-    /// By the second of their start, how many ended that were no longer young.
+    /// The number of old exchanges that ended, by the second of their start.
     late: Mutex<BTreeMap<u64, u32>>,
 }
 
 const SECONDS: usize = 128;
 
-/// A second's place in the ring, in seven bits.
+/// A second's index in the ring, in seven bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AgeSlot(u8);
 
@@ -42,12 +42,12 @@ impl AgeSlot {
     }
 }
 
-/// What ends younger than this is taken off the ring.
+/// An exchange that ends at a younger age is subtracted from the ring.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// The age in seconds at which the reader takes over. Half a minute more than [`YOUNG`], for a thread
-/// that is held up between reading the clock and writing; and less than the ring reaches back, for
-/// ticks that come late.
+/// The age in seconds at which the reader takes over. It is 30 s more than [`YOUNG`], in case a
+/// thread is suspended between reading the clock and writing, and less than the ring's length, in
+/// case a tick is late.
 const TAKEN_OVER: u64 = 90;
 
 impl Ages {
@@ -55,7 +55,7 @@ impl Ages {
         Self { seconds: [const { AtomicU32::new(0) }; SECONDS], late: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Something began in `second`; gives its place in the ring.
+    /// Counts a start in `second`. Returns its slot in the ring.
     #[inline]
     pub(crate) fn opened(&self, second: u32) -> AgeSlot {
         let slot = AgeSlot::of(second);
@@ -63,8 +63,8 @@ impl Ages {
         slot
     }
 
-    /// What began in a second that has this place is no longer open, after so many nanoseconds; which
-    /// second that was is asked only for what is old.
+    /// Counts the end of an exchange at `age`, in nanoseconds. `second` is only called for an old
+    /// one.
     #[inline]
     pub(crate) fn closed(&self, slot: AgeSlot, age: u64, second: impl FnOnce() -> u32) {
         if Self::is_young(age) {
@@ -74,7 +74,7 @@ impl Ages {
         }
     }
 
-    /// Whether something of that age in nanoseconds is closed by its place in the ring alone.
+    /// Whether an exchange of this age, in nanoseconds, is still in the ring.
     #[inline]
     pub(crate) fn is_young(age: u64) -> bool {
         age < YOUNG.as_nanos() as u64
@@ -95,7 +95,7 @@ impl Ages {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A plain load and store: one thread alone writes.
+    /// A plain load and store, since only one thread writes.
     #[inline]
     fn add(&self, slot: AgeSlot, by: u32) {
         let cell = &self.seconds[usize::from(slot.0) % SECONDS];
@@ -103,15 +103,15 @@ impl Ages {
     }
 }
 
-/// What is known of the open exchanges of an operation, from tick to tick.
+/// The reader's state of an operation's open exchanges, kept from tick to tick.
 #[derive(Debug)]
 pub(crate) struct OldestStart {
-    /// By the second of their start, the open ones that are no longer young.
+    /// The number of old open exchanges, by the second of their start.
     old: BTreeMap<u64, u32>,
-    /// What each cell of the ring held when its second was taken over: what it holds beyond that
-    /// belongs to a later second.
+    /// The value of each cell when its second was taken over. Anything beyond belongs to a later
+    /// second.
     taken: [u32; SECONDS],
-    /// The first second that is not taken over.
+    /// The first second that is not taken over yet.
     young_from: u64,
 }
 
@@ -122,8 +122,8 @@ impl Default for OldestStart {
 }
 
 impl OldestStart {
-    /// The second in which the oldest open exchange began, at second `now`. It must be asked each
-    /// tick while something is open.
+    /// The second in which the oldest open exchange started, at second `now`. Must be called at
+    /// each tick while an exchange is open.
     pub(crate) fn at<'a>(
         &mut self,
         shards: impl Iterator<Item = &'a Ages> + Clone,
@@ -135,11 +135,11 @@ impl OldestStart {
             }
         }
         let open = |taken: &[u32; SECONDS], second: u64| {
-            let place = second as usize % SECONDS;
+            let slot = second as usize % SECONDS;
             let sum = shards.clone().fold(0_u32, |sum, ages| {
-                sum.wrapping_add(ages.seconds[place].load(Ordering::Relaxed))
+                sum.wrapping_add(ages.seconds[slot].load(Ordering::Relaxed))
             });
-            sum.wrapping_sub(taken[place]).cast_signed()
+            sum.wrapping_sub(taken[slot]).cast_signed()
         };
         let young_from = (now + 1).saturating_sub(TAKEN_OVER).max(self.young_from);
         let reaches_back_to = (now + 1).saturating_sub(SECONDS as u64);
@@ -148,7 +148,7 @@ impl OldestStart {
             self.take_over(second, left);
         }
         self.young_from = young_from;
-        // Negative for a moment when an end is read before its start.
+        // A sum is briefly negative if an end is read before its start.
         let youngest = || (young_from..=now).find(|second| open(&self.taken, *second) > 0);
         self.old.keys().next().copied().or_else(youngest)
     }
@@ -157,7 +157,7 @@ impl OldestStart {
         if left > 0 {
             self.old.insert(second, left.cast_unsigned());
         } else {
-            // A thread was held up for so long that its ends came after they were taken over.
+            // A thread was suspended for so long that its ends arrived after the takeover.
             for _ in left..0 {
                 let is_same_cell = |old: &u64| old % SECONDS as u64 == second % SECONDS as u64;
                 if let Some(old) = self.old.keys().copied().find(is_same_cell) {
@@ -173,7 +173,7 @@ impl OldestStart {
         if self.old.contains_key(&second) {
             self.forget(second, ended);
         } else {
-            // Still in the ring: not taken over yet, or missed by ticks that came too late.
+            // Still in the ring: not taken over yet, or skipped by late ticks.
             let taken = &mut self.taken[second as usize % SECONDS];
             *taken = taken.wrapping_add(ended);
         }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_exact_to_the_second_even_if_it_ends_on_another_thread() {
+    fn the_oldest_start_is_exact_even_if_the_end_is_on_another_thread() {
         let (here, there) = (Ages::new(), Ages::new());
         here.opened(1_000);
         here.opened(1_003);
@@ -228,7 +228,7 @@ mod tests {
             ages.opened(began as u32);
             let mut known = OldestStart::default();
             for now in began..began + 24 * 3_600 {
-                // Traffic around it, all of which ends.
+                // Other exchanges, all of which end.
                 ages.opened(now as u32);
                 close(&ages, now as u32, MOMENT);
                 assert_eq!(known.at([&ages].into_iter(), now), Some(began), "at {now}");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_oldest_of_two_hangs_ends_the_other_is_as_old_as_it_is() {
+    fn when_the_older_of_two_hangs_ends_the_other_has_its_own_age() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_that_stay_away_for_minutes_make_a_hang_look_younger_and_its_end_still_ends_it() {
+    fn after_minutes_without_ticks_a_hang_looks_younger_but_its_end_is_found() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
@@ -266,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_a_thread_held_back_for_minutes_leaves_no_hang_behind() {
+    fn an_end_written_minutes_late_leaves_no_hang() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
         for now in 10..300 {
             known.at([&ages].into_iter(), now);
             if now == 150 {
-                // Measured as young, written when it was not.
+                // Measured while young, written later.
                 close(&ages, 10, nanos(1));
             }
         }
@@ -282,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_oldest_is_what_a_list_of_all_open_ones_says(
+        fn the_oldest_start_matches_a_list_of_all_open_exchanges(
             exchanges in prop::collection::vec((0_u64..600, prop_oneof![0_u64..5, 0_u64..500]), 1..60),
         ) {
             let ages = [Ages::new(), Ages::new()];

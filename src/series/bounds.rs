@@ -5,21 +5,20 @@ use crate::operation::Operation;
 
 /// The upper bounds of a histogram's cells, in nanoseconds.
 ///
-/// They are log-linear, four to an octave from 16 µs to 73 min, and split at the exact `le` bounds
-/// of the recorder and at the thresholds of the rules. So one array of cells serves the exact
-/// Prometheus buckets, the exact share above a threshold, and quantiles whose relative error is at
-/// most 1/9.
+/// They are log-linear, four per octave from 16 µs to 73 min, and split at the recorder's `le`
+/// bounds and the rules' thresholds. So the same cells give exact Prometheus buckets, the exact
+/// share above a threshold, and quantiles with a relative error of at most 1/9.
 #[derive(Debug)]
 pub(crate) struct Bounds {
-    /// Inclusive upper bound of each cell, ascending; the last is `u64::MAX`.
+    /// The inclusive upper bound of each cell, ascending; the last one is `u64::MAX`.
     upper: Box<[u64]>,
-    /// That of the first cell.
+    /// The upper bound of the first cell.
     lowest: u64,
-    /// By [`start_of`], the first cell that what starts there may belong to.
+    /// The first cell of the values in a step, by [`start_of`].
     first: [u16; STARTS],
     /// The recorder's buckets.
     buckets: Buckets,
-    /// Of routes with others, theirs.
+    /// The buckets of routes with buckets of their own.
     families: Box<[(Family, Buckets)]>,
 }
 
@@ -30,17 +29,17 @@ const STEPS: usize = 2 + ((HIGHEST - LOWEST) as usize) * (1 << SUB_BITS);
 const STARTS: usize = 64 << SUB_BITS;
 
 impl Bounds {
-    /// How far a quantile may be from the true one, relative to it, between 16 µs and 73 min: half
-    /// the width of a step over its middle, 1/(2·4+1). Below 16 µs the error is below 16 µs.
+    /// The largest relative error of a quantile between 16 µs and 73 min: half the width of a step
+    /// over its middle, 1/(2·4+1). Below 16 µs the error is below 16 µs.
     #[cfg(test)]
     pub(crate) const QUANTILE_ERROR: f64 = 1.0 / 9.0;
 
-    /// `le` must be ascending and above zero, as the builder checks.
+    /// `le` must be ascending and above zero; the builder checks it.
     pub(crate) fn new(le: &[Duration], thresholds: &[Duration]) -> Self {
         Self::with_families(le, Vec::new(), thresholds)
     }
 
-    /// The cells are split at the bounds of all families, so that each has exact buckets.
+    /// Also splits the cells at the bounds of all families, so that each family has exact buckets.
     pub(crate) fn with_families(
         le: &[Duration],
         families: Vec<Family>,
@@ -66,7 +65,7 @@ impl Bounds {
         bounds
     }
 
-    /// The same for what is no duration, in its own unit.
+    /// Bounds of values other than durations.
     pub(crate) fn of(le: &[u64]) -> Self {
         Self::of_unit(1.0, le, &[])
     }
@@ -77,11 +76,11 @@ impl Bounds {
         upper.sort_unstable();
         upper.dedup();
         let mut first = [0; STARTS];
-        // What is below the lowest step starts at the first cell.
+        // Values below the lowest step start at the first cell.
         for octave in LOWEST..u64::BITS - 1 {
             for sub in 0..1_u128 << SUB_BITS {
                 let start = (((1 << SUB_BITS) + sub) << octave).div_ceil(1 << SUB_BITS) as u64;
-                // Beyond the highest step floats might be rounded up into the next one.
+                // Beyond the highest step, a float may be rounded up into the next step.
                 let below = start.min(1 << HIGHEST);
                 let cell = upper.partition_point(|upper| *upper <= below);
                 first[usize::from(start_of(start + 1))] = cell as u16;
@@ -92,16 +91,17 @@ impl Bounds {
         Self { buckets, families: Box::default(), upper: upper.into(), lowest, first }
     }
 
-    /// How many cells there are.
+    /// The number of cells.
     pub(crate) fn cells(&self) -> usize {
         self.upper.len()
     }
 
-    /// The cell of a duration: its bounds are `(lower, upper]`, as Prometheus's `le` is inclusive.
+    /// The cell of a duration. Its bounds are `(lower, upper]`, since Prometheus's `le` is
+    /// inclusive.
     #[inline]
     pub(crate) fn cell_of(&self, nanos: u64) -> usize {
-        // Most operations are always above, or always below: a branch that is foretold, so that nothing
-        // waits for the place of what is shortest.
+        // Most operations are always above or always below, so the branch is predicted, and the
+        // shortest durations wait for no lookup.
         if nanos <= self.lowest {
             return 0;
         }
@@ -112,24 +112,24 @@ impl Bounds {
         cell
     }
 
-    /// The family that an operation is of, if any.
+    /// The family of an operation, if it has one.
     pub(crate) fn family_of(&self, operation: &Operation) -> Option<usize> {
         self.families.iter().position(|(family, _)| family.has(operation))
     }
 
-    /// What a family is called.
-    pub(crate) fn family(&self, place: usize) -> &str {
-        &self.families[place].0.name
+    /// The name of a family.
+    pub(crate) fn family(&self, index: usize) -> &str {
+        &self.families[index].0.name
     }
 
-    /// The recorder's buckets, of a family or of the rest.
+    /// The recorder's buckets for a family; `None` for all other routes.
     pub(crate) fn buckets(&self, family: Option<usize>) -> &Buckets {
-        family.map_or(&self.buckets, |place| &self.families[place].1)
+        family.map_or(&self.buckets, |index| &self.families[index].1)
     }
 
-    /// The first cell that lies above `threshold`: wholly, where that is one of the bounds, as those
-    /// are that the rules have at the start. For another the bound that is nearest to it stands, which
-    /// is within 1/9 of it, as a quantile is.
+    /// The first cell above `threshold`. It is exact for thresholds that the rules have at the
+    /// start, which are bounds. Any other threshold is rounded to the nearest bound, which is
+    /// within 1/9 of it.
     pub(crate) fn first_above(&self, threshold: Duration) -> usize {
         let threshold = nanos(threshold);
         let above = self.upper.partition_point(|upper| *upper <= threshold);
@@ -139,12 +139,12 @@ impl Bounds {
         above + usize::from(is_nearer_to_upper)
     }
 
-    /// Whether a threshold is one of the bounds, and so decided exactly.
+    /// Whether a threshold is one of the bounds and so is evaluated exactly.
     pub(crate) fn is_exact(&self, threshold: Duration) -> bool {
         self.upper.binary_search(&nanos(threshold)).is_ok()
     }
 
-    /// The value that stands for a cell: the one with the least relative error to either bound.
+    /// The representative value of a cell: the one with the least relative error to both bounds.
     pub(crate) fn middle(&self, cell: usize) -> u64 {
         let lower = if cell == 0 { 0 } else { self.upper[cell - 1] };
         if cell + 1 == self.upper.len() {
@@ -155,13 +155,14 @@ impl Bounds {
     }
 }
 
-/// Nanoseconds, saturating: five centuries are enough for a request.
+/// Nanoseconds, saturating at five centuries.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The log-linear step of a duration, before the splits: what a float's exponent and first bits say, of
-/// which a byte tells 64 octaves apart. Nothing, and what is too long for the sign, starts at the lowest.
+/// The log-linear step of a duration, before the splits: the float's exponent and first mantissa
+/// bits, of which one byte distinguishes 64 octaves. Zero, and values too large for the sign, are
+/// in the lowest step.
 #[inline]
 fn start_of(nanos: u64) -> u8 {
     // One less, because the bounds are inclusive above.
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_belongs_to_its_own_bucket_and_one_nanosecond_more_to_the_next() {
+    fn a_bound_is_inclusive_to_the_nanosecond() {
         let bounds = convention();
         for buckets in [bounds.buckets(None), bounds.buckets(Some(0))] {
             for bucket in 0..buckets.count() - 1 {
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_of_a_rule_splits_the_cells() {
+    fn a_rules_threshold_splits_the_cells() {
         let bounds = convention();
         let above = bounds.first_above(Duration::from_millis(300));
         assert!(bounds.cell_of(300_000_000) < above);
@@ -223,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn for_a_threshold_that_is_no_bound_the_nearest_one_stands_within_the_stated_error(
+        fn another_threshold_is_rounded_within_the_stated_error(
             nanos in 1_u64 << 15..1 << 42,
         ) {
             let bounds = convention();
@@ -234,7 +235,7 @@ mod tests {
         }
 
         #[test]
-        fn every_duration_lies_within_the_bounds_of_its_cell(nanos: u64) {
+        fn every_duration_is_within_the_bounds_of_its_cell(nanos: u64) {
             let bounds = convention();
             let cell = bounds.cell_of(nanos);
             prop_assert!(nanos <= bounds.upper[cell]);
@@ -242,7 +243,7 @@ mod tests {
         }
 
         #[test]
-        fn every_size_lies_within_the_bounds_of_its_cell(
+        fn every_size_is_within_the_bounds_of_its_cell(
             size in prop_oneof![0_u64..20, 0_u64..1 << 40, any::<u64>()],
             powers in 0_u32..63,
             near in 0_u64..3,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The upper bounds of the duration buckets that OpenTelemetry recommends for HTTP: 5 ms to 10 s.
+/// The histogram bucket bounds that OpenTelemetry recommends for HTTP: 5 ms to 10 s.
 ///
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
 #[doc(alias("histogram"))]
@@ -21,24 +21,24 @@ pub const BUCKETS: [Duration; 14] = [
     Duration::from_secs(10),
 ];
 
-/// The upper bounds of the buckets for bodies, in bytes: 64 B to 1 GiB.
+/// The bucket bounds of body sizes: 64 B to 1 GiB.
 pub(crate) const SIZES: [u64; 13] = {
     let mut bounds = [64; 13];
-    let mut place = 1;
-    while place < bounds.len() {
-        bounds[place] = bounds[place - 1] * 4;
-        place += 1;
+    let mut index = 1;
+    while index < bounds.len() {
+        bounds[index] = bounds[index - 1] * 4;
+        index += 1;
     }
     bounds
 };
 
-/// The upper bounds of the buckets for the messages of a gRPC call.
+/// The bucket bounds of gRPC messages per call.
 pub(crate) const MESSAGES: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 
-/// More would make each series of the scrape heavy for nothing.
+/// The most buckets of a histogram: each adds a line per series to every scrape.
 const MOST: usize = 200;
 
-/// The mend, if these can't be a histogram's bounds.
+/// Describes the problem and its fix if these can't be a histogram's bounds.
 pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
     if buckets.is_empty() {
         Some("there are none: give at least one bound".to_owned())

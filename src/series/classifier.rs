@@ -10,19 +10,21 @@ use crate::{
     outcome::{Ending, Outcome, Status},
 };
 
-/// Says whether a status is a failure of an operation; `None` leaves it to the convention.
+/// Decides whether a status is a failure of an operation. `None` leaves it to OpenTelemetry's
+/// convention.
 pub(crate) type FailureFn = dyn Fn(&Operation, Status) -> Option<bool> + Send + Sync;
 
-/// What an end is judged as: not on the request's path, but once for each way to end.
+/// Classifies ends: not for each request, but once for each kind of end.
 pub(crate) struct Classifier(pub(crate) Option<Box<FailureFn>>);
 
 impl Classifier {
     pub(crate) fn outcome(&self, operation: &Operation, key: SeriesKey) -> Outcome {
         let is_failure = self
-            .asked(operation, key.status)
+            .by_user(operation, key.status)
             .unwrap_or_else(|| by_convention(operation, key.status));
         match key.ending {
-            // The status has said it before the body was dropped; gRPC's may be missing only so far.
+            // The status is final even though the body was dropped, unless gRPC's was still to
+            // come.
             Ending::Aborted if is_failure && key.status != StatusKey::GRPC_MISSING => {
                 Outcome::Failure
             }
@@ -31,20 +33,20 @@ impl Classifier {
         }
     }
 
-    /// What the user says of a status; nothing where that panics, since it may be asked at each tick
-    /// and on a request's path, and neither may end by it.
-    fn asked(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
-        // A `Once` would be poisoned by a panic of the log, and then panic itself each time.
+    /// Calls the user's closure. Returns `None` if it panics, which must end neither a tick nor a
+    /// request.
+    fn by_user(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
+        // A panic of the log would poison a `Once`, which would then panic at each call.
         static HAS_LOGGED: AtomicBool = AtomicBool::new(false);
         let (is_failure, status) = self.0.as_ref().zip(status.status())?;
-        let asked = guarded(|| is_failure(operation, status));
-        asked.unwrap_or_else(|_| {
+        let called = guarded(|| is_failure(operation, status));
+        called.unwrap_or_else(|_| {
             if !HAS_LOGGED.swap(true, Ordering::Relaxed) {
                 logged(|| {
                     tracing::error!(
                         route = operation.route(),
                         ?status,
-                        "the closure given to `failure` panicked: the convention decides in its place"
+                        "the closure of `failure` panicked: using OpenTelemetry's convention instead"
                     );
                 });
             }
@@ -53,7 +55,8 @@ impl Classifier {
     }
 }
 
-/// Whether OpenTelemetry calls a status a failure, on the side where it is seen.
+/// Whether a status is a failure by OpenTelemetry's convention, which differs for servers and
+/// clients.
 fn by_convention(operation: &Operation, status: StatusKey) -> bool {
     let is_client = operation.dependency().is_some();
     match status.status() {

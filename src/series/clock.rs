@@ -2,19 +2,19 @@ use std::{num::NonZeroU64, sync::LazyLock};
 
 use quanta::Clock;
 
-/// The process's raw clock: calibrated once, read without a lock.
+/// The process's raw clock, calibrated once and read without a lock.
 static CLOCK: LazyLock<RawClock> = LazyLock::new(RawClock::new);
 
-/// A raw clock with what turns its unit into nanoseconds and seconds, of which the upper half of one
-/// product is taken: a shift over both halves takes longer than the product.
+/// A raw clock with factors to nanoseconds and seconds. A conversion takes the upper half of one
+/// product: a shift across both halves would take longer than the multiplication.
 #[derive(Debug)]
 pub(crate) struct RawClock {
     clock: Clock,
-    /// By how much units are shifted up, so that each is less than a nanosecond.
+    /// The left shift that makes a unit less than a nanosecond.
     shift: u32,
-    /// Nanoseconds a shifted unit, times 2⁶⁴.
+    /// Nanoseconds per shifted unit, times 2⁶⁴.
     nanos: u64,
-    /// Seconds a unit, times 2⁶⁴.
+    /// Seconds per unit, times 2⁶⁴.
     seconds: u64,
 }
 
@@ -23,20 +23,20 @@ impl RawClock {
 
     fn new() -> Self {
         let clock = Clock::new();
-        // Many units, so that the rounding to a nanosecond is less than one in 10⁹.
+        // Enough units to keep the rounding error below one in 10⁹.
         let nanos = clock.delta_as_nanos(0, 1 << Self::MANY);
         Self::with(clock, nanos)
     }
 
-    /// With so many nanoseconds to 2⁴⁰ units.
+    /// A clock with this many nanoseconds per 2⁴⁰ units.
     fn with(clock: Clock, nanos: u64) -> Self {
         let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(Self::MANY);
-        let a_unit = u128::from(nanos) << (u64::BITS - Self::MANY);
-        let seconds = a_unit / 1_000_000_000;
-        Self { clock, shift, nanos: (a_unit >> shift) as u64, seconds: seconds as u64 }
+        let per_unit = u128::from(nanos) << (u64::BITS - Self::MANY);
+        let seconds = per_unit / 1_000_000_000;
+        Self { clock, shift, nanos: (per_unit >> shift) as u64, seconds: seconds as u64 }
     }
 
-    /// The one of the process; the first call calibrates it, which takes up to 200 ms.
+    /// The process's clock. The first call calibrates it, which takes up to 200 ms.
     #[inline]
     pub(crate) fn get() -> &'static Self {
         &CLOCK
@@ -44,11 +44,11 @@ impl RawClock {
 
     #[inline]
     pub(crate) fn now(&self) -> RawTime {
-        // A unit up or down, so that an optional reading is as small as one.
+        // Off by at most one unit, so that an optional reading takes no more space.
         RawTime(NonZeroU64::MIN | self.clock.raw())
     }
 
-    /// Nanoseconds between two readings; 0 if the later one was not later.
+    /// Nanoseconds between two readings; 0 if `later` is not later.
     #[inline]
     pub(crate) fn nanos(&self, earlier: RawTime, later: RawTime) -> u64 {
         self.nanos_of_units(later.units_since(earlier))
@@ -64,19 +64,19 @@ impl RawClock {
         ((u128::from(units << self.shift) * u128::from(self.nanos)) >> 64) as u64
     }
 
-    /// Whole seconds between two readings; 0 if the later one was not later.
+    /// Whole seconds between two readings; 0 if `later` is not later.
     #[inline]
     pub(crate) fn seconds(&self, earlier: RawTime, later: RawTime) -> u32 {
         ((u128::from(later.units_since(earlier)) * u128::from(self.seconds)) >> 64) as u32
     }
 }
 
-/// A reading of the raw clock, in a unit of its own, of about a third of a nanosecond.
+/// A reading of the raw clock, in units of about a third of a nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RawTime(NonZeroU64);
 
 impl RawTime {
-    /// For an atomic word.
+    /// The bits to store in an atomic.
     pub(crate) fn to_bits(self) -> NonZeroU64 {
         self.0
     }
@@ -91,23 +91,23 @@ impl RawTime {
     }
 }
 
-/// The time between two readings, in half a word: exact up to some 40 ms, and to less than one in 10⁸
-/// beyond. Five bits say by how many the rest is shifted.
+/// The time between two readings in 32 bits: exact up to about 40 ms, then with a relative error
+/// below 10⁻⁸. Five bits hold the shift of the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RawSpan(u32);
 
 impl RawSpan {
     const BITS: u32 = 27;
 
-    /// 0 if the later one was not later.
+    /// Zero if `later` is not later.
     pub(crate) fn between(earlier: RawTime, later: RawTime) -> Self {
-        // No process lives for so long that it takes more: 2⁵⁸ units are years.
+        // 2⁵⁸ units are years, longer than a process runs.
         let units = later.units_since(earlier).min((1 << (Self::BITS + 31)) - 1);
         let shift = (u64::BITS - units.leading_zeros()).saturating_sub(Self::BITS);
         Self(shift << Self::BITS | (units >> shift) as u32)
     }
 
-    /// As a word that may hold something else before.
+    /// The bits, for a word that may hold another value before.
     pub(crate) fn to_bits(self) -> u32 {
         self.0
     }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_become_nanoseconds_and_seconds_to_less_than_one_in_a_thousand_million() {
+    fn conversions_have_a_relative_error_below_one_in_a_billion() {
         let clock = RawClock::get();
         let start = RawTime(NonZeroU64::MIN);
         for units in [0, 1 << 20, 1 << 33, 3_600_000_000_000, 1 << 52] {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_any_speed_gives_nanoseconds() {
+    fn a_clock_of_any_speed_is_converted() {
         let start = RawTime(NonZeroU64::MIN);
         // 5 GHz, 1 GHz, a little slower, 24 MHz, 1 MHz.
         for nanos_a_unit in [0.2, 1.0, 1.000_001, 1e3 / 24.0, 1e3] {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_keeps_its_length_to_less_than_one_in_a_hundred_million() {
+    fn a_span_has_a_relative_error_below_one_in_a_hundred_million() {
         let start = RawTime(NonZeroU64::MIN);
         for bit in 0..58 {
             for units in [1_u64 << bit, (2 << bit) - 1] {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_was_not_earlier_is_no_time_ago() {
+    fn readings_in_the_wrong_order_are_zero_apart() {
         let clock = RawClock::get();
         let (early, late) = (clock.now(), RawTime(NonZeroU64::MAX));
         assert_eq!((clock.nanos(late, early), clock.seconds(late, early)), (0, 0));

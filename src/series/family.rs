@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::operation::Operation;
 
-/// Routes whose durations have other buckets than the rest.
+/// Routes whose histograms have buckets of their own.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
     pub(crate) name: String,
@@ -12,47 +12,47 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Only what is served has routes.
+    /// Whether the operation is one of the routes. Only servers have routes.
     pub(crate) fn has(&self, operation: &Operation) -> bool {
         operation.dependency().is_none()
             && self.routes.iter().any(|route| *route == operation.route())
     }
 }
 
-/// The recorder's buckets of a histogram, and which cells lie in each.
+/// The recorder's buckets of a histogram, and the bucket of each cell.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     /// The upper bounds, ascending.
     le: Box<[u64]>,
-    /// The bucket of each cell; past the last `le` it is `+Inf`'s.
+    /// The bucket of each cell; above the last `le` it is `+Inf`.
     of: Box<[u16]>,
-    /// What the recorder's unit is, in this one's: a second has 10⁹ nanoseconds.
+    /// The recorder's unit in the cells' unit: 10⁹ for seconds in nanoseconds.
     unit: f64,
 }
 
 impl Buckets {
-    /// `upper` are the cells' bounds, of which each `le` must be one.
+    /// `upper` are the cells' bounds, which must contain each `le`.
     pub(super) fn new(unit: f64, le: &[u64], upper: &[u64]) -> Self {
         let of = upper.iter().map(|upper| le.partition_point(|le| le < upper) as u16).collect();
         Self { le: le.into(), of, unit }
     }
 
-    /// A value as the recorder is told it.
+    /// Converts a value to the recorder's unit.
     pub(crate) fn in_unit(&self, value: f64) -> f64 {
         value / self.unit
     }
 
-    /// How many there are, `+Inf` included.
+    /// The number of buckets, including `+Inf`.
     pub(crate) fn count(&self) -> usize {
         self.le.len() + 1
     }
 
-    /// The bucket that a cell lies in.
+    /// The bucket of a cell.
     pub(crate) fn of(&self, cell: usize) -> usize {
         usize::from(self.of[cell])
     }
 
-    /// A bucket as `(lower, upper]`; that of `+Inf` ends at `u64::MAX`.
+    /// The bounds `(lower, upper]` of a bucket; `+Inf` ends at `u64::MAX`.
     pub(crate) fn range(&self, bucket: usize) -> (u64, u64) {
         let lower = if bucket == 0 { 0 } else { self.le[bucket - 1] };
         (lower, self.le.get(bucket).copied().unwrap_or(u64::MAX))

@@ -4,21 +4,21 @@ use std::{
     thread,
 };
 
-/// The cells of one histogram in one shard: how many durations fell into each, and their sum.
+/// The cells of one histogram in one shard, each a count and a sum.
 ///
-/// One thread writes. The version is odd while it does, so that a reader never takes a count without
-/// its sum (a seqlock); the writer never waits for a reader.
+/// It is a seqlock with one writer: the version is odd during a write, so that a reader never sees
+/// a count without its sum. The writer never waits for a reader.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     version: AtomicU64,
-    /// Between cells that nobody uses, for two cache lines, so that no two threads' meet in one.
+    /// With two unused cache lines at both ends, against false sharing.
     cells: Box<[Cell]>,
 }
 
-/// How many unused cells there are before the first one, and after the last.
-const APART: usize = 8;
+/// The number of unused cells before the first one and after the last.
+const PADDING: usize = 8;
 
-/// Aligned, so that none lies in two cache lines.
+/// Aligned, so that no cell spans two cache lines.
 #[derive(Debug, Default)]
 #[repr(align(16))]
 struct Cell {
@@ -39,7 +39,7 @@ impl Tally {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
-    /// The first `most` of these durations, as if they were all alike.
+    /// The first `most` of these durations, assuming that all are equal.
     pub(crate) fn first(self, most: u64) -> Self {
         if self.count <= most {
             return self;
@@ -55,18 +55,18 @@ impl Tally {
 
 impl Histogram {
     pub(crate) fn new(cells: usize) -> Self {
-        let cells = iter::repeat_with(Cell::default).take(cells + 2 * APART).collect();
+        let cells = iter::repeat_with(Cell::default).take(cells + 2 * PADDING).collect();
         Self { version: AtomicU64::new(0), cells }
     }
 
-    /// What so many cells take, in bytes.
+    /// The bytes of a histogram's cells.
     pub(super) fn bytes(cells: usize) -> usize {
-        (cells + 2 * APART) * size_of::<Cell>()
+        (cells + 2 * PADDING) * size_of::<Cell>()
     }
 
     #[inline]
     pub(crate) fn record(&self, cell: usize, nanos: u64) {
-        let cell = &self.cells[APART + cell];
+        let cell = &self.cells[PADDING + cell];
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
@@ -75,22 +75,22 @@ impl Histogram {
         self.version.store(version + 2, Ordering::Release);
     }
 
-    /// Goes up with each record.
+    /// Increases with each record.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Adds what is in the cells to `sums`, all of one moment.
+    /// Adds a consistent snapshot of the cells to `sums`.
     ///
-    /// Gives `false`, with `sums` as it was, where the writer was stopped in the middle of a record
-    /// for as long as a reader may wait: then the next reader finds it.
+    /// Returns `false` and leaves `sums` unchanged if the writer was suspended within a record for
+    /// as long as a reader may wait. The next read picks the record up.
     #[must_use]
     pub(crate) fn add_to(&self, sums: &mut [Tally], copy: &mut Vec<Tally>) -> bool {
         for attempt in 0..READ_ATTEMPTS {
             let version = self.version.load(Ordering::Acquire);
             if version.is_multiple_of(2) {
                 copy.clear();
-                copy.extend(self.cells[APART..].iter().map(|cell| Tally {
+                copy.extend(self.cells[PADDING..].iter().map(|cell| Tally {
                     count: cell.count.load(Ordering::Relaxed),
                     nanos: cell.nanos.load(Ordering::Relaxed),
                 }));
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_beside_the_writer_never_sees_a_count_without_its_sum() {
+    fn a_concurrent_reader_never_sees_a_count_without_its_sum() {
         let histogram = Histogram::new(2);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {

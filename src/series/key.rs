@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::LabelSet;
 use crate::outcome::{Ending, GrpcStatus, Status};
 
-/// How an exchange ended: with which status, which ending, and which values of the user's labels.
+/// The end of an exchange: its status, its ending, and the values of the user's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesKey {
     pub(crate) status: StatusKey,
@@ -16,21 +16,20 @@ pub(crate) struct SeriesKey {
     pub(crate) labels: LabelSet,
 }
 
-/// A status of HTTP or gRPC, no response at all, or one of the statuses past the bound, of which only
-/// the class is kept.
+/// An HTTP or gRPC status, no response, or the class of a status beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatusKey(pub(super) u16);
 
 impl StatusKey {
     pub(crate) const NONE: Self = Self(0);
 
-    /// Plus the class; above any status that HTTP allows.
+    /// Added to the class; above any valid HTTP status.
     const OTHER: u16 = 10_000;
 
-    /// Plus the code.
+    /// Added to the code.
     const GRPC: u16 = 20_000;
 
-    /// A gRPC answer that was complete without saying its status.
+    /// A gRPC response that completed without a status.
     pub(crate) const GRPC_MISSING: Self = Self(30_000);
 
     pub(crate) const GRPC_OK: Self = Self(Self::GRPC);
@@ -45,7 +44,7 @@ impl StatusKey {
         Self(Self::GRPC + u16::from(status.code()))
     }
 
-    /// As a word that travels with a request.
+    /// The bits to store in a request's state.
     #[inline]
     pub(crate) fn to_bits(self) -> u16 {
         self.0
@@ -56,7 +55,7 @@ impl StatusKey {
         Self(bits)
     }
 
-    /// What stands for all statuses of the class; of gRPC's, which are few, the status itself.
+    /// The key of the status's class. gRPC has few statuses, so a gRPC status stays itself.
     pub(super) fn of_class(self) -> Self {
         match self.0 {
             1..Self::OTHER => Self(Self::OTHER + self.class()),
@@ -64,7 +63,7 @@ impl StatusKey {
         }
     }
 
-    /// The status itself; of one past the bound, the first of its class.
+    /// The status. For a status beyond the limit, the first one of its class.
     pub(crate) fn status(self) -> Option<Status> {
         match self.0 {
             0 | 30_000.. => None,
@@ -77,7 +76,7 @@ impl StatusKey {
         }
     }
 
-    /// The value of a status label; `None` without a status.
+    /// The value of the status label; `None` without a status.
     pub(crate) fn label(self) -> Option<Cow<'static, str>> {
         match self.status()? {
             Status::Grpc(status) => Some(status.name().into()),
@@ -86,7 +85,7 @@ impl StatusKey {
         }
     }
 
-    /// The `status_class` label of HTTP.
+    /// The value of the `status_class` label, for HTTP.
     pub(crate) fn class_label(self) -> &'static str {
         match self.class() {
             0 => "none",
@@ -104,8 +103,8 @@ impl StatusKey {
     }
 }
 
-/// Which statuses have a series of their own: the first [`Statuses::LIMIT`] met, since what answers
-/// may be an upstream that makes up its own.
+/// The statuses with series of their own: the first [`Statuses::LIMIT`] seen. The limit is against
+/// an upstream that invents statuses.
 #[derive(Debug)]
 pub(crate) struct Statuses {
     known: Box<[AtomicBool]>,
@@ -122,10 +121,10 @@ impl Statuses {
         }
     }
 
-    /// What a status is counted under.
+    /// The key under which a status is counted.
     pub(super) fn key(&self, met: StatusKey) -> StatusKey {
         let status = met.0;
-        // No response, and gRPC's, of which there are few.
+        // No response, or gRPC, which has few statuses.
         if status == 0 || status >= StatusKey::OTHER {
             return met;
         }
@@ -133,14 +132,14 @@ impl Statuses {
         if known.load(Ordering::Relaxed) || self.meet(known) { met } else { met.of_class() }
     }
 
-    /// Whether there was room for a status that was not known.
+    /// Adds a status. Returns `false` if the limit is reached.
     #[cold]
     fn meet(&self, known: &AtomicBool) -> bool {
         let room = self.met.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |met| {
             (met < Self::LIMIT).then_some(met + 1)
         });
         if room.is_ok() && known.swap(true, Ordering::Relaxed) {
-            // Another thread met it at the same time and counted it, too.
+            // Another thread added the status at the same time.
             self.met.fetch_sub(1, Ordering::Relaxed);
         }
         room.is_ok()
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_past_the_bound_keep_only_their_class() {
+    fn statuses_beyond_the_limit_keep_only_their_class() {
         let statuses = Statuses::new();
         for status in 100..100 + Statuses::LIMIT as u16 {
             assert_eq!(labels(&statuses, status).0, Some(status.to_string().into()));
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grpc_status_is_called_by_its_name() {
+    fn a_grpc_status_is_labelled_by_name() {
         let statuses = Statuses::new();
         for (code, name) in [(0, "OK"), (4, "DEADLINE_EXCEEDED"), (16, "UNAUTHENTICATED")] {
             let key = statuses.key(StatusKey::grpc(GrpcStatus::from_code(code)));

@@ -8,7 +8,7 @@ use std::{
 
 use crate::operation::OTHER;
 
-/// The values of all labels that the user added, of one request, as one number: a digit a label.
+/// One request's values of all user labels, as one number with a digit per label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LabelSet(pub(super) u16);
 
@@ -16,7 +16,7 @@ impl LabelSet {
     /// No label has a value.
     pub(crate) const NONE: Self = Self(0);
 
-    /// As a part of a word that travels with a request.
+    /// The bits to store in a request's state.
     #[inline]
     pub(crate) fn to_bits(self) -> u16 {
         self.0
@@ -28,7 +28,7 @@ impl LabelSet {
     }
 }
 
-/// The labels that the user added, each with the values met so far.
+/// The user's labels with the values seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct LabelTable(Vec<UserLabel>);
 
@@ -36,21 +36,21 @@ pub(crate) struct LabelTable(Vec<UserLabel>);
 struct UserLabel {
     name: Arc<str>,
     values: Values,
-    /// What the digit counts for in a [`LabelSet`].
+    /// The weight of the label's digit in a [`LabelSet`].
     weight: usize,
 }
 
-/// The values of one label: looked up without a lock, only ever added to, and bounded.
+/// The values of one label: bounded, append-only, and looked up without a lock.
 ///
-/// Open addressing at most half full, as in the table of operations.
+/// Open addressing, at most half full, as in the table of operations.
 #[derive(Debug)]
 struct Values {
     slots: Box<[OnceLock<Value>]>,
     hasher: foldhash::fast::RandomState,
     limit: usize,
-    /// How many there are; guards additions.
+    /// The number of values; the lock guards additions.
     met: Mutex<usize>,
-    /// Set when the last place is taken: what is not found then needs no lock to be `_OTHER`.
+    /// Set once the table is full, so that further values become `_OTHER` without the lock.
     is_full: AtomicBool,
 }
 
@@ -61,13 +61,13 @@ struct Value {
 }
 
 impl LabelTable {
-    /// How many sets of values there may be: each takes cells of its own, and series in Prometheus.
+    /// The most sets of values. Each has cells of its own, and series in Prometheus.
     pub(crate) const MAX_SETS: usize = 10_000;
 
-    /// What is longer is `_OTHER`: a label is a word, and the sum of all is held in memory.
+    /// Longer values, in bytes, become `_OTHER`: all values are kept in memory.
     const LONGEST: usize = 128;
 
-    /// Of names and bounds.
+    /// Creates a table from names and limits.
     pub(crate) fn new<'a>(labels: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
         let mut weight = 1;
         let labels = labels.into_iter().map(|(name, limit)| {
@@ -78,7 +78,7 @@ impl LabelTable {
         Self(labels.collect())
     }
 
-    /// How many sets of values so many labels with these bounds make.
+    /// The number of sets of values for labels with these limits.
     pub(crate) fn sets_of(limits: impl IntoIterator<Item = usize>) -> usize {
         limits.into_iter().map(digits).fold(1, usize::saturating_mul)
     }
@@ -87,13 +87,13 @@ impl LabelTable {
         Self::sets_of(self.0.iter().map(|label| label.values.limit))
     }
 
-    pub(crate) fn name(&self, place: usize) -> &str {
-        &self.0[place].name
+    pub(crate) fn name(&self, index: usize) -> &str {
+        &self.0[index].name
     }
 
-    /// The set with a value for the label at `place`, which had none.
-    pub(crate) fn with(&self, set: LabelSet, place: usize, value: &str) -> LabelSet {
-        let UserLabel { values, weight, .. } = &self.0[place];
+    /// Adds a value for the label at `index`, which must have none yet.
+    pub(crate) fn with(&self, set: LabelSet, index: usize, value: &str) -> LabelSet {
+        let UserLabel { values, weight, .. } = &self.0[index];
         let digit = match value.len() {
             0 => 0,
             1..=Self::LONGEST => values.digit(value),
@@ -102,7 +102,7 @@ impl LabelTable {
         LabelSet(set.0 + (weight * digit) as u16)
     }
 
-    /// The labels that have a value, by name and value.
+    /// The names and values of the labels that have a value.
     pub(crate) fn texts(&self, set: LabelSet) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
         self.0.iter().filter_map(move |UserLabel { name, values, weight }| {
             let digit = usize::from(set.0) / weight % values.digits();
@@ -111,7 +111,7 @@ impl LabelTable {
     }
 }
 
-/// None, each value, and `_OTHER`.
+/// The number of digits: one for no value, one per value, one for `_OTHER`.
 fn digits(limit: usize) -> usize {
     limit.saturating_add(2)
 }
@@ -135,19 +135,19 @@ impl Values {
         self.limit + 1
     }
 
-    /// The number of a value, a new one if it was not met; past the bound that of `_OTHER`.
+    /// The digit of a value. Adds a new value; beyond the limit, returns the digit of `_OTHER`.
     fn digit(&self, value: &str) -> usize {
-        // Read before the look-up, which then sees all that there will ever be.
+        // Read before the lookup: once full, the table never changes.
         let is_full = self.is_full.load(Ordering::Acquire);
-        match self.place_of(value) {
+        match self.find(value) {
             Ok(digit) => digit,
             Err(_) if is_full || value == OTHER => self.other(),
             Err(_) => self.add(value),
         }
     }
 
-    /// The number, or else the empty slot where the value belongs.
-    fn place_of(&self, value: &str) -> Result<usize, usize> {
+    /// The digit of a value, or the empty slot where it belongs.
+    fn find(&self, value: &str) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
         let mut slot = self.hasher.hash_one(value) as usize & mask;
         loop {
@@ -162,8 +162,8 @@ impl Values {
     #[cold]
     fn add(&self, value: &str) -> usize {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked up again: another thread may have added it, and filled the table with it.
-        match self.place_of(value) {
+        // Another thread may have added the value meanwhile, and filled the table.
+        match self.find(value) {
             Ok(digit) => digit,
             Err(_) if *met >= self.limit => self.other(),
             Err(slot) => {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_gives_back_each_value_it_was_made_of_and_nothing_for_none() {
+    fn a_set_returns_the_values_it_was_made_of() {
         let table = LabelTable::new([("tenant", 2), ("plan", 3), ("cache", 1)]);
         assert_eq!(table.sets(), 4 * 5 * 3);
         assert_eq!(texts(&table, LabelSet::NONE), []);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_and_past_the_length_a_value_is_other() {
+    fn values_beyond_the_limit_or_too_long_become_other() {
         let table = LabelTable::new([("tenant", 2)]);
         let shown = |value: &str| texts(&table, table.with(LabelSet::NONE, 0, value));
         assert_eq!(shown(OTHER), [pair("tenant", OTHER)]);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_meet_a_value_at_the_same_time_agree_on_its_number() {
+    fn threads_that_add_a_value_at_the_same_time_agree_on_its_digit() {
         let table = LabelTable::new([("tenant", 50)]);
         let sets = || {
             let values = (0..100).map(|value| value.to_string());
@@ -249,7 +249,7 @@ mod tests {
             threads.into_iter().map(|thread| thread.join()).collect::<Result<Vec<_>, _>>()
         });
         let all = all.expect("no thread panics");
-        // What was past the bound for one is so for all that come later.
+        // A value beyond the limit stays beyond it.
         let last = sets();
         for (value, set) in last.iter().enumerate() {
             let is_other = texts(&table, *set) == [pair("tenant", OTHER)];

@@ -1,8 +1,8 @@
-//! The cells that the request path adds to, and their sums.
+//! The counters and histograms that the request path writes.
 //!
-//! Each thread has a [`Shard`] of its own, which only it writes: plain loads and stores on atomics,
-//! no read-modify-write. What it writes most is aligned to cache lines of its own. Nothing is ever
-//! reset, so that no increment can be lost to a reader; readers sum the shards and take differences.
+//! Each thread writes to its own [`Shard`] with plain loads and stores on atomics, no
+//! read-modify-write. Frequently written cells are aligned to cache lines of their own. Counts are
+//! never reset, so a reader can't lose an increment: readers sum the shards and take differences.
 
 mod ages;
 mod bounds;
@@ -14,6 +14,7 @@ mod histogram;
 mod key;
 mod label;
 mod optional_histogram;
+mod record;
 mod shard;
 mod store;
 
@@ -37,7 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::shard::ShardLayout;
 
-/// Adds without a read-modify-write: right only where one thread alone writes the cell.
+/// Adds without a read-modify-write. Only one thread may write the cell.
 #[inline]
 fn add(cell: &AtomicU64, by: u64, order: Ordering) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), order);

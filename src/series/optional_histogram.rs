@@ -1,9 +1,9 @@
-/// A histogram that an operation has only if something of it was recorded.
+/// A histogram that is allocated for an operation with the first recorded value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionalHistogram {
-    /// From the first time that a client was not ready until it was.
+    /// The time until a client became ready.
     Wait,
-    /// From the request to the end of its stream.
+    /// The time from the request to the end of its stream.
     Stream,
     /// Bytes of a request's body.
     RequestSize,
@@ -13,14 +13,15 @@ pub(crate) enum OptionalHistogram {
     RequestMessages,
     /// gRPC messages of a response.
     ResponseMessages,
-    /// Time to the response head, where that was recorded before the end.
+    /// The time to the response's head, if it was recorded before the end.
     Head,
 }
 
 impl OptionalHistogram {
     pub(crate) const COUNT: usize = 7;
 
-    /// Those that are exported by themselves: heads also come from what ended with its head.
+    /// The histograms exported as they are. `Head` is not: responses that ended with their head are
+    /// added.
     pub(crate) const ALL: [Self; Self::COUNT - 1] = [
         Self::Wait,
         Self::Stream,
@@ -30,24 +31,24 @@ impl OptionalHistogram {
         Self::ResponseMessages,
     ];
 
-    /// Whether it counts the bytes of bodies.
+    /// Whether it holds body sizes in bytes.
     pub(crate) fn is_size(self) -> bool {
         matches!(self, Self::RequestSize | Self::ResponseSize)
     }
 }
 
-/// What may stay open for ever.
+/// A kind of stream, which may stay open forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamKind {
     /// Server-sent events.
     EventStream,
     /// gRPC with more than one message.
     Grpc,
-    /// A connection that became something else: WebSocket, CONNECT.
+    /// An upgraded connection: WebSocket, CONNECT.
     Upgrade,
-    /// A body that nothing is known of but that it goes on.
+    /// A body of unknown length and type that outlives its head.
     UnknownLength,
-    /// A request that is answered when there is something to tell.
+    /// A request whose response waits for news.
     LongPoll,
 }
 

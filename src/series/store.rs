@@ -13,7 +13,7 @@ use crate::{
     operation::{OperationId, OperationTable},
 };
 
-/// Everything that the request path writes to; one a lookout.
+/// Everything that the request path writes to. A lookout has one.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) operations: OperationTable,
@@ -23,27 +23,28 @@ pub(crate) struct Store {
     pub(crate) statuses: Statuses,
     pub(crate) labels: LabelTable,
     pub(crate) memory: Arc<Memory>,
-    /// The series that are paid for outside the shards: the collector's sums and the recorder's copy.
+    /// The series whose memory outside the shards is reserved: the collector's sums, the recorder's
+    /// copy.
     exported: Mutex<HashSet<(OperationId, SeriesKey), foldhash::fast::RandomState>>,
     exported_cost: usize,
-    /// Whether the times to the response heads are recorded.
+    /// Whether the time to the response's head is recorded.
     pub(crate) has_heads: bool,
     shards: Mutex<Shards>,
-    /// For threads whose own storage is already gone, and for those that there was no memory for a shard
-    /// for; its lock makes one writer of them.
-    last_resort: Mutex<Arc<Shard>>,
+    /// The shared shard: for threads whose storage is already gone, or that found no memory for a
+    /// shard. Its lock keeps a single writer.
+    shared: Mutex<Arc<Shard>>,
     layout: ShardLayout,
     pub(crate) clock: &'static RawClock,
     epoch: RawTime,
 }
 
-/// How much is counted apart.
+/// The limits of a store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) operations: usize,
     /// In bytes.
     pub(crate) memory: usize,
-    /// Whether the times to the response heads have a histogram.
+    /// Whether the time to the response's head is recorded.
     pub(crate) has_heads: bool,
 }
 
@@ -56,15 +57,16 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 struct Shards {
     all: Vec<Arc<Shard>>,
-    /// Shards whose thread has ended: they keep their counts, and go to the next thread.
+    /// Shards whose thread has ended. They keep their counts and go to the next thread.
     free: Vec<Arc<Shard>>,
 }
 
 impl Store {
-    /// Into how many lists an operation's series with labels are split, so that each is short.
+    /// The most lists into which an operation's labelled series are split, so that each is short.
     const MOST_LISTS: usize = 1_024;
 
-    /// The names, labels and handles of an exported series. An operation has gauges, and rules of its own.
+    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges,
+    /// and rules of its own.
     const NAMED: usize = 2 << 10;
 
     pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {
@@ -84,8 +86,8 @@ impl Store {
         memory.reserve(OperationTable::bytes(limits.operations), Room::Beyond);
         let operations = OperationTable::new(limits.operations, Arc::clone(&memory));
         memory.admit_shard(Room::Beyond);
-        let last_resort = Shard::new(layout);
-        let shards = Shards { all: vec![Arc::clone(&last_resort)], free: Vec::new() };
+        let shared = Shard::new(layout);
+        let shards = Shards { all: vec![Arc::clone(&shared)], free: Vec::new() };
         Self {
             operations,
             bounds,
@@ -98,21 +100,21 @@ impl Store {
             exported_cost,
             has_heads: limits.has_heads,
             shards: Mutex::new(shards),
-            last_resort: Mutex::new(last_resort),
+            shared: Mutex::new(shared),
             layout,
             clock,
             epoch: clock.now(),
         }
     }
 
-    /// What a histogram takes once, besides its cells: the collector's sums and what it has carried over,
-    /// and the recorder's buckets.
+    /// The bytes of a histogram outside the shards: the collector's sums and exported values, and
+    /// the recorder's buckets.
     fn exported_cost(bounds: &Bounds) -> usize {
         let buckets = bounds.buckets(None).count();
         Self::NAMED + (bounds.cells() + 2 * buckets) * size_of::<Tally>() + 1_024
     }
 
-    /// Reserves the cells of a series in one shard, and of one that no shard has, what it takes besides.
+    /// Reserves memory for a series in one shard and, if it is new to all shards, outside them.
     pub(super) fn reserve(
         &self,
         operation: OperationId,
@@ -133,13 +135,13 @@ impl Store {
         is_reserved
     }
 
-    /// Reserves the cells of a histogram that few operations have, and what it takes besides.
-    pub(super) fn reserve_extra(&self, cells: usize, room: Room) -> bool {
+    /// Reserves memory for an optional histogram, in one shard and outside it.
+    pub(super) fn reserve_optional(&self, cells: usize, room: Room) -> bool {
         self.memory.reserve(cells + self.exported_cost, room)
     }
 
-    pub(crate) fn bounds_of(&self, extra: OptionalHistogram) -> &Bounds {
-        match extra {
+    pub(crate) fn bounds_of(&self, kind: OptionalHistogram) -> &Bounds {
+        match kind {
             OptionalHistogram::Wait | OptionalHistogram::Stream | OptionalHistogram::Head => {
                 &self.bounds
             }
@@ -150,19 +152,20 @@ impl Store {
         }
     }
 
-    /// The time since the store was made.
+    /// The time since the store was created.
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.clock.nanos(self.epoch, self.clock.now()))
     }
 
-    /// The second, since the store was made, in which an exchange began; ages are told by it.
+    /// The second since the store's creation in which an exchange started, by which ages are
+    /// counted.
     #[inline]
     pub(crate) fn second(&self, began: RawTime) -> u32 {
         self.clock.seconds(self.epoch, began)
     }
 
-    /// A shard for the calling thread alone; to be given back when the thread ends. `None` without memory
-    /// for one: then the thread shares [that of last resort](Self::with_last_resort).
+    /// Leases a shard to the calling thread, which returns it when it ends. Returns `None` without
+    /// memory for one: the thread then writes to [the shared one](Self::with_shared).
     pub(crate) fn lease(&self) -> Option<Arc<Shard>> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         shards.free.pop().or_else(|| {
@@ -179,11 +182,11 @@ impl Store {
     }
 
     #[inline]
-    pub(crate) fn with_last_resort<R>(&self, write: impl FnOnce(&Shard) -> R) -> R {
-        write(&self.last_resort.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with_shared<R>(&self, write: impl FnOnce(&Shard) -> R) -> R {
+        write(&self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// All shards, for a reader.
+    /// All shards, for readers.
     pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).all.clone()
     }
@@ -194,16 +197,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shard_of_an_ended_thread_goes_to_the_next_one() {
+    fn the_next_thread_gets_the_shard_of_an_ended_one() {
         let store = Store::new(Limits::default(), Bounds::new(&[], &[]), LabelTable::default());
         let shard = store.lease().unwrap();
         store.give_back(Arc::clone(&shard));
         assert!(Arc::ptr_eq(&store.lease().unwrap(), &shard));
-        assert_eq!(store.shards().len(), 2, "the last resort and the leased one");
+        assert_eq!(store.shards().len(), 2, "the shared one and the leased one");
     }
 
     #[test]
-    fn without_memory_for_its_shard_a_thread_has_none_until_another_ends() {
+    fn without_memory_a_thread_gets_no_shard_until_another_ends() {
         let limits = Limits { memory: 200_000, ..Limits::default() };
         let store = Store::new(limits, Bounds::new(&[], &[]), LabelTable::default());
         let leased: Vec<_> = std::iter::from_fn(|| store.lease()).collect();

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::series::Bounds;
 
-/// What one scope (the service, an operation) counted, tick by tick; a tick without change costs
-/// nothing and keeps nothing.
+/// The counts of one scope (the service or an operation), by tick. A tick without a change is not
+/// stored.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     now: Totals,
@@ -18,27 +18,27 @@ pub(crate) struct History {
     minutes: Changes,
 }
 
-/// The ticks at which something changed, in the order of time.
+/// The changes of one tier, oldest first.
 #[derive(Debug, Default)]
 struct Changes {
-    /// The sums before the first of them.
+    /// The sums before the first change.
     before: Totals,
     changes: VecDeque<Change>,
-    /// How many cells they have together.
+    /// The number of cells of all changes.
     cells: usize,
 }
 
 #[derive(Debug)]
 struct Change {
     tick: u64,
-    /// The sums after it.
+    /// The sums after the change.
     totals: Totals,
-    /// By cell, how many durations it added.
+    /// The number of added durations by cell.
     cells: Box<[(u16, u32)]>,
 }
 
 impl History {
-    /// Takes what was counted since the last tick: the sums, and `(cell, durations)` in order.
+    /// Adds the counts since the last tick: the sums, and `(cell, durations)` in order.
     pub(crate) fn tick(&mut self, tick: &Tick, new: &Totals, cells: &[(u16, u32)]) {
         if new.requests() > 0 {
             self.now.merge(new);
@@ -58,7 +58,7 @@ impl History {
         self.minutes.forget(tick.oldest_minute);
     }
 
-    /// What a scope would have counted all along that these are the parts of.
+    /// The history of a scope that consists of these parts.
     pub(crate) fn of_parts<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         let mut whole = Self::default();
         let parts: Vec<_> = parts.collect();
@@ -70,7 +70,7 @@ impl History {
         whole
     }
 
-    /// What the changes take, in bytes.
+    /// The bytes of all changes.
     pub(crate) fn bytes(&self) -> usize {
         self.seconds.bytes() + self.minutes.bytes()
     }
@@ -80,8 +80,8 @@ impl History {
         &self.now
     }
 
-    /// The window that is `over` long by the marks of `timeline`; shorter only where the lookout is
-    /// younger than that.
+    /// The window of at least this length by the marks of `timeline`. It is shorter only if the
+    /// lookout is younger.
     pub(crate) fn window<'a>(&'a self, timeline: &'a Timeline, over: Duration) -> Window<'a> {
         let (tier, mark) = timeline.reference(over);
         let changes = match tier {
@@ -92,7 +92,7 @@ impl History {
             elapsed: timeline.now().saturating_sub(mark.at),
             totals: self.now.since(changes.totals_at(mark.tick)),
             history: self,
-            // What came after the last minute mark is only in the seconds.
+            // Changes after the last minute mark are only in the seconds' tier.
             minutes_after: (tier == Tier::Minutes).then_some(mark.tick),
             seconds_after: match tier {
                 Tier::Seconds => mark.tick,
@@ -160,7 +160,7 @@ impl Changes {
     }
 }
 
-/// What one scope counted in a stretch of time that ends at the last tick.
+/// The counts of one scope in a period that ends at the last tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Window<'a> {
     elapsed: Duration,
@@ -171,12 +171,12 @@ pub(crate) struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// The time that really passed: at least the length asked for, unless the lookout is younger.
+    /// The actual length: at least the requested one, unless the lookout is younger.
     pub(crate) fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// The sums from the start to where the window begins.
+    /// The sums at the start of the window.
     pub(crate) fn before(&self) -> Totals {
         self.history.now.since(&self.totals)
     }
@@ -193,24 +193,24 @@ impl Window<'_> {
         self.totals.client_errors()
     }
 
-    /// The durations of all requests together.
+    /// The total duration of all requests.
     pub(crate) fn time(&self) -> Duration {
         self.totals.time()
     }
 
-    /// Exact; `None` without requests.
+    /// The exact mean duration; `None` without requests.
     pub(crate) fn mean(&self) -> Option<Duration> {
         let requests = self.requests();
         (requests > 0).then(|| Duration::from_secs_f64(self.time().as_secs_f64() / requests as f64))
     }
 
-    /// Requests a second that ended; `None` before any time has passed.
+    /// The requests per second that ended; `None` for a window of length zero.
     pub(crate) fn throughput(&self) -> Option<f64> {
         (!self.elapsed.is_zero()).then(|| self.requests() as f64 / self.elapsed.as_secs_f64())
     }
 
-    /// How many requests took longer than `threshold`; exact where that is one of the bounds, else by
-    /// the nearest one.
+    /// The number of requests that took longer than `threshold`. It is exact if that is one of the
+    /// bounds; otherwise the threshold is rounded to the nearest one.
     pub(crate) fn slower_than(&self, threshold: Duration, bounds: &Bounds) -> u64 {
         let above = bounds.first_above(threshold);
         self.cells()
@@ -219,7 +219,7 @@ impl Window<'_> {
             .sum()
     }
 
-    /// The duration that a share `q` of the requests did not exceed, within 1/9 of it; `None` without
+    /// The `q`-quantile of the durations, with a relative error of at most 1/9; `None` without
     /// requests.
     pub(crate) fn quantile(&self, q: f64, bounds: &Bounds) -> Option<Duration> {
         let mut counts = vec![0_u64; bounds.cells()];
@@ -236,7 +236,7 @@ impl Window<'_> {
         Some(Duration::from_nanos(bounds.middle(cell)))
     }
 
-    /// `(cell, durations)`, a cell as often as it changed.
+    /// `(cell, durations)`. A cell appears once per change.
     fn cells(&self) -> impl Iterator<Item = (u16, u32)> {
         let minutes = self.minutes_after.map(|tick| self.history.minutes.after(tick));
         let seconds = self.history.seconds.after(self.seconds_after);

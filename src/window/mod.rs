@@ -1,9 +1,9 @@
-//! Rolling windows by difference: what the sums are now, less what they were.
+//! Rolling windows, as differences of sums.
 //!
-//! Each tick marks the [`Timeline`] and adds what changed to the [`History`] of every operation. A
-//! [`Window`] is the newest sums minus those at the newest mark that is at least as old as the
-//! window is long, with the time that really passed between the two. Nothing rotates, so a late tick
-//! makes a window longer and corrupts nothing.
+//! Each tick adds a mark to the [`Timeline`] and the changes to the [`History`] of each operation.
+//! A [`Window`] is the current sums minus those at the newest mark that is at least the window's
+//! length old, with the actual time between the two. Nothing rotates: a late tick makes a window
+//! longer, not wrong.
 
 mod history;
 mod timeline;
@@ -17,8 +17,8 @@ pub(crate) use self::{
 
 use std::time::Duration;
 
-/// The longest window there is; longer ones belong into Prometheus rules.
+/// The longest window. Longer ones belong in Prometheus rules.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// How far back the tier of single ticks reaches.
+/// The length of the tier that keeps every tick.
 const SECONDS: Duration = Duration::from_secs(60);

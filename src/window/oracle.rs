@@ -1,4 +1,4 @@
-//! Windows against an oracle that keeps every request and looks through all of them.
+//! Tests windows against an oracle that keeps every request and scans all of them.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ struct Request {
     outcome: Outcome,
 }
 
-/// Some seconds with requests in them, then a tick.
+/// Some requests, then a tick.
 #[derive(Clone, Debug)]
 struct Step {
     tick_after: Duration,
@@ -27,7 +27,7 @@ const THRESHOLD: Duration = Duration::from_millis(300);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let request = (20_000..20_000_000_000_u64, 0..Outcome::COUNT);
-    // Ticks are about a second apart; some come late, by up to two minutes.
+    // Ticks are about a second apart; some are up to two minutes late.
     let gap = prop_oneof![9 => 990..1_010_u64, 1 => 1_010..120_000_u64];
     let step = (gap, prop::collection::vec(request, 0..4))
         .prop_map(|(gap, requests)| Step { tick_after: Duration::from_millis(gap), requests });
@@ -63,7 +63,7 @@ fn play(steps: &[Step]) -> Played {
     Played { timeline, history, requests, ticks }
 }
 
-/// When the window began: at the newest tick that is old enough, among those that the tier keeps.
+/// The start of the window: the newest tick that is old enough, among those that the tier keeps.
 fn began(ticks: &[Duration], over: Duration) -> Duration {
     let now = ticks[ticks.len() - 1];
     let newest = |ticks: &[Duration]| ticks.iter().rev().find(|tick| now - **tick >= over).copied();
@@ -76,7 +76,7 @@ fn began(ticks: &[Duration], over: Duration) -> Duration {
             minutes.push(*tick);
         }
     }
-    // A late tick may leave a mark in the seconds that is old enough.
+    // After a late tick, the seconds' tier may hold a mark that is old enough.
     let kept = ticks.iter().rposition(|tick| now - *tick >= SECONDS_TIER).unwrap_or(0);
     newest(&ticks[kept..]).or(newest(&minutes)).unwrap_or(ticks[0])
 }
@@ -85,7 +85,7 @@ const SECONDS_TIER: Duration = Duration::from_secs(60);
 
 proptest! {
     #[test]
-    fn a_window_equals_a_look_through_all_requests(
+    fn a_window_equals_a_scan_of_all_requests(
         steps in steps(),
         over in prop_oneof![1..=60_u64, 1..=3_600_u64],
     ) {
@@ -118,14 +118,14 @@ proptest! {
     }
 
     #[test]
-    fn the_history_of_a_whole_can_be_made_of_its_parts(
+    fn a_history_equals_the_merge_of_its_parts(
         steps in steps(),
         over in prop_oneof![1..=60_u64, 1..=3_600_u64],
     ) {
         let part = |part: usize| {
             let of_part = |step: &Step| {
                 let requests = step.requests.iter().copied().enumerate();
-                let requests = requests.filter(|(place, _)| place % 2 == part);
+                let requests = requests.filter(|(index, _)| index % 2 == part);
                 Step { requests: requests.map(|(_, request)| request).collect(), ..step.clone() }
             };
             play(&steps.iter().map(of_part).collect::<Vec<_>>()).history
@@ -170,7 +170,7 @@ proptest! {
 }
 
 #[test]
-fn a_window_longer_than_the_life_of_the_lookout_is_as_long_as_that() {
+fn a_window_is_no_longer_than_the_life_of_the_lookout() {
     let step = Step { tick_after: Duration::from_secs(1), requests: vec![(1_000_000, 1)] };
     let played = play(&[step]);
     let window = played.history.window(&played.timeline, Duration::from_secs(60));
@@ -179,7 +179,7 @@ fn a_window_longer_than_the_life_of_the_lookout_is_as_long_as_that() {
 }
 
 #[test]
-fn a_scope_without_traffic_keeps_nothing() {
+fn a_scope_without_traffic_stores_nothing() {
     let step = |requests| Step { tick_after: Duration::from_secs(1), requests };
     let mut steps = vec![step(vec![(1_000_000, 0)])];
     steps.resize(4_000, step(Vec::new()));

@@ -2,40 +2,41 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{LONGEST, SECONDS};
 
-/// A moment at which all sums were taken.
+/// A time at which all sums were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(super) tick: u64,
     pub(super) at: Duration,
 }
 
-/// When the ticks were, in two tiers: each tick for a minute, one a minute for an hour.
+/// The times of the ticks, in two tiers: every tick of the last minute, and one per minute of the
+/// last hour.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     seconds: VecDeque<Mark>,
     minutes: VecDeque<Mark>,
 }
 
-/// Which tier a mark is from, and so in which the sums of then are kept.
+/// The tier that keeps a mark and its sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tier {
     Seconds,
     Minutes,
 }
 
-/// What a tick has to tell the histories.
+/// A tick, for the histories.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tick {
     pub(super) number: u64,
-    /// The minute mark before, where this tick is a minute mark, too.
+    /// The previous minute mark, if this tick is a minute mark.
     pub(super) minute_since: Option<u64>,
-    /// The oldest marks that are still asked for.
+    /// The oldest marks that a window may still need.
     pub(super) oldest_second: u64,
     pub(super) oldest_minute: u64,
 }
 
 impl Timeline {
-    /// Starts with all sums at zero.
+    /// Starts a timeline with all sums at zero.
     pub(crate) fn new(now: Duration) -> Self {
         let start = Mark { tick: 0, at: now };
         Self { seconds: [start].into(), minutes: [start].into() }
@@ -63,7 +64,7 @@ impl Timeline {
         self.newest().at
     }
 
-    /// The newest mark at least `over` old, or the oldest there is, with its tier.
+    /// The newest mark that is at least `over` old, or else the oldest mark, with its tier.
     pub(super) fn reference(&self, over: Duration) -> (Tier, Mark) {
         let now = self.now();
         let find = |marks: &VecDeque<Mark>| {
@@ -86,7 +87,7 @@ impl Timeline {
     }
 }
 
-/// Drops the marks that no window of up to `reach` can ask for: all but one that are as old.
+/// Drops all marks at least `reach` old, except the newest of them, which the longest window needs.
 fn forget(marks: &mut VecDeque<Mark>, now: Duration, reach: Duration) {
     while marks.get(1).is_some_and(|mark| now.saturating_sub(mark.at) >= reach) {
         marks.pop_front();

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use crate::outcome::Outcome;
 
-/// Sums since the start: how many exchanges ended in which way, and how long they took together.
+/// Sums since the start: exchanges by outcome, and their total duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     outcomes: [u64; Outcome::COUNT],
-    /// Of all outcomes, those whose status rejects what the client asked for.
+    /// Exchanges with a client error, whatever their outcome.
     client_errors: u64,
     nanos: u128,
 }
@@ -17,7 +17,7 @@ impl Totals {
         self.nanos += u128::from(nanos);
     }
 
-    /// Of the requests that were [added](Self::add), how many have a status that is a client error.
+    /// Counts client errors among the [added](Self::add) exchanges.
     pub(crate) fn add_client_errors(&mut self, count: u64) {
         self.client_errors += count;
     }
@@ -40,7 +40,7 @@ impl Totals {
         difference
     }
 
-    /// The sum of the outcomes, and not a counter of its own: so errors never exceed it.
+    /// The sum of the outcomes instead of a counter of its own, so that errors never exceed it.
     pub(crate) fn requests(&self) -> u64 {
         self.outcomes.iter().sum()
     }
@@ -57,7 +57,7 @@ impl Totals {
         self.client_errors
     }
 
-    /// The durations of all requests together.
+    /// The total duration of all requests.
     pub(crate) fn time(&self) -> Duration {
         let seconds = u64::try_from(self.nanos / 1_000_000_000).unwrap_or(u64::MAX);
         Duration::new(seconds, (self.nanos % 1_000_000_000) as u32)

@@ -44,10 +44,10 @@ impl LookoutBuilder {
                 format!("{method:?} is no method: give it as \"package.Service/Method\""),
             );
         }
-        if !self.templates.is_empty() && self.questions.route.is_some() {
+        if !self.templates.is_empty() && self.observe.route.is_some() {
             return setting("routes", "excludes route(..): leave one of them out".to_owned());
         }
-        if self.questions.ignored_routes.contains(UNMATCHED) {
+        if self.observe.ignored_routes.contains(UNMATCHED) {
             return setting(
                 "ignore_routes",
                 format!("{UNMATCHED:?} is no route: leave such requests out by .ignore(..)"),

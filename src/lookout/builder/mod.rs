@@ -63,7 +63,7 @@ pub struct LookoutBuilder {
     buckets: Vec<Duration>,
     families: Vec<Family>,
     dialect: MetricNaming,
-    questions: ObserveConfig,
+    observe: ObserveConfig,
     templates: Vec<String>,
     labels: Vec<UserLabel>,
     failure: Option<Box<FailureFn>>,
@@ -91,7 +91,7 @@ impl LookoutBuilder {
             buckets: BUCKETS.to_vec(),
             families: Vec::new(),
             dialect: MetricNaming::default(),
-            questions: ObserveConfig::default(),
+            observe: ObserveConfig::default(),
             templates: Vec::new(),
             labels: Vec::new(),
             failure: None,
@@ -191,7 +191,7 @@ impl LookoutBuilder {
         crate::notify::check_clients();
         self.rules = rule::with_names(self.rules);
         if !self.templates.is_empty() {
-            self.questions.route = Some(Naming::Templates(router(&self.templates)?));
+            self.observe.route = Some(Naming::Templates(router(&self.templates)?));
         }
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
@@ -201,8 +201,8 @@ impl LookoutBuilder {
         // Their answer waits for all that the client sends.
         let streamed =
             self.dialect.grpc_types.iter().filter(|(_, kind)| **kind == GrpcType::ClientStream);
-        self.questions.long_polls.extend(streamed.map(|(method, _)| method.clone()));
-        self.questions.labels = self.labels.into_iter().map(|label| label.source).collect();
+        self.observe.long_polls.extend(streamed.map(|(method, _)| method.clone()));
+        self.observe.labels = self.labels.into_iter().map(|label| label.source).collect();
         self.dialect.families = self.families.iter().map(|family| family.name.clone()).collect();
         let bounds = Bounds::with_families(&self.buckets, self.families, &splits);
         let store = Arc::new(Store::new(self.limits, bounds, labels));
@@ -233,12 +233,12 @@ impl LookoutBuilder {
         let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
         let carried = carried.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
-        let judge = Arc::new(Classifier(self.failure));
+        let classifier = Arc::new(Classifier(self.failure));
         let facade = Facade::new(self.recorder, self.dialect);
         let collector = Collector::new(
             Arc::clone(&store),
             facade,
-            Arc::clone(&judge),
+            Arc::clone(&classifier),
             groups,
             carried.collect(),
         );
@@ -278,13 +278,13 @@ impl LookoutBuilder {
         let notifiers: Vec<_> =
             dispatcher.mailboxes().iter().map(|mailbox| mailbox.name.clone()).collect();
         let commands = spawn(thread).map_err(StartError::Thread)?;
-        let core = Arc::new(Core::new(Arc::clone(&store), judge, self.questions));
+        let core = Arc::new(Core::new(Arc::clone(&store), classifier, self.observe));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
-        let entrance = LayerConfig::new(id, &core.questions);
+        let layer = LayerConfig::new(id, &core.config);
         log_start(&origin.service, rule_count, &notifiers, has_recorder);
         Ok(Lookout {
             inner: Arc::new(Inner {
-                entrance,
+                layer,
                 store,
                 reports,
                 dispatcher,

@@ -26,7 +26,7 @@ impl LookoutBuilder {
         mut self,
         route: impl for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     ) -> Self {
-        self.questions.route = Some(Naming::Closure(Box::new(route)));
+        self.observe.route = Some(Naming::Closure(Box::new(route)));
         self
     }
 
@@ -59,7 +59,7 @@ impl LookoutBuilder {
     /// open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck request. Its
     /// duration, which rules evaluate, is the time after its response's head.
     pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.questions.long_polls.extend(routes.into_iter().map(Into::into));
+        self.observe.long_polls.extend(routes.into_iter().map(Into::into));
         self
     }
 
@@ -77,7 +77,7 @@ impl LookoutBuilder {
         mut self,
         is_ignored: impl for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.questions.ignore = Some(Box::new(is_ignored));
+        self.observe.ignore = Some(Box::new(is_ignored));
         self
     }
 
@@ -86,7 +86,7 @@ impl LookoutBuilder {
     /// [`ignore`](Self::ignore).
     #[doc(alias("healthz", "exclude"))]
     pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.questions.ignored_routes.extend(routes.into_iter().map(Into::into));
+        self.observe.ignored_routes.extend(routes.into_iter().map(Into::into));
         self
     }
 
@@ -95,7 +95,7 @@ impl LookoutBuilder {
     /// request is not counted at all. Defaults to no, since the layer then looks into every
     /// response.
     pub fn unwatched_responses(mut self, are_taken_back: bool) -> Self {
-        self.questions.unwatched_responses = are_taken_back;
+        self.observe.unwatched_responses = are_taken_back;
         self
     }
 
@@ -142,7 +142,7 @@ impl LookoutBuilder {
     /// request's URI. Use it only for clients with a few known hosts; each counts towards
     /// [`max_operations`](Self::max_operations). Defaults to no.
     pub fn server_address(mut self, is_told: bool) -> Self {
-        self.questions.tells_address = is_told;
+        self.observe.splits_by_address = is_told;
         self
     }
 
@@ -150,7 +150,7 @@ impl LookoutBuilder {
     /// [`UpgradeWatch`](crate::observe::UpgradeWatch), which lets its handler count the connection.
     /// Defaults to no, since the layer then looks into the headers of every request.
     pub fn upgrades(mut self, are_watched: bool) -> Self {
-        self.questions.watches_upgrades = are_watched;
+        self.observe.watches_upgrades = are_watched;
         self
     }
 

@@ -1,20 +1,21 @@
 use std::{error::Error, ops::Deref};
 
-/// An error of a call that a [`Dependency`](crate::observe::Dependency) watches: any that implements [`Error`], and
-/// any that dereferences to one, such as a boxed error, `anyhow::Error` or `eyre::Report`.
+/// An error that [`Dependency::call`](crate::observe::Dependency::call) can classify: a type that
+/// implements [`Error`], or one that dereferences to it, such as a boxed error, `anyhow::Error` or
+/// `eyre::Report`.
 ///
-/// The compiler finds `Marker`, which tells these kinds of types apart.
+/// The compiler infers `Marker`, which distinguishes these kinds of types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that `Dependency::call` can classify",
     label = "neither implements `Error` nor dereferences to one",
-    note = "use `Dependency::call_with`, whose closure says which outputs are failures"
+    note = "use `Dependency::call_with`, whose closure decides which outputs are failures"
 )]
 pub trait CallError<Marker> {
     #[doc(hidden)]
     fn as_error(&self) -> &(dyn Error + 'static);
 }
 
-/// Of types that implement [`Error`].
+/// The marker of types that implement [`Error`].
 #[derive(Debug)]
 #[doc(hidden)]
 #[non_exhaustive]

@@ -8,31 +8,32 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::call_error::CallError;
-use crate::observe::{
-    LookoutId,
-    exchange::{Exchange, Inside, error_kind::kind_of_error, local, state::ExchangeState},
-    head::{layer_config::Entry, route::Route},
-};
 use crate::{
     catch_panic::guarded,
+    observe::{
+        Core, LookoutId,
+        exchange::{
+            Exchange, PanicGuard, error_kind::kind_of_error, local, start::OperationKey,
+            state::ExchangeState,
+        },
+        head::route::Route,
+    },
     operation::{self, Call, MethodLabel, OperationId, Protocol, Side, System, TrafficId},
     outcome::{Ending, ErrorKind},
 };
 
-/// Watches calls to a dependency that are plain futures: to a database, a cache, a queue, an SDK.
-/// Made by [`Lookout::dependency`](crate::Lookout::dependency). See the
-/// [guide](crate::guide::clients#watch-sqlx-redis-kafka-or-an-sdk).
+/// Watches calls to a dependency that are plain futures: a database, a cache, a queue, an SDK. Made
+/// by [`Lookout::dependency`](crate::Lookout::dependency).
 ///
-/// It is cheap to clone, fits into a struct, and works on any thread, with or without a runtime. A
-/// call counts from its first poll: its duration, its outcome, and as in flight while it runs. In
-/// the steady state it allocates nothing. After the lookout has ended the calls continue, and
-/// nothing is counted.
+/// It is cheap to clone and works on any thread, with or without a runtime. A call is in flight
+/// from its first poll; its end records a duration and an outcome. In the steady state a call
+/// allocates nothing. After the lookout has shut down, calls run uncounted.
 ///
-/// | made by | metrics | labels |
+/// | kind | metrics | labels |
 /// |---|---|---|
 /// | [`database`](Self::database) | `db_client_operation_duration_seconds`, … | `dependency`, `db_system_name`, `db_operation_name` |
 /// | [`messaging`](Self::messaging) | `messaging_client_operation_duration_seconds`, … | `dependency`, `messaging_system`, `messaging_operation_name` |
-/// | neither | `dependency_operation_duration_seconds`, … | `dependency`, `operation` |
+/// | other | `dependency_operation_duration_seconds`, … | `dependency`, `operation` |
 ///
 /// # Examples
 ///
@@ -76,34 +77,34 @@ impl Dependency {
     }
 
     /// Uses OpenTelemetry's metric names for databases. `system` is the `db_system_name`, such as
-    /// `postgresql`, `mysql` or `redis`; see [the
-    /// list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name).
+    /// `postgresql`, `mysql` or `redis`; see [the known
+    /// values](https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name).
     #[must_use]
     pub fn database(self, system: impl Into<Arc<str>>) -> Self {
         Self::of(self.lookout, self.called.name, System::Database(system.into()))
     }
 
     /// Uses OpenTelemetry's metric names for messaging. `system` is the `messaging_system`, such as
-    /// `kafka`, `rabbitmq` or `aws_sqs`; see [the
-    /// list](https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/#messaging-system).
+    /// `kafka`, `rabbitmq` or `aws_sqs`; see [the known
+    /// values](https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/#messaging-system).
     #[must_use]
     pub fn messaging(self, system: impl Into<Arc<str>>) -> Self {
         Self::of(self.lookout, self.called.name, System::Messaging(system.into()))
     }
 
-    /// Returns the name, which is the label `dependency` and the scope of rules.
+    /// The dependency's name, as in rules and in the `dependency` label.
     pub fn name(&self) -> &str {
         &self.called.name
     }
 
-    /// Watches a call that returns a `Result`. An `Err` counts as `error`, with the `error_type` of
-    /// the types of the error and its causes. A drop before the end counts as `cancelled`, a panic
+    /// Watches a call that returns a `Result`. An `Err` counts as `error`, with an `error_type`
+    /// derived from its type and its causes. A drop before the end counts as `cancelled`, a panic
     /// as `panicked`.
     ///
-    /// `operation` names the call, such as `find_order`. Use a few fixed words, since each has its
-    /// own series; above [`max_operations`](crate::LookoutBuilder::max_operations) further ones
-    /// share `_OVERFLOW`. The error may implement [`Error`](std::error::Error), be boxed, or
-    /// dereference to an error, as `anyhow::Error` does. For other outputs use
+    /// `operation` names the call, such as `find_order`. Use few, fixed names: each has its own
+    /// series, and beyond [`max_operations`](crate::LookoutBuilder::max_operations) further ones
+    /// share `_OVERFLOW`. The error implements [`Error`](std::error::Error) or dereferences to a
+    /// type that does, as boxed errors and `anyhow::Error` do. For other outputs, use
     /// [`call_with`](Self::call_with).
     ///
     /// # Examples
@@ -132,7 +133,7 @@ impl Dependency {
         self.call_with(operation, future, classify)
     }
 
-    /// Watches a call with any output. `classify` decides whether the output is a success.
+    /// Watches a call with any output. `classify` decides whether it succeeded.
     ///
     /// If `classify` panics, the call counts as `error`.
     ///
@@ -145,7 +146,7 @@ impl Dependency {
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// # let lookout = tower_lookout::Lookout::builder().start()?;
     /// let files = lookout.dependency("files");
-    /// // A missing file is a success.
+    /// // A missing file is a success here.
     /// let read = async { std::fs::read_to_string("config.toml") };
     /// let text = files.call_with("read_config", read, |read| match read {
     ///     Err(error) if error.kind() != io::ErrorKind::NotFound => CallResult::error(error),
@@ -167,19 +168,19 @@ impl Dependency {
     {
         CallFuture {
             inner: future.into_future(),
-            begin: self.begin(operation),
+            start: self.start(operation),
             exchange: None,
             classify: Some(classify),
         }
     }
 
-    /// Where a call of this operation counts; `None` once the lookout was closed.
-    fn begin(&self, operation: &str) -> Option<Begin> {
+    /// Looks up the call's operation. Returns `None` once the lookout is closed.
+    fn start(&self, operation: &str) -> Option<CallStart> {
         let traffic = TrafficId::new(self.side()?, Protocol::Call);
         let operation = local::with(self.lookout, move |store, _| {
             store.operations.id_of(traffic, MethodLabel::Other, operation)
         })?;
-        Some(Begin { lookout: self.lookout, traffic, operation })
+        Some(CallStart { lookout: self.lookout, traffic, operation })
     }
 
     fn side(&self) -> Option<Side> {
@@ -187,9 +188,8 @@ impl Dependency {
             return Some(*side);
         }
         let called = &self.called;
-        let asks =
-            move |core: &crate::observe::Core| core.store.operations.side(Some(called.clone()));
-        let side = local::with_core(self.lookout, asks)?;
+        let register = move |core: &Core| core.store.operations.side(Some(called.clone()));
+        let side = local::with_core(self.lookout, register)?;
         Some(*self.side.get_or_init(|| side))
     }
 }
@@ -200,10 +200,11 @@ impl fmt::Debug for Dependency {
     }
 }
 
-/// How [`Dependency::call`] classifies an output, so that its future has a type that can be named.
+/// The classifier of [`Dependency::call`], a function pointer so that the future's type can be
+/// named.
 pub type ClassifyFn<O> = fn(&O) -> CallResult;
 
-/// Whether a call succeeded, as the closure of [`Dependency::call_with`] says.
+/// The result of a call, returned by the closure of [`Dependency::call_with`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallResult(Ending);
 
@@ -213,42 +214,42 @@ impl CallResult {
         Self(Ending::Complete)
     }
 
-    /// The call failed with this error. Its type and its causes say the `error_type`, such as `timeout`
-    /// or `connect`; its text does not.
+    /// The call failed with this error. The `error_type`, such as `timeout` or `connect`, is
+    /// derived from the types of the error and its causes, never from their texts.
     pub fn error(error: &(dyn std::error::Error + 'static)) -> Self {
         Self(Ending::Error(kind_of_error(error)))
     }
 
-    /// The call failed, and there is no error to look at: the `error_type` is `error`.
+    /// The call failed without an error value. The `error_type` is `error`.
     pub fn failure() -> Self {
         Self(Ending::Error(ErrorKind::Other))
     }
 }
 
-/// Where a call counts once it has begun.
+/// A call that is not polled yet.
 #[derive(Clone, Copy, Debug)]
-struct Begin {
+struct CallStart {
     lookout: LookoutId,
     traffic: TrafficId,
     operation: OperationId,
 }
 
-impl Begin {
+impl CallStart {
     fn begin(self) -> Option<Exchange> {
         let route = Route::Looked(self.operation);
-        let entry = Entry { traffic: self.traffic, method: MethodLabel::Other, route };
-        ExchangeState::begin(self.lookout, &entry).map(|facts| Exchange { facts, companion: () })
+        let key = OperationKey { traffic: self.traffic, method: MethodLabel::Other, route };
+        ExchangeState::begin(self.lookout, &key).map(|state| Exchange { state, hooks: () })
     }
 }
 
 pin_project! {
-    /// A call that a [`Dependency`] watches. It counts from its first poll, and dropped before its end
-    /// as `cancelled`.
+    /// The future of a call that a [`Dependency`] watches. The call starts with the first poll. If
+    /// the future is dropped before its end, the call counts as `cancelled`.
     #[must_use = "futures do nothing unless polled"]
     pub struct CallFuture<F, C> {
         #[pin]
         inner: F,
-        begin: Option<Begin>,
+        start: Option<CallStart>,
         exchange: Option<Exchange>,
         classify: Option<C>,
     }
@@ -263,12 +264,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(begin) = this.begin.take() {
-            *this.exchange = begin.begin();
+        if let Some(start) = this.start.take() {
+            *this.exchange = start.begin();
         }
-        let inside = Inside::enter(this.exchange);
+        let guard = PanicGuard::new(this.exchange);
         let polled = this.inner.poll(cx);
-        inside.leave();
+        guard.disarm();
         if let Poll::Ready(output) = &polled
             && let Some(classify) = this.classify.take()
         {

@@ -1,4 +1,4 @@
-//! Outbound calls: a watched client, and the calls of a dependency that speaks no HTTP.
+//! Outbound calls: a `reqwest` client, and calls to dependencies that do not use HTTP.
 
 pub(super) mod call_error;
 pub(super) mod dependency;

@@ -1,4 +1,4 @@
-//! reqwest's requests and responses are types of its own: this is the way through `http`'s.
+//! Converts between reqwest's own request and response types and those of `http`.
 
 use std::{
     marker::PhantomData,
@@ -12,16 +12,18 @@ use pin_project_lite::pin_project;
 use reqwest::ResponseBuilderExt;
 use tower_service::Service;
 
-use crate::observe::{
-    HttpAndGrpc, LayerConfig, LookoutService, RequestHead, ResponseFuture,
-    exchange::{Exchange, state::ExchangeState},
-    head::{label, layer_config::Entry, route::Route},
-    http::{body::BodyRule, upload::UploadBody},
+use crate::{
+    observe::{
+        HttpAndGrpc, LayerConfig, LookoutService, RequestHead, ResponseFuture,
+        exchange::{Exchange, start::OperationKey, state::ExchangeState},
+        head::route::Route,
+        http::{body::BodyRule, upload_body::UploadBody},
+    },
+    operation::{MethodLabel, Protocol, TrafficId},
 };
-use crate::operation::{MethodLabel, Protocol, TrafficId};
 
 pin_project! {
-    /// The future of a watched [`reqwest::Client`].
+    /// The response future of a watched [`reqwest::Client`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ReqwestFuture<F> {
@@ -52,39 +54,39 @@ where
 
     fn call(&mut self, mut request: reqwest::Request) -> Self::Future {
         let method = MethodLabel::of(request.method());
-        let rule = BodyRule::of(method, self.entrance);
-        let facts = self.entrance.enter_reqwest(method, &request);
-        self.record_wait(facts);
-        let facts = facts.map(|facts| watch_body(facts, &mut request));
-        let mut guard = facts.map(|facts| Exchange { facts, companion: () });
+        let rule = BodyRule::of(method, self.config);
+        let state = self.config.enter_reqwest(method, &request);
+        self.record_wait(state);
+        let state = state.map(|state| watch_body(state, &mut request));
+        let mut guard = state.map(|state| Exchange { state, hooks: () });
         let inner = IntoHttp { inner: self.inner().call(request) };
         let exchange = guard.take();
-        ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, watches: PhantomData } }
+        ReqwestFuture { inner: ResponseFuture { inner, exchange, rule, mode: PhantomData } }
     }
 }
 
-/// The bytes that are read of a body keep its request young. A body that is in memory as a whole goes
-/// at once, and stays as it is: reqwest may need it again for a redirect.
-fn watch_body(facts: ExchangeState, request: &mut reqwest::Request) -> ExchangeState {
-    let Some(body) = request.body_mut() else { return facts };
+/// Wraps a streaming body, so that bytes sent reset the request's age. A body in memory stays as it
+/// is: reqwest may send it again after a redirect.
+fn watch_body(state: ExchangeState, request: &mut reqwest::Request) -> ExchangeState {
+    let Some(body) = request.body_mut() else { return state };
     if body.as_bytes().is_some() {
-        return facts;
+        return state;
     }
-    let (facts, upload) = facts.uploading();
+    let (state, upload) = state.start_upload();
     let inner = mem::take(body);
     *body = reqwest::Body::wrap(UploadBody::new(inner, upload));
-    facts
+    state
 }
 
 impl LayerConfig {
-    /// As [`enter`](Self::enter); closures of the user see the request's URL as a URI.
+    /// Like [`enter`](Self::enter). The user's closures see the request's URL as a URI.
     fn enter_reqwest(
         self,
         method: MethodLabel,
         request: &reqwest::Request,
     ) -> Option<ExchangeState> {
-        let is_looked_into = self.ignores || self.labels;
-        let uri = if is_looked_into { request.url().as_str().parse().ok() } else { None };
+        let needs_uri = self.ignores || self.labels;
+        let uri = if needs_uri { request.url().as_str().parse().ok() } else { None };
         let extensions = Extensions::new();
         let head = uri.as_ref().map(|uri| RequestHead {
             method: request.method(),
@@ -93,19 +95,19 @@ impl LayerConfig {
             headers: request.headers(),
             extensions: &extensions,
         });
-        if self.ignores && head.is_some_and(|head| head.is_ignored(self.lookout)) {
+        if head.is_some_and(|head| self.ignores_request(&head)) {
             return None;
         }
-        let host = request.url().host_str().filter(|_| self.tells_address);
-        let entry = Entry {
+        let host = request.url().host_str().filter(|_| self.splits_by_address);
+        let key = OperationKey {
             traffic: TrafficId::new(self.side, Protocol::Http),
             method,
             route: host.map_or(Route::Unmatched, Route::Template),
         };
-        let facts = ExchangeState::begin(self.lookout, &entry)?;
+        let state = ExchangeState::begin(self.lookout, &key)?;
         Some(match head {
-            Some(head) if self.labels => label::of_request(facts, &head),
-            _ => facts,
+            Some(head) if self.labels => state.with_request_labels(&head),
+            _ => state,
         })
     }
 }
@@ -131,7 +133,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.project().inner.poll(cx))?;
-        // The URL, which redirects may have changed, would be lost on the way.
+        // Keeps the URL, which a redirect may have changed.
         let mut with_url = http::Response::builder().url(response.url().clone());
         let mut response = http::Response::from(response);
         if let Some(extensions) = with_url.extensions_mut() {

@@ -5,11 +5,11 @@ use tower_service::Service;
 
 use crate::observe::{HttpAndGrpc, LookoutService};
 
-/// A `reqwest::Client` whose requests are watched, with reqwest's own way to call it. Made by
+/// A watched `reqwest::Client` with reqwest's own request builder. Made by
 /// [`Lookout::client`](crate::Lookout::client).
 ///
-/// It is cheap to clone and fits into a struct. [`new`](Self::new) puts any tower stack in the place of
-/// the watched client, for retries and the like.
+/// It is cheap to clone. [`new`](Self::new) sends the requests through any tower stack, for retries
+/// or limits.
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ impl<S: Clone> WatchedClient<S> {
     }
 }
 
-/// A request of a [`WatchedClient`] that is not sent yet.
+/// A request of a [`WatchedClient`], before it is sent.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchedRequest<S = LookoutService<reqwest::Client, HttpAndGrpc>> {
@@ -94,8 +94,8 @@ pub struct WatchedRequest<S = LookoutService<reqwest::Client, HttpAndGrpc>> {
 }
 
 impl<S> WatchedRequest<S> {
-    /// Changes the request by any method of reqwest's builder, such as `json` or `query`, which reqwest
-    /// has by its features: `.with(|request| request.json(&order))`.
+    /// Applies any method of reqwest's builder: `.with(|request| request.json(&order))`. Some, such
+    /// as `json` and `query`, require a feature of reqwest.
     pub fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
         Self { builder: change(self.builder), ..self }
     }
@@ -119,12 +119,13 @@ impl<S> WatchedRequest<S> {
         self.with(|request| request.body(body))
     }
 
-    /// Sends the request through the watched service. A timeout belongs to the client or into the
-    /// request, so that it counts as `error` · `timeout`.
+    /// Sends the request through the watched service. Set timeouts on the client or on the request,
+    /// so that they count as `error` with the `error_type` `timeout`.
     ///
     /// # Errors
     ///
-    /// The request can't be built, in which case nothing is counted, or the service returned an error.
+    /// Fails if the request can't be built, which is not counted, or if the service returns an
+    /// error.
     pub async fn send(self) -> Result<reqwest::Response, S::Error>
     where
         S: Service<reqwest::Request, Response = reqwest::Response, Error: From<reqwest::Error>>,

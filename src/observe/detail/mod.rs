@@ -1,9 +1,10 @@
-//! What goes with an exchange for the layers that count bodies, tell observers, or take the route from
-//! inside: one allocation a request, shared by the bodies of both directions.
+//! Details of an exchange for layers that count bodies, call observers, or learn the route from
+//! inside. They cost one allocation a request, which the bodies of both directions share.
 
 pub(super) mod access_log;
-pub(super) mod hooks;
 pub(super) mod observer;
+pub(super) mod options;
+pub(super) mod route_slot;
 
 use std::{
     fmt, mem,
@@ -15,41 +16,48 @@ use std::{
 
 use http::Request;
 
-use self::{hooks::ExchangeHooks, observer::Tell};
-use super::{
-    LayerConfig, RequestHead, ResponseHead, exchange::state::ExchangeState, head::route::Route,
-    http::mode::DetailOptions,
+use self::{
+    observer::{Observation, RequestEnd},
+    options::DetailOptions,
 };
-use crate::{operation::MethodLabel, outcome::Ending};
+use super::{
+    RequestHead, ResponseHead,
+    exchange::{
+        hooks::ExchangeHooks,
+        state::{ExchangeState, Summary},
+    },
+};
+use crate::outcome::Ending;
 
-/// The details of one exchange; when the last of its bodies is gone, their sizes are told.
+/// The details of one exchange. Its sizes are recorded when the last of its bodies is dropped.
 pub(super) struct Detail {
-    alive: Mutex<Alive>,
+    current: Mutex<Current>,
     is_grpc: bool,
     counts_sizes: bool,
     pub(super) request: Size,
     response: Size,
-    observers: Mutex<Vec<Box<dyn Tell>>>,
+    observers: Mutex<Vec<Box<dyn Observation>>>,
 }
 
-struct Alive {
-    facts: ExchangeState,
+/// The exchange as the layers inside see and change it.
+struct Current {
+    state: ExchangeState,
     has_ended: bool,
-    is_watched: bool,
+    is_recorded: bool,
 }
 
-impl Alive {
-    /// Nothing is told of it any more.
-    fn unwatch(&mut self) {
-        (self.is_watched, self.has_ended) = (false, true);
+impl Current {
+    /// Excludes the exchange from all records.
+    fn discard(&mut self) {
+        (self.is_recorded, self.has_ended) = (false, true);
     }
 }
 
-/// How much of a body passed.
+/// The size of a body so far.
 #[derive(Debug, Default)]
 pub(super) struct Size {
     bytes: AtomicU64,
-    /// gRPC's.
+    /// Counted for gRPC only.
     messages: AtomicU64,
 }
 
@@ -59,7 +67,7 @@ impl Size {
         self.messages.fetch_add(messages.into(), Ordering::Relaxed);
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
@@ -73,28 +81,37 @@ impl Detail {
         self.is_grpc
     }
 
-    fn alive(&self) -> MutexGuard<'_, Alive> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn observers(&self) -> MutexGuard<'_, Vec<Box<dyn Tell>>> {
+    fn observers(&self) -> MutexGuard<'_, Vec<Box<dyn Observation>>> {
         self.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, facts: &ExchangeState, ending: Ending) {
+    /// Calls the observers with the end of the exchange.
+    fn on_end(&self, state: &ExchangeState, ending: Ending) {
         let observers = mem::take(&mut *self.observers());
-        if !observers.is_empty() {
-            facts.tell(ending, [self.request.bytes(), self.response.bytes()], observers);
+        if observers.is_empty() {
+            return;
+        }
+        let Some(summary) = state.summary(ending) else { return };
+        let Summary { ref operation, status, outcome, duration } = summary;
+        let (request_bytes, response_bytes) = (self.request.bytes(), self.response.bytes());
+        let end =
+            RequestEnd { operation, status, outcome, duration, request_bytes, response_bytes };
+        for observer in observers {
+            observer.on_end(&end);
         }
     }
 }
 
 impl Drop for Detail {
     fn drop(&mut self) {
-        if self.counts_sizes && self.alive().is_watched {
+        if self.counts_sizes && self.current().is_recorded {
             let bytes = [self.request.bytes(), self.response.bytes()];
             let messages = [self.request.messages(), self.response.messages()];
-            self.alive().facts.sizes(bytes, self.is_grpc.then_some(messages));
+            self.current().state.record_sizes(bytes, self.is_grpc.then_some(messages));
         }
     }
 }
@@ -108,35 +125,36 @@ impl fmt::Debug for Detail {
     }
 }
 
-/// The hold of an exchange on its details; empty for one that is not watched.
+/// An exchange's handle to its details; empty for an ignored exchange.
 #[derive(Debug, Default)]
 pub struct DetailHandle(Option<Arc<Detail>>);
 
 impl DetailHandle {
-    pub(super) fn of_route(facts: Option<ExchangeState>) -> Self {
-        Self::new(facts, false, Vec::new())
+    /// Details for a layer that only learns the route from inside.
+    pub(super) fn for_route(state: Option<ExchangeState>) -> Self {
+        Self::new(state, false, Vec::new())
     }
 
-    pub(super) fn of_all<B>(
-        facts: Option<ExchangeState>,
+    pub(super) fn with_options<B>(
+        state: Option<ExchangeState>,
         request: &Request<B>,
-        asked: &DetailOptions,
+        options: &DetailOptions,
     ) -> Self {
-        let watched = asked.observers.iter().filter(|_| facts.is_some());
-        let begun =
-            watched.filter_map(|observer| Arc::clone(observer).begin(&RequestHead::of(request)));
-        Self::new(facts, asked.counts_sizes, begun.collect())
+        let observers = options.observers.iter().filter(|_| state.is_some());
+        let observing = observers
+            .filter_map(|observer| Arc::clone(observer).on_request(&RequestHead::of(request)));
+        Self::new(state, options.counts_sizes, observing.collect())
     }
 
     fn new(
-        facts: Option<ExchangeState>,
+        state: Option<ExchangeState>,
         counts_sizes: bool,
-        observers: Vec<Box<dyn Tell>>,
+        observers: Vec<Box<dyn Observation>>,
     ) -> Self {
-        Self(facts.map(|facts| {
+        Self(state.map(|state| {
             Arc::new(Detail {
-                alive: Mutex::new(Alive { facts, has_ended: false, is_watched: true }),
-                is_grpc: facts.is_grpc(),
+                current: Mutex::new(Current { state, has_ended: false, is_recorded: true }),
+                is_grpc: state.is_grpc(),
                 counts_sizes,
                 request: Size::default(),
                 response: Size::default(),
@@ -148,87 +166,42 @@ impl DetailHandle {
     pub(super) fn detail(&self) -> Option<Arc<Detail>> {
         self.0.clone()
     }
-
-    /// Lets the inside say which route the request takes.
-    pub(super) fn put_into<B>(&self, request: &mut Request<B>) {
-        if let Some(detail) = self.detail() {
-            let extensions = request.extensions_mut();
-            let outer = extensions.remove::<Slot>().map(Box::new);
-            extensions.insert(Slot { detail, outer });
-        }
-    }
 }
 
 impl ExchangeHooks for DetailHandle {
-    fn update(&self, facts: &mut ExchangeState) -> bool {
+    fn update(&self, state: &mut ExchangeState) -> bool {
         self.0.as_ref().is_none_or(|detail| {
-            let alive = detail.alive();
-            facts.move_with(&alive.facts);
-            alive.is_watched
+            let current = detail.current();
+            state.move_with(&current.state);
+            current.is_recorded
         })
     }
 
-    fn unwatched(&mut self) {
+    fn discard(&mut self) {
         if let Some(detail) = self.0.take() {
-            detail.alive().unwatch();
+            detail.current().discard();
         }
     }
 
-    fn answered(&self, facts: &ExchangeState, head: &ResponseHead<'_>) {
+    fn on_response(&self, state: &ExchangeState, head: &ResponseHead<'_>) {
         if let Some(detail) = &self.0 {
             for observer in detail.observers().iter_mut() {
-                observer.answered(head);
+                observer.on_response(head);
             }
-            detail.alive().facts = *facts;
+            detail.current().state = *state;
         }
     }
 
-    fn sent(&self, bytes: usize, messages: u32) {
+    fn on_data(&self, bytes: usize, messages: u32) {
         if let Some(detail) = &self.0 {
             detail.response.add(bytes, messages);
         }
     }
 
-    fn ended(&mut self, facts: &ExchangeState, ending: Ending) {
+    fn on_end(&mut self, state: &ExchangeState, ending: Ending) {
         if let Some(detail) = self.0.take() {
-            detail.alive().has_ended = true;
-            detail.tell(facts, ending);
-        }
-    }
-}
-
-/// Where the inside says which route a request took.
-#[derive(Clone, Debug)]
-pub(super) struct Slot {
-    detail: Arc<Detail>,
-    /// Of a layer around the one that this is of, which may be another lookout's.
-    outer: Option<Box<Slot>>,
-}
-
-impl Slot {
-    /// Gives what the request counts for now, `None` within if it is for nothing; and nothing at all
-    /// where nobody waits for its route.
-    pub(super) fn take_route(
-        &self,
-        entrance: LayerConfig,
-        method: MethodLabel,
-        route: Route<'_>,
-    ) -> Option<Option<ExchangeState>> {
-        let of_outer = self.outer.as_ref().and_then(|o| o.take_route(entrance, method, route));
-        let mut alive = self.detail.alive();
-        if alive.has_ended || alive.facts.lookout() != entrance.lookout {
-            return of_outer;
-        }
-        match route {
-            Route::Template(route) if entrance.ignores_route(route) => {
-                alive.facts.unwatch();
-                alive.unwatch();
-                Some(None)
-            }
-            _ => {
-                alive.facts = alive.facts.of_route(method, route);
-                Some(Some(alive.facts))
-            }
+            detail.current().has_ended = true;
+            detail.on_end(state, ending);
         }
     }
 }

@@ -1,38 +1,38 @@
 use std::{sync::Arc, time::Duration};
 
-use crate::observe::{RequestHead, ResponseHead};
 use crate::{
     catch_panic::{guarded, logged},
+    observe::{RequestHead, ResponseHead},
     operation::Operation,
     outcome::{Outcome, Status},
 };
 
-/// Is told of each request when it has finished, such as an access log, or one that samples; for
+/// Callbacks for each request, for an access log or sampling. Add it with
 /// [`LookoutLayer::observer`](crate::observe::LookoutLayer::observer).
 ///
-/// It is called on the request's own path, on the thread where the request ends: it must not block. A
-/// panic in it is logged and harms no request.
+/// The callbacks run on the request path, on the thread that handles the request, so they must not
+/// block. A panic in a callback is logged and does not affect the request.
 ///
 /// # Examples
 ///
-/// The slow ones, with their path:
+/// Prints the path of slow requests:
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_lookout::{Lookout, observe::{Finished, Observer, RequestHead}};
+/// use tower_lookout::{Lookout, observe::{Observer, RequestEnd, RequestHead}};
 ///
 /// struct Slow;
 ///
 /// impl Observer for Slow {
-///     type Kept = String;
+///     type State = String;
 ///
-///     fn begun(&self, head: &RequestHead<'_>) -> String {
+///     fn on_request(&self, head: &RequestHead<'_>) -> String {
 ///         head.uri.path().to_owned()
 ///     }
 ///
-///     fn finished(&self, path: String, finished: &Finished<'_>) {
-///         if finished.duration > Duration::from_secs(1) {
-///             eprintln!("{path} took {:?}", finished.duration);
+///     fn on_end(&self, path: String, end: &RequestEnd<'_>) {
+///         if end.duration > Duration::from_secs(1) {
+///             eprintln!("{path} took {:?}", end.duration);
 ///         }
 ///     }
 /// }
@@ -43,89 +43,90 @@ use crate::{
 /// ```
 #[doc(alias("callback"))]
 pub trait Observer: Send + Sync + 'static {
-    /// What is kept of a request until it has finished; `()` for nothing.
-    type Kept: Send + 'static;
+    /// The data kept from [`on_request`](Self::on_request) to [`on_end`](Self::on_end); `()` for
+    /// none.
+    type State: Send + 'static;
 
-    /// A request came.
-    fn begun(&self, head: &RequestHead<'_>) -> Self::Kept;
+    /// A request arrived.
+    fn on_request(&self, head: &RequestHead<'_>) -> Self::State;
 
-    /// The head of its response came. Does nothing by default.
-    fn answered(&self, kept: &mut Self::Kept, head: &ResponseHead<'_>) {
-        let _ = (kept, head);
+    /// The response's head arrived. Defaults to nothing.
+    fn on_response(&self, state: &mut Self::State, head: &ResponseHead<'_>) {
+        let _ = (state, head);
     }
 
-    /// It finished, in whichever way. It is told exactly once, unless the lookout was shut down
-    /// meanwhile.
-    fn finished(&self, kept: Self::Kept, finished: &Finished<'_>);
+    /// The request ended with any [`Outcome`]. It is called exactly once, unless the lookout was
+    /// shut down before.
+    fn on_end(&self, state: Self::State, end: &RequestEnd<'_>);
 }
 
-/// A request that finished.
+/// The end of a request, for [`Observer::on_end`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Finished<'a> {
-    /// What it counted for.
+pub struct RequestEnd<'a> {
+    /// The operation that the request is counted for.
     pub operation: &'a Operation,
-    /// The response's status; `None` without a response, and for a gRPC call that did not say it.
+    /// The response's status; `None` without a response, and for a gRPC call without a status.
     pub status: Option<Status>,
-    /// How it ended.
+    /// The outcome, as in the `outcome` label.
     pub outcome: Outcome,
-    /// The time from the request to the end of its response, streams included.
+    /// The time from the request to the end of the response's body, for streams too.
     pub duration: Duration,
-    /// How many bytes of its body were read until then.
+    /// The bytes of the request's body that were read until then.
     pub request_bytes: u64,
-    /// How many bytes of the response's body were handed on.
+    /// The bytes of the response's body that were passed on.
     pub response_bytes: u64,
 }
 
-/// Tells one observer of one request.
-pub(crate) trait Tell: Send {
-    fn answered(&mut self, head: &ResponseHead<'_>);
+/// One observer's callbacks for one request.
+pub(crate) trait Observation: Send {
+    fn on_response(&mut self, head: &ResponseHead<'_>);
 
-    fn finished(self: Box<Self>, finished: &Finished<'_>);
+    fn on_end(self: Box<Self>, end: &RequestEnd<'_>);
 }
 
-/// What an observer keeps of a request; nothing after a panic.
-struct Kept<O: Observer> {
+/// An observer with its state for one request. The state is `None` after a panic.
+struct Observing<O: Observer> {
     observer: Arc<O>,
-    kept: Option<O::Kept>,
+    state: Option<O::State>,
 }
 
-impl<O: Observer> Tell for Kept<O> {
-    fn answered(&mut self, head: &ResponseHead<'_>) {
-        let Self { observer, kept } = self;
-        if let Some(mut taken) = kept.take() {
-            *kept = guard(move || {
-                observer.answered(&mut taken, head);
+impl<O: Observer> Observation for Observing<O> {
+    fn on_response(&mut self, head: &ResponseHead<'_>) {
+        let Self { observer, state } = self;
+        if let Some(mut taken) = state.take() {
+            *state = log_panic(move || {
+                observer.on_response(&mut taken, head);
                 taken
             });
         }
     }
 
-    fn finished(self: Box<Self>, finished: &Finished<'_>) {
-        if let Some(kept) = self.kept {
-            guard(|| self.observer.finished(kept, finished));
+    fn on_end(self: Box<Self>, end: &RequestEnd<'_>) {
+        if let Some(state) = self.state {
+            log_panic(|| self.observer.on_end(state, end));
         }
     }
 }
 
-/// An observer of whatever type, as a layer and its services share it.
+/// An observer of any type, shared by a layer and its services.
 pub(crate) type SharedObserver = Arc<dyn AnyObserver>;
 
-/// An observer without its type.
+/// An observer of any type.
 pub(crate) trait AnyObserver: Send + Sync {
-    /// What tells it of this request; `None` if it panicked.
-    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Tell>>;
+    /// Calls [`Observer::on_request`]. Returns `None` if it panics.
+    fn on_request(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Observation>>;
 }
 
 impl<O: Observer> AnyObserver for O {
-    fn begin(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Tell>> {
-        let kept = guard(|| self.begun(head))?;
-        Some(Box::new(Kept { observer: self, kept: Some(kept) }))
+    fn on_request(self: Arc<Self>, head: &RequestHead<'_>) -> Option<Box<dyn Observation>> {
+        let state = log_panic(|| Observer::on_request(&*self, head))?;
+        Some(Box::new(Observing { observer: self, state: Some(state) }))
     }
 }
 
-/// Keeps an observer's panic from the request. What the observer panicked by may be the log itself.
-fn guard<R>(call: impl FnOnce() -> R) -> Option<R> {
+/// Catches and logs an observer's panic. [`logged`] also covers a panic inside the log itself.
+fn log_panic<R>(call: impl FnOnce() -> R) -> Option<R> {
     let called = guarded(call);
     if let Err(panic) = &called {
         let reason = panic.message();

@@ -7,56 +7,58 @@ use std::{
     },
 };
 
-use super::slots::Slots;
-use crate::observe::{
-    IgnoreResponse, Naming, RequestHead, ResponseHead,
-    head::{
-        label::{LabelSource, Labels, asked},
-        route::{IgnoreFn, Route},
-    },
-    http::upload::Uploads,
-};
+use super::{slots::Slots, uploads::Uploads};
 use crate::{
+    observe::head::{
+        label::{LabelSource, Labels, call_user},
+        request::RequestHead,
+        response::{IgnoreResponse, ResponseHead},
+        route::{IgnoreFn, Naming, Route},
+    },
     operation::{MethodLabel, OperationId, TrafficId},
     series::{Classifier, LabelSet, Store},
 };
 
-/// What the request path needs of a lookout.
+/// A lookout's data for the request path.
 pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
-    pub(crate) judge: Arc<Classifier>,
-    pub(crate) questions: ObserveConfig,
+    pub(crate) classifier: Arc<Classifier>,
+    pub(crate) config: ObserveConfig,
     closed: AtomicBool,
-    /// The names of gRPC methods that were never seen, of calls that wait for their response. Each
-    /// lock is of one call alone.
+    /// The names of gRPC methods not seen before, while their calls wait for a response. Only one
+    /// call takes each lock.
     unknown: Slots<Mutex<Option<Box<str>>>>,
     pub(crate) uploads: Uploads,
 }
 
-/// What the user wants to know of each request.
+/// The settings of the request path.
 #[derive(Default)]
 pub(crate) struct ObserveConfig {
     pub(crate) route: Option<Naming>,
     pub(crate) ignore: Option<Box<IgnoreFn>>,
     pub(crate) ignored_routes: HashSet<String>,
-    /// Routes, and gRPC methods, that answer when there is something to tell.
+    /// Routes and gRPC methods that respond only when there is news.
     pub(crate) long_polls: HashSet<String>,
     /// In the order of the store's labels.
     pub(crate) labels: Vec<LabelSource>,
-    /// A response may say that it is not watched.
+    /// Whether [`IgnoreResponse`] is honoured.
     pub(crate) unwatched_responses: bool,
-    /// Requests that ask for an upgrade get a watch for it.
+    /// Whether requests for an upgrade get an `UpgradeWatch`.
     pub(crate) watches_upgrades: bool,
-    /// A client's operations are told apart by the address, too.
-    pub(crate) tells_address: bool,
+    /// Whether a client has an operation for each server address.
+    pub(crate) splits_by_address: bool,
 }
 
 impl Core {
-    pub(crate) fn new(store: Arc<Store>, judge: Arc<Classifier>, questions: ObserveConfig) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        classifier: Arc<Classifier>,
+        config: ObserveConfig,
+    ) -> Self {
         Self {
             store,
-            judge,
-            questions,
+            classifier,
+            config,
             closed: AtomicBool::new(false),
             unknown: Slots::new(),
             uploads: Uploads::new(),
@@ -64,16 +66,16 @@ impl Core {
     }
 
     pub(crate) fn ignores(&self, head: &RequestHead<'_>) -> bool {
-        let ignore = self.questions.ignore.as_ref();
-        ignore.is_some_and(|ignore| asked(|| Some(ignore(head))).unwrap_or_default())
+        let ignore = self.config.ignore.as_ref();
+        ignore.is_some_and(|ignore| call_user(|| Some(ignore(head))).unwrap_or_default())
     }
 
     pub(crate) fn ignores_route(&self, route: &str) -> bool {
-        self.questions.ignored_routes.contains(route)
+        self.config.ignored_routes.contains(route)
     }
 
     pub(crate) fn is_long_poll(&self, operation: OperationId) -> bool {
-        let long_polls = &self.questions.long_polls;
+        let long_polls = &self.config.long_polls;
         !long_polls.is_empty()
             && self
                 .store
@@ -82,8 +84,7 @@ impl Core {
                 .is_some_and(|operation| long_polls.contains(operation.route()))
     }
 
-    /// The operation by the user's closure or templates, if they name the request's route; `None`
-    /// where that is ignored.
+    /// Looks the route up by the user's closure or templates. Returns `None` if it is ignored.
     pub(crate) fn named(
         &self,
         method: MethodLabel,
@@ -94,55 +95,55 @@ impl Core {
             (!self.ignores_route(route))
                 .then(|| Route::Looked(operations.id_of(TrafficId::HTTP_SERVER, method, route)))
         };
-        let naming = self.questions.route.as_ref();
-        let named = naming.and_then(|naming| asked(|| naming.route(head, looked)));
+        let naming = self.config.route.as_ref();
+        let named = naming.and_then(|naming| call_user(|| naming.route(head, looked)));
         named.unwrap_or(Some(Route::Unmatched))
     }
 
     pub(crate) fn label_request(&self, head: &RequestHead<'_>) -> LabelSet {
         let table = &self.store.labels;
         let mut set = LabelSet::NONE;
-        for (place, source) in self.questions.labels.iter().enumerate() {
+        for (index, source) in self.config.labels.iter().enumerate() {
             if let LabelSource::Request(of) = source
-                && let Some(value) = asked(|| of(head))
+                && let Some(value) = call_user(|| of(head))
             {
-                set = table.with(set, place, &value);
+                set = table.with(set, index, &value);
             }
         }
         set
     }
 
-    /// With the labels of the response; `None` where it says that it is not watched.
+    /// Adds the labels of the response. Returns `None` if the response has an [`IgnoreResponse`].
     pub(crate) fn label_response(
         &self,
         head: &ResponseHead<'_>,
         of_request: LabelSet,
     ) -> Option<LabelSet> {
-        if self.questions.unwatched_responses && head.extensions.get::<IgnoreResponse>().is_some() {
+        if self.config.unwatched_responses && head.extensions.get::<IgnoreResponse>().is_some() {
             return None;
         }
         let table = &self.store.labels;
         let mut set = of_request;
-        for (place, source) in self.questions.labels.iter().enumerate() {
+        for (index, source) in self.config.labels.iter().enumerate() {
             let value = match source {
                 LabelSource::Request(_) => None,
-                LabelSource::Response(of) => asked(|| of(head)),
+                LabelSource::Response(of) => call_user(|| of(head)),
                 LabelSource::Handler => head
                     .extensions
                     .get::<Labels>()
-                    .and_then(|labels| labels.value(table.name(place)))
+                    .and_then(|labels| labels.value(table.name(index)))
                     .map(Into::into),
             };
             if let Some(value) = value {
-                set = table.with(set, place, &value);
+                set = table.with(set, index, &value);
             }
         }
         Some(set)
     }
 
-    /// Keeps the name of a method until its response comes, and returns the number by which
-    /// [`recall`](Self::recall) finds it. Returns `None` if too many are kept, or if the name is as
-    /// long as only a client would make it.
+    /// Keeps the name of a method until its response arrives, and returns the number by which
+    /// [`recall`](Self::recall) finds it. Returns `None` if too many are kept, or if the name is
+    /// too long to be a real method's.
     pub(crate) fn remember(&self, method: &str) -> Option<u16> {
         const LONGEST: usize = 256;
         if method.len() > LONGEST {
@@ -153,7 +154,7 @@ impl Core {
         Some(number)
     }
 
-    /// The name that [`remember`](Self::remember) kept; the number is free from now on.
+    /// Returns the name that [`remember`](Self::remember) kept, and releases its number.
     pub(crate) fn recall(&self, number: u16) -> Option<Box<str>> {
         let name = self.unknown.get(number).lock().unwrap_or_else(PoisonError::into_inner).take();
         if name.is_some() {
@@ -162,7 +163,7 @@ impl Core {
         name
     }
 
-    /// Lets the threads forget this lookout; what still ends is counted for nobody.
+    /// Lets the threads drop their shards of this lookout. Requests that end later are not counted.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }

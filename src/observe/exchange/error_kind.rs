@@ -2,17 +2,17 @@ use std::{any::Any, error::Error, io, sync::Arc};
 
 use crate::{catch_panic::guarded, causes::causes, outcome::ErrorKind};
 
-/// The kind of an error that a service or a body returned: by its type and its predicates, never by its
-/// text. Knows the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard library, also
-/// as the cause of another error.
+/// Classifies an error of a service or a body by its type and its predicates, never by its text.
+/// Knows the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard library,
+/// also as the cause of another error.
 ///
-/// `source()` is code of the application. If it panics, the kind is `error`.
+/// `source()` is application code. If it panics, the kind is `error`.
 pub(crate) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
     let kind = guarded(|| as_error(error).map_or(ErrorKind::Other, kind_of_chain));
     kind.unwrap_or(ErrorKind::Other)
 }
 
-/// The same, of an error whose type is hidden.
+/// Like [`kind_of`], for a trait object.
 pub(crate) fn kind_of_error(error: &(dyn Error + 'static)) -> ErrorKind {
     guarded(|| kind_of_chain(error)).unwrap_or(ErrorKind::Other)
 }
@@ -21,7 +21,7 @@ fn kind_of_chain(error: &(dyn Error + 'static)) -> ErrorKind {
     let mut vague = ErrorKind::Other;
     for cause in causes(error) {
         match kind(cause) {
-            // Its cause may say more.
+            // The cause may be more specific.
             Some(ErrorKind::Body) => vague = ErrorKind::Body,
             Some(kind) => return kind,
             None => {}
@@ -34,7 +34,7 @@ fn kind_of_chain(error: &(dyn Error + 'static)) -> ErrorKind {
     vague
 }
 
-/// A single error, without its causes.
+/// Classifies a single error without its causes.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return of_io(error.kind());
@@ -42,7 +42,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     of_middleware(error).or_else(|| of_client(error))
 }
 
-/// The errors of the layers that services are stacked from.
+/// Classifies errors of tower middleware.
 fn of_middleware(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
         return Some(ErrorKind::Timeout);
@@ -60,7 +60,7 @@ fn of_middleware(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         return Some(ErrorKind::TooLarge);
     }
     let is_stopped = error.downcast_ref().is_some_and(tokio::task::JoinError::is_cancelled);
-    // The task of a buffer ends with its runtime, or by a panic of its own; the call is not answered.
+    // A buffer's task ends with its runtime or by a panic; the call gets no response.
     (is_stopped || error.is::<tower::buffer::error::Closed>()).then_some(ErrorKind::Cancelled)
 }
 
@@ -148,8 +148,8 @@ fn of_reqwest(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     }
 }
 
-/// What clients' own errors tell, in the order in which they wrap each other.
-#[cfg_attr(not(feature = "hyper"), expect(unused_variables, reason = "no client is known"))]
+/// Classifies errors of HTTP clients, from the outermost type to the innermost.
+#[cfg_attr(not(feature = "hyper"), expect(unused_variables, reason = "no client feature is on"))]
 fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     #[cfg(feature = "reqwest")]
     if let Some(kind) = of_reqwest(error) {
@@ -166,7 +166,7 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     None
 }
 
-/// Returns the first of the types that the error has, as an error.
+/// Returns the error as the first type that it downcasts to.
 macro_rules! return_if_known {
     ($error:ident: $($(#[$when:meta])* $known:ty),* $(,)?) => {
         $(
@@ -178,8 +178,8 @@ macro_rules! return_if_known {
     };
 }
 
-/// The error, if it is of a type that services and bodies use as theirs: `Service::Error` need not be an
-/// `Error`.
+/// Downcasts to the error types that services and bodies commonly use: `Service::Error` need not
+/// implement `Error`.
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<tower::BoxError>() {
         return Some(&**error);

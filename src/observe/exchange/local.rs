@@ -1,4 +1,4 @@
-//! How a thread finds its own shard of a lookout, by the lookout's number.
+//! Finds a thread's own shard of a lookout by the lookout's number.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -8,10 +8,11 @@ use std::{
     },
 };
 
-use crate::observe::Core;
+use super::core::Core;
 use crate::series::{Shard, Store};
 
-/// A lookout's number, of 28 bits, never used twice in a process. Copying it is what a request costs.
+/// A lookout's number, of 28 bits, never reused within a process. A request copies it instead of an
+/// `Arc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LookoutId(pub(crate) u32);
 
@@ -19,7 +20,7 @@ impl LookoutId {
     const COUNT: u32 = 1 << 28;
 }
 
-/// A thread's hold on its shard; given back for the next thread when this one ends.
+/// A thread's lease of a shard. The shard goes to another thread when this one ends.
 struct Lease {
     id: LookoutId,
     shard: Arc<Shard>,
@@ -33,8 +34,8 @@ impl Drop for Lease {
     }
 }
 
-/// What a thread holds. The first lease is for good, since nearly every process has one lookout, and
-/// what is never taken away needs no borrow flag; those of further lookouts go when these are closed.
+/// The leases of a thread. The first one is permanent and so needs no borrow flag: nearly every
+/// process has one lookout. Leases of further lookouts are dropped when those are closed.
 struct Leases {
     first: OnceCell<Lease>,
     further: RefCell<Vec<Lease>>,
@@ -48,7 +49,7 @@ thread_local! {
 /// The lookouts that are open.
 static OPEN: RwLock<Vec<(LookoutId, Arc<Core>)>> = RwLock::new(Vec::new());
 
-/// `None` when the process has used up all numbers.
+/// Registers a lookout. Returns `None` when the process has used up all numbers.
 pub(crate) fn open(core: Arc<Core>) -> Option<LookoutId> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = |last| (last < LookoutId::COUNT).then_some(last + 1);
@@ -59,23 +60,23 @@ pub(crate) fn open(core: Arc<Core>) -> Option<LookoutId> {
 
 pub(crate) fn close(id: LookoutId) {
     let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(place) = open.iter().position(|(open, _)| *open == id) {
-        open.swap_remove(place).1.close();
+    if let Some(index) = open.iter().position(|(open, _)| *open == id) {
+        open.swap_remove(index).1.close();
     }
 }
 
 impl Leases {
     fn with_further<W: Write>(&self, id: LookoutId, write: W) -> Option<W::Written> {
-        // Borrowed for writing only where a lease is added, which calls nobody's code: so a route
-        // closure that itself makes requests finds its shard as well.
+        // Mutably borrowed only while a lease is added, which calls no user code. So a route
+        // closure that makes requests itself finds its shard, too.
         let further = self.further.try_borrow().ok()?;
         let lease = further.iter().find(|lease| lease.id == id)?;
         Some(write.write(&lease.core, &lease.store, &lease.shard))
     }
 }
 
-/// What is done with a lookout and a thread's shard of it. Mostly a closure will do; what each request
-/// does is a type of its own, whose method can say that it is always inlined.
+/// Writes to a lookout and the thread's shard of it. Steps that every request takes are types of
+/// their own instead of closures: their method can be `#[inline(always)]`.
 pub(crate) trait Write: Copy {
     type Written;
 
@@ -94,13 +95,13 @@ impl<R, F: Fn(&Core, &Store, &Shard) -> R + Copy> Write for Closure<F> {
     }
 }
 
-/// As [`write`], by a closure.
+/// Like [`write`], with a closure.
 #[inline]
 pub(crate) fn with<R>(id: LookoutId, then: impl Fn(&Store, &Shard) -> R + Copy) -> Option<R> {
     write(id, Closure(move |_: &Core, store: &Store, shard: &Shard| then(store, shard)))
 }
 
-/// As [`with`], with all there is.
+/// Like [`with`], for a closure that needs the core, too.
 #[inline]
 pub(crate) fn with_all<R>(
     id: LookoutId,
@@ -109,20 +110,21 @@ pub(crate) fn with_all<R>(
     write(id, Closure(then))
 }
 
-/// Asks the lookout. Never under the lock of the shard of last resort, since a closure of the user's may
-/// be asked, which may make requests itself.
-pub(crate) fn with_core<R>(id: LookoutId, ask: impl Fn(&Core) -> R + Copy) -> Option<R> {
-    let asked = LEASES.try_with(|leases| match leases.first.get() {
-        Some(first) if first.id == id => Some(ask(&first.core)),
-        _ => leases.with_further(id, Closure(move |core: &Core, _: &Store, _: &Shard| ask(core))),
+/// Reads from the lookout. Never holds the lock of the shared shard: `read` may call a user's
+/// closure, which may make requests itself.
+pub(crate) fn with_core<R>(id: LookoutId, read: impl Fn(&Core) -> R + Copy) -> Option<R> {
+    let found = LEASES.try_with(|leases| match leases.first.get() {
+        Some(first) if first.id == id => Some(read(&first.core)),
+        _ => leases.with_further(id, Closure(move |core: &Core, _: &Store, _: &Shard| read(core))),
     });
-    match asked {
-        Ok(Some(answer)) => Some(answer),
-        _ => find(id).map(|core| ask(&core)),
+    match found {
+        Ok(Some(result)) => Some(result),
+        _ => find(id).map(|core| read(&core)),
     }
 }
 
-/// Writes to this thread's shard; `None` if the lookout is closed and was never met here.
+/// Writes to this thread's shard. Returns `None` if the lookout is closed and the thread has no
+/// shard.
 #[inline(always)]
 pub(crate) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let written = LEASES.try_with(|leases| match leases.first.get() {
@@ -135,7 +137,7 @@ pub(crate) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     }
 }
 
-/// In a further lookout's shard, or for the first time.
+/// Writes to a further lookout's shard, or leases one.
 #[cold]
 #[inline(never)]
 fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
@@ -145,8 +147,8 @@ fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     }
 }
 
-/// The first time on this thread, or so late that the thread's storage is gone, or where there was no memory
-/// for a shard.
+/// Leases a shard and writes to it. Writes to the shared shard if the thread's storage is already
+/// gone, or without memory for another shard.
 fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
@@ -162,7 +164,7 @@ fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     });
     Some(match leased {
         Ok(Some(shard)) => write.write(&core, &core.store, &shard),
-        _ => core.store.with_last_resort(|shard| write.write(&core, &core.store, shard)),
+        _ => core.store.with_shared(|shard| write.write(&core, &core.store, shard)),
     })
 }
 

@@ -1,112 +1,117 @@
-//! One request with its response, from its start to its only end.
+//! One request with its response, from its start to its end.
+//!
+//! [`Core`](core::Core) holds a lookout's data for the request path, [`local`] finds a thread's
+//! shard of it. [`ExchangeState`] travels with the request; [`Exchange`] ends it exactly once.
 
 pub(super) mod core;
 pub(super) mod error_kind;
+pub(super) mod hooks;
+pub(super) mod layer_config;
 pub(super) mod local;
-pub(super) mod slots;
+mod operation_ref;
+pub(super) mod response_flags;
+mod slots;
 pub(super) mod start;
 pub(super) mod state;
-pub(super) mod wait;
+pub(super) mod upload;
+mod uploads;
 
 use std::mem;
 
-use self::state::ExchangeState;
-use super::detail::hooks::ExchangeHooks;
+use self::{hooks::ExchangeHooks, state::ExchangeState};
 use crate::outcome::Ending;
 
-/// One request with its response, alive: it holds when it began and what it counts for, and ends
-/// exactly once, by [`end`](Self::end) or by its drop.
+/// One request with its response. It ends exactly once: in [`end`](Self::end) or on drop.
 ///
-/// What is known travels as [`ExchangeState`], a plain copy, and an `Exchange` is only where it comes to lie.
-/// Nothing that is not inlined gets its address, but what it needs by value: with its address given
-/// away, the compiler keeps it in memory, stores it field by field, and loads it back in larger pieces,
-/// which wait for the stores.
+/// Functions that are not inlined take the [`ExchangeState`] by value and never the address of an
+/// `Exchange`. Once its address escapes, the compiler keeps it in memory, stores it field by field
+/// and loads it back in larger pieces that wait for those stores.
 #[derive(Debug)]
-pub(crate) struct Exchange<C: ExchangeHooks = ()> {
-    pub(super) facts: ExchangeState,
-    pub(super) companion: C,
+pub(crate) struct Exchange<H: ExchangeHooks = ()> {
+    pub(super) state: ExchangeState,
+    pub(super) hooks: H,
 }
 
-impl<C: ExchangeHooks> Exchange<C> {
-    /// Takes the facts out, to go on with elsewhere; none of what is no longer watched.
+impl<H: ExchangeHooks> Exchange<H> {
+    /// Takes the state and the hooks out, updated. Returns `None` if the exchange is ignored by
+    /// now.
     #[inline]
-    pub(super) fn take(alive: &mut Option<Self>) -> Option<(ExchangeState, C)> {
-        let (mut facts, mut companion) = Self::let_go(alive)?;
-        if companion.update(&mut facts) {
-            Some((facts, companion))
+    pub(super) fn take(exchange: &mut Option<Self>) -> Option<(ExchangeState, H)> {
+        let (mut state, mut hooks) = Self::into_parts(exchange)?;
+        if hooks.update(&mut state) {
+            Some((state, hooks))
         } else {
-            companion.unwatched();
+            hooks.discard();
             None
         }
     }
 
-    /// Takes out all that there is.
     #[inline]
-    fn let_go(alive: &mut Option<Self>) -> Option<(ExchangeState, C)> {
-        let parts = alive.as_mut().map(|alive| (alive.facts, mem::take(&mut alive.companion)));
-        mem::forget(alive.take());
+    fn into_parts(exchange: &mut Option<Self>) -> Option<(ExchangeState, H)> {
+        let parts = exchange.as_mut().map(|own| (own.state, mem::take(&mut own.hooks)));
+        mem::forget(exchange.take());
         parts
     }
 
-    /// The response was complete.
+    /// Ends the exchange with a complete response.
     #[inline]
-    pub(super) fn complete(alive: &mut Option<Self>) {
-        Self::end(alive, Ending::Complete);
+    pub(super) fn complete(exchange: &mut Option<Self>) {
+        Self::end(exchange, Ending::Complete);
     }
 
     #[inline]
-    pub(super) fn end(alive: &mut Option<Self>, ending: Ending) {
-        if let Some((facts, companion)) = Self::let_go(alive) {
-            record(facts, companion, ending);
+    pub(super) fn end(exchange: &mut Option<Self>, ending: Ending) {
+        if let Some((state, hooks)) = Self::into_parts(exchange) {
+            record(state, hooks, ending);
         }
     }
 }
 
 #[inline]
-fn record<C: ExchangeHooks>(mut facts: ExchangeState, mut companion: C, ending: Ending) {
-    if companion.update(&mut facts) {
-        facts.record(ending);
-        companion.ended(&facts, ending);
+fn record<H: ExchangeHooks>(mut state: ExchangeState, mut hooks: H, ending: Ending) {
+    if hooks.update(&mut state) {
+        state.record(ending);
+        hooks.on_end(&state, ending);
     } else {
-        companion.unwatched();
+        hooks.discard();
     }
 }
 
-/// Ends an exchange as panicked if it is dropped, as the unwinding of the inner service's panic does,
-/// also where something outside catches that.
-pub(super) struct Inside<'a, C: ExchangeHooks>(&'a mut Option<Exchange<C>>);
+/// Ends the exchange as panicked if it is dropped: when the inner service's panic unwinds, even if
+/// something outside catches it.
+pub(super) struct PanicGuard<'a, H: ExchangeHooks>(&'a mut Option<Exchange<H>>);
 
-impl<'a, C: ExchangeHooks> Inside<'a, C> {
+impl<'a, H: ExchangeHooks> PanicGuard<'a, H> {
     #[inline]
-    pub(super) fn enter(exchange: &'a mut Option<Exchange<C>>) -> Self {
+    pub(super) fn new(exchange: &'a mut Option<Exchange<H>>) -> Self {
         Self(exchange)
     }
 
     #[inline]
-    pub(super) fn leave(self) {
+    pub(super) fn disarm(self) {
         mem::forget(self);
     }
 }
 
-impl<C: ExchangeHooks> Drop for Inside<'_, C> {
+impl<H: ExchangeHooks> Drop for PanicGuard<'_, H> {
     #[inline]
     fn drop(&mut self) {
-        if let Some((facts, companion)) = Exchange::let_go(self.0) {
-            record_dropped(facts, companion, Some(Ending::Panicked));
+        if let Some((state, hooks)) = Exchange::into_parts(self.0) {
+            record_dropped(state, hooks, Some(Ending::Panicked));
         }
     }
 }
 
-impl<C: ExchangeHooks> Drop for Exchange<C> {
+impl<H: ExchangeHooks> Drop for Exchange<H> {
     #[inline]
     fn drop(&mut self) {
-        record_dropped(self.facts, mem::take(&mut self.companion), None);
+        record_dropped(self.state, mem::take(&mut self.hooks), None);
     }
 }
 
-/// How it ends is seen by what is known of it, unless that is certain.
+/// Records the given ending, or the one that a drop in this state means.
 #[cold]
 #[inline(never)]
-fn record_dropped<C: ExchangeHooks>(facts: ExchangeState, companion: C, ending: Option<Ending>) {
-    record(facts, companion, ending.unwrap_or_else(|| facts.ending_by_drop()));
+fn record_dropped<H: ExchangeHooks>(state: ExchangeState, hooks: H, ending: Option<Ending>) {
+    record(state, hooks, ending.unwrap_or_else(|| state.ending_on_drop()));
 }

@@ -1,4 +1,4 @@
-//! Numbered places for state that belongs to a request but does not travel with it.
+//! Numbered slots for data that belongs to a request but does not travel with it.
 
 use std::sync::{
     OnceLock,
@@ -8,29 +8,29 @@ use std::sync::{
 const CHUNKS: usize = 64;
 const CHUNK: usize = 1_024;
 
-/// How many places there are: each number fits in 16 bits.
+/// The number of slots; each number fits in 16 bits.
 const CAPACITY: u32 = (CHUNKS * CHUNK) as u32;
 
-/// A bounded pool of places, each found by its number. Taking and releasing a place needs no lock and
-/// takes the same few steps however many places are taken: the released ones form a stack.
+/// A bounded pool of numbered slots. Taking and releasing one takes no lock and a constant number
+/// of steps: released slots form a stack.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     chunks: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
-    /// The released place on top of the stack, as [`Link`] in the lower half. The upper half counts
-    /// the changes, so that a compare-and-swap never mistakes a place that left and came back.
+    /// The released slot on top of the stack, as [`Link`] in the lower half. The upper half counts
+    /// changes, against the ABA problem.
     top: AtomicU64,
-    /// The places with lower numbers have been taken at least once.
+    /// All slots with lower numbers have been taken at least once.
     first_unused: AtomicU32,
 }
 
 #[derive(Debug, Default)]
 struct Slot<T> {
     value: T,
-    /// The released place below this one.
+    /// The released slot below this one.
     below: AtomicU32,
 }
 
-/// A place's number plus one; 0 is the bottom of the stack.
+/// A slot's number plus one; 0 is the bottom of the stack.
 type Link = u32;
 
 impl<T: Default> Slots<T> {
@@ -42,7 +42,7 @@ impl<T: Default> Slots<T> {
         }
     }
 
-    /// Takes a place; `None` if all are taken. Its value is the one that it was released with.
+    /// Takes a slot, with the value it was released with. Returns `None` if all are taken.
     pub(crate) fn take(&self) -> Option<(u16, &T)> {
         let number = self.pop().or_else(|| {
             let next = |unused| (unused < CAPACITY).then_some(unused + 1);
@@ -52,12 +52,12 @@ impl<T: Default> Slots<T> {
         Some((number, &self.slot(number).value))
     }
 
-    /// The value of a place that is taken.
+    /// The value of a taken slot.
     pub(crate) fn get(&self, number: u16) -> &T {
         &self.slot(number).value
     }
 
-    /// Makes a place free again. Each [`take`](Self::take) allows one release.
+    /// Releases a slot. Each [`take`](Self::take) allows one release.
     pub(crate) fn release(&self, number: u16) {
         let slot = self.slot(number);
         let mut top = self.top.load(Ordering::Relaxed);
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// How often this thread looked at a place.
+        /// How often this thread accessed a slot.
         pub(super) static VISITED: Cell<u64> = const { Cell::new(0) };
     }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_taken_and_released_in_as_few_steps_with_65_000_taken_as_with_none() {
+    fn take_and_release_cost_the_same_with_65_000_slots_taken() {
         let slots = Slots::<AtomicU32>::new();
         let take_and_release = || {
             let (number, _) = slots.take().unwrap();
@@ -130,13 +130,13 @@ mod tests {
         assert_eq!(visits(take_and_release), steps);
         assert!(steps < 5, "{steps} steps");
 
-        // Nor do holes among the taken ones cost any.
+        // Holes among the taken slots cost nothing either.
         taken.iter().step_by(2).for_each(|number| slots.release(*number));
         assert_eq!(visits(take_and_release), steps);
     }
 
     #[test]
-    fn each_number_is_taken_once_until_all_are_and_again_after_its_release() {
+    fn a_number_is_reused_only_after_its_release() {
         let slots = Slots::<AtomicU32>::new();
         let taken: HashSet<u16> = (0..CAPACITY).map(|_| slots.take().unwrap().0).collect();
         assert_eq!(taken.len(), 1 << 16);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_race_never_hold_the_same_place() {
+    fn racing_threads_never_hold_the_same_slot() {
         let slots = Slots::<Mutex<()>>::new();
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -156,7 +156,7 @@ mod tests {
                         let held: Vec<_> = (0..=round % 3).map(|_| slots.take().unwrap()).collect();
                         // A second holder would find it locked.
                         let locks: Vec<_> =
-                            held.iter().map(|(_, place)| place.try_lock().unwrap()).collect();
+                            held.iter().map(|(_, slot)| slot.try_lock().unwrap()).collect();
                         drop(locks);
                         held.iter().for_each(|(number, _)| slots.release(*number));
                     }

@@ -1,20 +1,30 @@
-use super::local::{self, Write};
-use crate::observe::{Core, LookoutId};
+use super::{
+    core::Core,
+    local::{self, LookoutId, Write},
+};
 use crate::{
+    observe::head::route::Route,
     operation::{MethodLabel, OTHER, OperationId, Protocol, Side, TrafficId},
     series::{AgeSlot, OperationCells, RawTime, Shard, Store},
 };
 
-/// What an exchange begins with: when, and where it counts. It is returned in two registers.
+/// The operation that an HTTP request belongs to, before it is looked up.
+pub(crate) struct OperationKey<'a> {
+    pub(crate) traffic: TrafficId,
+    pub(crate) method: MethodLabel,
+    pub(crate) route: Route<'a>,
+}
+
+/// The start of an exchange: its time and its operation. It is returned in two registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) began: RawTime,
-    /// The operation's place, beside it that among the ages, and [`UNKNOWN`](Self::UNKNOWN).
+    /// The operation's index, the age slot, and [`UNKNOWN`](Self::UNKNOWN).
     at: u64,
 }
 
 impl Start {
-    /// Nobody knows the gRPC method yet.
+    /// The gRPC method was not seen before.
     const UNKNOWN: u64 = 1 << 40;
 
     #[inline]
@@ -32,25 +42,29 @@ impl Start {
         self.at & Self::UNKNOWN != 0
     }
 
-    /// Of a request without a route; `None` once the lookout was closed.
+    /// Starts an HTTP request. Returns `None` once the lookout is closed.
+    #[inline(always)]
+    pub(super) fn request(lookout: LookoutId, key: &OperationKey<'_>) -> Option<Self> {
+        match key.route {
+            Route::Unmatched => Self::unmatched(lookout, key.traffic, key.method),
+            Route::Template(route) => Self::routed(lookout, key.traffic, key.method, route),
+            Route::Looked(operation) => Self::looked(lookout, operation),
+        }
+    }
+
     #[inline(never)]
-    pub(crate) fn unmatched(
-        lookout: LookoutId,
-        traffic: TrafficId,
-        method: MethodLabel,
-    ) -> Option<Self> {
+    fn unmatched(lookout: LookoutId, traffic: TrafficId, method: MethodLabel) -> Option<Self> {
         local::write(lookout, Unmatched { traffic, method })
     }
 
-    /// Of a gRPC call; like [`unmatched`](Self::unmatched).
+    /// Starts a gRPC call. Returns `None` once the lookout is closed.
     #[inline(never)]
-    pub(crate) fn called(lookout: LookoutId, side: Side, name: &str) -> Option<Self> {
+    pub(super) fn call(lookout: LookoutId, side: Side, name: &str) -> Option<Self> {
         local::write(lookout, Called { side, name })
     }
 
-    /// Of a request whose route is known; like [`unmatched`](Self::unmatched).
     #[inline(never)]
-    pub(crate) fn routed(
+    fn routed(
         lookout: LookoutId,
         traffic: TrafficId,
         method: MethodLabel,
@@ -63,9 +77,8 @@ impl Start {
         })
     }
 
-    /// Of a request whose operation was looked up; like [`unmatched`](Self::unmatched).
     #[inline(never)]
-    pub(crate) fn looked(lookout: LookoutId, operation: OperationId) -> Option<Self> {
+    fn looked(lookout: LookoutId, operation: OperationId) -> Option<Self> {
         local::with(lookout, move |store, shard| {
             Self::write(store, shard, store.clock.now(), operation)
         })
@@ -111,7 +124,7 @@ impl Write for Unmatched {
 }
 
 impl Unmatched {
-    /// Where the operation was not met before.
+    /// For an operation that this thread has not seen before.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {
@@ -120,7 +133,7 @@ impl Unmatched {
     }
 }
 
-/// A gRPC call of a method.
+/// A gRPC call.
 #[derive(Clone, Copy)]
 struct Called<'a> {
     side: Side,
@@ -132,7 +145,7 @@ impl Called<'_> {
         TrafficId::new(self.side, Protocol::Grpc)
     }
 
-    /// Of a method that was not met before. What a client asks for is known to be there.
+    /// For a method not seen before. Names from this process's own clients are trusted.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {

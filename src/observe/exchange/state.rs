@@ -1,225 +1,215 @@
-mod aged;
-mod recorded;
+mod age;
+mod labels;
+mod record;
 
 use std::{thread, time::Duration};
 
 use http::HeaderMap;
 
-use self::recorded::{record_complete, record_special, tell_head};
-use super::{local, start::Start};
-use crate::observe::{
-    Core, LookoutId,
-    detail::observer::{Finished, Tell},
-    head::{
-        grpc,
-        layer_config::Entry,
-        response_flags::{OperationRef, ResponseFlags, Stream},
-        route::Route,
-    },
+use self::record::{record_complete, record_head, record_special};
+use super::{
+    core::Core,
+    local::{self, LookoutId},
+    operation_ref::OperationRef,
+    response_flags::{ResponseFlags, Stream},
+    start::{OperationKey, Start},
 };
 use crate::{
-    operation::{MethodLabel, Protocol, Side, TrafficId},
-    outcome::Ending,
-    series::{
-        LabelSet, OptionalHistogram, RawSpan, RawTime, SeriesKey, StatusKey, Store, StreamKind,
-    },
+    observe::head::{grpc, route::Route},
+    operation::{MethodLabel, Operation, Protocol, Side, TrafficId},
+    outcome::{Ending, Outcome, Status},
+    series::{OptionalHistogram, RawSpan, RawTime, SeriesKey, StatusKey, Store, StreamKind},
 };
 
-/// What is known of an exchange, in a few words.
+/// The state of an exchange, in four words.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeState {
     began: RawTime,
-    place: OperationRef,
-    answer: ResponseFlags,
-    /// From the beginning until the head was out, once [`go_on`](Self::go_on) has recorded it. Until
-    /// then, the number of an upload.
+    operation: OperationRef,
+    flags: ResponseFlags,
+    /// The time from the start to the response's head, once [`record_head`](Self::record_head) has
+    /// recorded it. Before that, the number of an upload.
     head: RawSpan,
 }
 
-/// How long a response of unknown length may outlive its head before it counts as a stream, whose
-/// latency is the head's.
+/// The end of an exchange, for observers.
+pub(crate) struct Summary {
+    pub(crate) operation: Operation,
+    pub(crate) status: Option<Status>,
+    pub(crate) outcome: Outcome,
+    pub(crate) duration: Duration,
+}
+
+/// A response of unknown length whose body outlives its head by this many nanoseconds counts as a
+/// stream: its latency is the time to its head.
 const STREAM_AFTER: u64 = 10_000_000_000;
 
 impl ExchangeState {
-    /// `None` once the lookout was closed.
+    /// Starts an HTTP request. Returns `None` once the lookout is closed.
     #[inline(always)]
-    pub(crate) fn begin(lookout: LookoutId, entry: &Entry<'_>) -> Option<Self> {
-        let Entry { traffic, method, route } = *entry;
-        let start = match route {
-            Route::Unmatched => Start::unmatched(lookout, traffic, method),
-            Route::Template(route) => Start::routed(lookout, traffic, method, route),
-            Route::Looked(operation) => Start::looked(lookout, operation),
-        };
-        Some(Self::started(lookout, start?, Protocol::Http))
+    pub(crate) fn begin(lookout: LookoutId, key: &OperationKey<'_>) -> Option<Self> {
+        Some(Self::started(lookout, Start::request(lookout, key)?, Protocol::Http))
     }
 
-    /// Like [`begin`](Self::begin), of a gRPC call of a method.
+    /// Starts a gRPC call. Returns `None` once the lookout is closed.
     #[inline(always)]
     pub(crate) fn call(lookout: LookoutId, side: Side, method: &str) -> Option<Self> {
-        let start = Start::called(lookout, side, method)?;
-        let facts = Self::started(lookout, start, Protocol::Grpc);
-        Some(if start.is_unknown() { facts.of_unknown(method) } else { facts })
+        let start = Start::call(lookout, side, method)?;
+        let state = Self::started(lookout, start, Protocol::Grpc);
+        Some(if start.is_unknown() { state.with_unknown(method) } else { state })
     }
 
     #[inline(always)]
     fn started(lookout: LookoutId, start: Start, protocol: Protocol) -> Self {
-        let place = OperationRef::new(lookout, start.operation());
-        let answer = ResponseFlags::awaited(protocol == Protocol::Grpc, start.slot());
-        Self { began: start.began, place, answer, head: RawSpan::default() }
+        let operation = OperationRef::new(lookout, start.operation());
+        let flags = ResponseFlags::new(protocol == Protocol::Grpc, start.slot());
+        Self { began: start.began, operation, flags, head: RawSpan::default() }
     }
 
-    /// The response head came, of gRPC, whose status may still come in the trailers.
+    /// The head of a gRPC response arrived. Its status may still come in the trailers.
     #[inline]
-    pub(crate) fn replied(mut self, status: StatusKey, headers: &HeaderMap) -> Self {
+    pub(crate) fn with_grpc_response(mut self, status: StatusKey, headers: &HeaderMap) -> Self {
         if self.is_unknown() {
-            // Whoever refuses a call before its method is looked up says so in the head (a router, an
-            // interceptor, a layer), or by a content type of HTTP's.
-            let is_answer = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
-            let is_there = is_answer && grpc::is_grpc(headers);
-            (self.place, self.answer) =
-                known(self.began, self.place, self.answer, self.head, is_there);
+            // A router, an interceptor or a layer that rejects a call before its method is looked
+            // up sets the status in the head, or an HTTP content type.
+            let may_be_served = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
+            let is_served = may_be_served && grpc::is_grpc(headers);
+            (self.operation, self.flags) =
+                resolve_unknown(self.began, self.operation, self.flags, self.head, is_served);
         }
-        self.answered(status, Stream::Maybe)
+        self.with_response(status, Stream::Maybe)
     }
 
-    /// The response head came.
+    /// The response's head arrived.
     #[inline]
-    pub(crate) fn answered(self, status: StatusKey, stream: Stream) -> Self {
-        Self { answer: self.answer.with(status, stream), ..self }
+    pub(crate) fn with_response(self, status: StatusKey, stream: Stream) -> Self {
+        Self { flags: self.flags.with(status, stream), ..self }
     }
 
     #[inline]
     pub(crate) fn is_grpc(self) -> bool {
-        self.answer.is_grpc()
+        self.flags.is_grpc()
     }
 
     #[inline]
     pub(crate) fn lookout(self) -> LookoutId {
-        self.place.lookout()
+        self.operation.lookout()
     }
 
-    /// The same exchange, of a gRPC method that was never seen: it counts as `_OTHER` until the answer
-    /// says that there is one.
+    /// Marks a gRPC method that was not seen before. It counts as `_OTHER` until the response shows
+    /// that the server has it.
     #[cold]
     #[inline(never)]
-    fn of_unknown(self, method: &str) -> Self {
-        let place = local::with_core(self.lookout(), move |core| core.remember(method)).flatten();
-        match place {
-            Some(place) => Self { answer: self.answer.of_unknown(place), ..self },
+    fn with_unknown(self, method: &str) -> Self {
+        let number = local::with_core(self.lookout(), move |core| core.remember(method)).flatten();
+        match number {
+            Some(number) => Self { flags: self.flags.with_unknown(number), ..self },
             None => self,
         }
     }
 
     #[inline]
     pub(crate) fn is_unknown(self) -> bool {
-        self.answer.is_unknown()
+        self.flags.is_unknown()
     }
 
-    /// The same exchange, of the route that it took.
-    pub(crate) fn of_route(self, method: MethodLabel, route: Route<'_>) -> Self {
+    /// Moves the exchange to the operation of its route.
+    pub(crate) fn with_route(self, method: MethodLabel, route: Route<'_>) -> Self {
         match route {
-            Route::Template(route) => self.moved(TrafficId::HTTP_SERVER, method, route).by_route(),
+            Route::Template(route) => {
+                self.moved(TrafficId::HTTP_SERVER, method, route).detect_long_poll()
+            }
             Route::Unmatched | Route::Looked(_) => self,
         }
     }
 
-    /// Counts from its beginning for another operation.
+    /// Moves the exchange, from its start on, to another operation.
     fn moved(self, traffic: TrafficId, method: MethodLabel, route: &str) -> Self {
         let moved = local::with_all(self.lookout(), move |core, store, shard| {
-            let operation = store.operations.id_of(traffic, method, route);
+            let id = store.operations.id_of(traffic, method, route);
             let second = store.second(self.began);
             let age = store.clock.nanos(self.began, store.clock.now());
-            let (from, to) = (shard.operation(self.place.operation()), shard.operation(operation));
+            let (from, to) = (shard.operation(self.operation.id()), shard.operation(id));
             from.unstart();
             to.start();
-            if self.answer.is_long_poll() {
-                from.stream_closed(self.answer.long_poll_kind());
-                to.stream_opened(self.answer.long_poll_kind());
+            if self.flags.is_long_poll() {
+                from.stream_closed(self.flags.long_poll_kind());
+                to.stream_opened(self.flags.long_poll_kind());
             } else if let Some(upload) = self.upload() {
-                core.uploads.move_age(upload, operation, store, shard);
+                core.uploads.move_age(upload, id, store, shard);
             } else {
-                from.ages.closed(self.answer.slot(), age, || second);
+                from.ages.closed(self.flags.slot(), age, || second);
                 to.ages.opened(second);
             }
-            operation
+            id
         });
         match moved {
-            Some(operation) => Self { place: self.place.with_operation(operation), ..self },
+            Some(id) => Self { operation: self.operation.with_id(id), ..self },
             None => self,
         }
     }
 
-    /// The same exchange; of a route that answers when there is something to tell, a stream from now on, and
-    /// no request that may be stuck.
+    /// If the route is a long poll, turns the exchange into an open stream, which is never stuck.
     #[cold]
     #[inline(never)]
-    pub(crate) fn by_route(self) -> Self {
-        let operation = self.place.operation();
-        let asks = move |core: &Core| core.is_long_poll(operation);
-        let is_one = local::with_core(self.lookout(), asks).unwrap_or_default();
-        if !is_one || self.answer.is_long_poll() {
+    pub(crate) fn detect_long_poll(self) -> Self {
+        let id = self.operation.id();
+        let read = move |core: &Core| core.is_long_poll(id);
+        let is_long_poll = local::with_core(self.lookout(), read).unwrap_or_default();
+        if !is_long_poll || self.flags.is_long_poll() {
             return self;
         }
         local::with_all(self.lookout(), move |core, store, shard| {
             let age = store.clock.nanos(self.began, store.clock.now());
-            let cells = shard.operation(operation);
+            let cells = shard.operation(id);
             self.close_age(age, core, store, shard);
-            cells.stream_opened(self.answer.long_poll_kind());
+            cells.stream_opened(self.flags.long_poll_kind());
         });
-        Self { answer: self.answer.of_long_poll(), ..self }
+        Self { flags: self.flags.with_long_poll(), ..self }
     }
 
-    /// The values of the user's labels so far.
-    pub(crate) fn labels(self) -> LabelSet {
-        self.place.labels()
-    }
-
-    pub(crate) fn with_labels(self, labels: LabelSet) -> Self {
-        Self { place: self.place.with_labels(labels), ..self }
-    }
-
-    /// A stream that says so was opened.
+    /// Counts a stream as open.
     #[cold]
     #[inline(never)]
     pub(crate) fn stream_opened(self, kind: StreamKind) {
         local::with(self.lookout(), move |_, shard| {
-            shard.operation(self.place.operation()).stream_opened(kind);
+            shard.operation(self.operation.id()).stream_opened(kind);
         });
     }
 
-    /// It was closed, so long after the request.
+    /// Counts a stream as closed, and records the time since the request.
     pub(crate) fn stream_closed(self, kind: StreamKind) {
         local::with(self.lookout(), move |store, shard| {
             let open = store.clock.nanos(self.began, store.clock.now());
-            let cells = shard.operation(self.place.operation());
+            let cells = shard.operation(self.operation.id());
             cells.stream_closed(kind);
-            shard.record_extra(self.place.operation(), OptionalHistogram::Stream, store, open);
+            shard.record_optional(self.operation.id(), OptionalHistogram::Stream, store, open);
         });
     }
 
-    /// So long did a client wait until it was ready for this request.
+    /// Records how long the request waited until its client was ready.
     #[cold]
     #[inline(never)]
-    pub(crate) fn waited(self, nanos: u64) {
+    pub(crate) fn record_wait(self, nanos: u64) {
         local::with(self.lookout(), move |store, shard| {
-            shard.record_extra(self.place.operation(), OptionalHistogram::Wait, store, nanos);
+            shard.record_optional(self.operation.id(), OptionalHistogram::Wait, store, nanos);
         });
     }
 
-    /// The one door through which every exchange ends. Behind it all is passed in registers: a copy of
-    /// the facts would have to lie in memory.
+    /// Records the end. Every exchange ends here. All further calls pass the fields in registers: a
+    /// copy of the state would have to lie in memory.
     #[inline]
     pub(crate) fn record(self, ending: Ending) {
-        let Self { began, place, answer, head } = self;
-        if answer.is_special() || ending != Ending::Complete {
-            record_special(began, place, answer, head, ending);
+        let Self { began, operation, flags, head } = self;
+        if flags.is_special() || ending != Ending::Complete {
+            record_special(began, operation, flags, head, ending);
         } else {
-            record_complete(began, place, answer);
+            record_complete(began, operation, flags);
         }
     }
 
-    /// How an exchange ends that is dropped.
-    pub(crate) fn ending_by_drop(self) -> Ending {
+    /// The ending of an exchange that is dropped in this state.
+    pub(crate) fn ending_on_drop(self) -> Ending {
         if thread::panicking() {
             Ending::Panicked
         } else if self.status() == StatusKey::NONE {
@@ -229,56 +219,49 @@ impl ExchangeState {
         }
     }
 
-    /// Whether a client drops the answer to a request of HTTP without having read of it: it had what it
-    /// wanted.
+    /// Whether a client has read nothing of an HTTP response. A client that drops such a response
+    /// needed only its head.
     pub(crate) fn is_unread_by_client(self) -> bool {
-        let is_unread = !self.is_grpc() && !self.answer.is_head_told();
-        let asks = |core: &Core| {
-            let operation = core.store.operations.get(self.place.operation());
+        let is_unread = !self.is_grpc() && !self.flags.is_head_recorded();
+        let is_client = |core: &Core| {
+            let operation = core.store.operations.get(self.operation.id());
             operation.is_some_and(|operation| operation.dependency().is_some())
         };
-        is_unread && local::with_core(self.lookout(), asks).unwrap_or_default()
+        is_unread && local::with_core(self.lookout(), is_client).unwrap_or_default()
     }
 
-    /// None without an answer.
+    /// The status; `NONE` without a response.
     fn status(self) -> StatusKey {
-        if self.is_unknown() { StatusKey::NONE } else { self.answer.status() }
+        if self.is_unknown() { StatusKey::NONE } else { self.flags.status() }
     }
 
-    /// From now on it counts for the operation that `other` counts for.
+    /// Takes over the operation of `other`.
     pub(crate) fn move_with(&mut self, other: &Self) {
-        self.place = self.place.with_operation(other.place.operation());
-        if other.answer.is_long_poll() {
-            self.answer = self.answer.of_long_poll();
+        self.operation = self.operation.with_id(other.operation.id());
+        if other.flags.is_long_poll() {
+            self.flags = self.flags.with_long_poll();
         }
     }
 
-    /// Tells observers how it ended.
-    pub(crate) fn tell(&self, ending: Ending, bytes: [u64; 2], observers: Vec<Box<dyn Tell>>) {
-        let key = SeriesKey { status: self.status(), ending, labels: self.labels() };
-        let judged = local::with_core(self.lookout(), move |core| {
-            let duration = core.store.clock.nanos(self.began, core.store.clock.now());
-            let operation = core.store.operations.get(self.place.operation())?;
-            let outcome = core.judge.outcome(&operation, key);
-            Some((operation, outcome, Duration::from_nanos(duration)))
+    /// The end of this exchange, for observers. Returns `None` once the lookout is closed.
+    pub(crate) fn summary(&self, ending: Ending) -> Option<Summary> {
+        let key = SeriesKey { status: self.status(), ending, labels: self.operation.labels() };
+        let summary = local::with_core(self.lookout(), move |core| {
+            let nanos = core.store.clock.nanos(self.began, core.store.clock.now());
+            let operation = core.store.operations.get(self.operation.id())?;
+            let outcome = core.classifier.outcome(&operation, key);
+            let duration = Duration::from_nanos(nanos);
+            Some(Summary { operation, status: key.status.status(), outcome, duration })
         });
-        if let Some((operation, outcome, duration)) = judged.flatten() {
-            let [request_bytes, response_bytes] = bytes;
-            let status = key.status.status();
-            let operation = &operation;
-            let finished =
-                Finished { operation, status, outcome, duration, request_bytes, response_bytes };
-            for tell in observers {
-                tell.finished(&finished);
-            }
-        }
+        summary.flatten()
     }
 
-    /// So many bytes, and messages of gRPC, had the bodies of request and response.
-    pub(crate) fn sizes(&self, bytes: [u64; 2], messages: Option<[u64; 2]>) {
+    /// Records the sizes of both bodies, in bytes and for gRPC also in messages: request, response.
+    pub(crate) fn record_sizes(&self, bytes: [u64; 2], messages: Option<[u64; 2]>) {
         local::with(self.lookout(), move |store, shard| {
-            let record =
-                |extra, value| shard.record_extra(self.place.operation(), extra, store, value);
+            let record = |histogram, value| {
+                shard.record_optional(self.operation.id(), histogram, store, value)
+            };
             record(OptionalHistogram::RequestSize, bytes[0]);
             record(OptionalHistogram::ResponseSize, bytes[1]);
             if let Some([received, sent]) = messages {
@@ -288,77 +271,78 @@ impl ExchangeState {
         });
     }
 
-    /// The body was not complete with a poll. After the first one the head is out, since whoever serves
-    /// a response turns to its body with the next breath; a body that is complete with that poll ends at
-    /// the same moment, which saves a read of the clock.
+    /// Records the response's head after the first poll that does not complete the body. By then
+    /// the head is sent: a server polls the body immediately. A body that completes with that poll
+    /// ends at the same moment, which saves a clock read.
     #[inline]
-    pub(crate) fn go_on(&mut self) {
-        if !self.answer.is_head_told()
-            && let Some(head) = tell_head(self.began, self.place, self.answer, self.head)
+    pub(crate) fn record_head(&mut self) {
+        if !self.flags.is_head_recorded()
+            && let Some(head) = record_head(self.began, self.operation, self.flags, self.head)
         {
             self.head = head;
-            self.answer = self.answer.with_head_told();
+            self.flags = self.flags.with_head_recorded();
         }
     }
 
-    /// So many gRPC messages began; more than one in all make a stream.
+    /// Counts gRPC messages of the response. The second one makes it a stream.
     #[inline]
-    pub(crate) fn sent(&mut self, messages: u32) {
-        let is_more = messages > 1 || (messages > 0 && self.answer.has_message());
+    pub(crate) fn count_messages(&mut self, messages: u32) {
+        let is_stream = messages > 1 || (messages > 0 && self.flags.has_message());
         if messages > 0 {
-            self.answer = self.answer.with_message();
+            self.flags = self.flags.with_message();
         }
-        if is_more && !self.answer.is(Stream::Grpc) {
-            self.answer = self.answer.with(self.answer.status(), Stream::Grpc);
+        if is_stream && !self.flags.is(Stream::Grpc) {
+            self.flags = self.flags.with(self.flags.status(), Stream::Grpc);
             self.stream_opened(StreamKind::Grpc);
         }
     }
 
-    /// The trailers came, which have the last word on gRPC's status.
+    /// Sets gRPC's status from the trailers, which override the head.
     #[inline]
-    pub(crate) fn trailed(&mut self, status: StatusKey) {
-        self.answer = self.answer.with_status(status);
+    pub(crate) fn set_status(&mut self, status: StatusKey) {
+        self.flags = self.flags.with_status(status);
     }
 
-    /// The latency that counts of a stream, in nanoseconds: how long its head took, and of a long poll what
-    /// comes after its head, since it waits on purpose before that.
-    fn latency_of_stream(&self, store: &Store, now: RawTime) -> Option<u64> {
-        let is_head_told = self.answer.is_head_told();
-        if self.answer.is_long_poll() {
-            let head = is_head_told.then(|| store.clock.nanos_of(self.head));
+    /// The latency of a stream in nanoseconds: the time to its head; for a long poll, which waits
+    /// on purpose, the time after its head. Returns `None` if the response is no stream.
+    fn stream_latency(&self, store: &Store, now: RawTime) -> Option<u64> {
+        let is_head_recorded = self.flags.is_head_recorded();
+        if self.flags.is_long_poll() {
+            let head = is_head_recorded.then(|| store.clock.nanos_of(self.head));
             let life = store.clock.nanos(self.began, now);
             return Some(head.map_or(0, |head| life.saturating_sub(head)));
         }
-        if !is_head_told {
+        if !is_head_recorded {
             return None;
         }
         let head = store.clock.nanos_of(self.head);
         let is_long = || store.clock.nanos(self.began, now).saturating_sub(head) >= STREAM_AFTER;
         let is_stream =
-            self.answer.stream_kind().is_some() || self.answer.is(Stream::Maybe) && is_long();
+            self.flags.stream_kind().is_some() || self.flags.is(Stream::Maybe) && is_long();
         is_stream.then_some(head)
     }
 }
 
-/// The gRPC method is known now to be there, or to be none that the server has.
+/// Decides whether the server has a gRPC method that was not seen before. If so, the exchange moves
+/// to the method's operation.
 #[cold]
 #[inline(never)]
-fn known(
+fn resolve_unknown(
     began: RawTime,
-    place: OperationRef,
-    answer: ResponseFlags,
+    operation: OperationRef,
+    flags: ResponseFlags,
     head: RawSpan,
-    is_there: bool,
+    is_served: bool,
 ) -> (OperationRef, ResponseFlags) {
-    let (answer, number) = answer.take_unknown();
-    let method = local::with_core(place.lookout(), move |core| core.recall(number)).flatten();
-    let place = match method {
-        Some(method) if is_there => {
+    let (flags, number) = flags.take_unknown();
+    let method = local::with_core(operation.lookout(), move |core| core.recall(number)).flatten();
+    let operation = match method {
+        Some(method) if is_served => {
             let traffic = TrafficId::new(Side::SERVER, Protocol::Grpc);
-            let known = ExchangeState { began, place, answer, head };
-            known.moved(traffic, MethodLabel::Other, &method).place
+            let state = ExchangeState { began, operation, flags, head };
+            state.moved(traffic, MethodLabel::Other, &method).operation
         }
-        _ => place,
+        _ => operation,
     };
-    (place, answer)
+    (operation, flags)
 }

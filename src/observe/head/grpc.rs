@@ -1,5 +1,5 @@
-//! What gRPC says of itself: in the request's content type and path, in headers and trailers, and in
-//! the prefix of each message (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+//! Reads gRPC's content type, path, status and message prefixes, as specified in
+//! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
 use std::io::IoSlice;
 
@@ -9,29 +9,29 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::media_type;
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
-/// Whether a content type is gRPC's. gRPC-Web's is not: it has its trailers within the body, where no layer
-/// sees the status, and so counts as HTTP.
+/// Whether the content type is gRPC's. gRPC-Web counts as HTTP: its trailers are inside the body,
+/// so no layer sees the status.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     value(headers, &header::CONTENT_TYPE)
         .is_some_and(|kind| media_type::is_with_suffix(kind, "application/grpc"))
 }
 
-/// The fully qualified method: `shop.Orders/Create` of `/shop.Orders/Create`.
+/// The fully qualified method: `shop.Orders/Create` for `/shop.Orders/Create`.
 #[inline]
 pub(crate) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
-/// Parsed once, and not at each look-up.
+/// Parsed once instead of at each lookup.
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The status in a head or in trailers.
+/// The status in a head or in trailers, if there is one.
 pub(crate) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
     value(headers, &GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
 }
 
-/// A header's first value. In the few headers and trailers that gRPC has, it is found sooner by
-/// comparing than by a hash.
+/// A header's first value. For the few headers and trailers of gRPC, comparing is faster than
+/// hashing.
 fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     const FEW: usize = 8;
     if headers.len() > FEW {
@@ -40,7 +40,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValu
     headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// What a head says of the status: it may still come in the trailers.
+/// The status in a head; `GRPC_MISSING` if it may still come in the trailers.
 pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey {
     match status(headers) {
         None if http == StatusCode::OK => StatusKey::GRPC_MISSING,
@@ -48,12 +48,12 @@ pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey
     }
 }
 
-/// Counts the messages in a body: each is prefixed by a flag and its length in four bytes.
+/// Counts the messages in a body. Each has a prefix of a flag and its length in four bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Framing {
-    /// Bytes of the message that are still to come; within a prefix the length as far as it is known.
+    /// Remaining bytes of the current message; inside a prefix, the part of the length read so far.
     left: u32,
-    /// How much of a prefix there is.
+    /// Bytes read of the current prefix.
     prefix: u8,
 }
 
@@ -70,7 +70,7 @@ impl Framing {
         u64::from(self.prefix) << 32 | u64::from(self.left)
     }
 
-    /// How many messages begin in this data, and where they end.
+    /// Counts the messages that begin in this data. Returns the framing after it.
     #[inline]
     pub(crate) fn begun(self, data: &impl Buf) -> (Self, u32) {
         let first = data.chunk();
@@ -81,8 +81,8 @@ impl Framing {
         }
     }
 
-    /// Of data that can't be seen as a whole all that follows passes for one message, so that nothing is
-    /// taken for a prefix that is none.
+    /// If a part of the data can't be read, the rest of the body counts as one message: a prefix
+    /// can no longer be found reliably.
     #[cold]
     fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
         const MOST: usize = 16;
@@ -104,7 +104,7 @@ impl Framing {
     fn begun_in(mut self, mut bytes: &[u8]) -> (Self, u32) {
         let mut begun = 0;
         while !bytes.is_empty() {
-            // Nearly always a prefix comes as a whole.
+            // A prefix nearly always arrives in one piece.
             if self.left == 0
                 && self.prefix == 0
                 && let Some(([_, length @ ..], rest)) = bytes.split_first_chunk::<5>()
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_counted_however_the_bytes_are_cut(
+        fn messages_are_counted_for_any_chunking(
             lengths in prop::collection::vec(0_usize..40, 0..20),
             cut in 1_usize..50,
         ) {
@@ -164,7 +164,7 @@ mod tests {
         }
 
         #[test]
-        fn messages_are_counted_in_data_of_several_pieces(
+        fn messages_are_counted_in_non_contiguous_data(
             lengths in prop::collection::vec(0_usize..40, 1..20),
             cuts in [0_usize..200, 0_usize..200],
         ) {
@@ -176,10 +176,10 @@ mod tests {
         }
     }
 
-    /// Says no more of itself than its first piece, as `Buf` allows.
-    struct Secretive<B>(B);
+    /// Exposes only its first piece, as `Buf` allows.
+    struct Opaque<B>(B);
 
-    impl<B: Buf> Buf for Secretive<B> {
+    impl<B: Buf> Buf for Opaque<B> {
         fn remaining(&self) -> usize {
             self.0.remaining()
         }
@@ -194,16 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn after_data_that_can_not_be_seen_nothing_passes_for_a_message() {
+    fn no_message_is_counted_after_unreadable_data() {
         let (first, second) = (message(3), [message(7), message(9)].concat());
-        let data = Secretive(Buf::chain(&first[..], &second[..5]));
+        let data = Opaque(Buf::chain(&first[..], &second[..5]));
         let (framing, begun) = Framing::default().begun(&data);
         assert_eq!(begun, 1);
         assert_eq!(framing.begun(&&second[5..]).1, 0);
     }
 
     #[test]
-    fn grpc_is_known_by_its_content_type_and_grpc_web_is_http() {
+    fn grpc_is_detected_by_content_type_and_grpc_web_is_http() {
         let is = |kind: &str| {
             is_grpc(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]))
         };
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_the_heads_or_missing_or_what_http_makes_of_it() {
+    fn the_status_comes_from_the_head_or_the_http_status_or_is_missing() {
         let mut headers = HeaderMap::new();
         assert_eq!(status_of_head(StatusCode::OK, &headers), StatusKey::GRPC_MISSING);
         let unavailable = StatusKey::grpc(GrpcStatus::from_code(14));

@@ -1,8 +1,8 @@
-//! Media types in content types. Type and subtype are case-insensitive (RFC 9110 §8.3.1).
+//! Compares media types. Type and subtype are case-insensitive (RFC 9110 §8.3.1).
 
 use http::HeaderValue;
 
-/// Whether a content type is this media type, with whatever parameters.
+/// Whether a content type is this media type. Parameters are ignored.
 pub(crate) fn is(content_type: &HeaderValue, media_type: &str) -> bool {
     rest(content_type, media_type).is_some_and(|rest| !matches!(rest.first(), Some(b'+')))
 }
@@ -13,7 +13,7 @@ pub(crate) fn is_with_suffix(content_type: &HeaderValue, media_type: &str) -> bo
     rest(content_type, media_type).is_some()
 }
 
-/// What comes after the media type, if that ends there.
+/// The rest of the header after the media type; `None` for any other media type.
 #[inline]
 fn rest<'a>(content_type: &'a HeaderValue, media_type: &str) -> Option<&'a [u8]> {
     let (start, rest) = content_type.as_bytes().split_at_checked(media_type.len())?;
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_is_compared_without_case_and_parameters() {
+    fn comparison_ignores_case_and_parameters() {
         let is = |value: &str| is(&value.parse().unwrap(), "text/event-stream");
         for same in [
             "text/event-stream",
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_media_type_with_a_suffix_is_no_longer_name() {
+    fn a_suffix_matches_and_a_longer_name_does_not() {
         let is = |value: &str| is_with_suffix(&value.parse().unwrap(), "application/grpc");
         for same in ["application/grpc", "Application/GRPC+Proto", "application/grpc;a=b"] {
             assert!(is(same), "{same}");

@@ -1,11 +1,10 @@
-//! What a request's head and a response's head decide: route, labels, gRPC, upgrades, and whether the
-//! exchange is ignored.
+//! Reads request and response heads: routes, labels, gRPC, trace ids. Holds no state of an
+//! exchange.
 
 pub(super) mod grpc;
 pub(super) mod label;
-pub(super) mod layer_config;
 pub(super) mod media_type;
-pub(super) mod response_flags;
+pub(super) mod request;
+pub(super) mod response;
 pub(super) mod route;
 pub(super) mod traceparent;
-pub(super) mod upgrade;

@@ -1,19 +1,16 @@
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use http::{Extensions, Request};
 
-use super::label;
-use crate::observe::{
-    LookoutId,
-    exchange::{local, state::ExchangeState},
-};
-use crate::operation::{MethodLabel, OperationId};
+use super::request::RequestHead;
+use crate::operation::OperationId;
 
-/// What is known of a request's route.
+/// The route of a request, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route<'a> {
     Unmatched,
     Template(&'a str),
+    /// The operation is already looked up.
     Looked(OperationId),
 }
 
@@ -23,8 +20,8 @@ impl<'a> Route<'a> {
         Self::by_router(request.extensions())
     }
 
-    /// By axum's router, if the request has passed through one.
-    #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum leaves one"))]
+    /// The route matched by axum's router, if the request has passed through one.
+    #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum sets one"))]
     #[inline]
     pub(crate) fn by_router(extensions: &'a Extensions) -> Self {
         #[cfg(feature = "axum")]
@@ -35,112 +32,14 @@ impl<'a> Route<'a> {
     }
 }
 
-/// The head of a request, taken out of it for as long as somebody looks into it.
-///
-/// A reference into the request that is handed on would make the compiler keep a copy of the request,
-/// also for those whom nobody looks into.
-pub(crate) struct TakenHead {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    version: Version,
-    pub(crate) headers: HeaderMap,
-    pub(crate) extensions: Extensions,
-}
-
-impl TakenHead {
-    #[inline(always)]
-    pub(crate) fn of<B>(request: &mut Request<B>) -> Self {
-        Self {
-            method: mem::take(request.method_mut()),
-            uri: mem::take(request.uri_mut()),
-            version: request.version(),
-            headers: mem::take(request.headers_mut()),
-            extensions: mem::take(request.extensions_mut()),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn give_back<B>(self, request: &mut Request<B>) {
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        *request.extensions_mut() = self.extensions;
-    }
-
-    /// As [`RequestHead::is_ignored`].
-    pub(crate) fn is_ignored(&self, lookout: LookoutId) -> bool {
-        self.as_ref().is_ignored(lookout)
-    }
-
-    fn as_ref(&self) -> RequestHead<'_> {
-        RequestHead {
-            method: &self.method,
-            uri: &self.uri,
-            version: self.version,
-            headers: &self.headers,
-            extensions: &self.extensions,
-        }
-    }
-
-    /// The operation by the user's closure or templates; `None` where that is ignored.
-    pub(crate) fn named(&self, lookout: LookoutId, method: MethodLabel) -> Option<Route<'static>> {
-        let head = &self.as_ref();
-        local::with_core(lookout, move |core| core.named(method, head)).flatten()
-    }
-
-    /// The facts of this request, with its labels.
-    pub(crate) fn labelled(&self, facts: ExchangeState) -> ExchangeState {
-        label::of_request(facts, &self.as_ref())
-    }
-}
-
-/// Whether a route is one of those that are not watched.
-pub(crate) fn is_ignored(lookout: LookoutId, route: &str) -> bool {
-    local::with_core(lookout, move |core| core.ignores_route(route)).unwrap_or_default()
-}
-
-/// A request without its body, for closures that name routes, set labels or ignore requests, and
-/// for observers.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct RequestHead<'a> {
-    /// The request's method.
-    pub method: &'a Method,
-    /// The request's target.
-    pub uri: &'a Uri,
-    /// The HTTP version.
-    pub version: Version,
-    /// The request's headers.
-    pub headers: &'a HeaderMap,
-    /// The request's extensions, from the layers outside.
-    pub extensions: &'a Extensions,
-}
-
-impl<'a> RequestHead<'a> {
-    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-        }
-    }
-
-    /// Whether the user's closure says that it is not watched.
-    pub(crate) fn is_ignored(&self, lookout: LookoutId) -> bool {
-        local::with_core(lookout, move |core| core.ignores(self)).unwrap_or_default()
-    }
-}
-
-/// Says which requests are not watched.
+/// Decides which requests are ignored.
 pub(crate) type IgnoreFn = dyn for<'a> Fn(&RequestHead<'a>) -> bool + Send + Sync;
 
-/// How a request's route is known that passed no router.
+/// Names the route of a request that passed no router.
 pub(crate) enum Naming {
-    /// By the user's closure.
+    /// Calls the user's closure.
     Closure(Box<RouteFn>),
-    /// By the path, which is matched against templates.
+    /// Matches the path against templates.
     Templates(matchit::Router<Arc<str>>),
 }
 
@@ -160,5 +59,5 @@ impl Naming {
     }
 }
 
-/// Names the route of a request, or leaves it `unmatched`.
+/// Returns the route of a request; `None` leaves it `unmatched`.
 pub(crate) type RouteFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;

@@ -1,6 +1,7 @@
 use std::array;
 
-/// The trace id of a valid `traceparent` of version 00: <https://www.w3.org/TR/trace-context/>.
+/// The trace id of a valid `traceparent` header of version 00. See
+/// <https://www.w3.org/TR/trace-context/>.
 pub(crate) fn trace_id(traceparent: &[u8]) -> Option<&str> {
     let mut parts = str::from_utf8(traceparent).ok()?.split('-');
     let [Some("00"), Some(trace), Some(parent), Some(flags), None] =
@@ -21,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_id_is_taken_from_a_valid_traceparent_alone() {
+    fn only_a_valid_traceparent_has_a_trace_id() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
         assert_eq!(trace_id(traceparent.as_bytes()), Some(trace));

@@ -9,15 +9,14 @@ use http::{Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::mode::Mode;
 use crate::observe::{
-    LayerConfig, Mode, ResponseHead,
-    detail::hooks::ExchangeHooks,
-    exchange::{Exchange, Inside, error_kind::kind_of, state::ExchangeState},
-    head::{
-        grpc::{self, Framing},
-        label,
-        response_flags::Stream,
+    LayerConfig, ResponseHead,
+    exchange::{
+        Exchange, PanicGuard, error_kind::kind_of, hooks::ExchangeHooks, response_flags::Stream,
+        state::ExchangeState,
     },
+    head::grpc::{self, Framing},
 };
 use crate::{
     operation::MethodLabel,
@@ -26,39 +25,40 @@ use crate::{
 };
 
 pin_project! {
-    /// A response body that knows when it is complete; dropped before that, it counts as `aborted`, a
-    /// gRPC call as `cancelled`.
+    /// A response body that detects its own end. If it is dropped earlier, the request counts as
+    /// `aborted`, a gRPC call as `cancelled`.
     ///
-    /// hyper stops polling as soon as it has what it needs, so there are several ways to be complete:
-    /// the end of the body, trailers, `is_end_stream` (at first, after a frame, or at the drop), as
-    /// many bytes as `Content-Length` or the size hint announced, or a head that allows no body. The
-    /// inner body's hints are handed on as they are.
+    /// hyper does not always poll a body to its end. So the body is complete at any of: its end,
+    /// trailers, `is_end_stream` (before the first frame, after a frame, or on drop), the number of
+    /// bytes in `Content-Length` or the size hint, or a head that allows no body. The inner body's
+    /// hints are passed on unchanged.
     #[derive(Debug)]
-    pub struct ResponseBody<B: Body, C: ExchangeHooks = ()> {
+    pub struct ResponseBody<B: Body, H: ExchangeHooks = ()> {
         #[pin]
         inner: B,
-        exchange: Option<Exchange<C>>,
+        exchange: Option<Exchange<H>>,
         expected: Expected,
     }
 
-    impl<B: Body, C: ExchangeHooks> PinnedDrop for ResponseBody<B, C> {
+    impl<B: Body, H: ExchangeHooks> PinnedDrop for ResponseBody<B, H> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(alive) = this.exchange.take() {
-                end_at_drop(this.inner, alive, *this.expected);
+            if let Some(exchange) = this.exchange.take() {
+                end_on_drop(this.inner, exchange, *this.expected);
             }
         }
     }
 }
 
-/// What is still to come, in one word: so many bytes, or of gRPC where its messages are.
+/// The expected rest of a body in one word: a number of bytes, or for gRPC the state of its
+/// framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expected(u64);
 
 impl Expected {
     const NOTHING: Self = Self(0);
     const UNKNOWN: Self = Self(u64::MAX);
-    /// The bit is set where it is of gRPC.
+    /// The bit that marks gRPC.
     const MESSAGES: Self = Self(1 << 63);
 
     #[inline]
@@ -66,7 +66,7 @@ impl Expected {
         Self(bytes)
     }
 
-    /// Takes the bytes of a gRPC body off; how many messages begin in them.
+    /// Advances a gRPC body. Returns the number of messages that begin in the data.
     #[inline]
     fn take_messages(&mut self, data: &impl Buf) -> u32 {
         let (framing, begun) = Framing::from_bits(self.0 & !Self::MESSAGES.0).begun(data);
@@ -74,7 +74,7 @@ impl Expected {
         begun
     }
 
-    /// Takes a frame off; whether it was the last.
+    /// Advances by a frame. Returns whether it was the last one.
     #[inline]
     fn take<D: Buf>(&mut self, frame: &Frame<D>) -> bool {
         let Some(data) = frame.data_ref() else { return frame.is_trailers() };
@@ -86,102 +86,103 @@ impl Expected {
     }
 }
 
-impl<B: Body, C: ExchangeHooks> ResponseBody<B, C> {
-    /// The common response, of known length and with nothing else to find out, takes the first way
-    /// alone: while any way may unwind or look into it by reference, the compiler keeps the response in
+impl<B: Body, H: ExchangeHooks> ResponseBody<B, H> {
+    /// The common response, of known length and with a plain head, takes a path of its own. On a
+    /// path that may unwind, or that passes the response by reference, the compiler keeps it in
     /// memory and copies it.
     #[inline]
     pub(crate) fn wrap<T: Mode>(
         response: Response<B>,
-        exchange: &mut Option<Exchange<C>>,
+        exchange: &mut Option<Exchange<H>>,
         rule: BodyRule,
     ) -> Response<Self> {
         let taken = Exchange::take(exchange);
-        let is_grpc = T::GRPC && taken.as_ref().is_some_and(|(facts, _)| facts.is_grpc());
+        let is_grpc = T::GRPC && taken.as_ref().is_some_and(|(state, _)| state.is_grpc());
         match response.body().size_hint().exact() {
             Some(bytes) if !is_grpc && rule.is_plain() => {
                 let status = response.status();
-                let exchange = taken.map(|(facts, companion)| {
-                    let facts = facts.answered(StatusKey::http(status), Stream::No);
-                    companion.answered(&facts, &ResponseHead::of(&response));
-                    Exchange { facts, companion }
+                let exchange = taken.map(|(state, hooks)| {
+                    let state = state.with_response(StatusKey::http(status), Stream::No);
+                    hooks.on_response(&state, &ResponseHead::of(&response));
+                    Exchange { state, hooks }
                 });
                 let bytes = if is_bodiless(status) { 0 } else { bytes };
                 response.map(|inner| Self { inner, exchange, expected: Expected::bytes(bytes) })
             }
-            _ if is_grpc && rule.is_plain() => Self::replied(response, taken),
-            exact => Self::examined(response, taken, exact, is_grpc, rule),
+            _ if is_grpc && rule.is_plain() => Self::wrap_grpc(response, taken),
+            exact => Self::wrap_examined(response, taken, exact, is_grpc, rule),
         }
     }
 
-    /// The plain answer of gRPC, whose status may be in the head.
+    /// Wraps a plain gRPC response, whose status may be in the head.
     #[cold]
     #[inline(always)]
-    fn replied(response: Response<B>, taken: Option<(ExchangeState, C)>) -> Response<Self> {
+    fn wrap_grpc(response: Response<B>, taken: Option<(ExchangeState, H)>) -> Response<Self> {
         let (parts, inner) = response.into_parts();
         let status = grpc::status_of_head(parts.status, &parts.headers);
-        let exchange = taken.map(|(facts, companion)| {
-            let facts = facts.replied(status, &parts.headers);
-            companion.answered(&facts, &ResponseHead::of_parts(&parts));
-            Exchange { facts, companion }
+        let exchange = taken.map(|(state, hooks)| {
+            let state = state.with_grpc_response(status, &parts.headers);
+            hooks.on_response(&state, &ResponseHead::of_parts(&parts));
+            Exchange { state, hooks }
         });
-        let is_over = is_bodiless(parts.status);
-        let expected = if is_over { Expected::NOTHING } else { Expected::MESSAGES };
+        let expected =
+            if is_bodiless(parts.status) { Expected::NOTHING } else { Expected::MESSAGES };
         Response::from_parts(parts, Self { inner, exchange, expected })
     }
 
-    /// Inlined, so that the response is not passed through memory, and yet away from the first way.
+    /// Wraps any other response. Inlined, so that the response is not passed through memory, but
+    /// cold.
     #[cold]
     #[inline(always)]
-    fn examined(
+    fn wrap_examined(
         response: Response<B>,
-        taken: Option<(ExchangeState, C)>,
+        taken: Option<(ExchangeState, H)>,
         exact: Option<u64>,
         is_grpc: bool,
         rule: BodyRule,
     ) -> Response<Self> {
-        let (facts, companion) = taken.unzip();
+        let (state, hooks) = taken.unzip();
         let (parts, inner) = response.into_parts();
         let status = parts.status;
-        let (mut expected, facts) = examine(&parts, exact, is_grpc, rule.reads_head(), facts);
+        let (mut expected, state) = examine(&parts, exact, is_grpc, rule.reads_head(), state);
         if rule.is_bodiless(status) {
             expected = Expected::NOTHING;
         }
-        let exchange = companion.and_then(|mut companion| {
-            let Some(facts) = facts else {
-                companion.unwatched();
+        let exchange = hooks.and_then(|mut hooks| {
+            let Some(state) = state else {
+                hooks.discard();
                 return None;
             };
-            companion.answered(&facts, &ResponseHead::of_parts(&parts));
-            Some(Exchange { facts, companion })
+            hooks.on_response(&state, &ResponseHead::of_parts(&parts));
+            Some(Exchange { state, hooks })
         });
         Response::from_parts(parts, Self { inner, exchange, expected })
     }
 }
 
-/// What a request's method says about the body of its response (RFC 9110 §6.4.1), and whether
-/// anybody looks into the response's head; in one byte.
+/// The effect of a request's method on its response's body (RFC 9110 §6.4.1), and whether the layer
+/// reads response heads, in one byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyRule(u8);
 
 impl BodyRule {
     /// HEAD: never a body.
     const NEVER: u8 = 1;
-    /// CONNECT: a success turns the connection into a tunnel.
+    /// CONNECT: on success, the connection becomes a tunnel.
     const NOT_ON_SUCCESS: u8 = 2;
     const READS_HEAD: u8 = 4;
 
     #[inline]
-    pub(crate) fn of(method: MethodLabel, entrance: LayerConfig) -> Self {
+    pub(crate) fn of(method: MethodLabel, config: LayerConfig) -> Self {
         let body = match method {
             MethodLabel::Head => Self::NEVER,
             MethodLabel::Connect => Self::NOT_ON_SUCCESS,
             _ => 0,
         };
-        Self(if entrance.reads_responses { body | Self::READS_HEAD } else { body })
+        Self(if config.reads_responses { body | Self::READS_HEAD } else { body })
     }
 
-    /// Whether the status alone says what the head has to say.
+    /// Whether only the response's status matters.
     #[inline]
     fn is_plain(self) -> bool {
         self.0 == 0
@@ -191,8 +192,8 @@ impl BodyRule {
         self.0 & Self::READS_HEAD != 0
     }
 
-    /// Whether a response with this status is over with its head, whatever body the service made of
-    /// it. hyper drops such bodies without a poll.
+    /// Whether a response with this status ends with its head, even if the service returned a body.
+    /// hyper drops such bodies unpolled.
     fn is_bodiless(self, status: StatusCode) -> bool {
         is_bodiless(status)
             || self.0 & Self::NEVER != 0
@@ -200,10 +201,10 @@ impl BodyRule {
     }
 }
 
-/// Whether no response with this status has a body.
+/// Whether this status allows no body for any method.
 #[inline]
 fn is_bodiless(status: StatusCode) -> bool {
-    // The commonest status first.
+    // The most common status first.
     status != StatusCode::OK
         && (status.is_informational()
             || matches!(
@@ -212,18 +213,18 @@ fn is_bodiless(status: StatusCode) -> bool {
             ))
 }
 
-/// A body that was not watched, as layers outside make one for an answer of their own.
-impl<B: Body + Default, C: ExchangeHooks> Default for ResponseBody<B, C> {
+/// An unwatched body, for layers outside that return a response of their own.
+impl<B: Body + Default, H: ExchangeHooks> Default for ResponseBody<B, H> {
     fn default() -> Self {
         Self { inner: B::default(), exchange: None, expected: Expected::UNKNOWN }
     }
 }
 
-impl<B, C> Body for ResponseBody<B, C>
+impl<B, H> Body for ResponseBody<B, H>
 where
     B: Body,
     B::Error: 'static,
-    C: ExchangeHooks,
+    H: ExchangeHooks,
 {
     type Data = B::Data;
     type Error = B::Error;
@@ -234,35 +235,35 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let inside = Inside::enter(this.exchange);
+        let guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
-        inside.leave();
-        let Some(Exchange { facts, companion }) = this.exchange else { return polled };
-        // A frame or an error that is looked into by reference is moved out first: else the compiler
-        // would keep all that was polled in memory and copy it.
+        guard.disarm();
+        let Some(Exchange { state, hooks }) = this.exchange else { return polled };
+        // A frame or an error that is passed by reference is moved out first. Otherwise the
+        // compiler keeps the whole poll result in memory and copies it.
         match polled {
-            Poll::Ready(Some(Ok(frame))) if facts.is_grpc() => {
+            Poll::Ready(Some(Ok(frame))) if state.is_grpc() => {
                 let mut messages = 0;
                 if let Some(data) = frame.data_ref() {
                     messages = this.expected.take_messages(data);
-                    facts.sent(messages);
+                    state.count_messages(messages);
                 } else if let Some(status) = frame.trailers_ref().and_then(grpc::status) {
-                    facts.trailed(StatusKey::grpc(status));
+                    state.set_status(StatusKey::grpc(status));
                 }
-                companion.sent(frame.data_ref().map_or(0, Buf::remaining), messages);
+                hooks.on_data(frame.data_ref().map_or(0, Buf::remaining), messages);
                 if frame.is_trailers() || this.inner.is_end_stream() {
                     Exchange::complete(this.exchange);
                 } else {
-                    facts.go_on();
+                    state.record_head();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Ok(frame))) => {
-                companion.sent(frame.data_ref().map_or(0, Buf::remaining), 0);
+                hooks.on_data(frame.data_ref().map_or(0, Buf::remaining), 0);
                 if this.expected.take(&frame) || this.inner.is_end_stream() {
                     Exchange::complete(this.exchange);
                 } else {
-                    facts.go_on();
+                    state.record_head();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -276,7 +277,7 @@ where
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                facts.go_on();
+                state.record_head();
                 Poll::Pending
             }
         }
@@ -293,41 +294,44 @@ where
     }
 }
 
-/// A body may be dropped unpolled, or with its last frame, and still be complete.
+/// Ends the exchange of a dropped body. The body may be complete even if it was never polled, or
+/// not polled after its last frame.
 #[cold]
 #[inline(never)]
-fn end_at_drop<B: Body, C: ExchangeHooks>(
+fn end_on_drop<B: Body, H: ExchangeHooks>(
     inner: Pin<&mut B>,
-    alive: Exchange<C>,
+    exchange: Exchange<H>,
     expected: Expected,
 ) {
-    // The inner body is asked nothing while a panic unwinds: a second one would abort.
-    let is_over = || {
-        expected == Expected::NOTHING || inner.is_end_stream() || alive.facts.is_unread_by_client()
+    // While a panic unwinds, the inner body is not called: a second panic would abort the process.
+    let is_complete = || {
+        expected == Expected::NOTHING
+            || inner.is_end_stream()
+            || exchange.state.is_unread_by_client()
     };
-    if !thread::panicking() && is_over() {
-        Exchange::complete(&mut Some(alive));
+    if !thread::panicking() && is_complete() {
+        Exchange::complete(&mut Some(exchange));
     }
 }
 
-/// What the head says where the body's length does not, and what is known of the exchange then: nothing
-/// more where the response says that it is not watched.
+/// Reads the head of a response that is not plain. Returns the expected body and the new state,
+/// which is `None` if the response is ignored.
 #[inline(never)]
 fn examine(
     head: &Parts,
     exact: Option<u64>,
     is_grpc: bool,
     reads_head: bool,
-    mut facts: Option<ExchangeState>,
+    mut state: Option<ExchangeState>,
 ) -> (Expected, Option<ExchangeState>) {
     let (status, headers) = (head.status, &head.headers);
     if reads_head {
         let head = ResponseHead::of_parts(head);
-        facts = facts.and_then(|facts| label::of_response(&head, facts));
+        state = state.and_then(|state| state.with_response_labels(&head));
     }
     if is_grpc {
         let status = grpc::status_of_head(status, headers);
-        return (Expected::MESSAGES, facts.map(|facts| facts.replied(status, headers)));
+        return (Expected::MESSAGES, state.map(|state| state.with_grpc_response(status, headers)));
     }
     let (expected, stream) = if let Some(bytes) = exact {
         (Expected::bytes(bytes), Stream::No)
@@ -337,11 +341,11 @@ fn examine(
         let stream = if length.is_some() { Stream::No } else { Stream::of(headers) };
         (length.map_or(Expected::UNKNOWN, Expected::bytes), stream)
     };
-    let facts = facts.map(|facts| facts.answered(StatusKey::http(status), stream));
+    let state = state.map(|state| state.with_response(StatusKey::http(status), stream));
     if stream == Stream::Events
-        && let Some(facts) = facts
+        && let Some(state) = state
     {
-        facts.stream_opened(StreamKind::EventStream);
+        state.stream_opened(StreamKind::EventStream);
     }
-    (expected, facts)
+    (expected, state)
 }

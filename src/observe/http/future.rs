@@ -8,16 +8,16 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::body::BodyRule;
-use crate::observe::{
-    Http, Mode, ResponseBody,
-    exchange::{Exchange, Inside, error_kind::kind_of},
+use super::{
+    body::{BodyRule, ResponseBody},
+    mode::{Http, Mode},
 };
+use crate::observe::exchange::{Exchange, PanicGuard, error_kind::kind_of};
 use crate::outcome::Ending;
 
 pin_project! {
-    /// The future of a [`LookoutService`](crate::observe::LookoutService) service. Dropped before its response, it counts
-    /// as `cancelled`.
+    /// The response future of a [`LookoutService`](crate::observe::LookoutService). If it is
+    /// dropped before it completes, the request counts as `cancelled`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, T: Mode = Http> {
@@ -25,7 +25,7 @@ pin_project! {
         pub(crate) inner: F,
         pub(crate) exchange: Option<Exchange<T::ExchangeHooks>>,
         pub(crate) rule: BodyRule,
-        pub(crate) watches: PhantomData<T>,
+        pub(crate) mode: PhantomData<T>,
     }
 }
 
@@ -41,9 +41,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let inside = Inside::enter(this.exchange);
+        let guard = PanicGuard::new(this.exchange);
         let polled = this.inner.poll(cx);
-        inside.leave();
+        guard.disarm();
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {

@@ -12,39 +12,43 @@ use tower_layer::Layer;
 #[cfg(feature = "axum")]
 use tower_service::Service;
 
-use super::mode::DetailOptions;
-use crate::observe::{Http, LayerConfig, LookoutService, Mode, Observer};
+use super::{
+    mode::{Http, Mode},
+    service::LookoutService,
+};
+use crate::observe::{LayerConfig, Observer, detail::options::DetailOptions};
 
-/// Watches every request that passes. Made by [`Lookout::layer`](crate::Lookout::layer),
+/// A layer that counts each request. Made by [`Lookout::layer`](crate::Lookout::layer),
 /// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
 /// [`outer_layer`](crate::Lookout::outer_layer).
 ///
-/// The layer and its service are a few bytes to copy. Put it outside layers that may answer for the
-/// service (timeouts, limits, authentication), so that those responses count too. In axum
-/// [`Router::layer`] wraps only the routes that were added before.
+/// Put it outside of timeouts, limits and authentication, so that their responses are counted, too.
+/// In axum, [`Router::layer`] only wraps the routes added before it. The layer and its service are
+/// cheap to clone.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 #[derive(Clone, Copy, Debug)]
 pub struct LookoutLayer<T = Http> {
-    entrance: LayerConfig,
-    watches: T,
+    config: LayerConfig,
+    mode: T,
 }
 
 impl<T: Mode> LookoutLayer<T> {
-    pub(crate) fn new(entrance: LayerConfig, watches: T) -> Self {
-        Self { entrance, watches }
+    pub(crate) fn new(config: LayerConfig, mode: T) -> Self {
+        Self { config, mode }
     }
 
-    /// Counts bodies, as histograms: the bytes of a request that were read, the bytes of a response
-    /// that were sent, and gRPC messages in both directions. Defaults to off, since it costs an
-    /// allocation for each request.
+    /// Records the sizes of request and response bodies in histograms: in bytes, and for gRPC also
+    /// in messages.
     ///
-    /// It counts what passes the layer and not `Content-Length`: nothing for HEAD, the sent part of
-    /// a response that breaks off, and compressed bytes if the compression layer is inside. Each
-    /// body is one sample, recorded when both have ended. The inner service receives the request
-    /// with a [`RequestBody`](crate::observe::RequestBody): axum's routers and tonic's accept any,
-    /// and for a service that accepts only one type `map_request` converts it. Around a
-    /// `reqwest::Client`, which has its own body type, it is not available.
+    /// The sizes are those of the data that passes the layer, not those in headers: zero for HEAD,
+    /// the part sent before an abort, and compressed bytes if the compression is inside. Each body
+    /// is one sample, recorded when both bodies are dropped.
+    ///
+    /// The inner service receives a [`RequestBody`](crate::observe::RequestBody). axum's and
+    /// tonic's routers accept any body; for a service that accepts only one type, use tower's
+    /// `map_request`. Not available around `reqwest::Client`, which has a body type of its own.
+    /// Defaults to off; it costs an allocation a request.
     ///
     /// # Examples
     ///
@@ -59,21 +63,21 @@ impl<T: Mode> LookoutLayer<T> {
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
     pub fn bodies(self) -> LookoutLayer<T::Detailed> {
-        self.detailed(|asked| asked.counts_sizes = true)
+        self.detailed(|options| options.counts_sizes = true)
     }
 
-    /// Calls `observer` for each request. May be called more than once. It costs as much as
-    /// [`bodies`](Self::bodies), and is not available around a `reqwest::Client` either. Defaults
-    /// to none.
+    /// Adds an observer, which is called for each request. Call it again to add more. Costs the
+    /// same as [`bodies`](Self::bodies), and is not available around `reqwest::Client` either.
+    /// Defaults to none.
     pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
-        self.detailed(|asked| asked.observers.push(Arc::new(observer)))
+        self.detailed(|options| options.observers.push(Arc::new(observer)))
     }
 
-    /// Wraps a whole service, such as a router with the layers around it, and returns a router for
-    /// `axum::serve`. Routes that you add to the returned router are not watched. Feature `axum`.
+    /// Wraps a whole service, such as a router with its layers, in a router for `axum::serve`.
+    /// Routes added to the returned router are not watched. Requires the feature `axum`.
     ///
     /// Use it with [`Lookout::outer_layer`](crate::Lookout::outer_layer). It costs as much as a
-    /// router's fallback: a few allocations for each request.
+    /// router's fallback: a few allocations a request.
     ///
     /// # Examples
     ///
@@ -109,8 +113,8 @@ impl<T: Mode> LookoutLayer<T> {
         axum::Router::new().fallback_service(self.layer(service))
     }
 
-    fn detailed(self, ask: impl FnOnce(&mut DetailOptions)) -> LookoutLayer<T::Detailed> {
-        LookoutLayer { entrance: self.entrance, watches: self.watches.detailed(ask) }
+    fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> LookoutLayer<T::Detailed> {
+        LookoutLayer { config: self.config, mode: self.mode.detailed(set) }
     }
 }
 
@@ -118,6 +122,6 @@ impl<S, T: Mode> Layer<S> for LookoutLayer<T> {
     type Service = LookoutService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        LookoutService::new(inner, self.entrance, self.watches.clone())
+        LookoutService::new(inner, self.config, self.mode.clone())
     }
 }

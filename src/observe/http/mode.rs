@@ -1,79 +1,64 @@
-use std::{fmt, marker::PhantomData};
+use std::marker::PhantomData;
 
-use crate::observe::detail::observer::SharedObserver;
+use crate::observe::detail::options::DetailOptions;
 
-/// What a layer watches, as a type: what is not watched is not compiled in, since code that is only
-/// there costs a request, too.
+/// The kind of traffic that a layer watches, as a type: code for other kinds is not compiled in,
+/// since even code that does not run slows a request down.
 pub trait Mode: kind::Kind {
-    /// The same, with bodies or observers.
+    /// The same mode with bodies and observers.
     type Detailed: Mode;
 
     #[doc(hidden)]
-    fn detailed(self, ask: impl FnOnce(&mut DetailOptions)) -> Self::Detailed;
+    fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Self::Detailed;
 }
 
-macro_rules! watches {
+macro_rules! impl_mode {
     ($($plain:ty),*) => {
         $(impl Mode for $plain {
             type Detailed = Detailed<Self>;
 
-            fn detailed(self, ask: impl FnOnce(&mut DetailOptions)) -> Detailed<Self> {
-                Detailed { watches: PhantomData, asked: DetailOptions::default() }.detailed(ask)
+            fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Detailed<Self> {
+                Detailed { mode: PhantomData, options: DetailOptions::default() }.detailed(set)
             }
         })*
     };
 }
 
-watches!(Http, HttpAndGrpc, Outer);
+impl_mode!(Http, HttpAndGrpc, Outer);
 
-/// The HTTP requests that a server answers: [`Lookout::layer`](crate::Lookout::layer).
+/// HTTP requests to a server: [`Lookout::layer`](crate::Lookout::layer).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Http;
 
-/// HTTP and gRPC, told apart by the content type: [`Lookout::grpc_layer`](crate::Lookout::grpc_layer)
-/// and [`Lookout::client_layer`](crate::Lookout::client_layer).
+/// HTTP and gRPC, distinguished by content type:
+/// [`Lookout::grpc_layer`](crate::Lookout::grpc_layer) and
+/// [`Lookout::client_layer`](crate::Lookout::client_layer).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HttpAndGrpc;
 
-/// The HTTP requests that come to a router, whose routes the inside hands out:
+/// HTTP requests to a whole router, which reports the route from inside:
 /// [`Lookout::outer_layer`](crate::Lookout::outer_layer).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outer;
 
-/// The bodies, too, and what an [`Observer`](crate::observe::Observer) is told:
+/// Another mode with body sizes and observers:
 /// [`LookoutLayer::bodies`](crate::observe::LookoutLayer::bodies),
 /// [`LookoutLayer::observer`](crate::observe::LookoutLayer::observer).
 #[derive(Clone, Debug)]
 pub struct Detailed<T> {
-    watches: PhantomData<T>,
-    asked: DetailOptions,
-}
-
-/// What a detailed layer was asked for.
-#[derive(Clone, Default)]
-pub struct DetailOptions {
-    pub(crate) counts_sizes: bool,
-    pub(crate) observers: Vec<SharedObserver>,
+    mode: PhantomData<T>,
+    options: DetailOptions,
 }
 
 impl<T: Mode> Mode for Detailed<T> {
     type Detailed = Self;
 
-    fn detailed(mut self, ask: impl FnOnce(&mut DetailOptions)) -> Self {
-        ask(&mut self.asked);
+    fn detailed(mut self, set: impl FnOnce(&mut DetailOptions)) -> Self {
+        set(&mut self.options);
         self
-    }
-}
-
-impl fmt::Debug for DetailOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DetailOptions")
-            .field("counts_sizes", &self.counts_sizes)
-            .field("observers", &self.observers.len())
-            .finish()
     }
 }
 
@@ -83,36 +68,34 @@ mod kind {
     use http::Request;
 
     use super::{
-        super::{
-            request_body::RequestBody,
-            upload::{self, Upload},
-        },
+        super::{request_body::RequestBody, upload_body},
         Detailed, Http, HttpAndGrpc, Outer,
     };
     use crate::observe::{
-        detail::{DetailHandle, hooks::ExchangeHooks},
-        exchange::state::ExchangeState,
+        detail::DetailHandle,
+        exchange::{hooks::ExchangeHooks, state::ExchangeState, upload::Upload},
     };
 
-    /// What the layers' code asks of a type that [`Mode`].
+    /// The private half of [`Mode`](super::Mode).
     pub trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
         const GRPC: bool;
-        /// Whether the inside is asked for the route.
+        /// Whether a layer inside reports the route.
         const TAKES_ROUTE: bool = false;
         type ExchangeHooks: ExchangeHooks;
-        /// What the inner service gets as its request's body.
+        /// The body type of the inner service's requests.
         type RequestBody<B>;
 
-        /// Whether a request, of a method that has content, has a body whose bytes can be seen.
+        /// Whether a request, whose method allows content, has a body that can be wrapped.
         #[inline(always)]
         fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
-            upload::has_watchable_body(request)
+            upload_body::has_watchable_body(request)
         }
 
-        fn accompany<B: 'static>(
+        /// Prepares the request for the inner service.
+        fn prepare<B: 'static>(
             &self,
             request: Request<B>,
-            facts: Option<ExchangeState>,
+            state: Option<ExchangeState>,
             upload: Option<Upload>,
         ) -> (Request<Self::RequestBody<B>>, Self::ExchangeHooks);
     }
@@ -123,13 +106,13 @@ mod kind {
         type RequestBody<B> = B;
 
         #[inline(always)]
-        fn accompany<B: 'static>(
+        fn prepare<B: 'static>(
             &self,
             mut request: Request<B>,
             _: Option<ExchangeState>,
             upload: Option<Upload>,
         ) -> (Request<B>, ()) {
-            upload::watch_body(&mut request, upload);
+            upload_body::watch_body(&mut request, upload);
             (request, ())
         }
     }
@@ -140,13 +123,13 @@ mod kind {
         type RequestBody<B> = B;
 
         #[inline(always)]
-        fn accompany<B: 'static>(
+        fn prepare<B: 'static>(
             &self,
             mut request: Request<B>,
             _: Option<ExchangeState>,
             upload: Option<Upload>,
         ) -> (Request<B>, ()) {
-            upload::watch_body(&mut request, upload);
+            upload_body::watch_body(&mut request, upload);
             (request, ())
         }
     }
@@ -157,16 +140,16 @@ mod kind {
         type ExchangeHooks = DetailHandle;
         type RequestBody<B> = B;
 
-        fn accompany<B: 'static>(
+        fn prepare<B: 'static>(
             &self,
             mut request: Request<B>,
-            facts: Option<ExchangeState>,
+            state: Option<ExchangeState>,
             upload: Option<Upload>,
         ) -> (Request<B>, DetailHandle) {
-            upload::watch_body(&mut request, upload);
-            let ticket = DetailHandle::of_route(facts);
-            ticket.put_into(&mut request);
-            (request, ticket)
+            upload_body::watch_body(&mut request, upload);
+            let handle = DetailHandle::for_route(state);
+            handle.add_route_slot(&mut request);
+            (request, handle)
         }
     }
 
@@ -177,21 +160,21 @@ mod kind {
         type RequestBody<B> = RequestBody<B>;
 
         fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
-            upload::may_have_body(request)
+            upload_body::may_have_body(request)
         }
 
-        fn accompany<B: 'static>(
+        fn prepare<B: 'static>(
             &self,
             mut request: Request<B>,
-            facts: Option<ExchangeState>,
+            state: Option<ExchangeState>,
             upload: Option<Upload>,
         ) -> (Request<RequestBody<B>>, DetailHandle) {
-            let ticket = DetailHandle::of_all(facts, &request, &self.asked);
+            let handle = DetailHandle::with_options(state, &request, &self.options);
             if T::TAKES_ROUTE {
-                ticket.put_into(&mut request);
+                handle.add_route_slot(&mut request);
             }
-            let request = request.map(|body| RequestBody::new(body, &ticket, upload));
-            (request, ticket)
+            let request = request.map(|body| RequestBody::new(body, &handle, upload));
+            (request, handle)
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Around a whole router no route is known: the router's inside hands it out, through a slot that the
-//! layer outside puts into the request.
+//! Reports a route from inside a router to the layer around it, through a slot in the request.
 
 use std::task::{Context, Poll};
 
@@ -7,26 +6,29 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::observe::{LayerConfig, UpgradeWatch, detail::Slot, head::route::Route};
-use crate::operation::MethodLabel;
+use super::upgrade::UpgradeWatch;
+use crate::{
+    observe::{LayerConfig, detail::route_slot::RouteSlot, head::route::Route},
+    operation::MethodLabel,
+};
 
-/// Passes the route of a request to the layer around the router. Made by
-/// [`Lookout::route_layer`](crate::Lookout::route_layer).
+/// Reports the route of each request to the [`outer_layer`](crate::Lookout::outer_layer) around the
+/// router. Made by [`Lookout::route_layer`](crate::Lookout::route_layer).
 #[derive(Clone, Copy, Debug)]
 pub struct RouteLayer(pub(crate) LayerConfig);
 
-/// The service of a [`RouteLayer`].
+/// A service wrapped by a [`RouteLayer`].
 #[derive(Clone, Debug)]
 pub struct Routed<S> {
     inner: S,
-    entrance: LayerConfig,
+    config: LayerConfig,
 }
 
 impl<S> Layer<S> for RouteLayer {
     type Service = Routed<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Routed { inner, entrance: self.0 }
+        Routed { inner, config: self.0 }
     }
 }
 
@@ -44,12 +46,11 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let route = Route::of(&request);
-        if let (Some(slot), Route::Template(_)) = (request.extensions().get::<Slot>(), route) {
+        if let (Some(slot), Route::Template(_)) = (request.extensions().get::<RouteSlot>(), route) {
             let method = MethodLabel::of(request.method());
-            let taken = slot.take_route(self.entrance, method, route);
-            if let (true, Some(facts)) = (self.entrance.watches_upgrades, taken) {
-                let extensions = request.extensions_mut();
-                UpgradeWatch::turn_to(extensions, self.entrance.lookout, facts);
+            let state = slot.set_route(self.config, method, route);
+            if let (true, Some(state)) = (self.config.watches_upgrades, state) {
+                UpgradeWatch::move_to(request.extensions_mut(), self.config.lookout, state);
             }
         }
         self.inner.call(request)

@@ -8,17 +8,18 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::upload::{Upload, UploadBody};
+use super::upload_body::UploadBody;
 use crate::observe::{
     detail::{Detail, DetailHandle},
+    exchange::upload::Upload,
     head::grpc::Framing,
 };
 
 pin_project! {
-    /// A request body whose bytes are counted as the inner service reads them; what a
-    /// [`Detailed`](crate::observe::Detailed) layer hands to it.
+    /// A request body that counts its bytes as the inner service reads them. A
+    /// [`Detailed`](crate::observe::Detailed) layer passes it to the inner service.
     ///
-    /// The inner body's hints are handed on as they are.
+    /// The inner body's hints are passed on unchanged.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -29,13 +30,13 @@ pin_project! {
 }
 
 impl<B> RequestBody<B> {
-    pub(crate) fn new(inner: B, ticket: &DetailHandle, upload: Option<Upload>) -> Self {
+    pub(crate) fn new(inner: B, handle: &DetailHandle, upload: Option<Upload>) -> Self {
         let inner = UploadBody::new(inner, upload);
-        Self { inner, detail: ticket.detail(), framing: Framing::default() }
+        Self { inner, detail: handle.detail(), framing: Framing::default() }
     }
 }
 
-/// A body that is not counted, as layers make one for a request of their own.
+/// An uncounted body, for layers that make a request of their own.
 impl<B: Default> Default for RequestBody<B> {
     fn default() -> Self {
         Self { inner: UploadBody::default(), detail: None, framing: Framing::default() }

@@ -7,37 +7,45 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::BodyRule;
-use crate::observe::{
-    Http, LayerConfig, Mode, ResponseBody, ResponseFuture,
-    exchange::{Exchange, state::ExchangeState, wait::Wait},
+use super::{
+    body::{BodyRule, ResponseBody},
+    future::ResponseFuture,
+    mode::{Http, Mode},
+    wait::Wait,
 };
-use crate::operation::MethodLabel;
+use crate::{
+    observe::{
+        LayerConfig,
+        exchange::{Exchange, state::ExchangeState},
+    },
+    operation::MethodLabel,
+};
 
-/// A service whose requests are watched; made by a [`LookoutLayer`](crate::observe::LookoutLayer).
+/// A service that counts its requests. Made by a [`LookoutLayer`](crate::observe::LookoutLayer).
 ///
-/// Request and error stay as they are, the response's body becomes a [`ResponseBody`].
+/// The request and error types stay the same; the response's body becomes a [`ResponseBody`].
 #[derive(Debug)]
 pub struct LookoutService<S, T = Http> {
     inner: S,
-    pub(crate) entrance: LayerConfig,
+    pub(crate) config: LayerConfig,
     wait: Wait,
-    watches: T,
+    mode: T,
 }
 
-/// Readiness is an instance's own, and so is its wait.
+/// A clone has its own readiness, and so its own wait.
 impl<S: Clone, T: Clone> Clone for LookoutService<S, T> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.entrance, self.watches.clone())
+        Self::new(self.inner.clone(), self.config, self.mode.clone())
     }
 }
 
 impl<S, T> LookoutService<S, T> {
-    pub(crate) fn new(inner: S, entrance: LayerConfig, watches: T) -> Self {
-        Self { inner, entrance, wait: Wait::default(), watches }
+    pub(crate) fn new(inner: S, config: LayerConfig, mode: T) -> Self {
+        Self { inner, config, wait: Wait::default(), mode }
     }
 
-    /// Keeps the time until the inner service is ready, which is no time of the call.
+    /// Measures how long the inner client takes to become ready, which is not part of the call's
+    /// duration.
     pub(crate) fn poll_client_ready<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -49,11 +57,11 @@ impl<S, T> LookoutService<S, T> {
         wait.poll(cx, |cx| inner.poll_ready(cx))
     }
 
-    /// Records how long this request waited, if it did.
+    /// Records how long this request waited for its client to become ready, if it waited.
     #[inline]
-    pub(crate) fn record_wait(&mut self, facts: Option<ExchangeState>) {
-        if let (Some(nanos), Some(facts)) = (self.wait.take(), facts) {
-            facts.waited(nanos);
+    pub(crate) fn record_wait(&mut self, state: Option<ExchangeState>) {
+        if let (Some(nanos), Some(state)) = (self.wait.take(), state) {
+            state.record_wait(nanos);
         }
     }
 
@@ -76,7 +84,7 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.entrance.side.is_client() {
+        if self.config.side.is_client() {
             self.poll_client_ready(cx)
         } else {
             self.inner.poll_ready(cx)
@@ -86,25 +94,25 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let method = MethodLabel::of(request.method());
-        let rule = BodyRule::of(method, self.entrance);
-        let facts = self.entrance.enter::<T, _>(method, &mut request);
-        self.record_wait(facts);
-        let (facts, upload) = match facts {
-            Some(facts) if method.has_content() && T::has_watchable_body(&request) => {
-                let (facts, upload) = facts.uploading();
-                (Some(facts), upload)
+        let rule = BodyRule::of(method, self.config);
+        let state = self.config.enter::<T, _>(method, &mut request);
+        self.record_wait(state);
+        let (state, upload) = match state {
+            Some(state) if method.has_content() && T::has_watchable_body(&request) => {
+                let (state, upload) = state.start_upload();
+                (Some(state), upload)
             }
-            facts => (facts, None),
+            state => (state, None),
         };
-        let (request, companion) = self.watches.accompany(request, facts, upload);
-        // Ends the exchange if `call` panics.
-        let mut guard = facts.map(|facts| Exchange { facts, companion });
-        // Made in place: a future may be large to move.
+        let (request, hooks) = self.mode.prepare(request, state, upload);
+        // The exchange ends when it is dropped, if `call` panics.
+        let mut guard = state.map(|state| Exchange { state, hooks });
+        // Built in place: moving a large future is expensive.
         ResponseFuture {
             inner: self.inner.call(request),
             exchange: guard.take(),
             rule,
-            watches: PhantomData,
+            mode: PhantomData,
         }
     }
 }

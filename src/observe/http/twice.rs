@@ -1,43 +1,44 @@
-//! Two layers of one lookout around each other count every request twice: looked for with the first
-//! request after a layer was made, so that later ones pay for a load and a branch alone.
+//! Warns when two layers of one lookout wrap each other, which counts every request twice.
+//!
+//! Only the first requests after a layer is made are checked. Later ones cost a load and a branch.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::Extensions;
 
-use crate::catch_panic::logged;
-use crate::observe::LookoutId;
+use crate::{catch_panic::logged, observe::LookoutId};
 
-/// What is due with the next request of a lookout; lookouts may share a place, which only misses a check.
-static DUE: [AtomicU8; PLACES] = [const { AtomicU8::new(NOTHING) }; PLACES];
+/// The next step of each lookout's check. Two lookouts may share an entry, which can only miss a
+/// warning.
+static DUE: [AtomicU8; ENTRIES] = [const { AtomicU8::new(NOTHING) }; ENTRIES];
 
-const PLACES: usize = 256;
+const ENTRIES: usize = 256;
 const NOTHING: u8 = 0;
-/// The next request is marked.
+/// Mark the next request.
 const MARK: u8 = 1;
-/// A request was marked: if the next one is the same, two layers have seen it.
+/// A request is marked. If the next one carries the mark, two layers have seen it.
 const CHECK: u8 = 2;
 
-/// In the extensions of the request that was marked.
+/// The mark, a request extension.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Counted(LookoutId);
 
 fn due(lookout: LookoutId) -> &'static AtomicU8 {
-    &DUE[lookout.0 as usize % PLACES]
+    &DUE[lookout.0 as usize % ENTRIES]
 }
 
-/// A server's layer was made, so the next request is marked.
+/// Starts the check when a server's layer is made.
 pub(crate) fn arm(lookout: LookoutId) {
     due(lookout).store(MARK, Ordering::Relaxed);
 }
 
-/// Whether the next request is to be looked at.
+/// Whether the next request must be checked.
 #[inline(always)]
 pub(crate) fn is_armed(lookout: LookoutId) -> bool {
     due(lookout).load(Ordering::Relaxed) != NOTHING
 }
 
-/// Marks a request, or logs that it was marked before. The extensions are taken out of it meanwhile.
+/// Marks a request, or warns if it is already marked. Takes and returns its extensions.
 #[cold]
 #[inline(never)]
 pub(crate) fn check(lookout: LookoutId, mut extensions: Extensions) -> Extensions {
@@ -49,9 +50,8 @@ pub(crate) fn check(lookout: LookoutId, mut extensions: Extensions) -> Extension
     {
         logged(|| {
             tracing::warn!(
-                "a request has passed two layers of the same lookout, so each is counted twice: leave \
-                 one of them out; around a router with a layer, outer_layer() needs route_layer() \
-                 inside"
+                "a request passed two layers of the same lookout, so each request is counted twice: \
+                 remove one layer, or replace the one inside outer_layer() by route_layer()"
             );
         });
     }

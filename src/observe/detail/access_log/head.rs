@@ -8,10 +8,10 @@ use http::{
 use super::{AccessLog, text::Text};
 use crate::observe::{RequestHead, head::traceparent::trace_id};
 
-/// What is kept of a request until it has finished.
+/// The values of a request's head, kept until the request ends.
 #[derive(Debug)]
 pub struct Head {
-    /// When it came; not before 1970, of which nothing can be written.
+    /// The arrival of the request; at least 1970, the earliest time that can be formatted.
     pub(super) time: SystemTime,
     pub(super) method: Text,
     pub(super) path: Text,
@@ -49,7 +49,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     headers.get(name).map(|value| value.as_bytes()).filter(|value| !value.is_empty())
 }
 
-/// The path, or the host that a `CONNECT` asks for.
+/// The path; for `CONNECT`, the host.
 fn path(uri: &Uri, with_query: bool) -> &str {
     match uri.path_and_query() {
         Some(target) if with_query => target.as_str(),
@@ -58,7 +58,7 @@ fn path(uri: &Uri, with_query: bool) -> &str {
     }
 }
 
-/// A URL without its query, and what comes after it.
+/// A URL without its query and fragment.
 fn bare(url: &[u8]) -> &[u8] {
     url.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_left_out_wherever_it_is() {
+    fn the_query_is_removed_from_path_and_referer() {
         let path = |uri: &str, with_query| path(&uri.parse().unwrap(), with_query).to_owned();
         assert_eq!(path("/orders?token=s3cret", false), "/orders");
         assert_eq!(path("/orders?page=2", true), "/orders?page=2");

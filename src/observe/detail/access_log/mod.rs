@@ -1,4 +1,4 @@
-//! The access log: an [`Observer`] that writes a line for each request, as an event of `tracing`.
+//! The access log: an [`Observer`] that emits one `tracing` event for each request.
 
 mod head;
 mod json;
@@ -12,31 +12,31 @@ use tracing::Level;
 
 pub(crate) use self::text::JsonString;
 use self::{head::Head, json::Json, ncsa::Ncsa};
-use crate::observe::{Finished, Observer, RequestHead};
+use crate::observe::{Observer, RequestEnd, RequestHead};
 use crate::outcome::Status;
 
-/// Emits one `tracing` event for each request that has ended, in any way. For
+/// Emits a line for each request that ended, as a `tracing` event. Add it with
 /// [`LookoutLayer::observer`](crate::observe::LookoutLayer::observer).
 ///
-/// The events have the level `INFO` and the target [`tower_lookout::access`](Self::TARGET), and are
-/// in no span. The line is the message. The fields `request_id`, `trace_id` and `grpc_status` exist
-/// if the request has them, so that a line in NCSA's format stays as tools expect it. If a filter
-/// disables the target, the log keeps nothing of a request.
+/// The events have the level `INFO`, the target [`tower_lookout::access`](Self::TARGET) and no
+/// span. The line is the message. If the request has them, the fields `request_id`, `trace_id` and
+/// `grpc_status` are set beside it, so that an NCSA line stays in the standard format. If the
+/// target is filtered out, the log keeps no data of a request.
 ///
 /// - The time is the arrival of the request, in UTC. The path is the one that the layer sees;
 ///   inside axum's `nest` it has no prefix.
-/// - The request ID is the header `x-request-id`. The trace ID is that of a valid
+/// - The request id is the header `x-request-id`. The trace id comes from a valid
 ///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00. Both
-///   are read when the request arrives at the layer.
-/// - The size is the number of body bytes that were sent.
-/// - The log has a line for each request that the lookout watches, for as long as the lookout runs.
-/// - A request without a response (cancelled, or ended with an error or a panic) has no status.
-/// - Text from clients cannot break a line: lines are printable ASCII, with the rest escaped. A
-///   value is cut after 1,024 bytes, and then ends in `...`.
+///   are read when the request reaches the layer.
+/// - The response's bytes are those of its body that were passed on.
+/// - Ignored requests have no line, nor do requests after the lookout's shutdown.
+/// - A request without a response (cancelled, error, panic) has no status.
+/// - Lines are printable ASCII; other bytes are escaped, so a client can't forge a line. A value is
+///   cut after 1,024 bytes and then ends in `...`.
 ///
 /// # Examples
 ///
-/// With the address of the client:
+/// With the client's address, in axum:
 ///
 /// ```no_run
 /// use std::net::SocketAddr;
@@ -58,7 +58,7 @@ use crate::outcome::Status;
 /// # }
 /// ```
 ///
-/// Print only the lines to standard output, and all other events to standard error:
+/// With only the lines on standard output, and all other events on standard error:
 ///
 /// ```
 /// use tower_lookout::observe::AccessLog;
@@ -81,24 +81,24 @@ use crate::outcome::Status;
 #[doc(alias("logging", "apache", "nginx"))]
 #[must_use = "an access log does nothing until a layer has it"]
 pub struct AccessLog {
-    form: Form,
+    format: Format,
     with_query: bool,
     request_id_header: HeaderName,
     remote_addr: Option<Box<RemoteAddrFn>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Form {
+enum Format {
     Common,
     Combined,
     Json,
 }
 
-/// Says who sent a request.
+/// Returns the address of a request's sender.
 type RemoteAddrFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
 impl AccessLog {
-    /// The target of the events, to filter them by.
+    /// The target of the events, for filters.
     pub const TARGET: &'static str = "tower_lookout::access";
 
     /// NCSA's Common Log Format.
@@ -107,26 +107,26 @@ impl AccessLog {
     /// 192.0.2.7 - - [10/Oct/2000:13:55:36 +0000] "GET /orders/7 HTTP/1.1" 200 2326
     /// ```
     ///
-    /// What is not known is `-`: the client without [`remote_addr`](Self::remote_addr), the status
-    /// without a response, the size of an empty body, and always the two fields for users. Quotes and
-    /// backslashes have a backslash before them, what is not printable ASCII is `\xhh`, as Apache
-    /// has it. The status of a gRPC call is 200, as HTTP's is; gRPC's own is the event's field
-    /// `grpc_status`, such as `NOT_FOUND`.
+    /// Unknown values are `-`: the client without [`remote_addr`](Self::remote_addr), the status
+    /// without a response, the size of an empty body, and always the two user fields. Escaping is
+    /// Apache's: a backslash before quotes and backslashes, `\xhh` for bytes that are not printable
+    /// ASCII. A gRPC call has the HTTP status 200; the event's field `grpc_status` holds gRPC's
+    /// own, such as `NOT_FOUND`.
     pub fn common() -> Self {
-        Self::new(Form::Common)
+        Self::new(Format::Common)
     }
 
-    /// NCSA's Combined Log Format: [`common`](Self::common), with the headers `Referer` and
+    /// NCSA's Combined Log Format: [`common`](Self::common) plus the headers `Referer` and
     /// `User-Agent`.
     ///
     /// ```text
     /// 192.0.2.7 - - [10/Oct/2000:13:55:36 +0000] "GET /orders/7 HTTP/1.1" 200 2326 "https://shop.example/" "curl/8.5.0"
     /// ```
     pub fn combined() -> Self {
-        Self::new(Form::Combined)
+        Self::new(Format::Combined)
     }
 
-    /// A JSON object, here with line breaks that it does not have.
+    /// A JSON object on one line, shown here on several.
     ///
     /// ```text
     /// {"time":"2000-10-10T13:55:36.250Z","remote_addr":"192.0.2.7",
@@ -136,42 +136,43 @@ impl AccessLog {
     ///  "request_id":"7b1c","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}
     /// ```
     ///
-    /// All keys are always there, and `null` where nothing is known. `route` is
-    /// [`Operation::route`](crate::Operation::route), `outcome` an [`Outcome`](crate::Outcome). A gRPC
-    /// call has no `status`. Bytes that are no UTF-8 are U+FFFD.
+    /// All keys are always present; unknown values are `null`. `route` is
+    /// [`Operation::route`](crate::Operation::route), `outcome` is an [`Outcome`](crate::Outcome).
+    /// A gRPC call has no `status`. Invalid UTF-8 becomes U+FFFD.
     pub fn json() -> Self {
-        Self::new(Form::Json)
+        Self::new(Format::Json)
     }
 
-    fn new(form: Form) -> Self {
+    fn new(format: Format) -> Self {
         Self {
-            form,
+            format,
             with_query: false,
             request_id_header: HeaderName::from_static("x-request-id"),
             remote_addr: None,
         }
     }
 
-    /// Whether the queries of the request and of its `Referer` are written. They may hold secrets, such
-    /// as tokens. Defaults to false.
+    /// Whether to write the query of the request and of its `Referer`. A query may hold secrets,
+    /// such as tokens. Defaults to `false`.
     pub fn with_query(mut self, with_query: bool) -> Self {
         self.with_query = with_query;
         self
     }
 
-    /// The header that has the request's id. Defaults to `x-request-id`.
+    /// Sets the header that holds the request id. Defaults to `x-request-id`.
     pub fn request_id_header(mut self, header: HeaderName) -> Self {
         self.request_id_header = header;
         self
     }
 
-    /// Who sent the request. Defaults to not known, since a request itself does not say: see
-    /// [above](Self#examples) for axum.
+    /// Sets the closure that returns the client's address. Defaults to none, since an HTTP request
+    /// does not contain it; see [above](Self#examples) for axum.
     ///
     /// # Examples
     ///
-    /// Behind one proxy of your own that adds to `X-Forwarded-For`. The last address there is the
-    /// proxy's word; all before it is what the client says, and without such a proxy the last is, too.
+    /// Behind one proxy of your own that appends to `X-Forwarded-For`. Only the last address is the
+    /// proxy's; a client can forge all addresses before it, and without such a proxy the last one,
+    /// too.
     ///
     /// ```
     /// use tower_lookout::observe::AccessLog;
@@ -192,36 +193,36 @@ impl AccessLog {
 }
 
 impl Observer for AccessLog {
-    type Kept = Option<Head>;
+    type State = Option<Head>;
 
-    fn begun(&self, head: &RequestHead<'_>) -> Option<Head> {
+    fn on_request(&self, head: &RequestHead<'_>) -> Option<Head> {
         tracing::enabled!(target: AccessLog::TARGET, Level::INFO).then(|| Head::of(self, head))
     }
 
-    fn finished(&self, head: Option<Head>, finished: &Finished<'_>) {
+    fn on_end(&self, head: Option<Head>, end: &RequestEnd<'_>) {
         let Some(head) = &head else { return };
-        match self.form {
-            Form::Common => write(head, finished, Ncsa { head, finished, is_combined: false }),
-            Form::Combined => write(head, finished, Ncsa { head, finished, is_combined: true }),
-            Form::Json => write(head, finished, Json { head, finished }),
+        match self.format {
+            Format::Common => write(head, end, Ncsa { head, end, is_combined: false }),
+            Format::Combined => write(head, end, Ncsa { head, end, is_combined: true }),
+            Format::Json => write(head, end, Json { head, end }),
         }
     }
 }
 
-fn write(head: &Head, finished: &Finished<'_>, line: impl fmt::Display) {
+fn write(head: &Head, end: &RequestEnd<'_>, line: impl fmt::Display) {
     let request_id = head.request_id.as_ref().map(|id| id.quotable().to_string());
     tracing::info!(
         target: AccessLog::TARGET,
         parent: None,
         request_id = request_id.as_deref(),
         trace_id = head.trace_id.as_deref(),
-        grpc_status = grpc_status(finished),
+        grpc_status = grpc_status(end),
         "{line}"
     );
 }
 
-fn grpc_status(finished: &Finished<'_>) -> Option<&'static str> {
-    match finished.status {
+fn grpc_status(end: &RequestEnd<'_>) -> Option<&'static str> {
+    match end.status {
         Some(Status::Grpc(status)) => Some(status.name()),
         Some(Status::Http(_)) | None => None,
     }
@@ -230,7 +231,7 @@ fn grpc_status(finished: &Finished<'_>) -> Option<&'static str> {
 impl fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessLog")
-            .field("form", &self.form)
+            .field("format", &self.format)
             .field("with_query", &self.with_query)
             .field("request_id_header", &self.request_id_header)
             .field("remote_addr", &self.remote_addr.is_some())

@@ -1,9 +1,9 @@
 use std::fmt::{self, Write};
 
-/// How many bytes of a value are kept.
+/// The longest part of a value that is kept, in bytes.
 const LONGEST: usize = 1_024;
 
-/// What a client sent, cut to a bound; nothing of it is written but escaped.
+/// A value sent by a client, cut to a limit. It can only be written escaped.
 #[derive(Debug)]
 pub(super) struct Text(Box<[u8]>);
 
@@ -16,23 +16,23 @@ impl Text {
         }
     }
 
-    /// As Apache writes it between quotes.
+    /// Apache's escaping for a quoted value.
     pub(super) fn quotable(&self) -> Quotable<'_> {
         Quotable { bytes: &self.0, is_word: false }
     }
 
-    /// The same, without spaces.
+    /// The same, with spaces escaped.
     pub(super) fn word(&self) -> Quotable<'_> {
         Quotable { bytes: &self.0, is_word: true }
     }
 
-    /// As a string of JSON, with its quotes.
+    /// A JSON string, with its quotes.
     pub(super) fn json(&self) -> JsonString<'_> {
         JsonString(&self.0)
     }
 }
 
-/// Printable ASCII, with a backslash before quotes and backslashes, and the rest as `\xhh`.
+/// Printable ASCII, with a backslash before quotes and backslashes. Other bytes are `\xhh`.
 pub(super) struct Quotable<'a> {
     bytes: &'a [u8],
     is_word: bool,
@@ -52,7 +52,7 @@ impl fmt::Display for Quotable<'_> {
     }
 }
 
-/// A string of JSON in printable ASCII, since control characters are not ASCII's alone.
+/// A JSON string in printable ASCII: not all control characters are ASCII.
 pub(crate) struct JsonString<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for JsonString<'_> {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Apache's escapes undone.
+    /// Reverses Apache's escaping.
     fn unquoted(text: &str) -> Vec<u8> {
         let (mut bytes, mut found) = (text.bytes(), Vec::new());
         while let Some(byte) = bytes.next() {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_as_each_form_has_it() {
+    fn each_format_escapes_values_in_its_own_way() {
         let text = Text::of("a \"b\" \\ \n\t\u{1b}[31m\u{9b} é 😀");
         assert_eq!(
             text.quotable().to_string(),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
+    fn a_long_value_is_cut_and_ends_in_an_ellipsis() {
         let length = |sent: usize| Text::of("x".repeat(sent)).quotable().to_string();
         assert_eq!(length(LONGEST), "x".repeat(LONGEST));
         assert_eq!(length(LONGEST + 1), "x".repeat(LONGEST) + "...");
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_sent_stays_in_its_place_and_is_not_lost(
+        fn any_value_can_be_read_back_from_its_escaped_form(
             sent in prop::collection::vec(any::<u8>(), 0..100),
         ) {
             let text = Text::of(&sent);

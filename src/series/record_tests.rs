@@ -1,12 +1,15 @@
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use super::*;
 use crate::{
     operation::{MethodLabel, TrafficId},
-    series::{Bounds, LabelTable, Limits},
+    outcome::Ending,
+    series::{Bounds, Histogram, LabelTable, Limits, StatusKey, shard::Series},
 };
 
-/// With so much memory that the cells of so many more series fit once an operation is there.
+/// A store with one operation and memory for this many further series.
 fn store(series: usize) -> (Store, Arc<Shard>, OperationId) {
     let store = |memory| {
         let limits = Limits { operations: 10, memory, ..Limits::default() };
@@ -26,7 +29,7 @@ fn store(series: usize) -> (Store, Arc<Shard>, OperationId) {
 
 fn end(store: &Store, shard: &Shard, id: OperationId, status: u16, labels: LabelSet) {
     let status = StatusKey::http(StatusCode::from_u16(status).unwrap());
-    let end = End { status, ending: Ending::Complete, labels, is_head_told: false };
+    let end = End { status, ending: Ending::Complete, labels, is_head_recorded: false };
     let cells = shard.operation(id);
     cells.start();
     shard.end(cells, id, end, store, 1_000);
@@ -38,7 +41,7 @@ fn count(histogram: &Histogram, store: &Store) -> u64 {
     sums.iter().map(|sum| sum.count).sum()
 }
 
-/// The statuses of an operation's series, each with how often.
+/// The statuses of an operation's series, with their counts.
 fn statuses(store: &Store, cells: &OperationCells) -> Vec<(String, u64)> {
     let label = |series: &Series| series.key.status.label().unwrap().into_owned();
     cells.all_series().map(|series| (label(series), count(&series.duration, store))).collect()
@@ -49,7 +52,7 @@ fn pairs(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn without_memory_a_status_shares_its_class_and_then_the_class_of_all_operations() {
+fn without_memory_a_status_shares_its_class_and_then_the_overflow() {
     let (store, shard, id) = store(16);
     let more = [500, 503, 404, 302, 101, 204];
     for status in (200..230).chain(more) {
@@ -68,16 +71,16 @@ fn without_memory_a_status_shares_its_class_and_then_the_class_of_all_operations
 
     let others = shard.operation(store.operations.overflow_of(id));
     let of_others = statuses(&store, others);
-    assert_eq!(of_others.len(), 5 - shared.len(), "the last classes found no memory");
+    assert_eq!(of_others.len(), 5 - shared.len(), "no memory was left for the last classes");
     assert!(!of_others.is_empty() && of_others.iter().all(|pair| *pair == ("_OTHER".into(), 1)));
     assert_eq!((others.started(), others.ended()), (0, 0));
-    assert_eq!(others.rare(), of_others.len() as u64, "a reader sees that something changed");
+    assert_eq!(others.changes(), of_others.len() as u64, "a reader sees the change");
     assert_eq!((cells.started(), cells.ended()), (36, 36), "none is in flight");
     assert!(store.memory.is_exhausted());
 }
 
 #[test]
-fn without_memory_for_its_label_a_request_is_counted_without() {
+fn without_memory_for_its_label_a_request_is_counted_without_it() {
     let (store, shard, id) = store(1);
     let tenant = store.labels.with(LabelSet::NONE, 0, "a");
     end(&store, &shard, id, 200, tenant);
@@ -87,15 +90,15 @@ fn without_memory_for_its_label_a_request_is_counted_without() {
 }
 
 #[test]
-fn without_memory_for_a_histogram_its_values_go_to_that_of_all_operations() {
+fn without_memory_for_a_histogram_values_go_to_the_overflow() {
     let (store, shard, id) = store(0);
     for extra in OptionalHistogram::ALL.into_iter().chain([OptionalHistogram::Head]) {
-        shard.record_extra(id, extra, &store, 7);
-        assert!(shard.operation(id).extra(extra).is_none());
+        shard.record_optional(id, extra, &store, 7);
+        assert!(shard.operation(id).optional(extra).is_none());
         let others = shard.operation(store.operations.overflow_of(id));
         let mut sums = vec![crate::series::Tally::default(); store.bounds_of(extra).cells()];
-        assert!(others.extra(extra).unwrap().add_to(&mut sums, &mut Vec::new()));
+        assert!(others.optional(extra).unwrap().add_to(&mut sums, &mut Vec::new()));
         assert_eq!(sums.iter().map(|sum| sum.count).sum::<u64>(), 1);
     }
-    assert_eq!(shard.operation(id).rare(), 0);
+    assert_eq!(shard.operation(id).changes(), 0);
 }

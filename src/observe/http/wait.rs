@@ -1,9 +1,9 @@
-//! How long a client was not ready for the request that comes next.
+//! How long a request waited for its client to become ready.
 //!
-//! A service sees the polls of `poll_ready`, and not the caller: when the caller gives up, nobody polls any
-//! more, and the next poll may be another caller's, hours later. A caller that does wait comes back when the
-//! inner service wakes it. So a wait counts only if a wake ends it, until that wake, and only for a request
-//! that follows at once.
+//! A service sees the polls of `poll_ready` but not the caller. When a caller gives up, the next
+//! poll may be another caller's, hours later. A caller that still waits polls again when the inner
+//! service wakes it. So a wait counts only if a wake ends it, only up to that wake, and only for a
+//! request that follows immediately.
 
 use std::{
     num::NonZeroU64,
@@ -16,11 +16,11 @@ use std::{
 
 use crate::series::{RawClock, RawTime};
 
-/// How soon after the wake the caller must poll again, and how soon after that the request must come. A
-/// caller that is later has given up, and its wait counts nowhere.
-const AT_ONCE: u64 = 100_000_000;
+/// The longest time, in nanoseconds, from the wake to the next poll, and from that poll to the
+/// request. A later caller has given up, and its wait is dropped.
+const MAX_GAP: u64 = 100_000_000;
 
-/// The wait of one instance of a service; its clones have waits of their own.
+/// The wait of one instance of a service. Each clone has its own.
 #[derive(Debug, Default)]
 pub(crate) struct Wait(Option<Box<State>>);
 
@@ -30,7 +30,7 @@ enum State {
     Over { nanos: u64, at: RawTime },
 }
 
-/// Wakes the caller, and notes when.
+/// Wakes the caller, and records the time of the wake.
 #[derive(Debug)]
 struct Wakes {
     caller: Waker,
@@ -39,7 +39,7 @@ struct Wakes {
 }
 
 impl Wakes {
-    /// The wake that led to this poll, if one did.
+    /// The time of the wake that led to this poll, if there was one.
     fn take(&self) -> Option<RawTime> {
         NonZeroU64::new(self.at.swap(0, Ordering::Relaxed)).map(RawTime::from_bits)
     }
@@ -52,14 +52,14 @@ impl Wake for Wakes {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let now = RawClock::get().now().to_bits().get();
-        // A later wake before the next poll ends nothing any more.
+        // Only the first wake before the next poll ends the wait.
         let _ = self.at.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         self.caller.wake_by_ref();
     }
 }
 
 impl Wait {
-    /// Polls an inner service for its readiness.
+    /// Polls the inner service for readiness.
     pub(crate) fn poll<E>(
         &mut self,
         cx: &mut Context<'_>,
@@ -75,17 +75,17 @@ impl Wait {
                     woken.filter(|_| matches!(polled, Poll::Ready(Ok(())))).and_then(|woken| {
                         let (clock, at) = (RawClock::get(), RawClock::get().now());
                         let nanos = clock.nanos(since, woken);
-                        (clock.nanos(woken, at) <= AT_ONCE)
+                        (clock.nanos(woken, at) <= MAX_GAP)
                             .then(|| Box::new(State::Over { nanos, at }))
                     });
             }
             return polled;
         }
         match poll_ready(cx) {
-            // Once more, so that the service keeps the waker that notes the time.
+            // Poll again, so that the service keeps the waker that records the time.
             Poll::Pending => self.begin(cx.waker(), poll_ready),
             Poll::Ready(Ok(())) => {
-                // Another caller has begun it.
+                // The wait was another caller's.
                 if matches!(self.0.as_deref(), Some(State::Waiting { .. })) {
                     self.0 = None;
                 }
@@ -112,7 +112,7 @@ impl Wait {
         polled
     }
 
-    /// The wait of the request that comes now, in nanoseconds.
+    /// The wait of the request that starts now, in nanoseconds.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<u64> {
         self.0.take().and_then(|state| state.of_request())
@@ -125,7 +125,7 @@ impl State {
         match self {
             Self::Over { nanos, at } => {
                 let clock = RawClock::get();
-                (clock.nanos(at, clock.now()) <= AT_ONCE).then_some(nanos)
+                (clock.nanos(at, clock.now()) <= MAX_GAP).then_some(nanos)
             }
             Self::Waiting { .. } => None,
         }
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// A service that is ready or not, and keeps the waker of the last poll.
+    /// A service that keeps the waker of the last poll.
     #[derive(Default)]
     struct Inner {
         is_ready: bool,
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// Wakes nobody, and is another task's than each other one of its kind.
+    /// A waker that does nothing. Each instance stands for another task.
     struct Task;
 
     impl Wake for Task {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     impl Client {
-        /// Not ready, and a task waits for it.
+        /// A client that is not ready, with a task that waits for it.
         fn waiting() -> Self {
             let mut client = Self {
                 wait: Wait::default(),
@@ -194,10 +194,10 @@ mod tests {
     }
 
     const PAUSE: Duration = Duration::from_millis(20);
-    const LATER: Duration = Duration::from_nanos(2 * AT_ONCE);
+    const LATER: Duration = Duration::from_nanos(2 * MAX_GAP);
 
     #[test]
-    fn a_wait_ends_with_the_wake_and_counts_for_the_request_that_follows() {
+    fn a_wait_ends_with_the_wake_and_is_recorded_for_the_next_request() {
         let mut client = Client::waiting();
         sleep(PAUSE);
         assert!(client.poll().is_pending(), "a poll without a wake changes nothing");
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_ready_lets_no_request_wait() {
+    fn a_ready_client_has_no_wait() {
         let mut client = Client::waiting();
         client.wait = Wait::default();
         client.inner.is_ready = true;
@@ -219,26 +219,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_was_given_up_before_the_wake_counts_nowhere() {
+    fn a_wait_abandoned_before_the_wake_is_dropped() {
         let mut client = Client::waiting();
         client.inner.becomes_ready();
         sleep(LATER);
         assert!(client.poll().is_ready());
-        assert_eq!(client.wait.take(), None, "nobody came when the client became ready");
+        assert_eq!(client.wait.take(), None, "no caller polled when the client became ready");
     }
 
     #[test]
-    fn a_wait_that_was_given_up_when_the_client_was_ready_counts_nowhere() {
+    fn a_wait_abandoned_after_the_client_became_ready_is_dropped() {
         let mut client = Client::waiting();
         client.inner.becomes_ready();
         assert!(client.poll().is_ready());
         sleep(LATER);
-        assert!(client.poll().is_ready(), "another caller asks, and does not wait");
+        assert!(client.poll().is_ready(), "another caller polls without waiting");
         assert_eq!(client.wait.take(), None);
     }
 
     #[test]
-    fn a_wait_that_ends_without_a_wake_counts_nowhere() {
+    fn a_wait_that_ends_without_a_wake_is_dropped() {
         let mut client = Client::waiting();
         client.inner.is_ready = true;
         assert!(client.poll().is_ready());
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_ends_in_an_error_counts_nowhere() {
+    fn a_wait_that_ends_in_an_error_is_dropped() {
         let mut client = Client::waiting();
         client.inner.fails = true;
         client.inner.becomes_ready();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_ends_a_wait_that_was_over_too() {
+    fn an_error_drops_a_finished_wait_too() {
         let mut client = Client::waiting();
         client.inner.becomes_ready();
         assert!(client.poll().is_ready());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_another_task_begins_anew() {
+    fn another_task_starts_a_new_wait() {
         let mut client = Client::waiting();
         sleep(PAUSE);
         client.task = Waker::from(Arc::new(Task));
@@ -275,11 +275,11 @@ mod tests {
         client.inner.becomes_ready();
         assert!(client.poll().is_ready());
         let waited = Duration::from_nanos(client.wait.take().unwrap());
-        assert!(waited < PAUSE, "the first task's wait is not in it: {waited:?}");
+        assert!(waited < PAUSE, "includes the first task's wait: {waited:?}");
     }
 
     #[test]
-    fn a_request_of_another_task_that_does_not_wait_has_no_wait() {
+    fn another_task_that_does_not_wait_has_no_wait() {
         let mut client = Client::waiting();
         client.inner.becomes_ready();
         client.task = Waker::from(Arc::new(Task));

@@ -1,0 +1,31 @@
+use super::local::{self, LookoutId};
+
+/// A request body's handle to the age of its request.
+#[derive(Debug)]
+pub struct Upload {
+    lookout: LookoutId,
+    number: u16,
+}
+
+impl Upload {
+    pub(crate) fn new(lookout: LookoutId, number: u16) -> Self {
+        Self { lookout, number }
+    }
+
+    /// The service read a part of the body. Returns whether the request still waits for its
+    /// response.
+    pub(crate) fn on_data(&self) -> bool {
+        let number = self.number;
+        let is_waiting = local::with_all(self.lookout, move |core, store, shard| {
+            core.uploads.refresh_age(number, store, shard)
+        });
+        is_waiting.unwrap_or_default()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let number = self.number;
+        local::with_core(self.lookout, move |core| core.uploads.body_dropped(number));
+    }
+}

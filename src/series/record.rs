@@ -1,0 +1,91 @@
+use super::{End, LabelSet, OperationCells, OptionalHistogram, Shard, Store, shard::SeriesId};
+use crate::{memory::Room, operation::OperationId};
+
+impl Shard {
+    /// Records an end of an operation, given its cells, and its duration in nanoseconds.
+    #[inline]
+    pub(crate) fn end(
+        &self,
+        cells: &OperationCells,
+        id: OperationId,
+        end: End,
+        store: &Store,
+        nanos: u64,
+    ) {
+        match cells.met_duration(SeriesId::new(end.status, end)) {
+            Some(duration) => cells.end(duration, store.bounds.cell_of(nanos), nanos),
+            None => self.first_end(cells, id, end, store, nanos),
+        }
+    }
+
+    /// Records an end whose status this thread has not seen, has no series of its own, or has user
+    /// labels.
+    ///
+    /// Without memory for its own series, it goes to the series of its status class; without memory
+    /// for that, to the class of the overflow operation.
+    #[cold]
+    #[inline(never)]
+    fn first_end(
+        &self,
+        cells: &OperationCells,
+        id: OperationId,
+        end: End,
+        store: &Store,
+        nanos: u64,
+    ) {
+        let status = store.statuses.key(end.status);
+        let own = End { status, ..end };
+        let shared = End { status: status.of_class(), labels: LabelSet::NONE, ..end };
+        let cell = store.bounds.cell_of(nanos);
+        let found =
+            cells.series(own, |bytes| store.reserve(id, own.key(), bytes, Room::Most)).or_else(
+                || cells.series(shared, |bytes| store.reserve(id, shared.key(), bytes, Room::All)),
+            );
+        if let Some(duration) = found {
+            cells.end(duration, cell, nanos);
+            return;
+        }
+        let overflow = store.operations.overflow_of(id);
+        let others = self.operation(overflow);
+        let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Beyond);
+        if let Some(duration) = others.series(shared, reserve) {
+            cells.end(duration, cell, nanos);
+            // The overflow operation counts no end, so its reader needs this hint.
+            others.changed();
+        }
+    }
+
+    /// Records a value in an optional histogram of the operation, or of the overflow operation if
+    /// there is no memory for a new histogram.
+    #[cold]
+    pub(crate) fn record_optional(
+        &self,
+        id: OperationId,
+        kind: OptionalHistogram,
+        store: &Store,
+        value: u64,
+    ) {
+        let cells = self.operation(id);
+        let bounds = store.bounds_of(kind);
+        let found = cells.optional_or_new(kind, bounds.cells(), |bytes| {
+            store.reserve_optional(bytes, Room::Most)
+        });
+        let (cells, histogram) = match found {
+            Some(histogram) => (cells, histogram),
+            None => {
+                let others = self.operation(store.operations.overflow_of(id));
+                let reserve = |bytes| store.reserve_optional(bytes, Room::Beyond);
+                match others.optional_or_new(kind, bounds.cells(), reserve) {
+                    Some(histogram) => (others, histogram),
+                    None => return,
+                }
+            }
+        };
+        histogram.record(bounds.cell_of(value), value);
+        cells.changed();
+    }
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;
