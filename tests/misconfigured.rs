@@ -87,8 +87,7 @@ async fn the_start_is_one_line_and_each_gap_one_warning() {
     assert_eq!(count("there are rules and no notifier"), 1, "{text}");
     assert_eq!(count("there are notifiers and no rule"), 1, "{text}");
 
-    let twice =
-        || logs.text().matches("a request has passed two layers of the same lookout").count();
+    let twice = || logs.text().matches("a request passed two layers of the same lookout").count();
     let once = Router::new().route("/a", get(|| async { "a" })).layer(lookout.layer());
     let both = once.clone().layer(lookout.layer());
     for (app, times) in [(once, 0), (both, 1)] {

@@ -6,6 +6,9 @@
 //! - [`UpgradeWatch`] counts connections that outlive their response, such as WebSockets.
 //! - [`Dependency`] watches calls that are plain futures.
 //!
+//! See the guides for [axum](crate::guide::axum), [gRPC](crate::guide::grpc) and
+//! [clients](crate::guide::clients).
+//!
 //! A request is counted once, with any [`Outcome`](crate::Outcome). It costs two reads of the raw
 //! clock (three if the body takes several polls) and a few additions to cells that only its thread
 //! writes. The request path takes no lock, and in the steady state it allocates nothing, unless

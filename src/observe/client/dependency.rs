@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// Watches calls to a dependency that are plain futures: a database, a cache, a queue, an SDK. Made
-/// by [`Lookout::dependency`](crate::Lookout::dependency).
+/// by [`Lookout::dependency`](crate::Lookout::dependency). See the
+/// [guide](crate::guide::clients#watch-sqlx-redis-kafka-or-an-sdk).
 ///
 /// It is cheap to clone and works on any thread, with or without a runtime. A call is in flight
 /// from its first poll; its end records a duration and an outcome. In the steady state a call
