@@ -142,7 +142,7 @@ async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_
         eventually(5, &what, || (counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
         eventually(5, &what, || (server.subjects() == [RESOLVED]).then_some(())).await;
-        assert_eq!(*failures.lock().unwrap(), ["the receiver takes nothing"], "{what}");
+        assert_eq!(*failures.lock().unwrap(), ["the notifier is misconfigured"], "{what}");
         assert_eq!(counters(&scrape)[3], 0.0, "nothing is dropped");
     });
     futures_util::future::join_all(played).await;
@@ -155,7 +155,7 @@ async fn a_server_without_tls_hears_no_password_and_no_mail_unless_it_is_asked_f
     let (lookout, _scrape, failures) = overheard(Email::new(url, FROM, TO).unwrap());
     let _in_flight = request(&lookout);
     let told = eventually(5, "refused", || failures.lock().unwrap().first().cloned()).await;
-    assert_eq!(told, "the receiver takes nothing");
+    assert_eq!(told, "the notifier is misconfigured");
     let heard = server.heard();
     let is_greeting = |line: &String| line.starts_with("EHLO") || line == "QUIT";
     assert!(!heard.is_empty() && heard.iter().all(is_greeting), "{heard:?}");
@@ -343,5 +343,5 @@ async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_
     assert!(logs.contains("user and password: 535"), "{logs}");
     let ours = |line: &&str| line.contains("tower_lookout");
     assert!(!logs.lines().filter(ours).any(|line| line.contains('\u{1b}')), "{logs}");
-    assert!(logs.contains("notifier delivers again"), "{logs}");
+    assert!(logs.contains("notifier recovered"), "{logs}");
 }

@@ -203,7 +203,7 @@ async fn a_server_that_can_not_be_trusted_or_knows_us_not_gets_nothing() {
         let (lookout, _scrape, failures) = lookout(refused.build().unwrap());
         let _in_flight = request(&lookout);
         let told = eventually(10, says, || failures.lock().unwrap().first().cloned()).await;
-        assert!(told.starts_with("the receiver takes nothing: "), "{told}");
+        assert!(told.starts_with("the notifier is misconfigured: "), "{told}");
         assert!(told.contains(says), "{told}");
     }
     assert_eq!(sink.mails(), [Value::Null; 0]);

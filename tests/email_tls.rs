@@ -82,7 +82,7 @@ async fn a_server_with_an_unknown_authority_or_another_name_gets_no_command() {
             let server = MailTlsServer::new(mode, &authority.sign(name), None);
             let email = email(mode, "localhost", server.start()).root_certificate(root);
             let error = deliver(email).await.unwrap_err();
-            assert!(error.starts_with("the receiver takes nothing: "), "{error}");
+            assert!(error.starts_with("the notifier is misconfigured: "), "{error}");
             assert!(error.contains("invalid peer certificate"), "{error}");
             assert_eq!(server.encrypted(), [""; 0]);
         }
@@ -129,7 +129,7 @@ async fn replies_that_are_injected_before_the_handshake_are_ignored() {
         .replying(&[("AUTH", "535 5.7.8 no such user")]);
     let email = email(mode, "localhost", server.start()).root_certificate(&authority.root);
     let error = deliver(email).await.unwrap_err();
-    assert_eq!(error, "the receiver takes nothing: user and password: 535");
+    assert_eq!(error, "the notifier is misconfigured: user and password: 535");
     let commands = eventually(2, "two commands", || {
         let commands = server.encrypted();
         (commands.len() >= 2).then_some(commands)
@@ -144,7 +144,7 @@ async fn a_server_that_does_not_begin_tls_gets_no_password_and_no_mail() {
     let authority = Authority::new();
     for (reply, expected) in [
         ("454 TLS not available\r\n", "not delivered: STARTTLS: 454 TLS not available"),
-        ("502 what?\r\n", "the receiver takes nothing: STARTTLS: 502 what?"),
+        ("502 what?\r\n", "the notifier is misconfigured: STARTTLS: 502 what?"),
     ] {
         let mode = Mode::StartTls { reply };
         let server = MailTlsServer::new(mode, &authority.sign("localhost"), None);

@@ -226,8 +226,8 @@ async fn deliver(
             RetriedAfter(wait.trim_end_matches('s').parse::<f64>().unwrap().ceil() as u64)
         }
         ("not delivered", None) => Retried,
-        ("the receiver takes nothing", None) => Broken,
-        ("the receiver does not take this message", None) => Rejected,
+        ("the notifier is misconfigured", None) => Broken,
+        ("the receiver rejected the message", None) => Rejected,
         other => panic!("{what}: {other:?}"),
     }
 }

@@ -275,7 +275,7 @@ async fn without_root_certificates() {
     .await;
     eventually(5, "one is broken", || {
         let text = logs.text();
-        text.contains("notifier is broken notifier=\"slack\"").then_some(())
+        text.contains("notifier is misconfigured notifier=\"slack\"").then_some(())
     })
     .await;
 }

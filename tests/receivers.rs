@@ -277,8 +277,8 @@ async fn no_secret_is_in_a_log_metric_or_debug_output_and_failures_are_told_once
             let lines = logs.lines().filter(|line| line.contains(what) && line.contains(&of_kind));
             lines.count()
         };
-        assert_eq!(told("notifier is broken"), 1, "{logs}");
-        assert_eq!(told("notifier delivers again"), 1, "{logs}");
+        assert_eq!(told("notifier is misconfigured"), 1, "{logs}");
+        assert_eq!(told("notifier recovered"), 1, "{logs}");
     }
     assert!(logs.contains("WARN tower_lookout::notify::log: [FIRING] HighInFlight"), "{logs}");
     assert!(logs.contains("INFO tower_lookout::notify::log: [RESOLVED] HighInFlight"), "{logs}");

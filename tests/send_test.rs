@@ -115,7 +115,7 @@ async fn each_that_fails_says_why_and_nobody_waits_for_long() {
     let told = lines(&lookout).await;
     assert!(asked.elapsed() < Duration::from_secs(14), "{:?}", asked.elapsed());
     let starts = [
-        "gone: failed after the receiver takes nothing: ",
+        "gone: failed after the notifier is misconfigured: ",
         "limited: failed after not delivered yet: 429",
         "silent: failed after not delivered: ",
         "on_alert: failed after not delivered: request timed out",

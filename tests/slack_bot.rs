@@ -117,7 +117,8 @@ fn repeated(notification: &Notification, count: u64) -> Notification {
 }
 
 async fn deliver(bot: &mut SlackBot, notification: Notification) -> Result<(), BoxError> {
-    bot.call(notification).await.map_err(Into::into)
+    let delivered = bot.call(notification).await?;
+    delivered.error().map_or(Ok(()), |error| Err(error.to_string().into()))
 }
 
 /// Method, the message that it is about, and the titles that it shows, of each call.
@@ -344,7 +345,7 @@ async fn an_unknown_refusal_of_one_message_holds_up_no_other_and_drops_nothing()
     let fired = fired().await;
     let both = || all(["A", "B"].map(|name| named(&fired, name)));
     let error = deliver(&mut bot, both()).await.unwrap_err();
-    assert_eq!(error.to_string(), "the receiver takes nothing");
+    assert_eq!(error.to_string(), "the notifier is misconfigured");
     deliver(&mut bot, both()).await.unwrap();
     let titles: Vec<_> = receiver.posts().iter().flat_map(Post::titles).collect();
     assert_eq!(titles, ["A", "B", "A"].map(|name| format!("🔴 [FIRING] {name} · test")));
@@ -363,7 +364,7 @@ async fn what_a_person_is_to_mend_is_said_and_the_token_is_nowhere() {
     let debug = format!("{bot:?}");
     let (lookout, scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)).notify(bot));
     let in_flight = request(&lookout);
-    let broken = "the receiver takes nothing: not_in_channel: invite the bot to the channel";
+    let broken = "the notifier is misconfigured: not_in_channel: invite the bot to the channel";
     eventually(5, "the hint", || logs.text().contains(broken).then_some(())).await;
     drop(in_flight);
     eventually(5, "the resolve", || (receiver.posts().len() == 2).then_some(())).await;

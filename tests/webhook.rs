@@ -206,7 +206,7 @@ async fn a_group_that_is_refused_keeps_no_other_from_being_told() {
     all.alerts.extend(other.alerts);
     all.changes.extend(other.changes);
     let error = webhook.call(all).await.unwrap_err();
-    assert_eq!(error.to_string(), "the receiver does not take this message");
+    assert_eq!(error.to_string(), "the receiver rejected the message");
     let posts = receiver.posts();
     let taken: Vec<_> = posts.iter().map(|post| post.was_taken).collect();
     assert_eq!(taken, [false, true]);

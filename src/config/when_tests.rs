@@ -102,7 +102,7 @@ fn a_fallback_with_a_when_also_gets_the_matching_alerts() {
 async fn repeat_every_repeats_firing_alerts() {
     for (text, every) in [("", None), ("repeat_every = '4h'", Some(4 * 60 * 60))] {
         let alerts = vec![test_alert("A", AlertStatus::Firing)];
-        let notification = Notification::new(alerts, vec![1]);
+        let notification = Notification::new(alerts);
         let delivered = load(text).unwrap().service.oneshot(notification).await.unwrap();
         let expected = every.map_or("None".to_owned(), |s| format!("{:?}", Duration::from_secs(s)));
         assert!(format!("{delivered:?}").contains(&expected), "{delivered:?}");

@@ -4,49 +4,65 @@ use tower::BoxError;
 
 use super::{DeliveryError, Notification};
 
-/// A notifier's answer to a delivery that succeeded. `()` means that the receiver accepted every alert and asks for
-/// nothing.
+/// A notifier's response to a delivery. `()` means that the receiver accepted every alert.
 ///
-/// It may ask for repeats ([`again_every`](Self::again_every)), for a receiver that forgets an alert it
-/// does not hear again, as Alertmanager does; and it may leave alerts for the next message
-/// ([`partial`](Self::partial)).
-#[derive(Clone, Debug, Default)]
+/// It can leave alerts for the next message ([`partial`](Self::partial)), also because of an error
+/// ([`with_error`](Self::with_error)), and it can ask for repeats ([`repeat_every`](Self::repeat_every)).
+#[derive(Debug, Default)]
 pub struct Delivered {
-    pub(super) again: Option<Again>,
-    /// Apart, since an answer is passed on by value.
-    left: Option<Box<Notification>>,
-    /// How many receivers failed in a delivery that succeeded, as the first of an `or_else`.
-    pub(super) failed: usize,
+    pub(super) repeats: Option<RepeatPolicy>,
+    /// Boxed, since responses are passed by value.
+    left: Option<Box<Left>>,
+    failed_attempts: usize,
+}
+
+#[derive(Debug)]
+struct Left {
+    alerts: Notification,
+    error: Option<DeliveryError>,
 }
 
 /// When to repeat an alert that has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Again {
+pub(super) struct RepeatPolicy {
     pub(super) every: Duration,
     pub(super) resolved_for: Duration,
-    /// Whether the receiver resolves an alert that it does not hear again.
-    pub(super) forgets: bool,
+    /// Whether the receiver resolves an alert that is not repeated.
+    pub(super) expires: bool,
 }
 
-/// Nothing is waited for longer, so that no instant is beyond what the clock can say.
-pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 impl Delivered {
-    /// Asks to repeat each alert of this notification after that time, a second at least and a year at
-    /// most, while it fires and until the lookout shuts down. A repeat has the alert's last change, in a
-    /// [`Notification`] where it stands for no change. A change is delivered at once, as always.
-    pub fn again_every(every: Duration) -> Self {
-        let every = every.clamp(Duration::from_secs(1), LONGEST);
-        let again = Again { every, resolved_for: Duration::ZERO, forgets: true };
-        Self { again: Some(again), ..Self::default() }
+    /// The longest interval between repeats: 365 days.
+    pub const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+    /// Asks to repeat each alert of this notification at that interval while it fires, for a receiver that
+    /// resolves alerts that are not repeated, as Alertmanager does.
+    ///
+    /// The interval is 1 s at least and [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL) at most. A repeat
+    /// contains the alert's last change, and its number in [`Notification::changes`] is 0. Changes are
+    /// delivered immediately. Repeats end when the lookout shuts down.
+    pub fn repeat_every(interval: Duration) -> Self {
+        let every = interval.clamp(Duration::from_secs(1), Self::LONGEST_INTERVAL);
+        let repeats = RepeatPolicy { every, resolved_for: Duration::ZERO, expires: true };
+        Self { repeats: Some(repeats), ..Self::default() }
     }
 
-    /// The receiver accepted every alert but these, which had no room in the message: the worker delivers
-    /// them with the next message, as soon as the notifier is ready.
+    /// Repeats a resolved alert for that long, too, at most for
+    /// [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). Defaults to 0: it is delivered once.
+    #[must_use]
+    pub fn repeat_resolved_for(mut self, duration: Duration) -> Self {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.resolved_for = duration.min(Self::LONGEST_INTERVAL);
+        }
+        self
+    }
+
+    /// The receiver accepted every alert except `left`, which did not fit into the message. The worker
+    /// delivers them with the next message, as soon as the notifier is ready.
     ///
-    /// It is no failure: nothing counts as failed, nothing waits for a backoff, and a layer that retries
-    /// errors, such as tower's, repeats no alert that was delivered. Use [`DeliveryError::only`] where
-    /// the others failed. If it leaves every alert, the delivery has failed.
+    /// This is not a failure: the worker does not wait, and a layer that retries errors, such as tower's,
+    /// does not deliver the accepted alerts again. If the delivery of `left` failed, add
+    /// [`with_error`](Self::with_error). Without an error, `left` must be fewer alerts than the notification.
     ///
     /// # Examples
     ///
@@ -56,69 +72,121 @@ impl Delivered {
     ///
     /// // A receiver whose messages have room for ten alerts.
     /// let pager = service_fn(|mut notification: Notification| async move {
-    ///     for alert in notification.alerts.iter().take(10) {
+    ///     let left = notification.split_off(10);
+    ///     for alert in &notification.alerts {
     ///         println!("{alert}");
     ///     }
-    ///     let mut place = 0..;
-    ///     notification.retain(|_| place.next() >= Some(10));
-    ///     Ok::<_, DeliveryError>(Delivered::partial(notification))
+    ///     Ok::<_, DeliveryError>(Delivered::partial(left))
     /// });
     /// # let _ = tower_lookout::Lookout::builder().notify_as("pager", pager);
     /// ```
     pub fn partial(left: Notification) -> Self {
-        let left = (!left.alerts.is_empty()).then(|| Box::new(left));
-        Self { left, ..Self::default() }
+        Self::default().leaving(left, None)
     }
 
-    /// The alerts that wait for the next message; `None` if the receiver accepted all.
-    pub fn left(&self) -> Option<&Notification> {
-        self.left.as_deref()
-    }
-
-    /// Takes the alerts that wait for the next message.
-    pub(super) fn take_left(&mut self) -> Option<Notification> {
-        self.left.take().map(|left| *left)
-    }
-
-    /// The same, with these alerts for the next message.
-    pub(super) fn leaving(self, left: Notification) -> Self {
-        Self { left: Self::partial(left).left, ..self }
-    }
-
-    /// The same, where so many other receivers failed.
-    pub(super) fn after_failures(self, failed: usize) -> Self {
-        Self { failed: self.failed + failed, ..self }
-    }
-
-    /// The answer to `asked`: only its alerts can be left. Leaving all of them fails, since the next
-    /// message would be the same.
-    pub(super) fn to(mut self, asked: &Notification) -> Result<Self, BoxError> {
-        let Some(mut left) = self.take_left() else { return Ok(self) };
-        left.only_of(asked);
-        if left.alerts.len() >= asked.alerts.len() {
-            return Err(DeliveryError::retry("the notifier left out every alert").into());
-        }
-        Ok(self.leaving(left))
-    }
-
-    /// Whether the receiver resolves an alert that it does not hear again.
-    pub(super) fn forgets(&self) -> bool {
-        self.again.is_some_and(|again| again.forgets)
-    }
-
-    /// The same where the receiver asked for nothing: people get repeats.
-    pub(super) fn or_again_every(self, every: Duration) -> Self {
-        let every = every.min(LONGEST);
-        let again = Again { every, resolved_for: Duration::ZERO, forgets: false };
-        Self { again: self.again.or(Some(again)), ..self }
-    }
-
-    /// For how long a resolved alert is repeated, too, a year at most. Defaults to 0: it is delivered once.
-    pub fn resolved_for(mut self, duration: Duration) -> Self {
-        if let Some(again) = &mut self.again {
-            again.resolved_for = duration.min(LONGEST);
+    /// The delivery of the [left](Self::partial) alerts failed with `error`. The worker reacts to its
+    /// [kind](DeliveryError::kind), for these alerts only. Ignored if no alerts are left.
+    ///
+    /// All alerts of a notification may be left with an error, if the receiver delivered them to some
+    /// recipients only.
+    #[must_use]
+    pub fn with_error(mut self, error: DeliveryError) -> Self {
+        if let Some(left) = &mut self.left {
+            left.error = Some(error);
         }
         self
+    }
+
+    /// The delivery of the alerts in `left` failed with `error`; the receiver accepted the others of `total`.
+    ///
+    /// # Errors
+    ///
+    /// Returns `error` if the receiver accepted none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower::service_fn;
+    /// use tower_lookout::notify::{Delivered, DeliveryError, Notification};
+    ///
+    /// // A receiver that accepts one alert per message, and rejects some of them.
+    /// let pager = service_fn(|mut left: Notification| async move {
+    ///     let total = left.alerts.len();
+    ///     left.retain(|alert| alert.runbook.is_none());
+    ///     if left.alerts.is_empty() {
+    ///         return Ok(Delivered::default());
+    ///     }
+    ///     Delivered::default().except(left, total, DeliveryError::undeliverable("no runbook"))
+    /// });
+    /// # let _ = tower_lookout::Lookout::builder().notify_as("pager", pager);
+    /// ```
+    pub fn except(
+        self,
+        left: Notification,
+        total: usize,
+        error: DeliveryError,
+    ) -> Result<Self, DeliveryError> {
+        if left.alerts.len() >= total { Err(error) } else { Ok(self.leaving(left, Some(error))) }
+    }
+
+    /// Counts attempts that failed although the delivery succeeded, such as those of some members of a
+    /// cluster, in `lookout_notifications_failed_total`. Defaults to 0.
+    #[must_use]
+    pub fn with_failed_attempts(self, attempts: usize) -> Self {
+        Self { failed_attempts: self.failed_attempts + attempts, ..self }
+    }
+
+    /// The alerts that the receiver did not accept; `None` if it accepted all.
+    pub fn left(&self) -> Option<&Notification> {
+        self.left.as_deref().map(|left| &left.alerts)
+    }
+
+    /// Why the delivery of the [left](Self::left) alerts failed; `None` if they wait for the next message.
+    pub fn error(&self) -> Option<&DeliveryError> {
+        self.left.as_ref()?.error.as_ref()
+    }
+
+    /// How many attempts failed although the delivery succeeded.
+    pub fn failed_attempts(&self) -> usize {
+        self.failed_attempts
+    }
+
+    /// Takes the alerts that were left, and the error.
+    pub(super) fn take_left(&mut self) -> (Notification, Option<DeliveryError>) {
+        match self.left.take() {
+            Some(left) => (left.alerts, left.error),
+            None => (Notification::empty(), None),
+        }
+    }
+
+    /// Replaces the alerts that are left.
+    pub(super) fn leaving(self, left: Notification, error: Option<DeliveryError>) -> Self {
+        let is_any = !left.alerts.is_empty();
+        Self { left: is_any.then(|| Box::new(Left { alerts: left, error })), ..self }
+    }
+
+    /// The response to `notification`: only its alerts can be left. Leaving all of them without an error
+    /// fails, since the next message would be the same.
+    pub(super) fn in_response_to(mut self, notification: &Notification) -> Result<Self, BoxError> {
+        let (mut left, error) = self.take_left();
+        left.retain(|alert| notification.contains(alert));
+        let is_all = !left.alerts.is_empty() && left.alerts.len() >= notification.alerts.len();
+        if is_all && error.is_none() {
+            return Err(DeliveryError::temporary("the notifier accepted no alert").into());
+        }
+        Ok(self.leaving(left, error))
+    }
+
+    /// Whether the receiver resolves an alert that is not repeated.
+    pub(super) fn expires(&self) -> bool {
+        self.repeats.is_some_and(|repeats| repeats.expires)
+    }
+
+    /// Repeats alerts for people, unless the receiver asked for repeats itself.
+    pub(super) fn or_repeat_every(self, interval: Duration) -> Self {
+        let every = interval.min(Self::LONGEST_INTERVAL);
+        let repeats = RepeatPolicy { every, resolved_for: Duration::ZERO, expires: false };
+        Self { repeats: self.repeats.or(Some(repeats)), ..self }
     }
 }
 

@@ -2,177 +2,140 @@ use std::{error::Error, fmt, time::Duration};
 
 use tower::BoxError;
 
-use super::{Delivered, Notification};
 use crate::causes::one_line;
 
-/// Why a notification was not delivered, and what is to be done about it.
+/// A failed delivery: its cause, and its [kind](Self::kind), which decides how the worker reacts.
 ///
-/// A notifier may fail with any error: one that is no `DeliveryError` is tried again with backoff.
-/// The text goes into logs, so it must hold no secret.
+/// A notifier may fail with any error. The worker treats other types as
+/// [temporary](DeliveryErrorKind::Temporary). An error means that no alert of the message was delivered; if
+/// the receiver accepted some, return [`Delivered::partial`](super::Delivered::partial) with the error.
+///
+/// The cause appears in logs, so it must not contain secrets.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_lookout::notify::{DeliveryError, DeliveryErrorKind};
+///
+/// let error = match 429_u16 {
+///     429 => DeliveryError::retry_after(Duration::from_secs(7), "429 Too Many Requests"),
+///     401 | 404 => DeliveryError::misconfigured("404 Not Found"),
+///     400 | 413 => DeliveryError::rejected("400 Bad Request"),
+///     _ => DeliveryError::temporary("503 Service Unavailable"),
+/// };
+/// assert_eq!(error.kind(), DeliveryErrorKind::RetryAfter(Duration::from_secs(7)));
+/// ```
 #[derive(Debug)]
 pub struct DeliveryError {
-    remedy: Remedy,
+    kind: DeliveryErrorKind,
     source: BoxError,
-    /// Apart, since a failure is passed on by value.
-    left: Option<Box<Notification>>,
-    /// What is to be known of the alerts that did arrive, if only some are left.
-    others: Delivered,
-    /// Whether a part of the message may be taken, though the whole is refused.
-    is_divisible: bool,
-    /// Whether other people of the same receiver got the message.
-    is_for_some: bool,
 }
 
-/// What may help after a failed delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// The same again, in a while.
-    Retry,
-    /// The same again, not before this has passed.
+/// How the worker reacts to a failed delivery.
+///
+/// Kinds are ordered: a retry is likely to succeed sooner after a lesser kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DeliveryErrorKind {
+    /// The receiver is unavailable. The worker retries the delivery after 1 s, 2 s, 4 s … up to 30 s, with
+    /// jitter.
+    Temporary,
+    /// The receiver asked to wait, for example with `Retry-After`. The worker retries the delivery after that
+    /// time, 1 s at least and 24 h at most.
     RetryAfter(Duration),
-    /// A person: the receiver does not take anything from here.
+    /// The receiver rejects every message, for example because its webhook was revoked. The worker logs an
+    /// error once, and retries the delivery every 30 s and when an alert changes.
     Misconfigured,
-    /// Nothing: the receiver does not take this message.
+    /// The receiver rejects this message. The worker bisects it, until it finds the alert that is rejected,
+    /// which it logs as an error and drops. After three rejected alerts in a row it drops the rest of the
+    /// message, too.
     Rejected,
+    /// The receiver rejects each of these alerts. The worker logs them as errors and drops them.
+    Undeliverable,
+}
+
+impl DeliveryErrorKind {
+    /// Whether the worker drops alerts: [`Rejected`](Self::Rejected) or
+    /// [`Undeliverable`](Self::Undeliverable).
+    pub const fn is_permanent(self) -> bool {
+        matches!(self, Self::Rejected | Self::Undeliverable)
+    }
+
+    /// The kind of any notifier's error.
+    pub(super) fn of(error: &BoxError) -> Self {
+        error.downcast_ref().map_or(Self::Temporary, DeliveryError::kind)
+    }
 }
 
 impl DeliveryError {
-    fn new(remedy: Remedy, source: impl Into<BoxError>) -> Self {
-        let (others, is_divisible) = (Delivered::default(), remedy == Remedy::Rejected);
-        Self { remedy, source: source.into(), left: None, others, is_divisible, is_for_some: false }
+    /// An error of this kind.
+    pub fn new(kind: DeliveryErrorKind, source: impl Into<BoxError>) -> Self {
+        Self { kind, source: source.into() }
     }
 
-    /// A passing failure: tried again with backoff.
-    pub fn retry(source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::Retry, source)
+    /// The receiver is unavailable: [`DeliveryErrorKind::Temporary`].
+    pub fn temporary(source: impl Into<BoxError>) -> Self {
+        Self::new(DeliveryErrorKind::Temporary, source)
     }
 
-    /// The receiver asked to wait: tried again when that has passed.
+    /// The receiver asked to wait: [`DeliveryErrorKind::RetryAfter`].
     pub fn retry_after(wait: Duration, source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::RetryAfter(wait), source)
+        Self::new(DeliveryErrorKind::RetryAfter(wait), source)
     }
 
-    /// The receiver takes nothing, such as a webhook that was revoked: logged as an error once, and
-    /// tried again every 30 s, or as soon as there is something new to tell.
-    pub fn broken(source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::Misconfigured, source)
+    /// The receiver rejects every message: [`DeliveryErrorKind::Misconfigured`].
+    pub fn misconfigured(source: impl Into<BoxError>) -> Self {
+        Self::new(DeliveryErrorKind::Misconfigured, source)
     }
 
-    /// The receiver will never take this message: of several alerts each half is tried by itself, until
-    /// the one is found that is refused; that is logged as an error, counted as dropped. Where three
-    /// were refused in a row, the rest of the message is dropped with them.
+    /// The receiver rejects this message: [`DeliveryErrorKind::Rejected`].
     pub fn rejected(source: impl Into<BoxError>) -> Self {
-        Self::new(Remedy::Rejected, source)
+        Self::new(DeliveryErrorKind::Rejected, source)
     }
 
-    /// Taken by something that is not what was meant, which never answers as it should.
-    #[cfg(feature = "slack")]
-    pub(super) fn astray(source: impl Into<BoxError>) -> Self {
-        Self { is_divisible: false, ..Self::rejected(source) }
+    /// The receiver rejects each of these alerts: [`DeliveryErrorKind::Undeliverable`].
+    pub fn undeliverable(source: impl Into<BoxError>) -> Self {
+        Self::new(DeliveryErrorKind::Undeliverable, source)
     }
 
-    /// Only these alerts failed: the worker retries or drops no others. Defaults to all.
-    ///
-    /// For a receiver that accepts one alert at a time; see [`Notification::retain`]. If nothing failed,
-    /// and the message had no room for some, answer [`Delivered::partial`].
+    /// How the worker reacts.
+    pub fn kind(&self) -> DeliveryErrorKind {
+        self.kind
+    }
+
+    /// Changes the kind, for example where the alerts of a rejected message were rejected one by one.
     #[must_use]
-    pub fn only(self, left: Notification) -> Self {
-        Self { is_divisible: false, ..self.only_together(left) }
+    pub fn with_kind(self, kind: DeliveryErrorKind) -> Self {
+        Self { kind, ..self }
     }
 
-    /// The same, where these were refused together, and a part of them may be taken.
-    pub(super) fn only_together(self, left: Notification) -> Self {
-        Self { left: Some(Box::new(left)), ..self }
-    }
-
-    /// The same, where some recipients got the message: they get the next change without a wait for the
-    /// others.
-    #[cfg(feature = "email")]
-    pub(super) fn for_some(self) -> Self {
-        Self { is_for_some: true, ..self }
-    }
-
-    pub(super) fn is_for_some(error: &BoxError) -> bool {
-        error.downcast_ref().is_some_and(|error: &Self| error.is_for_some)
-    }
-
-    /// What the notifier says of the alerts that it did deliver, where [`only`](Self::only) names the
-    /// others. Defaults to no more than that they arrived.
-    #[must_use]
-    pub fn others_delivered(self, others: Delivered) -> Self {
-        Self { others, ..self }
-    }
-
-    /// The alerts that failed, if [`only`](Self::only) named them; `None` if all did. For a layer that
-    /// retries by itself, such as tower's: it repeats delivered alerts unless it asks for these alone.
-    pub fn left(&self) -> Option<&Notification> {
-        self.left.as_deref()
-    }
-
-    /// Any notifier's error as one of these.
+    /// Any notifier's error as a delivery error.
     pub(super) fn of(error: BoxError) -> Self {
         match error.downcast() {
             Ok(error) => *error,
-            Err(error) => Self::retry(error),
+            Err(error) => Self::temporary(error),
         }
     }
 
-    /// The same failure, for whoever else is to be told of it.
-    pub(super) fn again(error: &BoxError) -> Self {
-        let reason = match error.downcast_ref::<Self>() {
-            Some(error) => chain(&*error.source),
-            None => chain(&**error),
-        };
-        Self::new(Self::remedy_of(error), reason)
-    }
-
-    /// What was not delivered, if it is not all.
-    pub(super) fn left_of(error: &mut BoxError) -> Option<Notification> {
-        error.downcast_mut::<Self>()?.left.take().map(|left| *left)
-    }
-
-    /// Whether a part of what is left may be taken.
-    pub(super) fn is_divisible(error: &BoxError) -> bool {
-        error.downcast_ref().is_some_and(|error: &Self| error.is_divisible)
-    }
-
-    /// What is to be known of the alerts that were delivered though others are left.
-    pub(super) fn take_others(&mut self) -> Delivered {
-        std::mem::take(&mut self.others)
-    }
-
-    /// The same of any notifier's error.
-    pub(super) fn others_of(error: &mut BoxError) -> Delivered {
-        error.downcast_mut().map_or_else(Delivered::default, Self::take_others)
-    }
-
-    pub(super) fn remedy(&self) -> Remedy {
-        self.remedy
-    }
-
-    /// Of several failures, the one with the least of this is that after which another try helps
-    /// soonest.
-    pub(super) fn hope(&self) -> (u8, Duration) {
-        match self.remedy {
-            Remedy::Retry => (0, Duration::ZERO),
-            Remedy::RetryAfter(wait) => (1, wait),
-            Remedy::Misconfigured => (2, Duration::ZERO),
-            Remedy::Rejected => (3, Duration::ZERO),
+    /// A copy with the causes as text, since errors can't be cloned.
+    pub(super) fn copy_of(error: &(dyn Error + 'static)) -> Self {
+        match error.downcast_ref::<Self>() {
+            Some(error) => Self::new(error.kind, chain(&*error.source)),
+            None => Self::temporary(chain(error)),
         }
-    }
-
-    pub(crate) fn remedy_of(error: &BoxError) -> Remedy {
-        error.downcast_ref().map_or(Remedy::Retry, Self::remedy)
     }
 }
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.remedy {
-            Remedy::Retry => "not delivered",
-            Remedy::RetryAfter(_) => "not delivered yet",
-            Remedy::Misconfigured => "the receiver takes nothing",
-            Remedy::Rejected => "the receiver does not take this message",
+        f.write_str(match self.kind {
+            DeliveryErrorKind::Temporary => "not delivered",
+            DeliveryErrorKind::RetryAfter(_) => "not delivered yet",
+            DeliveryErrorKind::Misconfigured => "the notifier is misconfigured",
+            DeliveryErrorKind::Rejected | DeliveryErrorKind::Undeliverable => {
+                "the receiver rejected the message"
+            }
         })
     }
 }

@@ -33,6 +33,7 @@ mod error;
 mod notification;
 mod receivers;
 mod status;
+mod test_delivery;
 
 #[cfg(feature = "state")]
 pub(crate) use self::dispatch::notifier_queue::SavedQueue;
@@ -64,9 +65,9 @@ pub use self::{
         when::{IntoNotifier, When, kind},
     },
     delivered::Delivered,
-    dispatch::test_delivery::TestDelivery,
-    error::DeliveryError,
+    error::{DeliveryError, DeliveryErrorKind},
     notification::Notification,
     receivers::log::Log,
     status::NotifierStatus,
+    test_delivery::TestDelivery,
 };

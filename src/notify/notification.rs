@@ -1,53 +1,79 @@
+use std::time::SystemTime;
+
 use tokio::time::Instant;
 
-use super::dispatch::test_delivery::Answers;
+use super::test_delivery::TestResults;
 use crate::{
     alert::{Alert, AlertStatus},
     text::one_line,
 };
 
-/// One message: the changes of alerts that wait to be told, each alert once.
+/// One message for a receiver: changes of alerts, each alert once.
+///
+/// # Examples
+///
+/// Test a notifier of your own:
+///
+/// ```
+/// use tower_lookout::{alert::Alert, notify::Notification};
+///
+/// fn subject(alerts: Vec<Alert>) -> String {
+///     Notification::new(alerts).title()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Notification {
-    /// The changes, in the order in which their alerts came to wait; never empty. To leave some out,
-    /// [`retain`](Self::retain) the others, which keeps `changes` in step.
+    /// The changes, in the order in which they were queued; never empty. To remove some, use
+    /// [`retain`](Self::retain) or [`split_off`](Self::split_off), which keep [`changes`](Self::changes) in
+    /// step.
     pub alerts: Vec<Alert>,
-    /// For each, how many changes it stands for: more than one where the notifier was slow, of which
-    /// only the last is told; none where it is told again as the notifier has
-    /// [asked](super::Delivered::again_every).
+    /// The number of changes for each alert. It is more than 1 if the alert changed several times while it
+    /// was queued, of which the notification contains the last. It is 0 for a
+    /// [repeat](super::Delivered::repeat_every).
     pub changes: Vec<u32>,
-    /// What the receiver was told by an earlier process and fires yet; with the first message alone.
-    #[cfg_attr(
-        not(any(feature = "alertmanager", feature = "webhook")),
-        expect(dead_code, reason = "only these two know alerts by their labels")
-    )]
-    pub(super) restored: Vec<Alert>,
-    /// Until when several notifiers share the time that a delivery may take; the worker's, where none
-    /// of them has divided it yet.
+    /// The alerts that the receiver got from the previous process, and that still fire. Only in the first
+    /// message after a start with a [state file](crate::LookoutBuilder::state_path).
+    ///
+    /// For a receiver that identifies alerts by their labels: if these change, it must resolve the alert
+    /// under its old labels.
+    pub restored: Vec<Alert>,
+    /// The end of the time that several notifiers share; `None` outside of a combinator.
     pub(super) deadline: Option<Instant>,
-    /// Of a test: where each of several receivers says what became of it.
-    pub(super) answers: Option<Answers>,
-}
-
-/// The note on a repeat of an alert that has not changed.
-#[cfg(any(feature = "_chat", feature = "email"))]
-pub(super) const REPEAT_NOTE: &str = "Still firing. The figures are from the last change.";
-
-/// The note on the first alert after a start without saved state.
-#[cfg(any(feature = "_chat", feature = "email"))]
-pub(super) fn unknown_before(start: &str) -> String {
-    format!("The first alert since the start at {start}. The state of earlier alerts is unknown.")
+    /// Collects the results of a test, if this is one.
+    pub(super) test_results: Option<TestResults>,
 }
 
 impl Notification {
-    /// The title of the only alert, or how many alerts fire and are resolved. `STILL FIRING` is what is
-    /// told again and has not changed. Control characters are escaped.
+    /// A notification of one change for each alert, for the test of a notifier. Collect it from an iterator of
+    /// `(Alert, u32)` to set the [number of changes](Self::changes).
+    pub fn new(alerts: impl IntoIterator<Item = Alert>) -> Self {
+        alerts.into_iter().map(|alert| (alert, 1)).collect()
+    }
+
+    /// `changes` has a number for each alert.
+    pub(crate) fn with_changes(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
+        Self { alerts, changes, ..Self::empty() }
+    }
+
+    /// No alerts; never passed to a notifier.
+    pub(super) const fn empty() -> Self {
+        Self {
+            alerts: Vec::new(),
+            changes: Vec::new(),
+            restored: Vec::new(),
+            deadline: None,
+            test_results: None,
+        }
+    }
+
+    /// The title of the only alert; or the number of firing and of resolved alerts, with the names of their
+    /// rules. `STILL FIRING` marks repeats. Control characters are escaped.
     pub fn title(&self) -> String {
         if let ([alert], [changes]) = (self.alerts.as_slice(), self.changes.as_slice()) {
-            return still(alert.title(), *changes);
+            return Self::title_of(alert, *changes);
         }
-        let is_still = self.changes.iter().all(|changes| *changes == 0);
+        let is_repeat = self.changes.iter().all(|changes| *changes == 0);
         let firing = self.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
         let resolved = self.alerts.len() - firing;
         let mut names: Vec<&str> = Vec::new();
@@ -57,7 +83,7 @@ impl Notification {
             }
         }
         let counts = match (firing, resolved) {
-            (firing, 0) if is_still => format!("[STILL FIRING: {firing}]"),
+            (firing, 0) if is_repeat => format!("[STILL FIRING: {firing}]"),
             (firing, 0) => format!("[FIRING: {firing}]"),
             (0, resolved) => format!("[RESOLVED: {resolved}]"),
             (firing, resolved) => format!("[FIRING: {firing}, RESOLVED: {resolved}]"),
@@ -65,81 +91,96 @@ impl Notification {
         one_line(format_args!("{counts} {}", names.join(", ")))
     }
 
-    /// So many changes of each alert.
-    pub(crate) const fn new(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
-        Self { alerts, changes, restored: Vec::new(), deadline: None, answers: None }
+    /// [`Alert::title`], which begins with `[STILL FIRING]` for a repeat: an alert that fires, with 0 changes.
+    pub fn title_of(alert: &Alert, changes: u32) -> String {
+        mark_repeat(alert.title(), changes)
     }
 
-    /// No alert yet; no message is sent like that.
-    pub(super) const fn none() -> Self {
-        Self::new(Vec::new(), Vec::new())
+    /// The alert in one line, which begins with `[STILL FIRING]` for a repeat.
+    pub fn line_of(alert: &Alert, changes: u32) -> String {
+        mark_repeat(alert.to_string(), changes)
     }
 
-    /// What is not only told again.
-    pub(super) fn changed(self) -> Self {
-        let all = self.alerts.into_iter().zip(self.changes);
-        let (alerts, changes): (Vec<_>, Vec<_>) = all.filter(|(_, changes)| *changes > 0).unzip();
-        Self { alerts, changes, ..self }
+    /// Notes that people need to read an alert correctly: that it was queued through several changes, that
+    /// it is a repeat, and that [earlier alerts are unknown](Alert::unknown_before). `date` formats a time.
+    pub fn notes_on(
+        alert: &Alert,
+        changes: u32,
+        date: impl Fn(SystemTime) -> String,
+    ) -> Vec<String> {
+        let is_firing = alert.status == AlertStatus::Firing;
+        let on_changes = match changes {
+            0 if is_firing => {
+                Some("Still firing. The figures are from the last change.".to_owned())
+            }
+            0 | 1 => None,
+            _ => Some(format!(
+                "{changes} changes were merged into this message. It shows the last one."
+            )),
+        };
+        let on_earlier = alert.unknown_before.map(|start| {
+            let start = date(start);
+            format!(
+                "The first alert since the start at {start}. The state of earlier alerts is unknown."
+            )
+        });
+        on_changes.into_iter().chain(on_earlier).collect()
     }
 
-    /// What is only told again, while it fires.
-    #[cfg(feature = "slack")]
-    pub(super) fn unchanged(mut self) -> Self {
-        self.keep_again(|alert| alert.status == AlertStatus::Firing);
-        self
+    /// Each alert with its number of changes.
+    pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
+        self.alerts.iter().zip(self.changes.iter().copied())
     }
 
-    /// Keeps what is only told again, and of that what `keep` says.
-    pub(super) fn keep_again(&mut self, mut keep: impl FnMut(&Alert) -> bool) {
-        let all =
-            std::mem::take(&mut self.alerts).into_iter().zip(std::mem::take(&mut self.changes));
-        (self.alerts, self.changes) =
-            all.filter(|(alert, changes)| *changes == 0 && keep(alert)).unzip();
+    /// Whether it contains a change of this alert.
+    pub fn contains(&self, alert: &Alert) -> bool {
+        self.alerts.iter().any(|other| other.identity() == alert.identity())
     }
 
-    /// Keeps the alerts that `keep` says, such as those that were not delivered.
+    /// Keeps the alerts for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Alert) -> bool) {
+        self.retain_changes(|alert, _| keep(alert));
+    }
+
+    /// Keeps the alerts for which `keep` returns true; it gets the number of changes, too.
+    pub fn retain_changes(&mut self, mut keep: impl FnMut(&Alert, u32) -> bool) {
         (self.alerts, self.changes) = std::mem::take(&mut self.alerts)
             .into_iter()
             .zip(std::mem::take(&mut self.changes))
-            .filter(|(alert, _)| keep(alert))
+            .filter(|(alert, changes)| keep(alert, *changes))
             .unzip();
     }
 
-    /// What comes after the first ones.
-    #[cfg(feature = "_chat")]
-    pub(super) fn after(mut self, first: usize) -> Self {
-        Self::new(self.alerts.split_off(first), self.changes.split_off(first))
+    /// Removes the alerts from index `at`, and returns them. Returns none if there are fewer.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let at = at.min(self.alerts.len());
+        Self {
+            alerts: self.alerts.split_off(at),
+            changes: self.changes.split_off(at),
+            ..Self::empty()
+        }
     }
 
-    /// Adds the alerts of another one.
-    pub(super) fn append(&mut self, other: &Self) {
+    /// Adds the alerts of another notification.
+    pub fn append(&mut self, other: &Self) {
         self.alerts.extend_from_slice(&other.alerts);
         self.changes.extend_from_slice(&other.changes);
     }
 
-    /// Keeps the alerts that are not in another one.
-    pub(super) fn without(&mut self, other: &Self) {
-        self.retain(|alert| !other.has(alert));
-    }
-
-    /// Keeps the alerts that are in another one, too.
-    pub(super) fn only_of(&mut self, other: &Self) {
-        self.retain(|alert| other.has(alert));
-    }
-
-    fn has(&self, alert: &Alert) -> bool {
-        self.alerts.iter().any(|other| other.identity() == alert.identity())
-    }
-
-    /// Each alert with the number of changes that it stands for.
-    pub fn iter(&self) -> impl Iterator<Item = (&Alert, u32)> {
-        self.alerts.iter().zip(self.changes.iter().copied())
+    /// Removes the alerts that another notification contains.
+    pub fn remove(&mut self, other: &Self) {
+        self.retain(|alert| !other.contains(alert));
     }
 }
 
-/// A text that begins with an alert's state, which says so where it is only told again.
-pub(super) fn still(text: String, changes: u32) -> String {
+impl FromIterator<(Alert, u32)> for Notification {
+    fn from_iter<I: IntoIterator<Item = (Alert, u32)>>(alerts: I) -> Self {
+        let (alerts, changes) = alerts.into_iter().unzip();
+        Self { alerts, changes, ..Self::empty() }
+    }
+}
+
+fn mark_repeat(text: String, changes: u32) -> String {
     match text.strip_prefix("[FIRING]") {
         Some(rest) if changes == 0 => format!("[STILL FIRING]{rest}"),
         _ => text,
@@ -147,21 +188,34 @@ pub(super) fn still(text: String, changes: u32) -> String {
 }
 
 #[cfg(test)]
-mod title_tests {
+mod tests {
     use super::*;
     use crate::alert::test_alert;
 
     #[test]
     fn the_title_of_several_alerts_names_each_rule_once() {
         let alerts = ["B", "A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-        let title = Notification::new(alerts.to_vec(), vec![1; 3]).title();
-        assert_eq!(title, "[FIRING: 3] B, A");
+        assert_eq!(Notification::new(alerts).title(), "[FIRING: 3] B, A");
     }
 
     #[test]
     fn the_title_of_several_alerts_is_one_line() {
         let alerts = ["A\r\n\u{1b}[2J", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-        let title = Notification::new(alerts.to_vec(), vec![1, 1]).title();
+        let title = Notification::new(alerts).title();
         assert_eq!(title, r"[FIRING: 2] A\r\n\u{1b}[2J, B");
+    }
+
+    #[test]
+    fn a_notification_is_split_without_losing_alerts() {
+        let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
+        let mut notification = Notification::new(alerts);
+        let left = notification.split_off(2);
+        assert_eq!([&notification, &left].map(|part| part.changes.len()), [2, 1]);
+        assert_eq!(left.title(), "[FIRING] C · orders");
+        assert!(notification.split_off(9).alerts.is_empty());
+        notification.append(&left);
+        assert_eq!(notification.title(), "[FIRING: 3] A, B, C");
+        notification.remove(&left);
+        assert!(notification.alerts.len() == 2 && !notification.contains(&left.alerts[0]));
     }
 }

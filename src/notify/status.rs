@@ -1,8 +1,6 @@
-use std::{fmt, sync::atomic::Ordering};
+use std::fmt;
 
-use super::NotifierQueue;
-
-/// What became of a notifier's messages since the start.
+/// A notifier's deliveries since the start.
 ///
 /// Its [`Display`](fmt::Display) is one line, such as `slack: 3 sent, 0 failed, 0 dropped, 0 waiting`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,24 +14,10 @@ pub struct NotifierStatus {
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Attempts that came after one that failed.
+    /// Attempts that were retries.
     pub retried: u64,
-    /// Changes of alerts that were given up on.
+    /// Changes of alerts that were dropped.
     pub dropped: u64,
-}
-
-impl NotifierStatus {
-    pub(super) fn of(mailbox: &NotifierQueue) -> Self {
-        let stats = &mailbox.stats;
-        Self {
-            name: mailbox.name.clone(),
-            waiting: mailbox.waiting(),
-            sent: stats.sent.load(Ordering::Relaxed),
-            failed: stats.failed.load(Ordering::Relaxed),
-            retried: stats.retried.load(Ordering::Relaxed),
-            dropped: stats.dropped.load(Ordering::Relaxed),
-        }
-    }
 }
 
 impl fmt::Display for NotifierStatus {

@@ -158,7 +158,7 @@ impl LookoutBuilder {
     /// alert.
     #[doc(alias("callback", "hook"))]
     pub fn on_alert(mut self, hook: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
-        self.add("on_alert".to_owned(), None, |mailbox| Worker::of_hook(mailbox, hook));
+        self.add("on_alert".to_owned(), None, |mailbox| Worker::of_closure(mailbox, hook));
         self
     }
 }

@@ -9,11 +9,11 @@ use tower::{ServiceExt, service_fn, util::BoxService};
 use super::*;
 use crate::{
     alert::{AlertStatus, test_alert},
-    notify::{DeliveryError, NotifierExt, dispatch::test_delivery::Test, error::Remedy},
+    notify::{DeliveryError, DeliveryErrorKind, NotifierExt, dispatch::test_queue::Test},
 };
 
 fn notification() -> Notification {
-    Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1])
+    Notification::new([test_alert("A", AlertStatus::Firing)])
 }
 
 /// How often the other one was asked, and what came of it.
@@ -25,7 +25,7 @@ where
     let counted = Arc::clone(&asked);
     let other = service_fn(move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
-        let taken = if other_takes { Ok(()) } else { Err(DeliveryError::retry("down")) };
+        let taken = if other_takes { Ok(()) } else { Err(DeliveryError::temporary("down")) };
         std::future::ready(taken)
     });
     let delivered = first.or_else(other).oneshot(notification()).await;
@@ -37,20 +37,20 @@ async fn the_other_one_is_asked_only_where_the_first_one_fails() {
     let (asked, delivered) =
         deliver(service_fn(|_| async { Ok::<_, DeliveryError>(()) }), true).await;
     assert!(asked == 0 && delivered.is_ok());
-    let broken = || service_fn(|_| async { Err(DeliveryError::broken("revoked")) });
+    let broken = || service_fn(|_| async { Err(DeliveryError::misconfigured("revoked")) });
     let (asked, delivered) = deliver(broken(), true).await;
     assert!(asked == 1 && delivered.is_ok());
     let (asked, delivered) = deliver(broken(), false).await;
     assert_eq!(asked, 1);
-    let remedy = DeliveryError::remedy_of(&delivered.unwrap_err());
-    assert_eq!(remedy, Remedy::Retry, "the other one may take it soon");
+    let remedy = DeliveryErrorKind::of(&delivered.unwrap_err());
+    assert_eq!(remedy, DeliveryErrorKind::Temporary, "the other one may take it soon");
 }
 
 #[tokio::test]
 async fn the_other_one_is_not_told_what_has_not_changed() {
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let taken = Arc::clone(&told);
-    let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::retry("down")) });
+    let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::temporary("down")) });
     let mut notifier = broken.or_else(service_fn(move |notification: Notification| {
         taken.lock().unwrap().push(notification.title());
         std::future::ready(Ok::<_, DeliveryError>(()))
@@ -60,9 +60,9 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
     for (alerts, changes, is_delivered) in
         [(vec![a.clone(), b], vec![0, 1], true), (vec![a], vec![0], false)]
     {
-        let notification = Notification::new(alerts, changes);
+        let notification = Notification::with_changes(alerts, changes);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
-        assert_eq!(delivered.is_ok(), is_delivered);
+        assert_eq!(is_complete(&delivered), is_delivered);
     }
     assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
 }
@@ -70,17 +70,17 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
 #[tokio::test]
 async fn what_neither_took_is_left() {
     let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    let notification = Notification::new(alerts.into(), vec![1; 3]);
+    let notification = Notification::new(alerts);
     let takes = |taken: &'static str| {
         service_fn(move |mut left: Notification| async move {
             left.retain(|alert| &*alert.name != taken);
-            Err::<(), _>(DeliveryError::rejected("the others").only(left))
+            let error = DeliveryError::rejected("the others");
+            Ok::<_, DeliveryError>(Delivered::partial(left).with_error(error))
         })
     };
-    let mut error = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap_err();
-    assert_eq!(DeliveryError::remedy_of(&error), Remedy::Rejected);
-    let left = DeliveryError::left_of(&mut error).unwrap();
-    assert_eq!(left.title(), "[FIRING] B · orders");
+    let delivered = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap();
+    assert_eq!(delivered.error().unwrap().kind(), DeliveryErrorKind::Rejected);
+    assert_eq!(delivered.left().unwrap().title(), "[FIRING] B · orders");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,6 +90,11 @@ async fn one_that_hangs_leaves_the_other_one_half_of_the_time() {
     let (asked, delivered) = deliver(hangs, true).await;
     assert!(asked == 1 && delivered.is_ok());
     assert_eq!(start.elapsed(), FIRST_TIMEOUT);
+}
+
+/// Whether every alert was delivered.
+fn is_complete(delivered: &Result<Delivered, BoxError>) -> bool {
+    delivered.as_ref().is_ok_and(|delivered| delivered.left().is_none())
 }
 
 /// What a notifier was told.
@@ -112,7 +117,7 @@ pub(super) fn switched(
     let log = Arc::clone(&told);
     let notifier = service_fn(move |notification: Notification| {
         if !is_up.load(Ordering::Relaxed) {
-            return ready(Err(DeliveryError::retry("down")));
+            return ready(Err(DeliveryError::temporary("down")));
         }
         log.lock().unwrap().push(notification.title());
         ready(Ok(()))
@@ -158,9 +163,9 @@ async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first()
     .enumerate()
     {
         set(up);
-        let notification = Notification::new(vec![alert.clone()], vec![1]);
+        let notification = Notification::new([alert.clone()]);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
-        assert_eq!(delivered.is_ok(), is_delivered, "step {place}");
+        assert_eq!(is_complete(&delivered), is_delivered, "step {place}");
         let told =
             [&first_told, &other_told].map(|told| std::mem::take(&mut *told.lock().unwrap()));
         assert_eq!(told, [by_first, by_other], "step {place}");
@@ -204,12 +209,12 @@ async fn the_first_one_hears_the_end_of_what_it_was_told_though_the_other_one_to
     {
         set(up);
         let changes = vec![1; alerts.len()];
-        let notification = Notification::new(alerts.into_iter().cloned().collect(), changes);
-        let delivered = notifier.ready().await.unwrap().call(notification).await;
-        let found = delivered.err().map(|mut error| {
-            assert_eq!(DeliveryError::remedy_of(&error), Remedy::Misconfigured, "step {place}");
-            DeliveryError::left_of(&mut error).unwrap().title()
-        });
+        let notification =
+            Notification::with_changes(alerts.into_iter().cloned().collect(), changes);
+        let delivered = notifier.ready().await.unwrap().call(notification).await.unwrap();
+        let kind = left.map(|_| DeliveryErrorKind::Misconfigured);
+        assert_eq!(delivered.error().map(DeliveryError::kind), kind, "step {place}");
+        let found = delivered.left().map(Notification::title);
         assert_eq!(found.as_deref(), left, "step {place}");
         assert_eq!(titles(&first_told), by_first, "step {place}");
         assert_eq!(titles(&other_told), by_other, "step {place}");
@@ -228,7 +233,7 @@ async fn what_the_other_one_took_is_told_again_to_it_alone() {
         [(&firing, 1, false), (&firing, 0, true), (&resolved, 1, false), (&resolved, 0, true)]
     {
         ups[0].store(is_up, Ordering::Relaxed);
-        let notification = Notification::new(vec![alert.clone()], vec![changes]);
+        let notification = Notification::with_changes(vec![alert.clone()], vec![changes]);
         notifier.ready().await.unwrap().call(notification).await.unwrap();
     }
     assert!(first_told.lock().unwrap().is_empty());
@@ -248,31 +253,39 @@ async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
     let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
     let mut notifier = switched(&ups[0]).1.or_else(switched(&ups[1]).1);
     let a = test_alert("A", AlertStatus::Firing);
-    let told = Notification::new(vec![a], vec![1]);
+    let told = Notification::new([a]);
     notifier.ready().await.unwrap().call(told).await.unwrap();
     ups[0].store(true, Ordering::Relaxed);
     ups[1].store(false, Ordering::Relaxed);
     let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));
-    let notification = Notification::new(resolved.into(), vec![1; 2]);
-    let mut error = notifier.ready().await.unwrap().call(notification).await.unwrap_err();
-    let left = DeliveryError::left_of(&mut error).unwrap();
-    assert_eq!(left.title(), "[RESOLVED] A · orders");
+    let notification = Notification::new(resolved);
+    let delivered = notifier.ready().await.unwrap().call(notification).await.unwrap();
+    assert!(delivered.error().is_some());
+    assert_eq!(delivered.left().unwrap().title(), "[RESOLVED] A · orders");
 }
 
 #[tokio::test]
 async fn what_the_other_one_may_still_take_is_not_given_up_on() {
     for (first, other, expected) in [
-        (DeliveryError::rejected("a"), DeliveryError::retry("b"), Remedy::Retry),
-        (DeliveryError::rejected("a"), DeliveryError::broken("b"), Remedy::Misconfigured),
-        (DeliveryError::broken("a"), DeliveryError::rejected("b"), Remedy::Misconfigured),
-        (DeliveryError::rejected("a"), DeliveryError::rejected("b"), Remedy::Rejected),
+        (DeliveryError::rejected("a"), DeliveryError::temporary("b"), DeliveryErrorKind::Temporary),
+        (
+            DeliveryError::rejected("a"),
+            DeliveryError::misconfigured("b"),
+            DeliveryErrorKind::Misconfigured,
+        ),
+        (
+            DeliveryError::misconfigured("a"),
+            DeliveryError::rejected("b"),
+            DeliveryErrorKind::Misconfigured,
+        ),
+        (DeliveryError::rejected("a"), DeliveryError::rejected("b"), DeliveryErrorKind::Rejected),
     ] {
         let fails = |error| {
             let mut error = Some(error);
             service_fn(move |_| ready(Err::<(), _>(error.take().unwrap())))
         };
         let delivered = fails(first).or_else(fails(other)).oneshot(notification()).await;
-        assert_eq!(DeliveryError::remedy_of(&delivered.unwrap_err()), expected);
+        assert_eq!(DeliveryErrorKind::of(&delivered.unwrap_err()), expected);
     }
 }
 
@@ -292,7 +305,7 @@ async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
     }));
     let mut tell = async |status| {
         let alerts = vec![test_alert("A", status)];
-        let notification = Notification::new(alerts, vec![1]);
+        let notification = Notification::new(alerts);
         let call = notifier.ready().await.unwrap().call(notification);
         timeout(Duration::from_secs(10), call).await.is_ok_and(|delivered| delivered.is_ok())
     };
@@ -309,7 +322,7 @@ async fn a_failure_of_the_first_one_is_known_though_the_other_one_delivers() {
     for first_failed in [true, false] {
         is_up.store(!first_failed, Ordering::Relaxed);
         let delivered = notifier.ready().await.unwrap().call(notification()).await.unwrap();
-        assert_eq!(delivered.failed, usize::from(first_failed));
+        assert_eq!(delivered.failed_attempts(), usize::from(first_failed));
     }
 }
 
@@ -332,8 +345,8 @@ async fn whoever_asks_for_a_rest_has_it_while_the_other_one_is_asked() {
     {
         tokio::time::sleep_until(start + Duration::from_secs(second)).await;
         let error = notifier.ready().await.unwrap().call(notification()).await.unwrap_err();
-        let expected = Remedy::RetryAfter(Duration::from_secs(wait));
-        assert_eq!(DeliveryError::remedy_of(&error), expected, "after {second} s");
+        let expected = DeliveryErrorKind::RetryAfter(Duration::from_secs(wait));
+        assert_eq!(DeliveryErrorKind::of(&error), expected, "after {second} s");
         assert_eq!([0, 1].map(|place| asked[place].load(Ordering::Relaxed)), counts);
     }
 }
@@ -342,10 +355,12 @@ async fn whoever_asks_for_a_rest_has_it_while_the_other_one_is_asked() {
 async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
     let takes = || service_fn(|_: Notification| ready(Ok::<_, DeliveryError>(())));
     let fails = || {
-        service_fn(|_: Notification| ready(Err::<(), _>(DeliveryError::broken("404 Not Found"))))
+        service_fn(|_: Notification| {
+            ready(Err::<(), _>(DeliveryError::misconfigured("404 Not Found")))
+        })
     };
     let hangs = || service_fn(|_: Notification| std::future::pending::<Result<(), BoxError>>());
-    let broken = "failed after 0s: the receiver takes nothing: 404 Not Found";
+    let broken = "failed after 0s: the notifier is misconfigured: 404 Not Found";
     let late = "failed after 5s: not delivered: request timed out";
     for (mut notifier, is_delivered, lines) in [
         (
@@ -375,10 +390,10 @@ async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
     ] {
         let (test, answered) = Test::new(test_alert("Test", AlertStatus::Firing));
         let delivered = notifier.ready().await.unwrap().call(test.notification()).await;
-        assert_eq!(delivered.is_ok(), is_delivered, "{lines:?}");
-        test.answer(delivered.map(|_| ()).map_err(|error| DeliveryError::again(&error)));
+        assert_eq!(is_complete(&delivered), is_delivered, "{lines:?}");
+        test.finish(delivered.map(|_| ()).map_err(|error| DeliveryError::copy_of(&*error)));
         let answers = answered.await.unwrap().into_iter();
-        let told: Vec<_> = answers.map(|answer| answer.of("chat").to_string()).collect();
+        let told: Vec<_> = answers.map(|answer| answer.into_delivery("chat").to_string()).collect();
         assert_eq!(told, lines);
     }
 }
@@ -389,7 +404,7 @@ async fn both_hear_the_end_of_a_test() {
     let ((first_told, first), (other_told, other)) = (switched(&is_up), switched(&is_up));
     let mut notifier = first.or_else(other);
     let (test, _answered) = Test::new(test_alert("Test", AlertStatus::Firing));
-    let resolved = Notification::new(vec![test_alert("Test", AlertStatus::Resolved)], vec![1]);
+    let resolved = Notification::new([test_alert("Test", AlertStatus::Resolved)]);
     for notification in [test.notification(), resolved] {
         notifier.ready().await.unwrap().call(notification).await.unwrap();
     }

@@ -7,23 +7,23 @@ use std::{
 use tower::BoxError;
 use tower_service::Service;
 
-use crate::notify::{Delivered, DeliveryError, Notification};
+use crate::notify::{Delivered, Notification};
 
-/// A notifier that is told again of what fires; made by
+/// A notifier that repeats firing alerts; made by
 /// [`NotifierExt::repeat_every`](crate::notify::NotifierExt::repeat_every).
 #[derive(Clone, Debug)]
-#[must_use = "a notifier does nothing until the builder has it"]
+#[must_use = "a notifier does nothing until it is added to the builder"]
 pub struct RepeatEvery<N> {
     notifier: N,
-    every: Duration,
+    interval: Duration,
 }
 
-/// What is told more often is read by nobody.
-const SHORTEST: Duration = Duration::from_secs(60);
+/// People ignore alerts that repeat more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
 
 impl<N> RepeatEvery<N> {
-    pub(crate) fn new(notifier: N, every: Duration) -> Self {
-        Self { notifier, every: every.max(SHORTEST) }
+    pub(crate) fn new(notifier: N, interval: Duration) -> Self {
+        Self { notifier, interval: interval.max(SHORTEST_INTERVAL) }
     }
 
     #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
@@ -47,16 +47,10 @@ where
 
     fn call(&mut self, notification: Notification) -> Self::Future {
         let delivery = self.notifier.call(notification);
-        let every = self.every;
+        let interval = self.interval;
         Box::pin(async move {
-            match delivery.await {
-                Ok(delivered) => Ok(delivered.into().or_again_every(every)),
-                Err(error) => {
-                    let mut error = DeliveryError::of(error.into());
-                    let others = error.take_others().or_again_every(every);
-                    Err(error.others_delivered(others).into())
-                }
-            }
+            let delivered = delivery.await.map_err(Into::into)?.into();
+            Ok(delivered.or_repeat_every(interval))
         })
     }
 }
@@ -70,37 +64,44 @@ mod tests {
     use super::*;
     use crate::{
         alert::{AlertStatus, test_alert},
-        notify::NotifierExt,
+        notify::{DeliveryError, NotifierExt},
     };
 
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    async fn answer(asked: impl Into<Delivered>, every: Duration) -> Delivered {
-        let asked = asked.into();
-        let notifier = service_fn(move |_: Notification| ready(Ok::<_, BoxError>(asked.clone())));
-        let alerts = vec![test_alert("A", AlertStatus::Firing)];
-        let notification = Notification::new(alerts, vec![1]);
-        notifier.repeat_every(every).oneshot(notification).await.unwrap()
+    fn notification() -> Notification {
+        Notification::new([test_alert("A", AlertStatus::Firing)])
+    }
+
+    /// The response of a notifier that repeats at an interval around one with that response.
+    async fn response(
+        within: impl Fn() -> Delivered + Send + 'static,
+        interval: Duration,
+    ) -> Delivered {
+        let notifier = service_fn(move |_: Notification| ready(Ok::<_, BoxError>(within())));
+        notifier.repeat_every(interval).oneshot(notification()).await.unwrap()
     }
 
     #[tokio::test]
-    async fn what_is_delivered_is_told_again_in_a_minute_at_least() {
-        for (every, expected) in [(4 * HOUR, 4 * HOUR), (Duration::ZERO, SHORTEST)] {
-            let expected = Delivered::default().or_again_every(expected);
-            assert_eq!(answer((), every).await.again, expected.again);
+    async fn alerts_repeat_at_the_interval_but_at_most_every_minute() {
+        for (interval, expected) in [(4 * HOUR, 4 * HOUR), (Duration::ZERO, SHORTEST_INTERVAL)] {
+            let expected = Delivered::default().or_repeat_every(expected);
+            assert_eq!(response(Delivered::default, interval).await.repeats, expected.repeats);
         }
     }
 
     #[tokio::test]
-    async fn a_receiver_that_forgets_sooner_is_told_as_often_as_it_asks() {
-        let asked = Delivered::again_every(SHORTEST).resolved_for(HOUR);
-        assert_eq!(answer(asked.clone(), HOUR).await.again, asked.again);
+    async fn a_receiver_that_needs_repeats_itself_keeps_its_interval() {
+        let asked = || Delivered::repeat_every(SHORTEST_INTERVAL).repeat_resolved_for(HOUR);
+        assert_eq!(response(asked, HOUR).await.repeats, asked().repeats);
     }
 
     #[tokio::test]
-    async fn what_a_message_had_no_room_for_stays_for_the_next_one() {
-        let left = Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1]);
-        let delivered = answer(Delivered::partial(left), HOUR).await;
+    async fn alerts_that_were_left_stay_left_with_their_error() {
+        let partial =
+            || Delivered::partial(notification()).with_error(DeliveryError::temporary("down"));
+        let delivered = response(partial, HOUR).await;
         assert_eq!(delivered.left().unwrap().title(), "[FIRING] A · orders");
+        assert!(delivered.error().is_some() && delivered.repeats.is_some());
     }
 }

@@ -3,9 +3,9 @@ use std::time::Duration;
 use tower::BoxError;
 use tower_service::Service;
 
-use crate::notify::{Delivered, Matcher, Notification, NotifierExt, OrElse, RepeatEvery};
+use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery};
 
-/// A notifier that is for some alerts only; made by [`NotifierExt::when`].
+/// A notifier that is for some alerts only; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
 ///
 /// What it is not for never comes to it: it takes no place in its queue, waits for nothing, and counts as
 /// no message.
@@ -20,22 +20,22 @@ impl<N> When<N>
 where
     N: Service<Notification, Response: Into<Delivered>>,
 {
-    /// As [`NotifierExt::or_else`]: of the alerts that this one is for, `other` takes what it does not.
+    /// As [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else): of the alerts that this one is for, `other` takes what it does not.
     pub fn or_else<O>(self, other: O) -> When<OrElse<N, O>>
     where
         O: Service<Notification, Response: Into<Delivered>>,
     {
-        When { notifier: self.notifier.or_else(other), matcher: self.matcher }
+        When { notifier: OrElse::new(self.notifier, other), matcher: self.matcher }
     }
 
-    /// As [`NotifierExt::repeat_every`].
+    /// As [`NotifierExt::repeat_every`](crate::notify::NotifierExt::repeat_every).
     pub fn repeat_every(self, every: Duration) -> When<RepeatEvery<N>> {
-        When { notifier: self.notifier.repeat_every(every), matcher: self.matcher }
+        When { notifier: RepeatEvery::new(self.notifier, every), matcher: self.matcher }
     }
 }
 
 /// What [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) takes: a tower service that takes a
-/// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`], or an `Option` of either, where
+/// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`](crate::notify::NotifierExt::when), or an `Option` of either, where
 /// `None` adds nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no notifier",
@@ -115,7 +115,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::Log;
+    use crate::notify::{Log, NotifierExt};
 
     #[test]
     fn an_option_of_a_notifier_is_one_or_none() {

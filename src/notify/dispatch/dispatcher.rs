@@ -52,7 +52,7 @@ impl Dispatcher {
 
     /// What became of each notifier's messages.
     pub(crate) fn statuses(&self) -> Vec<NotifierStatus> {
-        self.mailboxes.iter().map(|mailbox| NotifierStatus::of(mailbox)).collect()
+        self.mailboxes.iter().map(|mailbox| status(mailbox)).collect()
     }
 
     /// Puts changes into the mailboxes. The workers run meanwhile, on the same thread: so a mailbox is
@@ -70,7 +70,7 @@ impl Dispatcher {
     pub(crate) fn put(&self, alert: Alert) {
         // A panic at one of them must not keep the others from it.
         let takes =
-            |mailbox: &&Arc<NotifierQueue>| guarded(|| mailbox.takes(&alert)).unwrap_or(true);
+            |mailbox: &&Arc<NotifierQueue>| guarded(|| mailbox.admit(&alert)).unwrap_or(true);
         let receivers: Vec<_> = self.mailboxes.iter().filter(takes).collect();
         if receivers.is_empty() && !self.mailboxes.is_empty() {
             return self.unrouted(&alert);
@@ -89,15 +89,17 @@ impl Dispatcher {
         let mut deliveries = Vec::with_capacity(asked.len());
         for (mailbox, answered) in self.mailboxes.iter().zip(asked) {
             match by(deadline, answered).await {
-                Ok(Ok(answers)) => {
-                    deliveries.extend(answers.into_iter().map(|answer| answer.of(&mailbox.name)));
+                Ok(Ok(results)) => {
+                    deliveries.extend(
+                        results.into_iter().map(|result| result.into_delivery(&mailbox.name)),
+                    );
                 }
                 Ok(Err(_)) => {
                     let error = DeliveryError::rejected(HAS_ENDED);
                     deliveries.push(failed(mailbox, error, Duration::ZERO));
                 }
                 Err(elapsed) => {
-                    let error = DeliveryError::retry(elapsed);
+                    let error = DeliveryError::temporary(elapsed);
                     deliveries.push(failed(mailbox, error, TEST_DEADLINE));
                 }
             }
@@ -124,6 +126,18 @@ impl Dispatcher {
                 );
             });
         }
+    }
+}
+
+fn status(queue: &NotifierQueue) -> NotifierStatus {
+    let stats = &queue.stats;
+    NotifierStatus {
+        name: queue.name.clone(),
+        waiting: queue.waiting(),
+        sent: stats.sent.load(Ordering::Relaxed),
+        failed: stats.failed.load(Ordering::Relaxed),
+        retried: stats.retried.load(Ordering::Relaxed),
+        dropped: stats.dropped.load(Ordering::Relaxed),
     }
 }
 

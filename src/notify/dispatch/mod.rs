@@ -5,5 +5,5 @@ pub(super) mod notifier_queue;
 pub(super) mod repeats;
 pub(super) mod routing;
 pub(super) mod stats;
-pub(super) mod test_delivery;
+pub(super) mod test_queue;
 pub(super) mod worker;

@@ -22,7 +22,7 @@ use super::{
     repeats::Repeats,
     routing::Route,
     stats::count,
-    test_delivery::{Answered, Test},
+    test_queue::{Test, TestReceiver},
 };
 use crate::notify::{Delivered, Matcher, Notification, Stats};
 use crate::{
@@ -94,8 +94,8 @@ impl NotifierQueue {
     }
 
     /// Whether this change is for the notifier; it is asked of each change once.
-    pub(crate) fn takes(&self, alert: &Alert) -> bool {
-        self.route.takes(alert)
+    pub(crate) fn admit(&self, alert: &Alert) -> bool {
+        self.route.admit(alert)
     }
 
     pub(crate) fn put(&self, alert: Alert) {
@@ -123,7 +123,7 @@ impl NotifierQueue {
     }
 
     /// Puts a test before all that waits; it is no alert, and merged with none.
-    pub(crate) fn put_test(&self, alert: Alert) -> Answered {
+    pub(crate) fn put_test(&self, alert: Alert) -> TestReceiver {
         let (test, answered) = Test::new(alert);
         let mut waiting = self.lock();
         waiting.arrivals += 1;
@@ -136,7 +136,7 @@ impl NotifierQueue {
     /// The next test that somebody waits for.
     pub(crate) fn take_test(&self) -> Option<Test> {
         let mut waiting = self.lock();
-        waiting.tests.retain(Test::is_waited_for);
+        waiting.tests.retain(|test| !test.is_cancelled());
         waiting.tests.pop_front()
     }
 
@@ -184,22 +184,20 @@ impl NotifierQueue {
             alert.unknown_before = Some(unknown.start);
         }
         let restored = mem::take(&mut waiting.restored);
-        let taken = Notification { restored, ..Notification::new(alerts, changes) };
+        let taken = Notification { restored, ..Notification::with_changes(alerts, changes) };
         waiting.under_way = Some(taken.clone());
         Some(taken)
     }
 
     /// The receiver accepted all that is under way, but what it left for the next message.
     pub(crate) fn delivered(&self, mut delivered: Delivered) {
-        let mut left = delivered.take_left();
+        let (mut left, _) = delivered.take_left();
         let mut waiting = self.lock();
         let Waiting { entries, repeats, under_way, unknown, .. } = &mut *waiting;
         let Some(mut taken) = under_way.take() else { return };
-        if let Some(left) = &mut left {
-            left.only_of(&taken);
-            taken.without(left);
-        }
-        *under_way = left;
+        left.retain(|alert| taken.contains(alert));
+        taken.remove(&left);
+        *under_way = Some(left).filter(|left| !left.alerts.is_empty());
         for alert in &taken.alerts {
             if alert.unknown_before.is_some() {
                 *unknown = None;

@@ -4,58 +4,58 @@ pub(crate) mod saved;
 use tokio::time::Instant;
 
 use crate::alert::{Alert, AlertStatus};
-use crate::notify::{Delivered, delivered::Again};
+use crate::notify::{Delivered, delivered::RepeatPolicy};
 
-/// The alerts that a notifier is told again, each in its last state.
+/// The alerts that a notifier repeats, each in its last state.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Vec<Repeat>);
 
 #[derive(Debug)]
 struct Repeat {
     alert: Alert,
-    again: Again,
+    policy: RepeatPolicy,
     due: Instant,
-    /// Of a resolved alert.
+    /// When the repeats of a resolved alert end.
     until: Option<Instant>,
 }
 
 impl Repeats {
-    /// An alert has changed: what is told again is that.
+    /// Records that an alert changed: its repeats contain this change.
     pub(crate) fn change(&mut self, alert: &Alert) {
         if let Some(repeat) = self.find(alert) {
-            repeat.turn_to(alert.clone(), Instant::now());
+            repeat.update(alert.clone(), Instant::now());
         }
     }
 
-    /// An alert was delivered; `newest` is its last state, which may be told yet.
+    /// Records that an alert was delivered. `newest` is its last state, which may still be queued.
     pub(crate) fn delivered(&mut self, newest: &Alert, delivered: &Delivered) {
-        // Whoever took it in the place of another does not know what that one has asked for.
-        let Some(again) = delivered.again else { return self.postpone(newest) };
+        // A fallback that delivered a repeat does not know the policy of the first notifier.
+        let Some(policy) = delivered.repeats else { return self.postpone(newest) };
         let now = Instant::now();
-        let due = now + again.every;
+        let due = now + policy.every;
         if let Some(repeat) = self.find(newest) {
-            (repeat.again, repeat.due) = (again, due);
+            (repeat.policy, repeat.due) = (policy, due);
         } else {
-            let mut repeat = Repeat { alert: newest.clone(), again, due, until: None };
-            repeat.turn_to(newest.clone(), now);
+            let mut repeat = Repeat { alert: newest.clone(), policy, due, until: None };
+            repeat.update(newest.clone(), now);
             self.0.push(repeat);
         }
     }
 
-    /// A message with this alert is settled otherwise: it is told again in its turn.
+    /// Starts the interval of an alert again.
     pub(crate) fn postpone(&mut self, alert: &Alert) {
         if let Some(repeat) = self.find(alert) {
-            repeat.due = Instant::now() + repeat.again.every;
+            repeat.due = Instant::now() + repeat.policy.every;
         }
     }
 
-    /// When the next one is due.
+    /// When the next repeat is due.
     pub(crate) fn next(&mut self) -> Option<Instant> {
         self.0.retain(|repeat| repeat.until.is_none_or(|until| repeat.due <= until));
         self.0.iter().map(|repeat| repeat.due).min()
     }
 
-    /// Those that are due; they stay so until they are delivered or postponed.
+    /// The repeats that are due. They stay due until they are delivered or postponed.
     pub(crate) fn due(&mut self) -> impl Iterator<Item = &Alert> {
         let now = Instant::now();
         self.next();
@@ -68,8 +68,9 @@ impl Repeats {
 }
 
 impl Repeat {
-    fn turn_to(&mut self, alert: Alert, now: Instant) {
-        self.until = (alert.status == AlertStatus::Resolved).then(|| now + self.again.resolved_for);
+    fn update(&mut self, alert: Alert, now: Instant) {
+        let is_resolved = alert.status == AlertStatus::Resolved;
+        self.until = is_resolved.then(|| now + self.policy.resolved_for);
         self.alert = alert;
     }
 }

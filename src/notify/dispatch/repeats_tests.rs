@@ -34,7 +34,7 @@ fn mailbox(
             let changes = notification.changes.iter().sum();
             told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
             let minute = Duration::from_secs(60);
-            let again = Delivered::again_every(minute).resolved_for(3 * minute);
+            let again = Delivered::repeat_every(minute).repeat_resolved_for(3 * minute);
             std::future::ready(script.pop_front().map_or(Ok(again), Err))
         }
     });
@@ -250,9 +250,10 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
             std::future::ready(match std::mem::take(&mut is_b_refused) {
                 true => {
                     let wait = Duration::from_secs(20);
-                    Err(DeliveryError::retry_after(wait, "429 for B").only(left))
+                    let error = DeliveryError::retry_after(wait, "429 for B");
+                    Ok::<_, DeliveryError>(Delivered::partial(left).with_error(error))
                 }
-                false => Ok(()),
+                false => Ok(Delivered::default()),
             })
         }
     });
@@ -291,15 +292,16 @@ async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_to_be_told_again_at_the_end_of_time_stops_nothing() {
-    for asked in [
-        Delivered::again_every(Duration::MAX).resolved_for(Duration::MAX),
-        Delivered::default().or_again_every(Duration::MAX),
-    ] {
+    let delivered: [fn() -> Delivered; 2] = [
+        || Delivered::repeat_every(Duration::MAX).repeat_resolved_for(Duration::MAX),
+        || Delivered::default().or_repeat_every(Duration::MAX),
+    ];
+    for delivered in delivered {
         let mailbox = NotifierQueue::new("test".to_owned(), None);
         for status in [FIRING, RESOLVED] {
             mailbox.put(test_alert("A", status));
             mailbox.take(10).unwrap();
-            mailbox.delivered(asked.clone());
+            mailbox.delivered(delivered());
         }
     }
 }

@@ -3,14 +3,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::alert::{Alert, AlertStatus};
 use crate::notify::Matcher;
 
-/// Which changes come to one notifier.
+/// Decides which changes a notifier gets.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// All, where there is none.
+    /// Without a matcher, the notifier gets every change.
     matcher: Option<Matcher>,
-    /// The alerts that fire and came here. What came comes to its end, too: reports of one kind may
-    /// differ in severity, a rule may have another after a restart, and who was told that it begins must
-    /// hear that it is over.
+    /// The firing alerts that were admitted. Their further changes are admitted, too, since the severity of an
+    /// alert can change, and the receiver needs its resolve.
     firing: Mutex<Vec<Alert>>,
 }
 
@@ -19,24 +18,25 @@ impl Route {
         Self { matcher, firing: Mutex::default() }
     }
 
-    pub(crate) fn takes(&self, alert: &Alert) -> bool {
+    /// Whether the notifier gets this change. Records it, so call it once for each change.
+    pub(crate) fn admit(&self, alert: &Alert) -> bool {
         let Some(matcher) = &self.matcher else { return true };
         let matches = matcher.matches(alert);
         let mut firing = self.firing();
         let known = firing.iter().position(|known| is_same(known, alert));
         match (alert.status, known) {
             (AlertStatus::Firing, None) if matches => firing.push(alert.clone()),
-            (AlertStatus::Resolved, Some(place)) => {
-                firing.swap_remove(place);
+            (AlertStatus::Resolved, Some(index)) => {
+                firing.swap_remove(index);
             }
             _ => {}
         }
         matches || known.is_some()
     }
 
-    /// Whether it is one of those that came here, before a restart maybe.
+    /// Whether the notifier got this firing alert, maybe before a restart.
     #[cfg(feature = "state")]
-    pub(crate) fn has_taken(&self, alert: &Alert) -> bool {
+    pub(crate) fn has_admitted(&self, alert: &Alert) -> bool {
         self.matcher.is_none() || self.firing().iter().any(|known| is_same(known, alert))
     }
 
@@ -44,7 +44,7 @@ impl Route {
         self.firing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came here and fires, for the next process.
+    /// The firing alerts that were admitted, for the state file.
     #[cfg(feature = "state")]
     pub(crate) fn saved(&self) -> Vec<Alert> {
         self.firing().clone()
@@ -56,7 +56,7 @@ impl Route {
     }
 }
 
-/// Of whichever instance, since one may be from before a restart.
+/// Ignores the instance, which differs after a restart.
 fn is_same(one: &Alert, other: &Alert) -> bool {
     let (rule, target, error_type, group, _) = one.identity();
     let (of_rule, of_target, of_error_type, of_group, _) = other.identity();
@@ -69,20 +69,23 @@ mod tests {
     use crate::{alert::test_alert, rule::Severity};
 
     #[test]
-    fn what_began_here_comes_to_its_end_here_whatever_its_severity_becomes() {
+    fn a_notifier_gets_the_resolve_of_an_alert_whose_severity_changed() {
         let route = Route::new(Some(Matcher::new().severity(Severity::Critical)));
-        let change = |status, severity| {
+        let admit = |status, severity| {
             let mut alert = test_alert("R", status);
             alert.severity = severity;
-            route.takes(&alert)
+            route.admit(&alert)
         };
         let (firing, resolved) = (AlertStatus::Firing, AlertStatus::Resolved);
-        assert!(!change(firing, Severity::Warning));
-        assert!(!change(resolved, Severity::Warning));
-        assert!(change(firing, Severity::Critical));
-        assert!(change(firing, Severity::Warning));
-        assert!(change(resolved, Severity::Warning));
-        assert!(!change(firing, Severity::Warning), "it is over, and begins elsewhere");
-        assert!(change(resolved, Severity::Critical), "what an earlier process told ends here");
+        assert!(!admit(firing, Severity::Warning));
+        assert!(!admit(resolved, Severity::Warning));
+        assert!(admit(firing, Severity::Critical));
+        assert!(admit(firing, Severity::Warning));
+        assert!(admit(resolved, Severity::Warning));
+        assert!(!admit(firing, Severity::Warning), "a new alert that does not match");
+        assert!(
+            admit(resolved, Severity::Critical),
+            "the previous process may have sent the alert"
+        );
     }
 }

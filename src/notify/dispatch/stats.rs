@@ -39,7 +39,7 @@ impl Stats {
     /// A receiver accepted a message, be it the second one of an `or_else`.
     pub(crate) fn delivered(&self, delivered: &Delivered) {
         count(&self.sent, 1);
-        count(&self.failed, delivered.failed);
+        count(&self.failed, delivered.failed_attempts());
     }
 }
 

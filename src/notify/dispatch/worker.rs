@@ -12,10 +12,9 @@ use tokio::{
 };
 use tower::{BoxError, Service, ServiceExt, util::BoxService};
 
-use super::{stats::count, test_delivery::Test};
+use super::{notifier_queue::NotifierQueue, stats::count, test_queue::Test};
 use crate::notify::{
-    ClosureNotifier, Delivered, DeliveryError, Notification, NotifierQueue,
-    error::{Remedy, chain},
+    ClosureNotifier, Delivered, DeliveryError, DeliveryErrorKind, Notification, error::chain,
 };
 use crate::{
     alert::Alert,
@@ -24,57 +23,78 @@ use crate::{
     task::{BlockingThread, supervised},
 };
 
+/// The most alerts in one message.
 const BATCH: usize = 100;
 
 /// How long a delivery may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After so many single alerts that were refused in a row, no other is looked for among several.
-const MOST_REFUSED: u32 = 3;
+/// After this number of rejected alerts in a row, a rejected message is dropped instead of bisected.
+const MOST_REJECTED: u32 = 3;
 
-/// How long a receiver that takes nothing is left alone.
-const BROKEN_PAUSE: Duration = Duration::from_secs(30);
+/// The pause after an error of a misconfigured notifier.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(30);
 
-/// Delivers what comes into a mailbox, one message at a time.
+/// The bounds of a pause that a receiver asks for.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The pause between attempts during the shutdown.
+const CLOSING_PAUSE: Duration = Duration::from_millis(250);
+
+/// Delivers the alerts of a queue, one message at a time.
 pub(crate) struct Worker {
-    mailbox: Arc<NotifierQueue>,
+    queue: Arc<NotifierQueue>,
     notifier: BoxService<Notification, Delivered, BoxError>,
-    /// How long a delivery may take.
     timeout: Duration,
-    /// Where the closure is called, if it is one.
+    /// The thread that calls the closure, if the notifier is one.
     thread: Option<Arc<BlockingThread>>,
-    /// How many alerts go into one message at most.
+    /// The most alerts in one message.
     batch: usize,
-    /// Among how many of the first alerts there is one that is refused.
+    /// The number of alerts at the head of the queue that contain a rejected one; 0 unless a message is being
+    /// bisected.
     suspects: usize,
-    /// How many single alerts were refused since the last delivery.
-    refused: u32,
-    /// Failed attempts since the last delivery, and whether it was told that the receiver is broken.
+    /// The number of alerts that were rejected one by one since the last delivery.
+    rejected: u32,
+    /// The number of failed attempts since the last delivery.
     failures: u32,
-    told_broken: bool,
+    /// Whether an error was logged since the last delivery.
+    is_logged_as_misconfigured: bool,
 }
 
-/// How a test went.
+/// The outcome of a test.
 enum Tested {
     Delivered,
     Failed,
-    /// The receiver asked to be left alone for a while.
-    ToWait(BoxError),
+    /// The receiver asked to wait.
+    MustWait(Failure),
 }
 
-/// A message under way: it goes back into the mailbox unless it is settled, also where the worker
-/// is stopped in the middle.
+/// A failed attempt.
+struct Failure {
+    error: BoxError,
+    /// Whether the receiver accepted a part of the message.
+    is_partial: bool,
+}
+
+impl From<BoxError> for Failure {
+    fn from(error: BoxError) -> Self {
+        Self { error, is_partial: false }
+    }
+}
+
+/// A delivery under way: its alerts return to the queue unless it is settled, even if the worker is stopped.
 struct Delivery<'a>(&'a NotifierQueue);
 
 impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        // A panic here while another one unwinds would end the process.
+        // A panic here during another panic would abort the process.
         let _ = guarded(|| self.0.put_back());
     }
 }
 
 impl Worker {
-    pub(crate) fn new<N>(mailbox: Arc<NotifierQueue>, notifier: N) -> Self
+    pub(crate) fn new<N>(queue: Arc<NotifierQueue>, notifier: N) -> Self
     where
         N: Service<Notification> + Send + 'static,
         N::Response: Into<Delivered>,
@@ -83,178 +103,163 @@ impl Worker {
     {
         let notifier = notifier.map_response(Into::into).map_err(Into::<BoxError>::into);
         Self {
-            mailbox,
+            queue,
             notifier: BoxService::new(notifier),
             timeout: TIMEOUT,
             thread: None,
             batch: BATCH,
             suspects: 0,
-            refused: 0,
+            rejected: 0,
             failures: 0,
-            told_broken: false,
+            is_logged_as_misconfigured: false,
         }
     }
 
-    /// For a closure: each alert by itself, and for as long as it takes, since a closure can't be
-    /// stopped, and its next call must not overtake it.
-    pub(crate) fn of_hook(
-        mailbox: Arc<NotifierQueue>,
-        hook: impl Fn(&Alert) + Send + Sync + 'static,
+    /// A worker that calls a closure with one alert at a time, without a timeout: a closure can't be stopped,
+    /// and two calls must not overlap.
+    pub(crate) fn of_closure(
+        queue: Arc<NotifierQueue>,
+        closure: impl Fn(&Alert) + Send + Sync + 'static,
     ) -> Self {
         let thread = Arc::new(BlockingThread::new("lookout-closure"));
-        let notifier = ClosureNotifier::new(hook, Arc::clone(&thread)).map_response(Into::into);
         Self {
-            mailbox,
             timeout: Duration::MAX,
-            notifier: BoxService::new(notifier),
-            thread: Some(thread),
             batch: 1,
-            suspects: 0,
-            refused: 0,
-            failures: 0,
-            told_broken: false,
+            thread: Some(Arc::clone(&thread)),
+            ..Self::new(queue, ClosureNotifier::new(closure, thread))
         }
     }
 
-    /// Starts the thread that the closure needs, if this notifier is one.
+    /// Starts the thread that calls the closure, if the notifier is one.
     pub(crate) fn start_thread(&self) -> io::Result<()> {
         self.thread.as_ref().map_or(Ok(()), |thread| thread.start())
     }
 
-    /// Works until the mailbox is closed and empty. After a panic it goes on with the message that was
-    /// under way.
+    /// Runs until the queue is closed and empty. After a panic it continues with the message that was under
+    /// way.
     pub(crate) async fn run(mut self) {
-        let name = format!("the worker of the notifier {:?}", self.mailbox.name);
+        let name = format!("the worker of the notifier {:?}", self.queue.name);
         supervised(&name, &mut self, async |worker: &mut Self| worker.work().await).await;
     }
 
     async fn work(&mut self) {
-        let mailbox = Arc::clone(&self.mailbox);
-        while mailbox.wait().await {
-            // While a notifier that limits its rate is not ready, what comes is merged.
+        let queue = Arc::clone(&self.queue);
+        while queue.wait().await {
+            // Alerts are merged in the queue until a notifier with a rate limit is ready.
             let ready = self.ready().await;
-            let arrivals = mailbox.arrivals();
+            let arrivals = queue.arrivals();
             if ready.is_err() {
-                count(&mailbox.stats.failed, 1);
+                count(&queue.stats.failed, 1);
             }
-            let delivered = match (ready, mailbox.take_test()) {
-                (ready, Some(test)) => match self.deliver_test(&mailbox, test, ready).await {
+            let delivered = match (ready, queue.take_test()) {
+                (ready, Some(test)) => match self.deliver_test(&queue, test, ready).await {
                     Tested::Delivered => Ok(()),
                     Tested::Failed => continue,
-                    Tested::ToWait(error) => Err(error),
+                    Tested::MustWait(failure) => Err(failure),
                 },
-                (Err(error), None) => Err(error),
-                (Ok(()), None) => self.deliver_some(&mailbox).await,
+                (Err(error), None) => Err(error.into()),
+                (Ok(()), None) => self.deliver_some(&queue).await,
             };
             match delivered {
-                Ok(()) => (self.failures, self.told_broken) = (0, false),
-                Err(error) => self.pause(&mailbox, &error, arrivals).await,
+                Ok(()) => (self.failures, self.is_logged_as_misconfigured) = (0, false),
+                Err(failure) => self.pause(&queue, &failure, arrivals).await,
             }
         }
     }
 
-    /// Delivers a test by itself, and answers whoever asked for it. It is not tried again, and what
-    /// waits besides keeps its backoff.
+    /// Delivers a test by itself, and sends the result to the caller. A test is not retried, and does not
+    /// change the backoff of queued alerts.
     async fn deliver_test(
         &mut self,
-        mailbox: &NotifierQueue,
+        queue: &NotifierQueue,
         test: Test,
         ready: Result<(), BoxError>,
     ) -> Tested {
-        let (was_called, delivered) = match ready {
+        let (was_called, result) = match ready {
             Ok(()) => (true, self.deliver(test.notification()).await),
             Err(error) => (false, Err(error)),
         };
-        let is_open = match &delivered {
-            Ok(delivered) => !delivered.forgets(),
-            // Who did not answer in time may have taken it.
-            Err(error) => error.is::<Elapsed>(),
+        let (delivered, failure) = split(result);
+        let needs_resolve = match &failure {
+            None => !delivered.expires(),
+            // The receiver may have accepted the test before the timeout.
+            Some(failure) => failure.error.is::<Elapsed>(),
         };
-        if is_open {
-            // As any change from here on, so that nothing is left open at the receiver.
-            mailbox.put(test.alert.clone().resolved_at(SystemTime::now()));
+        if needs_resolve {
+            // An ordinary change, so that the alert does not stay open at the receiver.
+            queue.put(test.alert.clone().resolved_at(SystemTime::now()));
         }
-        match delivered {
-            Ok(delivered) => {
-                mailbox.stats.delivered(&delivered);
-                test.answer(Ok(()));
-                Tested::Delivered
-            }
-            Err(error) => {
-                if was_called {
-                    count(&mailbox.stats.failed, 1);
-                }
-                test.answer(Err(DeliveryError::again(&error)));
-                match DeliveryError::remedy_of(&error) {
-                    Remedy::RetryAfter(_) => Tested::ToWait(error),
-                    _ => Tested::Failed,
-                }
-            }
+        let Some(failure) = failure else {
+            queue.stats.delivered(&delivered);
+            test.finish(Ok(()));
+            return Tested::Delivered;
+        };
+        if was_called {
+            count(&queue.stats.failed, 1);
+        }
+        test.finish(Err(DeliveryError::copy_of(&*failure.error)));
+        match DeliveryErrorKind::of(&failure.error) {
+            DeliveryErrorKind::RetryAfter(_) => Tested::MustWait(failure),
+            _ => Tested::Failed,
         }
     }
 
-    async fn deliver_some(&mut self, mailbox: &NotifierQueue) -> Result<(), BoxError> {
+    async fn deliver_some(&mut self, queue: &NotifierQueue) -> Result<(), Failure> {
         let most = if self.suspects == 0 { self.batch } else { (self.suspects / 2).max(1) };
-        let Some(notification) = mailbox.take(most) else { return Ok(()) };
-        let _delivery = Delivery(mailbox);
+        let Some(notification) = queue.take(most) else { return Ok(()) };
+        let _delivery = Delivery(queue);
         if self.failures > 0 || self.suspects > 0 {
-            count(&mailbox.stats.retried, 1);
+            count(&queue.stats.retried, 1);
         }
-        let alerts = notification.alerts.len();
-        match self.deliver(notification).await {
-            Ok(delivered) => {
-                self.taken(alerts - delivered.left().map_or(0, |left| left.alerts.len()));
-                mailbox.stats.delivered(&delivered);
-                mailbox.delivered(delivered);
-                if self.failures > 0 {
-                    logged(|| tracing::info!(notifier = mailbox.name, "notifier delivers again"));
-                }
-                Ok(())
+        let sent = notification.alerts.len();
+        let (delivered, failure) = split(self.deliver(notification).await);
+        let left = delivered.left().map_or(0, |left| left.alerts.len());
+        let Some(failure) = failure else {
+            self.rejected = 0;
+            self.suspects = self.suspects.saturating_sub(sent - left);
+            queue.stats.delivered(&delivered);
+            queue.delivered(delivered);
+            if self.failures > 0 {
+                logged(|| tracing::info!(notifier = queue.name, "notifier recovered"));
             }
-            Err(mut error) => {
-                count(&mailbox.stats.failed, 1);
-                let mut left_alerts = alerts;
-                if let Some(left) = DeliveryError::left_of(&mut error) {
-                    // No more than were taken, so that the parts get smaller.
-                    left_alerts = left.alerts.len().min(alerts);
-                    mailbox.delivered(DeliveryError::others_of(&mut error).leaving(left));
-                }
-                if DeliveryError::remedy_of(&error) != Remedy::Rejected {
-                    return Err(error);
-                }
-                let (notifier, reason) = (&mailbox.name, chain(&*error));
-                if self.divides(left_alerts, &error) {
-                    self.suspects = left_alerts;
-                    logged(|| {
-                        tracing::warn!(
-                            notifier,
-                            reason,
-                            left_alerts,
-                            "refused: half of it is tried"
-                        );
-                    });
-                } else {
-                    self.refused = self.refused.saturating_add(1);
-                    self.suspects = self.suspects.saturating_sub(alerts);
-                    mailbox.rejected(&reason);
-                }
-                Ok(())
-            }
+            return Ok(());
+        };
+        count(&queue.stats.failed, 1);
+        if failure.is_partial {
+            queue.delivered(delivered);
+        }
+        if DeliveryErrorKind::of(&failure.error).is_permanent() {
+            let left = if failure.is_partial { left } else { sent };
+            self.bisect_or_drop(queue, &failure, sent, left);
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    /// Handles the rejection of `left` alerts, of `sent` in the message.
+    fn bisect_or_drop(
+        &mut self,
+        queue: &NotifierQueue,
+        failure: &Failure,
+        sent: usize,
+        left: usize,
+    ) {
+        let (notifier, reason) = (&queue.name, chain(&*failure.error));
+        let is_divisible = DeliveryErrorKind::of(&failure.error) == DeliveryErrorKind::Rejected;
+        // If several alerts were rejected one by one, the receiver probably rejects all of them.
+        if is_divisible && left > 1 && self.rejected < MOST_REJECTED {
+            self.suspects = left;
+            logged(|| {
+                tracing::warn!(notifier, reason, alerts = left, "message rejected, is bisected");
+            });
+        } else {
+            self.rejected = self.rejected.saturating_add(1);
+            self.suspects = self.suspects.saturating_sub(sent);
+            queue.rejected(&reason);
         }
     }
 
-    /// So many of the first alerts were delivered.
-    fn taken(&mut self, alerts: usize) {
-        self.refused = 0;
-        self.suspects = self.suspects.saturating_sub(alerts);
-    }
-
-    /// Whether a part is tried of a message that was refused: not where nothing seems to be taken.
-    fn divides(&self, alerts: usize, error: &BoxError) -> bool {
-        alerts > 1 && self.refused < MOST_REFUSED && DeliveryError::is_divisible(error)
-    }
-
-    /// Waits until the notifier is ready; its panic is its failure here, too.
+    /// Waits until the notifier is ready. A panic counts as its error.
     async fn ready(&mut self) -> Result<(), BoxError> {
         poll_fn(|cx| {
             guarded(|| self.notifier.poll_ready(cx))
@@ -263,17 +268,17 @@ impl Worker {
         .await
     }
 
-    /// Calls the notifier; its panic is its failure, and nobody else's.
+    /// Calls the notifier. A panic counts as its error.
     async fn deliver(&mut self, notification: Notification) -> Result<Delivered, BoxError> {
-        let asked = notification.clone();
+        let sent = notification.clone();
         let call =
             guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&panic))?;
-        // Ends with the worker: what goes on after that would be told of as not delivered.
+        // Stops the call together with the worker: a later success could not be recorded.
         let mut calls = JoinSet::new();
         calls.spawn(call);
         match within(self.timeout, calls.join_next()).await? {
-            None => Err("the call has gone".into()),
-            Some(Ok(delivered)) => delivered.and_then(|delivered| delivered.to(&asked)),
+            None => Err("the call was lost".into()),
+            Some(Ok(delivered)) => delivered.and_then(|delivered| delivered.in_response_to(&sent)),
             Some(Err(stopped)) => Err(match stopped.try_into_panic() {
                 Ok(payload) => panicked(&Panic::new(payload)),
                 Err(stopped) => stopped.into(),
@@ -281,64 +286,80 @@ impl Worker {
         }
     }
 
-    /// Rests after a failure; `arrivals` is how much had arrived when it was tried.
-    async fn pause(&mut self, mailbox: &NotifierQueue, error: &BoxError, arrivals: u64) {
+    /// Waits after a failure. `arrivals` is [`NotifierQueue::arrivals`] at the time of the attempt.
+    async fn pause(&mut self, queue: &NotifierQueue, failure: &Failure, arrivals: u64) {
         self.failures = self.failures.saturating_add(1);
-        let remedy = DeliveryError::remedy_of(error);
-        let wait = match remedy {
-            // Who says 0, or a date by a clock that is behind, is not asked again in a loop.
-            Remedy::RetryAfter(wait) => wait.clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
-            Remedy::Misconfigured => BROKEN_PAUSE,
-            Remedy::Retry | Remedy::Rejected => backoff(self.failures, fastrand::f64()),
+        let kind = DeliveryErrorKind::of(&failure.error);
+        let wait = match kind {
+            // `Retry-After: 0`, or a date in the past, must not cause a busy loop.
+            DeliveryErrorKind::RetryAfter(wait) => wait.clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+            DeliveryErrorKind::Misconfigured => MISCONFIGURED_PAUSE,
+            _ => backoff(self.failures, fastrand::f64()),
         };
-        let (reason, notifier) = (chain(&**error), &mailbox.name);
-        // Loud once; the counters tell how often.
-        if remedy == Remedy::Misconfigured && !self.told_broken {
-            self.told_broken = true;
-            logged(|| tracing::error!(notifier, reason, ?wait, "notifier is broken"));
+        let reason = chain(&*failure.error);
+        self.log_failure(kind, &reason, wait);
+        let until = Instant::now() + wait;
+        match kind {
+            DeliveryErrorKind::RetryAfter(_) => fail_tests_until(queue, until, &reason).await,
+            DeliveryErrorKind::Misconfigured => tokio::select! {
+                () = sleep_until(until) => {}
+                () = queue.wait_for_news(arrivals), if !queue.is_closed() => {}
+                () = sleep_until(Instant::now() + CLOSING_PAUSE), if queue.is_closed() => {}
+            },
+            _ => {
+                // A new change is delivered at once if only repeats or some recipients failed.
+                let news_waits = queue.has_changes() && !failure.is_partial;
+                tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = queue.wait_for_test() => {}
+                    () = queue.wait_for_news(arrivals), if !news_waits => {}
+                    () = queue.wait_for_close(), if !queue.is_closed() => {}
+                    () = sleep_until(Instant::now() + CLOSING_PAUSE), if queue.is_closed() => {}
+                }
+            }
+        }
+    }
+
+    /// Logs the first failure of an outage loudly; the metrics count the others.
+    fn log_failure(&mut self, kind: DeliveryErrorKind, reason: &str, wait: Duration) {
+        let notifier = &self.queue.name;
+        if kind == DeliveryErrorKind::Misconfigured && !self.is_logged_as_misconfigured {
+            self.is_logged_as_misconfigured = true;
+            logged(|| tracing::error!(notifier, reason, ?wait, "notifier is misconfigured"));
         } else if self.failures == 1 {
             logged(|| tracing::warn!(notifier, reason, ?wait, "notification failed, is retried"));
         } else {
             logged(|| tracing::debug!(notifier, reason, ?wait, "notification failed again"));
         }
-        let until = Instant::now() + wait;
-        // A failure to repeat delays no change, and one recipient's failure none for the others.
-        let news_waits = mailbox.has_changes() && !DeliveryError::is_for_some(error);
-        match remedy {
-            // What the receiver asked for is kept to, even in a hurry.
-            Remedy::RetryAfter(_) => loop {
-                tokio::select! {
-                    () = sleep_until(until) => break,
-                    () = mailbox.wait_for_test() => while let Some(test) = mailbox.take_test() {
-                        let left = until.saturating_duration_since(Instant::now());
-                        test.answer(Err(DeliveryError::retry_after(left, reason.clone())));
-                    },
-                }
-            },
-            Remedy::Misconfigured => tokio::select! {
-                () = sleep_until(until) => {}
-                () = mailbox.wait_for_news(arrivals), if !mailbox.is_closed() => {}
-                () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
-            },
-            Remedy::Retry | Remedy::Rejected => tokio::select! {
-                () = sleep_until(until) => {}
-                () = mailbox.wait_for_test() => {}
-                () = mailbox.wait_for_news(arrivals), if !news_waits => {}
-                () = mailbox.wait_for_close(), if !mailbox.is_closed() => {}
-                () = sleep_until(Instant::now() + CLOSING_PAUSE), if mailbox.is_closed() => {}
+    }
+}
+
+/// Splits a result into what was delivered, and why the other alerts were not.
+fn split(result: Result<Delivered, BoxError>) -> (Delivered, Option<Failure>) {
+    match result {
+        Ok(mut delivered) => {
+            let (left, error) = delivered.take_left();
+            let failure = error.map(|error| Failure { error: error.into(), is_partial: true });
+            (delivered.leaving(left, None), failure)
+        }
+        Err(error) => (Delivered::default(), Some(error.into())),
+    }
+}
+
+/// Waits as long as the receiver asked for, also during the shutdown. Tests fail meanwhile.
+async fn fail_tests_until(queue: &NotifierQueue, until: Instant, reason: &str) {
+    loop {
+        tokio::select! {
+            () = sleep_until(until) => return,
+            () = queue.wait_for_test() => while let Some(test) = queue.take_test() {
+                let wait = until.saturating_duration_since(Instant::now());
+                test.finish(Err(DeliveryError::retry_after(wait, reason.to_owned())));
             },
         }
     }
 }
 
-/// No receiver is waited for less than this, nor longer than that, whatever it asks.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The pause between attempts once the lookout shuts down.
-const CLOSING_PAUSE: Duration = Duration::from_millis(250);
-
-/// 1 s, 2 s, 4 s … 30 s, of which a random half is taken off, so that replicas come apart.
+/// 1 s, 2 s, 4 s … 30 s, minus a random part of up to a half, so that replicas do not retry together.
 fn backoff(failures: u32, random: f64) -> Duration {
     let longest = Duration::from_secs(1 << (failures.clamp(1, 6) - 1)).min(Duration::from_secs(30));
     longest.mul_f64(0.5 + random / 2.0)

@@ -75,12 +75,12 @@ fn just(seconds: f64) -> RangeInclusive<f64> {
 
 #[tokio::test(start_paused = true)]
 async fn every_fate_is_tried_again_when_it_should_be_and_counted() {
-    let passing = || Answer::Fails(DeliveryError::retry("503"));
+    let passing = || Answer::Fails(DeliveryError::temporary("503"));
     let limit = |seconds| {
         move || Answer::Fails(DeliveryError::retry_after(Duration::from_secs(seconds), "429"))
     };
     let rejected = || Answer::Fails(DeliveryError::rejected("400"));
-    let broken = || Answer::Fails(DeliveryError::broken("404"));
+    let broken = || Answer::Fails(DeliveryError::misconfigured("404"));
     let rows = [
         Row { script: vec![], waits: vec![], counts: [1, 0, 0, 0] },
         Row {
@@ -128,7 +128,7 @@ async fn every_fate_is_tried_again_when_it_should_be_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_hook_is_tried_as_soon_as_there_is_something_new() {
-    let (mailbox, calls, _worker) = worker([Answer::Fails(DeliveryError::broken("404"))]);
+    let (mailbox, calls, _worker) = worker([Answer::Fails(DeliveryError::misconfigured("404"))]);
     mailbox.put(test_alert("A", AlertStatus::Firing));
     sleep(Duration::from_secs(5)).await;
     mailbox.put(test_alert("A", AlertStatus::Resolved));
@@ -146,7 +146,7 @@ async fn a_change_does_not_wait_for_what_failed_to_be_told_again() {
         move |notification: Notification| {
             told.lock().unwrap().push((start.elapsed().as_secs(), notification.title()));
             let is_repeat = notification.changes == [0];
-            let again = Delivered::again_every(Duration::from_secs(60));
+            let again = Delivered::repeat_every(Duration::from_secs(60));
             std::future::ready(if is_repeat { Err("down") } else { Ok(again) })
         }
     });
@@ -167,8 +167,8 @@ async fn a_change_does_not_wait_for_what_failed_to_be_told_again() {
 #[tokio::test(start_paused = true)]
 async fn at_a_shutdown_a_passing_failure_is_tried_faster_and_a_limit_is_still_kept() {
     for (error, pause) in [
-        (DeliveryError::retry("503"), 0.25),
-        (DeliveryError::broken("404"), 0.25),
+        (DeliveryError::temporary("503"), 0.25),
+        (DeliveryError::misconfigured("404"), 0.25),
         (DeliveryError::retry_after(Duration::from_secs(7), "429"), 7.0),
     ] {
         let (mailbox, calls, worker) = worker([Answer::Fails(error)]);
@@ -237,20 +237,35 @@ async fn where_all_is_refused_the_rest_is_dropped_with_the_third() {
     assert!(posts <= 3 * 7 + 1, "{posts}");
 }
 
-#[cfg(feature = "slack")]
 #[tokio::test(start_paused = true)]
-async fn what_was_tried_alert_by_alert_or_may_have_been_taken_is_not_tried_in_parts() {
-    let errors: [fn() -> DeliveryError; 2] = [
-        || DeliveryError::astray("200 with a page to sign in"),
-        || {
-            let alerts = (0..100).map(|n| test_alert(&format!("A{n}"), AlertStatus::Firing));
-            DeliveryError::rejected("400").only(Notification::new(alerts.collect(), vec![1; 100]))
-        },
-    ];
-    for error in errors {
-        let (counts, posts, _) = refusing(|_| true, error).await;
-        assert_eq!((counts, posts), ([0, 1, 0, 100], 1));
-    }
+async fn undeliverable_alerts_are_dropped_without_bisection() {
+    let (counts, posts, _) = refusing(|_| true, || DeliveryError::undeliverable("400")).await;
+    assert_eq!((counts, posts), ([0, 1, 0, 100], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_delivery_with_an_error_is_retried_for_the_alerts_that_are_left() {
+    let titles = Arc::new(Mutex::new(Vec::new()));
+    let notifier = service_fn({
+        let titles = Arc::clone(&titles);
+        move |mut notification: Notification| {
+            titles.lock().unwrap().push(notification.title());
+            let left = notification.split_off(1);
+            let delivered = Delivered::partial(left).with_error(DeliveryError::temporary("503"));
+            std::future::ready(Ok::<_, BoxError>(delivered))
+        }
+    });
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    ["A", "B"].iter().for_each(|rule| queue.put(test_alert(rule, AlertStatus::Firing)));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(*titles.lock().unwrap(), ["[FIRING: 2] A, B"]);
+    // The receiver is available, so a new change does not wait for the backoff.
+    queue.put(test_alert("C", AlertStatus::Firing));
+    sleep(Duration::from_secs(60)).await;
+    let expected = ["[FIRING: 2] A, B", "[FIRING: 2] B, C", "[FIRING] C · orders"];
+    assert_eq!(*titles.lock().unwrap(), expected);
+    assert_eq!(counts(&queue), [1, 2, 2, 0]);
 }
 
 #[tokio::test(start_paused = true)]

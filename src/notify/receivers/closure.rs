@@ -42,7 +42,7 @@ where
         Box::pin(async move {
             let call = move || notification.alerts.iter().for_each(|alert| hook(alert));
             thread.call(call).await.map_err(|error| match error {
-                NotCalled::NoThread(_) => DeliveryError::retry(error),
+                NotCalled::NoThread(_) => DeliveryError::temporary(error),
                 // A retry would panic again, and delay the alerts that follow.
                 NotCalled::Panicked(_) => DeliveryError::rejected(error),
             })?;

@@ -6,7 +6,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::notify::{Notification, notification::still};
+use crate::notify::Notification;
 use crate::{
     alert::{Alert, AlertStatus},
     rule::Severity,
@@ -52,7 +52,7 @@ impl Service<Notification> for Log {
 }
 
 fn log(alert: &Alert, changes: u32) {
-    let text = still(alert.to_string(), changes);
+    let text = Notification::line_of(alert, changes);
     let top: Vec<_> = alert.top().iter().map(ToString::to_string).collect();
     let top = top.join("; ");
     let texts = alert.text_counts();

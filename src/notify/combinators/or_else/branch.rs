@@ -11,74 +11,75 @@ use tower_service::Service;
 use crate::{
     catch_panic::logged,
     deadline,
-    notify::{
-        Delivered, DeliveryError, Notification,
-        error::{Remedy, chain},
-    },
+    notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification, error::chain},
 };
 
-/// How one of the two fares, whichever of them delivers: told in the log as it changes, and left alone
-/// for as long as it asks.
+/// One of the two notifiers: logs when it begins to fail and when it recovers, and honours its
+/// `Retry-After`.
 #[derive(Debug)]
 pub(crate) struct Branch {
-    /// As the log has it.
-    place: &'static str,
+    /// For the log.
+    name: &'static str,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     is_failing: bool,
-    is_told_broken: bool,
-    /// Until when it is left alone, and why.
-    rest: Option<(Instant, String)>,
+    is_logged_as_misconfigured: bool,
+    /// No delivery is attempted before this time, for this reason.
+    retry_at: Option<(Instant, String)>,
 }
 
-/// Nobody is left alone for longer, whatever it asks.
-const LONGEST_REST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait that is honoured.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Branch {
-    pub(crate) fn new(place: &'static str) -> Self {
-        Self { place, state: Mutex::default() }
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, state: Mutex::default() }
     }
 
-    /// Why it is not asked now, if it is to be left alone.
-    pub(crate) fn rests(&self) -> Option<BoxError> {
+    /// The error to return instead of a delivery, while the receiver asked to wait.
+    pub(crate) fn wait_error(&self) -> Option<BoxError> {
         let mut state = self.lock();
-        let (until, why) = state.rest.take()?;
-        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-        let error = DeliveryError::retry_after(left, why.clone());
-        state.rest = Some((until, why));
+        let (retry_at, reason) = state.retry_at.take()?;
+        let wait =
+            retry_at.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())?;
+        let error = DeliveryError::retry_after(wait, reason.clone());
+        state.retry_at = Some((retry_at, reason));
         Some(error.into())
     }
 
-    /// What came of asking it.
-    pub(crate) fn answered<T>(&self, answer: &Result<T, BoxError>) {
+    /// Records the result of a delivery.
+    pub(crate) fn record(&self, result: &Result<Delivered, BoxError>) {
+        let error = match result {
+            Ok(delivered) => delivered.error().map(|error| (error.kind(), chain(error))),
+            Err(error) => Some((DeliveryErrorKind::of(error), chain(&**error))),
+        };
         let mut state = self.lock();
-        let place = self.place;
-        let Err(error) = answer else {
+        let notifier = self.name;
+        let Some((kind, reason)) = error else {
             if std::mem::take(&mut *state).is_failing {
-                logged(|| tracing::info!(place, "one of two notifiers delivers again"));
+                logged(|| tracing::info!(notifier, "one of two notifiers recovered"));
             }
             return;
         };
-        let (remedy, reason) = (DeliveryError::remedy_of(error), chain(&**error));
-        if remedy == Remedy::Misconfigured && !state.is_told_broken {
-            state.is_told_broken = true;
-            logged(|| tracing::error!(place, reason, "one of two notifiers is broken"));
+        if kind == DeliveryErrorKind::Misconfigured && !state.is_logged_as_misconfigured {
+            state.is_logged_as_misconfigured = true;
+            logged(|| tracing::error!(notifier, reason, "one of two notifiers is misconfigured"));
         } else if !state.is_failing {
-            logged(|| tracing::warn!(place, reason, "one of two notifiers failed"));
+            logged(|| tracing::warn!(notifier, reason, "one of two notifiers failed"));
         } else {
-            logged(|| tracing::debug!(place, reason, "one of two notifiers failed again"));
+            logged(|| tracing::debug!(notifier, reason, "one of two notifiers failed again"));
         }
         state.is_failing = true;
-        if let Remedy::RetryAfter(wait) = remedy {
-            state.rest = Some((Instant::now() + wait.min(LONGEST_REST), reason));
+        if let DeliveryErrorKind::RetryAfter(wait) = kind {
+            state.retry_at = Some((Instant::now() + wait.min(LONGEST_WAIT), reason));
         }
     }
 
-    /// Asks the notifier behind a lock, unless it rests.
-    pub(crate) async fn ask<N>(
+    /// Calls the notifier behind a lock, unless its receiver asked to wait.
+    pub(crate) async fn call<N>(
         &self,
         notifier: &tokio::sync::Mutex<N>,
         mut notification: Notification,
@@ -87,11 +88,11 @@ impl Branch {
     where
         N: Service<Notification, Response: Into<Delivered>, Error: Into<BoxError>>,
     {
-        if let Some(error) = self.rests() {
+        if let Some(error) = self.wait_error() {
             return Err(error);
         }
         notification.deadline = Some(deadline);
-        let asked = notification.clone();
+        let sent = notification.clone();
         let delivery = async {
             let mut notifier = notifier.lock().await;
             poll_fn(|cx| notifier.poll_ready(cx)).await?;
@@ -99,9 +100,9 @@ impl Branch {
             drop(notifier);
             delivery.await
         };
-        let answer = by(deadline, &asked, delivery).await;
-        self.answered(&answer);
-        answer
+        let result = by(deadline, &sent, delivery).await;
+        self.record(&result);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,10 +110,10 @@ impl Branch {
     }
 }
 
-/// The answer to a notification, if there is one before the deadline.
+/// The result of a delivery, or an error at the deadline.
 pub(crate) async fn by<T, E>(
     deadline: Instant,
-    asked: &Notification,
+    sent: &Notification,
     delivery: impl Future<Output = Result<T, E>>,
 ) -> Result<Delivered, BoxError>
 where
@@ -120,7 +121,7 @@ where
     E: Into<BoxError>,
 {
     match deadline::by(deadline, delivery).await {
-        Ok(Ok(delivered)) => delivered.into().to(asked),
+        Ok(Ok(delivered)) => delivered.into().in_response_to(sent),
         Ok(Err(error)) => Err(error.into()),
         Err(elapsed) => Err(elapsed.into()),
     }

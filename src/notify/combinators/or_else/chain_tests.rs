@@ -33,7 +33,7 @@ async fn the_last_of_several_is_asked_though_all_before_it_hang() {
     ];
     for (place, chain) in chains.into_iter().enumerate() {
         let start = Instant::now();
-        let notification = Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1]);
+        let notification = Notification::new([test_alert("A", AlertStatus::Firing)]);
         chain.oneshot(notification).await.unwrap();
         assert!(start.elapsed() < Duration::from_secs(10), "chain {place}: {:?}", start.elapsed());
     }

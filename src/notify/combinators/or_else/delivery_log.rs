@@ -5,145 +5,160 @@ use crate::{
     notify::Notification,
 };
 
-/// What either notifier was told fires, and is to be told the resolve of, whoever hears it first.
-pub(crate) type Told = Mutex<ToldAlerts>;
+/// Which of two notifiers accepted which firing alerts. Both must get the resolve of an alert that they
+/// accepted, whichever of them accepts it first.
+#[derive(Debug, Default)]
+pub(crate) struct SharedDeliveryLog(Mutex<DeliveryLog>);
 
 #[derive(Debug, Default)]
-pub(crate) struct ToldAlerts {
-    by_other: Vec<ToldAlert>,
-    by_first: Vec<ToldAlert>,
-    /// What the other one alone took last: who asked for it again is to have it again.
-    of_other: Vec<Alert>,
+pub(crate) struct DeliveryLog {
+    first: Vec<FiringAlert>,
+    fallback: Vec<FiringAlert>,
+    /// The alerts whose last change only the fallback accepted. Their repeats go to the fallback.
+    only_fallback: Vec<Alert>,
 }
 
 #[derive(Debug)]
-struct ToldAlert {
+struct FiringAlert {
     alert: Alert,
-    /// Whether one notifier took the resolve, and it is left to this one alone.
-    is_owed: bool,
+    /// Whether the other notifier accepted the resolve, and this one still needs it.
+    needs_resolve: bool,
 }
 
-/// Alerts that are never resolved, since their resolve was dropped, give way to new ones.
+/// If a resolve is dropped, its alert stays in the log until this many newer ones replace it.
 const CAPACITY: usize = 1_000;
 
-pub(crate) fn lock(told: &Told) -> MutexGuard<'_, ToldAlerts> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedDeliveryLog {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, DeliveryLog> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl ToldAlerts {
-    /// Takes out what is only told again, of what the other one took.
-    pub(crate) fn take_again(&mut self, notification: &mut Notification) -> Notification {
-        let mut again = notification.clone();
-        again.keep_again(|alert| has(&self.of_other, alert));
-        notification.without(&again);
-        again
+impl DeliveryLog {
+    /// Removes the repeats of alerts that only the fallback accepted, and returns them.
+    pub(crate) fn take_fallback_repeats(&self, notification: &mut Notification) -> Notification {
+        let mut repeats = notification.clone();
+        repeats
+            .retain_changes(|alert, changes| changes == 0 && contains(&self.only_fallback, alert));
+        notification.remove(&repeats);
+        repeats
     }
 
-    /// What fires anew never ceased where its resolve was owed.
-    pub(crate) fn fires(&mut self, notification: &Notification) {
+    /// Records that alerts fire again: the first notifier no longer needs their previous resolve.
+    pub(crate) fn fire_again(&mut self, notification: &Notification) {
         for alert in notification.alerts.iter().filter(|alert| !is_resolved(alert)) {
-            find(&mut self.by_first, alert).into_iter().for_each(|told| told.is_owed = false);
+            set_needs_resolve(&mut self.first, alert, false);
         }
     }
 
-    /// Of what the first one did not take, the resolves that the other one has heard already.
-    pub(crate) fn heard_by_other(&mut self, left: &Notification) -> Notification {
-        let mut heard = left.clone();
-        heard.retain(|alert| {
-            is_resolved(alert) && find(&mut self.by_first, alert).is_some_and(|told| told.is_owed)
-        });
-        heard
-    }
-
-    /// Of what the other one took, the resolves that the first one is to hear, too.
-    pub(crate) fn owed_to_first(&mut self, taken: &Notification) -> Notification {
-        let mut owed = taken.clone();
-        owed.retain(|alert| {
+    /// The resolves among `left` that the fallback accepted in an earlier round.
+    pub(crate) fn resolved_at_fallback(&mut self, left: &Notification) -> Notification {
+        let mut resolved = left.clone();
+        resolved.retain(|alert| {
             is_resolved(alert)
-                && find(&mut self.by_first, alert).map(|told| told.is_owed = true).is_some()
+                && find(&mut self.first, alert).is_some_and(|firing| firing.needs_resolve)
         });
-        owed
+        resolved
     }
 
-    /// The first one will never take these.
-    pub(crate) fn refused_by_first(&mut self, refused: &Notification) {
-        forget(&mut self.by_first, is_resolved, refused);
-    }
-
-    /// Takes the resolves out that the first notifier took in an earlier round.
-    pub(crate) fn take_owed(&mut self, notification: &mut Notification) -> Notification {
-        let mut owed = notification.clone();
-        owed.retain(|alert| {
-            is_resolved(alert) && find(&mut self.by_other, alert).is_some_and(|told| told.is_owed)
+    /// The resolves that the fallback `accepted` and the first notifier needs, too.
+    pub(crate) fn needed_by_first(&mut self, accepted: &Notification) -> Notification {
+        let mut needed = accepted.clone();
+        needed.retain(|alert| {
+            is_resolved(alert) && set_needs_resolve(&mut self.first, alert, true).is_some()
         });
-        notification.without(&owed);
-        owed
+        needed
     }
 
-    /// Of what the first notifier took, the resolves that the other one is to hear, too.
-    pub(crate) fn taken_by_first(&mut self, taken: &Notification) -> Notification {
-        forget(&mut self.by_first, |_| true, taken);
-        let fires = taken.alerts.iter().filter(|alert| !is_resolved(alert));
-        note(&mut self.by_first, fires);
-        self.of_other.retain(|alert| !has(&taken.alerts, alert));
-        let mut owed = taken.clone();
-        owed.retain(|alert| {
-            find(&mut self.by_other, alert).is_some_and(|told| {
-                told.is_owed = is_resolved(alert);
-                told.is_owed
-            })
+    /// Records that the first notifier will never accept these resolves.
+    pub(crate) fn rejected_by_first(&mut self, rejected: &Notification) {
+        forget(&mut self.first, is_resolved, rejected);
+    }
+
+    /// Removes the resolves that the first notifier accepted in an earlier round, and returns them.
+    pub(crate) fn take_needed_by_fallback(
+        &mut self,
+        notification: &mut Notification,
+    ) -> Notification {
+        let mut needed = notification.clone();
+        needed.retain(|alert| {
+            is_resolved(alert)
+                && find(&mut self.fallback, alert).is_some_and(|firing| firing.needs_resolve)
         });
-        owed
+        notification.remove(&needed);
+        needed
     }
 
-    /// The other one is asked now; gives what fires that it was not told of before.
-    pub(crate) fn asked(&mut self, asked: &Notification) -> Notification {
-        let mut new = asked.clone();
+    /// Records what the first notifier accepted; returns the resolves that the fallback needs, too.
+    pub(crate) fn accepted_by_first(&mut self, accepted: &Notification) -> Notification {
+        forget(&mut self.first, |_| true, accepted);
+        let firing = accepted.alerts.iter().filter(|alert| !is_resolved(alert));
+        record(&mut self.first, firing);
+        self.only_fallback.retain(|alert| !contains(&accepted.alerts, alert));
+        let mut needed = accepted.clone();
+        needed.retain(|alert| {
+            let known = set_needs_resolve(&mut self.fallback, alert, is_resolved(alert));
+            known.is_some() && is_resolved(alert)
+        });
+        needed
+    }
+
+    /// Records that the fallback is about to get these; returns the firing alerts that are new to it.
+    pub(crate) fn sent_to_fallback(&mut self, sent: &Notification) -> Notification {
+        let mut new = sent.clone();
         new.retain(|alert| {
-            !is_resolved(alert)
-                && find(&mut self.by_other, alert).map(|told| told.is_owed = false).is_none()
+            !is_resolved(alert) && set_needs_resolve(&mut self.fallback, alert, false).is_none()
         });
-        note(&mut self.by_other, new.alerts.iter());
+        record(&mut self.fallback, new.alerts.iter());
         new
     }
 
-    /// The other one took it, and knows no more of what is resolved.
-    pub(crate) fn taken_by_other(&mut self, taken: &Notification) {
-        forget(&mut self.by_other, is_resolved, taken);
+    /// Records what the fallback accepted.
+    pub(crate) fn accepted_by_fallback(&mut self, accepted: &Notification) {
+        forget(&mut self.fallback, is_resolved, accepted);
     }
 
-    /// The other one did not take what it was told of for the first time.
-    pub(crate) fn refused(&mut self, new: &Notification) {
-        forget(&mut self.by_other, |_| true, new);
+    /// Records that the fallback did not accept these alerts, which were new to it.
+    pub(crate) fn rejected_by_fallback(&mut self, new: &Notification) {
+        forget(&mut self.fallback, |_| true, new);
     }
 
-    /// The other one took these, and the first one did not.
-    pub(crate) fn taken_by_other_alone(&mut self, taken: &Notification) {
-        self.of_other.retain(|alert| !has(&taken.alerts, alert));
-        self.of_other.extend_from_slice(&taken.alerts);
-        let excess = self.of_other.len().saturating_sub(CAPACITY);
-        self.of_other.drain(..excess);
+    /// Records what only the fallback accepted.
+    pub(crate) fn accepted_by_fallback_only(&mut self, accepted: &Notification) {
+        self.only_fallback.retain(|alert| !contains(&accepted.alerts, alert));
+        self.only_fallback.extend_from_slice(&accepted.alerts);
+        let excess = self.only_fallback.len().saturating_sub(CAPACITY);
+        self.only_fallback.drain(..excess);
     }
 }
 
-fn has(alerts: &[Alert], alert: &Alert) -> bool {
+fn contains(alerts: &[Alert], alert: &Alert) -> bool {
     alerts.iter().any(|other| other.identity() == alert.identity())
 }
 
-fn note<'a>(told: &mut Vec<ToldAlert>, new: impl Iterator<Item = &'a Alert>) {
-    told.extend(new.map(|alert| ToldAlert { alert: alert.clone(), is_owed: false }));
-    let excess = told.len().saturating_sub(CAPACITY);
-    told.drain(..excess);
+fn record<'a>(firing: &mut Vec<FiringAlert>, new: impl Iterator<Item = &'a Alert>) {
+    firing.extend(new.map(|alert| FiringAlert { alert: alert.clone(), needs_resolve: false }));
+    let excess = firing.len().saturating_sub(CAPACITY);
+    firing.drain(..excess);
 }
 
-fn forget(told: &mut Vec<ToldAlert>, is_over: impl Fn(&Alert) -> bool, of: &Notification) {
-    for alert in of.alerts.iter().filter(|alert| is_over(alert)) {
-        told.retain(|told| told.alert.identity() != alert.identity());
+fn forget(
+    firing: &mut Vec<FiringAlert>,
+    is_forgotten: impl Fn(&Alert) -> bool,
+    notification: &Notification,
+) {
+    for alert in notification.alerts.iter().filter(|alert| is_forgotten(alert)) {
+        firing.retain(|firing| firing.alert.identity() != alert.identity());
     }
 }
 
-fn find<'a>(told: &'a mut [ToldAlert], alert: &Alert) -> Option<&'a mut ToldAlert> {
-    told.iter_mut().find(|told| told.alert.identity() == alert.identity())
+/// `None` if the alert is not in the log.
+fn set_needs_resolve(firing: &mut [FiringAlert], alert: &Alert, needs_resolve: bool) -> Option<()> {
+    find(firing, alert).map(|firing| firing.needs_resolve = needs_resolve)
+}
+
+fn find<'a>(firing: &'a mut [FiringAlert], alert: &Alert) -> Option<&'a mut FiringAlert> {
+    firing.iter_mut().find(|firing| firing.alert.identity() == alert.identity())
 }
 
 fn is_resolved(alert: &Alert) -> bool {

@@ -55,7 +55,7 @@ async fn what_the_first_one_has_no_room_for_is_not_for_the_other_one() {
     let (by_first, by_other) = (Log::default(), Log::default());
     let mut notifier = one_by_one(&by_first).or_else(one_by_one(&by_other));
     let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    let notification = Notification::new(alerts.into(), vec![1; 3]);
+    let notification = Notification::new(alerts);
     assert_eq!(deliver_all(&mut notifier, notification).await, 3);
     let titles = ["A", "B", "C"].map(|rule| format!("[FIRING] {rule} · orders"));
     assert_eq!(*by_first.lock().unwrap(), titles);
@@ -65,11 +65,11 @@ async fn what_the_first_one_has_no_room_for_is_not_for_the_other_one() {
 #[tokio::test]
 async fn what_the_other_one_has_no_room_for_goes_with_the_next_message_and_fails_nothing() {
     let by_other = Log::default();
-    let broken = service_fn(|_| ready(Err::<(), _>(DeliveryError::broken("404"))));
+    let broken = service_fn(|_| ready(Err::<(), _>(DeliveryError::misconfigured("404"))));
     let mut notifier = broken.or_else(one_by_one(&by_other));
     for status in [AlertStatus::Firing, AlertStatus::Resolved] {
         let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, status));
-        let notification = Notification::new(alerts.into(), vec![1; 3]);
+        let notification = Notification::new(alerts);
         assert_eq!(deliver_all(&mut notifier, notification).await, 3);
         let titles = ["A", "B", "C"].map(|rule| format!("[{status}] {rule} · orders"));
         assert_eq!(std::mem::take(&mut *by_other.lock().unwrap()), titles);
@@ -84,17 +84,17 @@ async fn a_resolve_that_the_other_one_misses_stays_with_what_the_first_one_left(
     let mut first = one_by_one(&by_first);
     let up = Arc::clone(&first_is_up);
     let first = service_fn(move |notification| {
-        let down = Err(DeliveryError::retry("down"));
+        let down = Err(DeliveryError::temporary("down"));
         if up.load(Ordering::Relaxed) { first.call(notification) } else { ready(down) }
     });
     let mut notifier = first.or_else(other);
-    let told = Notification::new(vec![test_alert("A", AlertStatus::Firing)], vec![1]);
+    let told = Notification::new([test_alert("A", AlertStatus::Firing)]);
     notifier.ready().await.unwrap().call(told).await.unwrap();
     first_is_up.store(true, Ordering::Relaxed);
     is_up.store(false, Ordering::Relaxed);
     let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));
-    let notification = Notification::new(resolved.into(), vec![1; 2]);
+    let notification = Notification::new(resolved);
     let delivered = notifier.ready().await.unwrap().call(notification).await.unwrap();
     assert_eq!(delivered.left().unwrap().title(), "[RESOLVED: 2] B, A");
-    assert_eq!(delivered.failed, 1);
+    assert_eq!(delivered.failed_attempts(), 1);
 }

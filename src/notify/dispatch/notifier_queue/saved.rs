@@ -78,7 +78,7 @@ impl NotifierQueue {
         let mut waiting = self.lock();
         let Waiting { entries, restored, .. } = &mut *waiting;
         let waits = |alert: &Alert| entries.get(alert).is_some();
-        let told = firing.iter().filter(|alert| self.route.has_taken(alert) && !waits(alert));
+        let told = firing.iter().filter(|alert| self.route.has_admitted(alert) && !waits(alert));
         restored.extend(told.cloned());
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let mailbox = mailbox();
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::again_every(Duration::from_secs(60)));
+        mailbox.delivered(Delivered::repeat_every(Duration::from_secs(60)));
         tokio::time::advance(Duration::from_secs(30)).await;
         let next = restarted(&mailbox);
         tokio::time::advance(Duration::from_secs(29)).await;
@@ -235,7 +235,7 @@ mod tests {
         mailbox.put(test_alert("A", AlertStatus::Firing));
         mailbox.put(test_alert("B", AlertStatus::Resolved));
         mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::again_every(minute).resolved_for(2 * minute));
+        mailbox.delivered(Delivered::repeat_every(minute).repeat_resolved_for(2 * minute));
         let mut saved = serde_json::to_value(mailbox.saved().unwrap()).unwrap();
         for repeat in saved["repeats"].as_array_mut().unwrap() {
             repeat["due"] = "2001-01-01T00:00:00Z".into();
@@ -269,13 +269,13 @@ mod tests {
         let critical = || Some(Matcher::new().severity(Severity::Critical));
         let pager = NotifierQueue::new("test".to_owned(), critical());
         let firing = test_alert("A", AlertStatus::Firing);
-        assert!(pager.takes(&firing));
+        assert!(pager.admit(&firing));
         let text = serde_json::to_string(&pager.saved().unwrap()).unwrap();
         let next = NotifierQueue::new("test".to_owned(), critical());
         next.restore(serde_json::from_str(&text).unwrap());
         let warning = Severity::Warning;
         let resolved = Alert { severity: warning, ..test_alert("A", AlertStatus::Resolved) };
-        assert!(next.takes(&resolved) && !next.takes(&resolved));
+        assert!(next.admit(&resolved) && !next.admit(&resolved));
         assert!(next.saved().is_none());
     }
 

@@ -3,22 +3,23 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Again, Repeat, Repeats};
+use super::{Repeat, RepeatPolicy, Repeats};
 use crate::{
     alert::{SavedAlert, fields},
-    notify::delivered::LONGEST,
+    notify::Delivered,
 };
 
-/// An alert that is told again, as the state file has it.
+/// A repeated alert in the state file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::notify) struct SavedRepeat {
     pub(in crate::notify) alert: SavedAlert,
     every: Duration,
     resolved_for: Duration,
-    forgets: bool,
+    #[serde(rename = "forgets")]
+    expires: bool,
     #[serde(with = "fields::instant")]
     due: SystemTime,
-    /// Of a resolved alert.
+    /// When the repeats of a resolved alert end.
     #[serde(with = "fields::optional_instant")]
     until: Option<SystemTime>,
 }
@@ -31,35 +32,35 @@ impl Repeats {
         };
         let saved = self.0.iter().map(|repeat| SavedRepeat {
             alert: SavedAlert(repeat.alert.clone()),
-            every: repeat.again.every,
-            resolved_for: repeat.again.resolved_for,
-            forgets: repeat.again.forgets,
+            every: repeat.policy.every,
+            resolved_for: repeat.policy.resolved_for,
+            expires: repeat.policy.expires,
             due: at(repeat.due),
             until: repeat.until.map(at),
         });
         saved.collect()
     }
 
-    /// Takes over what an earlier process had to tell again, each when it is due; what became due
-    /// meanwhile is so now, before a receiver that forgets has forgotten it.
+    /// Restores the repeats of the previous process. Those that became due meanwhile are due now, before the
+    /// receiver resolves their alerts.
     pub(in crate::notify) fn restore(&mut self, saved: Vec<SavedRepeat>) {
         let (now, wall) = (Instant::now(), SystemTime::now());
-        // Whatever was done to the clock, it is not longer than a repeat takes.
+        // A clock that was set back must not delay a repeat by more than its interval.
         let within = |instant: SystemTime, longest: Duration| {
             now + instant.duration_since(wall).unwrap_or_default().min(longest)
         };
-        let is_over = |saved: &SavedRepeat| saved.until.is_some_and(|until| until < wall);
-        self.0.extend(saved.into_iter().filter(|saved| !is_over(saved)).map(|saved| {
-            let again = Again {
-                every: saved.every.min(LONGEST),
-                resolved_for: saved.resolved_for.min(LONGEST),
-                forgets: saved.forgets,
+        let has_ended = |saved: &SavedRepeat| saved.until.is_some_and(|until| until < wall);
+        self.0.extend(saved.into_iter().filter(|saved| !has_ended(saved)).map(|saved| {
+            let policy = RepeatPolicy {
+                every: saved.every.min(Delivered::LONGEST_INTERVAL),
+                resolved_for: saved.resolved_for.min(Delivered::LONGEST_INTERVAL),
+                expires: saved.expires,
             };
             Repeat {
                 alert: saved.alert.0,
-                due: within(saved.due, again.every),
-                until: saved.until.map(|until| within(until, again.resolved_for)),
-                again,
+                due: within(saved.due, policy.every),
+                until: saved.until.map(|until| within(until, policy.resolved_for)),
+                policy,
             }
         }));
     }

@@ -87,7 +87,7 @@ impl Member {
     async fn try_post(&self, headers: HeaderMap, body: String) -> Result<(), DeliveryError> {
         let response = within(TIMEOUT, self.endpoint.clone().post(headers, body))
             .await
-            .map_err(DeliveryError::retry)??;
+            .map_err(DeliveryError::temporary)??;
         let reason = response.summary();
         response.classify_by_status(SystemTime::now(), reason)
     }
@@ -101,13 +101,13 @@ pub(super) fn combined_failure(
     for result in results {
         errors.push(result.err()?);
     }
-    errors.into_iter().min_by_key(DeliveryError::hope)
+    errors.into_iter().min_by_key(DeliveryError::kind)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::error::Remedy;
+    use crate::notify::DeliveryErrorKind;
 
     #[test]
     fn a_members_address_has_no_query() {
@@ -127,18 +127,24 @@ mod tests {
 
     #[test]
     fn a_delivery_fails_only_if_all_members_do_with_the_failure_to_retry_soonest() {
-        let retry = || DeliveryError::retry("503");
+        let retry = || DeliveryError::temporary("503");
         let after = |seconds| DeliveryError::retry_after(Duration::from_secs(seconds), "429");
         let (broken, rejected) =
-            (|| DeliveryError::broken("404"), || DeliveryError::rejected("400"));
-        let remedy = |results: Vec<_>| combined_failure(results).map(|error| error.remedy());
+            (|| DeliveryError::misconfigured("404"), || DeliveryError::rejected("400"));
+        let remedy = |results: Vec<_>| combined_failure(results).map(|error| error.kind());
         assert_eq!(remedy(vec![Err(retry()), Ok(()), Err(rejected())]), None);
-        assert_eq!(remedy(vec![Err(rejected()), Err(retry()), Err(broken())]), Some(Remedy::Retry));
+        assert_eq!(
+            remedy(vec![Err(rejected()), Err(retry()), Err(broken())]),
+            Some(DeliveryErrorKind::Temporary)
+        );
         assert_eq!(
             remedy(vec![Err(after(9)), Err(after(2)), Err(broken())]),
-            Some(Remedy::RetryAfter(Duration::from_secs(2)))
+            Some(DeliveryErrorKind::RetryAfter(Duration::from_secs(2)))
         );
-        assert_eq!(remedy(vec![Err(rejected()), Err(broken())]), Some(Remedy::Misconfigured));
-        assert_eq!(remedy(vec![Err(rejected())]), Some(Remedy::Rejected));
+        assert_eq!(
+            remedy(vec![Err(rejected()), Err(broken())]),
+            Some(DeliveryErrorKind::Misconfigured)
+        );
+        assert_eq!(remedy(vec![Err(rejected())]), Some(DeliveryErrorKind::Rejected));
     }
 }

@@ -22,7 +22,7 @@ use super::{
     http::{AddressError, Headers, tls_settings},
     prometheus::firing_set::FiringSet,
 };
-use crate::notify::{Delivered, DeliveryError, Notification, delivered::LONGEST};
+use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Posts alerts to each member of an Alertmanager cluster, through the API v2.
 ///
@@ -121,7 +121,7 @@ impl Alertmanager {
     /// Defaults to 60 s.
     #[must_use]
     pub fn resend_every(mut self, every: Duration) -> Self {
-        self.resend_every = every.clamp(Duration::from_secs(1), LONGEST);
+        self.resend_every = every.clamp(Duration::from_secs(1), Delivered::LONGEST_INTERVAL);
         self
     }
 }
@@ -170,8 +170,8 @@ impl Service<Notification> for Alertmanager {
             match combined_failure(results) {
                 None => {
                     firing.record(&notification.alerts);
-                    let delivered = Delivered::again_every(resend_every);
-                    Ok(delivered.resolved_for(RESOLVED_FOR).after_failures(failed))
+                    let delivered = Delivered::repeat_every(resend_every);
+                    Ok(delivered.repeat_resolved_for(RESOLVED_FOR).with_failed_attempts(failed))
                 }
                 Some(error) => Err(error),
             }

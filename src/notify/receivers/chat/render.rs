@@ -2,11 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::text::{escaped, merged};
-use crate::notify::{
-    Notification,
-    notification::{REPEAT_NOTE, still, unknown_before},
-};
+use super::text::escaped;
+use crate::notify::Notification;
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     rule::Severity,
@@ -98,7 +95,7 @@ pub(crate) fn headline(alert: &Alert, changes: u32) -> String {
         AlertStatus::Firing => "🔴",
         AlertStatus::Resolved => "🟢",
     };
-    format!("{mark} {}", still(alert.title(), changes))
+    format!("{mark} {}", Notification::title_of(alert, changes))
 }
 
 /// The body of an alert: the measured value and the condition, the summary, the time, the top
@@ -185,17 +182,8 @@ fn top_lines<M: Markup>(alert: &Alert) -> Vec<String> {
 
 /// Notes on merged changes, on a repeat, and on the state before a restart.
 fn notes<M: Markup>(alert: &Alert, changes: u32) -> Vec<String> {
-    let mut notes = Vec::new();
-    if changes > 1 {
-        notes.push(M::italic(&merged(changes)));
-    }
-    if changes == 0 && alert.status == AlertStatus::Firing {
-        notes.push(M::italic(REPEAT_NOTE));
-    }
-    if let Some(start) = alert.unknown_before {
-        notes.push(M::italic(&unknown_before(&M::date(start))));
-    }
-    notes
+    let notes = Notification::notes_on(alert, changes, M::date);
+    notes.iter().map(|note| M::italic(note)).collect()
 }
 
 /// Whether one of the first `named` alerts is critical and has started to fire. Repeats and resolves

@@ -33,7 +33,7 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::notify::error::{Remedy, chain};
+    use crate::notify::{DeliveryErrorKind, error::chain};
 
     fn error(status: u16, retry_after: &str, text: &str) -> Option<tower::BoxError> {
         let mut headers = HeaderMap::new();
@@ -45,27 +45,32 @@ mod tests {
 
     #[test]
     fn each_response_is_classified() {
-        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs_f64(seconds)));
+        let after = |seconds| Some(DeliveryErrorKind::RetryAfter(Duration::from_secs_f64(seconds)));
         let limit = r#"{"message": "You are being rate limited.", "retry_after": 0.469}"#;
         for (status, retry_after, text, expected) in [
             (204, "", "", None),
             (200, "", r#"{"id": "1"}"#, None),
-            (400, "", r#"{"code": 50035, "message": "Invalid Form Body"}"#, Some(Remedy::Rejected)),
-            (401, "", r#"{"code": 50027}"#, Some(Remedy::Misconfigured)),
-            (403, "", "", Some(Remedy::Misconfigured)),
+            (
+                400,
+                "",
+                r#"{"code": 50035, "message": "Invalid Form Body"}"#,
+                Some(DeliveryErrorKind::Rejected),
+            ),
+            (401, "", r#"{"code": 50027}"#, Some(DeliveryErrorKind::Misconfigured)),
+            (403, "", "", Some(DeliveryErrorKind::Misconfigured)),
             (
                 404,
                 "",
                 r#"{"code": 10015, "message": "Unknown Webhook"}"#,
-                Some(Remedy::Misconfigured),
+                Some(DeliveryErrorKind::Misconfigured),
             ),
             (429, "1", limit, after(0.469)),
             (429, "2", r#"{"retry_after": -1}"#, after(2.0)),
             (429, "65", "error code: 1015", after(65.0)),
-            (500, "", "", Some(Remedy::Retry)),
+            (500, "", "", Some(DeliveryErrorKind::Temporary)),
         ] {
             let remedy =
-                error(status, retry_after, text).map(|error| DeliveryError::remedy_of(&error));
+                error(status, retry_after, text).map(|error| DeliveryErrorKind::of(&error));
             assert_eq!(remedy, expected, "{status} {text}");
         }
     }
@@ -76,7 +81,7 @@ mod tests {
             error(404, "", r#"{"code": 10015, "message": "/api/webhooks/s3cret"}"#).unwrap();
         assert_eq!(
             chain(&*error),
-            "the receiver takes nothing: 404 Not Found, Discord error 10015"
+            "the notifier is misconfigured: 404 Not Found, Discord error 10015"
         );
     }
 }

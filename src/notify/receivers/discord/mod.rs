@@ -87,11 +87,11 @@ impl Service<Notification> for Discord {
         self.webhook.poll_ready(cx)
     }
 
-    fn call(&mut self, notification: Notification) -> Self::Future {
+    fn call(&mut self, mut notification: Notification) -> Self::Future {
         let (mut message, named) = payload(&notification, SystemTime::now());
         if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
             mention.add_to(&mut message);
         }
-        self.webhook.post(&message, classify, notification.after(named))
+        self.webhook.post(&message, classify, notification.split_off(named))
     }
 }

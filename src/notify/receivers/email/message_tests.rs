@@ -14,7 +14,7 @@ fn raw(alerts: Vec<Alert>, changes: u32) -> Vec<u8> {
     let now = alerts[0].starts_at + Duration::from_secs(2);
     let from = "Lookout Größe <alerts@example.com>".parse().unwrap();
     let to = ["oncall@example.com".parse().unwrap(), "B <b@example.com>".parse().unwrap()];
-    message(&from, &to, &Notification::new(alerts, changes), now).unwrap().formatted()
+    message(&from, &to, &Notification::with_changes(alerts, changes), now).unwrap().formatted()
 }
 
 fn parse(raw: &[u8]) -> Mail<'_> {

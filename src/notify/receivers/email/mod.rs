@@ -140,7 +140,7 @@ impl Service<Notification> for Email {
 impl Email {
     /// Sends each recipient the changes that it lacks. In most cases that is one mail to all of them.
     async fn deliver(self, notification: Notification) -> Result<Delivered, DeliveryError> {
-        let mut outbox = self.outbox.open().await;
+        let (mut outbox, total) = (self.outbox.open().await, notification.alerts.len());
         outbox.settle_earlier().await;
         let (mut rejected, mut failure) = (Vec::new(), None);
         for (recipients, alerts) in mails(&outbox, &notification) {
@@ -155,24 +155,28 @@ impl Email {
         let permanent = self.log_permanent(&rejected);
         let (mut left, mut nobody_has) = (notification.clone(), notification);
         left.retain(|alert| outbox.lacks(change_id(alert)).contains(&true));
-        nobody_has.without(&left);
+        nobody_has.remove(&left);
         nobody_has.retain(|alert| !outbox.finish(change_id(alert)));
         left.append(&nobody_has);
+        let mut is_for_some = false;
         let error = match (failure, rejected.iter().find(|recipient| recipient.is_transient)) {
             (Some(error), _) => error,
             // Every recipient is rejected, so the addresses are misconfigured.
             (None, _) if !nobody_has.alerts.is_empty() => {
                 let reasons: Vec<_> =
                     rejected.iter().map(|recipient| self.reason(recipient)).collect();
-                DeliveryError::broken(reasons.join(", "))
+                DeliveryError::misconfigured(reasons.join(", "))
             }
             (None, Some(recipient)) => {
-                let error = DeliveryError::retry(self.reason(recipient));
-                if rejected.len() < self.to.len() { error.for_some() } else { error }
+                is_for_some = rejected.len() < self.to.len();
+                DeliveryError::temporary(self.reason(recipient))
             }
-            (None, None) => return Ok(Delivered::default().after_failures(permanent)),
+            (None, None) => return Ok(Delivered::default().with_failed_attempts(permanent)),
         };
-        Err(error.only_together(left))
+        if is_for_some {
+            return Ok(Delivered::partial(left).with_error(error));
+        }
+        Delivered::default().except(left, total, error)
     }
 
     /// Sends one mail. Returns the recipients that the server rejected.

@@ -96,7 +96,8 @@ impl Opened<'_> {
         let Some(mail) = &mut self.0.in_flight else { return Ok(Vec::new()) };
         let reply = (&mut mail.reply).await;
         let Some(mail) = self.0.in_flight.take() else { return Ok(Vec::new()) };
-        let mut rejected = reply.unwrap_or_else(|stopped| Err(DeliveryError::retry(stopped)))?;
+        let mut rejected =
+            reply.unwrap_or_else(|stopped| Err(DeliveryError::temporary(stopped)))?;
         for rejection in &mut rejected {
             rejection.index = mail.recipients[rejection.index];
         }

@@ -4,8 +4,7 @@ use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     notify::{
         Notification,
-        notification::{REPEAT_NOTE, still, unknown_before},
-        receivers::chat::text::{cut, cut_line, merged},
+        receivers::chat::text::{cut, cut_line},
     },
 };
 
@@ -61,12 +60,6 @@ impl Section {
             }
             None => alert.condition(),
         };
-        let note = match changes {
-            0 if is_firing => Some(REPEAT_NOTE.to_owned()),
-            0 | 1 => None,
-            _ => Some(merged(changes)),
-        };
-        let unknown = alert.unknown_before.map(|start| unknown_before(&date(start)));
         // The summary describes the problem, which is over once the alert is resolved.
         let summary = alert.summary.as_ref().filter(|_| is_firing);
         let top = alert.top().iter();
@@ -81,7 +74,7 @@ impl Section {
             when: when(alert, now),
             texts: alert.text_counts().iter().map(|text| line(text)).collect(),
             top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
-            remarks: note.into_iter().chain(unknown).collect(),
+            remarks: Notification::notes_on(alert, changes, date),
             links: links
                 .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
                 .collect(),
@@ -95,7 +88,7 @@ fn line(text: &str) -> String {
 }
 
 fn title(alert: &Alert, changes: u32) -> String {
-    line(&still(alert.title(), changes))
+    line(&Notification::title_of(alert, changes))
 }
 
 fn when(alert: &Alert, now: SystemTime) -> String {

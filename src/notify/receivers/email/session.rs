@@ -120,7 +120,7 @@ impl Session {
         if !plaintext.can_starttls() {
             tokio::spawn(goodbye(plaintext));
             let problem = format!("{}: the mail server does not offer it", Step::StartTls);
-            return Err(DeliveryError::broken(problem));
+            return Err(DeliveryError::misconfigured(problem));
         }
         if let Err(error) = plaintext.command(Starttls).await {
             tokio::spawn(goodbye(plaintext));
@@ -177,7 +177,7 @@ async fn content(
     match within(ACCEPT_TIMEOUT, connection.message(message)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(classify(Step::Content, &error)),
-        Err(elapsed) => Err(DeliveryError::retry(elapsed)),
+        Err(elapsed) => Err(DeliveryError::temporary(elapsed)),
     }
 }
 
@@ -200,16 +200,20 @@ fn classify(step: Step, error: &Error) -> DeliveryError {
         DeliveryError::rejected(text)
     } else if error.is_permanent() || error.is_client() || is_untrusted(error) {
         // A client error: the server and lettre share no login mechanism.
-        DeliveryError::broken(text)
+        DeliveryError::misconfigured(text)
     } else {
-        DeliveryError::retry(text)
+        DeliveryError::temporary(text)
     }
 }
 
 /// Classifies an error of TCP or of the TLS handshake.
 fn classify_io(step: Step, error: &io::Error) -> DeliveryError {
     let text = format!("{step}: {}", cut_line(&causes::one_line(error), LONGEST_REPLY));
-    if is_untrusted(error) { DeliveryError::broken(text) } else { DeliveryError::retry(text) }
+    if is_untrusted(error) {
+        DeliveryError::misconfigured(text)
+    } else {
+        DeliveryError::temporary(text)
+    }
 }
 
 /// The step and the server's reply, safe for a log.

@@ -81,14 +81,14 @@ impl Client {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, DeliveryError> {
-        let hyper = self.0.build().map_err(DeliveryError::broken)?;
+        let hyper = self.0.build().map_err(DeliveryError::misconfigured)?;
         // With a tunnel, the CONNECT request carries this header.
         if let (Some(proxy), false) = (&self.0.proxy, self.0.is_https)
             && let Some(credentials) = proxy.basic_auth()
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credentials.clone());
         }
-        hyper.request(request).await.map_err(DeliveryError::retry)
+        hyper.request(request).await.map_err(DeliveryError::temporary)
     }
 }
 

@@ -35,9 +35,9 @@ impl ApiResponse {
             (200..300, _) => return Ok(()),
             (429, wait) => DeliveryError::retry_after(wait.unwrap_or(DEFAULT_DELAY), reason),
             (503, Some(wait)) => DeliveryError::retry_after(wait, reason),
-            (408 | 425 | 500.., _) => DeliveryError::retry(reason),
+            (408 | 425 | 500.., _) => DeliveryError::temporary(reason),
             (400 | 413 | 422, _) => DeliveryError::rejected(reason),
-            _ => DeliveryError::broken(reason),
+            _ => DeliveryError::misconfigured(reason),
         })
     }
 

@@ -15,7 +15,9 @@ pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), De
         return Err(DeliveryError::retry_after(DEFAULT_DELAY, reason));
     }
     if response.status == StatusCode::BAD_REQUEST && rejects_key(&response.text) {
-        return Err(DeliveryError::broken(format!("{reason}: PagerDuty rejects the routing key")));
+        return Err(DeliveryError::misconfigured(format!(
+            "{reason}: PagerDuty rejects the routing key"
+        )));
     }
     response.classify_by_status(now, reason)
 }
@@ -31,25 +33,25 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::notify::error::Remedy;
+    use crate::notify::DeliveryErrorKind;
 
     #[test]
     fn each_response_is_classified() {
-        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
+        let after = |seconds| Some(DeliveryErrorKind::RetryAfter(Duration::from_secs(seconds)));
         let of_key = r#"{"status": "invalid event", "message": "Event object is invalid",
             "errors": ["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#;
         let of_event = r#"{"status": "invalid event", "message": "Event object is invalid",
             "errors": ["'payload.severity' is invalid"]}"#;
         for (status, retry_after, text, expected) in [
             (202, None, r#"{"status": "success", "dedup_key": "x"}"#, None),
-            (400, None, of_key, Some(Remedy::Misconfigured)),
-            (400, None, "Invalid Routing Key", Some(Remedy::Misconfigured)),
-            (400, None, of_event, Some(Remedy::Rejected)),
-            (403, None, "", Some(Remedy::Misconfigured)),
-            (413, None, "", Some(Remedy::Rejected)),
+            (400, None, of_key, Some(DeliveryErrorKind::Misconfigured)),
+            (400, None, "Invalid Routing Key", Some(DeliveryErrorKind::Misconfigured)),
+            (400, None, of_event, Some(DeliveryErrorKind::Rejected)),
+            (403, None, "", Some(DeliveryErrorKind::Misconfigured)),
+            (413, None, "", Some(DeliveryErrorKind::Rejected)),
             (429, None, "", after(60)),
             (429, Some("7"), "", after(7)),
-            (500, None, "", Some(Remedy::Retry)),
+            (500, None, "", Some(DeliveryErrorKind::Temporary)),
         ] {
             let mut headers = HeaderMap::new();
             if let Some(value) = retry_after {
@@ -58,7 +60,7 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             let response =
                 ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
-            let remedy = classify(&response, SystemTime::now()).err().map(|error| error.remedy());
+            let remedy = classify(&response, SystemTime::now()).err().map(|error| error.kind());
             assert_eq!(remedy, expected, "{status} {text}");
         }
     }

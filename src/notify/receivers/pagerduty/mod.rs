@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use self::{classify::classify, event::events};
 use super::http::{AddressError, Endpoint, RateLimit, from_env, tls_settings};
-use crate::notify::{DeliveryError, Notification, error::Remedy};
+use crate::notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification};
 
 /// Triggers and resolves PagerDuty alerts through the Events API v2.
 ///
@@ -115,9 +115,9 @@ impl super::address::Addressed for PagerDuty {
 }
 
 impl Service<Notification> for PagerDuty {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         self.rate_limit.poll_ready(cx).map(Ok)
@@ -134,12 +134,13 @@ impl Service<Notification> for PagerDuty {
     }
 }
 
-/// Posts the events of each alert. An error contains the alerts that failed.
+/// Posts the events of each alert.
 async fn post(
     endpoint: Endpoint,
     events: Vec<Vec<String>>,
     mut notification: Notification,
-) -> Result<(), DeliveryError> {
+) -> Result<Delivered, DeliveryError> {
+    let total = events.len();
     let mut is_left = vec![true; events.len()];
     let mut waiting = events.into_iter().enumerate();
     let mut posts = JoinSet::new();
@@ -161,13 +162,18 @@ async fn post(
                 failure = Some(error);
             }
             Some(Ok((_, Err(_)))) => {}
-            Some(Err(stopped)) => failure = Some(DeliveryError::retry(stopped)),
+            Some(Err(stopped)) => failure = Some(DeliveryError::temporary(stopped)),
         }
     }
-    let Some(failure) = failure else { return Ok(()) };
+    let Some(failure) = failure else { return Ok(Delivered::default()) };
     let mut is_left = is_left.into_iter();
     notification.retain(|_| is_left.next() == Some(true));
-    Err(failure.only(notification))
+    // Each alert was rejected by itself, so bisection would not help.
+    let failure = match failure.kind() {
+        DeliveryErrorKind::Rejected => failure.with_kind(DeliveryErrorKind::Undeliverable),
+        _ => failure,
+    };
+    Delivered::default().except(notification, total, failure)
 }
 
 /// Posts the events of one alert in their order.
@@ -180,7 +186,7 @@ async fn post_in_order(endpoint: Endpoint, events: Vec<String>) -> Result<(), De
 }
 
 fn is_rejection(error: &DeliveryError) -> bool {
-    error.remedy() == Remedy::Rejected
+    error.kind() == DeliveryErrorKind::Rejected
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), De
             // Slack accepted the message when it sent the head.
             _ if response.is_truncated => Ok(()),
             // Something other than Slack accepted the message, and would accept a retry, too.
-            _ => Err(DeliveryError::astray(reason)),
+            _ => Err(DeliveryError::undeliverable(reason)),
         };
     }
     if MISCONFIGURED.contains(&text) {
-        return Err(DeliveryError::broken(reason));
+        return Err(DeliveryError::misconfigured(reason));
     }
     response.classify_by_status(now, reason)
 }
@@ -61,9 +61,9 @@ mod tests {
     use http::{HeaderMap, StatusCode, header};
 
     use super::*;
-    use crate::notify::error::Remedy;
+    use crate::notify::DeliveryErrorKind;
 
-    fn remedy(status: u16, retry_after: Option<&str>, text: &str) -> Option<Remedy> {
+    fn remedy(status: u16, retry_after: Option<&str>, text: &str) -> Option<DeliveryErrorKind> {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
@@ -72,25 +72,25 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let response = ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
         let error = classify(&response, now).err()?;
-        Some(DeliveryError::remedy_of(&error.into()))
+        Some(DeliveryErrorKind::of(&error.into()))
     }
 
     #[test]
     fn each_response_is_classified() {
-        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
+        let after = |seconds| Some(DeliveryErrorKind::RetryAfter(Duration::from_secs(seconds)));
         for (status, retry_after, text, expected) in [
             (200, None, "ok", None),
             (200, None, "", None),
-            (200, None, "<html>sign in</html>", Some(Remedy::Rejected)),
-            (302, None, "", Some(Remedy::Misconfigured)),
-            (400, None, "invalid_payload", Some(Remedy::Rejected)),
-            (400, None, "invalid_blocks", Some(Remedy::Rejected)),
-            (400, None, "no_service", Some(Remedy::Misconfigured)),
-            (403, None, "invalid_token", Some(Remedy::Misconfigured)),
-            (404, None, "no_service", Some(Remedy::Misconfigured)),
-            (404, None, "", Some(Remedy::Misconfigured)),
-            (410, None, "channel_is_archived", Some(Remedy::Misconfigured)),
-            (413, None, "", Some(Remedy::Rejected)),
+            (200, None, "<html>sign in</html>", Some(DeliveryErrorKind::Undeliverable)),
+            (302, None, "", Some(DeliveryErrorKind::Misconfigured)),
+            (400, None, "invalid_payload", Some(DeliveryErrorKind::Rejected)),
+            (400, None, "invalid_blocks", Some(DeliveryErrorKind::Rejected)),
+            (400, None, "no_service", Some(DeliveryErrorKind::Misconfigured)),
+            (403, None, "invalid_token", Some(DeliveryErrorKind::Misconfigured)),
+            (404, None, "no_service", Some(DeliveryErrorKind::Misconfigured)),
+            (404, None, "", Some(DeliveryErrorKind::Misconfigured)),
+            (410, None, "channel_is_archived", Some(DeliveryErrorKind::Misconfigured)),
+            (413, None, "", Some(DeliveryErrorKind::Rejected)),
             (429, Some("7"), "rate_limited", after(7)),
             (429, Some("Sun, 22 Nov 2026 12:00:30 GMT"), "", after(30)),
             (429, Some("Sun, 22 Nov 2026 11:00:00 GMT"), "", after(0)),
@@ -98,9 +98,9 @@ mod tests {
             (429, Some("1e300"), "", after(1)),
             (429, Some("999999"), "", after(3_600)),
             (429, None, "", after(1)),
-            (408, None, "", Some(Remedy::Retry)),
-            (500, None, "rollup_error", Some(Remedy::Retry)),
-            (503, None, "", Some(Remedy::Retry)),
+            (408, None, "", Some(DeliveryErrorKind::Temporary)),
+            (500, None, "rollup_error", Some(DeliveryErrorKind::Temporary)),
+            (503, None, "", Some(DeliveryErrorKind::Temporary)),
         ] {
             assert_eq!(remedy(status, retry_after, text), expected, "{status} {text:?}");
         }

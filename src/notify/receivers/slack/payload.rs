@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::mrkdwn::Mrkdwn;
 use crate::notify::{
     Notification,
-    notification::still,
     receivers::chat::{
         render::{fit, headline, joined, lines, origin, others, plain},
         text::cut,
@@ -65,7 +64,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
 
 fn fallback(notification: &Notification) -> String {
     let text = match (notification.alerts.as_slice(), notification.changes.as_slice()) {
-        ([alert], [changes]) => still(alert.to_string(), *changes),
+        ([alert], [changes]) => Notification::line_of(alert, *changes),
         _ => notification.title(),
     };
     plain::<Mrkdwn>(&text, FALLBACK)

@@ -9,7 +9,7 @@ use crate::{
 fn message(alerts: Vec<Alert>) -> Value {
     let changes = vec![1; alerts.len()];
     let now = alerts[0].starts_at + Duration::from_secs(2);
-    payload(&Notification::new(alerts, changes), now).0
+    payload(&Notification::with_changes(alerts, changes), now).0
 }
 
 fn operation(route: &str) -> Operation {
@@ -122,7 +122,7 @@ fn a_message_stays_within_slacks_limits() {
 fn merged_changes_are_counted() {
     let alert = test_alert("HighErrorRatio", AlertStatus::Resolved);
     let now = alert.starts_at;
-    let message = payload(&Notification::new(vec![alert], vec![3]), now).0;
+    let message = payload(&Notification::with_changes(vec![alert], vec![3]), now).0;
     assert!(text(&message, 1).contains("3 changes were merged"));
 }
 
@@ -145,7 +145,7 @@ fn a_repeat_is_marked_as_still_firing() {
     let of = |status| {
         let alert = test_alert("HighErrorRatio", status);
         let now = alert.starts_at + Duration::from_secs(4 * 3_600);
-        payload(&Notification::new(vec![alert], vec![0]), now).0
+        payload(&Notification::with_changes(vec![alert], vec![0]), now).0
     };
     let firing = of(AlertStatus::Firing);
     assert_eq!(text(&firing, 0), "🔴 [STILL FIRING] HighErrorRatio · orders");

@@ -13,7 +13,7 @@ pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), De
         None => response.status.to_string(),
     };
     if code.is_some_and(|code| MISCONFIGURED.contains(&code)) {
-        return Err(DeliveryError::broken(reason));
+        return Err(DeliveryError::misconfigured(reason));
     }
     response.classify_by_status(now, reason)
 }
@@ -35,28 +35,33 @@ mod tests {
     use http::{HeaderMap, StatusCode, header};
 
     use super::*;
-    use crate::notify::error::{Remedy, chain};
+    use crate::notify::{DeliveryErrorKind, error::chain};
 
     #[test]
     fn each_response_is_classified_and_shows_only_its_error_code() {
-        let after = |seconds| Some(Remedy::RetryAfter(Duration::from_secs(seconds)));
+        let after = |seconds| Some(DeliveryErrorKind::RetryAfter(Duration::from_secs(seconds)));
         let off = r#"{"error": {"code": "WorkflowTriggerIsNotEnabled", "message": "s3cret"}}"#;
         let bad = r#"{"error": {"code": "TriggerInputSchemaMismatch", "message": "s3cret"}}"#;
         for (status, text, expected, expected_text) in [
             (202, "", None, ""),
             (200, "1", None, ""),
-            (400, off, Some(Remedy::Misconfigured), " WorkflowTriggerIsNotEnabled"),
-            (400, bad, Some(Remedy::Rejected), " TriggerInputSchemaMismatch"),
+            (400, off, Some(DeliveryErrorKind::Misconfigured), " WorkflowTriggerIsNotEnabled"),
+            (400, bad, Some(DeliveryErrorKind::Rejected), " TriggerInputSchemaMismatch"),
             (
                 401,
                 r#"{"error": {"code": "sig=s3cret"}}"#,
-                Some(Remedy::Misconfigured),
+                Some(DeliveryErrorKind::Misconfigured),
                 "401 Unauthorized",
             ),
-            (404, "", Some(Remedy::Misconfigured), "404 Not Found"),
-            (413, "request entity too large", Some(Remedy::Rejected), "413 Payload Too Large"),
+            (404, "", Some(DeliveryErrorKind::Misconfigured), "404 Not Found"),
+            (
+                413,
+                "request entity too large",
+                Some(DeliveryErrorKind::Rejected),
+                "413 Payload Too Large",
+            ),
             (429, "", after(9), "429 Too Many Requests"),
-            (502, "", Some(Remedy::Retry), "502 Bad Gateway"),
+            (502, "", Some(DeliveryErrorKind::Temporary), "502 Bad Gateway"),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, "9".parse().unwrap());
@@ -64,7 +69,7 @@ mod tests {
             let response =
                 ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
             let error = classify(&response, SystemTime::now()).err().map(tower::BoxError::from);
-            assert_eq!(error.as_ref().map(DeliveryError::remedy_of), expected, "{status}");
+            assert_eq!(error.as_ref().map(DeliveryErrorKind::of), expected, "{status}");
             let reason = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
             assert!(reason.ends_with(expected_text) && !reason.contains("s3cret"), "{reason}");
         }

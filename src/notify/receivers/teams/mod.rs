@@ -89,11 +89,11 @@ impl Service<Notification> for Teams {
         self.workflow.poll_ready(cx)
     }
 
-    fn call(&mut self, notification: Notification) -> Self::Future {
+    fn call(&mut self, mut notification: Notification) -> Self::Future {
         let (mut message, named) = payload(&notification, SystemTime::now());
         if let Some(mention) = self.mention.as_ref().filter(|_| is_urgent(&notification, named)) {
             mention.add_to(&mut message);
         }
-        self.workflow.post(&message, classify, notification.after(named))
+        self.workflow.post(&message, classify, notification.split_off(named))
     }
 }

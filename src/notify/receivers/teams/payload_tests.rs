@@ -7,7 +7,7 @@ use crate::{
 fn message(alerts: Vec<Alert>) -> Value {
     let changes = vec![1; alerts.len()];
     let now = alerts[0].starts_at + std::time::Duration::from_secs(2);
-    payload(&Notification::new(alerts, changes), now).0
+    payload(&Notification::with_changes(alerts, changes), now).0
 }
 
 fn operation(route: &str) -> Operation {

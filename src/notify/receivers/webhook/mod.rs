@@ -17,7 +17,7 @@ use super::{
     prometheus::firing_set::FiringSet,
 };
 use crate::alert::{Alert, AlertStatus};
-use crate::notify::{DeliveryError, Notification, error::Remedy};
+use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Posts alerts in the format of Alertmanager's webhook (version 4), for any receiver of Alertmanager
 /// webhooks.
@@ -92,9 +92,9 @@ impl super::address::Addressed for Webhook {
 }
 
 impl Service<Notification> for Webhook {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         Poll::Ready(Ok(()))
@@ -104,7 +104,7 @@ impl Service<Notification> for Webhook {
         let Self { endpoint, headers, firing } = self.clone();
         firing.restore(&notification);
         Box::pin(async move {
-            let mut left = notification;
+            let (total, mut left) = (notification.alerts.len(), notification);
             let mut rejected: Option<(DeliveryError, Notification)> = None;
             while let Some(first) = left.alerts.first() {
                 let instance = first.origin.instance.clone();
@@ -115,13 +115,13 @@ impl Service<Notification> for Webhook {
                 match posted {
                     Ok(()) => {}
                     // The rejection concerns this group only, so the others are still posted.
-                    Err(error) if error.remedy() == Remedy::Rejected => {
+                    Err(error) if error.kind().is_permanent() => {
                         // A resolved alert no longer fires, even if the receiver rejects the resolve.
                         let is_over = |alert: &&Alert| alert.status == AlertStatus::Resolved;
                         let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
                         firing.record(&over);
                         let before = rejected.map(|(_, alerts)| alerts);
-                        let mut all = before.unwrap_or_else(Notification::none);
+                        let mut all = before.unwrap_or_else(Notification::empty);
                         all.append(&group);
                         rejected = Some((error, all));
                     }
@@ -130,12 +130,15 @@ impl Service<Notification> for Webhook {
                         if let Some((_, alerts)) = &rejected {
                             left.append(alerts);
                         }
-                        return Err(error.only(left));
+                        return Delivered::default().except(left, total, error);
                     }
                 }
                 left.retain(|alert| !is_of_group(alert));
             }
-            rejected.map_or(Ok(()), |(error, alerts)| Err(error.only_together(alerts)))
+            match rejected {
+                Some((error, alerts)) => Delivered::default().except(alerts, total, error),
+                None => Ok(Delivered::default()),
+            }
         })
     }
 }

@@ -22,10 +22,11 @@ use self::{
     response::Rejection,
 };
 use crate::{
+    alert::AlertStatus,
     catch_panic::logged,
     notify::{
-        DeliveryError, Notification,
-        error::{Remedy, chain},
+        Delivered, DeliveryError, DeliveryErrorKind, Notification,
+        error::chain,
         receivers::http::{AddressError, tls_settings},
     },
 };
@@ -124,9 +125,9 @@ impl crate::notify::receivers::address::Addressed for SlackBot {
 }
 
 impl Service<Notification> for SlackBot {
-    type Response = ();
+    type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
 
     /// Always ready: the rate limit applies between posts, and a notification may need several.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
@@ -141,19 +142,26 @@ impl Service<Notification> for SlackBot {
 
 impl Channel {
     /// Delivers a notification, one action at a time. Each completed action is recorded at once, so a
-    /// retry skips it, even if this future is dropped half-way. An error contains the remaining alerts.
-    async fn deliver(&mut self, api: &Api, mut left: Notification) -> Result<(), DeliveryError> {
+    /// retry skips it, even if this future is dropped half-way.
+    async fn deliver(
+        &mut self,
+        api: &Api,
+        mut left: Notification,
+    ) -> Result<Delivered, DeliveryError> {
+        let total = left.alerts.len();
         let mut failure: Option<DeliveryError> = None;
-        let (mut rejected, mut are_together) = (Notification::none(), false);
-        let mut reminders = left.clone().unchanged();
-        reminders.retain(|alert| self.posted.is_posted(alert));
+        let (mut rejected, mut are_together) = (Notification::empty(), false);
+        let mut reminders = left.clone();
+        reminders.retain_changes(|alert, changes| {
+            changes == 0 && alert.status == AlertStatus::Firing && self.posted.is_posted(alert)
+        });
         left.retain(|alert| !self.posted.is_posted(alert));
         while let Some(action) = self.posted.next(&left) {
             let action = action.cut_to_fit(SystemTime::now());
             match (self.run(api, &action).await, action.message()) {
                 (Ok(message), _) => {
                     if let Some(posted) = self.posted.done(action, message) {
-                        left.without(&posted);
+                        left.remove(&posted);
                     }
                 }
                 (Err(rejection), Some(message)) if rejection.allows_new_message() => {
@@ -165,11 +173,11 @@ impl Channel {
                 }
                 // The rejection concerns these alerts only, so the others are still tried.
                 (Err(rejection), None) if rejection.allows_new_message() => {
-                    left.without(action.alerts());
+                    left.remove(action.alerts());
                     rejected.append(action.alerts());
                     are_together |= action.alerts().alerts.len() > 1;
                     // If one of several failures can be retried, nothing is dropped.
-                    let retryable = failure.filter(|error| error.remedy() != Remedy::Rejected);
+                    let retryable = failure.filter(|error| !error.kind().is_permanent());
                     failure = Some(retryable.unwrap_or_else(|| rejection.into()));
                 }
                 (Err(rejection), _) => {
@@ -183,15 +191,18 @@ impl Channel {
         while failure.is_none() && !reminders.alerts.is_empty() {
             let action = Action::Digest(reminders.clone()).cut_to_fit(SystemTime::now());
             match self.run(api, &action).await {
-                Ok(_) => reminders.without(action.alerts()),
+                Ok(_) => reminders.remove(action.alerts()),
                 Err(rejection) => failure = Some(rejection.into()),
             }
         }
         left.append(&reminders);
         left.append(&rejected);
-        failure.map_or(Ok(()), |error| {
-            Err(if are_together { error.only_together(left) } else { error.only(left) })
-        })
+        let Some(error) = failure else { return Ok(Delivered::default()) };
+        // Alerts that were rejected one by one need no bisection.
+        let is_bisected = are_together || error.kind() != DeliveryErrorKind::Rejected;
+        let error =
+            if is_bisected { error } else { error.with_kind(DeliveryErrorKind::Undeliverable) };
+        Delivered::default().except(left, total, error)
     }
 
     async fn run(&mut self, api: &Api, action: &Action) -> Result<Option<MessageRef>, Rejection> {

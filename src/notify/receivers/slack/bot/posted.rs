@@ -249,7 +249,7 @@ impl Message {
             .collect();
         let changes = vec![1; alerts.len()];
         let reference = self.reference.clone().filter(|_| differs)?;
-        Some(Action::Edit(self.number, reference, Notification::new(alerts, changes)))
+        Some(Action::Edit(self.number, reference, Notification::with_changes(alerts, changes)))
     }
 
     fn is_over(&self) -> bool {

@@ -37,7 +37,7 @@ fn report(status: AlertStatus, total: u64) -> Alert {
 /// Stops at the action named `fails`.
 fn play_until(posted: &mut PostedMessages, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
-    let mut left = Notification::new(alerts, changes);
+    let mut left = Notification::with_changes(alerts, changes);
     left.retain(|alert| !posted.is_posted(alert));
     let mut actions = Vec::new();
     while let Some(action) = posted.next(&left) {
@@ -61,7 +61,7 @@ fn play_until(posted: &mut PostedMessages, alerts: Vec<Alert>, fails: &str) -> V
         }
         let message = reference(posted.number);
         if let Some(done) = posted.done(action, message) {
-            left.without(&done);
+            left.remove(&done);
         }
     }
     posted.settle();
@@ -90,7 +90,7 @@ fn a_resolve_without_a_known_message_gets_a_new_one() {
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
     assert!(posted.messages.is_empty());
     // A response without a message reference.
-    let fired = Notification::new(alerts("A", FIRING), vec![1]);
+    let fired = Notification::new(alerts("A", FIRING));
     posted.done(Action::Post(fired.clone()), None);
     assert!(posted.is_posted(&fired.alerts[0]));
     assert_eq!(play(&mut posted, alerts("A", RESOLVED)), ["post: -A"]);
@@ -203,7 +203,7 @@ fn a_resolved_message_keeps_its_top_routes() {
         detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
     }];
     play(&mut posted, vec![fired.clone()]);
-    let over = Notification::new(alerts("A", RESOLVED), vec![2]);
+    let over = Notification::with_changes(alerts("A", RESOLVED), vec![2]);
     let Some(Action::Edit(0, _, shown)) = posted.next(&over) else { panic!("{posted:?}") };
     assert_eq!((shown.alerts[0].status, shown.alerts[0].top()), (RESOLVED, fired.top()));
     posted.done(Action::Edit(0, reference(0).unwrap(), shown), None);

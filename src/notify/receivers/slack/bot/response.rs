@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::posted::MessageRef;
 use crate::notify::{
     DeliveryError,
-    error::Remedy,
     receivers::{http::ApiResponse, slack::classify::is_error_code},
 };
 
@@ -23,7 +22,7 @@ impl Rejection {
     /// Whether Slack may accept a new message after it rejected an edit or a reply.
     pub(super) fn allows_new_message(&self) -> bool {
         match self {
-            Self::Failed(error) => error.remedy() == Remedy::Rejected,
+            Self::Failed(error) => error.kind().is_permanent(),
             Self::Other(_) => true,
         }
     }
@@ -34,7 +33,7 @@ impl From<Rejection> for DeliveryError {
         match rejection {
             Rejection::Failed(error) => error,
             // An unknown error drops no alert.
-            Rejection::Other(code) => Self::broken(code),
+            Rejection::Other(code) => Self::misconfigured(code),
         }
     }
 }
@@ -66,18 +65,18 @@ pub(super) fn classify(
         (Some(true), _) => Ok(MessageRef::parse(&body)),
         (Some(false), Some(code)) => Err(classify_code(code, response.retry_after(now))),
         (Some(false), None) => {
-            Err(Rejection::Failed(DeliveryError::broken("not a Slack error code")))
+            Err(Rejection::Failed(DeliveryError::misconfigured("not a Slack error code")))
         }
         (None, _) if response.is_truncated && begins_with_failure(text) => {
             let reason = format!("{} with an incomplete error", response.status);
-            Err(Rejection::Failed(DeliveryError::retry(reason)))
+            Err(Rejection::Failed(DeliveryError::temporary(reason)))
         }
         // Most likely posted: a retry might post the message again and again.
         (None, _) if response.is_truncated || text.is_empty() => Ok(None),
         // Something other than Slack accepted the message, and would accept a retry, too.
         (None, _) => {
             let reason = format!("{} with {} bytes not from Slack", response.status, text.len());
-            Err(Rejection::Failed(DeliveryError::astray(reason)))
+            Err(Rejection::Failed(DeliveryError::undeliverable(reason)))
         }
     }
 }
@@ -93,10 +92,10 @@ fn classify_code(code: &str, delay: Option<Duration>) -> Rejection {
         "ratelimited" | "rate_limited" => {
             DeliveryError::retry_after(delay.unwrap_or(DEFAULT_DELAY), code)
         }
-        code if TRANSIENT.contains(&code) => DeliveryError::retry(code),
+        code if TRANSIENT.contains(&code) => DeliveryError::temporary(code),
         code if rejects_content(code) => DeliveryError::rejected(code),
         code => match fix(code) {
-            Some(fix) => DeliveryError::broken(format!("{code}: {fix}")),
+            Some(fix) => DeliveryError::misconfigured(format!("{code}: {fix}")),
             None => return Rejection::Other(code.to_owned()),
         },
     })
@@ -144,7 +143,7 @@ mod tests {
     use http::{HeaderMap, StatusCode, header};
 
     use super::*;
-    use crate::notify::error::chain;
+    use crate::notify::{DeliveryErrorKind, error::chain};
 
     fn response(status: u16, retry_after: Option<&str>, text: &str) -> ApiResponse {
         let mut headers = HeaderMap::new();
@@ -159,9 +158,9 @@ mod tests {
         }
     }
 
-    fn failed(response: &ApiResponse) -> (Remedy, String) {
+    fn failed(response: &ApiResponse) -> (DeliveryErrorKind, String) {
         match classify(response, SystemTime::now()) {
-            Err(Rejection::Failed(error)) => (error.remedy(), chain(&error)),
+            Err(Rejection::Failed(error)) => (error.kind(), chain(&error)),
             other => panic!("{other:?}"),
         }
     }
@@ -186,29 +185,54 @@ mod tests {
         }
         for text in [r#"{"ok":false"#, r#"{ "ok": false, "error": "internal_er"#] {
             let error = DeliveryError::from(classify(text).unwrap_err());
-            assert_eq!(error.remedy(), Remedy::Retry, "{text}");
+            assert_eq!(error.kind(), DeliveryErrorKind::Temporary, "{text}");
         }
     }
 
     #[test]
     fn each_error_code_is_classified() {
-        let after = |seconds| Remedy::RetryAfter(Duration::from_secs(seconds));
+        let after = |seconds| DeliveryErrorKind::RetryAfter(Duration::from_secs(seconds));
         for (code, retry_after, expected, expected_text) in [
             ("ratelimited", Some("30"), after(30), "ratelimited"),
             ("rate_limited", None, after(1), "rate_limited"),
-            ("internal_error", None, Remedy::Retry, "internal_error"),
-            ("service_unavailable", None, Remedy::Retry, "service_unavailable"),
-            ("invalid_auth", None, Remedy::Misconfigured, "use the app's current bot token"),
-            ("token_revoked", None, Remedy::Misconfigured, "use the app's current bot token"),
-            ("missing_scope", None, Remedy::Misconfigured, "chat:write"),
-            ("channel_not_found", None, Remedy::Misconfigured, "check the channel's name or ID"),
-            ("not_in_channel", None, Remedy::Misconfigured, "invite the bot to the channel"),
-            ("is_archived", None, Remedy::Misconfigured, "archived"),
-            ("restricted_action_read_only_channel", None, Remedy::Misconfigured, "settings"),
-            ("S3cret of xoxb-1", None, Remedy::Misconfigured, "not a Slack error code"),
-            ("invalid_blocks", None, Remedy::Rejected, "invalid_blocks"),
-            ("msg_blocks_too_long", None, Remedy::Rejected, "msg_blocks_too_long"),
-            ("no_text", None, Remedy::Rejected, "no_text"),
+            ("internal_error", None, DeliveryErrorKind::Temporary, "internal_error"),
+            ("service_unavailable", None, DeliveryErrorKind::Temporary, "service_unavailable"),
+            (
+                "invalid_auth",
+                None,
+                DeliveryErrorKind::Misconfigured,
+                "use the app's current bot token",
+            ),
+            (
+                "token_revoked",
+                None,
+                DeliveryErrorKind::Misconfigured,
+                "use the app's current bot token",
+            ),
+            ("missing_scope", None, DeliveryErrorKind::Misconfigured, "chat:write"),
+            (
+                "channel_not_found",
+                None,
+                DeliveryErrorKind::Misconfigured,
+                "check the channel's name or ID",
+            ),
+            (
+                "not_in_channel",
+                None,
+                DeliveryErrorKind::Misconfigured,
+                "invite the bot to the channel",
+            ),
+            ("is_archived", None, DeliveryErrorKind::Misconfigured, "archived"),
+            (
+                "restricted_action_read_only_channel",
+                None,
+                DeliveryErrorKind::Misconfigured,
+                "settings",
+            ),
+            ("S3cret of xoxb-1", None, DeliveryErrorKind::Misconfigured, "not a Slack error code"),
+            ("invalid_blocks", None, DeliveryErrorKind::Rejected, "invalid_blocks"),
+            ("msg_blocks_too_long", None, DeliveryErrorKind::Rejected, "msg_blocks_too_long"),
+            ("no_text", None, DeliveryErrorKind::Rejected, "no_text"),
         ] {
             let text = format!(r#"{{"ok": false, "error": "{code}"}}"#);
             let (remedy, reason) = failed(&response(200, retry_after, &text));
@@ -231,19 +255,19 @@ mod tests {
             let rejection = classify(&response(200, None, &text), SystemTime::now()).unwrap_err();
             assert!(matches!(&rejection, Rejection::Other(other) if other == code));
             assert!(rejection.allows_new_message());
-            assert_eq!(DeliveryError::from(rejection).remedy(), Remedy::Misconfigured);
+            assert_eq!(DeliveryError::from(rejection).kind(), DeliveryErrorKind::Misconfigured);
         }
     }
 
     #[test]
     fn a_response_not_from_slack_is_classified_by_its_status() {
-        let after = Remedy::RetryAfter(Duration::from_secs(7));
+        let after = DeliveryErrorKind::RetryAfter(Duration::from_secs(7));
         for (status, retry_after, text, expected) in [
             (429, Some("7"), r#"{"ok": false, "error": "ratelimited"}"#, after),
-            (503, None, "", Remedy::Retry),
-            (404, None, "<html>no such page</html>", Remedy::Misconfigured),
-            (413, None, "", Remedy::Rejected),
-            (200, None, "<html>sign in</html>", Remedy::Rejected),
+            (503, None, "", DeliveryErrorKind::Temporary),
+            (404, None, "<html>no such page</html>", DeliveryErrorKind::Misconfigured),
+            (413, None, "", DeliveryErrorKind::Rejected),
+            (200, None, "<html>sign in</html>", DeliveryErrorKind::Undeliverable),
         ] {
             let (remedy, reason) = failed(&response(status, retry_after, text));
             assert_eq!(remedy, expected, "{status}");
