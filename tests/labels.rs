@@ -246,26 +246,26 @@ fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
     let refused = |set: fn(LookoutBuilder) -> LookoutBuilder| {
         set(Lookout::builder()).start().unwrap_err().to_string()
     };
-    let no_name = "is no name: use letters, digits and _, no digit first";
+    let no_name = "is not a label name: use letters, digits and _, no digit first";
     for name in ["", "a-b", "1a", "ä"] {
         let error = Lookout::builder().handler_label(name, 1).start().unwrap_err().to_string();
         assert_eq!(error, format!("handler_label: {name:?} {no_name}"));
     }
     assert_eq!(
         refused(|builder| builder.request_label("le", 1, |_| None)),
-        "request_label: \"le\" is a name that Prometheus keeps for itself: use another"
+        "request_label: Prometheus reserves \"le\": use another name"
     );
     assert_eq!(
         refused(|builder| builder.response_label("http_route", 1, |_| None)),
-        "response_label: \"http_route\" is a label that the metrics have already: use another name"
+        "response_label: the metrics already have the label \"http_route\": use another name"
     );
     assert_eq!(
         refused(|builder| builder.handler_label("a", 1).response_label("a", 1, |_| None)),
-        "response_label: \"a\" is given twice: leave one of them out"
+        "response_label: \"a\" is declared twice: remove one"
     );
     assert_eq!(
         refused(|builder| builder.constant_label("a", "b").handler_label("a", 1)),
-        "handler_label: \"a\" is given twice: leave one of them out"
+        "handler_label: \"a\" is declared twice: remove one"
     );
     for bound in [0, 1_001, usize::MAX] {
         let error = Lookout::builder().handler_label("a", bound).start().unwrap_err().to_string();

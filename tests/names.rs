@@ -113,34 +113,28 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
         set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
     };
     for (prefix, expected) in [
-        ("", r#"prefix: "" can't begin a name: use letters, digits and _, no digit first"#),
-        ("1st", r#"prefix: "1st" can't begin a name: use letters, digits and _, no digit first"#),
-        ("a-b", r#"prefix: "a-b" can't begin a name: use letters, digits and _, no digit first"#),
-        ("a:b", r#"prefix: "a:b" can't begin a name: use letters, digits and _, no digit first"#),
-        (
-            "__a",
-            r#"prefix: "__a" begins with __, which Prometheus keeps for itself: use one _ or none"#,
-        ),
-        ("shop_", r#"prefix: "shop_" ends with _, which is added to it: leave that out"#),
+        ("", r#"prefix: "" cannot start a name: use letters, digits and _, no digit first"#),
+        ("1st", r#"prefix: "1st" cannot start a name: use letters, digits and _, no digit first"#),
+        ("a-b", r#"prefix: "a-b" cannot start a name: use letters, digits and _, no digit first"#),
+        ("a:b", r#"prefix: "a:b" cannot start a name: use letters, digits and _, no digit first"#),
+        ("__a", r#"prefix: "__a" starts with __, which Prometheus reserves: use one _ or none"#),
+        ("shop_", r#"prefix: "shop_" ends with _, which the lookout adds: remove it"#),
     ] {
         assert_eq!(refused(&|builder| builder.prefix(prefix)), expected);
     }
     for (name, expected) in [
-        ("", r#"constant_label: "" is no name: use letters, digits and _, no digit first"#),
+        (
+            "",
+            r#"constant_label: "" is not a label name: use letters, digits and _, no digit first"#,
+        ),
         (
             "my team",
-            r#"constant_label: "my team" is no name: use letters, digits and _, no digit first"#,
+            r#"constant_label: "my team" is not a label name: use letters, digits and _, no digit first"#,
         ),
-        ("le", r#"constant_label: "le" is a name that Prometheus keeps for itself: use another"#),
-        (
-            "quantile",
-            r#"constant_label: "quantile" is a name that Prometheus keeps for itself: use another"#,
-        ),
-        (
-            "__name__",
-            r#"constant_label: "__name__" is a name that Prometheus keeps for itself: use another"#,
-        ),
-        ("team", r#"constant_label: "team" is given twice: leave one of them out"#),
+        ("le", r#"constant_label: Prometheus reserves "le": use another name"#),
+        ("quantile", r#"constant_label: Prometheus reserves "quantile": use another name"#),
+        ("__name__", r#"constant_label: Prometheus reserves "__name__": use another name"#),
+        ("team", r#"constant_label: "team" is declared twice: remove one"#),
     ] {
         let label = |builder: LookoutBuilder| {
             builder.constant_label("team", "checkout").constant_label(name, "a")
@@ -181,7 +175,7 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
         assert_eq!(
             refused(&|builder| builder.constant_label(&*name, "a")),
             format!(
-                "constant_label: {name:?} is a label that the metrics have already: use another name"
+                "constant_label: the metrics already have the label {name:?}: use another name"
             )
         );
     }

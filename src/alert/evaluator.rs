@@ -18,7 +18,7 @@ use super::{
     state::{Change, State, Timing},
 };
 use crate::{
-    collect::{Collector, Figures, Member, labels, route_labels},
+    collect::{Collector, Figures, Member},
     evaluate::{Reading, weight},
     facade::{ALERT_STATE, Facade, Gauge, MetricNaming},
     operation::Operation,
@@ -145,11 +145,11 @@ impl Watch {
         if reading.is_none() && !self.tracked.contains_key(&target) && self.rule.is_each_route() {
             return None;
         }
-        let (name, rule, dialect) = (&self.name, &self.rule, collector.facade.dialect());
+        let (name, rule, naming) = (&self.name, &self.rule, collector.facade.naming());
         let tracked = self
             .tracked
             .entry(target.clone())
-            .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target, dialect)));
+            .or_insert_with(|| Tracked::new(alert_labels(name, rule, &target, naming)));
         let now = collector.timeline().now();
         let (change, since) = tracked.advance(self.timing, reading.as_ref(), rule, now);
         if since == now {
@@ -283,25 +283,25 @@ fn alert_labels(
     name: &Arc<str>,
     rule: &Rule,
     target: &Target,
-    dialect: &MetricNaming,
+    naming: &MetricNaming,
 ) -> Vec<Label> {
     let severity = Label::from_static_parts("severity", rule.severity.as_str());
-    [rule_label(name), severity].into_iter().chain(target_labels(target, dialect)).collect()
+    [rule_label(name), severity].into_iter().chain(target_labels(target, naming)).collect()
 }
 
 fn rule_label(name: &Arc<str>) -> Label {
     Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name)))
 }
 
-fn target_labels(target: &Target, dialect: &MetricNaming) -> Vec<Label> {
+fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
     match target {
         // No rule evaluates reports.
         Target::Service | Target::CallSite(_) => Vec::new(),
-        Target::Operation(operation) => labels(dialect, operation),
+        Target::Operation(operation) => naming.presets.operation_labels(operation),
         Target::Dependency(name) => vec![Label::new("dependency", name.clone())],
         Target::Route(text) => {
             let (method, route) = method_and_route(text);
-            route_labels(dialect, method, route)
+            naming.presets.route_labels(method, route)
         }
     }
 }

@@ -100,8 +100,8 @@ impl Play {
 
     #[cfg(feature = "state")]
     pub(super) fn restore(&mut self, firing: Vec<Alert>, wall: SystemTime) -> Vec<Alert> {
-        let dialect = self.collector.facade.dialect();
-        self.evaluator.restore(firing, &self.store.operations, dialect, wall)
+        let naming = self.collector.facade.naming();
+        self.evaluator.restore(firing, &self.store.operations, naming, wall)
     }
 
     /// So many seconds of the same; gives each change with its second.

@@ -6,17 +6,18 @@ use crate::{
     window::{History, Tick, Totals},
 };
 
-/// The figures of one scope: what has ended, in its windows, and what is in flight now.
+/// The figures of an operation or a group: the ended requests in its windows, and those in flight.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) history: History,
     pub(crate) in_flight: u64,
-    /// The age of the oldest request that waits for its head, as far as it is certain.
+    /// The lowest possible age of the oldest request that waits for its response's head.
     pub(crate) oldest: Option<Duration>,
-    /// How late the application's runtime is; told of a group alone.
+    /// The lag of the application's runtime; only groups have it.
     pub(crate) runtime_lag: Option<Duration>,
-    /// What ended since the last tick: the sums, and the durations by cell.
+    /// The requests that ended since the last tick.
     new: Totals,
+    /// Their durations by cell.
     new_cells: Vec<u32>,
 }
 
@@ -32,25 +33,25 @@ impl Figures {
         }
     }
 
-    /// The figures of a scope that these are the parts of; what is of the moment comes with the next
-    /// tick, and so does what was counted since the last one.
+    /// The figures of a group of these operations. The requests in flight, and those that ended since
+    /// the last tick, follow with the next tick.
     pub(super) fn of_parts<'a>(cells: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
         let history = History::of_parts(parts.map(|part| &part.history));
         Self { history, ..Self::new(cells) }
     }
 
-    /// Counts durations that ended in one way, and fell into one cell.
+    /// Counts durations of one outcome in one cell.
     pub(super) fn add(&mut self, outcome: Outcome, cell: usize, tally: Tally) {
         self.new.add(outcome, tally.count, tally.nanos);
         self.new_cells[cell] += u32::try_from(tally.count).unwrap_or(u32::MAX);
     }
 
-    /// Of the requests that were added, counts those whose status is a client error.
+    /// Counts how many of the added requests have a client error as status.
     pub(super) fn add_client_errors(&mut self, count: u64) {
         self.new.add_client_errors(count);
     }
 
-    /// Counts what another scope, a part of this one, has new.
+    /// Counts the new requests of an operation in this group.
     pub(super) fn absorb(&mut self, part: &Self) {
         if part.new_requests() > 0 {
             self.new.merge(&part.new);
@@ -64,12 +65,12 @@ impl Figures {
         self.new.requests()
     }
 
-    /// All requests that have ended.
+    /// All requests that have ended, those since the last tick included.
     pub(super) fn all_requests(&self) -> u64 {
         self.history.totals().requests() + self.new_requests()
     }
 
-    /// Closes a tick; gives how many bytes the windows take.
+    /// Closes a tick, and returns the memory of the windows in bytes.
     pub(super) fn tick(&mut self, tick: &Tick) -> usize {
         let cells: Vec<_> = if self.new_requests() == 0 {
             Vec::new()

@@ -1,10 +1,10 @@
-//! The collectors that a scrape carries over first, so that it is never stale.
+//! The collectors of running lookouts. A scrape makes them export first, so that it is up to date.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Collector;
 
-/// A collector as the tick and the scrapes share it.
+/// A collector that the tick and the scrapes share.
 pub(crate) type SharedCollector = Arc<Mutex<Collector>>;
 
 static LIVE: Mutex<Vec<Weak<Mutex<Collector>>>> = Mutex::new(Vec::new());
@@ -17,12 +17,12 @@ pub(crate) fn share(collector: Collector) -> SharedCollector {
     collector
 }
 
-/// Carries over what all live collectors have.
+/// Makes all live collectors export.
 #[cfg(feature = "prometheus")]
-pub(crate) fn carry_all() {
-    // Copied, so that no lock is held while one is carried.
+pub(crate) fn export_all() {
+    // Cloned, so that the list is not locked during the exports.
     let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for collector in live.iter().filter_map(Weak::upgrade) {
-        collector.lock().unwrap_or_else(PoisonError::into_inner).carry();
+        collector.lock().unwrap_or_else(PoisonError::into_inner).export();
     }
 }

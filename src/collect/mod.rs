@@ -1,8 +1,7 @@
-//! What the tick and the scrape do: sum the shards, and carry what is new over to the facade and
-//! into the windows.
+//! The work of the tick and the scrape: sum the shards, and export the new counts to the facade and
+//! the windows.
 
 mod figures;
-mod labels;
 mod live;
 mod operation;
 mod series;
@@ -10,11 +9,10 @@ mod series;
 use std::{fmt, mem, sync::Arc, time::Duration};
 
 #[cfg(feature = "prometheus")]
-pub(crate) use self::live::carry_all;
+pub(crate) use self::live::export_all;
 use self::operation::{CollectContext, Collected};
 pub(crate) use self::{
     figures::Figures,
-    labels::{labels, route_labels},
     live::{SharedCollector, share},
 };
 use crate::{
@@ -25,16 +23,16 @@ use crate::{
     window::Timeline,
 };
 
-/// Whether an operation belongs to a group.
+/// Decides whether an operation belongs to a group.
 pub(crate) type Member = Box<dyn Fn(&Operation) -> bool + Send>;
 
-/// Figures that are kept elsewhere, and carried over with the rest.
+/// Counts of another module, exported with the collector's.
 pub(crate) trait Export: Send + Sync {
-    /// Tells the facade what there is.
-    fn carry(&self, facade: &Facade);
+    /// Exports the current counts to the facade.
+    fn export(&self, facade: &Facade);
 }
 
-/// The one reader of all cells.
+/// Reads the cells of all shards.
 pub(crate) struct Collector {
     store: Arc<Store>,
     pub(crate) facade: Facade,
@@ -46,10 +44,10 @@ pub(crate) struct Collector {
     overflowed: Counter,
     memory: Gauge,
     has_warned: Warned,
-    others: Vec<Arc<dyn Export>>,
+    exports: Vec<Arc<dyn Export>>,
 }
 
-/// What was logged already.
+/// The warnings that were logged.
 #[derive(Debug, Default)]
 struct Warned {
     operations: bool,
@@ -57,13 +55,13 @@ struct Warned {
 }
 
 impl Collector {
-    /// `groups` are the sets of operations that are watched as one, besides each by itself.
+    /// Each of `groups` is a set of operations whose figures are summed, too.
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
         classifier: Arc<Classifier>,
         groups: Vec<Member>,
-        others: Vec<Arc<dyn Export>>,
+        exports: Vec<Arc<dyn Export>>,
     ) -> Self {
         let cells = store.bounds.cells();
         Self {
@@ -75,20 +73,21 @@ impl Collector {
             overflowed: Counter::new(OVERFLOWED, Vec::new()),
             memory: Gauge::new(MEMORY, Vec::new()),
             has_warned: Warned::default(),
-            others,
+            exports,
             store,
             facade,
         }
     }
 
-    /// Carries everything over that the calling thread may; a scrape's part.
-    pub(crate) fn carry(&mut self) {
+    /// Exports everything, for a scrape, if the calling thread sees the recorder.
+    pub(crate) fn export(&mut self) {
         if self.facade.in_sight() {
             self.collect(self.store.elapsed());
         }
     }
 
-    /// Carries everything over and marks the moment in all windows: `now`, since the store was made.
+    /// Exports everything and closes a tick in all windows. `now` is the time since the store was
+    /// made.
     pub(crate) fn tick(&mut self, now: Duration) {
         self.facade.resolve();
         self.collect(now);
@@ -111,14 +110,14 @@ impl Collector {
         }
         self.store.memory.set_windows(windows);
         let elapsed = (self.timeline.now().saturating_sub(before)).as_secs_f64();
-        // The part of a second before the shutdown would tell anything.
+        // The last tick before the shutdown may be too short for a meaningful rate.
         if elapsed > 0.5 {
             self.throughput.record(&self.facade, ended as f64 / elapsed);
         }
     }
 
-    /// Watches other groups from now on, whose windows reach as far back as those of the operations in
-    /// them. What is in flight in them is known with the next tick.
+    /// Replaces the groups. Their windows reach as far back as those of their operations. Their
+    /// requests in flight are known after the next tick.
     pub(crate) fn regroup(&mut self, groups: Vec<Member>) {
         let cells = self.store.bounds.cells();
         let regrouped = groups.into_iter().map(|member| {
@@ -129,7 +128,7 @@ impl Collector {
         self.groups = regrouped.collect();
     }
 
-    /// Notes how late the application's runtime is, which is the same for all groups.
+    /// Sets the lag of the application's runtime in all groups.
     pub(crate) fn note_runtime_lag(&mut self, lag: Option<Duration>) {
         for (_, group) in &mut self.groups {
             group.runtime_lag = lag;
@@ -144,7 +143,7 @@ impl Collector {
         &self.store.bounds
     }
 
-    /// The figures of a group, by its place in what `new` was given.
+    /// The figures of a group, by its index in the groups.
     pub(crate) fn group(&self, group: usize) -> &Figures {
         &self.groups[group].1
     }
@@ -157,17 +156,17 @@ impl Collector {
         let known = self.operations.len();
         for (new, operation) in self.store.operations.listed_from(known).into_iter().enumerate() {
             let id = self.store.operations.nth(known + new);
-            let dialect = self.facade.dialect();
-            self.operations.push(Collected::new(id, operation, &self.store, dialect));
+            let naming = self.facade.naming();
+            self.operations.push(Collected::new(id, operation, &self.store, naming));
         }
-        let means = CollectContext {
+        let context = CollectContext {
             shards: &self.store.shards(),
             store: &self.store,
             facade: &self.facade,
             classifier: &self.classifier,
         };
         for collected in &mut self.operations {
-            collected.collect(&means, now);
+            collected.collect(&context, now);
         }
         let overflows =
             self.operations.iter().filter(|collected| collected.operation.is_overflow());
@@ -176,12 +175,12 @@ impl Collector {
         self.memory.set(&self.facade, self.store.memory.used() as f64);
         self.warn_of_bounds(overflowed);
         self.group_figures();
-        for other in &self.others {
-            other.carry(&self.facade);
+        for export in &self.exports {
+            export.export(&self.facade);
         }
     }
 
-    /// Logs once that a bound was reached, since less is counted apart from then on.
+    /// Logs once that a limit was reached, since requests are then counted in less detail.
     fn warn_of_bounds(&mut self, overflowed: u64) {
         let memory = &self.store.memory;
         if memory.is_exhausted() {
@@ -190,7 +189,7 @@ impl Collector {
                     tracing::warn!(
                         max_memory = memory.max(),
                         "max_memory is used up: new statuses and label values share a series per status \
-                         class, new operations the route _OVERFLOW"
+                         class, and new operations share the route _OVERFLOW"
                     );
                 });
             }
@@ -204,7 +203,7 @@ impl Collector {
         }
     }
 
-    /// What is in flight is a state, and so summed anew each time.
+    /// Sums the requests in flight of each group again, since they are a state and not a count.
     fn group_figures(&mut self) {
         for (member, group) in &mut self.groups {
             group.in_flight = 0;
@@ -228,8 +227,8 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// An age as far as it is certain: a start is known to the second, so it is taken as late in it as
-/// it can have been.
+/// The lowest age that a request can have. Its start is known to the second, so it may have started
+/// at the end of that second.
 fn certain_age(now: Duration, began: u64) -> Duration {
     now.saturating_sub(Duration::from_secs(began + 1))
 }

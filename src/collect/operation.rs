@@ -4,8 +4,7 @@ use metrics::Label;
 
 use super::{
     Figures, certain_age,
-    labels::{labels, url_scheme},
-    series::{CollectedExtra, CollectedHistogram, CollectedSeries, Requests},
+    series::{CollectedHistogram, CollectedOptional, CollectedSeries, EndedRequests},
 };
 use crate::{
     facade::{Counter, Facade, Gauge, MetricNaming},
@@ -16,37 +15,36 @@ use crate::{
     },
 };
 
-/// One operation as its reader knows it.
+/// The sums of one operation over all shards.
 #[derive(Debug)]
 pub(super) struct Collected {
     id: OperationId,
     pub(super) operation: Operation,
     pub(super) figures: Figures,
-    /// What the cells said the last time; the rest is skipped while they say the same.
+    /// The counts of the cells at the last read. The rest is skipped while they are the same.
     started: u64,
     ended: u64,
-    rare: u64,
+    optional_records: u64,
     epoch: u32,
-    /// Nothing changed the last time, and the recorder has all of it.
+    /// Nothing changed at the last read, and the recorder has everything.
     is_settled: bool,
     oldest_start: OldestStart,
-    begun: Option<Counter>,
-    most_begun: i64,
+    started_counter: Option<Counter>,
+    most_started: i64,
     series: Vec<CollectedSeries>,
-    /// By key, the place among `series`.
-    places: HashMap<SeriesKey, usize, foldhash::fast::RandomState>,
-    requests: Vec<Requests>,
-    /// None where heads are not recorded.
+    /// The index in `series` by key.
+    indexes: HashMap<SeriesKey, usize, foldhash::fast::RandomState>,
+    ended_requests: Vec<EndedRequests>,
+    /// `None` if heads are not recorded.
     head: Option<CollectedHistogram>,
-    /// What few operations have.
-    extras: [Option<CollectedExtra>; OptionalHistogram::ALL.len()],
-    /// By kind, the gauge and how many are open.
+    optional: [Option<CollectedOptional>; OptionalHistogram::ALL.len()],
+    /// By kind, the gauge and the number of open streams.
     streams: [Option<(Gauge, u64)>; StreamKind::ALL.len()],
     active: Gauge,
     oldest: Gauge,
 }
 
-/// What all operations are collected by.
+/// What the collection of each operation needs.
 #[derive(Debug)]
 pub(super) struct CollectContext<'a> {
     pub(super) shards: &'a [Arc<Shard>],
@@ -60,29 +58,30 @@ impl Collected {
         id: OperationId,
         operation: Operation,
         store: &Store,
-        dialect: &MetricNaming,
+        naming: &MetricNaming,
     ) -> Self {
-        let labels = || labels(dialect, &operation);
-        let active = labels().into_iter().chain(url_scheme(dialect, &operation)).collect();
-        let names = dialect.presets.names(operation.traffic());
+        let presets = &naming.presets;
+        let labels = || presets.operation_labels(&operation);
+        let active = labels().into_iter().chain(presets.scheme_label(&operation)).collect();
+        let names = presets.names(operation.traffic());
         Self {
             id,
             figures: Figures::new(store.bounds.cells()),
             started: 0,
             ended: 0,
-            rare: 0,
+            optional_records: 0,
             epoch: 0,
             is_settled: false,
             oldest_start: OldestStart::default(),
-            begun: names.started.map(|name| Counter::new(name, labels())),
-            most_begun: 0,
+            started_counter: names.started.map(|name| Counter::new(name, labels())),
+            most_started: 0,
             series: Vec::new(),
-            places: HashMap::default(),
-            requests: Vec::new(),
+            indexes: HashMap::default(),
+            ended_requests: Vec::new(),
             head: store
                 .has_heads
                 .then(|| CollectedHistogram::new(names.head, &operation, labels(), &store.bounds)),
-            extras: [const { None }; OptionalHistogram::ALL.len()],
+            optional: [const { None }; OptionalHistogram::ALL.len()],
             streams: [const { None }; StreamKind::ALL.len()],
             active: Gauge::new(names.active, active),
             oldest: Gauge::new(names.oldest, labels()),
@@ -90,81 +89,86 @@ impl Collected {
         }
     }
 
-    /// Reads the shards, adds what is new to the figures and carries it over to the facade.
-    pub(super) fn collect(&mut self, means: &CollectContext<'_>, now: Duration) {
-        let CollectContext { shards, store, facade, .. } = means;
+    /// Reads the shards, adds the new counts to the figures and exports them to the facade.
+    pub(super) fn collect(&mut self, context: &CollectContext<'_>, now: Duration) {
+        let CollectContext { shards, store, facade, .. } = context;
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
-        let (ended, rare) = (sum(OperationCells::ended), sum(OperationCells::changes));
+        let ended = sum(OperationCells::ended);
+        let optional_records = sum(OperationCells::changes);
         let started = sum(OperationCells::started);
-        // Again after the starts: what began meanwhile must not pass for in flight.
+        // Read again after the starts: a request that started and ended in between is not in flight.
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
-        // A start may be taken back, so that there is none again.
-        let is_untouched = (started, self.started, rare) == (0, 0, 0);
-        let is_unchanged = (started, ended, rare) == (self.started, self.ended, self.rare);
+        // A layer may take back a start, so the count may return to zero.
+        let is_untouched = (started, self.started, optional_records) == (0, 0, 0);
+        let is_unchanged =
+            (started, ended, optional_records) == (self.started, self.ended, self.optional_records);
         if is_untouched || (!is_new && is_unchanged && self.is_settled) {
             self.keep_states(shards, facade, now);
             return;
         }
         self.is_settled = is_unchanged;
-        let is_complete = self.read_series(means);
+        let is_complete = self.read_series(context);
         let heads = || cells().flat_map(OperationCells::heads);
         let is_head_complete = self.head.as_mut().is_none_or(|head| {
             let is_complete = head.read(heads(), |_, _| {});
-            head.carry(facade, &store.bounds) && is_complete
+            head.export(facade, &store.bounds) && is_complete
         });
-        let is_carried = is_head_complete & self.extras(means);
-        self.streams(means);
-        for requests in &mut self.requests {
-            requests.carry(facade);
+        let is_exported = is_head_complete & self.export_optional(context);
+        self.export_streams(context);
+        for requests in &mut self.ended_requests {
+            requests.export(facade);
         }
-        if let Some(begun) = &mut self.begun {
-            // What stands for other methods may lose a start to the right one, and no counter falls:
-            // there a call has begun once it has ended.
-            let total = if self.operation.is_of_several() { ended } else { started };
-            // Nor does it where a start is taken back: the next one makes up for it.
-            self.most_begun = self.most_begun.max(total as i64);
-            begun.set(facade, self.most_begun as u64);
-        }
-        // What was taken back on another thread may be seen so before its start.
+        self.export_started(facade, started, ended);
+        // A start that another thread takes back may be seen after that.
         self.figures.in_flight = (started.wrapping_sub(ended_since) as i64).max(0) as u64;
         self.set_in_flight(shards, facade, now);
         self.started = started;
-        if is_complete && is_carried {
-            // Else it is done again next time, though nothing else may have ended.
-            (self.ended, self.rare) = (ended, rare);
+        if is_complete && is_exported {
+            // Otherwise the next read does it again, even if no other request has ended.
+            (self.ended, self.optional_records) = (ended, optional_records);
         }
         self.epoch = facade.epoch();
     }
 
-    /// Whether all could be read and carried over.
-    fn read_series(&mut self, means: &CollectContext<'_>) -> bool {
-        let CollectContext { shards, store, facade, classifier } = means;
+    fn export_started(&mut self, facade: &Facade, started: u64, ended: u64) {
+        let Some(counter) = &mut self.started_counter else { return };
+        // A counter must not fall. An operation that stands for several methods may lose a start to
+        // the right method, so there a call counts as started when it has ended.
+        let total = if self.operation.is_of_several() { ended } else { started };
+        // After a start was taken back, the counter waits for the next one.
+        self.most_started = self.most_started.max(total as i64);
+        counter.set(facade, self.most_started as u64);
+    }
+
+    /// Returns whether everything was read and exported.
+    fn read_series(&mut self, context: &CollectContext<'_>) -> bool {
+        let CollectContext { shards, store, facade, classifier } = context;
         let id = self.id;
         let cells = || shards.iter().filter_map(|shard| shard.met(id));
         let mut sources = vec![Vec::new(); self.series.len()];
         for found in cells().flat_map(OperationCells::all_series) {
-            let place = *self.places.entry(found.key).or_insert_with(|| {
+            let index = *self.indexes.entry(found.key).or_insert_with(|| {
                 let outcome = classifier.outcome(&self.operation, found.key);
                 self.series.push(CollectedSeries::new(
                     &self.operation,
                     found.key,
                     outcome,
                     store,
-                    facade.dialect(),
-                    &mut self.requests,
+                    facade.naming(),
+                    &mut self.ended_requests,
                 ));
                 sources.push(Vec::new());
                 self.series.len() - 1
             });
-            sources[place].push(&found.duration);
+            sources[index].push(&found.duration);
         }
         let mut is_complete = true;
         for (series, sources) in self.series.iter_mut().zip(sources) {
             let (outcome, is_client_error) = (series.outcome, series.is_client_error);
-            let mut requests = series.requests.and_then(|place| self.requests.get_mut(place));
+            let mut requests = series.requests.and_then(|index| self.ended_requests.get_mut(index));
             is_complete &= series.read(&sources, |cell, new| {
                 self.figures.add(outcome, cell, new);
                 if is_client_error {
@@ -174,37 +178,37 @@ impl Collected {
                     requests.total += new.count;
                 }
             });
-            is_complete &= series.duration.carry(facade, &store.bounds);
+            is_complete &= series.duration.export(facade, &store.bounds);
         }
         is_complete
     }
 
-    /// Reads and carries over what few operations have; gives whether that was all.
-    fn extras(&mut self, means: &CollectContext<'_>) -> bool {
-        let CollectContext { shards, store, facade, .. } = means;
+    /// Reads and exports the optional histograms. Returns whether everything was exported.
+    fn export_optional(&mut self, context: &CollectContext<'_>) -> bool {
+        let CollectContext { shards, store, facade, .. } = context;
         let cells = || shards.iter().filter_map(|shard| shard.met(self.id));
-        let dialect = facade.dialect();
-        let names = dialect.presets.names(self.operation.traffic());
+        let presets = &facade.naming().presets;
+        let names = presets.names(self.operation.traffic());
         let mut is_all = true;
-        for (collected, extra) in self.extras.iter_mut().zip(OptionalHistogram::ALL) {
-            let sources = || cells().filter_map(|cells| cells.optional(extra));
-            let (bounds, Some(name)) = (store.bounds_of(extra), names.extra(extra)) else {
+        for (collected, kind) in self.optional.iter_mut().zip(OptionalHistogram::ALL) {
+            let sources = || cells().filter_map(|cells| cells.optional(kind));
+            let (bounds, Some(name)) = (store.bounds_of(kind), names.optional(kind)) else {
                 continue;
             };
             if sources().next().is_none() {
                 continue;
             }
-            let CollectedExtra { histogram, total } = collected.get_or_insert_with(|| {
-                let mut labels = labels(dialect, &self.operation);
-                if extra.is_size() {
-                    labels.extend(url_scheme(dialect, &self.operation));
+            let CollectedOptional { histogram, total } = collected.get_or_insert_with(|| {
+                let mut labels = presets.operation_labels(&self.operation);
+                if kind.is_size() {
+                    labels.extend(presets.scheme_label(&self.operation));
                 }
-                let total = names.total(extra).map(|name| Counter::new(name, labels.clone()));
+                let total = names.total(kind).map(|name| Counter::new(name, labels.clone()));
                 let histogram = CollectedHistogram::new(name, &self.operation, labels, bounds);
-                CollectedExtra { histogram, total }
+                CollectedOptional { histogram, total }
             });
             is_all &= histogram.read(sources(), |_, _| {});
-            is_all &= histogram.carry(facade, bounds);
+            is_all &= histogram.export(facade, bounds);
             if let Some(total) = total {
                 total.set(facade, histogram.total());
             }
@@ -212,27 +216,27 @@ impl Collected {
         is_all
     }
 
-    fn streams(&mut self, means: &CollectContext<'_>) {
-        let cells = || means.shards.iter().filter_map(|shard| shard.met(self.id));
-        let dialect = means.facade.dialect();
-        let names = dialect.presets.names(self.operation.traffic());
+    fn export_streams(&mut self, context: &CollectContext<'_>) {
+        let cells = || context.shards.iter().filter_map(|shard| shard.met(self.id));
+        let presets = &context.facade.naming().presets;
+        let names = presets.names(self.operation.traffic());
         for (gauge, kind) in self.streams.iter_mut().zip(StreamKind::ALL) {
             let counts = cells().map(|cells| cells.streams(kind));
             let [opened, closed] =
                 counts.fold([0_u64; 2], |[open, close], [more, less]| [open + more, close + less]);
             if opened > 0 {
                 let (gauge, open) = gauge.get_or_insert_with(|| {
-                    let mut labels = labels(dialect, &self.operation);
+                    let mut labels = presets.operation_labels(&self.operation);
                     labels.push(Label::from_static_parts("kind", kind.as_str()));
                     (Gauge::new(names.streams, labels), 0)
                 });
                 *open = opened.saturating_sub(closed);
-                gauge.set(means.facade, *open as f64);
+                gauge.set(context.facade, *open as f64);
             }
         }
     }
 
-    /// Sets the gauges of what goes on without a change, so that the recorder does not drop them as idle.
+    /// Sets the gauges of unchanged states again, so that the recorder does not drop them as idle.
     fn keep_states(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
         if self.figures.in_flight > 0 {
             self.set_in_flight(shards, facade, now);
@@ -245,8 +249,8 @@ impl Collected {
     fn set_in_flight(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
         self.active.set(facade, self.figures.in_flight as f64);
         let ages = shards.iter().filter_map(|shard| Some(&shard.met(self.id)?.ages));
-        let began = self.oldest_start.at(ages, now.as_secs());
-        self.figures.oldest = began.map(|began| certain_age(now, began));
+        let start = self.oldest_start.at(ages, now.as_secs());
+        self.figures.oldest = start.map(|start| certain_age(now, start));
         self.oldest.set(facade, self.figures.oldest.unwrap_or_default().as_secs_f64());
     }
 }

@@ -1,27 +1,26 @@
-use metrics::{KeyName, Label};
+use metrics::{KeyName, Label, SharedString};
 
-use super::labels;
 use crate::{
     facade::{Counter, Facade, Histogram, MetricNaming, of_family},
     operation::Operation,
     outcome::{Outcome, Status},
-    series::{Bounds, LabelSet, SeriesKey, Store, Tally},
+    series::{Bounds, LabelSet, LabelTable, SeriesKey, Store, Tally},
 };
 
-/// One way in which the operation ends.
+/// The requests of an operation that end in one way.
 #[derive(Debug)]
 pub(super) struct CollectedSeries {
     pub(super) outcome: Outcome,
-    /// Its status rejects what the client asked for.
+    /// Its status is a client error.
     pub(super) is_client_error: bool,
     pub(super) duration: CollectedHistogram,
-    /// The place of its [`Requests`], if they are counted besides the durations.
+    /// The index of its [`EndedRequests`], if the preset has a counter of them.
     pub(super) requests: Option<usize>,
-    /// What the shards' versions said when all was read.
+    /// The sum of the shards' versions at the last complete read.
     version: Option<u64>,
 }
 
-/// The sums of a histogram's cells over all shards, and where they go.
+/// The sums of a histogram's cells over all shards, and the histogram that they are exported to.
 #[derive(Debug)]
 pub(super) struct CollectedHistogram {
     cells: Vec<Tally>,
@@ -29,46 +28,47 @@ pub(super) struct CollectedHistogram {
     family: Option<usize>,
 }
 
-/// The requests that ended in ways which are counted as one.
+/// The requests that one counter counts.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct EndedRequests {
     set: LabelSet,
     labels: Vec<Label>,
     pub(super) total: u64,
     counter: Counter,
 }
 
-/// What few operations have: a histogram, and where the preset has one, a counter of its sum.
+/// A histogram that few operations have, and the counter of its sum if the preset has one.
 #[derive(Debug)]
-pub(super) struct CollectedExtra {
+pub(super) struct CollectedOptional {
     pub(super) histogram: CollectedHistogram,
     pub(super) total: Option<Counter>,
 }
 
 impl CollectedSeries {
-    /// With its counter among `requests`, a new one if none has its labels.
+    /// Adds a counter to `requests`, unless one has the same labels.
     pub(super) fn new(
         operation: &Operation,
         key: SeriesKey,
         outcome: Outcome,
         store: &Store,
-        dialect: &MetricNaming,
-        requests: &mut Vec<Requests>,
+        naming: &MetricNaming,
+        requests: &mut Vec<EndedRequests>,
     ) -> Self {
-        let names = dialect.presets.names(operation.traffic());
-        let of_user = || labels::user_labels(&store.labels, key.labels);
-        let mut labels = labels::duration_labels(dialect, operation, key, outcome);
-        labels.extend(of_user());
+        let presets = &naming.presets;
+        let names = presets.names(operation.traffic());
+        let user_labels = || user_labels(&store.labels, key.labels);
+        let mut labels = presets.duration_labels(operation, key, outcome);
+        labels.extend(user_labels());
         let duration = CollectedHistogram::new(names.duration, operation, labels, &store.bounds);
         let requests = names.ended.map(|ended| {
-            let mut labels = labels::ended_labels(dialect, operation, key, outcome);
-            labels.extend(of_user());
+            let mut labels = presets.ended_labels(operation, key, outcome);
+            labels.extend(user_labels());
             let set = key.labels;
             let known =
                 requests.iter().position(|known| known.set == set && known.labels == labels);
             known.unwrap_or_else(|| {
                 let counter = Counter::new(ended, labels.clone());
-                requests.push(Requests { set, labels, total: 0, counter });
+                requests.push(EndedRequests { set, labels, total: 0, counter });
                 requests.len() - 1
             })
         });
@@ -76,14 +76,13 @@ impl CollectedSeries {
         Self { outcome, is_client_error, duration, requests, version: None }
     }
 
-    /// Reads the shards' histograms of it, unless nothing has changed; see
-    /// [`CollectedHistogram::read`].
+    /// Reads the shards' histograms if one has changed; see [`CollectedHistogram::read`].
     pub(super) fn read(
         &mut self,
         shards: &[&crate::series::Histogram],
         new: impl FnMut(usize, Tally),
     ) -> bool {
-        // Before the cells: what comes meanwhile is read again.
+        // Before the cells, so that a change during the read is read again.
         let versions = shards.iter().map(|shard| shard.version());
         let version = Some(versions.fold(0, u64::wrapping_add));
         if self.version == version {
@@ -98,7 +97,7 @@ impl CollectedSeries {
 }
 
 impl CollectedHistogram {
-    /// Of an operation whose durations may have buckets of their own, and so a name.
+    /// Adds the family to the name if the operation has its own buckets.
     pub(super) fn new(
         name: &'static str,
         operation: &Operation,
@@ -106,26 +105,26 @@ impl CollectedHistogram {
         bounds: &Bounds,
     ) -> Self {
         let family = bounds.family_of(operation);
-        let name = family.map_or(KeyName::from_const_str(name), |place| {
-            of_family(name, bounds.family(place)).into()
+        let name = family.map_or(KeyName::from_const_str(name), |index| {
+            of_family(name, bounds.family(index)).into()
         });
         let cells = vec![Tally::default(); bounds.cells()];
         Self { cells, histogram: Histogram::new(name, labels), family }
     }
 
-    /// The sum of all that was read.
+    /// The sum of the read samples.
     pub(super) fn total(&self) -> u64 {
         self.cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.nanos))
     }
 
-    /// Carries over what was read; gives whether that was all.
+    /// Exports the read samples. Returns whether all of them were exported.
     #[must_use]
-    pub(super) fn carry(&mut self, facade: &Facade, bounds: &Bounds) -> bool {
-        self.histogram.carry(facade, bounds.buckets(self.family), &self.cells)
+    pub(super) fn export(&mut self, facade: &Facade, bounds: &Bounds) -> bool {
+        self.histogram.export(facade, bounds.buckets(self.family), &self.cells)
     }
 
-    /// Sums the shards' cells, and tells each cell that has more than the last time, with how much.
-    /// Gives whether all of them could be read; else it leaves everything for the next time.
+    /// Sums the shards' cells, and calls `new` with the increase of each cell since the last read.
+    /// Returns whether all shards were read; otherwise it changes nothing.
     pub(super) fn read<'a>(
         &mut self,
         shards: impl Iterator<Item = &'a crate::series::Histogram>,
@@ -148,8 +147,15 @@ impl CollectedHistogram {
     }
 }
 
-impl Requests {
-    pub(super) fn carry(&mut self, facade: &Facade) {
+impl EndedRequests {
+    pub(super) fn export(&mut self, facade: &Facade) {
         self.counter.set(facade, self.total);
     }
+}
+
+/// The labels that the user added.
+fn user_labels(table: &LabelTable, set: LabelSet) -> impl Iterator<Item = Label> {
+    table.texts(set).map(|(name, value)| {
+        Label::new(SharedString::from_shared(name), SharedString::from_shared(value))
+    })
 }

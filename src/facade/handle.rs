@@ -4,13 +4,13 @@ use metrics::{Key, KeyName, Label, Recorder, SharedString};
 
 use super::Facade;
 
-/// A handle of the facade: registered when it is first needed, again when another recorder is found,
-/// and again when the recorder has dropped the series.
+/// A handle of the facade. It registers at first use, and again after the recorder has changed or has
+/// dropped the series.
 ///
-/// A recorder may drop a series that was idle, and the facade has no call that says so: a handle goes on
-/// to write to a cell that nobody reads. But a recorder that keeps series in a registry keeps their keys.
-/// So each handle registers under a name of its own allocation: once nobody else refers to it, the
-/// series is gone.
+/// A recorder may drop an idle series, and the facade does not notify the handle, which then writes to
+/// a cell that nobody reads. But a recorder with a registry keeps the key of each series. So each
+/// handle registers with its own allocation of the name: when no one else refers to the allocation,
+/// the recorder has dropped the series.
 #[derive(Debug)]
 pub(super) struct Handle<H> {
     key: Key,
@@ -21,14 +21,14 @@ pub(super) struct Handle<H> {
 struct Registered<H> {
     epoch: u32,
     handle: H,
-    /// The name in the key that was registered.
+    /// The name in the registered key.
     name: Arc<str>,
-    /// Whether the recorder still had that key at a later look. It has not if it keeps none, or if it
-    /// has an equal one, because another lookout shares the series.
+    /// Whether the recorder kept that key. A recorder without a registry does not, and neither does
+    /// one that has an equal key, because another lookout shares the series.
     is_kept: bool,
 }
 
-/// Whether a series that was registered is still the recorder's.
+/// Whether the recorder still has a registered series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Kept,
@@ -38,7 +38,7 @@ enum Presence {
 
 impl<H> Registered<H> {
     fn new(facade: &Facade, key: &Key, register: impl FnOnce(&dyn Recorder, &Key) -> H) -> Self {
-        let key = facade.dialect.key(key);
+        let key = facade.naming.key(key);
         let name: Arc<str> = key.name().into();
         let labels: Vec<Label> = key.labels().cloned().collect();
         let key = Key::from_parts(SharedString::from_shared(Arc::clone(&name)), labels);
@@ -46,7 +46,7 @@ impl<H> Registered<H> {
         Self { epoch: facade.epoch, handle, name, is_kept: false }
     }
 
-    fn look(&mut self) -> Presence {
+    fn presence(&mut self) -> Presence {
         let is_shared = Arc::strong_count(&self.name) > 1;
         match (is_shared, self.is_kept) {
             (true, _) => {
@@ -54,7 +54,7 @@ impl<H> Registered<H> {
                 Presence::Kept
             }
             (false, true) => Presence::Dropped,
-            // A key that was there at the registration alone may have been in a queue.
+            // A key seen only at the registration may have been in a queue.
             (false, false) => Presence::Unknown,
         }
     }
@@ -65,10 +65,10 @@ impl<H> Handle<H> {
         Self { key: Key::from_parts(name, labels), registered: None }
     }
 
-    /// The handle, and whether its series starts from zero, so that the whole total is due.
+    /// Returns the handle, and whether its series starts from zero, so that it needs the whole total.
     ///
-    /// Where something is to be written (`is_due`), the series is registered again if it was dropped, or
-    /// if nobody can say; where nothing is, it stays dropped.
+    /// If there is something to write (`is_due`), it registers a dropped series again, and one whose
+    /// presence is unknown. Otherwise the series stays dropped.
     pub(super) fn take(
         &mut self,
         facade: &Facade,
@@ -78,7 +78,7 @@ impl<H> Handle<H> {
         let known = self.registered.take().filter(|known| known.epoch == facade.epoch);
         let (registered, is_from_zero) = match known {
             None => (Registered::new(facade, &self.key, register), true),
-            Some(mut known) => match known.look() {
+            Some(mut known) => match known.presence() {
                 Presence::Dropped if is_due => (Registered::new(facade, &self.key, register), true),
                 Presence::Unknown if is_due => {
                     (Registered::new(facade, &self.key, register), false)
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::facade::{self, MetricNaming};
 
-    /// Keeps the keys that are registered, or holds them in a queue for a while.
+    /// A recorder that keeps the registered keys, or holds them in a queue for a while.
     struct Keys {
         registry: Registry<Key, AtomicStorage>,
         queue: Option<Mutex<Vec<Key>>>,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_left_the_registry_comes_back_with_its_total_when_it_changes() {
+    fn a_dropped_series_returns_with_its_total_when_it_changes() {
         let (keys, facade, mut counter) = start(None);
         for total in [3, 4] {
             counter.set(&facade, total);
@@ -156,12 +156,12 @@ mod tests {
             assert_eq!(keys.total(), Some(total));
             keys.registry.clear();
             counter.set(&facade, total);
-            assert_eq!(keys.total(), None, "nothing is new");
+            assert_eq!(keys.total(), None, "the total has not changed");
         }
     }
 
     #[test]
-    fn a_recorder_that_holds_keys_for_a_while_only_gets_each_count_once() {
+    fn a_recorder_that_queues_keys_receives_each_count_once() {
         let (keys, facade, mut counter) = start(Some(Mutex::default()));
         for total in [1, 1, 2, 3, 3, 4] {
             counter.set(&facade, total);

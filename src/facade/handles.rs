@@ -6,44 +6,45 @@ use crate::series::{Buckets, Tally};
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// A counter that takes a total and increments the recorder's by the difference to the last one.
+/// A counter that is set to a total, and increments the recorder's counter by the difference to the
+/// last total.
 ///
-/// It does not use `absolute`, which takes the greater of two totals: so several lookouts may share a
-/// recorder, also one after the other, and their counts add up.
+/// It does not use `absolute`, which keeps the greater of two totals. So several lookouts can share a
+/// recorder, at once or in turn, and their counts add up.
 #[derive(Debug)]
 pub(crate) struct Counter {
     handle: Handle<metrics::Counter>,
-    carried: u64,
-    /// The last increment may have raced with the recorder's removal of the series.
+    exported: u64,
+    /// The recorder may have removed the series during the last increment.
     is_unsettled: bool,
 }
 
 impl Counter {
     pub(crate) fn new(name: &'static str, labels: Vec<Label>) -> Self {
-        Self { handle: Handle::new(name, labels), carried: 0, is_unsettled: false }
+        Self { handle: Handle::new(name, labels), exported: 0, is_unsettled: false }
     }
 
     pub(crate) fn set(&mut self, facade: &Facade, total: u64) {
         facade.guard(|| {
-            let is_due = total > self.carried || self.is_unsettled;
+            let is_due = total > self.exported || self.is_unsettled;
             let (handle, is_from_zero) = self
                 .handle
                 .take(facade, is_due, |recorder, key| recorder.register_counter(key, &METADATA));
             if is_from_zero {
-                self.carried = 0;
+                self.exported = 0;
             }
-            let new = total - self.carried;
-            // At first also by 0, so that a counter shows from the start. Later not: a recorder may drop
-            // a series that nobody writes to.
+            let new = total - self.exported;
+            // The first increment may be 0, so that the counter is exported from the start. Later ones
+            // are not, so that the recorder can drop an idle series.
             if is_from_zero || new > 0 {
                 handle.increment(new);
             }
             self.is_unsettled = new > 0;
-            self.carried = total;
+            self.exported = total;
         });
     }
 
-    /// Raises it to a total that is the process's, and so the same from all lookouts.
+    /// Raises the counter to a total of the process, which is the same in all lookouts.
     #[cfg(feature = "process")]
     pub(crate) fn raise(&mut self, facade: &Facade, total: u64) {
         facade.guard(|| {
@@ -55,8 +56,7 @@ impl Counter {
     }
 }
 
-/// A gauge. A state is set at each tick for as long as it is more than rest: so the recorder does not
-/// take it for idle.
+/// A gauge. Set it at each tick while the state lasts, so that the recorder does not drop it as idle.
 #[derive(Debug)]
 pub(crate) struct Gauge(Handle<metrics::Gauge>);
 
@@ -75,57 +75,58 @@ impl Gauge {
     }
 }
 
-/// A histogram that is told the sums of its cells, and hands on what came since the last time.
+/// A histogram that exports the increase of its cells since the last export.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     handle: Handle<metrics::Histogram>,
-    /// By bucket, the durations that the recorder has.
-    carried: Vec<Tally>,
-    /// As a [`Counter`]'s.
+    /// The samples that the recorder has, by bucket.
+    exported: Vec<Tally>,
+    /// As in [`Counter`].
     is_unsettled: bool,
 }
 
 impl Histogram {
     pub(crate) fn new(name: impl Into<KeyName>, labels: Vec<Label>) -> Self {
-        Self { handle: Handle::new(name, labels), carried: Vec::new(), is_unsettled: false }
+        Self { handle: Handle::new(name, labels), exported: Vec::new(), is_unsettled: false }
     }
 
-    /// One sample, for a histogram that has no cells.
+    /// Records one sample, for a histogram without cells.
     pub(crate) fn record(&mut self, facade: &Facade, value: f64) {
         facade.guard(|| self.take(facade, true).record(value));
     }
 
-    /// Carries over what `cells` hold beyond the last time.
+    /// Exports the increase of `cells` since the last export, and returns whether all of it was
+    /// exported.
     ///
-    /// Each bucket's new durations go as so many times their mean: it lies in the bucket, and its
-    /// multiple is their sum, so counts and `_sum` stay exact.
+    /// The new samples of a bucket are recorded as multiples of their mean. The mean lies in the
+    /// bucket, so the counts and `_sum` stay exact.
     ///
-    /// Gives whether that was all: at most [`AT_ONCE`] of a bucket go at once, since recorders keep
-    /// each of them for a while, and there may be a billion where the recorder came late.
+    /// It exports at most [`AT_ONCE`] samples of a bucket, since recorders keep each sample for a
+    /// while, and there may be a billion if the recorder was installed late.
     #[must_use]
-    pub(crate) fn carry(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
+    pub(crate) fn export(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
-        facade.guard(|| is_all = self.carry_some(facade, buckets, cells));
+        facade.guard(|| is_all = self.export_some(facade, buckets, cells));
         is_all
     }
 
-    fn carry_some(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
+    fn export_some(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
         let mut totals = vec![Tally::default(); buckets.count()];
         for (cell, tally) in cells.iter().enumerate().filter(|(_, tally)| tally.count > 0) {
             totals[buckets.of(cell)].add(*tally);
         }
-        let is_due = self.is_unsettled || self.carried != totals;
+        let is_due = self.is_unsettled || self.exported != totals;
         let handle = self.take(facade, is_due).clone();
-        self.is_unsettled = self.carried != totals;
-        self.carried.resize(buckets.count(), Tally::default());
-        for (bucket, (carried, total)) in self.carried.iter_mut().zip(totals).enumerate() {
-            let new = total.since(*carried);
+        self.is_unsettled = self.exported != totals;
+        self.exported.resize(buckets.count(), Tally::default());
+        for (bucket, (exported, total)) in self.exported.iter_mut().zip(totals).enumerate() {
+            let new = total.since(*exported);
             let some = new.first(AT_ONCE);
             if some.count > 0 {
                 let mean = buckets.in_unit(mean(some, buckets.range(bucket)));
                 handle.record_many(mean, some.count as usize);
-                carried.add(some);
+                exported.add(some);
             }
             is_all &= some == new;
         }
@@ -137,16 +138,16 @@ impl Histogram {
             .handle
             .take(facade, is_due, |recorder, key| recorder.register_histogram(key, &METADATA));
         if is_from_zero {
-            self.carried.clear();
+            self.exported.clear();
         }
         handle
     }
 }
 
-/// How many durations of a bucket are carried over at once.
+/// The most samples of a bucket in one export.
 const AT_ONCE: u64 = 1_000_000;
 
-/// The mean, kept off the bucket's lower bound, which rounding could put it on.
+/// The mean, kept above the bucket's lower bound in spite of rounding.
 fn mean(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
     let mean = tally.nanos as f64 / tally.count as f64;
     let lowest = if lower == 0 { 0 } else { lower + 1 };
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_hands_on_only_what_is_new() {
+    fn a_histogram_exports_only_new_samples() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         let mut facade = Facade::new(Some(Arc::new(recorder)), MetricNaming::default());
@@ -183,26 +184,26 @@ mod tests {
         };
 
         cells[bounds.cell_of(5_000_000)] = tally(2, 10_000_000);
-        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
+        assert!(histogram.export(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.005, 0.005]);
 
         cells[bounds.cell_of(6_000_000)] = tally(1, 6_000_000);
-        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
-        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
+        assert!(histogram.export(&facade, bounds.buckets(None), &cells));
+        assert!(histogram.export(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.006]);
 
         cells[bounds.cell_of(1_000_000)] = tally(AT_ONCE + 1, (AT_ONCE + 1) * 1_000_000);
         assert!(
-            !histogram.carry(&facade, bounds.buckets(None), &cells),
-            "there is more than goes at once"
+            !histogram.export(&facade, bounds.buckets(None), &cells),
+            "there are more samples than one export takes"
         );
         assert_eq!(samples().len() as u64, AT_ONCE);
-        assert!(histogram.carry(&facade, bounds.buckets(None), &cells));
+        assert!(histogram.export(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.001]);
     }
 
     #[test]
-    fn two_that_share_a_counter_add_up() {
+    fn counts_of_two_lookouts_in_one_series_add_up() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         let mut facade = Facade::new(Some(Arc::new(recorder)), MetricNaming::default());
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn another_recorder_is_told_everything_from_the_start() {
+    fn a_new_recorder_receives_the_whole_total() {
         let mut facade =
             Facade::new(Some(Arc::new(DebuggingRecorder::new())), MetricNaming::default());
         facade.resolve();

@@ -1,64 +1,23 @@
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use metrics::{Key, KeyName, Label};
 
-use super::{GrpcType, Presets};
+use super::{catalogue, presets::Presets};
 
-/// How the metrics of one lookout are called and labelled. A handle is told its key once a recorder,
-/// so none of it costs a request or a tick.
+/// The names and the constant labels of one lookout's metrics. A handle resolves its key when it
+/// registers with a recorder, so no request and no tick pays for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetricNaming {
     pub(crate) presets: Presets,
     pub(crate) prefix: Option<String>,
     /// On every metric.
     pub(crate) labels: Vec<Label>,
-    /// Whether the requests served are `https`, for the label `url_scheme`.
-    pub(crate) is_https: bool,
-    /// Of routes with buckets of their own, which have histograms of their own name.
+    /// The families of routes with their own buckets, whose histograms have their own names.
     pub(crate) families: Vec<String>,
-    /// By method; of those that were told.
-    pub(crate) grpc_types: HashMap<String, GrpcType>,
 }
 
-/// What a prefix takes the place of, as axum-prometheus has it.
+/// A prefix replaces it, as in axum-prometheus.
 const REPLACED: &str = "axum_";
-
-/// Each label that a metric may have, with any preset: none that the user adds may be called so.
-const LABELS: [&str; 33] = [
-    "call",
-    "client_name",
-    "db_operation_name",
-    "db_system_name",
-    "dependency",
-    "endpoint",
-    "error_type",
-    "exception",
-    "grpc_code",
-    "grpc_method",
-    "grpc_service",
-    "grpc_type",
-    "http_request_method",
-    "http_response_status_code",
-    "http_route",
-    "kind",
-    "messaging_operation_name",
-    "messaging_system",
-    "method",
-    "notifier",
-    "operation",
-    "outcome",
-    "report",
-    "rpc_method",
-    "rpc_response_status_code",
-    "rpc_system_name",
-    "rule",
-    "server_address",
-    "severity",
-    "status",
-    "status_class",
-    "uri",
-    "url_scheme",
-];
 
 impl MetricNaming {
     /// A metric's whole name.
@@ -82,7 +41,7 @@ impl MetricNaming {
         Some(format!("{prefix}_{}", after_prefix(name)))
     }
 
-    /// The setting that can't be used, what is wrong with it, and the mend.
+    /// The first invalid setting, with the problem and the fix.
     pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
         let prefix = self.prefix.as_deref().and_then(prefix_problem);
         let label = || {
@@ -98,41 +57,39 @@ impl MetricNaming {
     }
 }
 
-/// What of a name follows a prefix.
+/// The part of a name that follows a prefix.
 pub(crate) fn after_prefix(name: &str) -> &str {
     name.strip_prefix(REPLACED).unwrap_or(name)
 }
 
 fn prefix_problem(prefix: &str) -> Option<String> {
     if !is_name(prefix) {
-        Some(format!("{prefix:?} can't begin a name: use letters, digits and _, no digit first"))
+        Some(format!("{prefix:?} cannot start a name: use letters, digits and _, no digit first"))
     } else if prefix.starts_with("__") {
-        Some(format!(
-            "{prefix:?} begins with __, which Prometheus keeps for itself: use one _ or none"
-        ))
+        Some(format!("{prefix:?} starts with __, which Prometheus reserves: use one _ or none"))
     } else if prefix.ends_with('_') {
-        Some(format!("{prefix:?} ends with _, which is added to it: leave that out"))
+        Some(format!("{prefix:?} ends with _, which the lookout adds: remove it"))
     } else {
         None
     }
 }
 
-/// Why a label that the user adds can't be called so, where `is_taken` knows what others are called.
+/// Why a label that the user adds can't have this name. `is_taken` knows the user's other labels.
 pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) -> Option<String> {
     if !is_name(name) {
-        Some(format!("{name:?} is no name: use letters, digits and _, no digit first"))
+        Some(format!("{name:?} is not a label name: use letters, digits and _, no digit first"))
     } else if name.starts_with("__") || matches!(name, "le" | "quantile") {
-        Some(format!("{name:?} is a name that Prometheus keeps for itself: use another"))
-    } else if LABELS.contains(&name) {
-        Some(format!("{name:?} is a label that the metrics have already: use another name"))
+        Some(format!("Prometheus reserves {name:?}: use another name"))
+    } else if catalogue::has_label(name) {
+        Some(format!("the metrics already have the label {name:?}: use another name"))
     } else if is_taken(name) {
-        Some(format!("{name:?} is given twice: leave one of them out"))
+        Some(format!("{name:?} is declared twice: remove one"))
     } else {
         None
     }
 }
 
-/// Whether Prometheus takes it for a name, of a metric or a label.
+/// Whether it is a valid name of a metric or a label in Prometheus.
 pub(crate) fn is_name(name: &str) -> bool {
     name.bytes().enumerate().all(|(at, byte)| {
         byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit())
@@ -144,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_stands_before_each_name_and_in_place_of_axum() {
+    fn a_prefix_precedes_each_name_and_replaces_axum() {
         let plain = MetricNaming::default();
         let shop = MetricNaming { prefix: Some("shop".to_owned()), ..MetricNaming::default() };
         for (name, prefixed) in [

@@ -1,14 +1,16 @@
-//! The way to the `metrics` facade: the recorder, the names, and handles that outlive a change of it.
+//! The `metrics` facade: the recorder, the catalogue of all metrics with their names and labels, and
+//! handles that survive a change of the recorder.
 //!
-//! Only the tick and the scrape come here, never a request.
+//! Only the tick and the scrape use it, never a request.
 
+mod catalogue;
+mod describe;
 mod family;
 mod handle;
 mod handles;
+mod metric;
 mod metric_naming;
-mod names;
-mod preset;
-mod vital_names;
+mod presets;
 
 use std::{
     fmt,
@@ -20,79 +22,92 @@ use std::{
 
 use metrics::Recorder;
 
+#[cfg(feature = "process")]
+pub(crate) use self::catalogue::{
+    PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_MAX_VIRTUAL, PROCESS_OPEN_FDS, PROCESS_RESIDENT,
+    PROCESS_START, PROCESS_THREADS, PROCESS_VIRTUAL,
+};
+#[cfg(feature = "runtime-metrics")]
+pub(crate) use self::catalogue::{
+    TOKIO_BUSIEST, TOKIO_BUSY, TOKIO_POLL_DELAY, TOKIO_QUEUE, TOKIO_TASKS, TOKIO_WORKERS,
+};
 #[cfg(feature = "prometheus")]
 pub(crate) use self::metric_naming::after_prefix;
-pub use self::preset::{GrpcType, Preset};
+pub use self::presets::{GrpcType, Preset};
 pub(crate) use self::{
+    catalogue::{
+        ALERT_STATE, DROPPED, FAILED, MEMORY, OVERFLOWED, REPORTS, RETRIED, RULE_THRESHOLD,
+        RULE_VALUE, RUNTIME_LAG, SENT, THROUGHPUT, UNROUTED,
+    },
     family::of_family,
     handles::{Counter, Gauge, Histogram},
     metric_naming::{MetricNaming, is_name, label_problem},
-    names::*,
-    preset::Presets,
-    vital_names::*,
+    presets::Presets,
 };
 use crate::catch_panic::{guarded, logged};
 
-/// A recorder that several threads may use.
+/// A recorder that several threads share.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 
-/// The recorder that the builder was given, or else the global one, whenever that is installed.
+/// The recorder of the builder, otherwise the global one as soon as it is installed.
 pub(crate) struct Facade {
     given: Option<SharedRecorder>,
-    dialect: MetricNaming,
-    /// The address of the recorder that the handles are from.
+    naming: MetricNaming,
+    /// The address of the recorder that made the handles.
     resolved: usize,
     epoch: u32,
-    /// The recorder panicked: it is somebody else's code, and is left alone then.
+    /// The recorder panicked, so it is not called again.
     is_broken: AtomicBool,
 }
 
 impl Facade {
-    pub(crate) fn new(given: Option<SharedRecorder>, dialect: MetricNaming) -> Self {
-        Self { given, dialect, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
+    pub(crate) fn new(given: Option<SharedRecorder>, naming: MetricNaming) -> Self {
+        Self { given, naming, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
     }
 
-    /// How the metrics are called and labelled.
-    pub(crate) fn dialect(&self) -> &MetricNaming {
-        &self.dialect
+    /// The names and labels of the metrics.
+    pub(crate) fn naming(&self) -> &MetricNaming {
+        &self.naming
     }
 
-    /// Looks for the recorder again. A handle from before the global one was installed is dead for
-    /// ever, so a change makes all handles anew, and each carries its whole total over.
+    /// Looks up the recorder again. A handle from before the global recorder was installed never
+    /// records, so after a change all handles register again, and each exports its whole total.
     pub(crate) fn resolve(&mut self) {
         let address = self.address();
         if address != self.resolved {
             self.resolved = address;
             self.epoch += 1;
             self.is_broken.store(false, Ordering::Relaxed);
-            self.guard(|| self.with(|recorder| names::describe(recorder, &self.dialect)));
+            self.guard(|| self.with(|recorder| describe::describe(recorder, &self.naming)));
         }
     }
 
-    /// Whether the calling thread sees the recorder that was resolved: one that is under
-    /// `metrics::with_local_recorder` does not, and must not carry anything over.
+    /// Whether the calling thread sees the resolved recorder. A thread inside
+    /// `metrics::with_local_recorder` does not, and must not export anything.
     pub(crate) fn in_sight(&self) -> bool {
         self.address() == self.resolved
     }
 
     /// Whether the builder was given a recorder, or a global one is installed.
     pub(crate) fn has_recorder(&self) -> bool {
-        // In place of none the facade has one without any state.
+        // Without a recorder the facade has a no-op one, which has no state.
         self.given.is_some() || self.with(|recorder| size_of_val(recorder) > 0)
     }
 
-    /// Changes whenever another recorder was found.
+    /// Changes with the recorder.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// Runs what calls the recorder. Its panic must stop no verdict: it is logged, and the recorder is
-    /// not called again.
+    /// Calls the recorder. If it panics, the panic is logged and the recorder is not called again, so
+    /// that the rules are still evaluated.
     fn guard(&self, call: impl FnOnce()) {
         if !self.is_broken.load(Ordering::Relaxed) && guarded(call).is_err() {
             self.is_broken.store(true, Ordering::Relaxed);
             logged(|| {
-                tracing::error!("the metrics recorder panicked: it gets no more figures");
+                tracing::error!(
+                    "the metrics recorder panicked: no more metrics are exported to it"
+                );
             });
         }
     }

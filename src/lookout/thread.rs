@@ -93,7 +93,7 @@ impl LookoutThread {
         caught("the first export", || {
             let mut collector = self.collector();
             collector.facade.resolve();
-            collector.carry();
+            collector.export();
         });
     }
 
@@ -126,7 +126,7 @@ impl LookoutThread {
         if !is_kept {
             thread.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.give_up());
         }
-        caught("the last export", || thread.collector().carry());
+        caught("the last export", || thread.collector().export());
         commands.close();
         while let Ok(command) = commands.try_recv() {
             // The drop of any other command is its answer.
@@ -167,7 +167,7 @@ impl LookoutThread {
                 () = self.reports.wait_for_news() => {
                     self.dispatcher.hand_over(self.reports.changes()).await;
                 }
-                _ = beats.tick(), if self.vitals.has_probe() => self.vitals.beat(),
+                _ = beats.tick(), if self.vitals.has_probe() => self.vitals.probe(),
             }
         }
     }

@@ -5,64 +5,63 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use super::{Recorder, Scrape};
 use crate::{
     causes::debug_as_display,
-    facade::{Names, THROUGHPUT, after_prefix, of_family},
+    facade::{Presets, THROUGHPUT, after_prefix, of_family},
     series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
 
-/// The settings of the recorder.
+/// The settings of the recorder. [`install`](Self::install) or [`build`](Self::build) check them.
 #[derive(Debug, Default)]
-#[must_use = "nothing is recorded before `install` or `build`"]
+#[must_use = "it does not record before `install` or `build`"]
 pub struct Builder {
     exporter: PrometheusBuilder,
     buckets: Option<Vec<Duration>>,
     families: Vec<(String, Vec<Duration>)>,
 }
 
-/// Why there is no recorder.
+/// An invalid setting of the recorder, or the reason why it could not start.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PrometheusError {
-    /// The buckets can't be used.
+    /// The buckets are not ascending, or not positive.
     #[error("prometheus buckets: {0}")]
     Buckets(String),
-    /// The process has a global recorder already.
+    /// The process already has a global recorder.
     #[error(
         "a global metrics recorder is installed already: install this one first, or use \
          prometheus::build() and LookoutBuilder::recorder"
     )]
     Installed,
-    /// The exporter refused its settings.
-    #[error("the Prometheus exporter refused its settings")]
+    /// The exporter rejected its settings.
+    #[error("the Prometheus exporter rejected its settings")]
     Exporter(#[source] metrics_exporter_prometheus::BuildError),
-    /// The thread that does the upkeep can't be started.
-    #[error("the thread for the recorder's upkeep can't be started")]
+    /// The upkeep thread could not start.
+    #[error("the upkeep thread of the recorder cannot start")]
     Thread(#[source] io::Error),
 }
 
 debug_as_display!(PrometheusError);
 
-/// The bounds of the throughput's histogram, in requests a second.
+/// The bounds of the throughput histogram, in requests per second.
 const THROUGHPUT_BUCKETS: [f64; 18] = [
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5,
     5e5,
 ];
 
 impl Builder {
-    /// The defaults.
+    /// Returns the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The upper bounds of the buckets for durations, ascending. A lookout that uses this recorder
-    /// must be given the same ([`LookoutBuilder::buckets`](crate::LookoutBuilder::buckets)), else
-    /// its counts are off by what lies between the bounds. Defaults to OpenTelemetry's, 5 ms to
-    /// 10 s.
+    /// Sets the upper bounds of the duration buckets, ascending. Give the lookout the same bounds
+    /// ([`LookoutBuilder::buckets`](crate::LookoutBuilder::buckets)); otherwise durations between
+    /// two different bounds count in the wrong bucket. Defaults to OpenTelemetry's, 5 ms to 10 s.
     pub fn buckets(mut self, buckets: impl IntoIterator<Item = Duration>) -> Self {
         self.buckets = Some(buckets.into_iter().collect());
         self
     }
 
-    /// The buckets of a family of routes, which a lookout that uses this recorder must be given as well
+    /// Sets the buckets of a family of routes. Give the lookout the same
     /// ([`LookoutBuilder::buckets_for`](crate::LookoutBuilder::buckets_for)). Defaults to no families.
     pub fn buckets_for(
         mut self,
@@ -73,36 +72,37 @@ impl Builder {
         self
     }
 
-    /// Changes the exporter's own settings, such as global labels, or buckets of other histograms. Its type
-    /// is that of `metrics-exporter-prometheus` 0.18.
+    /// Changes the settings of the exporter, such as global labels, or buckets of other histograms.
+    /// The type is from `metrics-exporter-prometheus` 0.18.
     ///
-    /// Where a lookout has a prefix, its histograms are known by the ends of their names: buckets that
-    /// are set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match them.
+    /// The recorder finds the histograms of a lookout with a prefix by the ends of their names. So
+    /// buckets that you set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match
+    /// them.
     ///
-    /// An idle timeout drops a series that nothing was added to for that long. It comes back with its full
-    /// total when something is. A gauge of what goes on, such as requests in flight, stays.
+    /// An idle timeout drops a series that has not changed for that long. It returns with its full
+    /// total at the next change. A gauge of a current state, such as requests in flight, stays.
     pub fn exporter(mut self, set: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
         self.exporter = set(self.exporter);
         self
     }
 
-    /// Installs the recorder as the global one, and gives the scrape of it.
+    /// Installs the recorder as the global one, and returns its scrape handler.
     ///
     /// # Errors
     ///
-    /// If there is a global recorder already, the buckets are not ascending, or the thread that does the
-    /// upkeep can't be started.
+    /// If a global recorder is already installed, the buckets are not ascending, or the upkeep thread
+    /// cannot start.
     pub fn install(self) -> Result<Scrape, PrometheusError> {
         let (recorder, scrape) = self.build()?;
         metrics::set_global_recorder(recorder).map_err(|_| PrometheusError::Installed)?;
         Ok(scrape)
     }
 
-    /// A recorder that is not global, and the scrape of it.
+    /// Returns a recorder that is not global, and its scrape handler.
     ///
     /// # Errors
     ///
-    /// If the buckets are not ascending, or the thread that does the upkeep can't be started.
+    /// If the buckets are not ascending, or the upkeep thread cannot start.
     pub fn build(self) -> Result<(Recorder, Scrape), PrometheusError> {
         let buckets = self.buckets.unwrap_or_else(|| BUCKETS.to_vec());
         let all = iter::once(&buckets).chain(self.families.iter().map(|(_, buckets)| buckets));
@@ -118,19 +118,19 @@ impl Builder {
         let in_order =
             |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect::<Vec<_>>();
         let (sizes, messages) = (in_order(&SIZES), in_order(&MESSAGES));
-        let common = Names::all_durations()
+        let common = Presets::all_durations()
             .map(|name| (name, &buckets[..]))
-            .chain(Names::all_sizes().map(|name| (name, &sizes[..])))
-            .chain(Names::all_messages().map(|name| (name, &messages[..])))
+            .chain(Presets::all_sizes().map(|name| (name, &sizes[..])))
+            .chain(Presets::all_messages().map(|name| (name, &messages[..])))
             .chain([(THROUGHPUT, &THROUGHPUT_BUCKETS[..])])
             .map(|(name, buckets)| (name.to_owned(), buckets));
         let of_families = families.iter().flat_map(|(family, buckets)| {
-            Names::all_durations().map(move |name| (of_family(name, family), &buckets[..]))
+            Presets::all_durations().map(move |name| (of_family(name, family), &buckets[..]))
         });
         let recorder = common
             .chain(of_families)
             .try_fold(self.exporter, |exporter, (name, buckets)| {
-                // By its end where a lookout has a prefix.
+                // By its end, for a lookout with a prefix.
                 let prefixed = format!("_{}", after_prefix(&name));
                 exporter
                     .set_buckets_for_metric(Matcher::Full(name), buckets)?
@@ -143,8 +143,7 @@ impl Builder {
     }
 }
 
-/// A bound as the durations are told to the recorder, so that one that lies on it is not rounded
-/// past it.
+/// A bound, converted as the durations are, so that a duration on the bound does not round past it.
 fn seconds(bound: Duration) -> f64 {
     bound.as_nanos() as f64 / 1e9
 }

@@ -1,26 +1,26 @@
 use http::{HeaderMap, header};
 
-/// Whether a client prefers gzip to plain text, by its `Accept-Encoding` (RFC 9110, section 12.5.3).
+/// Whether the client prefers gzip, by its `Accept-Encoding` (RFC 9110, section 12.5.3).
 pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut any) = (None, None, None);
     let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
     let codings = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     for (coding, weight) in codings.filter_map(weighted) {
-        let place = match coding {
+        let target = match coding {
             coding if coding.eq_ignore_ascii_case("gzip") => &mut gzip,
             coding if coding.eq_ignore_ascii_case("x-gzip") => &mut gzip,
             coding if coding.eq_ignore_ascii_case("identity") => &mut identity,
             "*" => &mut any,
             _ => continue,
         };
-        *place = Some(weight);
+        *target = Some(weight);
     }
-    // Plain text that is not mentioned is the last choice.
+    // A client that does not list plain text prefers gzip.
     let gzip = gzip.or(any).unwrap_or(0.0);
     gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
 }
 
-/// A coding with its weight; `None` where the weight is no number from 0 to 1.
+/// A coding with its weight; `None` if the weight is not a number from 0 to 1.
 fn weighted(member: &str) -> Option<(&str, f32)> {
     let mut parts = member.split(';').map(str::trim);
     let coding = parts.next()?;
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_to_those_who_prefer_it() {
+    fn clients_that_prefer_gzip_are_recognised() {
         for (lines, expected) in [
             (&["gzip"][..], true),
             (&["GZip;Q=0.5"], true),

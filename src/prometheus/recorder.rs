@@ -8,9 +8,9 @@ use std::{
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
-/// The exporter's recorder, with its upkeep done for as long as it lives.
+/// The exporter's recorder, with a thread that does its upkeep until it is dropped.
 ///
-/// Without upkeep the exporter keeps every sample of a histogram until the next scrape.
+/// Without upkeep the exporter keeps each sample of a histogram until the next scrape.
 #[derive(Debug)]
 pub struct Recorder {
     inner: PrometheusRecorder,

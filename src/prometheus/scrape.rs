@@ -15,36 +15,36 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_service::Service;
 
 use super::encoding::prefers_gzip;
-use crate::collect::carry_all;
+use crate::collect::export_all;
 
-/// The scrape: renders what the recorder has, after every lookout has carried over what it counted.
+/// Renders the metrics for Prometheus. All lookouts export their counts first, so a scrape is up to
+/// date.
 ///
-/// It is cheap to clone. In axum it is a handler, `.route("/metrics", get(scrape))`; under hyper and
-/// elsewhere it is a tower service. Both render off the async workers, since thousands of series
-/// take a while, and compress with gzip for clients whose `Accept-Encoding` asks for it, as
-/// Prometheus's does.
+/// It is cheap to clone. In axum it is a handler, `.route("/metrics", get(scrape))`; elsewhere it is a
+/// tower service. Both render on a blocking thread, since thousands of series take milliseconds. They
+/// compress with gzip for clients that accept it, as Prometheus does.
 #[derive(Clone)]
 pub struct Scrape {
     handle: PrometheusHandle,
 }
 
 impl Scrape {
-    /// The `Content-Type` of what [`render`](Self::render) gives: Prometheus's text format, 0.0.4.
+    /// The `Content-Type` of [`render`](Self::render): Prometheus's text format, version 0.0.4.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
     pub(super) fn new(handle: PrometheusHandle) -> Self {
         Self { handle }
     }
 
-    /// Carries over and renders, on the calling thread: some milliseconds for a thousand series.
+    /// Renders the metrics on the calling thread, in some milliseconds for a thousand series.
     pub fn render(&self) -> String {
-        carry_all();
+        export_all();
         self.handle.render()
     }
 
-    /// The same, compressed while it is rendered: the whole text is never in memory.
+    /// Compresses while it renders, so the whole text is never in memory.
     fn render_gzip(&self) -> io::Result<Vec<u8>> {
-        carry_all();
+        export_all();
         // A series is a line of some hundred bytes, and the encoder prefers larger pieces.
         let encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let mut writer = BufWriter::with_capacity(32 << 10, encoder);
@@ -52,7 +52,7 @@ impl Scrape {
         writer.into_inner()?.finish()
     }
 
-    /// Renders on a thread where it may block.
+    /// Renders on a blocking thread.
     async fn respond(self, is_gzip: bool) -> Response<Bytes> {
         let render = move || match is_gzip {
             true => self.render_gzip().map(Bytes::from),
@@ -62,7 +62,7 @@ impl Scrape {
         let (status, body) = match rendered.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(body) => (StatusCode::OK, body),
             Err(error) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, format!("no scrape: {error}\n").into())
+                (StatusCode::INTERNAL_SERVER_ERROR, format!("the scrape failed: {error}\n").into())
             }
         };
         let mut response = Response::new(body);

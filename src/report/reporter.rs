@@ -191,7 +191,7 @@ impl Inner {
 }
 
 impl Export for Reports {
-    fn carry(&self, facade: &Facade) {
+    fn export(&self, facade: &Facade) {
         let counts: Vec<_> =
             self.lock().counts.iter().map(|(key, total)| (key.clone(), *total)).collect();
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
-//! The application's runtime and the process: not what requests show, but where the cause often is.
+//! The application's runtime and the process, where the cause of slow requests often is.
 //!
-//! All of it is read on the lookout's thread: a blocked runtime can't tell that it is.
+//! The lookout's thread reads all of it, since a blocked runtime cannot report that it is blocked.
 
 mod probe;
 #[cfg(feature = "process")]
@@ -18,16 +18,16 @@ use crate::{
     facade::{Facade, Gauge, RUNTIME_LAG},
 };
 
-/// How often a probe is sent; a stall that is shorter may fall between two.
+/// The time between two probes. A shorter stall may fall between them.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is known of the process besides its requests.
+/// The metrics of the application's runtime and of the process.
 #[derive(Debug)]
 pub(crate) struct RuntimeStats {
-    /// None without a runtime, or once that is gone.
+    /// `None` without a runtime, and after its shutdown.
     probe: Option<Probe>,
     lag: Gauge,
-    is_lag_told: bool,
+    is_lag_exported: bool,
     #[cfg(feature = "process")]
     process: process::Process,
     #[cfg(feature = "runtime-metrics")]
@@ -43,7 +43,7 @@ impl RuntimeStats {
             scheduler: runtime.as_ref().map(scheduler::Scheduler::new),
             probe: runtime.map(Probe::new),
             lag: Gauge::new(RUNTIME_LAG, Vec::new()),
-            is_lag_told: false,
+            is_lag_exported: false,
         }
     }
 
@@ -51,36 +51,36 @@ impl RuntimeStats {
         self.probe.is_some()
     }
 
-    /// Sends a probe, unless one is still out.
-    pub(crate) fn beat(&mut self) {
-        if self.probe.as_mut().is_some_and(|probe| !probe.beat()) {
+    /// Sends a probe, unless the last one has not run yet.
+    pub(crate) fn probe(&mut self) {
+        if self.probe.as_mut().is_some_and(|probe| !probe.send()) {
             logged(|| {
-                tracing::debug!("the application's runtime is gone: it is probed no more");
+                tracing::debug!("the application's runtime has shut down: it is no longer probed");
             });
             self.probe = None;
         }
     }
 
-    /// Tells the facade all there is, and gives the worst lag since the last tick.
+    /// Exports the metrics, and returns the longest lag since the last tick.
     pub(crate) fn tick(&mut self, facade: &Facade) -> Option<Duration> {
         #[cfg(feature = "process")]
-        self.process.carry(facade);
+        self.process.export(facade);
         #[cfg(feature = "runtime-metrics")]
         if let Some(scheduler) = &mut self.scheduler {
-            // Before the next probe is sent, which would count among the tasks.
-            scheduler.carry(facade);
+            // Before the next probe, which would count as a task.
+            scheduler.export(facade);
         }
-        self.beat();
+        self.probe();
         let delays = self.probe.as_mut().map(Probe::take);
         #[cfg(feature = "runtime-metrics")]
         if let (Some(scheduler), Some(delays)) = (&mut self.scheduler, delays) {
-            scheduler.delayed(facade, delays.mean);
+            scheduler.export_delay(facade, delays.mean);
         }
         let lag = delays.map(|delays| delays.worst);
-        if lag.is_some() || self.is_lag_told {
-            // A runtime that is gone has no lag, and the last one must not stand for ever.
+        if lag.is_some() || self.is_lag_exported {
+            // After a shutdown the gauge must not keep the last lag.
             self.lag.set(facade, lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
-            self.is_lag_told = lag.is_some();
+            self.is_lag_exported = lag.is_some();
         }
         lag
     }

@@ -7,55 +7,56 @@ use tokio::runtime::Handle;
 
 use crate::series::{RawClock, RawTime};
 
-/// Sends tiny tasks to a runtime, one at a time, and keeps how late they ran.
+/// Sends tiny tasks to a runtime, one at a time, and measures their delays.
 ///
-/// A handle keeps no runtime alive: where that is gone, a task is dropped and says so.
+/// A handle does not keep the runtime alive. After a shutdown the runtime drops the task, and the
+/// drop reports it.
 #[derive(Debug)]
 pub(super) struct Probe {
     runtime: Handle,
-    out: Option<Out>,
+    sent: Option<SentTask>,
     delays: Delays,
 }
 
-/// A probe that was sent.
+/// A task that was sent.
 #[derive(Debug)]
-struct Out {
-    sent: RawTime,
+struct SentTask {
+    at: RawTime,
     fate: Arc<OnceLock<Fate>>,
 }
 
-/// What became of a probe.
+/// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It ran, so late.
+    /// It ran after this delay.
     Ran(Duration),
-    /// The runtime dropped it, since it is gone.
+    /// The runtime dropped it at its shutdown.
     Dropped,
 }
 
 impl Probe {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, out: None, delays: Delays::default() }
+        Self { runtime, sent: None, delays: Delays::default() }
     }
 
-    /// Sends the next probe if the last one has run; gives whether the runtime is still there.
-    pub(super) fn beat(&mut self) -> bool {
-        match self.out.as_ref().map(|out| out.fate.get()) {
+    /// Sends the next task if the last one has run. Returns whether the runtime is alive.
+    pub(super) fn send(&mut self) -> bool {
+        match self.sent.as_ref().map(|sent| sent.fate.get()) {
             Some(None) => return true,
             Some(Some(Fate::Dropped)) => return false,
-            Some(Some(Fate::Ran(late))) => self.delays.add(*late),
+            Some(Some(Fate::Ran(delay))) => self.delays.add(*delay),
             None => {}
         }
-        let (sent, fate) = (RawClock::get().now(), Arc::default());
-        let note = Note { sent, fate: Arc::clone(&fate) };
-        self.runtime.spawn(async move { note.ran() });
-        self.out = Some(Out { sent, fate });
+        let (at, fate) = (RawClock::get().now(), Arc::default());
+        let guard = TaskGuard { sent: at, fate: Arc::clone(&fate) };
+        self.runtime.spawn(async move { guard.ran() });
+        self.sent = Some(SentTask { at, fate });
         true
     }
 
-    /// The delays since the last time, with that of the probe that is still out.
+    /// Takes the delays since the last call, with that of a task that still waits.
     pub(super) fn take(&mut self) -> Delay {
-        let waiting = self.out.as_ref().map(|out| since(out.sent));
+        let waiting = self.sent.as_ref().map(|sent| since(sent.at));
         std::mem::take(&mut self.delays).with(waiting.unwrap_or_default())
     }
 }
@@ -65,28 +66,28 @@ fn since(sent: RawTime) -> Duration {
     Duration::from_nanos(clock.nanos(sent, clock.now()))
 }
 
-/// Travels with a probe, and tells what became of it.
+/// Belongs to a task, and records how the task ends.
 #[derive(Debug)]
-struct Note {
+struct TaskGuard {
     sent: RawTime,
     fate: Arc<OnceLock<Fate>>,
 }
 
-impl Note {
+impl TaskGuard {
     fn ran(&self) {
-        // Nobody else tells.
+        // The cell is empty: only the drop sets it as well.
         let _ = self.fate.set(Fate::Ran(since(self.sent)));
     }
 }
 
-impl Drop for Note {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
-        // Refused where it ran.
+        // It fails if the task ran, which set the cell.
         let _ = self.fate.set(Fate::Dropped);
     }
 }
 
-/// The delays of the probes that ran since the last tick.
+/// The delays of the tasks that ran since the last tick.
 #[derive(Debug, Default)]
 struct Delays {
     worst: Duration,
@@ -94,22 +95,25 @@ struct Delays {
     count: u32,
 }
 
-/// How late a runtime is.
+/// The delay of a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delay {
     pub(super) worst: Duration,
-    #[cfg_attr(not(feature = "runtime-metrics"), allow(dead_code, reason = "told by that alone"))]
+    #[cfg_attr(
+        not(feature = "runtime-metrics"),
+        allow(dead_code, reason = "only that feature exports it")
+    )]
     pub(super) mean: Duration,
 }
 
 impl Delays {
-    fn add(&mut self, late: Duration) {
-        self.worst = self.worst.max(late);
-        self.sum += late;
+    fn add(&mut self, delay: Duration) {
+        self.worst = self.worst.max(delay);
+        self.sum += delay;
         self.count += 1;
     }
 
-    /// One that has waited so long, and is late by at least that, makes the figures no better.
+    /// Includes a task that still waits. Its delay is at least `waiting`, so it must not lower the mean.
     fn with(self, waiting: Duration) -> Delay {
         let mean = self.sum.checked_div(self.count).unwrap_or_default();
         Delay {
@@ -127,52 +131,52 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn delays(late: &[u32]) -> Delays {
+    fn delays(millis: &[u32]) -> Delays {
         let mut delays = Delays::default();
-        late.iter().for_each(|late| delays.add(MS * *late));
+        millis.iter().for_each(|millis| delays.add(MS * *millis));
         delays
     }
 
     #[test]
-    fn the_lag_is_the_worst_of_those_that_ran_and_the_one_that_waits() {
+    fn the_lag_is_the_longest_delay_of_ended_and_waiting_tasks() {
         assert_eq!(delays(&[1, 300, 2]).with(MS).worst, MS * 300);
         assert_eq!(delays(&[1, 2]).with(MS * 700).worst, MS * 700);
         assert_eq!(delays(&[]).with(Duration::ZERO).worst, Duration::ZERO);
     }
 
     #[test]
-    fn one_that_has_just_been_sent_makes_the_mean_no_better() {
+    fn a_task_that_was_just_sent_does_not_lower_the_mean() {
         assert_eq!(delays(&[2, 4]).with(Duration::ZERO).mean, MS * 3);
         assert_eq!(delays(&[2, 4]).with(MS * 30).mean, MS * 12);
         assert_eq!(delays(&[]).with(MS * 700).mean, MS * 700);
     }
 
     #[test]
-    fn one_probe_is_out_at_most_and_waits_until_the_runtime_runs() {
+    fn at_most_one_task_waits_until_the_runtime_runs() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let mut probe = Probe::new(runtime.handle().clone());
-        assert!(probe.beat() && probe.beat() && probe.beat());
-        assert_eq!(runtime.metrics().num_alive_tasks(), 1, "nobody runs the runtime");
+        assert!(probe.send() && probe.send() && probe.send());
+        assert_eq!(runtime.metrics().num_alive_tasks(), 1, "the runtime does not run");
         let first = probe.take().worst;
-        assert!(probe.take().worst > first, "what waits is later each time");
+        assert!(probe.take().worst > first, "the delay of a waiting task grows");
 
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
-        assert!(probe.beat());
-        assert!(probe.take().worst > first, "the one that waited has run, and counts once more");
+        assert!(probe.send());
+        assert!(probe.take().worst > first, "the task that waited has run, and counts again");
         runtime.block_on(tokio::task::yield_now());
-        assert!(probe.beat());
-        assert_eq!(probe.delays.count, 1, "those of the last tick are forgotten");
+        assert!(probe.send());
+        assert_eq!(probe.delays.count, 1, "the delays of the last tick are gone");
     }
 
     #[test]
-    fn a_runtime_that_is_gone_is_noticed_and_no_panic() {
+    fn a_shutdown_of_the_runtime_is_detected_without_a_panic() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let mut waits = Probe::new(runtime.handle().clone());
-        let mut comes_late = Probe::new(runtime.handle().clone());
-        assert!(waits.beat());
+        let mut after = Probe::new(runtime.handle().clone());
+        assert!(waits.send());
         drop(runtime);
-        assert!(!waits.beat(), "its probe was dropped with the runtime");
-        assert!(comes_late.beat() && !comes_late.beat(), "its probe was dropped at once");
+        assert!(!waits.send(), "the runtime dropped its task at the shutdown");
+        assert!(after.send() && !after.send(), "the runtime drops a new task at once");
     }
 }

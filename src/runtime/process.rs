@@ -1,23 +1,36 @@
 use metrics_process::collector::{Metrics, collect};
 
-use crate::facade::{Counter, Facade, Gauge, PROCESS_CPU, PROCESS_GAUGES};
+use crate::facade::{
+    Counter, Facade, Gauge, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_MAX_VIRTUAL, PROCESS_OPEN_FDS,
+    PROCESS_RESIDENT, PROCESS_START, PROCESS_THREADS, PROCESS_VIRTUAL,
+};
 
-/// What the process uses, as the system says.
+/// The resources of the process, as the operating system reports them.
 #[derive(Debug)]
 pub(super) struct Process {
     cpu: Counter,
-    gauges: [Gauge; PROCESS_GAUGES.len()],
+    gauges: [Gauge; GAUGES.len()],
 }
+
+const GAUGES: [&str; 7] = [
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_VIRTUAL,
+    PROCESS_MAX_VIRTUAL,
+    PROCESS_RESIDENT,
+    PROCESS_START,
+    PROCESS_THREADS,
+];
 
 impl Process {
     pub(super) fn new() -> Self {
         Self {
             cpu: Counter::new(PROCESS_CPU, Vec::new()),
-            gauges: PROCESS_GAUGES.map(|name| Gauge::new(name, Vec::new())),
+            gauges: GAUGES.map(|name| Gauge::new(name, Vec::new())),
         }
     }
 
-    pub(super) fn carry(&mut self, facade: &Facade) {
+    pub(super) fn export(&mut self, facade: &Facade) {
         let used = collect();
         if let Some(seconds) = used.cpu_seconds_total {
             self.cpu.raise(facade, seconds as u64);
@@ -30,10 +43,10 @@ impl Process {
     }
 }
 
-/// In the order of the gauges; `None` for what the system does not say.
-fn values(used: &Metrics) -> [Option<f64>; PROCESS_GAUGES.len()] {
+/// In the order of [`GAUGES`]; `None` for a value that the system does not report.
+fn values(used: &Metrics) -> [Option<f64>; GAUGES.len()] {
     let plain = |value: Option<u64>| value.map(|value| value as f64);
-    // A limit of 0 stands for none; a share of it must not come out as endless.
+    // 0 means no limit. As a number it would turn each ratio to the limit into infinity.
     let limit = |value| plain(value).map(|value| if value == 0.0 { f64::INFINITY } else { value });
     [
         plain(used.open_fds),
@@ -51,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_limit_is_endless_and_what_is_not_known_is_not_told() {
+    fn a_missing_limit_is_infinite_and_an_unknown_value_is_absent() {
         let used = Metrics { open_fds: Some(12), max_fds: Some(0), ..Metrics::default() };
         let [open, max, rest @ ..] = values(&used);
         assert_eq!((open, max), (Some(12.0), Some(f64::INFINITY)));

@@ -8,7 +8,7 @@ use crate::facade::{
     TOKIO_WORKERS,
 };
 
-/// What tokio tells of its scheduler without `tokio_unstable`.
+/// The metrics of tokio's scheduler that do not need `tokio_unstable`.
 pub(super) struct Scheduler {
     intervals: RuntimeIntervals,
     workers: Gauge,
@@ -33,28 +33,28 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn carry(&mut self, facade: &Facade) {
+    pub(super) fn export(&mut self, facade: &Facade) {
         let Some(interval) = self.intervals.next() else { return };
         let workers = interval.workers_count;
         self.workers.set(facade, workers as f64);
         self.tasks.set(facade, interval.live_tasks_count as f64);
         self.queue.set(facade, interval.global_queue_depth as f64);
         let elapsed = interval.elapsed;
-        let busy = share(interval.total_busy_duration, elapsed, workers);
+        let busy = busy_ratio(interval.total_busy_duration, elapsed, workers);
         self.busy.set(facade, busy);
-        self.busiest.set(facade, share(interval.max_busy_duration, elapsed, 1));
+        self.busiest.set(facade, busy_ratio(interval.max_busy_duration, elapsed, 1));
     }
 
-    /// Tells the mean delay of the probes, which stands for the tasks': tokio itself knows delays only
-    /// of tasks that are instrumented one by one.
-    pub(super) fn delayed(&mut self, facade: &Facade, mean: Duration) {
+    /// Exports the mean delay of the probes. Tokio measures delays only of tasks that are instrumented
+    /// one by one.
+    pub(super) fn export_delay(&mut self, facade: &Facade, mean: Duration) {
         self.poll_delay.set(facade, mean.as_secs_f64());
     }
 }
 
-/// The share of their time that workers were busy. A worker tells when it parks, so what it did
-/// in the interval before may be told in this one: 1 is the most all the same.
-fn share(busy: Duration, elapsed: Duration, workers: usize) -> f64 {
+/// The busy share of the workers' time. A worker reports its time when it parks, which may be in a
+/// later interval, so the ratio is limited to 1.
+fn busy_ratio(busy: Duration, elapsed: Duration, workers: usize) -> f64 {
     let all = elapsed.as_secs_f64() * workers as f64;
     if all > 0.0 { (busy.as_secs_f64() / all).min(1.0) } else { 0.0 }
 }
@@ -70,10 +70,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_of_all_workers_and_at_most_the_whole() {
+    fn the_busy_ratio_is_of_all_workers_and_at_most_one() {
         const SECOND: Duration = Duration::from_secs(1);
-        assert_eq!(share(SECOND, SECOND, 4), 0.25);
-        assert_eq!(share(SECOND * 3, SECOND, 1), 1.0);
-        assert_eq!(share(Duration::ZERO, Duration::ZERO, 0), 0.0);
+        assert_eq!(busy_ratio(SECOND, SECOND, 4), 0.25);
+        assert_eq!(busy_ratio(SECOND * 3, SECOND, 1), 1.0);
+        assert_eq!(busy_ratio(Duration::ZERO, Duration::ZERO, 0), 0.0);
     }
 }

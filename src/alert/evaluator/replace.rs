@@ -67,7 +67,7 @@ impl Watch {
         for (target, tracked) in &mut self.tracked {
             if is_severity_new {
                 tracked.leave(facade);
-                let labels = alert_labels(&self.name, &rule, target, facade.dialect());
+                let labels = alert_labels(&self.name, &rule, target, facade.naming());
                 tracked.gauge = Tracked::new(labels).gauge;
             }
             if let Some(firing) = &mut tracked.firing {

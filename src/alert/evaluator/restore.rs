@@ -23,7 +23,7 @@ impl Evaluator {
         &mut self,
         firing: Vec<Alert>,
         operations: &OperationTable,
-        dialect: &MetricNaming,
+        naming: &MetricNaming,
         wall: SystemTime,
     ) -> Vec<Alert> {
         let mut gone = Vec::new();
@@ -31,7 +31,7 @@ impl Evaluator {
             let watch = self.rules.iter_mut().find(|watch| watch.judges(&alert, operations));
             let lasted = wall.duration_since(alert.starts_at).unwrap_or_default();
             match watch {
-                Some(watch) => watch.restore(alert, lasted, dialect),
+                Some(watch) => watch.restore(alert, lasted, naming),
                 None => gone.push(alert.of_gone_rule(wall)),
             }
         }
@@ -53,8 +53,8 @@ impl Watch {
         is_target && is_signal && self.name == alert.name
     }
 
-    fn restore(&mut self, alert: Alert, lasted: Duration, dialect: &MetricNaming) {
-        let labels = alert_labels(&self.name, &self.rule, &alert.target, dialect);
+    fn restore(&mut self, alert: Alert, lasted: Duration, naming: &MetricNaming) {
+        let labels = alert_labels(&self.name, &self.rule, &alert.target, naming);
         let start = Duration::ZERO;
         let (peak, requests, errors) = alert
             .breach()

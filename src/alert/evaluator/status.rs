@@ -21,13 +21,10 @@ pub(super) struct RuleGauges {
 }
 
 impl RuleGauges {
-    fn new(name: &Arc<str>, rule: &Rule, dialect: &MetricNaming) -> Self {
+    fn new(name: &Arc<str>, rule: &Rule, naming: &MetricNaming) -> Self {
         let labels = || {
             let target = target_of(rule).unwrap_or(Target::Service);
-            [rule_label(name)]
-                .into_iter()
-                .chain(target_labels(&target, dialect))
-                .collect::<Vec<_>>()
+            [rule_label(name)].into_iter().chain(target_labels(&target, naming)).collect::<Vec<_>>()
         };
         Self {
             value: Gauge::new(RULE_VALUE, labels()),
@@ -56,9 +53,9 @@ impl Evaluator {
             let of_rule = watch.statuses(group, collector);
             if let Some(first) = of_rule.first() {
                 let (name, rule) = (&watch.name, &watch.rule);
-                let dialect = collector.facade.dialect();
+                let naming = collector.facade.naming();
                 let gauges =
-                    watch.gauges.get_or_insert_with(|| RuleGauges::new(name, rule, dialect));
+                    watch.gauges.get_or_insert_with(|| RuleGauges::new(name, rule, naming));
                 gauges.set(&collector.facade, first);
             }
             all.extend(of_rule);

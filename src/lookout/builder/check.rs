@@ -21,7 +21,7 @@ impl LookoutBuilder {
         if let Some(problem) = family_problem(&self.families) {
             return setting("buckets_for", problem);
         }
-        if let Some((field, problem)) = self.dialect.problem() {
+        if let Some((field, problem)) = self.naming.problem() {
             return setting(field, problem);
         }
         #[cfg(feature = "prost")]
@@ -35,7 +35,8 @@ impl LookoutBuilder {
             );
         }
         let listed = self.grpc_methods.iter().map(|method| ("grpc_methods", method));
-        let typed = self.dialect.grpc_types.keys().map(|method| ("grpc_type", method));
+        let typed =
+            self.naming.presets.options.grpc_types.keys().map(|method| ("grpc_type", method));
         if let Some((field, method)) =
             listed.chain(typed).find(|(_, method)| !is_grpc_method(method))
         {
@@ -64,7 +65,7 @@ impl LookoutBuilder {
                 format!("{path:?} is a directory: give a file in it, such as \"lookout.json\"");
             return setting("state_path", problem);
         }
-        labels::check(&self.labels, &self.dialect.labels)?;
+        labels::check(&self.labels, &self.naming.labels)?;
         if !(1..=100_000).contains(&self.limits.operations) {
             let problem = format!("{} is not from 1 to 100,000", self.limits.operations);
             return setting("max_operations", problem);

@@ -25,7 +25,7 @@ impl LookoutBuilder {
         match FileDescriptorSet::decode(encoded.as_ref()) {
             Ok(set) => {
                 for (method, kind) in set.file.iter().flat_map(methods) {
-                    self.dialect.grpc_types.entry(method.clone()).or_insert(kind);
+                    self.naming.presets.options.grpc_types.entry(method.clone()).or_insert(kind);
                     self.grpc_methods.push(method);
                 }
             }
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(builder.grpc_methods.len(), 8);
         let kind_of = |method: &str| {
             assert!(builder.grpc_methods.iter().any(|known| known == method), "{method}");
-            builder.dialect.grpc_types[method]
+            builder.naming.presets.options.grpc_types[method]
         };
         assert_eq!(kind_of("shop.Orders/Create"), GrpcType::BidiStream, "as was said before");
         assert_eq!(kind_of("shop.Orders/Import"), GrpcType::ClientStream);

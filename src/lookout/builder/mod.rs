@@ -62,7 +62,7 @@ pub struct LookoutBuilder {
     runtime: Option<Handle>,
     buckets: Vec<Duration>,
     families: Vec<Family>,
-    dialect: MetricNaming,
+    naming: MetricNaming,
     observe: ObserveConfig,
     templates: Vec<String>,
     labels: Vec<UserLabel>,
@@ -90,7 +90,7 @@ impl LookoutBuilder {
             runtime: None,
             buckets: BUCKETS.to_vec(),
             families: Vec::new(),
-            dialect: MetricNaming::default(),
+            naming: MetricNaming::default(),
             observe: ObserveConfig::default(),
             templates: Vec::new(),
             labels: Vec::new(),
@@ -199,11 +199,16 @@ impl LookoutBuilder {
         let labels = self.labels.iter().map(|label| (&*label.name, label.values));
         let labels = LabelTable::new(labels);
         // Their answer waits for all that the client sends.
-        let streamed =
-            self.dialect.grpc_types.iter().filter(|(_, kind)| **kind == GrpcType::ClientStream);
+        let streamed = self
+            .naming
+            .presets
+            .options
+            .grpc_types
+            .iter()
+            .filter(|(_, kind)| **kind == GrpcType::ClientStream);
         self.observe.long_polls.extend(streamed.map(|(method, _)| method.clone()));
         self.observe.labels = self.labels.into_iter().map(|label| label.source).collect();
-        self.dialect.families = self.families.iter().map(|family| family.name.clone()).collect();
+        self.naming.families = self.families.iter().map(|family| family.name.clone()).collect();
         let bounds = Bounds::with_families(&self.buckets, self.families, &splits);
         let store = Arc::new(Store::new(self.limits, bounds, labels));
         let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
@@ -233,8 +238,8 @@ impl LookoutBuilder {
         let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
         let carried = carried.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
-        let classifier = Arc::new(Classifier(self.failure));
-        let facade = Facade::new(self.recorder, self.dialect);
+        let judge = Arc::new(Classifier(self.failure));
+        let facade = Facade::new(self.recorder, self.naming);
         let collector = Collector::new(
             Arc::clone(&store),
             facade,
@@ -248,8 +253,8 @@ impl LookoutBuilder {
             let dispatcher = Arc::clone(&dispatcher);
             let service = origin.service.clone();
             let keeper = StateKeeper::new(path, service, Arc::clone(&reports), dispatcher);
-            let dialect = collector.facade.dialect();
-            keeper.restore(&mut evaluator, &store.operations, dialect);
+            let naming = collector.facade.naming();
+            keeper.restore(&mut evaluator, &store.operations, naming);
             Arc::new(keeper)
         });
         // At the start, since later the system may have no thread left.

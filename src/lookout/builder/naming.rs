@@ -22,7 +22,7 @@ impl LookoutBuilder {
     /// ```
     #[doc(alias("micrometer", "namespace"))]
     pub fn preset(mut self, preset: Preset) -> Self {
-        self.dialect.presets.choose(preset);
+        self.naming.presets.select(preset);
         self
     }
 
@@ -31,14 +31,14 @@ impl LookoutBuilder {
     /// axum-prometheus, as there. Defaults to none.
     #[doc(alias("namespace"))]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.dialect.prefix = Some(prefix.into());
+        self.naming.prefix = Some(prefix.into());
         self
     }
 
     /// Adds a label with a constant value to every metric of this lookout. Its name must not be a
     /// label of the metrics in any preset. Defaults to none.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.dialect.labels.push(Label::new(name.into(), value.into()));
+        self.naming.labels.push(Label::new(name.into(), value.into()));
         self
     }
 
@@ -55,7 +55,7 @@ impl LookoutBuilder {
     /// let builder = Lookout::builder().https(true); // url_scheme="https"
     /// ```
     pub fn https(mut self, is_https: bool) -> Self {
-        self.dialect.is_https = is_https;
+        self.naming.presets.options.is_https = is_https;
         self
     }
 
@@ -73,7 +73,7 @@ impl LookoutBuilder {
     ///     .grpc_type("grpc.health.v1.Health/Watch", GrpcType::ServerStream);
     /// ```
     pub fn grpc_type(mut self, method: impl Into<String>, kind: GrpcType) -> Self {
-        self.dialect.grpc_types.insert(method.into(), kind);
+        self.naming.presets.options.grpc_types.insert(method.into(), kind);
         self
     }
 }

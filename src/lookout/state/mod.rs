@@ -133,7 +133,7 @@ impl StateKeeper {
         &self,
         evaluator: &mut Evaluator,
         operations: &OperationTable,
-        dialect: &MetricNaming,
+        naming: &MetricNaming,
     ) {
         let saved = match read(&self.path, &self.service) {
             Ok(saved) => saved,
@@ -147,7 +147,7 @@ impl StateKeeper {
         notifiers::restore(notifiers, self.dispatcher.mailboxes());
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
-        let gone = evaluator.restore(firing, operations, dialect, SystemTime::now());
+        let gone = evaluator.restore(firing, operations, naming, SystemTime::now());
         let told: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
         for mailbox in self.dispatcher.mailboxes() {
             mailbox.restore_told(&told);

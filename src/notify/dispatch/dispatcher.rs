@@ -155,7 +155,7 @@ fn failed(mailbox: &NotifierQueue, error: DeliveryError, took: Duration) -> Test
 pub(crate) const HAS_ENDED: &str = "the lookout has ended";
 
 impl Export for Dispatcher {
-    fn carry(&self, facade: &Facade) {
+    fn export(&self, facade: &Facade) {
         let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
         counter.set(facade, self.unrouted.load(Ordering::Relaxed));
     }

@@ -44,7 +44,7 @@ impl Stats {
 }
 
 impl Export for Stats {
-    fn carry(&self, facade: &Facade) {
+    fn export(&self, facade: &Facade) {
         let totals = [&self.sent, &self.failed, &self.retried, &self.dropped];
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         for (counter, total) in counters.iter_mut().zip(totals) {

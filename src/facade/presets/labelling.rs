@@ -1,0 +1,95 @@
+use std::{borrow::Cow, collections::HashMap};
+
+use metrics::{Label, SharedString};
+
+use super::grpc_type::GrpcType;
+use crate::{
+    operation::Operation,
+    outcome::{Ending, Outcome},
+    series::SeriesKey,
+};
+
+/// The labels of a preset. Each preset lists their names in its [`Names`](super::Names), too.
+pub(super) trait Labelling {
+    /// The labels of an operation. No two operations have the same, so that they share no gauge.
+    fn operation(&self, operation: &Operation, options: &LabelOptions) -> Vec<Label>;
+
+    /// A further label of the requests in flight, the durations and the body sizes.
+    fn scheme(&self, _operation: &Operation, _options: &LabelOptions) -> Option<Label> {
+        None
+    }
+
+    /// The further labels of a duration, added to those of its operation. Several ends may have the
+    /// same.
+    fn duration(
+        &self,
+        _labels: &mut Vec<Label>,
+        _operation: &Operation,
+        _key: SeriesKey,
+        _outcome: Outcome,
+    ) {
+    }
+
+    /// The further labels of a counter of ended requests. Defaults to those of the duration.
+    fn ended(
+        &self,
+        labels: &mut Vec<Label>,
+        operation: &Operation,
+        key: SeriesKey,
+        outcome: Outcome,
+    ) {
+        self.duration(labels, operation, key, outcome);
+    }
+}
+
+/// What the settings of the lookout add to the labels of an operation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LabelOptions {
+    /// Whether the served requests are `https`, for the label `url_scheme`.
+    pub(crate) is_https: bool,
+    /// By gRPC method.
+    pub(crate) grpc_types: HashMap<String, GrpcType>,
+}
+
+/// The names of the labels of an HTTP operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HttpLabels {
+    pub(super) method: &'static str,
+    pub(super) route: &'static str,
+}
+
+impl HttpLabels {
+    /// Adds the labels of an operation. A client's route is the server's address, if it is known.
+    pub(super) fn add(self, labels: &mut Vec<Label>, operation: &Operation) {
+        labels.push(Label::from_static_parts(self.method, operation.method()));
+        match (operation.dependency(), operation.route()) {
+            (None, _) => labels.push(Label::new(self.route, route(operation))),
+            (Some(_), "") => {}
+            (Some(_), _) => labels.push(Label::new("server_address", route(operation))),
+        }
+    }
+}
+
+/// Adds the dependency of a client under a label of this name, and the label `call`.
+pub(super) fn add_dependency(labels: &mut Vec<Label>, name: &'static str, operation: &Operation) {
+    if let Some(dependency) = &operation.traffic().dependency {
+        labels.push(Label::new(name, SharedString::from_shared(dependency.name.clone())));
+        let call = dependency.call.label();
+        labels.extend(call.map(|call| Label::from_static_parts("call", call)));
+    }
+}
+
+pub(super) fn route(operation: &Operation) -> SharedString {
+    SharedString::from_shared(operation.shared_route())
+}
+
+/// OpenTelemetry's `error.type`: the status of a failure, the kind of an error, otherwise the outcome.
+/// A success must not have one.
+pub(super) fn error_type(key: SeriesKey, outcome: Outcome) -> Option<Cow<'static, str>> {
+    match (outcome, key.ending) {
+        (Outcome::Success, _) => None,
+        (Outcome::Failure, _) => Some(key.status.label().unwrap_or("missing_status".into())),
+        (_, Ending::Error(kind)) => Some(kind.as_str().into()),
+        (outcome, _) => Some(outcome.as_str().into()),
+    }
+}

@@ -1,0 +1,14 @@
+//! The presets: each file has the names and the labels of one.
+
+mod axum_prometheus;
+mod go_grpc;
+mod grpc_type;
+mod labelling;
+mod names;
+mod otel;
+mod preset;
+mod selection;
+mod spring_boot;
+
+pub(crate) use self::selection::Presets;
+pub use self::{grpc_type::GrpcType, preset::Preset};

@@ -1,0 +1,312 @@
+use metrics::Label;
+
+use super::{
+    axum_prometheus::{self, AxumPrometheus},
+    go_grpc::{self, GoGrpcMiddleware},
+    labelling::{HttpLabels, LabelOptions, Labelling},
+    names::Names,
+    otel::{self, OpenTelemetry},
+    preset::Preset,
+    spring_boot::{self, SpringBoot},
+};
+use crate::{
+    operation::{Dependency, Operation, Protocol, System, Traffic},
+    outcome::Outcome,
+    series::SeriesKey,
+};
+
+/// The preset for HTTP and the preset for gRPC, with what the settings add to their labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presets {
+    http: Preset,
+    grpc: Preset,
+    pub(crate) options: LabelOptions,
+}
+
+/// The names of every preset.
+#[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "the buckets need all of them"))]
+const NAMES: [&Names; 12] = [
+    &otel::HTTP_SERVER,
+    &otel::GRPC_SERVER,
+    &otel::HTTP_CLIENT,
+    &otel::GRPC_CLIENT,
+    &otel::DATABASE,
+    &otel::MESSAGING,
+    &otel::DEPENDENCY,
+    &spring_boot::SERVER,
+    &spring_boot::CLIENT,
+    &axum_prometheus::SERVER,
+    &go_grpc::SERVER,
+    &go_grpc::CLIENT,
+];
+
+impl Presets {
+    /// Selects a preset for the protocol that it names.
+    pub(crate) fn select(&mut self, preset: Preset) {
+        match preset {
+            Preset::OpenTelemetry => (self.http, self.grpc) = (preset, preset),
+            Preset::SpringBoot | Preset::AxumPrometheus => self.http = preset,
+            Preset::GoGrpcMiddleware => self.grpc = preset,
+        }
+    }
+
+    /// The names of the metrics of a kind of traffic.
+    pub(crate) fn names(&self, traffic: &Traffic) -> &'static Names {
+        match traffic.dependency.as_ref().and_then(Dependency::system) {
+            Some(System::Database(_)) => &otel::DATABASE,
+            Some(System::Messaging(_)) => &otel::MESSAGING,
+            Some(System::Other) => &otel::DEPENDENCY,
+            None => self.names_of(traffic.protocol, traffic.dependency.is_some()),
+        }
+    }
+
+    /// The names of each kind of traffic.
+    pub(in crate::facade) fn all_names(&self) -> [&'static Names; 7] {
+        [
+            self.names_of(Protocol::Http, false),
+            self.names_of(Protocol::Http, true),
+            self.names_of(Protocol::Grpc, false),
+            self.names_of(Protocol::Grpc, true),
+            &otel::DATABASE,
+            &otel::MESSAGING,
+            &otel::DEPENDENCY,
+        ]
+    }
+
+    pub(in crate::facade) fn names_of_every_preset() -> impl Iterator<Item = &'static Names> {
+        NAMES.into_iter()
+    }
+
+    #[cfg(test)]
+    pub(in crate::facade) fn http_server_names(&self) -> &'static Names {
+        self.names_of(Protocol::Http, false)
+    }
+
+    /// The names of the duration histograms of every preset, which have the same buckets.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn all_durations() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().flat_map(|names| [names.duration, names.head, names.stream, names.wait])
+    }
+
+    /// The names of the histograms of body sizes.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn all_sizes() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().flat_map(|names| names.sizes)
+    }
+
+    /// The names of the histograms of gRPC messages.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn all_messages() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().filter_map(|names| names.messages).flatten()
+    }
+
+    /// The labels of an operation. No two operations have the same, so that they share no gauge.
+    pub(crate) fn operation_labels(&self, operation: &Operation) -> Vec<Label> {
+        self.labelling(operation.traffic()).operation(operation, &self.options)
+    }
+
+    /// A further label of the requests in flight and the body sizes.
+    pub(crate) fn scheme_label(&self, operation: &Operation) -> Option<Label> {
+        self.labelling(operation.traffic()).scheme(operation, &self.options)
+    }
+
+    /// The labels of a duration. Several ends may have the same.
+    pub(crate) fn duration_labels(
+        &self,
+        operation: &Operation,
+        key: SeriesKey,
+        outcome: Outcome,
+    ) -> Vec<Label> {
+        let mut labels = self.operation_labels(operation);
+        self.labelling(operation.traffic()).duration(&mut labels, operation, key, outcome);
+        labels.extend(self.scheme_label(operation));
+        labels
+    }
+
+    /// The labels of a counter of ended requests.
+    pub(crate) fn ended_labels(
+        &self,
+        operation: &Operation,
+        key: SeriesKey,
+        outcome: Outcome,
+    ) -> Vec<Label> {
+        let mut labels = self.operation_labels(operation);
+        self.labelling(operation.traffic()).ended(&mut labels, operation, key, outcome);
+        labels
+    }
+
+    /// The labels of a rule's route, for one method or all.
+    pub(crate) fn route_labels(&self, method: Option<&str>, route: &str) -> Vec<Label> {
+        let HttpLabels { method: method_label, route: route_label } = match self.http {
+            Preset::SpringBoot => spring_boot::HTTP_LABELS,
+            Preset::AxumPrometheus => axum_prometheus::HTTP_LABELS,
+            Preset::OpenTelemetry | Preset::GoGrpcMiddleware => otel::HTTP_LABELS,
+        };
+        let method = method.map(|method| Label::new(method_label, method.to_owned()));
+        method.into_iter().chain([Label::new(route_label, route.to_owned())]).collect()
+    }
+
+    fn labelling(&self, traffic: &Traffic) -> &'static dyn Labelling {
+        match self.preset(traffic.protocol, traffic.dependency.is_some()) {
+            Preset::OpenTelemetry => &OpenTelemetry,
+            Preset::SpringBoot => &SpringBoot,
+            Preset::AxumPrometheus => &AxumPrometheus,
+            Preset::GoGrpcMiddleware => &GoGrpcMiddleware,
+        }
+    }
+
+    /// The selected preset if it names this traffic, otherwise OpenTelemetry's.
+    fn preset(&self, protocol: Protocol, is_client: bool) -> Preset {
+        match protocol {
+            Protocol::Http if is_client && self.http == Preset::AxumPrometheus => {
+                Preset::OpenTelemetry
+            }
+            Protocol::Http => self.http,
+            Protocol::Grpc => self.grpc,
+            Protocol::Call => Preset::OpenTelemetry,
+        }
+    }
+
+    fn names_of(&self, protocol: Protocol, is_client: bool) -> &'static Names {
+        match (self.preset(protocol, is_client), protocol, is_client) {
+            (Preset::SpringBoot, _, false) => &spring_boot::SERVER,
+            (Preset::SpringBoot, _, true) => &spring_boot::CLIENT,
+            (Preset::AxumPrometheus, ..) => &axum_prometheus::SERVER,
+            (Preset::GoGrpcMiddleware, _, false) => &go_grpc::SERVER,
+            (Preset::GoGrpcMiddleware, _, true) => &go_grpc::CLIENT,
+            (Preset::OpenTelemetry, Protocol::Http, false) => &otel::HTTP_SERVER,
+            (Preset::OpenTelemetry, Protocol::Http, true) => &otel::HTTP_CLIENT,
+            (Preset::OpenTelemetry, Protocol::Call, _) => &otel::DEPENDENCY,
+            (Preset::OpenTelemetry, Protocol::Grpc, false) => &otel::GRPC_SERVER,
+            (Preset::OpenTelemetry, Protocol::Grpc, true) => &otel::GRPC_CLIENT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::{BTreeSet, HashSet},
+        sync::Arc,
+    };
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::{
+        operation::{Call, MethodLabel},
+        outcome::{Ending, ErrorKind, GrpcStatus},
+        series::{LabelSet, StatusKey},
+    };
+
+    const PRESETS: [Preset; 4] = [
+        Preset::OpenTelemetry,
+        Preset::SpringBoot,
+        Preset::AxumPrometheus,
+        Preset::GoGrpcMiddleware,
+    ];
+
+    fn selected(preset: Preset) -> Presets {
+        let mut presets = Presets::default();
+        presets.select(preset);
+        presets
+    }
+
+    fn dependency(name: &str, call: Call) -> Option<Dependency> {
+        Some(Dependency { name: name.into(), call })
+    }
+
+    fn sides() -> [Option<Dependency>; 7] {
+        [
+            None,
+            dependency("a", Call::Logical),
+            dependency("a", Call::Attempt),
+            dependency("b", Call::Logical),
+            dependency("a", Call::Operation(System::Other)),
+            dependency("a", Call::Operation(System::Database("a".into()))),
+            dependency("a", Call::Operation(System::Messaging("a".into()))),
+        ]
+    }
+
+    /// Each kind of traffic that a side may have.
+    fn traffic() -> impl Iterator<Item = Arc<Traffic>> {
+        sides().into_iter().flat_map(|dependency| {
+            let protocols = Dependency::protocols(dependency.as_ref()).iter();
+            protocols.map(move |protocol| {
+                Arc::new(Traffic { protocol: *protocol, dependency: dependency.clone() })
+            })
+        })
+    }
+
+    #[test]
+    fn operations_differ_in_their_labels_with_each_preset() {
+        let routes =
+            ["", "unmatched", "UNKNOWN", "_OVERFLOW", "_OTHER", "/", "/a/{b}", "a/b", "a/c"];
+        for preset in PRESETS {
+            let presets = selected(preset);
+            for protocol in [Protocol::Http, Protocol::Grpc, Protocol::Call] {
+                let mut seen = HashSet::new();
+                let methods = match protocol {
+                    Protocol::Http => &[MethodLabel::Get, MethodLabel::Other][..],
+                    Protocol::Grpc | Protocol::Call => &[MethodLabel::Other],
+                };
+                let of_protocol = traffic().filter(|traffic| traffic.protocol == protocol);
+                for (traffic, route) in of_protocol
+                    .flat_map(|traffic| routes.map(|route| (Arc::clone(&traffic), route)))
+                {
+                    for method in methods {
+                        let operation = Operation::new(Arc::clone(&traffic), *method, route);
+                        let labels = presets.operation_labels(&operation);
+                        assert!(seen.insert(labels), "{preset:?} {operation}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// How a request of this traffic may end.
+    fn ends(protocol: Protocol) -> Vec<(SeriesKey, Outcome)> {
+        let status = match protocol {
+            Protocol::Http => StatusKey::http(StatusCode::INTERNAL_SERVER_ERROR),
+            Protocol::Grpc => StatusKey::grpc(GrpcStatus::UNIMPLEMENTED),
+            Protocol::Call => StatusKey::NONE,
+        };
+        let key = |status, ending| SeriesKey { status, ending, labels: LabelSet::NONE };
+        vec![
+            (key(status, Ending::Complete), Outcome::Failure),
+            (key(StatusKey::NONE, Ending::Error(ErrorKind::Timeout)), Outcome::Error),
+            (key(StatusKey::NONE, Ending::Cancelled), Outcome::Cancelled),
+        ]
+    }
+
+    #[test]
+    fn the_catalogue_names_the_labels_of_the_recorded_series() {
+        let names_of = |labels: Vec<Label>| labels.into_iter().map(|label| label.key().to_owned());
+        let declared = |parts: [&'static [&'static str]; 2]| {
+            parts.into_iter().flatten().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>()
+        };
+        for preset in PRESETS {
+            let presets = selected(preset);
+            for traffic in traffic() {
+                let names = presets.names(&traffic);
+                let (mut durations, mut ended) = (BTreeSet::new(), BTreeSet::new());
+                let operation = Operation::new(Arc::clone(&traffic), MethodLabel::Get, "/a");
+                let active = presets.operation_labels(&operation).into_iter();
+                let active = active.chain(presets.scheme_label(&operation)).collect();
+                for (key, outcome) in ends(traffic.protocol) {
+                    durations.extend(names_of(presets.duration_labels(&operation, key, outcome)));
+                    ended.extend(names_of(presets.ended_labels(&operation, key, outcome)));
+                }
+                let of_operation = names.operation_labels;
+                let context = format!("{preset:?} {traffic:?}");
+                let active: BTreeSet<_> = names_of(active).collect();
+                assert_eq!(active, declared([of_operation, names.scheme_label]), "{context}");
+                let declared_durations = declared([of_operation, names.duration_labels]);
+                assert_eq!(durations, declared_durations, "{context}");
+                if names.ended.is_some() {
+                    assert_eq!(ended, declared([of_operation, names.ended_labels]), "{context}");
+                }
+            }
+        }
+    }
+}
