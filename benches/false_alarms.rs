@@ -28,7 +28,7 @@ fn main() {
     let is_smoke = arguments.iter().any(|argument| argument == "--test");
     let numbers: Vec<f64> = arguments.iter().filter_map(|number| number.parse().ok()).collect();
     let rule = || {
-        let [_, ratio, _] = Rule::defaults();
+        let ratio = Rule::defaults().swap_remove(1);
         match numbers[..] {
             [errors] => ratio.min_errors(errors as u64),
             [errors, confidence] => ratio.min_errors(errors as u64).confidence(confidence),

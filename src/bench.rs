@@ -30,12 +30,12 @@ pub struct Ticker {
 impl Ticker {
     /// Creates a ticker with the default rules, for the service and for each route.
     pub fn new(operations: usize, shards: usize) -> Self {
-        let each = Rule::defaults().map(|rule| {
+        let each = Rule::defaults().into_iter().map(|rule| {
             let name = format!("{}OfRoute", rule.name());
             rule.each_route().named(name)
         });
         let rules: Vec<_> = Rule::defaults().into_iter().chain(each).collect();
-        let bounds = Bounds::new(&BUCKETS, &[]);
+        let bounds = Bounds::new(BUCKETS, &[]);
         let store = Arc::new(Store::new(
             Limits { operations, ..Limits::default() },
             bounds,
@@ -115,7 +115,7 @@ pub struct RatioTrial {
 
 impl RatioTrial {
     pub fn new(rule: Rule) -> Self {
-        let bounds = Bounds::new(&BUCKETS, &[]);
+        let bounds = Bounds::new(BUCKETS, &[]);
         Self {
             timing: Timing::of(&rule),
             rule,

@@ -41,6 +41,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The root has the types that a `main` names, and those that its closures and its business code
+// receive or report. All other items are in the module of their topic.
+
 pub mod alert;
 #[doc(hidden)]
 pub mod bench;

@@ -188,7 +188,7 @@ async fn what_is_long_is_cut() {
 #[tokio::test]
 async fn what_is_asked_for_is_in_the_line() {
     let log = AccessLog::combined()
-        .with_query(true)
+        .with_query()
         .request_id_header(HeaderName::from_static("x-correlation-id"))
         .remote_addr(|head| {
             let ConnectInfo(peer) = head.extensions.get::<ConnectInfo<SocketAddr>>()?;

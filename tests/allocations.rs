@@ -72,7 +72,7 @@ fn a_request_on_a_bare_stack_allocates_nothing() {
 fn labels_with_values_of_a_fixed_set_allocate_nothing_either() {
     let (lookout, scrape) = start(|builder| {
         builder
-            .unwatched_responses(true)
+            .unwatched_responses()
             .ignore_routes(["/healthz"])
             .handler_label("plan", 10)
             .request_label("tenant", 20, |request| {

@@ -94,15 +94,15 @@ fn families_that_can_not_be_are_refused() {
     };
     assert_eq!(
         refused(|builder| builder.buckets_for("very slow", ["/"], SLOW)),
-        "buckets_for: \"very slow\" can't be a part of a name: use letters, digits and _"
+        "buckets_for: \"very slow\" cannot be part of a metric name: use letters, digits and _"
     );
     assert_eq!(
         refused(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("a", ["/b"], SLOW)),
-        "buckets_for: \"a\" is there twice: give all its routes at once"
+        "buckets_for: \"a\" is declared twice: declare all its routes at once"
     );
     assert_eq!(
         refused(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("b", ["/a"], SLOW)),
-        "buckets_for: \"/a\" is in two families: leave it in one"
+        "buckets_for: \"/a\" is in two families: remove it from one"
     );
     assert_eq!(
         refused(|builder| builder.buckets_for("a", ["/a"], [])),

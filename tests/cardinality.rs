@@ -94,7 +94,7 @@ fn send(layer: LookoutLayer<HttpAndGrpc>, random: &mut Random, requests: u64) {
 
 #[test]
 fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
-    let (lookout, scrape) = start(|builder| builder.max_operations(100).server_address(true));
+    let (lookout, scrape) = start(|builder| builder.max_operations(100).server_address());
     let layers = [lookout.grpc_layer(), lookout.client_layer("anybody")];
     let mut random = Random(1);
     let lines = || scrape.render().lines().filter(|line| !line.starts_with('#')).count();
@@ -153,7 +153,7 @@ fn with_each_preset_the_series_stay_at_their_bound() {
         (Preset::GoGrpcMiddleware, http, go, active),
     ] {
         let (lookout, scrape) =
-            start(|builder| builder.preset(preset).max_operations(OPERATIONS).server_address(true));
+            start(|builder| builder.preset(preset).max_operations(OPERATIONS).server_address());
         let mut random = Random(2);
         for layer in [lookout.grpc_layer(), lookout.client_layer("anybody")] {
             send(layer, &mut random, 10_000);

@@ -165,7 +165,7 @@ async fn the_wait_for_a_client_that_is_not_ready_is_kept_apart_from_the_call() {
 #[tokio::test]
 async fn the_servers_address_is_told_where_that_is_asked_for() {
     let address = listen(Router::new().route("/{what}", any(upstream))).await;
-    let (lookout, scrape) = start(|builder| builder.server_address(true));
+    let (lookout, scrape) = start(|builder| builder.server_address());
     let client = lookout.client_layer("upstream").layer(reqwest_client());
     let request =
         reqwest::Request::new(Method::GET, format!("http://{address}/200").parse().unwrap());
@@ -180,7 +180,7 @@ async fn the_servers_address_is_told_where_that_is_asked_for() {
 
 #[tokio::test]
 async fn a_host_is_one_server_address_however_it_is_spelled() {
-    let (lookout, scrape) = start(|builder| builder.server_address(true));
+    let (lookout, scrape) = start(|builder| builder.server_address());
     let client = lookout.client_layer("upstream").layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new())))
     }));

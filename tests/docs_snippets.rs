@@ -220,7 +220,7 @@ async fn labels_of_the_request_the_response_and_the_handler_are_counted() {
                 response.headers.get("x-cache")?.to_str().ok().map(Into::into)
             })
             .handler_label("plan", 5)
-            .unwatched_responses(true)
+            .unwatched_responses()
         // :DOCS
     });
     // DOCS:

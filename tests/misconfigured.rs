@@ -40,12 +40,12 @@ fn settings_without_an_effect_are_rejected_at_the_start() {
     }
     assert_eq!(
         rejected(|builder| builder.route_templates(["/orders/:id"])),
-        "routes: \"/orders/:id\" is written as before axum 0.8: write parameters as \"/orders/{id}\" and \
+        "route_templates: \"/orders/:id\" has the syntax before axum 0.8: write parameters as \"/orders/{id}\" and \
          \"/files/{*path}\""
     );
     assert_eq!(
         rejected(|builder| builder.route_templates(["/orders"]).route_fn(|_| None)),
-        "routes: excludes route(..): leave one of them out"
+        "route_templates: cannot be combined with route_fn: remove one of them"
     );
 }
 

@@ -58,7 +58,7 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
 
 #[tokio::test]
 async fn the_histogram_of_heads_can_be_left_out() {
-    let (lookout, scrape) = start(|builder| builder.head_durations(false));
+    let (lookout, scrape) = start(|builder| builder.without_head_durations());
     ask_http(&lookout).await;
     ask_grpc(&lookout).await;
     let durations = "http_server_request_duration_seconds_count";
@@ -143,16 +143,15 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
     }
     assert_eq!(
         refused(&|builder| builder.grpc_type("/shop.Orders/Watch", GrpcType::ServerStream)),
-        r#"grpc_type: "/shop.Orders/Watch" is no method: give it as "package.Service/Method""#
+        r#"grpc_type: "/shop.Orders/Watch" is not a gRPC method: write it as "package.Service/Method""#
     );
 
     // Each label that a metric has with any preset.
     let mut names = BTreeSet::new();
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");
-        let (lookout, scrape) = start(|builder| {
-            builder.preset(preset).rule(rule).on_alert(|_| ()).server_address(true)
-        });
+        let (lookout, scrape) =
+            start(|builder| builder.preset(preset).rule(rule).on_alert(|_| ()).server_address());
         ask_http(&lookout).await;
         ask_grpc(&lookout).await;
         lookout.reporter().report(&std::io::Error::other("no broker"));

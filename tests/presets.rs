@@ -50,7 +50,7 @@ async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
 #[tokio::test]
 async fn open_telemetrys_required_url_scheme() {
     for (is_https, scheme) in [(false, "http"), (true, "https")] {
-        let (lookout, scrape) = start(|builder| builder.https(is_https));
+        let (lookout, scrape) = start(|builder| if is_https { builder.https() } else { builder });
         let layer = lookout.layer().bodies();
         let mut service = layer.layer(service_fn(|_: Request<RequestBody<_>>| async {
             Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))

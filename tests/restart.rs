@@ -305,8 +305,8 @@ fn a_directory_is_no_place_for_the_state_and_is_left_alone() {
     let file = no_file();
     let folder = file.path().parent().unwrap().to_owned();
     for (path, says) in [
-        (folder.clone(), "is a directory: give a file in it"),
-        (folder.join(".."), "names no file: give one"),
+        (folder.clone(), "is a directory: use a file in it"),
+        (folder.join(".."), "is not the path of a file"),
     ] {
         let error = Lookout::builder().state_path(&path).start().unwrap_err().to_string();
         assert!(error.starts_with("state_path: ") && error.contains(says), "{error}");

@@ -280,7 +280,10 @@ async fn what_can_not_be_used_is_refused_with_the_field_and_the_mend() {
     let refused = |builder: tower_lookout::LookoutBuilder| builder.start().unwrap_err().to_string();
     let builder = Lookout::builder;
     assert_eq!(refused(builder().max_operations(0)), "max_operations: 0 is not from 1 to 100,000");
-    assert_eq!(refused(builder().service(" ")), "service: the name is empty: give the service's");
+    assert_eq!(
+        refused(builder().service(" ")),
+        "service: the name is empty: set the name of the service"
+    );
     let milliseconds = |all: [u64; 2]| all.map(std::time::Duration::from_millis);
     assert_eq!(
         refused(builder().buckets(milliseconds([10, 5]))),

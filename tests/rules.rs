@@ -20,7 +20,7 @@ use support::start;
 /// Every rule in the code of README and the guide, and those that their text recommends.
 fn rules_of_docs() -> Vec<Rule> {
     let seconds = Duration::from_secs;
-    let mut rules = Rule::defaults().to_vec();
+    let mut rules = Rule::defaults();
     rules.extend([
         Rule::error_ratio().above(0.01).over(seconds(600)).min_errors(3),
         Rule::error_ratio()

@@ -176,7 +176,7 @@ async fn a_body_of_unknown_length_is_open_until_its_client_leaves() {
 
 #[tokio::test]
 async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
-    let (lookout, scrape) = start(|builder| builder.upgrades(true));
+    let (lookout, scrape) = start(|builder| builder.upgrades());
     let mut socket = open_live(serve(&lookout).await).await;
     let labels = [("kind", "upgrade"), ("http_route", "/live")];
     let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
@@ -192,7 +192,7 @@ async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
 
 #[tokio::test]
 async fn around_a_router_a_websocket_counts_for_its_route_with_each_lookout() {
-    let [(one, of_one), (other, of_other)] = [(); 2].map(|()| start(|b| b.upgrades(true)));
+    let [(one, of_one), (other, of_other)] = [(); 2].map(|()| start(|b| b.upgrades()));
     let inside = router().layer(one.route_layer()).layer(other.route_layer());
     let outside = one.outer_layer().layer(other.outer_layer().layer(inside));
     let mut socket = open_live(listen(Router::new().fallback_service(outside)).await).await;
@@ -217,7 +217,7 @@ async fn a_websocket_that_is_ignored_works_and_counts_nothing() {
     for is_outside in [false, true] {
         for by_route in [false, true] {
             let (lookout, scrape) = start(|builder| {
-                let builder = builder.upgrades(true);
+                let builder = builder.upgrades();
                 if by_route {
                     builder.ignore_routes(["/live"])
                 } else {
@@ -245,7 +245,7 @@ async fn a_websocket_that_is_ignored_works_and_counts_nothing() {
 
 #[tokio::test]
 async fn a_websocket_works_on_after_the_lookout_has_ended() {
-    let (lookout, _scrape) = start(|builder| builder.upgrades(true));
+    let (lookout, _scrape) = start(|builder| builder.upgrades());
     let address = serve(&lookout).await;
     lookout.shutdown().await;
     open_live(address).await;
@@ -267,7 +267,7 @@ async fn tunnel(
 
 #[tokio::test]
 async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
-    let (lookout, scrape) = start(|builder| builder.upgrades(true));
+    let (lookout, scrape) = start(|builder| builder.upgrades());
     let service = TowerToHyperService::new(lookout.layer().layer(service_fn(tunnel)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -59,7 +59,7 @@ fn check(text: &str, labels: &[(&str, &str)], count: f64) {
 }
 
 fn ignoring(builder: LookoutBuilder) -> LookoutBuilder {
-    builder.unwatched_responses(true).ignore_routes(["/healthz", "/files/{*path}", "/never"])
+    builder.unwatched_responses().ignore_routes(["/healthz", "/files/{*path}", "/never"])
 }
 
 fn with_what_is_ignored() -> Router {
@@ -152,7 +152,7 @@ async fn no_observer_hears_of_it_and_its_bodies_are_not_counted() {
 async fn no_counter_falls_when_a_start_is_taken_back() {
     let (lookout, scrape) = start(|builder| {
         builder
-            .unwatched_responses(true)
+            .unwatched_responses()
             .preset(Preset::GoGrpcMiddleware)
             .grpc_methods(["shop.Orders/Create"])
     });
@@ -252,6 +252,6 @@ fn what_has_no_route_is_no_route_to_leave_out() {
     let refused = Lookout::builder().ignore_routes(["/healthz", "unmatched"]).start().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "ignore_routes: \"unmatched\" is no route: leave such requests out by .ignore(..)"
+        "ignore_routes: \"unmatched\" is not a route: exclude such requests with .ignore(..)"
     );
 }

@@ -91,7 +91,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let scrape = prometheus::install()?;
     let window = options.window;
     let longest = window.saturating_mul(6).min(Duration::from_secs(3600)).max(window);
-    let rules = Rule::defaults().map(|rule| rule.over(window..=longest));
+    let rules = Rule::defaults().into_iter().map(|rule| rule.over(window..=longest));
     let lookout = config::add(Lookout::builder(), rules)?
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))

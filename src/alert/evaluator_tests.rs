@@ -40,7 +40,7 @@ impl Play {
         let splits: Vec<_> = rules.iter().flat_map(Rule::splits).collect();
         let store = Arc::new(Store::new(
             Limits::default(),
-            Bounds::new(&BUCKETS, &splits),
+            Bounds::new(BUCKETS, &splits),
             LabelTable::default(),
         ));
         let groups = Evaluator::groups(&rules);

@@ -1,4 +1,4 @@
-//! What is logged of settings that match nothing, and when it is clear.
+//! The findings about settings that match nothing, and when they are logged.
 
 use super::*;
 use crate::{
@@ -19,7 +19,7 @@ struct Play {
 impl Play {
     fn new(rules: impl Into<Vec<Rule>>) -> Self {
         let rules = rules.into();
-        let bounds = Bounds::new(&BUCKETS, &[]);
+        let bounds = Bounds::new(BUCKETS, &[]);
         let store = Arc::new(Store::new(Limits::default(), bounds, LabelTable::default()));
         let recorder = Arc::new(metrics_util::debugging::DebuggingRecorder::new());
         let collector = Collector::new(

@@ -40,7 +40,7 @@ impl Rule {
     /// a second raised 448 false alarms a month at 0.5 %, and 8 at 0.2 %. A service below one request a
     /// second takes a longer window, such as `over(10 s..=600 s)`, or [`slo`](Self::slo). The bench
     /// `false_alarms` plays the simulation for other numbers.
-    pub fn defaults() -> [Self; 3] {
+    pub fn defaults() -> Vec<Self> {
         [
             Self::mean_latency()
                 .above(Duration::from_secs(3))
@@ -56,5 +56,6 @@ impl Rule {
                 .summary("Requests hang: they neither complete nor fail."),
         ]
         .map(|rule| rule.severity(Severity::Critical).keep_firing_for(Duration::from_secs(10)))
+        .into()
     }
 }

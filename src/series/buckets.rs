@@ -4,7 +4,7 @@ use std::time::Duration;
 ///
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
 #[doc(alias("histogram"))]
-pub const BUCKETS: [Duration; 14] = [
+pub const BUCKETS: &[Duration] = &[
     Duration::from_millis(5),
     Duration::from_millis(10),
     Duration::from_millis(25),

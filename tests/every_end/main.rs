@@ -113,7 +113,7 @@ async fn every_end_of(traffic: Traffic) {
     for end in End::ALL {
         let Cell::Counted(expected) = cell(end, traffic) else { continue };
         let set = |builder: LookoutBuilder| {
-            builder.route_fn(|_| Some("/case".into())).grpc_methods(echo::METHODS).upgrades(true)
+            builder.route_fn(|_| Some("/case".into())).grpc_methods(echo::METHODS).upgrades()
         };
         let (lookout, scrape) = start(set);
         let play = Play { end, traffic, lookout, scrape: Arc::new(scrape) };

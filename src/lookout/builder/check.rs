@@ -13,7 +13,7 @@ impl LookoutBuilder {
         rule::check(&self.rules)?;
         let setting = |field, problem| Err(StartError::Setting { field, problem });
         if self.origin.service.trim().is_empty() {
-            return setting("service", "the name is empty: give the service's".to_owned());
+            return setting("service", "the name is empty: set the name of the service".to_owned());
         }
         if let Some(problem) = bucket_problem(&self.buckets) {
             return setting("buckets", problem);
@@ -29,8 +29,8 @@ impl LookoutBuilder {
             return setting(
                 "grpc_descriptor",
                 format!(
-                    "is no encoded FileDescriptorSet: {problem}; give what generated code has as \
-                     FILE_DESCRIPTOR_SET"
+                    "not an encoded FileDescriptorSet: {problem}; use the FILE_DESCRIPTOR_SET of the \
+                     generated code"
                 ),
             );
         }
@@ -42,27 +42,31 @@ impl LookoutBuilder {
         {
             return setting(
                 field,
-                format!("{method:?} is no method: give it as \"package.Service/Method\""),
+                format!("{method:?} is not a gRPC method: write it as \"package.Service/Method\""),
             );
         }
         if !self.templates.is_empty() && self.observe.route.is_some() {
-            return setting("routes", "excludes route(..): leave one of them out".to_owned());
+            return setting(
+                "route_templates",
+                "cannot be combined with route_fn: remove one of them".to_owned(),
+            );
         }
         if self.observe.ignored_routes.contains(UNMATCHED) {
             return setting(
                 "ignore_routes",
-                format!("{UNMATCHED:?} is no route: leave such requests out by .ignore(..)"),
+                format!("{UNMATCHED:?} is not a route: exclude such requests with .ignore(..)"),
             );
         }
         #[cfg(feature = "state")]
         if let Some(path) = self.state_path.as_ref().filter(|path| path.file_name().is_none()) {
-            let problem = format!("{path:?} names no file: give one, such as \"lookout.json\"");
+            let problem =
+                format!("{path:?} is not the path of a file: use one such as \"lookout.json\"");
             return setting("state_path", problem);
         }
         #[cfg(feature = "state")]
         if let Some(path) = self.state_path.as_ref().filter(|path| path.is_dir()) {
             let problem =
-                format!("{path:?} is a directory: give a file in it, such as \"lookout.json\"");
+                format!("{path:?} is a directory: use a file in it, such as \"lookout.json\"");
             return setting("state_path", problem);
         }
         labels::check(&self.labels, &self.naming.labels)?;
@@ -73,7 +77,7 @@ impl LookoutBuilder {
         match self.limits.memory {
             0..MIN_MEMORY => {
                 let problem =
-                    format!("{} bytes are less than 1 MiB: give more", self.limits.memory);
+                    format!("{} bytes are less than 1 MiB, the minimum", self.limits.memory);
                 setting("max_memory", problem)
             }
             _ => Ok(()),
@@ -88,20 +92,22 @@ fn family_problem(families: &[Family]) -> Option<String> {
     families.iter().enumerate().find_map(|(place, Family { name, routes, buckets })| {
         let before = &families[..place];
         if name.is_empty() || !name.chars().all(is_word) {
-            return Some(format!("{name:?} can't be a part of a name: use letters, digits and _"));
+            return Some(format!(
+                "{name:?} cannot be part of a metric name: use letters, digits and _"
+            ));
         }
         if before.iter().any(|family| family.name == *name) {
-            return Some(format!("{name:?} is there twice: give all its routes at once"));
+            return Some(format!("{name:?} is declared twice: declare all its routes at once"));
         }
         let of_two = |route: &&String| before.iter().any(|family| family.routes.contains(*route));
         if let Some(route) = routes.iter().find(of_two) {
-            return Some(format!("{route:?} is in two families: leave it in one"));
+            return Some(format!("{route:?} is in two families: remove it from one"));
         }
         bucket_problem(buckets).map(|problem| format!("{name:?}: {problem}"))
     })
 }
 
-/// A segment that begins as a parameter did before axum 0.8: it would be matched as it stands.
+/// Whether a segment has the syntax of a parameter before axum 0.8, which would match literally.
 fn is_old_style(template: &str) -> bool {
     template.split('/').any(|segment| segment.starts_with([':', '*']))
 }
@@ -111,16 +117,16 @@ pub(super) fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, 
     for template in templates {
         if is_old_style(template) {
             let problem = format!(
-                "{template:?} is written as before axum 0.8: write parameters as \"/orders/{{id}}\" and \
+                "{template:?} has the syntax before axum 0.8: write parameters as \"/orders/{{id}}\" and \
                  \"/files/{{*path}}\""
             );
-            return Err(StartError::Setting { field: "routes", problem });
+            return Err(StartError::Setting { field: "route_templates", problem });
         }
         router.insert(template, template.as_str().into()).map_err(|error| {
             let problem = format!(
-                "{template:?} can't be a template: {error}; write it as \"/orders/{{id}}\""
+                "{template:?} is not a valid template: {error}; write it as \"/orders/{{id}}\""
             );
-            StartError::Setting { field: "routes", problem }
+            StartError::Setting { field: "route_templates", problem }
         })?;
     }
     Ok(router)

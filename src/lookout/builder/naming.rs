@@ -42,20 +42,20 @@ impl LookoutBuilder {
         self
     }
 
-    /// Sets whether the served requests are `https`, for the label `url_scheme`. OpenTelemetry
-    /// requires it on the durations, the requests in flight and the body sizes of HTTP servers. Set
-    /// it if the service, or a proxy in front of it, terminates TLS. All requests have the same
-    /// value, and no client can change it. Other presets do not have this label. Defaults to no.
+    /// Sets the label `url_scheme` to `https`. OpenTelemetry requires the label on the durations,
+    /// the requests in flight and the body sizes of HTTP servers. Call this if the service, or a
+    /// proxy in front of it, terminates TLS. All requests have the same value, and no client can
+    /// change it. Other presets do not have this label. Defaults to `http`.
     ///
     /// # Examples
     ///
     /// ```
     /// use tower_lookout::Lookout;
     ///
-    /// let builder = Lookout::builder().https(true); // url_scheme="https"
+    /// let builder = Lookout::builder().https(); // url_scheme="https"
     /// ```
-    pub fn https(mut self, is_https: bool) -> Self {
-        self.naming.presets.options.is_https = is_https;
+    pub fn https(mut self) -> Self {
+        self.naming.presets.options.is_https = true;
         self
     }
 

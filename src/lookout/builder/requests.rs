@@ -90,12 +90,11 @@ impl LookoutBuilder {
         self
     }
 
-    /// Sets whether a handler can ignore its request, with
-    /// [`IgnoreResponse`](crate::observe::IgnoreResponse) in the response's extensions. Such a
-    /// request is not counted at all. Defaults to no, since the layer then looks into every
-    /// response.
-    pub fn unwatched_responses(mut self, are_taken_back: bool) -> Self {
-        self.observe.unwatched_responses = are_taken_back;
+    /// Lets a handler ignore its request, with [`IgnoreResponse`](crate::observe::IgnoreResponse)
+    /// in the response's extensions. Such a request is not counted at all. Defaults to off, since
+    /// the layer then looks into every response.
+    pub fn unwatched_responses(mut self) -> Self {
+        self.observe.unwatched_responses = true;
         self
     }
 
@@ -138,19 +137,19 @@ impl LookoutBuilder {
         self
     }
 
-    /// Sets whether the metrics of clients have the label `server_address`: the host of the
-    /// request's URI. Use it only for clients with a few known hosts; each counts towards
-    /// [`max_operations`](Self::max_operations). Defaults to no.
-    pub fn server_address(mut self, is_told: bool) -> Self {
-        self.observe.splits_by_address = is_told;
+    /// Adds the label `server_address` to the metrics of HTTP clients: the host of the request's
+    /// URI. Use it only for clients with a few known hosts; each counts towards
+    /// [`max_operations`](Self::max_operations). Defaults to off.
+    pub fn server_address(mut self) -> Self {
+        self.observe.splits_by_address = true;
         self
     }
 
-    /// Sets whether a request for an upgrade (WebSocket, CONNECT) gets an
+    /// Gives each request for an upgrade (WebSocket, CONNECT) an
     /// [`UpgradeWatch`](crate::observe::UpgradeWatch), which lets its handler count the connection.
-    /// Defaults to no, since the layer then looks into the headers of every request.
-    pub fn upgrades(mut self, are_watched: bool) -> Self {
-        self.observe.watches_upgrades = are_watched;
+    /// Defaults to off, since the layer then looks into the headers of every request.
+    pub fn upgrades(mut self) -> Self {
+        self.observe.watches_upgrades = true;
         self
     }
 
@@ -179,11 +178,11 @@ impl LookoutBuilder {
         self
     }
 
-    /// Sets whether the time to the response's head has a histogram of its own,
-    /// `http_server_response_head_duration_seconds`. Without it each operation has one histogram
-    /// less; durations and streams do not change. Defaults to yes.
-    pub fn head_durations(mut self, are_recorded: bool) -> Self {
-        self.limits.has_heads = are_recorded;
+    /// Leaves out the histograms of the time to the response's head, such as
+    /// `http_server_response_head_duration_seconds`. It saves one histogram for each operation;
+    /// durations and streams do not change. Defaults to recording them.
+    pub fn without_head_durations(mut self) -> Self {
+        self.limits.has_heads = false;
         self
     }
 }

@@ -152,10 +152,10 @@ impl AccessLog {
         }
     }
 
-    /// Whether to write the query of the request and of its `Referer`. A query may hold secrets,
-    /// such as tokens. Defaults to `false`.
-    pub fn with_query(mut self, with_query: bool) -> Self {
-        self.with_query = with_query;
+    /// Logs the query strings of the request and of its `Referer`. They may contain secrets, such as
+    /// tokens. Defaults to off.
+    pub fn with_query(mut self) -> Self {
+        self.with_query = true;
         self
     }
 
