@@ -115,7 +115,7 @@ async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
     let reloaded = lookout.replace_rules([idle(), slow, exact]).await.unwrap();
     assert_eq!(
         reloaded.needs_restart,
-        ["rule `HighLatencyP99` tells what is slower than 320ms within 11 % until a restart"],
+        ["rule `HighLatencyP99`: the threshold 320ms is accurate to 11 % until a restart"],
         "500 ms is a bucket's bound"
     );
     wait_for(&told, &[IDLE_FIRES]).await;

@@ -271,12 +271,12 @@ fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
         let error = Lookout::builder().handler_label("a", bound).start().unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("handler_label: \"a\" has a bound of {bound}: give one from 1 to 1,000")
+            format!("handler_label: \"a\" has a bound of {bound}: use one from 1 to 1,000")
         );
     }
     assert_eq!(
         refused(|builder| builder.handler_label("a", 99).handler_label("b", 98)),
-        "handler_label: the labels make 10100 sets of values, more than 10,000: lower their bounds"
+        "handler_label: the labels have 10100 combinations of values, more than 10,000: lower their bounds"
     );
     let most = Lookout::builder().handler_label("a", 98).handler_label("b", 98).start();
     drop(most.unwrap());

@@ -9,27 +9,27 @@ use crate::{causes::debug_as_display, rule::RuleError};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A rule can't make sense.
+    /// A rule is invalid.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// A file of rules and notifiers has something in it that can't be used.
+    /// The file of rules and notifiers is invalid, or unreadable.
     #[cfg(feature = "toml")]
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A setting of the builder can't be used.
+    /// A setting of the builder is invalid.
     #[error("{field}: {problem}")]
     #[non_exhaustive]
     Setting {
         /// The builder's method.
         field: &'static str,
-        /// What is wrong, and the mend.
+        /// The problem and the fix.
         problem: String,
     },
-    /// The process has used up all numbers by which its lookouts are told apart.
+    /// The process has no number left for a further lookout.
     #[error("this process has started 268,435,456 lookouts: clone one instead of starting more")]
     TooMany,
-    /// The lookout's thread, or its runtime, can't be made.
-    #[error("the lookout's thread can't be started")]
+    /// The lookout's thread, or its runtime, could not start.
+    #[error("the lookout's thread cannot start")]
     Thread(#[source] io::Error),
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use crate::rule::{self, Rule};
 
     #[test]
-    fn what_main_prints_of_an_error_reads_like_its_text() {
+    fn debug_of_an_error_is_its_display() {
         let rule = rule::check(&[Rule::error_ratio()]).unwrap_err();
         let error = StartError::from(rule);
         let text = "rule `HighErrorRatio`: has no threshold: add `above` or `below`";
@@ -50,7 +50,7 @@ mod tests {
         let setting = StartError::Setting { field: "service", problem };
         assert_eq!(format!("{setting:?}"), "service: \"a b\" is not a name");
         let thread = StartError::Thread(io::Error::other("no more threads"));
-        let text = "the lookout's thread can't be started: no more threads";
+        let text = "the lookout's thread cannot start: no more threads";
         assert_eq!(format!("{thread:?}"), text);
     }
 }

@@ -8,14 +8,14 @@ use crate::{
     notify::NotifierQueue,
 };
 
-/// Tells a receiver again and again that the lookout is alive. Beaten by the tick: what does not tick is
-/// not alive.
+/// Sends the watchdog alert to a receiver at an interval. The tick sends it, so that it stops if the
+/// ticks stop.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     every: Duration,
     mailbox: Arc<NotifierQueue>,
     watchdog: Alert,
-    /// By the clock of the ticks.
+    /// On the clock of the ticks.
     due: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Other rules for a lookout that runs.
+//! Replaces the rules of a running lookout.
 
 use std::fmt;
 
@@ -38,10 +38,10 @@ pub struct Reloaded {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// A rule can't make sense.
+    /// A rule is invalid.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The file has something in it that can't be used, or can't be read.
+    /// The file is invalid, or unreadable.
     #[cfg(feature = "toml")]
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -49,55 +49,55 @@ pub enum ReloadError {
     #[cfg(feature = "toml")]
     #[error("there is no file to read again: start with .config(path), or use replace_rules(..)")]
     NoFile,
-    /// The lookout has ended, or ends.
-    #[error("the lookout has ended, and judges nothing any more")]
+    /// The lookout has ended, or is ending.
+    #[error("the lookout has ended, and evaluates no more rules")]
     Ended,
-    /// The swap panicked. The rules from before are in force; their alerts start over.
-    #[error("the swap of the rules panicked, and the rules from before are in force: {message}")]
+    /// The replacement panicked. The old rules stay in force, and their alerts start anew.
+    #[error("the replacement of the rules panicked, and the old rules stay in force: {message}")]
     #[non_exhaustive]
     Panicked {
         /// The panic's message.
         message: String,
     },
-    /// No thread can be made to read the file.
+    /// The thread that reads the file could not start.
     #[cfg(feature = "toml")]
-    #[error("no thread can be made to read the file")]
+    #[error("the thread that reads the file cannot start")]
     Thread(#[source] std::io::Error),
 }
 
 debug_as_display!(ReloadError);
 
-/// What is read again.
+/// The input of a reload.
 #[cfg(feature = "toml")]
 #[derive(Clone, Debug)]
 pub(super) struct Reloadable {
     pub(super) source: Source,
-    /// The rules that the builder was given, which stay.
+    /// The rules of the builder, which stay.
     pub(super) given: Vec<Rule>,
-    /// Of the notifiers, which are those of the start.
+    /// Identifies the notifiers of the file at the start.
     pub(super) fingerprint: u64,
 }
 
-/// Other rules while it runs. They are swapped at once, between two ticks, on the lookout's own thread;
-/// no request notices.
+/// Replaces the rules of a running lookout. The lookout's thread replaces all of them at once, between
+/// two ticks, and delays no request.
 ///
-/// A rule is known by its name. One that is as it was goes on with its alerts, without a message. So does
-/// one that fires as it did, and whose summary, runbook or dashboard are others; where the severity or the labels
-/// are, an alert that fires is told again, since receivers route by them. Any other change makes another
-/// rule: what the old one fires is resolved, with no value, and the new one begins at rest, with windows
-/// that reach as far back as ever.
+/// A rule is identified by its name. The alerts of an unchanged rule continue without a message. So do
+/// those of a rule that changed only its summary, runbook or dashboard. If the severity or the labels
+/// changed, a firing alert is sent again, since receivers route by them. Any other change makes a new
+/// rule: the alerts of the old one resolve, without a value, and the new one starts inactive. Its
+/// windows reach as far back as before.
 ///
-/// A threshold of [`latency_quantile`](Rule::latency_quantile) or [`slow_ratio`](Rule::slow_ratio) that
-/// the lookout did not start with stands for the bound that is nearest to it, within 1/9, until a
-/// restart makes it exact; [`Reloaded::needs_restart`] says so, as the log does.
+/// A new threshold of [`latency_quantile`](Rule::latency_quantile) or
+/// [`slow_ratio`](Rule::slow_ratio) is rounded to the nearest bound, within 1/9, until a restart makes
+/// it exact. [`Reloaded::needs_restart`] and the log note this.
 impl Lookout {
-    /// Reads the file of [`config`](super::LookoutBuilder::config) again and swaps the rules; those that
-    /// the builder was given stay, and so do all notifiers. The whole file is checked, so the next start
-    /// takes what this takes. It needs no particular runtime.
+    /// Reads the file of [`config`](super::LookoutBuilder::config) again, and replaces its rules. The
+    /// rules of the builder and all notifiers stay. The whole file is checked, so a file that reloads
+    /// also starts. It works on any runtime.
     ///
     /// # Errors
     ///
-    /// A [`ReloadError`]; then all rules are as they were.
+    /// A [`ReloadError`]. All rules stay as they were.
     ///
     /// # Examples
     ///
@@ -122,13 +122,13 @@ impl Lookout {
         let reloadable = self.inner.reloadable.clone().ok_or(ReloadError::NoFile)?;
         let _turn = self.inner.reloading.lock().await;
         let (loaded, is_loaded) = oneshot::channel();
-        // A file may be slow, and neither the caller's runtime nor the lookout's may wait for it.
+        // The file system may be slow, so a thread of its own reads the file.
         let load = move || {
             let Reloadable { source, given, fingerprint } = reloadable;
             let config = source
                 .load(&given)
                 .map(|config| ([given, config.rules].concat(), config.fingerprint == fingerprint));
-            // Nobody may wait any more, which is as well.
+            // The caller may be gone.
             let _ = loaded.send(config);
         };
         let thread = std::thread::Builder::new().name("lookout-reload".to_owned());
@@ -144,11 +144,11 @@ impl Lookout {
         Ok(reloaded)
     }
 
-    /// Swaps all rules for these, those of a file among them. It needs no particular runtime.
+    /// Replaces all rules by these, those of a file included. It works on any runtime.
     ///
     /// # Errors
     ///
-    /// A [`ReloadError`] that names the rule and the mend; then all rules are as they were.
+    /// A [`ReloadError`] that names the rule and the fix. All rules stay as they were.
     pub async fn replace_rules(
         &self,
         rules: impl IntoIterator<Item = Rule>,

@@ -1,4 +1,4 @@
-//! Settings that match nothing: each is logged once, when traffic has shown it.
+//! Detects settings that match nothing, and logs each once.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ use crate::{
     rule::{Rule, Scope, method_and_route},
 };
 
-/// Which layers the lookout has made.
+/// Whether the lookout has made layers for servers and clients.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     server: AtomicBool,
@@ -31,27 +31,27 @@ impl Layers {
     }
 }
 
-/// Looks at each tick for settings that match nothing.
+/// Looks for settings that match nothing at each tick.
 #[derive(Debug)]
 pub(super) struct SelfCheck {
     layers: Arc<Layers>,
-    /// What was logged.
+    /// The keys of the logged findings.
     logged: HashSet<String>,
 }
 
-/// How long an application may take to install its recorder.
+/// The time for an application to install its recorder.
 const RECORDER_AFTER: Duration = Duration::from_secs(10);
 
-/// How long an application may take to make its layers, and to call each dependency for the first time.
+/// The time for an application to make its layers, and to call each dependency once.
 const LAYERS_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a service that is watched may be without a request.
+/// The time for a watched service to receive its first request.
 const REQUESTS_AFTER: Duration = Duration::from_secs(300);
 
-/// How long a route may be without a request where no other route has nearly the same name.
+/// The time for a route to receive its first request if no other route has a similar name.
 const ROUTE_AFTER: Duration = Duration::from_secs(3_600);
 
-/// How many requests show that none has a route.
+/// The number of requests without a route that shows a misplaced layer.
 const UNMATCHED_REQUESTS: u64 = 100;
 
 impl SelfCheck {
@@ -67,7 +67,7 @@ impl SelfCheck {
         }
     }
 
-    /// What is clear by now, each with a key of its own.
+    /// The findings so far, each with its own key.
     fn findings(&self, collector: &Collector, evaluator: &Evaluator) -> Vec<(String, String)> {
         let now = collector.timeline().now();
         let mut found = Vec::new();
@@ -86,7 +86,7 @@ impl SelfCheck {
         if now >= LAYERS_AFTER && needs_requests && !has_server && !has_client {
             find(
                 "layer",
-                "the lookout has made no layer, so its rules see no request: add lookout.layer() to \
+                "the lookout has made no layer, so its rules see no requests: add lookout.layer() to \
                  the router",
             );
         }
@@ -121,14 +121,14 @@ impl SelfCheck {
     }
 }
 
-/// What the traffic has shown.
+/// The routes and dependencies of the traffic so far.
 #[derive(Debug, Default)]
 struct Seen {
-    /// A request has begun at a server's layer.
+    /// A request has reached a server's layer.
     is_serving: bool,
     routed: u64,
     unmatched: u64,
-    /// Methods and routes that are served.
+    /// The served methods and routes.
     served: Vec<(&'static str, Arc<str>)>,
     dependencies: Vec<String>,
 }
@@ -183,8 +183,8 @@ impl Seen {
                 "rule `{name}`: no request has the route {text:?}: did you mean {near:?}?"
             )),
             None if now >= ROUTE_AFTER => Some(format!(
-                "rule `{name}`: no request has had the route {text:?} for an hour: write it as the \
-                 label http_route has it"
+                "rule `{name}`: no request has had the route {text:?} for an hour: write it as in the \
+                 label http_route"
             )),
             _ => None,
         }
@@ -201,7 +201,7 @@ impl Seen {
     }
 }
 
-/// The word that a wrong one was probably meant for.
+/// The most similar known word, for a "did you mean".
 #[cfg(feature = "toml")]
 fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let near = words.map(|known| (strsim::damerau_levenshtein(word, known), known));
@@ -209,13 +209,13 @@ fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w s
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// Nothing, without the library that compares words.
+/// `None` without the library that compares words.
 #[cfg(not(feature = "toml"))]
 fn nearest<'w>(_: &str, _: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     None
 }
 
-/// Logs that the lookout runs, and with what; and what is missing for anybody to be notified.
+/// Logs the start, and warns if rules or notifiers are missing.
 pub(super) fn log_start(service: &str, rules: usize, notifiers: &[String], has_recorder: bool) {
     logged(|| {
         tracing::info!(

@@ -28,14 +28,14 @@ use crate::{
     task::supervised,
 };
 
-/// What runs on the lookout's own thread: the tick, the verdicts, the deliveries. It shares nothing
-/// with the application's runtime, because a runtime that is blocked is what it must report.
+/// The work of the lookout's own thread: the tick, the evaluation of the rules, the deliveries. It
+/// does not use the application's runtime, since it must report when that runtime is blocked.
 pub(super) struct LookoutThread {
     pub(super) status: watch::Sender<Arc<LookoutStatus>>,
     pub(super) self_check: SelfCheck,
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
-    pub(super) vitals: RuntimeStats,
+    pub(super) runtime_stats: RuntimeStats,
     pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
     pub(super) dispatcher: Arc<Dispatcher>,
@@ -46,28 +46,28 @@ pub(super) struct LookoutThread {
     pub(super) keeper: Option<Arc<StateKeeper>>,
 }
 
-/// What a handle asks of the thread.
+/// A request of a handle to the thread.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// To end, and to say so.
+    /// Ends the lookout, and then answers.
     Shutdown(oneshot::Sender<()>),
-    /// To judge by these rules, which were checked, and to say what became of the others.
+    /// Replaces the rules by these, which were checked, and answers with the changes.
     ReplaceRules(Vec<Rule>, oneshot::Sender<Result<Reloaded, ReloadError>>),
-    /// To send a test by each notifier, and to say how that went.
+    /// Sends a test through each notifier, and answers with the results.
     SendTest(oneshot::Sender<Vec<TestDelivery>>),
 }
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// Starts the thread, and waits until it has found the recorder: so that a scrape that comes right
-/// after has all names.
+/// Starts the thread, and waits until it has resolved the recorder, so that a scrape right after the
+/// start has all metrics.
 pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<Command>> {
     let (commands, asked) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread::Builder::new().name("lookout".to_owned()).spawn(move || {
         report::own_this_thread();
         thread.resolve();
-        // Made here, since a runtime may not be dropped within another one, if that is all there is.
+        // Built on this thread: if that fails, a runtime must not be dropped inside another one.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_start(report::own_this_thread)
             .enable_all()
@@ -76,11 +76,11 @@ pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<C
             Ok(runtime) => (Some(runtime), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        // The starter waits, or is gone.
+        // The starter waits for it.
         let _ = ready.send(made);
         let Some(runtime) = runtime else { return };
         runtime.block_on(thread.run(asked));
-        // A hook that blocks for ever must not keep the thread.
+        // A hook that blocks forever must not keep the thread alive.
         runtime.shutdown_background();
     })?;
     is_ready.recv().map_err(io::Error::other)??;
@@ -88,7 +88,7 @@ pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<C
 }
 
 impl LookoutThread {
-    /// Finds the recorder and tells it all that is there.
+    /// Resolves the recorder, and exports everything to it.
     pub(super) fn resolve(&self) {
         caught("the first export", || {
             let mut collector = self.collector();
@@ -113,8 +113,8 @@ impl LookoutThread {
         if asked.is_none() {
             logged(|| {
                 tracing::warn!(
-                    "the lookout ends with its last handle, and raises no more alerts: keep a handle \
-                     as long as the service, and end it with shutdown()"
+                    "the lookout ends with its last handle, and evaluates no more rules: keep a handle \
+                     as long as the service runs, and end the lookout with shutdown()"
                 );
             });
         }
@@ -129,7 +129,7 @@ impl LookoutThread {
         caught("the last export", || thread.collector().export());
         commands.close();
         while let Ok(command) = commands.try_recv() {
-            // The drop of any other command is its answer.
+            // Any other command is answered by its drop.
             if let Command::Shutdown(done) = command {
                 let _ = done.send(());
             }
@@ -137,15 +137,15 @@ impl LookoutThread {
         let _ = asked.map(|asked| asked.send(()));
     }
 
-    /// Ticks, and obeys the commands of the handles, until the lookout is to end. Returns where the end is
-    /// awaited; `None` if the last handle is gone.
+    /// Ticks, and executes the commands of the handles, until the lookout ends. Returns the channel of the
+    /// shutdown, or `None` after the drop of the last handle.
     async fn serve(
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
-        let mut beats = interval(PROBE_INTERVAL);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // One sleep a tick, whatever comes between: a new one after a beat could pass the tick by.
+        let mut probes = interval(PROBE_INTERVAL);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // One sleep for each tick: a new sleep after a probe could skip the tick.
         let mut ticks = pin!(sleep(self.until_tick()));
         loop {
             tokio::select! {
@@ -167,7 +167,7 @@ impl LookoutThread {
                 () = self.reports.wait_for_news() => {
                     self.dispatcher.hand_over(self.reports.changes()).await;
                 }
-                _ = beats.tick(), if self.vitals.has_probe() => self.vitals.probe(),
+                _ = probes.tick(), if self.runtime_stats.has_probe() => self.runtime_stats.probe(),
             }
         }
     }
@@ -176,24 +176,24 @@ impl LookoutThread {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ticks are on the whole seconds of the store's clock, by which ages are counted, too: so an
-    /// age that is certain at a tick is not told a tick later.
+    /// Ticks are on the whole seconds of the store's clock, which ages use, too. So an age that a rule
+    /// can evaluate at a tick does not wait for the next one.
     fn until_tick(&self) -> Duration {
         let into = self.store.elapsed().as_nanos() % TICK.as_nanos();
         TICK - Duration::from_nanos(into as u64) + Duration::from_micros(500)
     }
 
     async fn tick(&mut self) {
-        // A recorder is the application's code. If it panics, the next tick may go well.
+        // A recorder is code of the application. If it panics, the next tick may succeed.
         let changes = caught("a tick", || {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
-            // One moment by both clocks, so that none is told that is yet to come.
+            // Read both clocks at once, so that no time lies in the future.
             let (now, wall) = (self.store.elapsed(), SystemTime::now());
             collector.tick(now);
-            let lag = self.vitals.tick(&collector.facade);
+            let lag = self.runtime_stats.tick(&collector.facade);
             collector.note_runtime_lag(lag);
             let changes = self.evaluator.evaluate(&collector, wall);
-            // No alert may be lost with a status.
+            // A panic in the status must not lose the alerts.
             let _ = guarded(|| {
                 let status =
                     LookoutStatus::of(&mut self.evaluator, &collector, &self.dispatcher, wall);
@@ -226,14 +226,14 @@ impl LookoutThread {
                 collector.regroup(Evaluator::groups(&before));
                 self.evaluator.restart(before);
                 let message = panic.message().to_owned();
-                logged(|| tracing::error!(message, "the swap of the rules panicked"));
+                logged(|| tracing::error!(message, "the replacement of the rules panicked"));
                 Err(ReloadError::Panicked { message })
             }
         }
     }
 
     fn swap_rules(&mut self, rules: Vec<Rule>) -> (Reloaded, Vec<Alert>) {
-        warn_without_runtime(&rules, self.vitals.has_probe());
+        warn_without_runtime(&rules, self.runtime_stats.has_probe());
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
         let needs_restart = inexact(&rules, collector.bounds());
         collector.regroup(Evaluator::groups(&rules));
@@ -251,7 +251,7 @@ impl LookoutThread {
         (reloaded, changes)
     }
 
-    /// Beside the ticks, which go on.
+    /// Runs as a task, so that the ticks continue.
     fn send_test(&self, answer: oneshot::Sender<Vec<TestDelivery>>) {
         let dispatcher = Arc::clone(&self.dispatcher);
         tokio::spawn(async move {
@@ -265,9 +265,9 @@ impl LookoutThread {
         });
     }
 
-    /// Judges the last part of a second, and delivers what is queued until the deadline.
+    /// Evaluates the rules a last time, and delivers the queued alerts until the deadline.
     async fn drain(&mut self, mut workers: JoinSet<()>) {
-        // A panic here must not keep the alerts from their workers.
+        // After a panic here the workers must still deliver.
         let _ = guarded_future(async {
             self.tick().await;
             self.dispatcher.hand_over(self.reports.close()).await;
@@ -279,12 +279,12 @@ impl LookoutThread {
         }
         let all = async { while workers.join_next().await.is_some() {} };
         if within(self.shutdown_timeout, all).await.is_err() {
-            // So that what is under way is back in its mailbox.
+            // An alert in delivery returns to its queue.
             workers.shutdown().await;
         }
     }
 
-    /// Writes the state a last time; gives whether what was not delivered is in it.
+    /// Writes the state a last time. Returns whether it has the undelivered alerts.
     #[cfg(feature = "state")]
     async fn close_state(&self, keeping: Option<tokio::task::JoinHandle<io::Result<()>>>) -> bool {
         let (Some(keeper), Some(keeping)) = (&self.keeper, keeping) else { return false };
@@ -293,30 +293,30 @@ impl LookoutThread {
     }
 }
 
-/// Calls `call`, and logs its panic.
+/// Calls `call`, and logs a panic in it.
 fn caught<R>(what: &str, call: impl FnOnce() -> R) -> Option<R> {
     let panic = match guarded(call) {
         Ok(result) => return Some(result),
         Err(panic) => panic,
     };
     let reason = panic.message();
-    logged(|| tracing::error!(reason, "{what} of the lookout panicked: the next one goes on"));
+    logged(|| tracing::error!(reason, "{what} of the lookout panicked: the lookout continues"));
     None
 }
 
-/// Says that a rule will judge nothing.
+/// Warns about a rule for the runtime if there is none.
 pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
     if let (false, Some(rule)) = (has_runtime, rules.iter().find(|rule| rule.needs_runtime())) {
         logged(|| {
             tracing::warn!(
                 rule = rule.name(),
-                "there is no runtime to judge: start the lookout in one, or give .runtime(handle)"
+                "the rule has no runtime to evaluate: start the lookout inside one, or set .runtime(handle)"
             );
         });
     }
 }
 
-/// The cells are split when they are made, so a threshold that comes later is no bound of theirs.
+/// The bounds of the cells are fixed at the start, so a later threshold may lie between two of them.
 fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
     rules
         .iter()
@@ -324,7 +324,7 @@ fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
         .filter(|(_, split)| !bounds.is_exact(*split))
         .map(|(rule, split)| {
             let name = rule.name();
-            format!("rule `{name}` tells what is slower than {split:?} within 11 % until a restart")
+            format!("rule `{name}`: the threshold {split:?} is accurate to 11 % until a restart")
         })
         .collect()
 }

@@ -142,10 +142,10 @@ impl LookoutBuilder {
     /// ```
     #[doc(alias("deadman", "watchdog", "healthcheck"))]
     pub fn heartbeat<K>(mut self, every: Duration, notifier: impl IntoNotifier<K>) -> Self {
-        // It is for the one alert that it gets, whatever it was made for.
+        // It receives one alert only, whatever its matcher is.
         let Some((notifier, _)) = notifier.into_notifier() else { return self };
         let mailbox = self.mailbox("heartbeat".to_owned(), None, None);
-        // What asks to be told again is: by the next beat.
+        // The next beat repeats the alert.
         let once = notifier.map_response(|_| ());
         let worker = Worker::new(Arc::clone(&mailbox), once);
         self.heartbeats.push((every.max(Duration::from_secs(1)), mailbox, worker));
@@ -163,7 +163,7 @@ impl LookoutBuilder {
     }
 }
 
-/// What tells a notifier from others of its type in the state file, where its type shows it.
+/// Distinguishes a notifier from others of its type in the state file, if its type has an address.
 #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
 fn address_of<N: 'static>(notifier: &N) -> Option<String> {
     crate::notify::address_hash(notifier)
@@ -174,8 +174,8 @@ fn address_of<N>(_notifier: &N) -> Option<String> {
     None
 }
 
-/// The last word of a type's path, in lower case and without its parameters: `slack`. One of our
-/// combinators is called after what it is around.
+/// The last word of a type's path, in lower case and without its parameters: `slack`. A combinator has
+/// the name of its inner notifier.
 fn type_word<T>() -> String {
     let combinator = concat!(env!("CARGO_CRATE_NAME"), "::notify::");
     let is_combinator = |path: &str| path.starts_with(combinator) && !path.contains(',');
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notifier_is_called_after_its_type_and_a_combinator_after_what_it_is_around() {
+    fn a_notifier_has_the_name_of_its_type_and_a_combinator_that_of_its_inner_notifier() {
         let func = tower::service_fn(|_: crate::notify::Notification| async {
             Ok::<_, std::convert::Infallible>(())
         });

@@ -34,7 +34,7 @@ impl LookoutBuilder {
         self
     }
 
-    /// Adds what the file has, and gives what a reload reads again.
+    /// Adds the rules and notifiers of the file, and returns what a reload reads again.
     pub(super) fn load(&mut self) -> Result<Option<Reloadable>, StartError> {
         let Some(source) = self.config.take() else { return Ok(None) };
         let given = self.rules.clone();

@@ -35,7 +35,7 @@ impl LookoutBuilder {
     }
 }
 
-/// The methods of a file, fully qualified, and what either side of each sends.
+/// The fully qualified methods of a file with their types.
 fn methods(file: &FileDescriptorProto) -> impl Iterator<Item = (String, GrpcType)> {
     let package = match file.package() {
         "" => String::new(),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn each_method_is_known_by_its_full_name_and_with_what_it_streams() {
+    fn each_method_is_declared_with_its_full_name_and_type() {
         let builder = Lookout::builder()
             .grpc_type("shop.Orders/Create", GrpcType::BidiStream)
             .grpc_descriptor(set(Some("shop")))
@@ -105,7 +105,11 @@ mod tests {
             assert!(builder.grpc_methods.iter().any(|known| known == method), "{method}");
             builder.naming.presets.options.grpc_types[method]
         };
-        assert_eq!(kind_of("shop.Orders/Create"), GrpcType::BidiStream, "as was said before");
+        assert_eq!(
+            kind_of("shop.Orders/Create"),
+            GrpcType::BidiStream,
+            "the earlier declaration applies"
+        );
         assert_eq!(kind_of("shop.Orders/Import"), GrpcType::ClientStream);
         assert_eq!(kind_of("shop.Orders/Watch"), GrpcType::ServerStream);
         assert_eq!(kind_of("shop.Orders/Chat"), GrpcType::BidiStream);
@@ -113,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_descriptor_is_refused_at_the_start() {
+    fn start_rejects_an_invalid_descriptor() {
         let error = Lookout::builder().grpc_descriptor([0xff, 1]).start().unwrap_err();
-        let said = error.to_string();
+        let text = error.to_string();
         assert!(
-            said.starts_with("grpc_descriptor: ") && said.contains("FILE_DESCRIPTOR_SET"),
-            "{said}"
+            text.starts_with("grpc_descriptor: ") && text.contains("FILE_DESCRIPTOR_SET"),
+            "{text}"
         );
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct UserLabel {
     /// The builder's method.
     field: &'static str,
     pub(super) name: String,
-    /// How many values it may have.
+    /// The limit of its values.
     pub(super) values: usize,
     pub(super) source: LabelSource,
 }
@@ -94,7 +94,7 @@ impl LookoutBuilder {
 
 const MAX_VALUES: usize = 1_000;
 
-/// `constant` are the labels that every metric has.
+/// `constant` are the labels of every metric.
 pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), StartError> {
     for (place, UserLabel { field, name, values, .. }) in labels.iter().enumerate() {
         let is_taken = |name: &str| {
@@ -103,7 +103,7 @@ pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), Star
         };
         let bound_problem = || {
             (!(1..=MAX_VALUES).contains(values))
-                .then(|| format!("{name:?} has a bound of {values}: give one from 1 to 1,000"))
+                .then(|| format!("{name:?} has a bound of {values}: use one from 1 to 1,000"))
         };
         if let Some(problem) = label_problem(name, is_taken).or_else(bound_problem) {
             return Err(StartError::Setting { field, problem });
@@ -113,7 +113,7 @@ pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), Star
     match labels.last() {
         Some(UserLabel { field, .. }) if sets > LabelTable::MAX_SETS => {
             let problem = format!(
-                "the labels make {sets} sets of values, more than 10,000: lower their bounds"
+                "the labels have {sets} combinations of values, more than 10,000: lower their bounds"
             );
             Err(StartError::Setting { field, problem })
         }

@@ -1,4 +1,4 @@
-//! The settings, and how they become a lookout.
+//! The builder of a lookout.
 
 mod alerting;
 mod check;
@@ -198,7 +198,7 @@ impl LookoutBuilder {
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let labels = self.labels.iter().map(|label| (&*label.name, label.values));
         let labels = LabelTable::new(labels);
-        // Their answer waits for all that the client sends.
+        // The server answers such a call after the last message of the client.
         let streamed = self
             .naming
             .presets
@@ -232,20 +232,20 @@ impl LookoutBuilder {
             dispatcher.note_unknown(SystemTime::now(), false);
         }
         let dispatcher = Arc::new(dispatcher);
-        let carried = [Arc::clone(&reports) as Arc<dyn Export>, Arc::clone(&dispatcher) as _];
+        let exports = [Arc::clone(&reports) as Arc<dyn Export>, Arc::clone(&dispatcher) as _];
         let mailboxes =
             dispatcher.mailboxes().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
         let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
-        let carried = carried.into_iter().chain(stats);
+        let exports = exports.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
-        let judge = Arc::new(Classifier(self.failure));
+        let classifier = Arc::new(Classifier(self.failure));
         let facade = Facade::new(self.recorder, self.naming);
         let collector = Collector::new(
             Arc::clone(&store),
             facade,
             Arc::clone(&classifier),
             groups,
-            carried.collect(),
+            exports.collect(),
         );
         let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
         #[cfg(feature = "state")]
@@ -257,7 +257,7 @@ impl LookoutBuilder {
             keeper.restore(&mut evaluator, &store.operations, naming);
             Arc::new(keeper)
         });
-        // At the start, since later the system may have no thread left.
+        // At the start, since the system may have no thread left later.
         workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
         #[cfg(feature = "state")]
         keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
@@ -270,7 +270,7 @@ impl LookoutBuilder {
             self_check: SelfCheck::new(Arc::clone(&layers)),
             store: Arc::clone(&store),
             collector: share(collector),
-            vitals: RuntimeStats::new(runtime),
+            runtime_stats: RuntimeStats::new(runtime),
             evaluator,
             reports: Arc::clone(&reports),
             dispatcher: Arc::clone(&dispatcher),

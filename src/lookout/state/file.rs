@@ -10,25 +10,24 @@ use serde::Deserialize;
 use super::{Saved, VERSION};
 use crate::{catch_panic::logged, files};
 
-/// What every version of the file has.
+/// The fields that every version of the file has.
 #[derive(Deserialize)]
 struct Header {
     version: u32,
     service: String,
 }
 
-/// The file's content; none if there is no file, which is the first start. An error says why it is of
-/// no use.
+/// Reads the file; `None` if it does not exist, as at the first start. An error explains why it is
+/// unusable.
 pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> {
     match files::read(path, LONGEST) {
         Ok(content) => parse(&content, service).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("it can't be read: {error}")),
+        Err(error) => Err(format!("it cannot be read: {error}")),
     }
 }
 
-/// The largest file that is read, and so the largest that is written, in bytes: more than three full queues
-/// take.
+/// The size limit of the file in bytes, for reads and writes: more than three full queues.
 const LONGEST: u64 = 64 << 20;
 
 fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
@@ -43,10 +42,10 @@ fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
     serde_json::from_slice(content).map_err(damaged)
 }
 
-/// Puts a file of no use out of the way, where a person can look at it.
+/// Renames an unusable file, so that a person can look at it.
 pub(super) fn set_aside(path: &Path, reason: &str) {
     let aside = beside(path, ".set-aside");
-    // A directory is somebody else's, whatever came to be there since the settings were checked.
+    // A directory that was created since the settings were checked belongs to someone else.
     let moved = match path.is_dir() {
         true => Err(ErrorKind::IsADirectory.into()),
         false => fs::rename(path, &aside),
@@ -62,14 +61,14 @@ pub(super) fn set_aside(path: &Path, reason: &str) {
         Err(error) => logged(|| {
             tracing::warn!(
                 %path, reason, %error,
-                "the state file is unusable, and can't be set aside: the alerts that fired before this \
+                "the state file is unusable, and cannot be set aside: the alerts that fired before this \
                  start are unknown"
             );
         }),
     }
 }
 
-/// The content in a size that is read again. Where it is too large, reports lose their details first, and
+/// Serialises the state within the size limit. If it is too large, reports first lose their details,
 /// then the longest lists lose alerts.
 fn bounded(saved: &Saved, most: usize) -> io::Result<Vec<u8>> {
     let mut content = Bounded { content: Vec::new(), left: most };
@@ -102,7 +101,7 @@ fn bounded(saved: &Saved, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A buffer with a bound.
+/// A buffer with a size limit.
 struct Bounded {
     content: Vec<u8>,
     left: usize,
@@ -120,13 +119,13 @@ impl Write for Bounded {
     }
 }
 
-/// Replaces the file as a whole: whenever machine or process end, it is the old or the new one.
+/// Replaces the file atomically: after a crash it is the old or the new one.
 pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     let content = bounded(saved, LONGEST as usize)?;
-    // Where the path is a link to a file, that is the one to be replaced, and not the link.
+    // If the path is a link to a file, replace the file and not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = beside(path, ".new");
-    // Left by a process that was killed; what is made anew has the right mode, and is no link.
+    // A killed process may have left it. A new file has the right mode, and is not a link.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -139,7 +138,7 @@ pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     file.write_all(&content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    // The rename is an entry of the folder, which is written by itself.
+    // The rename is an entry of the folder, which needs its own sync.
     #[cfg(unix)]
     fs::File::open(folder(path))?.sync_all()?;
     Ok(())

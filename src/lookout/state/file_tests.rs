@@ -143,10 +143,10 @@ fn a_link_stays_one_and_its_file_is_replaced() {
 fn what_is_no_file_or_has_no_end_is_not_read() {
     let folder = Folder::new("endless");
     fs::create_dir(folder.file()).unwrap();
-    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it can't be read: it is "));
+    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it cannot be read: it is "));
     fs::remove_dir(folder.file()).unwrap();
     fs::File::create(folder.file()).unwrap().set_len(LONGEST + 1).unwrap();
-    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it can't be read: it is "));
+    assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it cannot be read: it is "));
 }
 
 /// Notifiers at which alerts with long texts wait.

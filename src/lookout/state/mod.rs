@@ -1,5 +1,5 @@
-//! What survives a restart: alerts that fire, kinds of failures that are told, and what is not
-//! delivered yet, in a file that is written anew when any of it has changed.
+//! The state file: firing alerts, reported kinds of failures and undelivered alerts survive a restart.
+//! The file is rewritten when one of them changes.
 
 mod file;
 mod notifiers;
@@ -43,7 +43,7 @@ struct Saved {
 }
 
 impl Saved {
-    /// Leaves out the details of reports.
+    /// Drops the details of reports.
     fn shorten(&mut self) {
         self.kinds.iter_mut().for_each(SavedKind::shorten);
         self.queues().for_each(SavedQueue::shorten);
@@ -53,7 +53,7 @@ impl Saved {
         self.notifiers.iter_mut().filter_map(|notifier| notifier.queue.as_mut())
     }
 
-    /// Leaves out half of the longest list; gives how many alerts that is.
+    /// Drops half of the longest list, and returns the number of dropped alerts.
     fn halve(&mut self) -> usize {
         let kinds = self.kinds.len();
         let longest = self.queues().max_by_key(|mailbox| mailbox.longest());
@@ -67,22 +67,22 @@ impl Saved {
     }
 }
 
-/// What this version writes and reads.
+/// The version of the format.
 const VERSION: u32 = 2;
 
-/// How long the last write may take, after all that was delivered.
+/// The timeout of the last write, after the deliveries.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// How soon a write that failed is retried, if nothing changes meanwhile.
+/// The delay before a failed write is retried, unless the state changes earlier.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Keeps the file: one write at a time, on a thread of its own, and always of the newest.
+/// Writes the file: one write at a time, on its own thread, always with the newest state.
 pub(super) struct StateKeeper {
     path: PathBuf,
     service: String,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
-    /// The alerts that fired at the last tick, and how many kinds of failures there were.
+    /// The state at the last tick.
     seen: Mutex<Seen>,
     changed: Arc<Notify>,
     is_closing: AtomicBool,
@@ -94,13 +94,13 @@ pub(super) struct StateKeeper {
 struct Seen {
     firing: Vec<Alert>,
     kinds: (usize, usize),
-    /// Reports that are counted and not told, at the last of the ticks that look for them.
+    /// Reports that were counted without an alert, at the last tick that looked for them.
     untold: u64,
     ticks: u64,
 }
 
-/// How many ticks are from one look at the reports that repeat to the next, since in an error loop they
-/// change with each.
+/// The number of ticks between two looks at repeated reports, which change at each tick in an error
+/// loop.
 const TICKS_TO_REPEATS: u64 = 10;
 
 impl StateKeeper {
@@ -127,8 +127,7 @@ impl StateKeeper {
         }
     }
 
-    /// Takes over what an earlier process has left. What can't be read is set aside, and nothing is
-    /// taken over.
+    /// Restores the state of an earlier process. An unreadable file is set aside.
     pub(super) fn restore(
         &self,
         evaluator: &mut Evaluator,
@@ -156,8 +155,8 @@ impl StateKeeper {
         self.lock().firing = evaluator.firing().cloned().collect();
     }
 
-    /// Compares, at a tick, the alerts and reports with those of the last one. The requests of an alert change
-    /// at each tick, and are written with the next other change.
+    /// Compares the alerts and reports with those of the last tick, and triggers a write after a change.
+    /// The request count of an alert changes at each tick, so it does not trigger a write.
     pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
         let mut seen = self.lock();
         let ticks = seen.ticks + 1;
@@ -179,14 +178,12 @@ impl StateKeeper {
         }
     }
 
-    /// Starts the thread that writes: at the start of the lookout, since later the system may have no thread
-    /// left.
+    /// Starts the writing thread with the lookout, since the system may have no thread left later.
     pub(super) fn start_thread(&self) -> io::Result<()> {
         self.thread.start()
     }
 
-    /// Writes the file at once, and after each change, until it is closed. Returns the result of the last
-    /// write.
+    /// Writes the file now and after each change, until it is closed. Returns the result of the last write.
     pub(super) async fn run(mut self: Arc<Self>) -> io::Result<()> {
         supervised("the writer of the state", &mut self, async |keeper: &mut Arc<Self>| {
             keeper.write_changes().await
@@ -196,7 +193,7 @@ impl StateKeeper {
 
     async fn write_changes(&self) -> io::Result<()> {
         loop {
-            // Read first: a change from here on is written by the next round.
+            // Read first: the next round writes a change from here on.
             let is_last = self.is_closing.load(Ordering::Acquire);
             let (path, saved) = (self.path.clone(), self.saved());
             let written = self.thread.call(move || write(&path, &saved)).await;
@@ -212,7 +209,7 @@ impl StateKeeper {
         }
     }
 
-    /// Writes a last time; gives whether what was not delivered is saved now.
+    /// Writes a last time. Returns whether the file has the undelivered alerts.
     pub(super) async fn close(&self, running: JoinHandle<io::Result<()>>) -> bool {
         self.is_closing.store(true, Ordering::Release);
         self.changed.notify_one();
@@ -238,7 +235,7 @@ impl StateKeeper {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs the first failure of several, and the end of them.
+    /// Logs the first failure in a row, and the recovery.
     fn log(&self, written: &io::Result<()>) {
         let path = self.path.display();
         let was_failing = self.is_failing.swap(written.is_err(), Ordering::Relaxed);
@@ -246,10 +243,12 @@ impl StateKeeper {
             Err(error) if !was_failing => tracing::error!(
                 %path,
                 reason = %error,
-                "the state can't be written, so a restart forgets it: the write is retried"
+                "the state file cannot be written, so a restart would lose its alerts: the write is retried"
             ),
-            Err(error) => tracing::debug!(%path, reason = %error, "the state can't be written"),
-            Ok(()) if was_failing => tracing::info!(%path, "the state is written again"),
+            Err(error) => {
+                tracing::debug!(%path, reason = %error, "the state file cannot be written")
+            }
+            Ok(()) if was_failing => tracing::info!(%path, "the state file is written again"),
             Ok(()) => {}
         });
     }

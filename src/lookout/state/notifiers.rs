@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::notify::{NotifierQueue, SavedQueue};
 
-/// A notifier as the file knows it, whatever its place among the others.
+/// A notifier in the file, identified without its order among the others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SavedNotifier {
-    /// The name that the user gave it, or else the word for its type.
+    /// The name from the user, otherwise the word for its type.
     pub(super) kind: String,
-    /// A hash of the receiver's address, where the notifier's type shows it.
+    /// A hash of the receiver's address, if the notifier's type has one.
     pub(super) address: Option<String>,
-    /// Nothing where nothing waits. The notifier is in the file all the same, so that another one of its kind is
-    /// not taken for it.
+    /// `None` if the queue is empty. The file still lists the notifier, so that another one of its kind
+    /// does not get its place.
     pub(super) queue: Option<SavedQueue>,
 }
 
@@ -23,8 +23,8 @@ impl SavedNotifier {
     }
 }
 
-/// Gives each mailbox the queue that its notifier has left: the one of its kind with its address, or else one of
-/// its kind whose own notifier is gone, since an address may be renewed. Queues that are left are dropped.
+/// Restores the queue of each notifier: the one of its kind with its address, otherwise one of its kind
+/// whose notifier no longer exists, since an address may change. Other queues are dropped.
 pub(super) fn restore(mut saved: Vec<SavedNotifier>, mailboxes: &[Arc<NotifierQueue>]) {
     let mut waiting: Vec<_> = mailboxes.iter().collect();
     for needs_address in [true, false] {
@@ -57,7 +57,7 @@ mod tests {
         Arc::new(mailbox.keyed(kind.to_owned(), address.map(str::to_owned)))
     }
 
-    /// What each mailbox of the next process has, if one alert waits for each of these in this one.
+    /// The alert in each queue after a restart, with one waiting for each of these before it.
     fn restarted(
         before: &[(&str, Option<&str>, &str)],
         after: &[Arc<NotifierQueue>],
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn each_notifier_gets_its_own_queue_back_in_whatever_order_they_are() {
+    fn each_notifier_gets_its_queue_back_in_any_order() {
         let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "B"), ("log", None, "C")];
         let after =
             [mailbox("log", None), mailbox("slack", Some("2")), mailbox("slack", Some("1"))];
@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn a_notifier_whose_address_is_renewed_keeps_its_queue() {
+    fn a_notifier_with_a_new_address_keeps_its_queue() {
         let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "B")];
         let after = [mailbox("slack", Some("3")), mailbox("slack", Some("1"))];
         assert_eq!(restarted(&before, &after), ["B", "A"]);
     }
 
     #[test]
-    fn the_queue_of_a_notifier_that_is_gone_goes_to_no_other_that_was_there() {
+    fn no_other_notifier_gets_the_queue_of_a_removed_one() {
         let before = [("slack", Some("1"), "A"), ("slack", Some("2"), "")];
         assert_eq!(restarted(&before, &[mailbox("slack", Some("2"))]), [""]);
     }
