@@ -1,4 +1,4 @@
-//! A dead-man's switch: a receiver hears at intervals that the process is alive, and nothing else.
+//! The heartbeat: a receiver gets a message at each interval while the process is alive, and no other.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
 
@@ -22,7 +22,7 @@ use support::{eventually, start, sum};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn a_ping_comes_each_interval_whatever_fires_and_nothing_at_the_end() {
+async fn pings_arrive_at_the_interval_and_neither_alerts_nor_the_shutdown_send_one() {
     let receiver = Receiver::new([]);
     let ping = Ping::new(receiver.serve().await).unwrap();
     let (lookout, scrape) = start(|builder| {
@@ -36,7 +36,7 @@ async fn a_ping_comes_each_interval_whatever_fires_and_nothing_at_the_end() {
     eventually(10, "three beats", || (receiver.taken().len() == 3).then_some(())).await;
     lookout.shutdown().await;
     let posts = receiver.posts();
-    assert_eq!(posts.len(), 3, "neither what fires nor the end is told");
+    assert_eq!(posts.len(), 3, "neither the firing alert nor the shutdown sends a message");
     for (one, next) in posts.iter().zip(&posts[1..]) {
         let between = next.at - one.at;
         assert!(between > SECOND && between < 4 * SECOND, "{between:?}");
@@ -49,7 +49,7 @@ async fn a_ping_comes_each_interval_whatever_fires_and_nothing_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_beat_that_fails_is_tried_again_and_counted() {
+async fn a_failed_beat_is_retried_and_counted() {
     let receiver = Receiver::new([Reply::Answer(500, "", "")]);
     let ping = Ping::new(receiver.serve().await).unwrap();
     let (_lookout, scrape) = start(|builder| builder.heartbeat(Duration::MAX, ping));
@@ -61,7 +61,7 @@ async fn a_beat_that_fails_is_tried_again_and_counted() {
 }
 
 #[tokio::test]
-async fn alertmanager_is_told_of_a_watchdog_that_expires_by_itself() {
+async fn alertmanager_receives_a_watchdog_that_expires() {
     let receiver = Receiver::new([]);
     let alertmanager = Alertmanager::new([receiver.serve().await]).unwrap();
     let (lookout, _scrape) = start(|builder| builder.heartbeat(SECOND, alertmanager));
@@ -71,7 +71,7 @@ async fn alertmanager_is_told_of_a_watchdog_that_expires_by_itself() {
     let alerts: Vec<_> = posts.iter().map(|post| &post.body[0]).collect();
     for alert in &alerts {
         assert_eq!(alert["labels"]["alertname"], "Watchdog");
-        assert_eq!(alert["startsAt"], alerts[0]["startsAt"], "one alert, that goes on");
+        assert_eq!(alert["startsAt"], alerts[0]["startsAt"], "the alert continues");
         let ends = humantime::parse_rfc3339(alert["endsAt"].as_str().unwrap()).unwrap();
         let left = ends.duration_since(SystemTime::now()).unwrap();
         assert!(left > 200 * SECOND && left <= 240 * SECOND, "{left:?}");

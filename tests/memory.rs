@@ -1,5 +1,5 @@
-//! One figure in bytes bounds what a lookout keeps, whatever is sent on however many threads: every request
-//! is counted, in less detail where there is no room.
+//! `max_memory` bounds a lookout for any traffic on any number of threads: every request is counted, with
+//! less detail above the limit.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -37,7 +37,7 @@ const FAILURES: f64 = OPERATIONS as f64 * 40.0;
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("no future of this test waits"),
     }
 }
 
@@ -59,7 +59,7 @@ fn send_all(lookout: &Lookout) {
     }
 }
 
-/// What all lookouts of this process log.
+/// The log of all lookouts of this process.
 static LOG: Mutex<String> = Mutex::new(String::new());
 
 struct Log;
@@ -84,7 +84,7 @@ fn used(text: &str) -> f64 {
     sum(text, "lookout_memory_bytes", &[])
 }
 
-/// Every request is there, by its outcome, and none is in flight.
+/// Every request is counted with its outcome, and none is in flight.
 fn check_totals(text: &str, times: f64) {
     let count = |labels: &[(&str, &str)]| sum(text, "http_server_requests_total", labels);
     assert_eq!(count(&[]), times * ALL);
@@ -99,7 +99,7 @@ fn check_totals(text: &str, times: f64) {
 }
 
 #[test]
-fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() {
+fn a_thousand_operations_with_64_statuses_on_many_threads_stay_below_the_limit() {
     const THREADS: usize = 3;
     const MAX: usize = 24 << 20;
     tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
@@ -111,10 +111,13 @@ fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() 
     });
     let text = scrape.render();
     check_totals(&text, THREADS as f64);
-    // A few shared series a thread may be more than there is room for.
+    // A few shared series of each thread may exceed the limit.
     let used = used(&text);
     assert!(used > MAX as f64 / 2.0 && used < MAX as f64 * 1.05, "{used} of {MAX} bytes");
-    assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "the bound is visible");
+    assert!(
+        sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0,
+        "a counter shows the limit"
+    );
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     let of_this = format!("max_memory={MAX}");
     let warnings: Vec<_> = log.lines().filter(|line| line.contains(&of_this)).collect();
@@ -122,7 +125,7 @@ fn a_thousand_operations_of_64_statuses_on_many_threads_stay_within_the_bound() 
 }
 
 #[test]
-fn many_values_of_labels_share_a_series_when_there_is_no_room() {
+fn label_values_above_the_limit_share_a_series() {
     const MAX: usize = 4 << 20;
     let (lookout, scrape) = start(|builder| {
         builder.max_memory(MAX).request_label("tenant", 1_000, |request| {

@@ -1,5 +1,5 @@
-//! A prefix and constant labels, on all that a lookout tells; lookouts with other names beside each
-//! other; and what can be no name.
+//! A prefix and constant labels are on all metrics, lookouts with different names share a process, and
+//! invalid names are rejected.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 
@@ -30,10 +30,10 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
         let text = eventually(5, "a tick", || {
             let text = scrape.render();
             let throughput = "shop_http_server_throughput_requests_per_second_count";
-            let is_told = [throughput, "shop_lookout_alert_state"]
+            let is_complete = [throughput, "shop_lookout_alert_state"]
                 .iter()
                 .all(|name| series(&text, name).next().is_some());
-            is_told.then_some(text)
+            is_complete.then_some(text)
         })
         .await;
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -57,7 +57,7 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
 }
 
 #[tokio::test]
-async fn the_histogram_of_heads_can_be_left_out() {
+async fn without_head_durations_there_is_no_histogram_of_heads() {
     let (lookout, scrape) = start(|builder| builder.without_head_durations());
     ask_http(&lookout).await;
     ask_grpc(&lookout).await;
@@ -73,7 +73,7 @@ async fn the_histogram_of_heads_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn two_lookouts_with_other_presets_share_a_process_and_a_recorder() {
+async fn two_lookouts_with_different_presets_share_a_process_and_a_recorder() {
     let (recorder, shared) = prometheus::build().unwrap();
     let recorder = Arc::new(recorder);
     let in_shared = |preset, name: &str| {
@@ -108,8 +108,8 @@ async fn two_lookouts_with_other_presets_share_a_process_and_a_recorder() {
 }
 
 #[tokio::test]
-async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
-    let refused = |set: &dyn Fn(LookoutBuilder) -> LookoutBuilder| {
+async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
+    let rejected = |set: &dyn Fn(LookoutBuilder) -> LookoutBuilder| {
         set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
     };
     for (prefix, expected) in [
@@ -120,7 +120,7 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
         ("__a", r#"prefix: "__a" starts with __, which Prometheus reserves: use one _ or none"#),
         ("shop_", r#"prefix: "shop_" ends with _, which the lookout adds: remove it"#),
     ] {
-        assert_eq!(refused(&|builder| builder.prefix(prefix)), expected);
+        assert_eq!(rejected(&|builder| builder.prefix(prefix)), expected);
     }
     for (name, expected) in [
         (
@@ -139,10 +139,10 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
         let label = |builder: LookoutBuilder| {
             builder.constant_label("team", "checkout").constant_label(name, "a")
         };
-        assert_eq!(refused(&label), expected);
+        assert_eq!(rejected(&label), expected);
     }
     assert_eq!(
-        refused(&|builder| builder.grpc_type("/shop.Orders/Watch", GrpcType::ServerStream)),
+        rejected(&|builder| builder.grpc_type("/shop.Orders/Watch", GrpcType::ServerStream)),
         r#"grpc_type: "/shop.Orders/Watch" is not a gRPC method: write it as "package.Service/Method""#
     );
 
@@ -172,7 +172,7 @@ async fn a_prefix_or_a_label_that_can_not_be_is_refused_with_the_mend() {
     assert!(names.remove("le") && names.len() > 20, "{names:?}");
     for name in names {
         assert_eq!(
-            refused(&|builder| builder.constant_label(&*name, "a")),
+            rejected(&|builder| builder.constant_label(&*name, "a")),
             format!(
                 "constant_label: the metrics already have the label {name:?}: use another name"
             )

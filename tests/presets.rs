@@ -1,5 +1,5 @@
-//! Every preset over real sockets, line by line: what its dashboards ask for is there, with the same
-//! figures, and what they do not know of has the lookout's own names.
+//! Each preset over real sockets, compared line by line: the metrics that its dashboards query have the
+//! same values, and all other metrics have the lookout's own names.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -26,7 +26,7 @@ fn lines<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> {
     series(text, name).map(move |(labels, value)| format!("{name}{labels} {value}"))
 }
 
-/// Until these lines are all that there is of their metrics.
+/// Waits until the metrics of these lines have these lines and no others.
 async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
     let names: BTreeSet<_> = expected.iter().map(|line| line.split('{').next().unwrap()).collect();
     let names: Vec<_> = names.into_iter().collect();
@@ -48,14 +48,14 @@ async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn open_telemetrys_required_url_scheme() {
+async fn open_telemetry_has_the_required_url_scheme() {
     for (is_https, scheme) in [(false, "http"), (true, "https")] {
         let (lookout, scrape) = start(|builder| if is_https { builder.https() } else { builder });
         let layer = lookout.layer().bodies();
         let mut service = layer.layer(service_fn(|_: Request<RequestBody<_>>| async {
             Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
         }));
-        // A client can't choose the label.
+        // A client cannot change the label.
         let request = Request::get("wss://test/").header("x-forwarded-proto", "gopher");
         drop(service.call(request.body(Empty::<&[u8]>::new()).unwrap()).await.unwrap());
         ask_http(&lookout).await;
@@ -80,7 +80,7 @@ async fn open_telemetrys_required_url_scheme() {
 }
 
 #[tokio::test]
-async fn spring_boots_names() {
+async fn spring_boot_has_its_names_and_labels() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::SpringBoot));
     ask_http(&lookout).await;
     let text = eventually_lines(&scrape, &[
@@ -113,7 +113,7 @@ async fn spring_boots_names() {
 }
 
 #[tokio::test]
-async fn axum_prometheuss_names_where_several_ends_are_one_series() {
+async fn axum_prometheus_counts_several_ends_in_one_series() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::AxumPrometheus));
     ask_http(&lookout).await;
     let counted = [
@@ -135,7 +135,7 @@ async fn axum_prometheuss_names_where_several_ends_are_one_series() {
     let expected: Vec<_> =
         totals.iter().chain(&counts).map(String::as_str).chain(pending).collect();
     let text = eventually_lines(&scrape, &expected).await;
-    // What axum-prometheus does not know of.
+    // Metrics that axum-prometheus does not have.
     let own = [("http_request_method", "GET"), ("dependency", "shop"), ("status_class", "2xx")];
     assert_eq!(sum(&text, "http_client_requests_total", &own), 3.0);
     let own = [("method", "POST"), ("endpoint", "/orders/{id}")];
@@ -146,7 +146,7 @@ async fn axum_prometheuss_names_where_several_ends_are_one_series() {
 }
 
 #[tokio::test]
-async fn go_grpc_middlewares_names() {
+async fn go_grpc_middleware_has_its_names_and_labels() {
     let (lookout, scrape) = start(|builder| {
         builder
             .preset(Preset::GoGrpcMiddleware)
@@ -182,7 +182,7 @@ async fn go_grpc_middlewares_names() {
 }
 
 #[tokio::test]
-async fn a_start_that_moves_to_its_method_makes_no_counter_fall() {
+async fn no_counter_falls_when_a_start_moves_to_its_method() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
     let answers = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&answers);
@@ -203,7 +203,7 @@ async fn a_start_that_moves_to_its_method_makes_no_counter_fall() {
         let request = request.header("content-type", "application/grpc").body(()).unwrap();
         tokio::spawn(service.call(request))
     };
-    // Nobody knows the method before it was answered.
+    // The lookout learns the method from its first answer.
     let first = call("Create");
     let hangs = call("Hang");
     tokio::task::yield_now().await;
@@ -225,7 +225,7 @@ async fn a_start_that_moves_to_its_method_makes_no_counter_fall() {
 }
 
 #[tokio::test]
-async fn presets_of_http_and_grpc_go_together_and_the_last_one_of_each_holds() {
+async fn the_last_preset_of_http_and_the_last_of_grpc_apply() {
     let (lookout, scrape) = start(|builder| {
         builder
             .preset(Preset::SpringBoot)

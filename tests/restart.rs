@@ -1,5 +1,5 @@
-//! Processes that end in the middle of an alert, by SIGKILL or by SIGTERM, and what the next one makes of
-//! it. Each is this test binary again, for its ignored test `process` alone.
+//! A process ends during an alert, by SIGKILL or SIGTERM, and the next one continues it. Each process is
+//! this test binary, which runs its ignored test `process`.
 
 #![cfg(all(
     feature = "prometheus",
@@ -41,7 +41,7 @@ const URL: &str = "LOOKOUT_TEST_URL";
 const STATE: &str = "LOOKOUT_TEST_STATE";
 const INSTANCE: &str = "LOOKOUT_TEST_INSTANCE";
 
-/// A service that does as it is told by the lines of its input. Its alert fires while a request is held.
+/// A service that executes the lines of its input. Its alert fires while a request is held.
 #[tokio::test]
 #[ignore = "it is what the other tests start"]
 async fn process() {
@@ -75,7 +75,7 @@ async fn process() {
         () = shutdown_signal() => lookout.shutdown().await,
         () = obeys => {}
     }
-    // Else the read of the next line would be waited for.
+    // Otherwise the runtime would wait for the next line.
     exit(0);
 }
 
@@ -86,7 +86,7 @@ impl Service {
         Self::called(None, url, state)
     }
 
-    /// Without a name it is another instance than the process before.
+    /// Without a name it is a new instance.
     fn called(instance: Option<&str>, url: &str, state: &Path) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.envs(instance.map(|instance| (INSTANCE, instance)));
@@ -106,7 +106,7 @@ impl Service {
         self.log()
     }
 
-    /// SIGTERM; gives how it ended, and what it logged.
+    /// Sends SIGTERM, and returns the exit status and the log.
     fn terminate(mut self) -> (ExitStatus, String) {
         let id = self.0.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -114,7 +114,7 @@ impl Service {
         (self.0.0.wait().unwrap(), log)
     }
 
-    /// To its end.
+    /// Waits for its end.
     fn log(&mut self) -> String {
         let mut log = String::new();
         self.0.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -122,7 +122,7 @@ impl Service {
     }
 }
 
-/// What was taken, each alert by its status and name.
+/// The received alerts by status and name.
 fn told(receiver: &Receiver) -> Vec<String> {
     let posts = receiver.taken();
     let alerts = posts.iter().flat_map(|post| post.body["alerts"].as_array().unwrap());
@@ -141,7 +141,7 @@ async fn is_told(receiver: &Receiver, expected: &[&str]) {
     assert_eq!(told(receiver), expected);
 }
 
-/// Waits until the file says so.
+/// Waits until the file has this state.
 async fn has_saved(state: &File, what: impl Fn(&str) -> bool) {
     eventually(15, "the state", || {
         fs::read_to_string(state.path()).ok().filter(|text| what(text)).map(drop)
@@ -149,8 +149,7 @@ async fn has_saved(state: &File, what: impl Fn(&str) -> bool) {
     .await;
 }
 
-/// That the alert fires, and that nobody waits to be told it. The file of a quiet start has no waiting
-/// notifiers either, but no alert.
+/// Whether the alert fires and is delivered. After a start without alerts no alert waits either.
 fn is_delivered(state: &str) -> bool {
     state.contains("HighInFlight") && !state.contains("\"queue\":{")
 }
@@ -159,11 +158,11 @@ const FIRING: &str = "firing HighInFlight";
 const RESOLVED: &str = "resolved HighInFlight";
 
 #[tokio::test]
-async fn an_alert_that_fires_when_its_process_is_killed_is_not_told_again_and_its_end_is() {
+async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
     let alive = "firing Alive";
     for (instance, messages) in [
         (None, [vec![FIRING], vec![alive], vec![RESOLVED]]),
-        // A message of this receiver names what fires besides, of the same instance.
+        // A message of this receiver also lists the other firing alerts of the instance.
         (Some("one"), [vec![FIRING], vec![FIRING, alive], vec![alive, RESOLVED]]),
     ] {
         let (receiver, state) = (Receiver::new([]), no_file());
@@ -176,7 +175,7 @@ async fn an_alert_that_fires_when_its_process_is_killed_is_not_told_again_and_it
 
         let mut service = Service::called(instance, &url, state.path());
         service.say("hold");
-        // It is alive and has something to say, but not that.
+        // It is alive and sends another alert, but not that one.
         service.say("Alive");
         is_told(&receiver, &messages[..2].concat()).await;
         service.say("let go");
@@ -190,14 +189,14 @@ async fn an_alert_that_fires_when_its_process_is_killed_is_not_told_again_and_it
         };
         let (first_alert, last_alert) = (alert(first), alert(last));
         for field in ["fingerprint", "startsAt"] {
-            assert_eq!(first_alert[field], last_alert[field], "one alert to a receiver");
+            assert_eq!(first_alert[field], last_alert[field], "the receiver sees one alert");
         }
-        assert_eq!(first.body["groupKey"], last.body["groupKey"], "of one group");
+        assert_eq!(first.body["groupKey"], last.body["groupKey"], "the receiver sees one group");
     }
 }
 
 #[tokio::test]
-async fn an_alert_that_is_over_when_the_next_process_starts_is_resolved_by_that() {
+async fn the_next_process_resolves_an_alert_that_is_over() {
     let (receiver, state) = (Receiver::new([]), no_file());
     let url = receiver.serve().await;
     let mut service = Service::start(&url, state.path());
@@ -210,7 +209,7 @@ async fn an_alert_that_is_over_when_the_next_process_starts_is_resolved_by_that(
 }
 
 #[tokio::test]
-async fn what_was_not_delivered_when_the_process_was_killed_is_by_the_next_one() {
+async fn the_next_process_delivers_the_alerts_of_a_killed_one() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -227,13 +226,13 @@ async fn what_was_not_delivered_when_the_process_was_killed_is_by_the_next_one()
 }
 
 #[tokio::test]
-async fn reports_that_repeat_are_in_the_file_before_they_are_told() {
+async fn repeated_reports_are_in_the_file_before_they_are_sent() {
     let (receiver, state) = (Receiver::new([]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.say("OrderEventLost");
     is_told(&receiver, &["firing OrderEventLost"]).await;
-    // That it was delivered is written, too, and with it what has repeated by then; and so is, at the next
-    // tick, that it was told. What has repeated after that has no other reason.
+    // The delivery triggers a write, and so does the next tick. Both include the repeats so far. Later
+    // repeats have no other write.
     for untold in [100, 200, 300] {
         for _ in 0..100 {
             service.say("OrderEventLost");
@@ -243,7 +242,7 @@ async fn reports_that_repeat_are_in_the_file_before_they_are_told() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_damaged_is_set_aside_and_stops_nothing() {
+async fn a_damaged_file_is_set_aside_and_the_service_runs() {
     let (receiver, state) = (Receiver::new([]), File::new("lookout.json", "{\"version\":1,"));
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.say("Alive");
@@ -255,11 +254,11 @@ async fn a_file_that_is_damaged_is_set_aside_and_stops_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_alert_after_a_state_of_no_use_says_that_nothing_is_known_of_earlier_ones() {
+async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_unknown() {
     for is_unknown in [true, false] {
         let state = File::new("unknown.json", "{");
         if !is_unknown {
-            // The very first start: there is nothing to know.
+            // The first start: there are no earlier alerts.
             fs::remove_file(state.path()).unwrap();
         }
         let (sent, told) = std::sync::mpsc::channel();
@@ -276,7 +275,7 @@ async fn the_first_alert_after_a_state_of_no_use_says_that_nothing_is_known_of_e
 }
 
 #[tokio::test]
-async fn a_process_that_is_told_to_end_delivers_first_what_it_has() {
+async fn a_terminated_process_delivers_its_alerts_first() {
     let (receiver, state) = (Receiver::new([Reply::Answer(503, "", "")]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.say("OrderEventLost");
@@ -287,7 +286,7 @@ async fn a_process_that_is_told_to_end_delivers_first_what_it_has() {
 }
 
 #[tokio::test]
-async fn what_a_process_could_not_deliver_before_it_had_to_end_is_named_and_kept() {
+async fn undelivered_alerts_of_a_terminated_process_are_logged_and_kept() {
     let (receiver, state) = (Receiver::new([Reply::Hang]), no_file());
     let url = receiver.serve().await;
     let mut service = Service::start(&url, state.path());
@@ -301,7 +300,7 @@ async fn what_a_process_could_not_deliver_before_it_had_to_end_is_named_and_kept
 }
 
 #[test]
-fn a_directory_is_no_place_for_the_state_and_is_left_alone() {
+fn a_directory_as_state_path_is_rejected_and_not_changed() {
     let file = no_file();
     let folder = file.path().parent().unwrap().to_owned();
     for (path, says) in [
@@ -314,7 +313,7 @@ fn a_directory_is_no_place_for_the_state_and_is_left_alone() {
     assert!(folder.is_dir());
 }
 
-/// Where a file may come.
+/// A path without a file.
 fn no_file() -> File {
     let file = File::new("lookout.json", "");
     fs::remove_file(file.path()).unwrap();

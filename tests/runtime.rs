@@ -1,5 +1,5 @@
-//! What is told of the application's runtime and of the process: a blocked runtime raises its alert
-//! while it is blocked, and without a runtime nothing is told or judged.
+//! The metrics of the application's runtime and of the process. A blocked runtime raises its alert while
+//! it is blocked. Without a runtime there are neither metrics nor alerts of it.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -28,13 +28,13 @@ fn application() -> Runtime {
     runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A runtime of the test's own, to wait on.
+/// Waits on a runtime of its own.
 fn wait_for<T>(seconds: u64, what: &str, find: impl FnMut() -> Option<T>) -> T {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(eventually(seconds, what, find))
 }
 
-/// Blocks both workers until what it gives is dropped.
+/// Blocks both workers until the returned sender is dropped.
 fn block(application: &Handle) -> mpsc::Sender<()> {
     let (release, blocked) = mpsc::channel();
     let blocked = Arc::new(Mutex::new(blocked));
@@ -54,7 +54,7 @@ fn block(application: &Handle) -> mpsc::Sender<()> {
 }
 
 #[test]
-fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
+fn the_lag_of_a_blocked_runtime_grows_and_fires_until_it_is_released() {
     let application = application();
     let (sent, alerts) = mpsc::channel::<Alert>();
     let (_lookout, scrape) = start(|builder| {
@@ -72,7 +72,7 @@ fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
     assert!(fired.breach().unwrap().value.unwrap() > threshold, "{fired}");
     let first = wait_for(3, "a lag", || lag(&scrape).filter(|lag| *lag > threshold));
     let second = wait_for(3, "a greater lag", || lag(&scrape).filter(|lag| *lag > first));
-    assert!((0.5..2.5).contains(&(second - first)), "it grows by the time: {first} s, {second} s");
+    assert!((0.5..2.5).contains(&(second - first)), "it grows with time: {first} s, {second} s");
 
     drop(release);
     let resolved = alerts.recv_timeout(Duration::from_secs(5)).unwrap();
@@ -82,13 +82,13 @@ fn a_blocked_runtime_shows_a_lag_that_grows_and_fires_until_it_is_released() {
 }
 
 #[test]
-fn a_stall_within_a_second_is_seen_at_its_end() {
+fn a_stall_shorter_than_a_second_is_measured() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        // Started within the runtime, which is then the one that is probed.
+        // The lookout probes the runtime in which it starts.
         let (_lookout, scrape) = start(|builder| builder);
         eventually(5, "a low lag", || lag(&scrape).filter(|lag| *lag < 0.1)).await;
-        // The fault itself: a handler that blocks its thread.
+        // The fault: a handler that blocks its thread.
         thread::sleep(Duration::from_millis(400));
         let seen = eventually(3, "the stall", || lag(&scrape).filter(|lag| *lag > 0.2)).await;
         assert!(seen < 1.0, "{seen} s");
@@ -97,7 +97,7 @@ fn a_stall_within_a_second_is_seen_at_its_end() {
 }
 
 #[test]
-fn without_a_runtime_there_is_no_lag_and_its_rule_judges_nothing() {
+fn without_a_runtime_there_is_no_lag_and_no_alert() {
     assert!(Handle::try_current().is_err());
     let (sent, alerts) = mpsc::channel();
     let (_lookout, scrape) = start(|builder| {
@@ -115,7 +115,7 @@ fn without_a_runtime_there_is_no_lag_and_its_rule_judges_nothing() {
 }
 
 #[test]
-fn a_runtime_that_ends_is_not_kept_and_has_no_lag_any_more() {
+fn the_lookout_does_not_keep_a_runtime_alive_and_its_lag_ends_with_it() {
     let application = application();
     let held = Arc::new(());
     let kept = Arc::clone(&held);
@@ -133,17 +133,17 @@ fn a_runtime_that_ends_is_not_kept_and_has_no_lag_any_more() {
     });
     wait_for(5, "a lag", || lag(&scrape).filter(|lag| lag.is_finite()));
     drop(application);
-    assert_eq!(Arc::strong_count(&held), 1, "its tasks are gone");
+    assert_eq!(Arc::strong_count(&held), 1, "the runtime has dropped its tasks");
     wait_for(5, "no lag", || lag(&scrape).filter(|lag| lag.is_nan()));
-    // The lookout goes on.
+    // The lookout continues.
     assert_eq!(alerts.recv_timeout(Duration::from_secs(5)).unwrap(), "[FIRING] LowInFlight · test");
 }
 
 #[cfg(feature = "process")]
 #[test]
-fn the_process_is_told_by_the_names_that_prometheus_gives_it() {
+fn the_metrics_of_the_process_have_prometheuss_names() {
     let (_lookout, scrape) = start(|builder| builder);
-    // The last of them to be told.
+    // The last of them to be exported.
     let text = wait_for(3, "the process", || {
         Some(scrape.render()).filter(|text| text.contains("\nprocess_threads "))
     });
@@ -167,7 +167,7 @@ fn the_process_is_told_by_the_names_that_prometheus_gives_it() {
 
 #[cfg(feature = "process")]
 #[test]
-fn two_lookouts_of_a_recorder_tell_the_process_once() {
+fn two_lookouts_with_one_recorder_count_the_process_once() {
     let (recorder, scrape) = tower_lookout::prometheus::build().unwrap();
     let recorder = Arc::new(recorder);
     let _lookouts = [(); 2].map(|()| {
@@ -176,18 +176,18 @@ fn two_lookouts_of_a_recorder_tell_the_process_once() {
     let spent = |scrape: &Scrape| {
         series(&scrape.render(), "process_cpu_seconds_total").map(|(_, value)| value).next()
     };
-    // Whole seconds are told; a processor is kept busy until there is one.
-    let told = wait_for(20, "a second", || {
+    // The counter has whole seconds, so keep a processor busy for one.
+    let exported = wait_for(20, "a second", || {
         (0..2_000_000_u64).for_each(|n| _ = std::hint::black_box(n));
         spent(&scrape).filter(|seconds| *seconds >= 1.0)
     });
     let real = metrics_process::collector::collect().cpu_seconds_total.unwrap();
-    assert!(told <= real, "{told} s told, {real} s spent");
+    assert!(exported <= real, "{exported} s exported, {real} s spent");
 }
 
 #[cfg(feature = "runtime-metrics")]
 #[test]
-fn the_scheduler_of_the_runtime_is_told() {
+fn the_metrics_of_the_scheduler_match_the_runtime() {
     let application = application();
     let (_lookout, scrape) = start(|builder| builder.runtime(application.handle().clone()));
     let value = |name| series(&scrape.render(), name).map(|(_, value)| value).next();
@@ -208,7 +208,7 @@ fn the_scheduler_of_the_runtime_is_told() {
         application.spawn(async {});
     }
     let name = "tokio_runtime_global_queue_depth";
-    // The twenty, and the probe that waits with them.
+    // The twenty tasks and the probe.
     wait_for(5, name, || value(name).filter(|depth| *depth == 21.0));
     let name = "tokio_runtime_mean_poll_delay_seconds";
     wait_for(5, name, || value(name).filter(|delay| *delay > 0.5));

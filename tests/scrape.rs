@@ -1,4 +1,4 @@
-//! The scrape over sockets: plain text, and gzip for clients that ask for it.
+//! The scrape over sockets: plain text, and gzip for clients that accept it.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -56,7 +56,7 @@ async fn check(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn an_axum_handler_compresses_for_those_who_accept_it() {
+async fn an_axum_handler_compresses_for_clients_that_accept_gzip() {
     let (_lookout, scrape) = start(|builder| builder);
     let app: Router = Router::new().route("/metrics", get(scrape));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -66,7 +66,7 @@ async fn an_axum_handler_compresses_for_those_who_accept_it() {
 }
 
 #[tokio::test]
-async fn a_service_of_hyper_compresses_for_those_who_accept_it() {
+async fn a_hyper_service_compresses_for_clients_that_accept_gzip() {
     let (_lookout, scrape) = start(|builder| builder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
