@@ -294,7 +294,7 @@ async fn undelivered_alerts_of_a_terminated_process_are_logged_and_kept() {
     eventually(10, "a try", || (receiver.posts().len() == 1).then_some(())).await;
     let (ended, log) = tokio::task::spawn_blocking(|| service.terminate()).await.unwrap();
     assert!(ended.success(), "{ended} {log}");
-    assert!(log.contains("OrderEventLost") && log.contains("kept for the next start"), "{log}");
+    assert!(log.contains("OrderEventLost") && log.contains("saved for the next start"), "{log}");
     let _service = Service::start(&url, state.path());
     is_told(&receiver, &["firing OrderEventLost"]).await;
 }

@@ -134,7 +134,7 @@ async fn reports_and_labels_have_their_way_and_what_is_for_nobody_is_counted_and
     assert_eq!(told(&reports), ["🔴 [FIRING] OrderEventLost · test"]);
     let text = logs.text();
     let lines: Vec<_> =
-        text.lines().filter(|line| line.contains("no notifier is for the alerts")).collect();
+        text.lines().filter(|line| line.contains("no notifier matches the alerts")).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("TwoInFlight"), "{lines:?}");
 }

@@ -124,7 +124,7 @@ impl LookoutThread {
         #[cfg(not(feature = "state"))]
         let is_kept = false;
         if !is_kept {
-            thread.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.give_up());
+            thread.dispatcher.queues().iter().for_each(|mailbox| mailbox.give_up());
         }
         caught("the last export", || thread.collector().export());
         commands.close();
@@ -274,7 +274,7 @@ impl LookoutThread {
         })
         .await;
         let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
-        for mailbox in self.dispatcher.mailboxes().iter().chain(heartbeats) {
+        for mailbox in self.dispatcher.queues().iter().chain(heartbeats) {
             mailbox.close();
         }
         let all = async { while workers.join_next().await.is_some() {} };

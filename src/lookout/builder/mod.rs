@@ -233,8 +233,7 @@ impl LookoutBuilder {
         }
         let dispatcher = Arc::new(dispatcher);
         let exports = [Arc::clone(&reports) as Arc<dyn Export>, Arc::clone(&dispatcher) as _];
-        let mailboxes =
-            dispatcher.mailboxes().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
+        let mailboxes = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
         let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
         let exports = exports.into_iter().chain(stats);
         let groups = Evaluator::groups(&self.rules);
@@ -281,7 +280,7 @@ impl LookoutBuilder {
             keeper,
         };
         let notifiers: Vec<_> =
-            dispatcher.mailboxes().iter().map(|mailbox| mailbox.name.clone()).collect();
+            dispatcher.queues().iter().map(|mailbox| mailbox.name.clone()).collect();
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let core = Arc::new(Core::new(Arc::clone(&store), classifier, self.observe));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;

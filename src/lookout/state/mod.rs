@@ -111,7 +111,7 @@ impl StateKeeper {
         dispatcher: Arc<Dispatcher>,
     ) -> Self {
         let changed = Arc::new(Notify::new());
-        for mailbox in dispatcher.mailboxes() {
+        for mailbox in dispatcher.queues() {
             mailbox.keep_by(Arc::clone(&changed));
         }
         Self {
@@ -143,12 +143,12 @@ impl StateKeeper {
             }
         };
         let Saved { firing, kinds, notifiers, .. } = saved.unwrap_or_default();
-        notifiers::restore(notifiers, self.dispatcher.mailboxes());
+        notifiers::restore(notifiers, self.dispatcher.queues());
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, naming, SystemTime::now());
         let told: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
-        for mailbox in self.dispatcher.mailboxes() {
+        for mailbox in self.dispatcher.queues() {
             mailbox.restore_told(&told);
         }
         gone.into_iter().for_each(|alert| self.dispatcher.put(alert));
@@ -215,13 +215,13 @@ impl StateKeeper {
         self.changed.notify_one();
         let is_saved = matches!(within(LAST_WRITE, running).await, Ok(Ok(Ok(()))));
         if is_saved {
-            self.dispatcher.mailboxes().iter().for_each(|mailbox| mailbox.leave());
+            self.dispatcher.queues().iter().for_each(|mailbox| mailbox.leave());
         }
         is_saved
     }
 
     fn saved(&self) -> Saved {
-        let mailboxes = self.dispatcher.mailboxes().iter();
+        let mailboxes = self.dispatcher.queues().iter();
         Saved {
             version: VERSION,
             service: self.service.clone(),

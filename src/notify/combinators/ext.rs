@@ -4,20 +4,21 @@ use tower_service::Service;
 
 use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When};
 
-/// Combines notifiers; for every tower service that takes a [`Notification`].
+/// Combines notifiers. Implemented for every tower service that takes a [`Notification`].
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
-    /// Where this one fails, or takes more than 5 s, `other` is given the message at once, or what is
-    /// left of it; what either took is delivered. Of three or more each has its share of ten seconds, so
-    /// that the last one is asked though all before it hang. If both fail, it is tried again as that failure asks
-    /// after which another try helps sooner. What is only told again, as [`Delivered`] asks for, is for
-    /// whichever of the two took it last.
+    /// Delivers an alert by `other` if this notifier fails, or takes more than 5 s.
     ///
-    /// A failure of this one counts in `lookout_notifications_failed_total` though `other` delivers, and
-    /// the log has the first of several. Whoever asked to be left alone for a while is. A
-    /// [test](crate::Lookout::send_test) goes to both.
+    /// An alert counts as delivered if either notifier accepts it. In a chain of three or more, each gets a
+    /// share of 10 s, so that the last one is called even if the others hang. If all fail, the worker retries
+    /// as the error demands after which a retry may succeed soonest. Repeats go to the last notifier that
+    /// accepted the alert.
     ///
-    /// Whichever of the two was told that an alert fires is told the resolve, too, though the other one
-    /// took that: this one again each 30 s, and with whatever comes. The next process does not know of it.
+    /// Each failure of this notifier counts in `lookout_notifications_failed_total`, and the first of an outage
+    /// is logged. `Retry-After` is honoured for each notifier. A [test](crate::Lookout::send_test) goes to
+    /// both.
+    ///
+    /// A notifier that accepted a firing alert gets the resolve, too, even if the other one accepted it first:
+    /// the worker retries it every 30 s and with each change. A restart forgets such resolves.
     ///
     /// # Examples
     ///
@@ -38,11 +39,12 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
         OrElse::new(self, other)
     }
 
-    /// Tells what fires again when that has passed, a minute at least, since it was told; as
-    /// `[STILL FIRING]`, with the figures of its last change. A notifier that asks for more, such as
-    /// Alertmanager's, gets what it asks for.
+    /// Repeats each firing alert at that interval, 60 s at least, with the figures of its last change. The title
+    /// of a repeat begins with `[STILL FIRING]`. A notifier that asks for repeats itself, such as
+    /// [`Alertmanager`](crate::guide::notifiers), keeps its own interval.
     ///
-    /// A report that comes again is told each minute in any case, and is over after five without any.
+    /// Independently of this, an alert of a report that comes again is updated every minute, and resolves after
+    /// five minutes without a report.
     ///
     /// # Examples
     ///
@@ -62,11 +64,11 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
         RepeatEvery::new(self, every)
     }
 
-    /// Only for the alerts that `matcher` matches, and for the resolve of what it was told of. It comes
-    /// last, after the others and layers of your own.
+    /// Delivers only the alerts that `matcher` matches, and the resolves of alerts that this notifier accepted.
+    /// Call it last, after the other methods and after layers of your own.
     ///
-    /// An alert that is for none of the notifiers is counted in
-    /// `lookout_notifications_unrouted_total`, and logged once a rule.
+    /// An alert that no notifier gets is counted in `lookout_notifications_unrouted_total`, and logged once for
+    /// each rule.
     ///
     /// # Examples
     ///

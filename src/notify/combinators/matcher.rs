@@ -3,7 +3,7 @@ use std::ops::Not;
 use crate::notify::receivers::prometheus::labels::labels;
 use crate::{alert::Alert, rule::Severity};
 
-/// Which alerts a notifier is for: those that meet every condition.
+/// Selects the alerts that a notifier gets: those that meet every condition.
 ///
 /// # Examples
 ///
@@ -33,46 +33,46 @@ enum Condition {
 }
 
 impl Matcher {
-    /// Matches every alert, as long as it has no condition.
+    /// A matcher without conditions, which matches every alert.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Of this severity and no other.
+    /// Matches alerts of this severity.
     pub fn severity(self, severity: Severity) -> Self {
         self.with(Condition::Severity(severity))
     }
 
-    /// Of this severity, or a greater one.
+    /// Matches alerts of this severity or a higher one.
     pub fn min_severity(self, severity: Severity) -> Self {
         self.with(Condition::MinSeverity(severity))
     }
 
-    /// Raised by the rule of this name, or reported under it.
+    /// Matches alerts of the rule or the report of this name.
     pub fn rule(self, name: impl Into<String>) -> Self {
         self.label("alertname", name)
     }
 
-    /// With this label and value: one of the rule's, or one that Alertmanager is given, too:
-    /// `alertname`, `severity`, `service`, `instance`, and what is judged: `method` and `route`,
-    /// `dependency`, or a report's `call_site`, `error_type` and `group`. An empty value matches where there is no
-    /// such label, as in Alertmanager.
+    /// Matches alerts with this label: one of the rule's, or one that Alertmanager gets, too: `alertname`,
+    /// `severity`, `service`, `instance`, the target's `method` and `route` or `dependency`, and a report's
+    /// `call_site`, `error_type` and `group`. An empty value matches alerts without the label, as in
+    /// Alertmanager.
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with(Condition::Label(name.into(), value.into()))
     }
 
-    /// [Reported](crate::Reporter) by business code or a background task, and not raised by a rule.
+    /// Matches alerts that a [`Reporter`](crate::Reporter) raised, not a rule.
     pub fn reported(self) -> Self {
         self.with(Condition::Reported)
     }
 
-    /// What both of the two match.
+    /// Matches alerts that both match.
     pub fn and(mut self, other: Self) -> Self {
         self.all.extend(other.all);
         self
     }
 
-    /// What either of the two matches.
+    /// Matches alerts that either matches.
     pub fn or(self, other: Self) -> Self {
         Self::new().with(Condition::Either(self, other))
     }
@@ -88,7 +88,7 @@ impl Matcher {
     }
 }
 
-/// What a matcher does not match.
+/// Matches alerts that the matcher does not match.
 impl Not for Matcher {
     type Output = Self;
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_condition_has_to_hold_and_none_is_met_by_all() {
+    fn a_matcher_matches_if_every_condition_holds() {
         for (matcher, matches) in [
             (any(), true),
             (any().severity(Severity::Warning), true),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn either_of_two_is_enough_and_what_follows_holds_for_both() {
+    fn a_condition_after_or_applies_to_both_sides() {
         let either = any().rule("Other").or(any().label("team", "payments"));
         assert!(either.matches(&alert()));
         assert!(!either.clone().severity(Severity::Critical).matches(&alert()));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reported_is_told_from_what_a_rule_raised() {
+    fn reported_matches_alerts_of_reports_only() {
         let failure = Failure {
             causes: vec!["no broker".to_owned()],
             error_type: "orders::EventError".into(),

@@ -5,12 +5,11 @@ use tower_service::Service;
 
 use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery};
 
-/// A notifier that is for some alerts only; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
+/// A notifier that gets some alerts only; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
 ///
-/// What it is not for never comes to it: it takes no place in its queue, waits for nothing, and counts as
-/// no message.
+/// Other alerts are not queued for it, and do not count in its metrics.
 #[derive(Clone, Debug)]
-#[must_use = "a notifier does nothing until the builder has it"]
+#[must_use = "a notifier does nothing until it is added to the builder"]
 pub struct When<N> {
     pub(crate) notifier: N,
     pub(crate) matcher: Matcher,
@@ -20,7 +19,8 @@ impl<N> When<N>
 where
     N: Service<Notification, Response: Into<Delivered>>,
 {
-    /// As [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else): of the alerts that this one is for, `other` takes what it does not.
+    /// As [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else): `other` gets the matching alerts that this notifier
+    /// fails to deliver.
     pub fn or_else<O>(self, other: O) -> When<OrElse<N, O>>
     where
         O: Service<Notification, Response: Into<Delivered>>,
@@ -34,13 +34,13 @@ where
     }
 }
 
-/// What [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) takes: a tower service that takes a
+/// A parameter of [`LookoutBuilder::notify`](crate::LookoutBuilder::notify): a tower service that takes a
 /// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`](crate::notify::NotifierExt::when), or an `Option` of either, where
 /// `None` adds nothing.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no notifier",
-    note = "a notifier is a tower service that takes a `Notification`, answers `()` or `Delivered`, and is \
-            `Send + 'static` as its futures are; `when` comes last"
+    message = "`{Self}` is not a notifier",
+    note = "a notifier is a tower service that takes a `Notification`, returns `()` or `Delivered`, and is \
+            `Send + 'static`, as are its futures; call `when` last"
 )]
 pub trait IntoNotifier<K> {
     /// The service.
@@ -52,12 +52,11 @@ pub trait IntoNotifier<K> {
         > + Send
         + 'static;
 
-    /// The service, and the matcher of the alerts that it is for, which are all where there is none.
-    /// `None` adds no notifier.
+    /// The service, and the matcher of its alerts; without a matcher it gets all. `None` adds no notifier.
     fn into_notifier(self) -> Option<(Self::Notifier, Option<Matcher>)>;
 }
 
-/// What tells the implementations of [`IntoNotifier`] apart; the compiler infers it.
+/// Distinguishes the implementations of [`IntoNotifier`]. The compiler infers it.
 #[doc(hidden)]
 pub mod kind {
     /// A service.
@@ -118,7 +117,7 @@ mod tests {
     use crate::notify::{Log, NotifierExt};
 
     #[test]
-    fn an_option_of_a_notifier_is_one_or_none() {
+    fn an_empty_option_adds_no_notifier() {
         assert!(Log::new().into_notifier().is_some());
         assert!(Some(Log::new()).into_notifier().is_some());
         let (_, matcher) = Some(Log::new().when(Matcher::new())).into_notifier().unwrap();

@@ -19,44 +19,44 @@ use crate::{
     facade::{Counter, Facade, UNROUTED},
 };
 
-/// Hands each change of an alert to the notifiers that it is for.
+/// Routes each change of an alert to the queues of its notifiers.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    mailboxes: Vec<Arc<NotifierQueue>>,
+    queues: Vec<Arc<NotifierQueue>>,
     origin: Arc<Origin>,
     unrouted: AtomicU64,
     counter: Mutex<Counter>,
-    /// The rules whose alerts were told to be for nobody.
-    told: Mutex<HashSet<Arc<str>>>,
+    /// The rules for which an unrouted alert was logged.
+    logged_rules: Mutex<HashSet<Arc<str>>>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(mailboxes: Vec<Arc<NotifierQueue>>, origin: Arc<Origin>) -> Self {
+    pub(crate) fn new(queues: Vec<Arc<NotifierQueue>>, origin: Arc<Origin>) -> Self {
         Self {
-            mailboxes,
+            queues,
             origin,
             unrouted: AtomicU64::new(0),
             counter: Mutex::new(Counter::new(UNROUTED, Vec::new())),
-            told: Mutex::default(),
+            logged_rules: Mutex::default(),
         }
     }
 
-    /// Nothing is known of the alerts before this start: since a state was lost, or since there is none.
+    /// Records that earlier alerts are unknown, because there is no state file or it was lost.
     pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.note_unknown(start, is_lost));
+        self.queues.iter().for_each(|queue| queue.note_unknown(start, is_lost));
     }
 
-    pub(crate) fn mailboxes(&self) -> &[Arc<NotifierQueue>] {
-        &self.mailboxes
+    pub(crate) fn queues(&self) -> &[Arc<NotifierQueue>] {
+        &self.queues
     }
 
-    /// What became of each notifier's messages.
+    /// The status of each notifier.
     pub(crate) fn statuses(&self) -> Vec<NotifierStatus> {
-        self.mailboxes.iter().map(|mailbox| status(mailbox)).collect()
+        self.queues.iter().map(|queue| status(queue)).collect()
     }
 
-    /// Puts changes into the mailboxes. The workers run meanwhile, on the same thread: so a mailbox is
-    /// drained while many alerts change in one tick.
+    /// Queues changes. It yields to the workers, which run on the same thread, so that they drain the queues
+    /// while many alerts change in one tick.
     pub(crate) async fn hand_over(&self, changes: Vec<Alert>) {
         for (number, alert) in changes.into_iter().enumerate() {
             self.put(alert);
@@ -66,63 +66,61 @@ impl Dispatcher {
         }
     }
 
-    /// Puts a change into the mailboxes that it is for.
+    /// Queues a change for its notifiers.
     pub(crate) fn put(&self, alert: Alert) {
-        // A panic at one of them must not keep the others from it.
-        let takes =
-            |mailbox: &&Arc<NotifierQueue>| guarded(|| mailbox.admit(&alert)).unwrap_or(true);
-        let receivers: Vec<_> = self.mailboxes.iter().filter(takes).collect();
-        if receivers.is_empty() && !self.mailboxes.is_empty() {
+        // A panic in one matcher must not affect the other notifiers.
+        let takes = |queue: &&Arc<NotifierQueue>| guarded(|| queue.admit(&alert)).unwrap_or(true);
+        let receivers: Vec<_> = self.queues.iter().filter(takes).collect();
+        if receivers.is_empty() && !self.queues.is_empty() {
             return self.unrouted(&alert);
         }
-        for mailbox in receivers {
-            let _ = guarded(|| mailbox.put(alert.clone()));
+        for queue in receivers {
+            let _ = guarded(|| queue.put(alert.clone()));
         }
     }
 
-    /// Sends a test to each notifier, all at the same time, whatever it is for.
+    /// Sends a test to every notifier at the same time, regardless of its matcher.
     pub(crate) async fn send_test(&self) -> Vec<TestDelivery> {
         let deadline = Instant::now() + TEST_DEADLINE;
         let test = Alert::notice_at(Notice::Test, SystemTime::now(), Arc::clone(&self.origin));
-        let asked: Vec<_> =
-            self.mailboxes.iter().map(|mailbox| mailbox.put_test(test.clone())).collect();
+        let asked: Vec<_> = self.queues.iter().map(|queue| queue.put_test(test.clone())).collect();
         let mut deliveries = Vec::with_capacity(asked.len());
-        for (mailbox, answered) in self.mailboxes.iter().zip(asked) {
+        for (queue, answered) in self.queues.iter().zip(asked) {
             match by(deadline, answered).await {
                 Ok(Ok(results)) => {
                     deliveries.extend(
-                        results.into_iter().map(|result| result.into_delivery(&mailbox.name)),
+                        results.into_iter().map(|result| result.into_delivery(&queue.name)),
                     );
                 }
                 Ok(Err(_)) => {
                     let error = DeliveryError::rejected(HAS_ENDED);
-                    deliveries.push(failed(mailbox, error, Duration::ZERO));
+                    deliveries.push(failed(queue, error, Duration::ZERO));
                 }
                 Err(elapsed) => {
                     let error = DeliveryError::temporary(elapsed);
-                    deliveries.push(failed(mailbox, error, TEST_DEADLINE));
+                    deliveries.push(failed(queue, error, TEST_DEADLINE));
                 }
             }
         }
         deliveries
     }
 
-    /// The result of a test that was not sent.
+    /// The results of a test that was not sent.
     pub(crate) fn untested(&self, reason: &str) -> Vec<TestDelivery> {
-        let test = |mailbox: &Arc<NotifierQueue>| {
-            failed(mailbox, DeliveryError::rejected(reason.to_owned()), Duration::ZERO)
+        let test = |queue: &Arc<NotifierQueue>| {
+            failed(queue, DeliveryError::rejected(reason.to_owned()), Duration::ZERO)
         };
-        self.mailboxes.iter().map(test).collect()
+        self.queues.iter().map(test).collect()
     }
 
     fn unrouted(&self, alert: &Alert) {
         count(&self.unrouted, 1);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(Arc::clone(&alert.name)) {
+        let mut rules = self.logged_rules.lock().unwrap_or_else(PoisonError::into_inner);
+        if rules.insert(Arc::clone(&alert.name)) {
             logged(|| {
                 tracing::warn!(
                     %alert,
-                    "no notifier is for the alerts of this rule: add one without .when(..)"
+                    "no notifier matches the alerts of this rule: add one without .when(..)"
                 );
             });
         }
@@ -141,17 +139,17 @@ fn status(queue: &NotifierQueue) -> NotifierStatus {
     }
 }
 
-/// The changes that are handed over before the workers run.
+/// The number of changes that are queued before the workers run.
 const AT_ONCE: usize = 100;
 
-/// A little longer than a delivery may take, so that the notifier's own failure is told.
+/// Longer than the timeout of a delivery, so that the result contains the notifier's own error.
 const TEST_DEADLINE: Duration = Duration::from_secs(12);
 
-fn failed(mailbox: &NotifierQueue, error: DeliveryError, took: Duration) -> TestDelivery {
-    TestDelivery { notifier: mailbox.name.clone(), result: Err(error), took }
+fn failed(queue: &NotifierQueue, error: DeliveryError, took: Duration) -> TestDelivery {
+    TestDelivery { notifier: queue.name.clone(), result: Err(error), took }
 }
 
-/// The reason of a test that nobody sends.
+/// The error of a test after the shutdown.
 pub(crate) const HAS_ENDED: &str = "the lookout has ended";
 
 impl Export for Dispatcher {
@@ -170,22 +168,22 @@ mod tests {
     };
 
     fn dispatcher(matchers: impl IntoIterator<Item = Option<Matcher>>) -> Dispatcher {
-        let mailbox = |matcher| Arc::new(NotifierQueue::new("test".to_owned(), matcher));
-        let mailboxes = matchers.into_iter().map(mailbox).collect();
-        Dispatcher::new(mailboxes, test_alert("A", AlertStatus::Firing).origin)
+        let queue = |matcher| Arc::new(NotifierQueue::new("test".to_owned(), matcher));
+        let queues = matchers.into_iter().map(queue).collect();
+        Dispatcher::new(queues, test_alert("A", AlertStatus::Firing).origin)
     }
 
-    /// What waits in each mailbox, and how many changes were for nobody.
+    /// The number of alerts in each queue, and of unrouted changes.
     fn put(dispatcher: &Dispatcher, rule: &str) -> (Vec<usize>, u64) {
         dispatcher.put(test_alert(rule, AlertStatus::Firing));
         let waits =
-            |mailbox: &Arc<NotifierQueue>| mailbox.take(10).map_or(0, |taken| taken.alerts.len());
-        let waiting = dispatcher.mailboxes().iter().map(waits).collect();
+            |queue: &Arc<NotifierQueue>| queue.take(10).map_or(0, |taken| taken.alerts.len());
+        let waiting = dispatcher.queues().iter().map(waits).collect();
         (waiting, dispatcher.unrouted.load(Ordering::Relaxed))
     }
 
     #[test]
-    fn a_change_waits_for_those_that_it_is_for_and_is_counted_where_there_is_none() {
+    fn a_change_is_queued_for_matching_notifiers_and_counted_if_there_is_none() {
         let rule = |name: &str| Some(Matcher::new().rule(name));
         let routed = dispatcher([rule("A"), None, rule("B")]);
         assert_eq!(put(&routed, "A"), (vec![1, 1, 0], 0));
@@ -197,25 +195,25 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_that_no_notifier_gets_leaves_the_word_on_earlier_ones_to_the_next() {
+    fn each_notifier_gets_the_note_on_unknown_alerts_with_its_own_first_alert() {
         let dispatcher =
             dispatcher([Some(Matcher::new().rule("B")), Some(Matcher::new().rule("C"))]);
         dispatcher.note_unknown(SystemTime::UNIX_EPOCH, true);
         for rule in ["A", "B", "C"] {
             dispatcher.put(test_alert(rule, AlertStatus::Firing));
         }
-        for mailbox in dispatcher.mailboxes() {
-            assert!(mailbox.take(10).unwrap().alerts[0].unknown_before.is_some());
+        for queue in dispatcher.queues() {
+            assert!(queue.take(10).unwrap().alerts[0].unknown_before.is_some());
         }
     }
 
     #[tokio::test]
-    async fn a_worker_drains_its_mailbox_while_many_alerts_are_handed_over() {
+    async fn a_worker_drains_its_queue_while_many_changes_are_queued() {
         let dispatcher = Arc::new(dispatcher([None]));
-        let mailbox = Arc::clone(&dispatcher.mailboxes()[0]);
+        let queue = Arc::clone(&dispatcher.queues()[0]);
         let worker = tokio::spawn(async move {
-            assert!(mailbox.wait().await);
-            mailbox.take(usize::MAX).unwrap().alerts.len()
+            assert!(queue.wait().await);
+            queue.take(usize::MAX).unwrap().alerts.len()
         });
         let name = |n: usize| test_alert(&format!("R{n}"), AlertStatus::Firing);
         dispatcher.hand_over((0..5 * AT_ONCE).map(name).collect()).await;
@@ -223,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_no_notifiers_nothing_is_missed() {
+    fn without_notifiers_no_change_counts_as_unrouted() {
         assert_eq!(put(&dispatcher([]), "A"), (vec![], 0));
     }
 }

@@ -30,18 +30,18 @@ use crate::{
     catch_panic::logged,
 };
 
-/// What waits for one notifier: each alert at most once, within [`NotifierQueue::CAPACITY`] bytes.
+/// The queued changes of one notifier: each alert at most once, within [`NotifierQueue::CAPACITY`] bytes.
 #[derive(Debug)]
 pub(crate) struct NotifierQueue {
     pub(crate) name: String,
-    /// The notifier in the state file: the name before it got a number, and a hash of the address.
+    /// The notifier's key in the state file: its name without a number, and a hash of its address.
     #[cfg(feature = "state")]
     key: (String, Option<String>),
     pub(crate) stats: Arc<Stats>,
     route: Route,
     waiting: Mutex<Waiting>,
     changed: Notify,
-    /// Who is to hear of what changed for a restart to survive.
+    /// Notified when the state to be saved changes.
     #[cfg(feature = "state")]
     keeper: std::sync::OnceLock<Arc<Notify>>,
 }
@@ -49,36 +49,36 @@ pub(crate) struct NotifierQueue {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Queue,
-    /// What was taken, until it is known what became of it.
+    /// The message of the delivery under way.
     under_way: Option<Notification>,
     repeats: Repeats,
-    /// What an earlier process has told and fires yet, until the first message.
+    /// Firing alerts that the previous process delivered. The first message contains them.
     restored: Vec<Alert>,
-    /// Until a message has said that earlier alerts are unknown.
+    /// Set until a message with this note was delivered.
     unknown: Option<Unknown>,
     tests: VecDeque<Test>,
     is_closed: bool,
-    /// Grows with each arrival, so that a waiter knows what is new to it.
+    /// Counts arrivals, so that a waiter can detect new ones.
     arrivals: u64,
 }
 
-/// Nothing is known of the alerts before a start; see [`Alert::unknown_before`].
+/// The alerts before a start are unknown; see [`Alert::unknown_before`].
 #[derive(Clone, Copy, Debug)]
 struct Unknown {
     start: SystemTime,
-    /// Without a limit where a state was lost.
+    /// `None` if the state was lost.
     until: Option<Instant>,
 }
 
-/// How long after a start without a state file an alert says that earlier ones are unknown: so long people
-/// still look at an alert that the process before has left open.
+/// How long after a start without a state file the first alert carries the note: people still look at an alert
+/// that the previous process left open.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl NotifierQueue {
-    /// In bytes of memory: about 10,000 alerts of rules.
+    /// In bytes of memory. That is about 10,000 alerts of rules.
     const CAPACITY: usize = 16 << 20;
 
-    /// For the alerts that `matcher` matches; without one, for all.
+    /// A queue for the alerts that `matcher` matches, or for all.
     pub(crate) fn new(name: String, matcher: Option<Matcher>) -> Self {
         Self {
             stats: Arc::new(Stats::new(&name)),
@@ -93,7 +93,7 @@ impl NotifierQueue {
         }
     }
 
-    /// Whether this change is for the notifier; it is asked of each change once.
+    /// Whether the notifier gets this change. Call it once for each change.
     pub(crate) fn admit(&self, alert: &Alert) -> bool {
         self.route.admit(alert)
     }
@@ -108,21 +108,21 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Notes that nothing is known of the alerts before this start. The first alert that is delivered says
-    /// so; where no state was lost, within an hour.
+    /// Records that the alerts before this start are unknown. The first alert that is delivered carries the note:
+    /// within an hour, unless a state was lost.
     pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
         let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
         self.lock().unknown = Some(Unknown { start, until });
     }
 
-    /// How many alerts wait or are under way.
+    /// The number of alerts that are queued or under way.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = self.lock();
         let under_way = waiting.under_way.as_ref().map_or(0, |taken| taken.alerts.len());
         waiting.entries.len() + under_way
     }
 
-    /// Puts a test before all that waits; it is no alert, and merged with none.
+    /// Queues a test before all alerts. Tests are not merged.
     pub(crate) fn put_test(&self, alert: Alert) -> TestReceiver {
         let (test, answered) = Test::new(alert);
         let mut waiting = self.lock();
@@ -133,20 +133,20 @@ impl NotifierQueue {
         answered
     }
 
-    /// The next test that somebody waits for.
+    /// The next test whose caller still waits.
     pub(crate) fn take_test(&self) -> Option<Test> {
         let mut waiting = self.lock();
         waiting.tests.retain(|test| !test.is_cancelled());
         waiting.tests.pop_front()
     }
 
-    /// Puts back what is under way and could not be delivered, before what came since; what changed
-    /// again is told with its newer state.
+    /// Puts the alerts under way back at the head of the queue. An alert that changed meanwhile keeps its newer
+    /// state.
     pub(crate) fn put_back(&self) {
         let mut waiting = self.lock();
         let Some(notification) = waiting.under_way.take() else { return };
         for (alert, changes) in notification.iter().collect::<Vec<_>>().into_iter().rev() {
-            // A repeat is due again by itself.
+            // A repeat stays due.
             if changes > 0 {
                 waiting.entries.put_back(alert, changes);
             }
@@ -154,8 +154,8 @@ impl NotifierQueue {
         self.bound(waiting);
     }
 
-    /// Takes all that waits, up to `most` alerts, and what is due to be told again. It is under way
-    /// until it is [delivered](Self::delivered), [rejected](Self::rejected) or put back.
+    /// Takes the queued changes and the repeats that are due, `most` alerts at most. They are under way until
+    /// they are [delivered](Self::delivered), [rejected](Self::rejected) or put back.
     pub(crate) fn take(&self, most: usize) -> Option<Notification> {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
@@ -189,7 +189,7 @@ impl NotifierQueue {
         Some(taken)
     }
 
-    /// The receiver accepted all that is under way, but what it left for the next message.
+    /// Records that the receiver accepted the alerts under way, except those that it left.
     pub(crate) fn delivered(&self, mut delivered: Delivered) {
         let (mut left, _) = delivered.take_left();
         let mut waiting = self.lock();
@@ -208,7 +208,7 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// What is under way is given up on: counts and names it in the log.
+    /// Drops the alerts under way, counts and logs them.
     pub(crate) fn rejected(&self, reason: &str) {
         let Some(notification) = self.lock().under_way.take() else { return };
         for (alert, changes) in notification.iter() {
@@ -218,7 +218,7 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Lets nothing more in; the worker ends when all is delivered.
+    /// Closes the queue: the worker ends when it is empty.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_waiters();
@@ -228,7 +228,7 @@ impl NotifierQueue {
         self.lock().is_closed
     }
 
-    /// Counts and names in the log what was not delivered in time.
+    /// Drops all queued alerts, counts and logs them.
     pub(crate) fn give_up(&self) {
         let reason = "not delivered before the shutdown's deadline";
         while let Some(Entry { alert, changes }) = self.next_of_all() {
@@ -243,7 +243,7 @@ impl NotifierQueue {
         });
     }
 
-    /// Waits for something to deliver; `false` if nothing will come.
+    /// Waits until there is something to deliver. Returns `false` once the queue is closed and empty.
     pub(crate) async fn wait(&self) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -266,12 +266,12 @@ impl NotifierQueue {
         }
     }
 
-    /// Waits for an arrival after the first `arrivals`, or for the close.
+    /// Waits for an arrival after the first `arrivals`, or until the queue is closed.
     pub(crate) async fn wait_for_news(&self, arrivals: u64) {
         self.wait_until(|waiting| waiting.arrivals > arrivals || waiting.is_closed).await;
     }
 
-    /// Waits for the close.
+    /// Waits until the queue is closed.
     pub(crate) async fn wait_for_close(&self) {
         self.wait_until(|waiting| waiting.is_closed).await;
     }
@@ -293,7 +293,7 @@ impl NotifierQueue {
         }
     }
 
-    /// Whether there is a change to tell.
+    /// Whether changes are queued.
     pub(crate) fn has_changes(&self) -> bool {
         !self.lock().entries.is_empty()
     }
@@ -302,7 +302,7 @@ impl NotifierQueue {
         self.lock().arrivals
     }
 
-    /// What a restart must survive has changed.
+    /// Requests a save of the state.
     fn touch(&self) {
         #[cfg(feature = "state")]
         if let Some(keeper) = self.keeper.get() {
@@ -310,12 +310,12 @@ impl NotifierQueue {
         }
     }
 
-    /// Drops the oldest changes that exceed the capacity, and logs them without the lock.
+    /// Drops the oldest changes beyond the capacity. It logs them after it has released the lock.
     fn bound(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let dropped = waiting.entries.shrink(Self::CAPACITY);
         drop(waiting);
         for Entry { alert, changes } in dropped {
-            let reason = "the alerts that wait for the notifier exceed 16 MiB";
+            let reason = "the notifier's queue exceeds 16 MiB";
             self.dropped(&alert, changes, reason);
         }
     }

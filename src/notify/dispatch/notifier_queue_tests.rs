@@ -9,29 +9,29 @@ fn told(notification: &Notification) -> Vec<(String, u32)> {
 
 #[test]
 fn of_several_changes_of_an_alert_the_last_is_told_with_their_number() {
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
-    mailbox.put(test_alert("A", AlertStatus::Firing));
-    mailbox.put(test_alert("B", AlertStatus::Firing));
-    mailbox.put(test_alert("A", AlertStatus::Resolved));
-    let taken = mailbox.take(10).unwrap();
+    let queue = NotifierQueue::new("test".to_owned(), None);
+    queue.put(test_alert("A", AlertStatus::Firing));
+    queue.put(test_alert("B", AlertStatus::Firing));
+    queue.put(test_alert("A", AlertStatus::Resolved));
+    let taken = queue.take(10).unwrap();
     assert_eq!(
         told(&taken),
         [("[RESOLVED] A · orders".to_owned(), 2), ("[FIRING] B · orders".to_owned(), 1)]
     );
-    assert!(mailbox.take(10).is_none());
+    assert!(queue.take(10).is_none());
 }
 
 #[test]
 fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
-    mailbox.put(test_alert("A", AlertStatus::Firing));
-    mailbox.put(test_alert("B", AlertStatus::Firing));
-    mailbox.take(10).unwrap();
-    mailbox.put(test_alert("C", AlertStatus::Firing));
-    mailbox.put(test_alert("B", AlertStatus::Resolved));
-    mailbox.put_back();
+    let queue = NotifierQueue::new("test".to_owned(), None);
+    queue.put(test_alert("A", AlertStatus::Firing));
+    queue.put(test_alert("B", AlertStatus::Firing));
+    queue.take(10).unwrap();
+    queue.put(test_alert("C", AlertStatus::Firing));
+    queue.put(test_alert("B", AlertStatus::Resolved));
+    queue.put_back();
     assert_eq!(
-        told(&mailbox.take(10).unwrap()),
+        told(&queue.take(10).unwrap()),
         [
             ("[FIRING] A · orders".to_owned(), 1),
             ("[FIRING] C · orders".to_owned(), 1),
@@ -54,76 +54,76 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
         };
         Alert { cause: Cause::Report(failure.into()), ..test_alert("Lost", AlertStatus::Firing) }
     };
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
-    mailbox.put(change(1, 1, 0));
-    mailbox.put(change(60, 61, 1));
-    mailbox.take(10).unwrap();
-    mailbox.put(change(39, 100, 1));
-    mailbox.put_back();
-    let taken = mailbox.take(10).unwrap();
+    let queue = NotifierQueue::new("test".to_owned(), None);
+    queue.put(change(1, 1, 0));
+    queue.put(change(60, 61, 1));
+    queue.take(10).unwrap();
+    queue.put(change(39, 100, 1));
+    queue.put_back();
+    let taken = queue.take(10).unwrap();
     assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
     assert_eq!(taken.changes, [3]);
 }
 
 #[test]
 fn past_the_capacity_in_bytes_the_oldest_is_dropped_and_counted() {
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
+    let queue = NotifierQueue::new("test".to_owned(), None);
     let summary = Some("x".repeat(1 << 20));
     for n in 0..20 {
         let alert = test_alert(&format!("R{n}"), AlertStatus::Firing);
-        mailbox.put(Alert { summary: summary.clone(), ..alert });
+        queue.put(Alert { summary: summary.clone(), ..alert });
     }
-    assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 5);
-    let taken = mailbox.take(usize::MAX).unwrap();
+    assert_eq!(queue.stats.dropped.load(Ordering::Relaxed), 5);
+    let taken = queue.take(usize::MAX).unwrap();
     assert_eq!(taken.alerts.len(), 15);
     assert_eq!(taken.alerts[0].title(), "[FIRING] R5 · orders");
 }
 
 #[test]
 fn thousands_of_small_alerts_wait_together_in_their_order() {
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
+    let queue = NotifierQueue::new("test".to_owned(), None);
     let names: Vec<_> = (0..5_000).map(|n| format!("R{n}")).collect();
     for name in &names {
-        mailbox.put(test_alert(name, AlertStatus::Firing));
+        queue.put(test_alert(name, AlertStatus::Firing));
     }
-    mailbox.put(test_alert("R7", AlertStatus::Resolved));
-    let taken = mailbox.take(usize::MAX).unwrap();
+    queue.put(test_alert("R7", AlertStatus::Resolved));
+    let taken = queue.take(usize::MAX).unwrap();
     assert!(taken.alerts.iter().map(|alert| &*alert.name).eq(names.iter().map(|name| &**name)));
     assert_eq!((taken.alerts[7].status, taken.changes[7]), (AlertStatus::Resolved, 2));
-    assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 0);
+    assert_eq!(queue.stats.dropped.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_notifiers_first_alert_says_that_earlier_ones_are_unknown_until_it_is_delivered() {
-    let mailbox = NotifierQueue::new("test".to_owned(), None);
-    mailbox.note_unknown(SystemTime::UNIX_EPOCH, false);
+    let queue = NotifierQueue::new("test".to_owned(), None);
+    queue.note_unknown(SystemTime::UNIX_EPOCH, false);
     let unknown = |taken: &Notification| -> Vec<_> {
         taken.alerts.iter().map(|alert| alert.unknown_before.is_some()).collect()
     };
     let puts = |changes: &[(&str, AlertStatus)]| {
-        changes.iter().for_each(|(rule, status)| mailbox.put(test_alert(rule, *status)));
+        changes.iter().for_each(|(rule, status)| queue.put(test_alert(rule, *status)));
     };
     let (firing, resolved) = (AlertStatus::Firing, AlertStatus::Resolved);
     puts(&[("A", resolved), ("B", firing), ("C", firing)]);
-    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false, true, false]);
-    mailbox.put_back();
-    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false, true, false]);
-    mailbox.rejected("the test asks for it");
+    assert_eq!(unknown(&queue.take(10).unwrap()), [false, true, false]);
+    queue.put_back();
+    assert_eq!(unknown(&queue.take(10).unwrap()), [false, true, false]);
+    queue.rejected("the test asks for it");
     puts(&[("D", firing)]);
-    assert_eq!(unknown(&mailbox.take(10).unwrap()), [true]);
-    mailbox.delivered(Delivered::default());
+    assert_eq!(unknown(&queue.take(10).unwrap()), [true]);
+    queue.delivered(Delivered::default());
     puts(&[("E", firing)]);
-    assert_eq!(unknown(&mailbox.take(10).unwrap()), [false]);
+    assert_eq!(unknown(&queue.take(10).unwrap()), [false]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_after_the_start_only_a_lost_state_makes_earlier_alerts_worth_a_word() {
     for is_lost in [false, true] {
-        let mailbox = NotifierQueue::new("test".to_owned(), None);
-        mailbox.note_unknown(SystemTime::UNIX_EPOCH, is_lost);
+        let queue = NotifierQueue::new("test".to_owned(), None);
+        queue.note_unknown(SystemTime::UNIX_EPOCH, is_lost);
         tokio::time::advance(UNKNOWN_FOR).await;
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        let taken = mailbox.take(10).unwrap();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        let taken = queue.take(10).unwrap();
         assert_eq!(taken.alerts[0].unknown_before.is_some(), is_lost);
     }
 }

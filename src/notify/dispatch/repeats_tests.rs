@@ -21,11 +21,9 @@ const RESOLVED: AlertStatus = AlertStatus::Resolved;
 /// What each attempt told: the second, the title, and how many changes the alerts stand for.
 type Told = Arc<Mutex<Vec<(u64, String, u32)>>>;
 
-/// A mailbox whose worker answers by the script, and asks to be told again each minute, and of what
+/// A queue whose worker answers by the script, and asks to be told again each minute, and of what
 /// is resolved for three, after that.
-fn mailbox(
-    script: impl IntoIterator<Item = BoxError>,
-) -> (Arc<NotifierQueue>, Told, JoinHandle<()>) {
+fn queue(script: impl IntoIterator<Item = BoxError>) -> (Arc<NotifierQueue>, Told, JoinHandle<()>) {
     let (start, told) = (Instant::now(), Told::default());
     let mut script: VecDeque<_> = script.into_iter().collect();
     let notifier = service_fn({
@@ -38,9 +36,9 @@ fn mailbox(
             std::future::ready(script.pop_front().map_or(Ok(again), Err))
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    let worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    (mailbox, told, worker)
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    (queue, told, worker)
 }
 
 fn taken(told: &Told) -> Vec<(u64, String, u32)> {
@@ -57,14 +55,14 @@ async fn seconds(seconds: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn an_alert_is_told_again_while_it_fires_and_for_a_while_when_it_is_resolved() {
-    let (mailbox, told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(130).await;
     assert_eq!(
         taken(&told),
         [at(0, "[FIRING] A", 1), at(60, "[STILL FIRING] A", 0), at(120, "[STILL FIRING] A", 0)]
     );
-    mailbox.put(test_alert("A", RESOLVED));
+    queue.put(test_alert("A", RESOLVED));
     seconds(3_600).await;
     assert_eq!(
         taken(&told),
@@ -75,17 +73,17 @@ async fn an_alert_is_told_again_while_it_fires_and_for_a_while_when_it_is_resolv
             at(310, "[RESOLVED] A", 0)
         ]
     );
-    mailbox.put(test_alert("A", FIRING));
+    queue.put(test_alert("A", FIRING));
     seconds(70).await;
     assert_eq!(taken(&told).len(), 2, "it fires again, and is told again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_alert_is_told_again_in_its_time_and_together_with_what_changes() {
-    let (mailbox, told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(20).await;
-    mailbox.put(test_alert("B", FIRING));
+    queue.put(test_alert("B", FIRING));
     seconds(65).await;
     assert_eq!(
         taken(&told),
@@ -101,8 +99,8 @@ async fn each_alert_is_told_again_in_its_time_and_together_with_what_changes() {
 #[tokio::test(start_paused = true)]
 async fn what_fails_is_tried_again_with_backoff_and_counts_as_no_change() {
     let down = || BoxError::from("down");
-    let (mailbox, told, _worker) = mailbox([down(), down()]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, _worker) = queue([down(), down()]);
+    queue.put(test_alert("A", FIRING));
     seconds(50).await;
     let attempts = taken(&told);
     assert_eq!(attempts.len(), 3);
@@ -114,49 +112,49 @@ async fn what_fails_is_tried_again_with_backoff_and_counts_as_no_change() {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_that_fails_stays_due_and_gives_way_to_a_change() {
-    let (mailbox, _told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, _told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(1).await;
-    assert!(mailbox.take(10).is_none(), "nothing is due yet");
+    assert!(queue.take(10).is_none(), "nothing is due yet");
     // The worker has not run since it is due.
     tokio::time::advance(Duration::from_secs(60)).await;
-    let repeat = mailbox.take(10).unwrap();
+    let repeat = queue.take(10).unwrap();
     assert_eq!(repeat.changes, [0]);
-    mailbox.put_back();
-    assert_eq!(mailbox.take(10).unwrap().changes, [0], "it is still due");
-    mailbox.put(test_alert("A", RESOLVED));
-    mailbox.put_back();
-    let taken = mailbox.take(10).unwrap();
+    queue.put_back();
+    assert_eq!(queue.take(10).unwrap().changes, [0], "it is still due");
+    queue.put(test_alert("A", RESOLVED));
+    queue.put_back();
+    let taken = queue.take(10).unwrap();
     assert_eq!((taken.title(), taken.changes), ("[RESOLVED] A · orders".to_owned(), vec![1]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_rejected_is_told_again_in_its_turn_once_it_was_delivered() {
-    let (mailbox, told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(1).await;
-    mailbox.put(test_alert("A", RESOLVED));
-    mailbox.take(10).unwrap();
-    mailbox.rejected("the test says so");
-    assert_eq!(mailbox.stats.dropped.load(Ordering::Relaxed), 1);
+    queue.put(test_alert("A", RESOLVED));
+    queue.take(10).unwrap();
+    queue.rejected("the test says so");
+    assert_eq!(queue.stats.dropped.load(Ordering::Relaxed), 1);
     taken(&told);
     seconds(61).await;
     assert_eq!(taken(&told), [at(61, "[RESOLVED] A", 0)]);
 
-    let (mailbox, told, _worker) = self::mailbox([DeliveryError::rejected("never taken").into()]);
-    mailbox.put(test_alert("B", FIRING));
+    let (queue, told, _worker) = self::queue([DeliveryError::rejected("never taken").into()]);
+    queue.put(test_alert("B", FIRING));
     seconds(600).await;
     assert_eq!(taken(&told).len(), 1, "it asked for nothing");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_another_took_instead_is_told_again_all_the_same() {
-    let (mailbox, told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(1).await;
-    mailbox.put(test_alert("A", FIRING));
-    mailbox.take(10).unwrap();
-    mailbox.delivered(().into());
+    queue.put(test_alert("A", FIRING));
+    queue.take(10).unwrap();
+    queue.delivered(().into());
     taken(&told);
     seconds(61).await;
     assert_eq!(taken(&told), [at(61, "[STILL FIRING] A", 0)]);
@@ -164,10 +162,10 @@ async fn what_another_took_instead_is_told_again_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
-    let (mailbox, told, worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
+    let (queue, told, worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
     seconds(59).await;
-    mailbox.close();
+    queue.close();
     worker.await.unwrap();
     seconds(600).await;
     assert_eq!(taken(&told).len(), 1);
@@ -180,18 +178,18 @@ async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
             std::future::ready(Ok::<_, BoxError>(()))
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    mailbox.put(test_alert("A", FIRING));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    queue.put(test_alert("A", FIRING));
     seconds(3_600).await;
     assert_eq!(taken(&told).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_alerts_than_a_message_holds_are_all_told_again() {
-    let (mailbox, told, _worker) = mailbox([]);
+    let (queue, told, _worker) = queue([]);
     for n in 0..250 {
-        mailbox.put(test_alert(&format!("R{n}"), FIRING));
+        queue.put(test_alert(&format!("R{n}"), FIRING));
     }
     seconds(90).await;
     let titles: Vec<_> = taken(&told)
@@ -218,12 +216,12 @@ async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
         }
     });
     let four_hours = 4 * 3_600;
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
     let notifier = notifier.repeat_every(Duration::from_secs(four_hours));
-    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    mailbox.put(test_alert("A", FIRING));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    queue.put(test_alert("A", FIRING));
     seconds(2 * four_hours + 1).await;
-    mailbox.put(test_alert("A", RESOLVED));
+    queue.put(test_alert("A", RESOLVED));
     seconds(10 * four_hours).await;
     assert_eq!(
         taken(&told),
@@ -257,11 +255,11 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
             })
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    mailbox.put(test_alert("A", FIRING));
-    mailbox.put(test_alert("B", FIRING));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    queue.put(test_alert("A", FIRING));
+    queue.put(test_alert("B", FIRING));
     let notifier = notifier.repeat_every(Duration::from_secs(60));
-    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
     seconds(130).await;
     assert_eq!(
         taken(&told),
@@ -277,17 +275,17 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
-    let (mailbox, _told, _worker) = mailbox([]);
-    mailbox.put(test_alert("A", FIRING));
-    mailbox.put(test_alert("B", FIRING));
+    let (queue, _told, _worker) = queue([]);
+    queue.put(test_alert("A", FIRING));
+    queue.put(test_alert("B", FIRING));
     seconds(1).await;
     tokio::time::advance(Duration::from_secs(60)).await;
-    let mut left = mailbox.take(10).unwrap();
+    let mut left = queue.take(10).unwrap();
     assert_eq!(left.changes, [0, 0]);
     left.retain(|alert| &*alert.name == "B");
-    mailbox.delivered(Delivered::partial(left));
-    mailbox.put_back();
-    assert_eq!(mailbox.take(10).unwrap().title(), "[STILL FIRING] B · orders");
+    queue.delivered(Delivered::partial(left));
+    queue.put_back();
+    assert_eq!(queue.take(10).unwrap().title(), "[STILL FIRING] B · orders");
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,11 +295,11 @@ async fn what_is_to_be_told_again_at_the_end_of_time_stops_nothing() {
         || Delivered::default().or_repeat_every(Duration::MAX),
     ];
     for delivered in delivered {
-        let mailbox = NotifierQueue::new("test".to_owned(), None);
+        let queue = NotifierQueue::new("test".to_owned(), None);
         for status in [FIRING, RESOLVED] {
-            mailbox.put(test_alert("A", status));
-            mailbox.take(10).unwrap();
-            mailbox.delivered(delivered());
+            queue.put(test_alert("A", status));
+            queue.take(10).unwrap();
+            queue.delivered(delivered());
         }
     }
 }

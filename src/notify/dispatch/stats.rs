@@ -11,7 +11,7 @@ use crate::{
     facade::{Counter, DROPPED, FAILED, Facade, RETRIED, SENT},
 };
 
-/// What became of a notifier's messages.
+/// Counts a notifier's deliveries.
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) sent: AtomicU64,
@@ -36,7 +36,7 @@ impl Stats {
         }
     }
 
-    /// A receiver accepted a message, be it the second one of an `or_else`.
+    /// Counts a message that a receiver accepted, and the attempts that failed before.
     pub(crate) fn delivered(&self, delivered: &Delivered) {
         count(&self.sent, 1);
         count(&self.failed, delivered.failed_attempts());

@@ -40,9 +40,9 @@ fn worker(script: impl IntoIterator<Item = Answer>) -> (Arc<NotifierQueue>, Call
             }
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    let worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    (mailbox, calls, worker)
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    (queue, calls, worker)
 }
 
 fn many(answer: impl Fn() -> Answer, times: usize) -> impl Iterator<Item = Answer> {
@@ -50,8 +50,8 @@ fn many(answer: impl Fn() -> Answer, times: usize) -> impl Iterator<Item = Answe
 }
 
 /// Sent, failed, retried, dropped.
-fn counts(mailbox: &NotifierQueue) -> [u64; 4] {
-    let stats = &mailbox.stats;
+fn counts(queue: &NotifierQueue) -> [u64; 4] {
+    let stats = &queue.stats;
     [&stats.sent, &stats.failed, &stats.retried, &stats.dropped]
         .map(|count| count.load(Ordering::Relaxed))
 }
@@ -110,8 +110,8 @@ async fn every_fate_is_tried_again_when_it_should_be_and_counted() {
         Row { script: vec![Answer::Panics], waits: vec![up_to(1.0)], counts: [1, 1, 1, 0] },
     ];
     for (place, Row { script, waits, counts: expected }) in rows.into_iter().enumerate() {
-        let (mailbox, calls, worker) = worker(script);
-        mailbox.put(test_alert("A", AlertStatus::Firing));
+        let (queue, calls, worker) = worker(script);
+        queue.put(test_alert("A", AlertStatus::Firing));
         // Virtual: longer than any row.
         sleep(Duration::from_secs(2 * 24 * 3_600)).await;
         let calls = calls.lock().unwrap().clone();
@@ -120,18 +120,18 @@ async fn every_fate_is_tried_again_when_it_should_be_and_counted() {
         for (waited, wait) in waited.iter().zip(&waits) {
             assert!(wait.contains(waited), "row {place}: {waited} s is not in {wait:?}");
         }
-        assert_eq!(counts(&mailbox), expected, "row {place}");
-        mailbox.close();
+        assert_eq!(counts(&queue), expected, "row {place}");
+        queue.close();
         worker.await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_hook_is_tried_as_soon_as_there_is_something_new() {
-    let (mailbox, calls, _worker) = worker([Answer::Fails(DeliveryError::misconfigured("404"))]);
-    mailbox.put(test_alert("A", AlertStatus::Firing));
+    let (queue, calls, _worker) = worker([Answer::Fails(DeliveryError::misconfigured("404"))]);
+    queue.put(test_alert("A", AlertStatus::Firing));
     sleep(Duration::from_secs(5)).await;
-    mailbox.put(test_alert("A", AlertStatus::Resolved));
+    queue.put(test_alert("A", AlertStatus::Resolved));
     sleep(Duration::from_secs(5)).await;
     let calls = calls.lock().unwrap();
     assert!(calls.len() == 2 && just(5.0).contains(&calls[1]), "{calls:?}");
@@ -150,14 +150,14 @@ async fn a_change_does_not_wait_for_what_failed_to_be_told_again() {
             std::future::ready(if is_repeat { Err("down") } else { Ok(again) })
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    mailbox.put(test_alert("A", AlertStatus::Firing));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    queue.put(test_alert("A", AlertStatus::Firing));
     // The pauses are 15 s at least by then.
     sleep(Duration::from_secs(300)).await;
     let attempts = told.lock().unwrap().len();
     sleep(Duration::from_secs(1)).await;
-    mailbox.put(test_alert("B", AlertStatus::Firing));
+    queue.put(test_alert("B", AlertStatus::Firing));
     sleep(Duration::from_millis(1)).await;
     let told = told.lock().unwrap();
     let (second, title) = &told[attempts..].last().unwrap();
@@ -171,13 +171,13 @@ async fn at_a_shutdown_a_passing_failure_is_tried_faster_and_a_limit_is_still_ke
         (DeliveryError::misconfigured("404"), 0.25),
         (DeliveryError::retry_after(Duration::from_secs(7), "429"), 7.0),
     ] {
-        let (mailbox, calls, worker) = worker([Answer::Fails(error)]);
-        mailbox.close();
-        mailbox.put(test_alert("A", AlertStatus::Firing));
+        let (queue, calls, worker) = worker([Answer::Fails(error)]);
+        queue.close();
+        queue.put(test_alert("A", AlertStatus::Firing));
         worker.await.unwrap();
         let calls = calls.lock().unwrap();
         assert!(calls.len() == 2 && just(pause).contains(&(calls[1] - calls[0])), "{calls:?}");
-        assert_eq!(counts(&mailbox), [1, 1, 1, 0]);
+        assert_eq!(counts(&queue), [1, 1, 1, 0]);
     }
 }
 
@@ -200,14 +200,14 @@ async fn refusing(
             std::future::ready(if refuses { Err(error()) } else { Ok(()) })
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
     for n in 0..100 {
-        mailbox.put(test_alert(&format!("A{n}"), AlertStatus::Firing));
+        queue.put(test_alert(&format!("A{n}"), AlertStatus::Firing));
     }
-    mailbox.close();
-    Worker::new(Arc::clone(&mailbox), notifier).run().await;
+    queue.close();
+    Worker::new(Arc::clone(&queue), notifier).run().await;
     let (posts, taken) = received.lock().unwrap().clone();
-    (counts(&mailbox), posts, taken)
+    (counts(&queue), posts, taken)
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,13 +286,13 @@ async fn what_a_message_has_no_room_for_goes_at_once_with_the_next_and_fails_not
             std::future::ready(Ok::<_, BoxError>(Delivered::partial(notification)))
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
     let names: Vec<_> = (0..100).map(|n| format!("A{n}")).collect();
-    names.iter().for_each(|name| mailbox.put(test_alert(name, AlertStatus::Firing)));
-    mailbox.close();
-    Worker::new(Arc::clone(&mailbox), notifier).run().await;
+    names.iter().for_each(|name| queue.put(test_alert(name, AlertStatus::Firing)));
+    queue.close();
+    Worker::new(Arc::clone(&queue), notifier).run().await;
     assert_eq!(*taken.lock().unwrap(), names);
-    assert_eq!((counts(&mailbox), start.elapsed()), ([4, 0, 0, 0], Duration::ZERO));
+    assert_eq!((counts(&queue), start.elapsed()), ([4, 0, 0, 0], Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,13 +305,13 @@ async fn a_message_that_leaves_everything_has_failed_and_waits_for_its_backoff()
             std::future::ready(Ok::<_, BoxError>(Delivered::partial(notification)))
         }
     });
-    let mailbox = Arc::new(NotifierQueue::new("test".to_owned(), None));
-    let _worker = tokio::spawn(Worker::new(Arc::clone(&mailbox), notifier).run());
-    mailbox.put(test_alert("A", AlertStatus::Firing));
+    let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
+    let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
+    queue.put(test_alert("A", AlertStatus::Firing));
     sleep(Duration::from_secs(60)).await;
     let calls = *calls.lock().unwrap();
     assert!((4..=8).contains(&calls), "{calls} calls");
-    assert_eq!(counts(&mailbox)[..2], [0, calls]);
+    assert_eq!(counts(&queue)[..2], [0, calls]);
 }
 
 #[test]

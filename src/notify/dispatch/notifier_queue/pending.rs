@@ -6,20 +6,20 @@ use std::{
 
 use crate::alert::Alert;
 
-/// The changes that wait, each alert once, in the order in which the alerts came to wait.
+/// The queued changes, each alert once, in the order in which the alerts were queued.
 ///
-/// An alert is found by its identity in constant time, since a tick may change thousands of them.
+/// Finds an alert by its identity in constant time, since a tick can change thousands of alerts.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<i64, Entry>,
-    /// The places of the entries, by the hash of the alert's identity.
+    /// The indices of the entries, by the hash of the alert's identity.
     places: HashMap<u64, Vec<i64>>,
     hasher: RandomState,
-    /// What all entries take in memory.
+    /// The memory of all entries.
     bytes: usize,
 }
 
-/// The last change of an alert, and how many changes it stands for.
+/// The last change of an alert, and the number of merged changes.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) alert: Alert,
@@ -28,7 +28,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        // With its place in both maps.
+        // Including its keys in both maps.
         self.alert.bytes() + size_of::<Self>() - size_of::<Alert>() + 64
     }
 }
@@ -52,7 +52,7 @@ impl Queue {
         self.place(alert).and_then(|place| self.entries.get(&place)).map(|entry| &entry.alert)
     }
 
-    /// Adds so many newer changes of an alert, of which this is the last.
+    /// Adds newer changes of an alert. `alert` is the last of them.
     pub(crate) fn add(&mut self, alert: Alert, changes: u32) {
         let added = self.merge(&alert, |entry| {
             let earlier = replace(&mut entry.alert, alert.clone());
@@ -65,7 +65,7 @@ impl Queue {
         }
     }
 
-    /// Puts back so many earlier changes of an alert, before all that waits.
+    /// Puts earlier changes of an alert back at the head of the queue.
     pub(crate) fn put_back(&mut self, alert: &Alert, changes: u32) {
         let added = self.merge(alert, |entry| {
             entry.alert.merge_earlier(alert);
@@ -77,7 +77,7 @@ impl Queue {
         }
     }
 
-    /// Takes the entry that has waited the longest.
+    /// Removes the oldest entry.
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let (place, entry) = self.entries.pop_first()?;
         self.bytes = self.bytes.saturating_sub(entry.bytes());
@@ -91,8 +91,8 @@ impl Queue {
         Some(entry)
     }
 
-    /// Takes the entries that have waited the longest, until the others take at most so many bytes. The last
-    /// one stays, whatever it takes.
+    /// Removes the oldest entries, until the others take at most `most` bytes. The last one stays, whatever its
+    /// size.
     pub(crate) fn shrink(&mut self, most: usize) -> Vec<Entry> {
         let mut taken = Vec::new();
         while self.bytes > most && self.len() > 1 {
@@ -101,7 +101,7 @@ impl Queue {
         taken
     }
 
-    /// Changes the entry of this alert; `false` if there is none.
+    /// Changes the entry of this alert. Returns `false` if there is none.
     fn merge(&mut self, alert: &Alert, change: impl FnOnce(&mut Entry)) -> bool {
         let Some(place) = self.place(alert) else { return false };
         let Some(entry) = self.entries.get_mut(&place) else { return false };

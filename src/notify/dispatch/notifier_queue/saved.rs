@@ -10,12 +10,12 @@ use crate::{
     notify::dispatch::repeats::saved::SavedRepeat,
 };
 
-/// A mailbox as the state file has it: what is not delivered, and what is to be told again.
+/// A queue in the state file: undelivered changes, and repeats.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SavedQueue {
     waiting: Vec<SavedEntry>,
     repeats: Vec<SavedRepeat>,
-    /// What fires and was for the notifier, where it is not for all.
+    /// The firing alerts that the notifier's matcher admitted.
     firing: Vec<SavedAlert>,
 }
 
@@ -26,27 +26,27 @@ struct SavedEntry {
 }
 
 impl NotifierQueue {
-    /// Whoever keeps the state hears of each change.
+    /// Sets the notification for changes of the state.
     pub(crate) fn keep_by(&self, keeper: Arc<Notify>) {
-        // Once a mailbox, when the lookout starts.
+        // Called once, when the lookout starts.
         let _ = self.keeper.set(keeper);
     }
 
-    /// Names the notifier in the state file, in place of its name among the others.
+    /// Sets the key in the state file, which defaults to the notifier's name.
     pub(crate) fn keyed(self, kind: String, address: Option<String>) -> Self {
         Self { key: (kind, address), ..self }
     }
 
-    /// How the state file names the notifier.
+    /// The notifier's key in the state file.
     pub(crate) fn key(&self) -> (&str, Option<&str>) {
         (&self.key.0, self.key.1.as_deref())
     }
 
-    /// What the next process must know; nothing if there is none.
+    /// The state for the next process; `None` if it is empty.
     pub(crate) fn saved(&self) -> Option<SavedQueue> {
         let waiting = self.lock();
         let under_way = waiting.under_way.iter().flat_map(|notification| notification.iter());
-        // What is only told again is among the repeats.
+        // A repeat is saved with the repeats.
         let under_way = under_way.filter(|(_, changes)| *changes > 0);
         let entries = waiting.entries.iter().map(|entry| (&entry.alert, entry.changes));
         let entries = under_way
@@ -62,7 +62,7 @@ impl NotifierQueue {
         (!is_empty).then_some(saved)
     }
 
-    /// Takes over what an earlier process has left, before anything else comes.
+    /// Restores the state of the previous process, before any change arrives.
     pub(crate) fn restore(&self, saved: SavedQueue) {
         self.route.restore(saved.firing.into_iter().map(|SavedAlert(alert)| alert));
         let mut waiting = self.lock();
@@ -73,7 +73,7 @@ impl NotifierQueue {
         self.bound(waiting);
     }
 
-    /// Learns what an earlier process has told, of all that it fired and that fires yet.
+    /// Records which of the alerts that still fire the previous process delivered.
     pub(crate) fn restore_told(&self, firing: &[Alert]) {
         let mut waiting = self.lock();
         let Waiting { entries, restored, .. } = &mut *waiting;
@@ -82,7 +82,7 @@ impl NotifierQueue {
         restored.extend(told.cloned());
     }
 
-    /// Names in the log what was not delivered in time, and is saved.
+    /// Logs the alerts that were not delivered in time and are saved.
     pub(crate) fn leave(&self) {
         for Entry { alert, changes } in self.lock().entries.iter() {
             logged(|| {
@@ -90,7 +90,7 @@ impl NotifierQueue {
                     notifier = self.name,
                     %alert,
                     changes,
-                    "alert not delivered before the shutdown's deadline: it is kept for the next start"
+                    "alert not delivered before the shutdown's deadline, is saved for the next start"
                 );
             });
         }
@@ -98,7 +98,7 @@ impl NotifierQueue {
 }
 
 impl SavedQueue {
-    /// Leaves out the details of reports, for a file that has no room for them.
+    /// Removes the details of reports, if the file gets too large.
     pub(crate) fn shorten(&mut self) {
         let Self { waiting, repeats, firing } = self;
         let waiting = waiting.iter_mut().map(|entry| &mut entry.alert);
@@ -111,7 +111,7 @@ impl SavedQueue {
         self.waiting.len().max(self.repeats.len()).max(self.firing.len())
     }
 
-    /// Leaves out the newer half of the longest list; gives how many alerts that is.
+    /// Removes the newer half of the longest list. Returns the number of removed alerts.
     pub(crate) fn halve(&mut self) -> usize {
         let longest = self.longest();
         let Self { waiting, repeats, firing } = self;
@@ -125,10 +125,10 @@ impl SavedQueue {
         longest - longest / 2
     }
 
-    /// There is no such notifier any more.
+    /// Logs the alerts of a notifier that no longer exists as dropped.
     pub(crate) fn drop_for(self, notifier: &str) {
         for SavedEntry { alert: SavedAlert(alert), changes } in self.waiting {
-            let reason = "the notifier that it waited for is gone";
+            let reason = "its notifier no longer exists";
             logged(|| tracing::error!(notifier, %alert, changes, reason, "alert dropped"));
         }
     }
@@ -145,22 +145,22 @@ mod tests {
         rule::Severity,
     };
 
-    fn mailbox() -> NotifierQueue {
+    fn queue() -> NotifierQueue {
         NotifierQueue::new("test".to_owned(), None)
     }
 
-    /// What the next process finds in the file.
-    fn restarted(mailbox: &NotifierQueue) -> NotifierQueue {
-        let next = self::mailbox();
-        if let Some(saved) = mailbox.saved() {
+    /// The queue of the next process.
+    fn restarted(queue: &NotifierQueue) -> NotifierQueue {
+        let next = self::queue();
+        if let Some(saved) = queue.saved() {
             let text = serde_json::to_string(&saved).unwrap();
             next.restore(serde_json::from_str(&text).unwrap());
         }
         next
     }
 
-    fn told(mailbox: &NotifierQueue) -> Vec<(String, u32)> {
-        let taken = mailbox.take(10);
+    fn told(queue: &NotifierQueue) -> Vec<(String, u32)> {
+        let taken = queue.take(10);
         taken
             .iter()
             .flat_map(|taken| taken.iter())
@@ -170,14 +170,14 @@ mod tests {
 
     #[test]
     fn what_waits_and_what_is_under_way_waits_after_a_restart_in_its_order() {
-        let mailbox = mailbox();
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Firing));
-        mailbox.take(10).unwrap();
-        mailbox.put(test_alert("C", AlertStatus::Firing));
-        mailbox.put(test_alert("A", AlertStatus::Resolved));
+        let queue = queue();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        queue.put(test_alert("B", AlertStatus::Firing));
+        queue.take(10).unwrap();
+        queue.put(test_alert("C", AlertStatus::Firing));
+        queue.put(test_alert("A", AlertStatus::Resolved));
         assert_eq!(
-            told(&restarted(&mailbox)),
+            told(&restarted(&queue)),
             [
                 ("[RESOLVED] A · orders".to_owned(), 2),
                 ("[FIRING] B · orders".to_owned(), 1),
@@ -188,36 +188,36 @@ mod tests {
 
     #[test]
     fn what_was_delivered_or_rejected_is_not_saved() {
-        let mailbox = mailbox();
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::default());
-        assert!(mailbox.saved().is_none());
-        mailbox.put(test_alert("B", AlertStatus::Firing));
-        mailbox.take(10).unwrap();
-        mailbox.rejected("no");
-        assert!(mailbox.saved().is_none());
+        let queue = queue();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        queue.take(10).unwrap();
+        queue.delivered(Delivered::default());
+        assert!(queue.saved().is_none());
+        queue.put(test_alert("B", AlertStatus::Firing));
+        queue.take(10).unwrap();
+        queue.rejected("no");
+        assert!(queue.saved().is_none());
     }
 
     #[test]
     fn of_a_message_that_was_delivered_in_part_the_rest_is_saved() {
-        let mailbox = mailbox();
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Firing));
-        let mut left = mailbox.take(10).unwrap();
+        let queue = queue();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        queue.put(test_alert("B", AlertStatus::Firing));
+        let mut left = queue.take(10).unwrap();
         left.retain(|alert| &*alert.name == "B");
-        mailbox.delivered(Delivered::partial(left));
-        assert_eq!(told(&restarted(&mailbox)), [("[FIRING] B · orders".to_owned(), 1)]);
+        queue.delivered(Delivered::partial(left));
+        assert_eq!(told(&restarted(&queue)), [("[FIRING] B · orders".to_owned(), 1)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_told_again_is_due_after_a_restart_when_it_was_before() {
-        let mailbox = mailbox();
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::repeat_every(Duration::from_secs(60)));
+        let queue = queue();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        queue.take(10).unwrap();
+        queue.delivered(Delivered::repeat_every(Duration::from_secs(60)));
         tokio::time::advance(Duration::from_secs(30)).await;
-        let next = restarted(&mailbox);
+        let next = restarted(&queue);
         tokio::time::advance(Duration::from_secs(29)).await;
         assert!(next.take(10).is_none(), "it is not due yet");
         assert!(next.wait().await);
@@ -230,20 +230,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_became_due_while_no_process_ran_is_told_again_at_once_and_a_resolve_no_more() {
-        let mailbox = mailbox();
+        let queue = queue();
         let minute = Duration::from_secs(60);
-        mailbox.put(test_alert("A", AlertStatus::Firing));
-        mailbox.put(test_alert("B", AlertStatus::Resolved));
-        mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::repeat_every(minute).repeat_resolved_for(2 * minute));
-        let mut saved = serde_json::to_value(mailbox.saved().unwrap()).unwrap();
+        queue.put(test_alert("A", AlertStatus::Firing));
+        queue.put(test_alert("B", AlertStatus::Resolved));
+        queue.take(10).unwrap();
+        queue.delivered(Delivered::repeat_every(minute).repeat_resolved_for(2 * minute));
+        let mut saved = serde_json::to_value(queue.saved().unwrap()).unwrap();
         for repeat in saved["repeats"].as_array_mut().unwrap() {
             repeat["due"] = "2001-01-01T00:00:00Z".into();
             if !repeat["until"].is_null() {
                 repeat["until"] = "2000-12-31T23:59:59Z".into();
             }
         }
-        let next = self::mailbox();
+        let next = self::queue();
         next.restore(serde_json::from_value(saved).unwrap());
         let taken = next.take(10).unwrap();
         let rules: Vec<_> = taken.alerts.iter().map(|alert| &*alert.name).collect();
@@ -252,9 +252,9 @@ mod tests {
 
     #[test]
     fn a_resolve_by_the_instance_of_old_takes_the_place_of_no_alert_of_the_new_one() {
-        let mailbox = mailbox();
-        mailbox.put(test_alert("A", AlertStatus::Resolved));
-        let next = restarted(&mailbox);
+        let queue = queue();
+        queue.put(test_alert("A", AlertStatus::Resolved));
+        let next = restarted(&queue);
         let mut alert = test_alert("A", AlertStatus::Firing);
         Arc::make_mut(&mut alert.origin).instance = "host-1:43".to_owned();
         next.put(alert);
@@ -281,17 +281,17 @@ mod tests {
 
     #[test]
     fn each_change_is_told_to_whoever_keeps_the_state() {
-        let (mailbox, keeper) = (mailbox(), Arc::new(Notify::new()));
-        mailbox.keep_by(Arc::clone(&keeper));
+        let (queue, keeper) = (queue(), Arc::new(Notify::new()));
+        queue.keep_by(Arc::clone(&keeper));
         let has_heard = || {
             let mut heard = std::pin::pin!(keeper.notified());
             heard.as_mut().enable()
         };
         assert!(!has_heard());
-        mailbox.put(test_alert("A", AlertStatus::Firing));
+        queue.put(test_alert("A", AlertStatus::Firing));
         assert!(has_heard() && !has_heard());
-        mailbox.take(10).unwrap();
-        mailbox.delivered(Delivered::default());
+        queue.take(10).unwrap();
+        queue.delivered(Delivered::default());
         assert!(has_heard());
     }
 }
