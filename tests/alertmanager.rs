@@ -1,4 +1,4 @@
-//! Alertmanager: a real one takes, groups and resolves; and local receivers in a cluster's place.
+//! Alertmanager: a real one accepts, groups and resolves alerts; local receivers replace a cluster.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -44,23 +44,23 @@ fn lookout(urls: &[String], instance: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// Each alert of a message with its state, in order.
-fn told(post: &Post) -> Vec<(String, String)> {
+/// Each alert of a message with its status, sorted.
+fn states(post: &Post) -> Vec<(String, String)> {
     let word = |value: &Value| value.as_str().unwrap().to_owned();
     let alerts = post.body["alerts"].as_array().unwrap();
-    let mut told: Vec<_> = alerts
+    let mut states: Vec<_> = alerts
         .iter()
         .map(|alert| (word(&alert["labels"]["instance"]), word(&alert["status"])))
         .collect();
-    told.sort();
-    told
+    states.sort();
+    states
 }
 
-fn pairs(told: &[(&str, &str)]) -> Vec<(String, String)> {
-    told.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+fn pairs(states: &[(&str, &str)]) -> Vec<(String, String)> {
+    states.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
 }
 
-/// What a value is, and all that is in it, without what it says.
+/// The structure of a value: its types and keys, without its contents.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -75,7 +75,7 @@ fn shape(value: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_says() {
+async fn a_real_alertmanager_posts_the_same_messages_as_the_webhook_notifier() {
     let Some(program) = alertmanager::program() else { return };
     let (theirs, ours) = (Receiver::new([]), Receiver::new([]));
     let server = AlertmanagerServer::start(&program, &theirs.serve().await, "1s").await;
@@ -96,12 +96,12 @@ async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_
 
     let (theirs, ours) = (theirs.posts(), ours.posts());
     assert_eq!(
-        theirs.iter().map(told).collect::<Vec<_>>(),
+        theirs.iter().map(states).collect::<Vec<_>>(),
         [pairs(&[("one", "firing")]), pairs(&[("one", "resolved")])]
     );
     for (theirs, ours) in theirs.iter().zip(&ours) {
         let (mut theirs, mut ours) = (theirs.body.clone(), ours.body.clone());
-        // Each has groups of its own.
+        // Each route has groups of its own.
         for body in [&mut theirs, &mut ours] {
             assert!(body["groupLabels"].take().is_object());
         }
@@ -114,7 +114,7 @@ async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_
         }
         for field in ["startsAt", "endsAt"] {
             let [theirs, ours] = [&theirs, &ours].map(|body| instant(&body["alerts"][0][field]));
-            // Alertmanager keeps milliseconds.
+            // Alertmanager stores milliseconds.
             let apart = theirs.duration_since(ours).unwrap_or_else(|error| error.duration());
             assert!(apart <= Duration::from_millis(1), "{field}: {apart:?}");
         }
@@ -124,7 +124,7 @@ async fn a_real_alertmanager_takes_firing_and_resolve_and_says_what_our_webhook_
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_tells_what_fired_and_was_over_before_it_could_be_told() {
+async fn a_real_alertmanager_notifies_of_an_alert_that_resolved_before_delivery() {
     let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let address = free_address();
@@ -147,11 +147,11 @@ async fn a_real_alertmanager_tells_what_fired_and_was_over_before_it_could_be_to
         (posts.len() >= 2).then_some(posts)
     })
     .await;
-    assert_eq!(told(&posts[0]), pairs(&[("one", "firing")]));
-    assert_eq!(told(&posts[1]), pairs(&[("one", "resolved")]));
+    assert_eq!(states(&posts[0]), pairs(&[("one", "firing")]));
+    assert_eq!(states(&posts[1]), pairs(&[("one", "resolved")]));
 }
 
-/// A moment; Go's for none is before any that can be read.
+/// A time. Go's zero time is earlier than any that humantime can parse.
 fn instant(text: &Value) -> SystemTime {
     let text = text.as_str().unwrap();
     if text == "0001-01-01T00:00:00Z" {
@@ -168,29 +168,29 @@ fn replica() {
     runtime.block_on(async {
         let (lookout, _scrape) = lookout(&[url], &instance);
         let _in_flight = request(&lookout);
-        // Until it is killed; should nobody do that, not for ever.
+        // Until it is killed, but not for ever.
         tokio::time::sleep(Duration::from_secs(120)).await;
     });
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_groups_three_replicas_and_resolves_one_that_is_killed() {
+async fn a_real_alertmanager_groups_replicas_and_resolves_a_killed_one() {
     let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let server = AlertmanagerServer::start(&program, &receiver.serve().await, "5s").await;
     let mut replicas = ["a", "b", "c"].map(|name| Some(spawn_replica(&server.url(), name)));
     let first = eventually(30, "the message", || receiver.posts().pop()).await;
-    assert_eq!(told(&first), pairs(&[("a", "firing"), ("b", "firing"), ("c", "firing")]));
+    assert_eq!(states(&first), pairs(&[("a", "firing"), ("b", "firing"), ("c", "firing")]));
     assert!(first.body["groupLabels"].get("instance").is_none());
 
     replicas[1].take();
     let second = eventually(30, "the resolve", || receiver.posts().get(1).cloned()).await;
-    assert_eq!(told(&second), pairs(&[("a", "firing"), ("b", "resolved"), ("c", "firing")]));
+    assert_eq!(states(&second), pairs(&[("a", "firing"), ("b", "resolved"), ("c", "firing")]));
     assert_eq!(receiver.posts().len(), 2, "what is posted again is no news");
 }
 
 #[tokio::test]
-async fn each_member_is_told_again_each_second_with_an_end_ahead_and_the_resolve_too() {
+async fn alerts_and_resolves_are_posted_to_each_member_again_each_second() {
     let members = [Receiver::new([]), Receiver::new([])];
     let urls = [members[0].serve().await, members[1].serve().await];
     let (lookout, scrape) = lookout(&urls, "one");
@@ -223,14 +223,14 @@ async fn each_member_is_told_again_each_second_with_an_end_ahead_and_the_resolve
     };
     eventually(8, "the resolve, twice", resolves).await;
     lookout.shutdown().await;
-    let told = members[0].posts().len();
+    let states = members[0].posts().len();
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(members[0].posts().len(), told, "nothing is posted after the shutdown");
+    assert_eq!(members[0].posts().len(), states, "nothing is posted after the shutdown");
     assert_eq!(sum(&scrape.render(), "lookout_notifications_failed_total", &[]), 0.0);
 }
 
 #[tokio::test]
-async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
+async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     let member = Receiver::new([]);
     let (lookout, _scrape) = lookout(&[member.serve().await], "one");
     let _in_flight = request(&lookout);
@@ -239,17 +239,17 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
     lookout.replace_rules([rule]).await.unwrap();
     let both = || member.taken().into_iter().find(|post| post.body[1].is_object());
     let post = eventually(5, "both", both).await;
-    let told = [0, 1].map(|place| {
+    let states = [0, 1].map(|place| {
         let alert = &post.body[place];
         let is_over = instant(&alert["endsAt"]) <= SystemTime::now();
         (alert["labels"]["team"].as_str().unwrap(), is_over)
     });
-    assert_eq!(told, [("shop", true), ("pay", false)]);
+    assert_eq!(states, [("shop", true), ("pay", false)]);
     let is_single = |post: &Post| post.body[0]["labels"]["team"] == "pay";
     eventually(5, "the new one alone", || member.taken().pop().filter(is_single)).await;
 }
 
-/// The counters of the notifier: sent, failed, dropped.
+/// The notifier's counters: sent, failed, dropped.
 fn counters(scrape: &Scrape) -> [f64; 3] {
     let text = scrape.render();
     ["sent", "failed", "dropped"].map(|kind| {
@@ -258,8 +258,8 @@ fn counters(scrape: &Scrape) -> [f64; 3] {
 }
 
 #[tokio::test]
-async fn one_member_is_enough_and_one_that_fails_is_told_the_next_time() {
-    // The only test of this binary that asks for it.
+async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
+    // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     for (reply, seconds) in [
         (Reply::Answer(500, "", "no"), 3),
@@ -283,11 +283,11 @@ async fn one_member_is_enough_and_one_that_fails_is_told_the_next_time() {
     let text = logs.text();
     logs::assert_no_secret(&text);
     assert!(text.contains("Alertmanager failed member=1"), "{text}");
-    assert!(text.contains("Alertmanager takes alerts again member=1"), "{text}");
+    assert!(text.contains("Alertmanager recovered member=1"), "{text}");
 }
 
 #[tokio::test]
-async fn what_no_member_took_is_tried_again_unless_none_ever_will() {
+async fn a_delivery_that_all_members_fail_is_retried_unless_all_reject_it() {
     let failing = || Receiver::new([Reply::Answer(500, "", "no")]);
     for (members, expected) in [
         ([failing(), failing()], [1.0, 0.0]),
@@ -308,7 +308,7 @@ async fn what_no_member_took_is_tried_again_unless_none_ever_will() {
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_hears_the_watchdog_which_fires_while_the_process_lives() {
+async fn a_real_alertmanager_gets_the_watchdog_while_the_process_lives() {
     let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let server = AlertmanagerServer::start(&program, &receiver.serve().await, "1s").await;
@@ -317,6 +317,6 @@ async fn a_real_alertmanager_hears_the_watchdog_which_fires_while_the_process_li
         start(|builder| builder.instance("one").heartbeat(Duration::from_secs(1), alertmanager));
     eventually(20, "the watchdog", || (!receiver.posts().is_empty()).then_some(())).await;
     let posts = receiver.posts();
-    assert_eq!(told(&posts[0]), pairs(&[("one", "firing")]));
+    assert_eq!(states(&posts[0]), pairs(&[("one", "firing")]));
     assert_eq!(posts[0].body["alerts"][0]["labels"]["alertname"], "Watchdog");
 }

@@ -1,4 +1,4 @@
-//! Rules as data: a lookout that is started from a file, and given others while it runs.
+//! Rules as data: a lookout starts with the rules of a file, and replaces them while it runs.
 
 #![cfg(all(feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -19,28 +19,28 @@ use file::File;
 use support::eventually;
 use tower_lookout::{Lookout, LookoutBuilder, ReloadError, Rule};
 
-/// What was told, by title.
-type Told = Arc<Mutex<Vec<String>>>;
+/// The received messages, by title.
+type Messages = Arc<Mutex<Vec<String>>>;
 
-fn watch(builder: LookoutBuilder) -> (Lookout, Told) {
-    let told = Told::default();
-    let taken = Arc::clone(&told);
+fn watch(builder: LookoutBuilder) -> (Lookout, Messages) {
+    let received = Messages::default();
+    let taken = Arc::clone(&received);
     let builder = builder.service("orders").on_alert(move |alert| {
         taken.lock().unwrap().push(format!("{}: {}", alert.title(), alert.measured()));
     });
-    (builder.start().unwrap(), told)
+    (builder.start().unwrap(), received)
 }
 
-async fn wait_for(told: &Told, messages: &[&str]) {
-    let is_told = || {
-        let told = told.lock().unwrap();
-        assert!(told.len() <= messages.len(), "{told:?}");
-        (told.len() == messages.len()).then(|| assert_eq!(*told, messages))
+async fn wait_for(received: &Messages, messages: &[&str]) {
+    let is_received = || {
+        let received = received.lock().unwrap();
+        assert!(received.len() <= messages.len(), "{received:?}");
+        (received.len() == messages.len()).then(|| assert_eq!(*received, messages))
     };
-    eventually(5, "what is told", is_told).await;
+    eventually(5, "the messages", is_received).await;
 }
 
-/// Fires with its first tick, since nothing is in flight.
+/// A rule that fires with the first tick, since nothing is in flight.
 const IDLE: &str = "
     [[rule]]
     name = 'Idle'
@@ -50,32 +50,32 @@ const IDLE: &str = "
 const IDLE_FIRES: &str = "[FIRING] Idle · orders: requests in flight 0";
 
 #[tokio::test]
-async fn a_reload_keeps_what_is_unchanged_and_ends_what_is_gone() {
+async fn a_reload_keeps_unchanged_rules_and_resolves_removed_ones() {
     let file = File::new("lookout.toml", IDLE);
     let builder = Lookout::builder().rule(Rule::in_flight().below(2).named("Code"));
-    let (lookout, told) = watch(builder.config(file.path()));
+    let (lookout, received) = watch(builder.config(file.path()));
     let code_fires = "[FIRING] Code · orders: requests in flight 0";
-    wait_for(&told, &[code_fires, IDLE_FIRES]).await;
+    wait_for(&received, &[code_fires, IDLE_FIRES]).await;
 
     file.write(&format!("{IDLE}\n[[rule]]\nname = 'New'\nsignal = 'in_flight'\nbelow = 3"));
     let reloaded = lookout.reload().await.unwrap();
     assert_eq!(reloaded.to_string(), "rules: 2 kept, 0 changed, 1 added, 0 removed");
     let new_fires = "[FIRING] New · orders: requests in flight 0";
-    wait_for(&told, &[code_fires, IDLE_FIRES, new_fires]).await;
+    wait_for(&received, &[code_fires, IDLE_FIRES, new_fires]).await;
 
     file.write("[[rule]]\nname = 'New'\nsignal = 'in_flight'\nbelow = 3");
     let reloaded = lookout.reload().await.unwrap();
     assert_eq!(reloaded.to_string(), "rules: 2 kept, 0 changed, 0 added, 1 removed");
     let idle_ends = "[RESOLVED] Idle · orders: requests in flight unknown: the rule is gone";
-    wait_for(&told, &[code_fires, IDLE_FIRES, new_fires, idle_ends]).await;
+    wait_for(&received, &[code_fires, IDLE_FIRES, new_fires, idle_ends]).await;
     lookout.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_broken_file_leaves_the_rules_as_they_are() {
+async fn an_invalid_file_leaves_the_rules_unchanged() {
     let file = File::new("lookout.toml", IDLE);
-    let (lookout, told) = watch(Lookout::builder().config(file.path()));
-    wait_for(&told, &[IDLE_FIRES]).await;
+    let (lookout, received) = watch(Lookout::builder().config(file.path()));
+    wait_for(&received, &[IDLE_FIRES]).await;
     file.write("[[rule]]\nsignal = 'in_flight'\nbelow = '1'");
     let refused = lookout.reload().await.unwrap_err();
     let path = file.path().display();
@@ -89,20 +89,20 @@ async fn a_broken_file_leaves_the_rules_as_they_are() {
     file.write(IDLE);
     let reloaded = lookout.reload().await.unwrap();
     assert_eq!((reloaded.kept, reloaded.changed), (1, 0));
-    wait_for(&told, &[IDLE_FIRES]).await;
+    wait_for(&received, &[IDLE_FIRES]).await;
     lookout.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_file_that_can_not_be_used_refuses_the_start() {
+async fn an_unusable_file_fails_the_start() {
     let refused = Lookout::builder().config("no/such.toml").start().unwrap_err();
     assert!(refused.to_string().starts_with("no/such.toml: can't be read: "), "{refused}");
 }
 
 #[tokio::test]
-async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
-    let (lookout, told) = watch(Lookout::builder().config_str(IDLE));
-    wait_for(&told, &[IDLE_FIRES]).await;
+async fn replaced_rules_are_checked_like_at_the_start() {
+    let (lookout, received) = watch(Lookout::builder().config_str(IDLE));
+    wait_for(&received, &[IDLE_FIRES]).await;
     assert!(matches!(lookout.reload().await, Err(ReloadError::NoFile)));
     let refused = lookout.replace_rules([Rule::error_ratio()]).await.unwrap_err();
     assert!(refused.to_string().starts_with("rule `HighErrorRatio`: has no threshold"));
@@ -118,13 +118,13 @@ async fn rules_are_replaced_without_a_file_and_checked_as_at_the_start() {
         ["rule `HighLatencyP99`: the threshold 320ms is accurate to 11 % until a restart"],
         "500 ms is a bucket's bound"
     );
-    wait_for(&told, &[IDLE_FIRES]).await;
+    wait_for(&received, &[IDLE_FIRES]).await;
     lookout.shutdown().await;
     let refused = lookout.replace_rules([idle()]).await;
     assert!(matches!(refused, Err(ReloadError::Ended)), "{refused:?}");
 }
 
-/// The example, and each file in the docs.
+/// The example file, and each file in the docs.
 #[cfg(feature = "slack")]
 fn files() -> Vec<String> {
     let example = fs::read_to_string(docs::root().join("examples/lookout.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! Notifiers as data: a lookout that is started from a file tells the receivers that are in it.
+//! Notifiers as data: a lookout delivers to the receivers of a file.
 
 #![cfg(all(
     feature = "pagerduty",
@@ -23,13 +23,13 @@ use logs::{Logs, assert_no_secret};
 use receiver::{Receiver, Reply};
 use support::{eventually, start, sum};
 
-/// Fires with its first tick, since nothing is in flight.
+/// A rule that fires with the first tick, since nothing is in flight.
 fn idle() -> Rule {
     Rule::in_flight().below(1).named("Idle")
 }
 
 #[tokio::test]
-async fn a_receiver_of_the_file_is_told_and_the_other_one_where_it_is_broken() {
+async fn the_files_receiver_gets_alerts_and_its_fallback_those_that_fail() {
     let slack = Receiver::new([]);
     let pagerduty = Receiver::taking(Reply::Answer(404, "", ""), []);
     let webhook = Receiver::new([]);
@@ -75,11 +75,15 @@ async fn a_receiver_of_the_file_is_told_and_the_other_one_where_it_is_broken() {
         let labels = [("notifier", notifier)];
         assert_eq!(sum(&text, "lookout_notifications_sent_total", &labels), sent, "{notifier}");
     }
-    assert_eq!(webhook.posts().len(), 1, "it is told what the other one does not take, alone");
+    assert_eq!(
+        webhook.posts().len(),
+        1,
+        "the fallback gets only what the first notifier fails to deliver"
+    );
 }
 
 #[tokio::test]
-async fn an_alert_comes_to_those_that_it_is_for() {
+async fn an_alert_goes_to_the_notifiers_whose_when_matches() {
     let [critical, others] = [Receiver::new([]), Receiver::new([])];
     let file = File::new(
         "lookout.toml",
@@ -121,7 +125,7 @@ async fn an_alert_comes_to_those_that_it_is_for() {
 }
 
 #[tokio::test]
-async fn other_notifiers_wait_for_a_restart_and_a_secret_that_is_gone_refuses_the_reload() {
+async fn changed_notifiers_need_a_restart_and_a_missing_secret_fails_the_reload() {
     let logs = Logs::of_all();
     let receiver = Receiver::new([]);
     let text = "[[notifier]]\nkind = 'slack'\nurl = { file = 'slack' }\n";

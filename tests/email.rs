@@ -1,5 +1,5 @@
-//! Mail servers that are down, refuse or hang: what is tried again, what is not, and that no password
-//! is told.
+//! Mail servers that are down, reject or hang: which failures are retried, and that no output
+//! contains the password.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -39,15 +39,15 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// The same, and what its notifier says of each attempt that fails.
-fn overheard(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
+/// The same lookout, with the error of each failed attempt.
+fn lookout_with_failures(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
     let failures = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&failures);
+    let recorded = Arc::clone(&failures);
     let notifier = service_fn(move |notification| {
-        let (mut email, told) = (email.clone(), Arc::clone(&told));
+        let (mut email, recorded) = (email.clone(), Arc::clone(&recorded));
         async move {
             let sent = email.call(notification).await;
-            told.lock().unwrap().extend(sent.as_ref().err().map(ToString::to_string));
+            recorded.lock().unwrap().extend(sent.as_ref().err().map(ToString::to_string));
             sent
         }
     });
@@ -58,7 +58,7 @@ fn overheard(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
     (lookout, scrape, failures)
 }
 
-/// The counters of the notifier: sent, failed, retried, dropped.
+/// The notifier's counters: sent, failed, retried, dropped.
 fn counters(scrape: &Scrape) -> [f64; 4] {
     let text = scrape.render();
     ["sent", "failed", "retried", "dropped"].map(|kind| {
@@ -67,7 +67,7 @@ fn counters(scrape: &Scrape) -> [f64; 4] {
 }
 
 #[tokio::test]
-async fn a_healthy_server_gets_one_mail_that_it_fires_and_one_that_answers_it() {
+async fn a_healthy_server_gets_a_firing_mail_and_a_resolved_reply() {
     let server = MailServer::new([]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -86,7 +86,7 @@ async fn a_healthy_server_gets_one_mail_that_it_fires_and_one_that_answers_it() 
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_gets_the_mail_when_it_is_up() {
+async fn a_server_that_is_down_gets_the_mail_when_it_recovers() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -100,7 +100,7 @@ async fn a_server_that_is_down_gets_the_mail_when_it_is_up() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn a_transient_failure_is_retried() {
     let faults = [
         Fault::Answer("", "421 4.3.2 shutting down"),
         Fault::Answer("AUTH", "454 4.7.0 try later"),
@@ -125,7 +125,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_restart() {
+async fn a_misconfigured_server_is_retried_with_the_next_change_without_a_restart() {
     let faults = [
         Fault::Answer("", "554 5.3.2 no mail here"),
         Fault::Answer("EHLO", "250 no passwords"),
@@ -136,7 +136,7 @@ async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_
     let played = faults.map(|fault| async move {
         let server = MailServer::new([fault]);
         let email = Email::new(server.serve().await, FROM, TO).unwrap();
-        let (lookout, scrape, failures) = overheard(email);
+        let (lookout, scrape, failures) = lookout_with_failures(email);
         let in_flight = request(&lookout);
         let what = format!("the mail after {fault:?}");
         eventually(5, &what, || (counters(&scrape)[1] == 1.0).then_some(())).await;
@@ -149,20 +149,20 @@ async fn a_server_that_takes_nothing_is_tried_with_the_next_change_and_needs_no_
 }
 
 #[tokio::test]
-async fn a_server_without_tls_hears_no_password_and_no_mail_unless_it_is_asked_for() {
+async fn a_server_without_tls_gets_no_password_and_no_mail_by_default() {
     let server = MailServer::new([]);
     let url = server.serve().await.replace("?tls=none", "");
-    let (lookout, _scrape, failures) = overheard(Email::new(url, FROM, TO).unwrap());
+    let (lookout, _scrape, failures) = lookout_with_failures(Email::new(url, FROM, TO).unwrap());
     let _in_flight = request(&lookout);
-    let told = eventually(5, "refused", || failures.lock().unwrap().first().cloned()).await;
-    assert_eq!(told, "the notifier is misconfigured");
+    let reason = eventually(5, "a failure", || failures.lock().unwrap().first().cloned()).await;
+    assert_eq!(reason, "the notifier is misconfigured");
     let heard = server.heard();
     let is_greeting = |line: &String| line.starts_with("EHLO") || line == "QUIT";
     assert!(!heard.is_empty() && heard.iter().all(is_greeting), "{heard:?}");
 }
 
 #[tokio::test]
-async fn a_mail_that_the_server_will_never_take_is_dropped_and_counted() {
+async fn a_rejected_mail_is_dropped_and_counted() {
     let server = MailServer::new([Fault::Answer(".", "554 5.6.0 refused for what it is")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -182,7 +182,7 @@ fn mail(recipients: &[&str], subject: &str) -> (Vec<String>, String) {
 }
 
 #[tokio::test]
-async fn a_recipient_that_is_refused_for_now_is_retried_alone_and_nobody_gets_a_mail_twice() {
+async fn a_transiently_rejected_recipient_is_retried_alone() {
     let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
     let server = MailServer::new([later; 2]);
     let (lookout, scrape) = lookout(&server.serve().await);
@@ -201,14 +201,14 @@ async fn a_recipient_that_is_refused_for_now_is_retried_alone_and_nobody_gets_a_
 }
 
 #[tokio::test]
-async fn a_change_does_not_wait_for_a_recipient_that_is_refused_for_now() {
+async fn a_change_does_not_wait_for_a_transiently_rejected_recipient() {
     let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
     let server = MailServer::new([later; 6]);
     let (lookout, _scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
     let [oncall, boss] = TO;
-    // The pauses are 4 s at least by then.
-    eventually(20, "four refusals", || (server.connections() >= 4).then_some(())).await;
+    // By then, the backoff is at least 4 s.
+    eventually(20, "four rejections", || (server.connections() >= 4).then_some(())).await;
     assert_eq!(mails(&server), [mail(&[boss], FIRING)]);
     drop(in_flight);
     eventually(3, "the next change", || (server.mails().len() == 2).then_some(())).await;
@@ -218,7 +218,7 @@ async fn a_change_does_not_wait_for_a_recipient_that_is_refused_for_now() {
 }
 
 #[tokio::test]
-async fn a_recipient_that_is_rejected_is_counted_and_keeps_no_mail_from_the_others() {
+async fn a_rejected_recipient_is_counted_and_the_others_get_the_mail() {
     let server = MailServer::new([Fault::Answer("RCPT TO:<oncall", "550 5.1.1 unknown")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let _in_flight = request(&lookout);
@@ -229,7 +229,7 @@ async fn a_recipient_that_is_rejected_is_counted_and_keeps_no_mail_from_the_othe
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_given_up_and_one_that_says_no_goodbye_has_the_mail() {
+async fn a_hanging_server_times_out_but_not_after_it_accepted_the_mail() {
     let servers = [MailServer::new([Fault::Hang("MAIL")]), MailServer::new([Fault::Hang("QUIT")])];
     let urls = [servers[0].serve().await, servers[1].serve().await];
     let emails = urls.map(|url| Email::new(url, FROM, TO).unwrap());
@@ -245,8 +245,8 @@ async fn a_server_that_hangs_is_given_up_and_one_that_says_no_goodbye_has_the_ma
     assert_eq!(servers[1].connections(), 1, "what is taken is not sent again");
 }
 
-/// Sends a line without an end to each connection, first or after the greeting; gives how many bytes went
-/// into the sockets, and how many connections there were.
+/// Sends an endless line on each connection, at first or after the greeting. Returns the address,
+/// the number of bytes written, and the number of connections.
 async fn endless(greeting: &'static str) -> (String, Arc<Mutex<(usize, usize)>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -268,24 +268,24 @@ async fn endless(greeting: &'static str) -> (String, Arc<Mutex<(usize, usize)>>)
 }
 
 #[tokio::test]
-async fn a_server_that_never_ends_a_line_is_cut_off_after_a_mebibyte() {
-    // What the sockets hold is not read.
+async fn an_endless_line_is_cut_off_after_a_mebibyte() {
+    // The sockets' buffers hold bytes that are never read.
     const SOCKETS: usize = 16 * 1024 * 1024;
     for greeting in ["", "220 ready\r\n", "220 ready\r\n250 test\r\n250 ok\r\n"] {
         let (url, sent) = endless(greeting).await;
         let email = Email::new(url.replace("lookout:s3cret@", ""), FROM, TO).unwrap();
-        let (lookout, _scrape, failures) = overheard(email);
+        let (lookout, _scrape, failures) = lookout_with_failures(email);
         let _in_flight = request(&lookout);
-        let told = eventually(10, "cut off", || failures.lock().unwrap().first().cloned()).await;
-        assert_eq!(told, "not delivered");
+        let reason = eventually(10, "cut off", || failures.lock().unwrap().first().cloned()).await;
+        assert_eq!(reason, "not delivered");
         let (bytes, connections) = *sent.lock().unwrap();
         assert!(bytes <= connections * SOCKETS, "{bytes} bytes after {greeting:?}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_slow_to_take_a_mail_gets_it_once() {
-    // Longer than a delivery has.
+async fn a_server_that_is_slow_to_accept_a_mail_gets_it_once() {
+    // Longer than the timeout of a delivery.
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -300,7 +300,7 @@ async fn a_server_that_is_slow_to_take_a_mail_gets_it_once() {
 }
 
 #[tokio::test]
-async fn what_changes_while_a_mail_is_taken_is_told_by_the_next_one() {
+async fn changes_while_a_mail_is_in_flight_are_in_the_next_one() {
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -314,8 +314,9 @@ async fn what_changes_while_a_mail_is_taken_is_told_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_once() {
-    // The only test of this binary that asks for it. lettre's own feature `tracing` is on here.
+async fn no_output_contains_the_password_and_failures_are_logged_once() {
+    // This is the only test in this binary that captures logs. lettre's feature `tracing` is on
+    // here.
     let logs = Logs::of_all();
     let wrong = Fault::Answer("AUTH", "535 5.7.8 AGxvb2tvdXQAczNjcmV0 s3cret is wrong");
     let server = MailServer::new([wrong, Fault::Answer("MAIL", "450 4.7.1 later\u{1b}[31m")]);
@@ -324,7 +325,7 @@ async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_
     let (lookout, scrape) =
         start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("secretive", email));
     let in_flight = request(&lookout);
-    eventually(3, "refused", || (server.connections() == 1).then_some(())).await;
+    eventually(3, "a rejection", || (server.connections() == 1).then_some(())).await;
     drop(in_flight);
     eventually(10, "the mail", || (server.subjects() == [RESOLVED]).then_some(())).await;
     lookout.shutdown().await;
@@ -337,7 +338,7 @@ async fn the_password_is_in_no_log_metric_or_debug_output_and_failures_are_told_
     for text in [&logs, &debug, &scrape.render(), &format!("{lookout:?}")] {
         assert!(!text.contains("s3cret") && !text.contains(encoded), "{text}");
     }
-    // Other tests log, too, at the same time.
+    // Other tests log at the same time.
     let broken = |line: &&str| line.contains("is broken") && line.contains("secretive");
     assert_eq!(logs.lines().filter(broken).count(), 1, "{logs}");
     assert!(logs.contains("user and password: 535"), "{logs}");

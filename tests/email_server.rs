@@ -1,5 +1,5 @@
-//! A real mail server, aiosmtpd, takes the mail over TLS from whoever knows the password, and nobody
-//! else is told it.
+//! A real mail server, aiosmtpd, accepts mail over TLS with the right password. An untrusted server
+//! gets no password.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -36,7 +36,7 @@ use authority::{Authority, Signed};
 use in_flight::request;
 use support::{Process, eventually, start, sum};
 
-/// aiosmtpd on a free port, and what it was handed.
+/// aiosmtpd on a free port, with the mails that it received.
 struct Sink {
     _process: Process,
     port: u16,
@@ -68,7 +68,7 @@ impl Sink {
         );
         let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap().parse().unwrap();
-        // It has read them by now.
+        // aiosmtpd has read the files by now.
         fs::remove_dir_all(&folder).unwrap();
         let mails = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&mails);
@@ -85,7 +85,7 @@ impl Sink {
     }
 }
 
-/// The first Python of the search path that can import aiosmtpd, however it was installed.
+/// The first Python in the search path that can import aiosmtpd.
 fn python() -> Option<PathBuf> {
     support::programs(&["python3", "python"], "Python with aiosmtpd", has_aiosmtpd)
 }
@@ -100,10 +100,10 @@ fn has_aiosmtpd(python: &Path) -> bool {
     check.is_ok_and(|status| status.success())
 }
 
-/// As under a version manager: its `aiosmtpd` is a shell script, and its Python has other modules.
+/// With a version manager, `aiosmtpd` is a shell script, and its Python has other modules.
 #[cfg(unix)]
 #[test]
-fn the_python_of_a_version_manager_hides_no_other() {
+fn a_version_managers_python_hides_no_other() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = std::env::temp_dir().join(format!("lookout-shims-{}", std::process::id()));
@@ -126,18 +126,18 @@ fn email(url: &str) -> EmailBuilder {
         .credentials("lookout", "s3cret p@ss")
 }
 
-/// A lookout whose only alert fires while a request is in flight, and what its notifier says of each
-/// attempt that fails.
+/// A lookout whose only alert fires while a request is in flight, with the error of each failed
+/// attempt.
 fn lookout(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
     let failures = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&failures);
+    let recorded = Arc::clone(&failures);
     let notifier = service_fn(move |notification: Notification| {
-        let (mut email, told) = (email.clone(), Arc::clone(&told));
+        let (mut email, recorded) = (email.clone(), Arc::clone(&recorded));
         async move {
             let sent = email.call(notification).await;
             if let Err(error) = &sent {
                 let source = std::error::Error::source(error).unwrap();
-                told.lock().unwrap().push(format!("{error}: {source}"));
+                recorded.lock().unwrap().push(format!("{error}: {source}"));
             }
             sent.map_err(|error: DeliveryError| error)
         }
@@ -150,7 +150,7 @@ fn lookout(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
 }
 
 #[tokio::test]
-async fn a_real_server_takes_text_and_html_over_starttls_and_over_implicit_tls() {
+async fn a_real_server_accepts_text_and_html_over_starttls_and_implicit_tls() {
     let Some(python) = python() else { return };
     let authority = Authority::new();
     for (mode, scheme) in [("starttls", "smtp"), ("implicit", "smtps")] {
@@ -187,7 +187,7 @@ async fn a_real_server_takes_text_and_html_over_starttls_and_over_implicit_tls()
 }
 
 #[tokio::test]
-async fn a_server_that_can_not_be_trusted_or_knows_us_not_gets_nothing() {
+async fn an_untrusted_server_or_a_rejected_login_gets_no_mail() {
     let Some(python) = python() else { return };
     let authority = Authority::new();
     let sink = Sink::start(&python, &authority.sign("localhost"), "starttls");
@@ -195,16 +195,16 @@ async fn a_server_that_can_not_be_trusted_or_knows_us_not_gets_nothing() {
     let with_root = |url: &str| email(url).root_certificate(&authority.root);
     let elsewhere = url.replace("localhost", "127.0.0.1");
     let wrong = with_root(&url).credentials("lookout", "wrong");
-    for (refused, says) in [
+    for (builder, expected) in [
         (email(&url).root_certificate(Authority::new().root), "invalid peer certificate"),
         (with_root(&elsewhere), "invalid peer certificate"),
         (wrong, "user and password: 535"),
     ] {
-        let (lookout, _scrape, failures) = lookout(refused.build().unwrap());
+        let (lookout, _scrape, failures) = lookout(builder.build().unwrap());
         let _in_flight = request(&lookout);
-        let told = eventually(10, says, || failures.lock().unwrap().first().cloned()).await;
-        assert!(told.starts_with("the notifier is misconfigured: "), "{told}");
-        assert!(told.contains(says), "{told}");
+        let reason = eventually(10, expected, || failures.lock().unwrap().first().cloned()).await;
+        assert!(reason.starts_with("the notifier is misconfigured: "), "{reason}");
+        assert!(reason.contains(expected), "{reason}");
     }
     assert_eq!(sink.mails(), [Value::Null; 0]);
 }

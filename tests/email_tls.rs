@@ -1,4 +1,4 @@
-//! TLS of mail: which servers are trusted, client certificates, and what a man in the middle can't do.
+//! TLS of mail: trusted servers, client certificates, and attacks by a man in the middle.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -56,7 +56,7 @@ fn email(mode: Mode, host: &str, port: u16) -> EmailBuilder {
 }
 
 #[tokio::test]
-async fn a_server_of_a_private_authority_gets_the_mail_by_name_or_by_ip_address() {
+async fn a_private_authority_is_trusted_by_name_or_ip_address() {
     let authority = Authority::new();
     for mode in [Mode::Implicit, GO_AHEAD] {
         for host in ["localhost", "127.0.0.1"] {
@@ -73,7 +73,7 @@ async fn a_server_of_a_private_authority_gets_the_mail_by_name_or_by_ip_address(
 }
 
 #[tokio::test]
-async fn a_server_with_an_unknown_authority_or_another_name_gets_no_command() {
+async fn an_unknown_authority_or_another_name_gets_no_command() {
     let authority = Authority::new();
     for mode in [Mode::Implicit, GO_AHEAD] {
         for (name, root) in
@@ -91,7 +91,7 @@ async fn a_server_with_an_unknown_authority_or_another_name_gets_no_command() {
 
 #[cfg(feature = "bundled-roots")]
 #[tokio::test]
-async fn bundled_roots_are_trusted_besides_a_private_authority() {
+async fn bundled_roots_are_trusted_in_addition_to_a_private_authority() {
     let authority = Authority::new();
     let server = MailTlsServer::new(Mode::Implicit, &authority.sign("localhost"), None);
     let port = server.start();
@@ -102,7 +102,7 @@ async fn bundled_roots_are_trusted_besides_a_private_authority() {
 }
 
 #[tokio::test]
-async fn a_server_may_ask_for_a_client_certificate() {
+async fn a_client_certificate_is_sent_on_request() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let client = clients.sign("orders");
     for mode in [Mode::Implicit, GO_AHEAD] {
@@ -116,13 +116,13 @@ async fn a_server_may_ask_for_a_client_certificate() {
     }
 }
 
-/// Replies to all commands of a session, as a man in the middle would append them to the plaintext.
+/// Replies to all commands of a session, which a man in the middle appends to the plaintext.
 const INJECTED: &str = "220 go ahead\r\n\
     250-injected\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok\r\n\
     221 bye\r\n";
 
 #[tokio::test]
-async fn replies_that_are_injected_before_the_handshake_are_ignored() {
+async fn replies_injected_before_the_handshake_are_ignored() {
     let authority = Authority::new();
     let mode = Mode::StartTls { reply: INJECTED };
     let server = MailTlsServer::new(mode, &authority.sign("localhost"), None)
@@ -140,7 +140,7 @@ async fn replies_that_are_injected_before_the_handshake_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_begin_tls_gets_no_password_and_no_mail() {
+async fn a_server_that_rejects_starttls_gets_no_password_and_no_mail() {
     let authority = Authority::new();
     for (reply, expected) in [
         ("454 TLS not available\r\n", "not delivered: STARTTLS: 454 TLS not available"),
@@ -160,7 +160,7 @@ async fn a_server_that_does_not_begin_tls_gets_no_password_and_no_mail() {
 }
 
 #[tokio::test]
-async fn a_line_without_an_end_is_cut_off_within_tls_too() {
+async fn an_endless_line_is_cut_off_within_tls() {
     let authority = Authority::new();
     let endless = "2".repeat(4 * 1024 * 1024).leak();
     let replies = vec![("MAIL", &*endless)].leak();

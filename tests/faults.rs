@@ -1,8 +1,8 @@
-//! Every fault with every receiver: whether and when it is tried again, and that neither a secret nor
-//! what an alert or an answer says comes into an error or a log as it is.
+//! Each fault with each receiver: whether and when it is retried, and that no error or log contains
+//! a secret, or unescaped text of an alert or a response.
 //!
-//! What the worker makes of it (how often, when, what is counted) is in `src/notify/worker_tests.rs`,
-//! in virtual time; that all of it comes together, in `receivers.rs` and `email.rs`.
+//! The worker's tests (retries, delays, counters) are in `src/notify/dispatch/worker_tests.rs`, in
+//! virtual time. `receivers.rs` and `email.rs` test both together.
 
 #![cfg(all(
     feature = "alertmanager",
@@ -49,10 +49,10 @@ use support::start;
 
 type Notifier = BoxService<Notification, (), DeliveryError>;
 
-/// Its name, and the notifier for an address.
+/// A receiver's name, and the notifier for a URL.
 type Named = (&'static str, fn(&str) -> Notifier);
 
-/// Every receiver by HTTP, with its secrets.
+/// Each HTTP receiver, with its secrets.
 const RECEIVERS: [Named; 8] = [
     ("slack", |url| boxed(Slack::new(url).unwrap())),
     ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
@@ -80,33 +80,33 @@ where
     BoxService::new(notifier.map_response(|_| ()))
 }
 
-/// What becomes of a message, as its error says it.
+/// The outcome of a delivery, by its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Taken,
-    /// Tried again with backoff.
+    /// Retried with backoff.
     Retried,
-    /// Tried again after so many seconds.
+    /// Retried after this number of seconds.
     RetriedAfter(u64),
-    /// Tried again slowly, and told loudly once: a person must mend it.
+    /// Retried slowly, and logged as an error once: a misconfiguration.
     Broken,
-    /// Never tried again, and counted as dropped.
+    /// Dropped and counted.
     Rejected,
-    /// Given up on by the worker after 10 s, and tried again.
+    /// Timed out by the worker after 10 s, and retried.
     Hangs,
 }
 
 use Fate::{Broken, Hangs, Rejected, Retried, RetriedAfter, Taken};
 
-/// An answer that says what it got, as some do.
+/// A response that repeats the request, as some do.
 const fn answer(status: u16, retry_after: &'static str) -> Fault {
     Fault::Reply(Reply::Answer(status, retry_after, "s3cret <!channel> \u{1b}[31m"))
 }
 
-/// A date that is later than any receiver is waited for.
+/// A date beyond the longest delay.
 const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 
-/// What a fault comes to, and with whom it comes to something else.
+/// A fault, its outcome, and the receivers with another outcome.
 type Row = (Fault, Fate, &'static [(&'static str, Fate)]);
 
 #[rustfmt::skip]
@@ -116,16 +116,16 @@ const FAULTS: [Row; 29] = [
     (Fault::NoTls, Retried, &[]),
     (Fault::Untrusted, Retried, &[]),
     (Fault::Closed, Retried, &[]),
-    // Another try might post twice what was taken.
+    // A retry might post an accepted message twice.
     (Fault::BrokenOff(200), Taken, &[]),
     (Fault::BrokenOff(500), Retried, &[]),
-    // The same for an answer that does not end in time. A bot's answer may have refused by then.
+    // The same for a response that does not end in time. The beginning of a bot's may be a failure.
     (Fault::Endless(200, ""), Taken, &[]),
     (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), Taken, &[("slackbot", Retried)]),
     (Fault::Endless(404, ""), Broken, &[]),
     (Fault::Endless(500, ""), Retried, &[]),
     (Fault::Reply(Reply::Hang), Hangs, &[]),
-    // Most receivers say nothing by the body of a success; Slack does.
+    // Most receivers ignore the body of a success. Slack reports errors in it.
     (answer(200, ""), Taken, &[("slack", Rejected), ("slackbot", Rejected)]),
     (answer(302, ""), Broken, &[]),
     (answer(400, ""), Rejected, &[]),
@@ -137,7 +137,7 @@ const FAULTS: [Row; 29] = [
     (answer(413, ""), Rejected, &[]),
     (answer(429, "7"), RetriedAfter(7), &[]),
     (answer(429, DATE), RetriedAfter(3_600), &[]),
-    // PagerDuty counts by the minute.
+    // PagerDuty's limit is per minute.
     (answer(429, ""), RetriedAfter(1), &[("pagerduty", RetriedAfter(60))]),
     (answer(500, ""), Retried, &[]),
     (answer(500, "7"), Retried, &[]),
@@ -146,8 +146,8 @@ const FAULTS: [Row; 29] = [
     (answer(503, "7"), RetriedAfter(7), &[]),
 ];
 
-/// The same of mail, in the words of its protocol (RFC 5321 §4.2). What a server says helps whoever reads
-/// the log; of the password it may say anything.
+/// The same for mail, with SMTP replies (RFC 5321 §4.2). A reply is logged, except the reply to the
+/// login, which may contain the password.
 #[rustfmt::skip]
 const MAIL_FAULTS: [(MailFault, Fate); 17] = [
     (MailFault::None, Taken),
@@ -169,33 +169,33 @@ const MAIL_FAULTS: [(MailFault, Fate); 17] = [
     (MailFault::Answer(".", "554 5.6.0 \u{1b}[31mrefused for what it is"), Rejected),
 ];
 
-/// How a mail's address leads to no server.
+/// Mail server addresses that can't be reached.
 const MAIL_URLS: [(&str, Fate); 4] = [
     ("smtp://lookout:s3cret@127.0.0.1:1?tls=none", Retried),
     ("smtp://NO_SUCH_HOST?tls=none", Retried),
-    // A server that does not speak TLS, and one that was not asked to do without.
+    // A server without TLS, for an address that requires it.
     ("smtps://lookout:s3cret@SERVER", Retried),
     ("smtp://lookout:s3cret@SERVER", Broken),
 ];
 
-/// An alert whose texts would do something, were they not escaped.
+/// An alert whose texts would have an effect if they were not escaped.
 async fn hostile() -> Notification {
-    let (told, mut telling) = mpsc::unbounded_channel();
-    let told = Arc::new(told);
+    let (sender, mut received) = mpsc::unbounded_channel();
+    let sender = Arc::new(sender);
     let (lookout, _scrape) = start(|builder| {
         builder.notify(service_fn(move |notification: Notification| {
-            let told = Arc::clone(&told);
-            async move { told.send(notification) }
+            let sender = Arc::clone(&sender);
+            async move { sender.send(notification) }
         }))
     });
     let report = Report::new("Lost", HOSTILE).field("who", HOSTILE);
     lookout.reporter().send(report);
-    timeout(Duration::from_secs(5), telling.recv()).await.unwrap().unwrap()
+    timeout(Duration::from_secs(5), received.recv()).await.unwrap().unwrap()
 }
 
 const HOSTILE: &str = "<!channel> @everyone [x](http://x) <script> \u{1b}[31m\r\nSubject: x";
 
-/// Delivers a message once; whatever comes of it says nothing that it must not.
+/// Delivers a message once, and checks that its error contains no secret.
 async fn deliver(
     mut notifier: Notifier,
     notification: Notification,
@@ -203,22 +203,22 @@ async fn deliver(
     what: &str,
 ) -> Fate {
     let call = notifier.ready().await.unwrap().call(notification);
-    // What hangs does so for good: the worker's limit is shown in virtual time.
+    // A hanging receiver hangs for ever: the worker's own tests cover its timeout.
     let limit = Duration::from_secs(if expected == Hangs { 2 } else { 20 });
     let Ok(delivered) = timeout(limit, call).await else { return Hangs };
     let Err(error) = delivered else { return Taken };
-    let mut told = error.to_string();
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        told = format!("{told}: {cause}");
+        text = format!("{text}: {cause}");
         source = cause.source();
     }
     for word in ["\u{1b}", "\r", "\n", "<!channel>", "@everyone"] {
-        assert!(!told.contains(word), "{what}: {told}");
+        assert!(!text.contains(word), "{what}: {text}");
     }
     let debug = format!("{error:?}");
     for secret in ["s3cret", "AHMzY3JldA"] {
-        assert!(!told.contains(secret) && !debug.contains(secret), "{what}: {told} {debug}");
+        assert!(!text.contains(secret) && !debug.contains(secret), "{what}: {text} {debug}");
     }
     let after = debug.split_once("RetryAfter(").and_then(|(_, rest)| rest.split_once(')'));
     match (error.to_string().as_str(), after) {
@@ -236,16 +236,16 @@ fn email(url: &str) -> Notifier {
     boxed(Email::new(url, "alerts@example.com", ["oncall@example.com"]).unwrap())
 }
 
-/// A message that meets a fault, all ready to be sent.
+/// A receiver with a fault, and the expected outcome.
 struct Case {
     what: String,
     notifier: Notifier,
     expected: Fate,
-    /// Who remembers the posts, if anybody gets them.
+    /// The receiver that records the posts, if one gets them.
     receiver: Option<Receiver>,
 }
 
-/// Every receiver with every fault.
+/// Each receiver with each fault.
 async fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, notifier) in RECEIVERS {
@@ -275,8 +275,8 @@ async fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
-    // The only test of this binary that asks for them.
+async fn each_fault_is_classified_by_each_receiver_without_showing_a_secret() {
+    // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     let hostile = hostile().await;
     let cases = cases().await.into_iter().map(|case| {
@@ -284,7 +284,7 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
         async move {
             let Case { what, notifier, expected, receiver } = case;
             let fate = deliver(notifier, hostile, expected, &what).await;
-            // When it is tried again is the worker's to say.
+            // The worker decides when to retry.
             let posts = receiver.map_or(1, |receiver| receiver.posts().len());
             let is_wrong = fate != expected || posts != 1;
             is_wrong.then(|| format!("{what}: {fate:?}, not {expected:?}; {posts} posts"))
@@ -297,8 +297,8 @@ async fn every_fault_has_its_fate_with_every_receiver_and_tells_no_secret() {
     assert_no_secret(&logs);
 }
 
-/// What of [`HOSTILE`] would do something at a receiver; Alertmanager and webhooks take texts as they are,
-/// since who shows them escapes them.
+/// The parts of [`HOSTILE`] that would have an effect at each receiver. Alertmanager and webhooks
+/// get texts unescaped, since their consumers escape them.
 const DANGERS: [(&str, &[&str]); 7] = [
     ("slack", &["<!channel>", "\u{1b}"]),
     ("slackbot", &["<!channel>", "\u{1b}"]),
@@ -310,7 +310,7 @@ const DANGERS: [(&str, &[&str]); 7] = [
 ];
 
 #[tokio::test]
-async fn what_users_write_does_nothing_at_a_receiver() {
+async fn user_text_is_inert_at_each_receiver() {
     let hostile = hostile().await;
     for ((name, notifier), (receiver, dangers)) in RECEIVERS.iter().zip(DANGERS) {
         assert_eq!(*name, receiver);
@@ -320,7 +320,7 @@ async fn what_users_write_does_nothing_at_a_receiver() {
         let posts = server.posts();
         let mut texts = Vec::new();
         posts.iter().for_each(|post| strings(&post.body, &mut texts));
-        assert!(texts.iter().any(|text| text.contains("everyone")), "{name} told: {texts:?}");
+        assert!(texts.iter().any(|text| text.contains("everyone")), "{name} got: {texts:?}");
         for danger in dangers {
             assert!(
                 !texts.iter().any(|text| text.contains(danger)),

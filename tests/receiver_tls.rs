@@ -1,5 +1,5 @@
-//! TLS of the receivers by HTTP: private authorities, client certificates, hosts without root
-//! certificates, and the proxies of the environment.
+//! TLS of the HTTP receivers: private authorities, client certificates, hosts without root
+//! certificates, and the environment's proxies.
 
 #![cfg(all(
     feature = "alertmanager",
@@ -78,7 +78,7 @@ fn chain(error: &dyn Error) -> String {
     }
 }
 
-/// Every receiver, with the root certificate and a client certificate with its key.
+/// Each receiver, with a root certificate and a client certificate.
 fn receivers(
     url: &str,
     root: &str,
@@ -111,7 +111,7 @@ fn receivers(
 }
 
 #[tokio::test]
-async fn every_receiver_may_have_a_private_authority_and_a_client_certificate() {
+async fn each_receiver_supports_a_private_authority_and_a_client_certificate() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let server = TlsServer::start(&servers.sign("localhost"), Some(&clients.root));
     let client = clients.sign("orders");
@@ -130,10 +130,10 @@ async fn every_receiver_may_have_a_private_authority_and_a_client_certificate() 
     assert!(error.contains("CertificateRequired"), "{error}");
 }
 
-/// A key of RSA, which rcgen can't make by ring. Nothing trusts it.
+/// An RSA key, which rcgen can't create with ring. Nothing trusts it.
 const RSA_KEY: &str = include_str!("support/rsa_key.pem");
 
-/// One key of P-256 in both forms.
+/// One P-256 key in both formats.
 const EC_KEY: &str = "-----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIKMQFY1O2KZbEM2UD3IR7bLzaV9dUQ+i5lBebeKDPNpIoAoGCCqGSM49
 AwEHoUQDQgAEAHgDot+d6z7jKrhhm0T99nwmomN27yvmdHTQdrku8oFSjWG1mJjT
@@ -148,7 +148,7 @@ K+Z0dNB2uS7ygVKNYbWYmNP6A55Xgpzcnq8USXXc5Vd/OJ+5Sde+eB3B
 ";
 
 #[tokio::test]
-async fn every_cipher_suite_and_group_of_rustls_is_spoken() {
+async fn each_cipher_suite_and_group_of_rustls_is_supported() {
     let authority = Authority::new();
     let rsa = authority.sign_key("localhost", KeyPair::from_pem(RSA_KEY).unwrap());
     let ecdsa = authority.sign("localhost");
@@ -172,7 +172,7 @@ async fn every_cipher_suite_and_group_of_rustls_is_spoken() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_may_have_any_kind_of_key() {
+async fn a_client_certificate_supports_each_kind_of_key() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority.sign("localhost"), Some(&authority.root));
     let notification = notification().await;
@@ -185,7 +185,7 @@ async fn a_client_certificate_may_have_any_kind_of_key() {
         assert_eq!(deliver(boxed(slack), &notification).await, Ok(()), "{}", client.key);
     }
 
-    // In the older form of `openssl ecparam -genkey`.
+    // In the older format of `openssl ecparam -genkey`.
     let client = authority.sign_key("orders", KeyPair::from_pem(EC_KEY_IN_PKCS8).unwrap());
     let slack = Slack::new(&server.url).unwrap().root_certificate(&authority.root).unwrap();
     let slack = slack.client_identity(&client.certificate, EC_KEY).unwrap();
@@ -217,8 +217,8 @@ fn an_invalid_certificate_is_rejected_with_the_reason_and_without_the_key() {
     assert!(!debug.contains("secret") && !debug.contains("PRIVATE KEY"), "{debug}");
 }
 
-/// Runs this test again in a process with this environment, since a process can't change its own safely.
-/// Whether this is that process.
+/// Runs this test again in a child process with this environment, since a process can't safely
+/// change its own. Returns whether this is the child.
 fn runs_with(test: &str, variables: &[(&str, &str)]) -> bool {
     const INNER: &str = "LOOKOUT_TEST_INNER";
     if env::var_os(INNER).is_some() {
@@ -281,9 +281,9 @@ async fn without_root_certificates() {
 }
 
 #[test]
-fn the_proxies_of_the_environment_are_used() {
-    let test = "the_proxies_of_the_environment_are_used";
-    // The outer process has no proxy of its own; the inner one starts it where the variables say.
+fn the_environments_proxies_are_used() {
+    let test = "the_environments_proxies_are_used";
+    // The child starts the proxies at these addresses.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let proxy = format!("http://user:pa%20ss@127.0.0.1:{port}");
     let variables = [
@@ -293,11 +293,11 @@ fn the_proxies_of_the_environment_are_used() {
         ("TEST_PROXY_PORT", &port.to_string()),
     ];
     if runs_with(test, &variables) {
-        runtime().block_on(by_proxies());
+        runtime().block_on(through_proxies());
     }
 }
 
-async fn by_proxies() {
+async fn through_proxies() {
     let proxy = Proxy::start(env::var("TEST_PROXY_PORT").unwrap().parse().unwrap());
     let authority = Authority::new();
     let secure = TlsServer::start(&authority.sign("localhost"), None);

@@ -1,4 +1,4 @@
-//! Receivers that are down, slow, refuse or hang: no request waits, nothing is lost in silence, and
+//! Receivers that are down, slow, reject or hang: no request waits, each lost alert is counted, and
 //! recovery needs no restart.
 
 #![cfg(all(
@@ -55,7 +55,7 @@ async fn a_healthy_receiver_gets_one_firing_and_one_resolved_message() {
 }
 
 #[tokio::test]
-async fn discord_is_asked_to_answer_when_it_has_saved_the_message() {
+async fn discord_is_asked_to_respond_after_saving_the_message() {
     let kind = KINDS.iter().find(|kind| kind.name == "discord").unwrap();
     let receiver = kind.receiver([]);
     let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
@@ -65,7 +65,7 @@ async fn discord_is_asked_to_answer_when_it_has_saved_the_message() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_down_gets_the_message_when_it_is_up() {
+async fn a_receiver_that_is_down_gets_the_message_when_it_recovers() {
     each(|kind| async move {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
@@ -82,7 +82,7 @@ async fn a_receiver_that_is_down_gets_the_message_when_it_is_up() {
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_with_what_has_come_since() {
+async fn a_retry_includes_the_changes_since_the_failure() {
     each(|kind| async move {
         let receiver = kind.receiver([Reply::Answer(500, "", "rollup_error"); 2]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
@@ -98,7 +98,7 @@ async fn what_fails_is_tried_again_with_what_has_come_since() {
 }
 
 #[tokio::test]
-async fn a_limit_is_kept_to_as_long_as_the_receiver_asks() {
+async fn retry_after_is_honoured() {
     each(|kind| async move {
         let receiver = kind.receiver([Reply::Answer(429, "3", "rate_limited")]);
         let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
@@ -113,12 +113,12 @@ async fn a_limit_is_kept_to_as_long_as_the_receiver_asks() {
 }
 
 #[tokio::test]
-async fn a_dead_hook_is_tried_with_the_next_change_and_needs_no_restart() {
+async fn a_revoked_webhook_is_retried_with_the_next_change_without_a_restart() {
     each(|kind| async move {
         let receiver = kind.receiver([Reply::Answer(404, "", "no_service")]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
-        eventually(5, "refused", || (kind.counters(&scrape)[1] == 1.0).then_some(())).await;
+        eventually(5, "a rejection", || (kind.counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
         kind.told(5, &receiver, kind.late).await;
         assert_eq!(kind.counters(&scrape)[3], 0.0, "{} drops nothing", kind.name);
@@ -127,7 +127,7 @@ async fn a_dead_hook_is_tried_with_the_next_change_and_needs_no_restart() {
 }
 
 #[tokio::test]
-async fn a_message_that_the_receiver_will_never_take_is_dropped_and_counted() {
+async fn a_rejected_message_is_dropped_and_counted() {
     each(|kind| async move {
         let receiver = kind.receiver([Reply::Answer(400, "", "invalid_payload")]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
@@ -141,7 +141,7 @@ async fn a_message_that_the_receiver_will_never_take_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
+async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
     each(|kind| async move {
         let (hanging, healthy) = (kind.receiver([Reply::Hang]), kind.receiver([]));
         let urls = [hanging.serve().await, healthy.serve().await];
@@ -163,7 +163,7 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
         };
         tokio::time::timeout(Duration::from_secs(5), requests).await.expect("no request waits");
 
-        // The attempt is given up after 10 s; the second one is answered.
+        // The first attempt times out after 10 s. The second one succeeds.
         kind.told(15, &hanging, &[kind.firing]).await;
         let second = format!("{}-2", kind.name);
         eventually(2, "counters", || {
@@ -177,7 +177,7 @@ async fn a_receiver_that_hangs_holds_up_no_request_and_no_other_notifier() {
 }
 
 #[tokio::test]
-async fn a_critical_alert_that_begins_to_fire_notifies_the_mentioned_and_nothing_else_does() {
+async fn only_a_new_critical_alert_mentions_users() {
     for (severity, is_mentioned) in [(Severity::Critical, true), (Severity::Warning, false)] {
         let taken = |status, body| Receiver::taking(Reply::Answer(status, "", body), []);
         let receivers =
@@ -218,9 +218,9 @@ async fn a_critical_alert_that_begins_to_fire_notifies_the_mentioned_and_nothing
     }
 }
 
-/// Three alerts, which fire together; PagerDuty takes them one by one.
+/// Three alerts fire together. PagerDuty accepts one alert per event.
 #[tokio::test]
-async fn of_several_events_only_those_that_failed_are_posted_again_or_dropped() {
+async fn only_failed_events_are_retried_or_dropped() {
     let kind = KINDS.iter().find(|kind| kind.name == "pagerduty").unwrap();
     for (reply, posts, counters) in [
         (Reply::Answer(503, "", ""), 4, [1.0, 1.0, 1.0, 0.0]),
@@ -245,7 +245,7 @@ async fn of_several_events_only_those_that_failed_are_posted_again_or_dropped() 
 }
 
 #[tokio::test]
-async fn no_secret_is_in_a_log_metric_or_debug_output_and_failures_are_told_once() {
+async fn no_output_contains_a_secret_and_failures_are_logged_once() {
     let logs = Logs::of_all();
     each(|kind| async move {
         let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.taken];
@@ -259,7 +259,7 @@ async fn no_secret_is_in_a_log_metric_or_debug_output_and_failures_are_told_once
             builder
         });
         let in_flight = request(&lookout);
-        eventually(5, "refused", || (receiver.posts().len() == 1).then_some(())).await;
+        eventually(5, "a rejection", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
         kind.told(10, &receiver, kind.late).await;
         for text in [&debug, &scrape.render(), &format!("{lookout:?}")] {

@@ -1,4 +1,5 @@
-//! A test message on demand: every receiver gets it, each says what became of it, and nothing stays open.
+//! A test message on demand: each receiver gets it, each outcome is reported, and nothing stays
+//! open.
 
 #![cfg(all(
     feature = "alertmanager",
@@ -32,7 +33,7 @@ fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout
     start(|builder| notifiers(builder.rules(Rule::defaults()).shutdown_timeout(Duration::ZERO)))
 }
 
-/// The line of each notifier, without how long it took.
+/// The line of each notifier, without its duration.
 async fn lines(lookout: &Lookout) -> Vec<String> {
     let lines = lookout.send_test().await.into_iter().map(|delivery| delivery.to_string());
     let is_figure =
@@ -45,7 +46,7 @@ async fn lines(lookout: &Lookout) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_receiver_is_told_and_nothing_is_left_open() {
+async fn each_receiver_gets_the_test_and_it_is_resolved() {
     let [chat, hook, cluster] = [(); 3].map(|()| Receiver::new([]));
     let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
     let [chat_url, hook_url, cluster_url, pager_url] =
@@ -80,7 +81,7 @@ async fn every_receiver_is_told_and_nothing_is_left_open() {
     assert_eq!(hook.taken()[1].body["status"], "resolved");
     eventually(4, "the closure's", || (heard.lock().unwrap().len() == 2).then_some(())).await;
 
-    // Alertmanager resolves it by itself; it is not posted again, which would keep it open.
+    // In Alertmanager it expires, since it is not posted again.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(cluster.taken().len(), 1);
     let alert = &cluster.taken()[0].body[0];
@@ -98,7 +99,7 @@ async fn every_receiver_is_told_and_nothing_is_left_open() {
 }
 
 #[tokio::test]
-async fn each_that_fails_says_why_and_nobody_waits_for_long() {
+async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
     let gone = Receiver::taking(Reply::Answer(404, "", "no_service"), []);
     let limited = Receiver::new([Reply::Answer(429, "600", "")]);
     let silent = Receiver::taking(Reply::Hang, []);
@@ -112,7 +113,7 @@ async fn each_that_fails_says_why_and_nobody_waits_for_long() {
             .on_alert(|_| thread::sleep(Duration::from_secs(15)))
     });
     let asked = Instant::now();
-    let told = lines(&lookout).await;
+    let found = lines(&lookout).await;
     assert!(asked.elapsed() < Duration::from_secs(14), "{:?}", asked.elapsed());
     let starts = [
         "gone: failed after the notifier is misconfigured: ",
@@ -120,12 +121,12 @@ async fn each_that_fails_says_why_and_nobody_waits_for_long() {
         "silent: failed after not delivered: ",
         "on_alert: failed after not delivered: request timed out",
     ];
-    for (line, start) in told.iter().zip(starts) {
+    for (line, start) in found.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}");
         assert!(!line.contains("s3cret"), "{line}");
     }
 
-    // What is left alone for ten minutes says so at once, and is left alone.
+    // A notifier that waits for `Retry-After` fails at once and stays idle.
     let asked = Instant::now();
     let again = lookout.send_test();
     tokio::pin!(again);
@@ -135,17 +136,17 @@ async fn each_that_fails_says_why_and_nobody_waits_for_long() {
     assert!(limited_says.took < quick, "{:?} of {:?}", limited_says.took, asked.elapsed());
     assert!(limited_says.to_string().contains("429"), "{limited_says}");
     assert_eq!(limited.posts().len(), 1);
-    // What is broken is asked again, since somebody may just have mended it.
+    // A misconfigured notifier is tried again, since somebody may have fixed it.
     assert_eq!(gone.posts().len(), 2);
 }
 
 #[tokio::test]
-async fn after_the_end_each_says_that_it_is_over() {
+async fn after_shutdown_each_delivery_fails() {
     let (lookout, _scrape) = lookout(|builder| builder.on_alert(|_| {}));
     lookout.shutdown().await;
-    let told = lines(&lookout).await;
-    assert_eq!(told.len(), 1);
-    assert!(told[0].ends_with("the lookout has ended"), "{told:?}");
+    let found = lines(&lookout).await;
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with("the lookout has ended"), "{found:?}");
     let (silent, _scrape) = start(|builder| builder);
     assert!(silent.send_test().await.is_empty());
 }

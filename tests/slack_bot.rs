@@ -1,4 +1,4 @@
-//! Slack by a bot's token: an alert has one message, that is edited, and a thread that tells the rest.
+//! Slack with a bot token: an alert has one message, which is edited, and a thread for updates.
 
 #![cfg(all(feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -31,26 +31,26 @@ use support::{eventually, start, sum};
 
 const TOKEN: &str = "xoxb-1-s3cret";
 
-/// As Slack answers what it takes, where the first message stands at `1.1` and all others, too.
+/// Slack's response to an accepted message. Each message has the reference `1.1`.
 const TAKEN: Reply = taken(r#"{"ok":true,"channel":"C1","ts":"1.1","message":{}}"#);
 
 const fn taken(answer: &'static str) -> Reply {
     Reply::Answer(200, "", answer)
 }
 
-/// A receiver that answers by this script, and a bot that posts to it.
+/// A receiver that responds by this script, and a bot that posts to it.
 async fn bot(script: impl IntoIterator<Item = Reply>) -> (Receiver, SlackBot) {
     let receiver = Receiver::taking(TAKEN, script);
     let url = receiver.serve().await;
     (receiver, SlackBot::new(TOKEN, "#alerts").unwrap().url(url).unwrap())
 }
 
-/// An alert that fires, as a lookout tells it.
+/// The notification of a firing alert.
 async fn fired() -> Notification {
     notified(|lookout| Box::new(request(lookout))).await
 }
 
-/// A report, as a lookout tells it.
+/// The notification of a report.
 async fn reported() -> Notification {
     notified(|lookout| {
         lookout.reporter().send(Report::new("EventLost", "no broker at kafka:9092"));
@@ -62,8 +62,8 @@ async fn reported() -> Notification {
 async fn notified(
     cause: impl FnOnce(&tower_lookout::Lookout) -> Box<dyn std::any::Any>,
 ) -> Notification {
-    let told = Arc::new(Mutex::new(None));
-    let noted = Arc::clone(&told);
+    let received = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&received);
     let notifier = service_fn(move |notification: Notification| {
         *noted.lock().unwrap() = Some(notification);
         std::future::ready(Ok::<_, DeliveryError>(()))
@@ -71,10 +71,10 @@ async fn notified(
     let (lookout, _scrape) =
         start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("noted", notifier));
     let _cause = cause(&lookout);
-    eventually(5, "an alert", || told.lock().unwrap().take()).await
+    eventually(5, "an alert", || received.lock().unwrap().take()).await
 }
 
-/// The only alert of each.
+/// One notification with the alert of each.
 fn all(notifications: impl IntoIterator<Item = Notification>) -> Notification {
     let mut all = notifications.into_iter();
     let mut first = all.next().unwrap();
@@ -105,7 +105,7 @@ fn resolved(notification: &Notification) -> Notification {
     })
 }
 
-/// A report that came so many times more.
+/// The report, repeated `count` more times.
 fn repeated(notification: &Notification, count: u64) -> Notification {
     with(notification, |alert| {
         let Cause::Report(failure) = &mut alert.cause else { panic!("a report: {alert}") };
@@ -121,7 +121,7 @@ async fn deliver(bot: &mut SlackBot, notification: Notification) -> Result<(), B
     delivered.error().map_or(Ok(()), |error| Err(error.to_string().into()))
 }
 
-/// Method, the message that it is about, and the titles that it shows, of each call.
+/// The method, the message and the titles of each call.
 fn calls(receiver: &Receiver) -> Vec<String> {
     receiver.posts().iter().map(call).collect()
 }
@@ -138,7 +138,7 @@ fn texts(post: &Post) -> String {
 }
 
 #[tokio::test]
-async fn an_alert_is_one_message_that_turns_green_with_its_resolve_in_the_thread() {
+async fn a_resolve_edits_the_alerts_message_and_replies_in_its_thread() {
     let receiver = Receiver::taking(TAKEN, []);
     let url = receiver.serve().await;
     let (lookout, scrape) = start(|builder| {
@@ -170,7 +170,7 @@ async fn an_alert_is_one_message_that_turns_green_with_its_resolve_in_the_thread
 }
 
 #[tokio::test]
-async fn what_still_fires_is_told_again_in_the_channel_and_its_message_stays_its_own() {
+async fn a_repeat_is_posted_to_the_channel_and_the_message_stays_the_alerts_own() {
     let (receiver, mut bot) = bot([]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
@@ -190,7 +190,7 @@ async fn what_still_fires_is_told_again_in_the_channel_and_its_message_stays_its
 }
 
 #[tokio::test]
-async fn alerts_that_begin_together_share_a_message_if_they_are_many() {
+async fn more_than_three_alerts_that_start_together_share_a_message() {
     let (receiver, mut bot) = bot([]).await;
     let fired = fired().await;
     let five = all(["A", "B", "C", "D", "E"].map(|name| named(&fired, name)));
@@ -206,7 +206,7 @@ async fn alerts_that_begin_together_share_a_message_if_they_are_many() {
 }
 
 #[tokio::test]
-async fn a_report_that_repeats_is_counted_in_its_message_and_its_thread() {
+async fn a_repeated_report_is_counted_in_its_message_and_its_thread() {
     let (receiver, mut bot) = bot([]).await;
     let first = reported().await;
     deliver(&mut bot, first.clone()).await.unwrap();
@@ -226,7 +226,7 @@ async fn a_report_that_repeats_is_counted_in_its_message_and_its_thread() {
 }
 
 #[tokio::test]
-async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
+async fn posts_are_a_second_apart_and_edits_do_not_wait() {
     let (receiver, mut bot) = bot([
         taken(r#"{"ok":true,"channel":"C1","ts":"1.1"}"#),
         taken(r#"{"ok":true,"channel":"C1","ts":"2.2"}"#),
@@ -244,7 +244,7 @@ async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
     let at: Vec<_> = posts.iter().filter(is_message).map(|post| post.at).collect();
     assert_eq!(at.len(), 4);
     for pair in at.windows(2) {
-        // As the receiver's clock sees it.
+        // By the receiver's clock.
         assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{:?}", pair[1] - pair[0]);
     }
     assert!(posts[3].path.ends_with("chat.update") && posts[3].body["ts"] == "2.2");
@@ -253,7 +253,7 @@ async fn messages_are_a_second_apart_and_edits_wait_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_limit_in_the_middle_is_kept_to_and_nothing_is_done_twice() {
+async fn a_rate_limit_half_way_is_honoured_and_nothing_is_posted_twice() {
     let limited = Reply::Answer(429, "7", r#"{"ok":false,"error":"ratelimited"}"#);
     let (receiver, mut bot) = bot([TAKEN, TAKEN, limited]).await;
     let fired = fired().await;
@@ -267,7 +267,7 @@ async fn a_limit_in_the_middle_is_kept_to_and_nothing_is_done_twice() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_stopped_goes_on_where_it_was() {
+async fn a_cancelled_delivery_is_resumed() {
     let (receiver, mut bot) = bot([TAKEN, TAKEN, Reply::Hang]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
@@ -279,7 +279,7 @@ async fn a_delivery_that_is_stopped_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_message_that_takes_no_edit_is_replaced_by_a_new_one() {
+async fn a_message_that_can_not_be_edited_is_replaced() {
     for word in [
         r#"{"ok":false,"error":"message_not_found"}"#,
         r#"{"ok":false,"error":"cant_update_message"}"#,
@@ -298,7 +298,7 @@ async fn a_message_that_takes_no_edit_is_replaced_by_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_thread_that_takes_no_answer_is_replaced_by_a_new_message() {
+async fn a_thread_that_rejects_replies_is_replaced_by_a_new_message() {
     let refused = taken(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
     let (receiver, mut bot) = bot([TAKEN, TAKEN, refused]).await;
     let fired = fired().await;
@@ -311,7 +311,7 @@ async fn a_thread_that_takes_no_answer_is_replaced_by_a_new_message() {
 }
 
 #[tokio::test]
-async fn a_resolve_of_which_no_message_is_known_is_a_new_one() {
+async fn a_resolve_without_a_known_message_gets_a_new_one() {
     let (receiver, mut bot) = bot([]).await;
     deliver(&mut bot, resolved(&fired().await)).await.unwrap();
     assert_eq!(
@@ -321,7 +321,7 @@ async fn a_resolve_of_which_no_message_is_known_is_a_new_one() {
 }
 
 #[tokio::test]
-async fn of_several_alerts_the_one_that_is_refused_is_dropped_and_the_others_are_told() {
+async fn a_rejected_alert_is_dropped_and_the_others_are_posted() {
     let receiver = Receiver::taking(TAKEN, [taken(r#"{"ok":false,"error":"invalid_blocks"}"#)]);
     let url = receiver.serve().await;
     let (lookout, scrape) = start(|builder| {
@@ -340,7 +340,7 @@ async fn of_several_alerts_the_one_that_is_refused_is_dropped_and_the_others_are
 }
 
 #[tokio::test]
-async fn an_unknown_refusal_of_one_message_holds_up_no_other_and_drops_nothing() {
+async fn an_unknown_error_of_one_message_affects_no_other_and_drops_nothing() {
     let (receiver, mut bot) = bot([taken(r#"{"ok":false,"error":"a_word_of_tomorrow"}"#)]).await;
     let fired = fired().await;
     let both = || all(["A", "B"].map(|name| named(&fired, name)));
@@ -352,8 +352,8 @@ async fn an_unknown_refusal_of_one_message_holds_up_no_other_and_drops_nothing()
 }
 
 #[tokio::test]
-async fn what_a_person_is_to_mend_is_said_and_the_token_is_nowhere() {
-    // The only test of this binary that asks for it.
+async fn a_misconfiguration_is_logged_with_the_fix_and_without_the_token() {
+    // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     let receiver = Receiver::taking(
         TAKEN,

@@ -1,4 +1,5 @@
-//! The generic webhook, against a local receiver: Alertmanager's message, and what each answer means.
+//! The generic webhook with a local receiver: Alertmanager's message, and the effect of each
+//! response.
 
 #![cfg(all(feature = "prometheus", feature = "webhook"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -31,7 +32,7 @@ fn webhook(url: &str) -> Webhook {
     Webhook::new(url).unwrap().header("Authorization", "Bearer s3cret").unwrap()
 }
 
-/// A lookout with an alert while a request is in flight, and another while there are two.
+/// A lookout with one alert that fires while a request is in flight, and one while there are two.
 fn lookout(url: &str) -> (Lookout, Scrape) {
     start(|builder| {
         builder
@@ -43,7 +44,7 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// The counters of the notifier: sent, failed, retried, dropped.
+/// The notifier's counters: sent, failed, retried, dropped.
 fn counters(scrape: &Scrape) -> [f64; 4] {
     let text = scrape.render();
     ["sent", "failed", "retried", "dropped"].map(|kind| {
@@ -51,8 +52,8 @@ fn counters(scrape: &Scrape) -> [f64; 4] {
     })
 }
 
-/// The state of the group, and of each alert.
-fn told(body: &Value) -> Vec<String> {
+/// The status of the group and of each alert.
+fn states(body: &Value) -> Vec<String> {
     let alerts = body["alerts"].as_array().unwrap().iter().map(|alert| {
         let (rule, status) = (&alert["labels"]["alertname"], &alert["status"]);
         format!("{} {}", rule.as_str().unwrap(), status.as_str().unwrap())
@@ -61,7 +62,7 @@ fn told(body: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_message_tells_the_change_and_what_else_fires() {
+async fn a_message_contains_the_change_and_all_other_firing_alerts() {
     let receiver = Receiver::new([]);
     let (lookout, _scrape) = lookout(&receiver.serve().await);
     let first = request(&lookout);
@@ -73,7 +74,7 @@ async fn a_message_tells_the_change_and_what_else_fires() {
     drop(first);
     eventually(3, "the fourth", || (receiver.taken().len() == 4).then_some(())).await;
     let posts = receiver.taken();
-    let all: Vec<_> = posts.iter().map(|post| told(&post.body)).collect();
+    let all: Vec<_> = posts.iter().map(|post| states(&post.body)).collect();
     assert_eq!(
         all,
         [
@@ -99,7 +100,7 @@ async fn a_message_tells_the_change_and_what_else_fires() {
 }
 
 #[tokio::test]
-async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
+async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     let receiver = Receiver::new([]);
     let (lookout, _scrape) = lookout(&receiver.serve().await);
     let in_flight = request(&lookout);
@@ -135,8 +136,8 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_ones() {
 }
 
 #[tokio::test]
-async fn each_answer_has_its_consequence() {
-    // The answer, the counters after it, and how often the receiver was asked in all.
+async fn each_response_has_its_effect() {
+    // The response, the counters after it, and the total number of posts.
     for (status, retry_after, after, posts) in [
         (500, "", [1.0, 1.0, 1.0, 0.0], 2),
         (408, "", [1.0, 1.0, 1.0, 0.0], 2),
@@ -167,15 +168,15 @@ async fn each_answer_has_its_consequence() {
 }
 
 #[tokio::test]
-async fn the_secrets_are_in_no_log_metric_or_debug_output() {
-    // The only test of this binary that asks for it.
+async fn no_output_contains_a_secret() {
+    // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     let receiver = Receiver::new([Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), OK]);
     let url = receiver.serve().await;
     let debug = format!("{:?}", webhook(&url));
     let (lookout, scrape) = lookout(&url);
     let in_flight = request(&lookout);
-    eventually(3, "refused", || (receiver.posts().len() == 1).then_some(())).await;
+    eventually(3, "a rejection", || (receiver.posts().len() == 1).then_some(())).await;
     drop(in_flight);
     eventually(10, "the message", || receiver.taken().pop()).await;
     lookout.shutdown().await;
@@ -185,20 +186,20 @@ async fn the_secrets_are_in_no_log_metric_or_debug_output() {
     logs::assert_no_secret(&logs.text());
 }
 
-/// An alert of this instance that fires, as a lookout tells it.
+/// The notification of a firing alert of this instance.
 async fn fired(instance: &str) -> Notification {
-    let (sent, told) = std::sync::mpsc::channel();
+    let (sent, states) = std::sync::mpsc::channel();
     let notifier =
         service_fn(move |notification: Notification| std::future::ready(sent.send(notification)));
     let (lookout, _scrape) = start(|builder| {
         builder.instance(instance).rule(Rule::in_flight().above(0)).notify_as("noted", notifier)
     });
     let _in_flight = request(&lookout);
-    eventually(5, "an alert", || told.try_recv().ok()).await
+    eventually(5, "an alert", || states.try_recv().ok()).await
 }
 
 #[tokio::test]
-async fn a_group_that_is_refused_keeps_no_other_from_being_told() {
+async fn a_rejected_group_does_not_affect_the_others() {
     let receiver = Receiver::new([]).refusing("instance-one");
     let mut webhook = webhook(&receiver.serve().await);
     let mut all = fired("instance-one").await;

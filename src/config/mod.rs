@@ -52,9 +52,9 @@
 //! | `labels` | a table of texts |
 //! | `summary`, `runbook`, `dashboard` | a text |
 //!
-//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests the
-//! nearest known key. The file must be a regular file of at most 1 MiB with at most 200 notifiers. Files
-//! of secrets must be regular files of at most 1 MiB, too.
+//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests
+//! the nearest known key. The file must be a regular file of at most 1 MiB with at most 200
+//! notifiers. Files of secrets must be regular files of at most 1 MiB, too.
 //!
 //! # Notifiers
 //!
@@ -81,8 +81,8 @@
 //! | `repeat_every` | a duration of at least a minute, after which a firing alert is repeated ([`NotifierExt::repeat_every`]) |
 //! | `when` | a table that selects alerts ([`NotifierExt::when`]); defaults to all |
 //!
-//! An alert must match all keys of `when`, like the setters of [`Matcher`](crate::notify::Matcher). For a
-//! list, it must match one value:
+//! An alert must match all keys of `when`, like the setters of [`Matcher`](crate::notify::Matcher).
+//! For a list, it must match one value:
 //!
 //! | key | value |
 //! |---|---|
@@ -95,10 +95,11 @@
 //!
 //! # Secrets
 //!
-//! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path starts
-//! in the folder of this file. A secret in plain text is an error, so that nobody commits one, unless the
-//! file begins with `allow_inline_secrets = true`. Other addresses may be plain text if they contain no
-//! `@`, and so no password. No error, log or `Debug` output contains a secret.
+//! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path
+//! starts in the folder of this file. A secret in plain text is an error, so that nobody commits
+//! one, unless the file begins with `allow_inline_secrets = true`. Other addresses may be plain
+//! text if they contain no `@`, and so no password. No error, log or `Debug` output contains a
+//! secret.
 //!
 //! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
 //! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every

@@ -4,9 +4,9 @@ use crate::causes::debug_as_display;
 
 /// The problems in a file of rules and notifiers, in the order of its lines.
 ///
-/// Each problem names the file, the line, the key and the fix, such as `lookout.toml:12: rule.above:
-/// "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No problem contains
-/// a secret.
+/// Each problem names the file, the line, the key and the fix, such as `lookout.toml:12:
+/// rule.above: "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No
+/// problem contains a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<String>,
@@ -17,8 +17,8 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// The problems, at least one. If there are more than 100, a last line contains the number of the
-    /// others.
+    /// The problems, at least one. If there are more than 100, a last line contains the number of
+    /// the others.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(String::as_str)
     }

@@ -131,7 +131,8 @@ impl<'a> Section<'a> {
         self.left.contains_key(key)
     }
 
-    /// Reads a key. Returns `None` if the key is missing, or if `read` fails, whose error is recorded.
+    /// Reads a key. Returns `None` if the key is missing, or if `read` fails, whose error is
+    /// recorded.
     pub(crate) fn read<T>(
         &mut self,
         key: &'static str,

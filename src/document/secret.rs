@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::value;
 use crate::files;
 
-/// Reads secrets from environment variables and files. Errors contain no secret, nor a text that may
-/// be a misplaced one.
+/// Reads secrets from environment variables and files. Errors contain no secret, nor a text that
+/// may be a misplaced one.
 pub(crate) struct Secrets<'a> {
     /// The folder of relative paths.
     folder: &'a Path,

@@ -41,7 +41,8 @@ const MAX_SHOWN: usize = 200;
 /// The most words that an error lists, or that an unknown word is compared with.
 const MAX_LISTED: usize = 30;
 
-/// The longest word that is compared with others, in bytes. The time is the product of both lengths.
+/// The longest word that is compared with others, in bytes. The time is the product of both
+/// lengths.
 const MAX_WORD: usize = 64;
 
 /// Prometheus's names for keys that have another name here.

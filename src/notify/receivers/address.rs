@@ -1,4 +1,4 @@
-//! Identifies a receiver in the state file by where it delivers to.
+//! Identifies a receiver in the state file by its address.
 
 use std::any::Any;
 
@@ -18,8 +18,8 @@ pub(super) fn of<N: Addressed + 'static>(notifier: &dyn Any) -> Option<Vec<Strin
     notifier.downcast_ref::<N>().or_else(repeating).map(N::address)
 }
 
-/// Each process and each build computes the same hash. Half of SHA-256 does not reveal the secret within an
-/// address.
+/// Each process and each build computes the same hash. Half of SHA-256 does not reveal the secret
+/// within an address.
 pub(super) fn hash(parts: &[String]) -> String {
     let mut text = String::new();
     for part in parts {

@@ -13,8 +13,8 @@ use crate::{
     text::one_line,
 };
 
-/// Logs each alert as a `tracing` event: a firing one at `ERROR`, `WARN` or `INFO` by its severity, a
-/// resolved one at `INFO`.
+/// Logs each alert as a `tracing` event: a firing one at `ERROR`, `WARN` or `INFO` by its severity,
+/// a resolved one at `INFO`.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Log;

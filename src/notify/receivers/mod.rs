@@ -86,8 +86,8 @@ macro_rules! receivers {
             )+)+
         ];
 
-        /// A hash of the address of a built-in receiver, in hexadecimal. Returns `None` for another type,
-        /// since a layer hides the notifier that it wraps.
+        /// A hash of the address of a built-in receiver, in hexadecimal. Returns `None` for another
+        /// type, since a layer hides the notifier that it wraps.
         #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
         pub(crate) fn address_hash(notifier: &dyn std::any::Any) -> Option<String> {
             let found = None;

@@ -12,11 +12,11 @@ use tower_service::Service;
 use super::http::{AddressError, Endpoint, from_env, tls_settings};
 use crate::notify::{DeliveryError, Notification};
 
-/// Pings a dead man's switch, such as healthchecks.io or Dead Man's Snitch, which alerts when the pings
-/// stop; see [`heartbeat`](crate::LookoutBuilder::heartbeat).
+/// Pings a dead man's switch, such as healthchecks.io or Dead Man's Snitch, which alerts when the
+/// pings stop; see [`heartbeat`](crate::LookoutBuilder::heartbeat).
 ///
-/// Each ping posts the names of the service and the instance as JSON, and no alerts. A 2xx response is
-/// a success; see [`DeliveryError`] for the others. No log, error or `Debug` output contains the
+/// Each ping posts the names of the service and the instance as JSON, and no alerts. A 2xx response
+/// is a success; see [`DeliveryError`] for the others. No log, error or `Debug` output contains the
 /// address.
 ///
 /// # Examples

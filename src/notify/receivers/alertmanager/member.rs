@@ -28,8 +28,8 @@ pub(super) struct Member {
     is_failing: AtomicBool,
 }
 
-/// Shorter than a delivery may take, even as the first of an `or_else`, so that a member that does not
-/// respond does not fail the delivery.
+/// Shorter than a delivery may take, even as the first of an `or_else`, so that a member that does
+/// not respond does not fail the delivery.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 const EXAMPLE: &str = "http://alertmanager-1:9093";

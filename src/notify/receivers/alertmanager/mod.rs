@@ -29,27 +29,27 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// A firing alert is posted again every 60 s, and ends after four times that, so it resolves if the
 /// process dies. A resolve is posted again for 15 minutes, as Prometheus does. Alertmanager ignores
 /// the resolve of an alert that it never received, so an alert that fired and resolved between two
-/// posts is first posted as firing, with its peak, until the next post. If a member's clock is behind,
-/// it accepts a resolve late, with a later post. [`shutdown`](crate::Lookout::shutdown) leaves firing
-/// alerts to expire: the end of a process is not a recovery.
+/// posts is first posted as firing, with its peak, until the next post. If a member's clock is
+/// behind, it accepts a resolve late, with a later post. [`shutdown`](crate::Lookout::shutdown)
+/// leaves firing alerts to expire: the end of a process is not a recovery.
 ///
-/// The labels are `alertname` (the rule), `severity`, `service`, `instance`, the target (`method` and
-/// `route`, `dependency`, or a report's `call_site`, `error_type` and `group`), and the rule's own. An
-/// alert whose labels change while it fires is resolved under the old labels. The annotations are
-/// `summary`, `description`, `runbook_url` and `dashboard_url`. Each replica has its own `instance`,
-/// so none resolves another's alert. To get one notification for all replicas, leave `instance` out of
-/// the grouping:
+/// The labels are `alertname` (the rule), `severity`, `service`, `instance`, the target (`method`
+/// and `route`, `dependency`, or a report's `call_site`, `error_type` and `group`), and the rule's
+/// own. An alert whose labels change while it fires is resolved under the old labels. The
+/// annotations are `summary`, `description`, `runbook_url` and `dashboard_url`. Each replica has
+/// its own `instance`, so none resolves another's alert. To get one notification for all replicas,
+/// leave `instance` out of the grouping:
 ///
 /// ```yaml
 /// route:
 ///   group_by: [alertname, service]
 /// ```
 ///
-/// List each member, not a load balancer in front of them. A delivery succeeds when one member accepts
-/// it. A member that fails is logged once, counted in `lookout_notifications_failed_total`, and gets
-/// the alerts with the next post. If every member fails, the delivery is retried, as with any
-/// notifier. A member has 4 s to respond. No log, error or `Debug` output contains an address or a
-/// header; log lines name a member by its position in the list.
+/// List each member, not a load balancer in front of them. A delivery succeeds when one member
+/// accepts it. A member that fails is logged once, counted in `lookout_notifications_failed_total`,
+/// and gets the alerts with the next post. If every member fails, the delivery is retried, as with
+/// any notifier. A member has 4 s to respond. No log, error or `Debug` output contains an address
+/// or a header; log lines name a member by its position in the list.
 ///
 /// # Examples
 ///

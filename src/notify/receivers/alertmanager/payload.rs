@@ -23,8 +23,8 @@ pub(super) struct PostableAlert {
 impl PostableAlert {
     /// A firing alert ends after `expires`, unless it is posted again before.
     ///
-    /// A resolved alert ends at `now` at the latest. Alertmanager takes an end in the future, if only
-    /// by a millisecond, for a firing alert, and keeps the later end of the previous post.
+    /// A resolved alert ends at `now` at the latest. Alertmanager takes an end in the future, if
+    /// only by a millisecond, for a firing alert, and keeps the later end of the previous post.
     pub(super) fn new(alert: &Alert, now: SystemTime, expires: Duration) -> Self {
         let ends_at = match ended(alert) {
             Some(ended) => ended.min(now),

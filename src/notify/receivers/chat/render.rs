@@ -186,8 +186,8 @@ fn notes<M: Markup>(alert: &Alert, changes: u32) -> Vec<String> {
     notes.iter().map(|note| M::italic(note)).collect()
 }
 
-/// Whether one of the first `named` alerts is critical and has started to fire. Repeats and resolves
-/// don't mention anybody.
+/// Whether one of the first `named` alerts is critical and has started to fire. Repeats and
+/// resolves don't mention anybody.
 pub(crate) fn is_urgent(notification: &Notification, named: usize) -> bool {
     notification.iter().take(named).any(|(alert, changes)| {
         let is_new = alert.status == AlertStatus::Firing && changes > 0;
@@ -208,8 +208,8 @@ pub(crate) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     joined(parts, " · ", most)
 }
 
-/// The titles of alerts for which a message has no room in full, and how many titles fit into `most`
-/// characters. The next message contains the rest.
+/// The titles of alerts for which a message has no room in full, and how many titles fit into
+/// `most` characters. The next message contains the rest.
 pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize) {
     const HEAD: usize = 60;
     let mut room = most.saturating_sub(HEAD);

@@ -22,9 +22,9 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// Posts alerts to a Discord webhook, one embed per alert.
 ///
 /// The notifier posts at most five messages in two seconds, and merges the changes that arrive in
-/// between. It honours the delay of a 429, and keeps messages within Discord's size limits. Text from
-/// users is escaped, so it can't mention anybody; [`mention`](Self::mention) sets the mention for
-/// critical alerts. The address is a secret: no log, error or `Debug` output contains it.
+/// between. It honours the delay of a 429, and keeps messages within Discord's size limits. Text
+/// from users is escaped, so it can't mention anybody; [`mention`](Self::mention) sets the mention
+/// for critical alerts. The address is a secret: no log, error or `Debug` output contains it.
 ///
 /// # Examples
 ///
@@ -55,8 +55,8 @@ impl Discord {
         Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_millis(400)), mention: None })
     }
 
-    /// Mentions a role, a user or everybody in each message with a critical alert that has started to
-    /// fire, such as `<@&123456789012345678>`. Repeats and resolves mention nobody.
+    /// Mentions a role, a user or everybody in each message with a critical alert that has started
+    /// to fire, such as `<@&123456789012345678>`. Repeats and resolves mention nobody.
     ///
     /// Defaults to no mention.
     ///

@@ -68,8 +68,8 @@ impl EmailBuilder {
         self
     }
 
-    /// Also trusts these root certificates, in PEM, for a server whose certificate a private authority
-    /// signed. May be called more than once.
+    /// Also trusts these root certificates, in PEM, for a server whose certificate a private
+    /// authority signed. May be called more than once.
     ///
     /// Defaults to the host's root certificates only.
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
@@ -77,8 +77,8 @@ impl EmailBuilder {
         self
     }
 
-    /// Also trusts Mozilla's root certificates, which are compiled into the program, for a container
-    /// image without any. Update the crate `webpki-root-certs` from time to time.
+    /// Also trusts Mozilla's root certificates, which are compiled into the program, for a
+    /// container image without any. Update the crate `webpki-root-certs` from time to time.
     ///
     /// Defaults to the host's root certificates only.
     #[cfg(feature = "bundled-roots")]
@@ -87,8 +87,9 @@ impl EmailBuilder {
         self
     }
 
-    /// Sends a client certificate (mutual TLS) to a server that asks for one. Both arguments are PEM;
-    /// `certificate` may be followed by its chain. No log, error or `Debug` output contains the key.
+    /// Sends a client certificate (mutual TLS) to a server that asks for one. Both arguments are
+    /// PEM; `certificate` may be followed by its chain. No log, error or `Debug` output contains
+    /// the key.
     ///
     /// Defaults to no client certificate.
     pub fn client_identity(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {

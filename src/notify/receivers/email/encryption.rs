@@ -1,5 +1,5 @@
-//! TLS below lettre, with the receivers' own provider. lettre's TLS features would also select TLS for
-//! the application's own use of lettre.
+//! TLS below lettre, with the receivers' own provider. lettre's TLS features would also select TLS
+//! for the application's own use of lettre.
 
 use std::{
     io,

@@ -66,9 +66,9 @@ struct Thread {
 }
 
 impl Thread {
-    /// The first mail of an alert starts its thread; later mails reply to the first. A mail of several
-    /// alerts joins the thread of each. The ids depend on the alerts only, so a mail that is sent again
-    /// keeps its id. Each repeat of an unchanged alert has an id of its own.
+    /// The first mail of an alert starts its thread; later mails reply to the first. A mail of
+    /// several alerts joins the thread of each. The ids depend on the alerts only, so a mail that
+    /// is sent again keeps its id. Each repeat of an unchanged alert has an id of its own.
     fn of(notification: &Notification, domain: &str, now: SystemTime) -> Self {
         let begins = |alert| format!("<alert-{:016x}@{domain}>", stable_hash(&begin(alert)));
         match (notification.alerts.as_slice(), notification.changes.as_slice()) {
@@ -90,8 +90,8 @@ impl Thread {
     }
 }
 
-/// Whether this is the first mail of an alert. Later mails also fire, when a failure is reported again
-/// or the severity rises.
+/// Whether this is the first mail of an alert. Later mails also fire, when a failure is reported
+/// again or the severity rises.
 fn is_first(alert: &Alert) -> bool {
     let is_again = alert.failure().is_some_and(|failure| !failure.over.is_zero());
     alert.status == AlertStatus::Firing && !is_again && !alert.is_relabelled

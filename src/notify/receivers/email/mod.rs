@@ -33,20 +33,22 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Sends alerts by SMTP, as plain text and HTML.
 ///
-/// Follow-ups are threaded under the first mail of an alert. A mail of several alerts joins the thread
-/// of each. Text from users is escaped, so it can't add a header or HTML.
+/// Follow-ups are threaded under the first mail of an alert. A mail of several alerts joins the
+/// thread of each. Text from users is escaped, so it can't add a header or HTML.
 ///
-/// Each mail uses a connection of its own, and sends nothing before TLS is established. If the server
-/// is unreachable or replies 4xx, the delivery is retried. If it rejects the login, the sender or every
-/// recipient, that is a misconfiguration. If it rejects the content, the mail is dropped.
+/// Each mail uses a connection of its own, and sends nothing before TLS is established. If the
+/// server is unreachable or replies 4xx, the delivery is retried. If it rejects the login, the
+/// sender or every recipient, that is a misconfiguration. If it rejects the content, the mail is
+/// dropped.
 ///
 /// If the server rejects some of the recipients, the others get the mail once. A recipient rejected
-/// with 4xx is retried separately until it is accepted. A recipient rejected with 5xx is logged as a
-/// warning and counted in `lookout_notifications_failed_total`.
+/// with 4xx is retried separately until it is accepted. A recipient rejected with 5xx is logged as
+/// a warning and counted in `lookout_notifications_failed_total`.
 ///
 /// If the server has received a mail but takes more than 10 s to accept it, for example to scan for
-/// viruses, the notifier waits up to a minute and sends no other mail; until then the delivery counts
-/// as failed. A mail that is sent again has the same `Message-ID`, unless the alert has changed.
+/// viruses, the notifier waits up to a minute and sends no other mail; until then the delivery
+/// counts as failed. A mail that is sent again has the same `Message-ID`, unless the alert has
+/// changed.
 ///
 /// No log, error or `Debug` output contains user or password.
 ///
@@ -81,13 +83,13 @@ impl Email {
     /// | `smtps://user:password@host` | required, from the first byte | 465 |
     /// | `smtp://host?tls=none` | none; a password only on loopback | 25 |
     ///
-    /// User and password are optional. Percent-encode special characters in them, such as `@` as `%40`;
-    /// [`credentials`](EmailBuilder::credentials) takes them without encoding.
+    /// User and password are optional. Percent-encode special characters in them, such as `@` as
+    /// `%40`; [`credentials`](EmailBuilder::credentials) takes them without encoding.
     ///
     /// # Errors
     ///
-    /// Returns an [`EmailError`] if an address is invalid, if there is no recipient, if a password would
-    /// be sent without TLS, or if the host has no root certificates.
+    /// Returns an [`EmailError`] if an address is invalid, if there is no recipient, if a password
+    /// would be sent without TLS, or if the host has no root certificates.
     pub fn new<R>(
         server: impl Into<String>,
         from: impl Into<String>,
@@ -138,7 +140,8 @@ impl Service<Notification> for Email {
 }
 
 impl Email {
-    /// Sends each recipient the changes that it lacks. In most cases that is one mail to all of them.
+    /// Sends each recipient the changes that it lacks. In most cases that is one mail to all of
+    /// them.
     async fn deliver(self, notification: Notification) -> Result<Delivered, DeliveryError> {
         let (mut outbox, total) = (self.outbox.open().await, notification.alerts.len());
         outbox.settle_earlier().await;

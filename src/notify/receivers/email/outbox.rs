@@ -7,16 +7,16 @@ use tokio::{
 
 use crate::notify::DeliveryError;
 
-/// Which recipients have which changes, until a delivery is complete. It outlives a delivery, so that a
-/// retry sends a change only to the recipients that lack it.
+/// Which recipients have which changes, until a delivery is complete. It outlives a delivery, so
+/// that a retry sends a change only to the recipients that lack it.
 #[derive(Clone, Debug)]
 pub(super) struct Outbox(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     recipients: usize,
-    /// A mail that the server has received but not accepted yet. The next delivery waits for the reply
-    /// instead of sending the mail again.
+    /// A mail that the server has received but not accepted yet. The next delivery waits for the
+    /// reply instead of sending the mail again.
     in_flight: Option<SubmittedMail>,
     open: VecDeque<Change>,
 }
@@ -31,8 +31,8 @@ pub(super) struct SubmittedMail {
     pub(super) reply: ReplyTask,
 }
 
-/// The task that waits for the server's reply. It returns the rejected recipients; an error concerns
-/// the whole mail.
+/// The task that waits for the server's reply. It returns the rejected recipients; an error
+/// concerns the whole mail.
 pub(super) type ReplyTask = JoinHandle<Result<Vec<RejectedRecipient>, DeliveryError>>;
 
 /// A recipient that the server rejected.

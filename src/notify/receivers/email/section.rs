@@ -14,8 +14,8 @@ const LONGEST_TEXT: usize = 600;
 /// The longest address of a link, in characters. A longer one is cut and is not a link.
 const LONGEST_LINK: usize = 2_000;
 
-/// How many alerts have a section, and how many labels a section shows. Such a mail stays far below the
-/// 100 kB at which mail programs begin to clip a message, unless users' texts are very long.
+/// How many alerts have a section, and how many labels a section shows. Such a mail stays far below
+/// the 100 kB at which mail programs begin to clip a message, unless users' texts are very long.
 const SECTIONS: usize = 20;
 const LABELS: usize = 20;
 

@@ -35,8 +35,8 @@ pub(super) struct Session {
     pub(super) hello: ClientId,
 }
 
-/// How long a server may take to accept a message that it has. RFC 5321 §4.5.3.2.6 asks for ten minutes,
-/// but other alerts wait meanwhile.
+/// How long a server may take to accept a message that it has. RFC 5321 §4.5.3.2.6 asks for ten
+/// minutes, but other alerts wait meanwhile.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a server may take to answer `QUIT`. The message is delivered by then.
@@ -49,8 +49,8 @@ const LONGEST_REPLY: usize = 300;
 const GREETING: &[u8] = b"220 STARTTLS\r\n";
 
 impl Session {
-    /// Sends a message, and returns the task that waits for the server to accept it. Sends nothing if
-    /// the server rejects every recipient.
+    /// Sends a message, and returns the task that waits for the server to accept it. Sends nothing
+    /// if the server rejects every recipient.
     pub(super) async fn submit(
         self,
         from: Address,
@@ -113,8 +113,8 @@ impl Session {
         greeted.await.map_err(|error| classify(step, &error))
     }
 
-    /// Requests TLS in plaintext. lettre's connection is dropped here with all that it has buffered: an
-    /// attacker in the middle could inject replies before the handshake.
+    /// Requests TLS in plaintext. lettre's connection is dropped here with all that it has
+    /// buffered: an attacker in the middle could inject replies before the handshake.
     async fn start_tls(&self, tcp: Tcp) -> Result<(), DeliveryError> {
         let mut plaintext = self.greet(Step::Connect, tcp).await?;
         if !plaintext.can_starttls() {

@@ -17,8 +17,8 @@ use tokio::{
 
 use crate::deadline;
 
-/// The most bytes read from one connection. A session needs a few thousand, but lettre buffers a line
-/// until its end, however long it is.
+/// The most bytes read from one connection. A session needs a few thousand, but lettre buffers a
+/// line until its end, however long it is.
 const MOST_READ: usize = 1024 * 1024;
 
 /// How long connecting to one address may take. The worker's timeout covers the session until the

@@ -119,8 +119,8 @@ macro_rules! from_env {
             #[doc = concat!("Creates a notifier with the ", $secret, " in an environment variable. ")]
             /// Returns `None` if the variable is unset or empty.
             ///
-            /// [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) accepts an `Option`, so the
-            /// same binary runs without the variable on a developer's machine:
+            /// [`LookoutBuilder::notify`](crate::LookoutBuilder::notify) accepts an `Option`, so
+            /// the same binary runs without the variable on a developer's machine:
             ///
             /// ```
             #[doc = concat!("use tower_lookout::{Lookout, notify::", stringify!($receiver), "};")]

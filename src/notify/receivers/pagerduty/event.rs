@@ -128,8 +128,8 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     details.into()
 }
 
-/// The deduplication key: service, instance, rule, target, and the type and group of a reported error,
-/// in readable form. A hash keeps keys distinct if they are cut, or if parts contain spaces.
+/// The deduplication key: service, instance, rule, target, and the type and group of a reported
+/// error, in readable form. A hash keeps keys distinct if they are cut, or if parts contain spaces.
 ///
 /// The key contains the instance: with a shared key, the first replica to recover would resolve the
 /// alert of all of them.

@@ -22,14 +22,15 @@ use crate::notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification};
 
 /// Triggers and resolves PagerDuty alerts through the Events API v2.
 ///
-/// The `dedup_key` of an alert consists of its service, instance, rule and target. So a repeated event
-/// creates no second alert, and replicas don't resolve each other's alerts. If an instance ends while
-/// an alert fires, the alert stays open until a person, PagerDuty's timeout or a successor with the
-/// same [`instance`](crate::LookoutBuilder::instance) name resolves it. An alert that fired and
-/// resolved before it was delivered is triggered with its peak and resolved at once.
+/// The `dedup_key` of an alert consists of its service, instance, rule and target. So a repeated
+/// event creates no second alert, and replicas don't resolve each other's alerts. If an instance
+/// ends while an alert fires, the alert stays open until a person, PagerDuty's timeout or a
+/// successor with the same [`instance`](crate::LookoutBuilder::instance) name resolves it. An alert
+/// that fired and resolved before it was delivered is triggered with its peak and resolved at once.
 ///
 /// The notifier posts two events a second on average, over a minute. A notification has at most 100
-/// alerts; further ones wait. The routing key is a secret: no log, error or `Debug` output contains it.
+/// alerts; further ones wait. The routing key is a secret: no log, error or `Debug` output contains
+/// it.
 ///
 /// # Examples
 ///

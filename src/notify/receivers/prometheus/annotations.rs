@@ -18,8 +18,8 @@ pub(crate) fn annotations(alert: &Alert) -> Labels {
     annotations.filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// The measured value and the condition, then the top routes or the impact, the reported errors, and
-/// a report's context.
+/// The measured value and the condition, then the top routes or the impact, the reported errors,
+/// and a report's context.
 fn description(alert: &Alert) -> String {
     let mut text = format!("{} ({})", alert.measured(), alert.condition());
     match alert.status {

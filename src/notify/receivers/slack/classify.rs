@@ -4,8 +4,8 @@ use crate::notify::{DeliveryError, receivers::http::ApiResponse};
 
 /// Classifies Slack's response to a post.
 ///
-/// A success is a 200 with the body `ok`. An error has a code in the body, which is more precise than
-/// the status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
+/// A success is a 200 with the body `ok`. An error has a code in the body, which is more precise
+/// than the status: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
 pub(super) fn classify(response: &ApiResponse, now: SystemTime) -> Result<(), DeliveryError> {
     let text = response.text.trim();
     let reason = format!("{}{}", response.status, loggable(text));

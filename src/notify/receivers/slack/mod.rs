@@ -23,10 +23,10 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Posts alerts to a Slack incoming webhook, in Block Kit.
 ///
-/// The notifier posts at most one message a second, and merges the changes that arrive in between. It
-/// honours `Retry-After`, and keeps messages within Slack's size limits. Text from users is escaped,
-/// so it can't mention anybody; [`mention`](Self::mention) sets the mention for critical alerts. The
-/// address is a secret: no log, error or `Debug` output contains it.
+/// The notifier posts at most one message a second, and merges the changes that arrive in between.
+/// It honours `Retry-After`, and keeps messages within Slack's size limits. Text from users is
+/// escaped, so it can't mention anybody; [`mention`](Self::mention) sets the mention for critical
+/// alerts. The address is a secret: no log, error or `Debug` output contains it.
 ///
 /// A webhook can only add messages. [`SlackBot`] edits the message of an alert when the alert
 /// resolves, and posts updates in its thread. It needs an app with a bot token.
@@ -58,8 +58,8 @@ impl Slack {
         Ok(Self { webhook: ChatWebhook::new(endpoint, Duration::from_secs(1)), mention: None })
     }
 
-    /// Mentions a user, a group or the channel in each message with a critical alert that has started
-    /// to fire. Repeats and resolves mention nobody.
+    /// Mentions a user, a group or the channel in each message with a critical alert that has
+    /// started to fire. Repeats and resolves mention nobody.
     ///
     /// Defaults to no mention.
     ///

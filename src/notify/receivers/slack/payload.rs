@@ -18,8 +18,8 @@ const FALLBACK: usize = 4_000;
 const CONTEXT: usize = 2_000;
 
 /// All texts of a message together. Slack rejects longer ones with `msg_blocks_too_long`, but does
-/// not document the limit. Observed: `chat.postMessage` accepts 9,597 characters and rejects 11,341;
-/// a webhook rejects 13,200.
+/// not document the limit. Observed: `chat.postMessage` accepts 9,597 characters and rejects
+/// 11,341; a webhook rejects 13,200.
 const TOTAL: usize = 9_500;
 
 /// The part of `TOTAL` that is reserved for the titles of alerts that are not shown in full.

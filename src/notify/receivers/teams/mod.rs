@@ -21,21 +21,21 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Posts alerts to Microsoft Teams through the webhook of a workflow, as an adaptive card.
 ///
-/// Create the workflow in Teams, from the template that posts to a channel when a webhook request is
-/// received. It belongs to a user. It accepts a message before posting it, so a delivery may succeed
-/// although the message never reaches the channel.
+/// Create the workflow in Teams, from the template that posts to a channel when a webhook request
+/// is received. It belongs to a user. It accepts a message before posting it, so a delivery may
+/// succeed although the message never reaches the channel.
 ///
-/// The notifier posts at most one message a second, and merges the changes that arrive in between. It
-/// keeps the card within Teams's size limit. Text from users is escaped, so it can't mention anybody;
-/// [`mention`](Self::mention) sets the mention for critical alerts. The address is a secret: no log,
-/// error or `Debug` output contains it.
+/// The notifier posts at most one message a second, and merges the changes that arrive in between.
+/// It keeps the card within Teams's size limit. Text from users is escaped, so it can't mention
+/// anybody; [`mention`](Self::mention) sets the mention for critical alerts. The address is a
+/// secret: no log, error or `Debug` output contains it.
 ///
 /// # Examples
 ///
 /// ```
 /// use tower_lookout::notify::Teams;
 ///
-/// let teams = Teams::new("https://prod-00.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?sig=secret")?;
+/// let teams = Teams::new("https://prod-00.westeurope.logic.azure.com/workflows/0?sig=secret")?;
 /// assert!(!format!("{teams:?}").contains("secret"));
 /// # Ok::<_, tower_lookout::notify::AddressError>(())
 /// ```
@@ -58,7 +58,8 @@ impl Teams {
     }
 
     /// Mentions a user in each message with a critical alert that has started to fire, by user
-    /// principal name, such as `ada@example.com`, or by Entra ID. Repeats and resolves mention nobody.
+    /// principal name, such as `ada@example.com`, or by Entra ID. Repeats and resolves mention
+    /// nobody.
     ///
     /// Defaults to no mention.
     ///

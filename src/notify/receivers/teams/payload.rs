@@ -15,8 +15,8 @@ use crate::{
 /// The largest message, in bytes. Teams rejects more than 28 KB.
 const TOTAL: usize = 27_000;
 
-/// The parts of `TOTAL` that are reserved for the envelope, and for the titles of alerts that are not
-/// shown in full.
+/// The parts of `TOTAL` that are reserved for the envelope, and for the titles of alerts that are
+/// not shown in full.
 const ENVELOPE: usize = 1_000;
 const OTHERS: usize = 3_000;
 

@@ -19,21 +19,21 @@ use super::{
 use crate::alert::{Alert, AlertStatus};
 use crate::notify::{Delivered, DeliveryError, Notification};
 
-/// Posts alerts in the format of Alertmanager's webhook (version 4), for any receiver of Alertmanager
-/// webhooks.
+/// Posts alerts in the format of Alertmanager's webhook (version 4), for any receiver of
+/// Alertmanager webhooks.
 ///
 /// Like Alertmanager's, a message contains the changed alerts and all other firing alerts of this
-/// process. Its `status` is `resolved` when no alert fires any more. The labels are `alertname` (the
-/// rule), `severity`, `service`, `instance`, the target (`method` and `route`, `dependency`, or a
-/// report's `call_site`, `error_type` and `group`), and the rule's own. The annotations are `summary`,
-/// `description`, `runbook_url` and `dashboard_url`. Alerts are grouped by `service` and `instance`, so
-/// each replica is a group of its own. Alerts that an earlier process left firing under another
-/// `instance` are posted separately. An alert whose labels change while it fires is resolved under the
-/// old labels.
+/// process. Its `status` is `resolved` when no alert fires any more. The labels are `alertname`
+/// (the rule), `severity`, `service`, `instance`, the target (`method` and `route`, `dependency`,
+/// or a report's `call_site`, `error_type` and `group`), and the rule's own. The annotations are
+/// `summary`, `description`, `runbook_url` and `dashboard_url`. Alerts are grouped by `service` and
+/// `instance`, so each replica is a group of its own. Alerts that an earlier process left firing
+/// under another `instance` are posted separately. An alert whose labels change while it fires is
+/// resolved under the old labels.
 ///
 /// A 2xx response is a success. 408, 425, 429 and 5xx are retried; 400, 413 and 422 reject this
-/// message; any other status, such as a redirect, is a misconfiguration. See [`DeliveryError`]. No log,
-/// error or `Debug` output contains the address or a header.
+/// message; any other status, such as a redirect, is a misconfiguration. See [`DeliveryError`]. No
+/// log, error or `Debug` output contains the address or a header.
 ///
 /// # Examples
 ///
@@ -116,7 +116,8 @@ impl Service<Notification> for Webhook {
                     Ok(()) => {}
                     // The rejection concerns this group only, so the others are still posted.
                     Err(error) if error.kind().is_permanent() => {
-                        // A resolved alert no longer fires, even if the receiver rejects the resolve.
+                        // A resolved alert no longer fires, even if the receiver rejects the
+                        // resolve.
                         let is_over = |alert: &&Alert| alert.status == AlertStatus::Resolved;
                         let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
                         firing.record(&over);

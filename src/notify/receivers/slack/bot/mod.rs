@@ -38,14 +38,14 @@ use crate::{
 ///
 /// Each alert has its own message; more than three that start together share one. When an alert
 /// resolves, or the count of a repeated report grows, the bot edits the message and replies in its
-/// thread. For more than three threads at once, it posts one message to the channel instead. An alert
-/// gets a new message if its message is unknown, since the process or the bot is new, or if Slack no
-/// longer accepts edits of it. The bot remembers the messages of up to 1,000 alerts.
+/// thread. For more than three threads at once, it posts one message to the channel instead. An
+/// alert gets a new message if its message is unknown, since the process or the bot is new, or if
+/// Slack no longer accepts edits of it. The bot remembers the messages of up to 1,000 alerts.
 ///
 /// The bot posts at most one message a second, honours `Retry-After`, and keeps messages within
 /// Slack's size limits. After a failure it retries only the remaining posts and edits. If Slack's
-/// response is lost in a timeout, a retry may post the message twice. A response whose body does not
-/// end within 1.5 s counts as posted, unless it begins with a failure.
+/// response is lost in a timeout, a retry may post the message twice. A response whose body does
+/// not end within 1.5 s counts as posted, unless it begins with a failure.
 ///
 /// Clones share their state of the channel. The token is a secret: no log, error or `Debug` output
 /// contains it. [`Slack`](crate::Slack) needs only a webhook instead of an app, but can't edit.
@@ -85,8 +85,8 @@ impl SlackBot {
         Ok(Self { api, channel: Arc::default() })
     }
 
-    /// Mentions a user, a group or the channel in each message with a critical alert that has started
-    /// to fire, such as `<!here>`. Repeats, replies and resolves mention nobody.
+    /// Mentions a user, a group or the channel in each message with a critical alert that has
+    /// started to fire, such as `<!here>`. Repeats, replies and resolves mention nobody.
     ///
     /// Defaults to no mention.
     ///
@@ -141,8 +141,8 @@ impl Service<Notification> for SlackBot {
 }
 
 impl Channel {
-    /// Delivers a notification, one action at a time. Each completed action is recorded at once, so a
-    /// retry skips it, even if this future is dropped half-way.
+    /// Delivers a notification, one action at a time. Each completed action is recorded at once, so
+    /// a retry skips it, even if this future is dropped half-way.
     async fn deliver(
         &mut self,
         api: &Api,

@@ -177,8 +177,8 @@ impl PostedMessages {
         self.messages.retain(|message| message.number != number);
     }
 
-    /// Forgets the messages that need no further edit. Called at the end of a delivery: before that,
-    /// a retry would post their alerts again.
+    /// Forgets the messages that need no further edit. Called at the end of a delivery: before
+    /// that, a retry would post their alerts again.
     pub(super) fn settle(&mut self) {
         self.messages.retain(|message| message.reference.is_some() && !message.is_over());
     }

@@ -33,8 +33,8 @@ fn report(status: AlertStatus, total: u64) -> Alert {
     Alert { status, ..alert }
 }
 
-/// Runs the actions for these alerts and lists them, with `+` for firing and `-` for resolved alerts.
-/// Stops at the action named `fails`.
+/// Runs the actions for these alerts and lists them, with `+` for firing and `-` for resolved
+/// alerts. Stops at the action named `fails`.
 fn play_until(posted: &mut PostedMessages, alerts: Vec<Alert>, fails: &str) -> Vec<String> {
     let changes = vec![1; alerts.len()];
     let mut left = Notification::with_changes(alerts, changes);

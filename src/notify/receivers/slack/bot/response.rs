@@ -13,8 +13,8 @@ use crate::notify::{
 pub(super) enum Rejection {
     /// A classified failure.
     Failed(DeliveryError),
-    /// An error code without a class of its own. After a failed edit or reply, Slack may still accept
-    /// a new message.
+    /// An error code without a class of its own. After a failed edit or reply, Slack may still
+    /// accept a new message.
     Other(String),
 }
 
@@ -41,12 +41,12 @@ impl From<Rejection> for DeliveryError {
 /// The delay after a rate limit without `Retry-After`.
 const DEFAULT_DELAY: Duration = Duration::from_secs(1);
 
-/// Classifies the response to a post or an edit. Returns a reference to the message, if the response
-/// contains one.
+/// Classifies the response to a post or an edit. Returns a reference to the message, if the
+/// response contains one.
 ///
 /// Slack responds with 200 and an error code in the body:
-/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. If the body is incomplete, its
-/// beginning decides: a failure is retried, anything else counts as posted.
+/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>. If the body is incomplete,
+/// its beginning decides: a failure is retried, anything else counts as posted.
 pub(super) fn classify(
     response: &ApiResponse,
     now: SystemTime,
