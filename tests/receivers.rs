@@ -91,7 +91,7 @@ async fn a_retry_includes_the_changes_since_the_failure() {
         drop(in_flight);
         kind.told(10, &receiver, kind.late).await;
         let text = receiver.taken().last().unwrap().body.to_string();
-        assert!(text.contains("this is the last"), "{text}");
+        assert!(text.contains("were merged into this"), "{text}");
         kind.counted(2, &scrape, [1.0, 2.0, 2.0, 0.0]).await;
     })
     .await;
