@@ -77,11 +77,7 @@ async fn the_start_is_one_line_and_each_gap_one_warning() {
         let lines = text.lines().filter(|line| line.contains("service=\"gaps\""));
         lines.filter(|line| line.contains(says)).count()
     };
-    assert_eq!(
-        count("INFO tower_lookout::lookout::self_check: the lookout has started"),
-        2,
-        "{text}"
-    );
+    assert_eq!(count("lookout::self_check: the lookout has started"), 2, "{text}");
     assert_eq!(count("rules=3 notifiers=\"\" recorder=\"found\""), 1, "{text}");
     assert_eq!(count("rules=0 notifiers=\"on_alert\" recorder=\"found\""), 1, "{text}");
     assert_eq!(count("there are rules and no notifier"), 1, "{text}");

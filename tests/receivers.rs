@@ -44,9 +44,9 @@ async fn a_healthy_receiver_gets_one_firing_and_one_resolved_message() {
         let receiver = kind.receiver([]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
-        kind.told(5, &receiver, &[kind.firing]).await;
+        kind.delivered(5, &receiver, &[kind.firing]).await;
         drop(in_flight);
-        kind.told(5, &receiver, &[kind.firing, kind.resolved]).await;
+        kind.delivered(5, &receiver, &[kind.firing, kind.resolved]).await;
         lookout.shutdown().await;
         assert_eq!(receiver.posts().len(), 2);
         assert_eq!(kind.counters(&scrape), [2.0, 0.0, 0.0, 0.0]);
@@ -60,7 +60,7 @@ async fn discord_is_asked_to_respond_after_saving_the_message() {
     let receiver = kind.receiver([]);
     let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
     let _in_flight = request(&lookout);
-    kind.told(5, &receiver, &[kind.firing]).await;
+    kind.delivered(5, &receiver, &[kind.firing]).await;
     assert_eq!(receiver.posts()[0].query, "wait=true");
 }
 
@@ -75,7 +75,7 @@ async fn a_receiver_that_is_down_gets_the_message_when_it_recovers() {
         eventually(6, "two failures", || (kind.counters(&scrape)[1] >= 2.0).then_some(())).await;
         let receiver = kind.receiver([]);
         receiver.serve_at(address).await;
-        kind.told(10, &receiver, &[kind.firing]).await;
+        kind.delivered(10, &receiver, &[kind.firing]).await;
         eventually(2, "sent", || (kind.counters(&scrape)[0] == 1.0).then_some(())).await;
     })
     .await;
@@ -89,7 +89,7 @@ async fn a_retry_includes_the_changes_since_the_failure() {
         let in_flight = request(&lookout);
         eventually(5, "a failure", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
-        kind.told(10, &receiver, kind.late).await;
+        kind.delivered(10, &receiver, kind.late).await;
         let text = receiver.taken().last().unwrap().body.to_string();
         assert!(text.contains("were merged into this"), "{text}");
         kind.counted(2, &scrape, [1.0, 2.0, 2.0, 0.0]).await;
@@ -103,7 +103,7 @@ async fn retry_after_is_honoured() {
         let receiver = kind.receiver([Reply::Answer(429, "3", "rate_limited")]);
         let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
         let _in_flight = request(&lookout);
-        kind.told(8, &receiver, &[kind.firing]).await;
+        kind.delivered(8, &receiver, &[kind.firing]).await;
         let posts = receiver.posts();
         let waited = posts[1].at - posts[0].at;
         let asked = Duration::from_secs(3)..Duration::from_secs(5);
@@ -120,7 +120,7 @@ async fn a_revoked_webhook_is_retried_with_the_next_change_without_a_restart() {
         let in_flight = request(&lookout);
         eventually(5, "a rejection", || (kind.counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
-        kind.told(5, &receiver, kind.late).await;
+        kind.delivered(5, &receiver, kind.late).await;
         assert_eq!(kind.counters(&scrape)[3], 0.0, "{} drops nothing", kind.name);
     })
     .await;
@@ -134,7 +134,7 @@ async fn a_rejected_message_is_dropped_and_counted() {
         let in_flight = request(&lookout);
         eventually(5, "dropped", || (kind.counters(&scrape)[3] == 1.0).then_some(())).await;
         drop(in_flight);
-        kind.told(5, &receiver, &[kind.resolved]).await;
+        kind.delivered(5, &receiver, &[kind.resolved]).await;
         assert_eq!(receiver.posts().len(), 2, "{}: the first was not tried again", kind.name);
     })
     .await;
@@ -150,7 +150,7 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
             urls.iter().fold(builder, |builder, url| (kind.add)(builder, url).0)
         });
         let _in_flight = request(&lookout);
-        kind.told(5, &healthy, &[kind.firing]).await;
+        kind.delivered(5, &healthy, &[kind.firing]).await;
         assert_eq!(hanging.posts().len(), 1);
 
         let service = lookout.layer().layer(service_fn(|_: Request<()>| async {
@@ -164,7 +164,7 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
         tokio::time::timeout(Duration::from_secs(5), requests).await.expect("no request waits");
 
         // The first attempt times out after 10 s. The second one succeeds.
-        kind.told(15, &hanging, &[kind.firing]).await;
+        kind.delivered(15, &hanging, &[kind.firing]).await;
         let second = format!("{}-2", kind.name);
         eventually(2, "counters", || {
             let text = scrape.render();
@@ -245,7 +245,7 @@ async fn only_failed_events_are_retried_or_dropped() {
 }
 
 #[tokio::test]
-async fn no_output_contains_a_secret_and_failures_are_logged_once() {
+async fn a_failure_is_logged_once_and_no_output_contains_a_secret() {
     let logs = Logs::of_all();
     each(|kind| async move {
         let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.taken];
@@ -261,7 +261,7 @@ async fn no_output_contains_a_secret_and_failures_are_logged_once() {
         let in_flight = request(&lookout);
         eventually(5, "a rejection", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
-        kind.told(10, &receiver, kind.late).await;
+        kind.delivered(10, &receiver, kind.late).await;
         for text in [&debug, &scrape.render(), &format!("{lookout:?}")] {
             assert!(!text.contains("s3cret"), "{text}");
         }
@@ -271,15 +271,14 @@ async fn no_output_contains_a_secret_and_failures_are_logged_once() {
 
     let logs = logs.text();
     assert_no_secret(&logs);
+    let count = |parts: [&str; 2]| {
+        logs.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    };
     for kind in KINDS {
-        let told = |what: &str| {
-            let of_kind = format!("notifier=\"{}\"", kind.name);
-            let lines = logs.lines().filter(|line| line.contains(what) && line.contains(&of_kind));
-            lines.count()
-        };
-        assert_eq!(told("notifier is misconfigured"), 1, "{logs}");
-        assert_eq!(told("notifier recovered"), 1, "{logs}");
+        let notifier = format!("notifier=\"{}\"", kind.name);
+        assert_eq!(count(["notifier is misconfigured", &notifier]), 1, "{logs}");
+        assert_eq!(count(["notifier recovered", &notifier]), 1, "{logs}");
     }
-    assert!(logs.contains("WARN tower_lookout::notify::log: [FIRING] HighInFlight"), "{logs}");
-    assert!(logs.contains("INFO tower_lookout::notify::log: [RESOLVED] HighInFlight"), "{logs}");
+    assert!(logs.contains("WARN tower_lookout::notify::receivers::log: [FIRING] "), "{logs}");
+    assert!(logs.contains("INFO tower_lookout::notify::receivers::log: [RESOLVED] "), "{logs}");
 }

@@ -30,11 +30,11 @@ pub(crate) struct Kind {
     pub(crate) state: fn(&Value) -> &Value,
     pub(crate) firing: &'static str,
     pub(crate) resolved: &'static str,
-    /// What the posts say of an alert that is resolved before it could be told.
+    /// The states that are posted for an alert that resolved before it was delivered.
     pub(crate) late: &'static [&'static str],
 }
 
-/// All of them, a line each: each passes each test.
+/// The kinds, one per line. Each passes each test.
 #[rustfmt::skip]
 pub(crate) static KINDS: &[Kind] = &[
     Kind { name: "slack", add: |builder, url| add(builder, Slack::new(url).unwrap()), taken: Reply::Answer(200, "", "ok"), state: |post| &post["blocks"][0]["text"]["text"], firing: "🔴 [FIRING] HighInFlight · test", resolved: "🟢 [RESOLVED] HighInFlight · test", late: &["🟢 [RESOLVED] HighInFlight · test"] },
@@ -74,21 +74,21 @@ impl Kind {
         })
     }
 
-    /// What the posts that were taken say.
+    /// The states in the accepted posts.
     pub(crate) fn taken(&self, receiver: &Receiver) -> Vec<String> {
         let posts = receiver.taken();
         posts.iter().map(|post| (self.state)(&post.body).as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until what was taken is this.
-    pub(crate) async fn told(&self, seconds: u64, receiver: &Receiver, states: &[&str]) {
+    /// Waits until the accepted posts have these states.
+    pub(crate) async fn delivered(&self, seconds: u64, receiver: &Receiver, states: &[&str]) {
         let what = format!("{states:?} by {}", self.name);
         eventually(seconds, &what, || (self.taken(receiver).len() == states.len()).then_some(()))
             .await;
         assert_eq!(self.taken(receiver), states, "{}", self.name);
     }
 
-    /// The counters of the notifier: sent, failed, retried, dropped.
+    /// The notifier's counters: sent, failed, retried, dropped.
     pub(crate) fn counters(&self, scrape: &Scrape) -> [f64; 4] {
         let text = scrape.render();
         ["sent", "failed", "retried", "dropped"].map(|kind| {

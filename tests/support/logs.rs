@@ -1,4 +1,4 @@
-//! What is logged in a test.
+//! Captures the log of a test.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -10,12 +10,12 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Collects what is logged.
+/// A captured log.
 #[derive(Clone, Default)]
 pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Everything from now on, of all threads; once a binary.
+    /// Captures all threads from now on. Once per binary.
     pub(crate) fn of_all() -> Self {
         let logs = Self::default();
         let subscriber = tracing_subscriber::fmt()
@@ -32,7 +32,7 @@ impl Logs {
     }
 }
 
-/// Fails if a line has the secret, be it ours or of what we use.
+/// Fails if a line contains the secret, also a line of a dependency.
 pub(crate) fn assert_no_secret(logs: &str) {
     let line = logs.lines().find(|line| line.contains("s3cret"));
     assert_eq!(line, None);

@@ -15,11 +15,6 @@ pub(crate) fn cut_line(text: &str, most: usize) -> String {
     })
 }
 
-/// The note on a message that merges several changes of an alert.
-pub(crate) fn merged(changes: u32) -> String {
-    format!("{changes} changes were merged into this message. It shows the last one.")
-}
-
 /// Escapes each character, and cuts the result to `most` characters without splitting an escape.
 /// `…` replaces the rest. Control characters other than line ends become spaces.
 pub(crate) fn escaped(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
