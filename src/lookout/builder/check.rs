@@ -11,7 +11,16 @@ use crate::{
 impl LookoutBuilder {
     pub(super) fn check(&self) -> Result<(), StartError> {
         rule::check(&self.rules)?;
-        let setting = |field, problem| Err(StartError::Setting { field, problem });
+        self.check_metrics()?;
+        self.check_grpc_methods()?;
+        self.check_routes()?;
+        #[cfg(feature = "state")]
+        self.check_state_path()?;
+        labels::check(&self.labels, &self.naming.labels)?;
+        self.check_limits()
+    }
+
+    fn check_metrics(&self) -> Result<(), StartError> {
         if self.origin.service.trim().is_empty() {
             return setting("service", "the name is empty: set the name of the service".to_owned());
         }
@@ -21,9 +30,13 @@ impl LookoutBuilder {
         if let Some(problem) = family_problem(&self.families) {
             return setting("buckets_for", problem);
         }
-        if let Some((field, problem)) = self.naming.problem() {
-            return setting(field, problem);
+        match self.naming.problem() {
+            Some((field, problem)) => setting(field, problem),
+            None => Ok(()),
         }
+    }
+
+    fn check_grpc_methods(&self) -> Result<(), StartError> {
         #[cfg(feature = "prost")]
         if let Some(problem) = &self.grpc_descriptor_problem {
             return setting(
@@ -45,6 +58,10 @@ impl LookoutBuilder {
                 format!("{method:?} is not a gRPC method: write it as \"package.Service/Method\""),
             );
         }
+        Ok(())
+    }
+
+    fn check_routes(&self) -> Result<(), StartError> {
         if !self.templates.is_empty() && self.observe.route.is_some() {
             return setting(
                 "route_templates",
@@ -57,19 +74,26 @@ impl LookoutBuilder {
                 format!("{UNMATCHED:?} is not a route: exclude such requests with .ignore(..)"),
             );
         }
-        #[cfg(feature = "state")]
-        if let Some(path) = self.state_path.as_ref().filter(|path| path.file_name().is_none()) {
+        Ok(())
+    }
+
+    #[cfg(feature = "state")]
+    fn check_state_path(&self) -> Result<(), StartError> {
+        let Some(path) = &self.state_path else { return Ok(()) };
+        if path.file_name().is_none() {
             let problem =
                 format!("{path:?} is not the path of a file: use one such as \"lookout.json\"");
             return setting("state_path", problem);
         }
-        #[cfg(feature = "state")]
-        if let Some(path) = self.state_path.as_ref().filter(|path| path.is_dir()) {
+        if path.is_dir() {
             let problem =
                 format!("{path:?} is a directory: use a file in it, such as \"lookout.json\"");
             return setting("state_path", problem);
         }
-        labels::check(&self.labels, &self.naming.labels)?;
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), StartError> {
         if !(1..=100_000).contains(&self.limits.operations) {
             let problem = format!("{} is not from 1 to 100,000", self.limits.operations);
             return setting("max_operations", problem);
@@ -86,6 +110,10 @@ impl LookoutBuilder {
 }
 
 const MIN_MEMORY: usize = 1 << 20;
+
+fn setting(field: &'static str, problem: String) -> Result<(), StartError> {
+    Err(StartError::Setting { field, problem })
+}
 
 fn family_problem(families: &[Family]) -> Option<String> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';

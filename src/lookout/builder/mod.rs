@@ -13,7 +13,7 @@ mod requests;
 mod state;
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -193,28 +193,9 @@ impl LookoutBuilder {
         if !self.templates.is_empty() {
             self.observe.route = Some(Naming::Templates(router(&self.templates)?));
         }
-        let runtime = self.runtime.or_else(|| Handle::try_current().ok());
+        let runtime = self.runtime.take().or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
-        let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
-        let labels = self.labels.iter().map(|label| (&*label.name, label.values));
-        let labels = LabelTable::new(labels);
-        // The server answers such a call after the last message of the client.
-        let streamed = self
-            .naming
-            .presets
-            .options
-            .grpc_types
-            .iter()
-            .filter(|(_, kind)| **kind == GrpcType::ClientStream);
-        self.observe.long_polls.extend(streamed.map(|(method, _)| method.clone()));
-        self.observe.labels = self.labels.into_iter().map(|label| label.source).collect();
-        self.naming.families = self.families.iter().map(|family| family.name.clone()).collect();
-        let bounds = Bounds::with_families(&self.buckets, self.families, &splits);
-        let store = Arc::new(Store::new(self.limits, bounds, labels));
-        let rpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
-        for method in &self.grpc_methods {
-            store.operations.id_of(rpc_server, MethodLabel::Other, method);
-        }
+        let store = Arc::new(self.build_store());
         let (mailboxes, mut workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
         let origin = Arc::new(self.origin);
         let mut heartbeats = Vec::new();
@@ -301,6 +282,28 @@ impl LookoutBuilder {
                 reloading: tokio::sync::Mutex::default(),
             }),
         })
+    }
+
+    /// Builds the store, and moves the labels and the families to where the request path and the
+    /// metrics read them.
+    fn build_store(&mut self) -> Store {
+        let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
+        let labels = mem::take(&mut self.labels);
+        let table = LabelTable::new(labels.iter().map(|label| (&*label.name, label.values)));
+        self.observe.labels = labels.into_iter().map(|label| label.source).collect();
+        // The server answers such a call after the last message of the client.
+        let types = self.naming.presets.options.grpc_types.iter();
+        let streamed = types.filter(|(_, kind)| **kind == GrpcType::ClientStream);
+        self.observe.long_polls.extend(streamed.map(|(method, _)| method.clone()));
+        let families = mem::take(&mut self.families);
+        self.naming.families = families.iter().map(|family| family.name.clone()).collect();
+        let bounds = Bounds::with_families(&self.buckets, families, &splits);
+        let store = Store::new(self.limits, bounds, table);
+        let grpc_server = TrafficId::new(Side::SERVER, Protocol::Grpc);
+        for method in &self.grpc_methods {
+            store.operations.id_of(grpc_server, MethodLabel::Other, method);
+        }
+        store
     }
 }
 
