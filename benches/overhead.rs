@@ -1,14 +1,15 @@
-//! What watching adds to a request: bare service, two raw clock reads (the physical limit), the
-//! layer; on one thread and on two; on a bare tower stack and in an axum router.
+//! The overhead of the layer for a request, compared with a bare service and with two raw clock
+//! reads, which are the physical limit. On one thread and on two, on a bare tower stack and in an
+//! axum router.
 //!
-//! After criterion's figures comes the verdict, from rounds that take turns in one run: what the
-//! layer adds may be at most twice what two raw clock reads take by themselves. How it compares to
-//! what they add around the service is told, too; that is next to nothing where a processor reads
-//! the clock while the service waits for its own memory. gRPC's layers and clients' may add at most
-//! 1.5 times what the HTTP server's does to the same answers. Without optimisation or with `--test`
-//! it only shows that everything runs.
+//! After criterion's figures, the bench prints a verdict from interleaved rounds. The layer may add
+//! at most twice the time of two raw clock reads alone. The time that the reads add around the
+//! service is printed, too; it is close to zero if the processor reads the clock while the service
+//! waits for memory. gRPC and client layers may add at most 1.5 times as much as the HTTP server's
+//! layer for the same responses. Without optimisation, or with `--test`, the bench only checks that
+//! everything runs.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks, and may stop")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::{
     convert::Infallible,
@@ -34,7 +35,7 @@ use quanta::{Clock, Instant};
 use tower::{Layer, Service, service_fn};
 use tower_lookout::{Lookout, Rule};
 
-/// The three things that are compared, as one runnable unit each: so many requests.
+/// The compared loads, each of which runs a number of requests.
 type Load = Arc<dyn Fn(u64) + Send + Sync>;
 
 fn poll_now<F: Future>(future: F) -> F::Output {
@@ -45,7 +46,7 @@ fn poll_now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Takes a response to its end, as a server does.
+/// Reads a response to its end, like a server.
 fn consume<B: Body<Error: std::fmt::Debug>>(response: Response<B>) {
     let mut body = pin!(response.into_body());
     while !body.is_end_stream() {
@@ -80,7 +81,7 @@ where
     })
 }
 
-/// A gRPC answer: a message and its trailers.
+/// A gRPC response: a message and its trailers.
 fn grpc()
 -> impl Service<Request<()>, Response = Response<Trailed>, Error = Infallible, Future: Send>
 + Clone
@@ -139,7 +140,7 @@ where
     })
 }
 
-/// The least that any layer is which gives the response a body of its own.
+/// The minimal layer that wraps the response's body.
 #[derive(Clone)]
 struct Wrap<S>(S);
 
@@ -206,7 +207,7 @@ impl<B: Body> Body for WrapBody<B> {
     }
 }
 
-/// Two reads of the raw clock by themselves: what they cost where nothing that waits hides them.
+/// Two reads of the raw clock alone, without a service's waits that could hide them.
 fn reads_alone() -> Load {
     let clock = Clock::new();
     Arc::new(move |requests| {
@@ -217,7 +218,7 @@ fn reads_alone() -> Load {
     })
 }
 
-/// The bare service with two reads of the raw clock around it.
+/// The bare service between two reads of the raw clock.
 fn two_reads() -> Load {
     let (service, clock) = (bare(), Clock::new());
     Arc::new(move |requests| {
@@ -244,15 +245,15 @@ fn axum_load(router: Router) -> Load {
     })
 }
 
-/// An axum layer that does nothing, since any layer costs axum some boxes.
+/// An axum layer that does nothing, since any layer costs axum a few boxes.
 fn no_op(router: Router) -> Router {
     router.layer(tower::layer::layer_fn(|inner| inner))
 }
 
-/// The time for so many requests on each of so many threads.
+/// The time for a number of requests on each thread.
 ///
-/// Threads that have just begun may share a core until the scheduler finds the other one, some
-/// milliseconds later. So all are busy for a while before any is timed.
+/// New threads may share a core for some milliseconds until the scheduler moves one. So all threads
+/// warm up before the timing starts.
 fn run(load: &Load, threads: usize, requests: u64) -> Duration {
     const SETTLED: Duration = Duration::from_millis(12);
     let (begun, arrived) = (Instant::now(), AtomicUsize::new(0));
@@ -287,7 +288,7 @@ fn loads(lookout: &Lookout) -> [(&'static str, Load); 15] {
         ("watched, of a client", load(lookout.client_layer("inventory").layer(bare()))),
         ("watched, beside gRPC", load(lookout.grpc_layer().layer(bare()))),
         ("gRPC", grpc_load(grpc())),
-        // Measures the layers alone: the same answers, of two frames and unknown length.
+        // Compares only the layers: the same responses, of two frames and unknown length.
         ("gRPC, watched as HTTP", grpc_load(lookout.layer().layer(grpc()))),
         ("gRPC, watched", grpc_load(lookout.grpc_layer().layer(grpc()))),
         ("gRPC, watched, of a client", grpc_load(lookout.client_layer("echo").layer(grpc()))),
@@ -314,23 +315,28 @@ fn overhead(criterion: &mut Criterion) {
     }
 }
 
-/// Rounds that take turns, so that what disturbs one disturbs all; the median of each.
-fn verdict() {
+/// The median time of a request for each load, in nanoseconds. The rounds are interleaved, so that a
+/// disturbance affects all loads.
+fn medians<const LOADS: usize>(lookout: &Lookout, threads: usize) -> [f64; LOADS] {
     const ROUNDS: usize = 61;
     const REQUESTS: u64 = 100_000;
+    let loads = loads(lookout);
+    let mut times = vec![Vec::new(); loads.len()];
+    for _ in 0..ROUNDS {
+        for ((_, load), times) in loads.iter().zip(&mut times) {
+            times.push(run(load, threads, REQUESTS).as_secs_f64() * 1e9 / REQUESTS as f64);
+        }
+    }
+    std::array::from_fn(|load| {
+        times[load].sort_by(f64::total_cmp);
+        times[load][times[load].len() / 2]
+    })
+}
+
+/// Prints the overhead of each load, on one thread and on two.
+fn verdict() {
     let lookout = lookout();
     for threads in [1, 2] {
-        let loads = loads(&lookout);
-        let mut times = vec![Vec::new(); loads.len()];
-        for _ in 0..ROUNDS {
-            for ((_, load), times) in loads.iter().zip(&mut times) {
-                times.push(run(load, threads, REQUESTS).as_secs_f64() * 1e9 / REQUESTS as f64);
-            }
-        }
-        let median = |times: &mut Vec<f64>| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
-        };
         let [
             bare,
             alone,
@@ -347,7 +353,7 @@ fn verdict() {
             no_op,
             axum_wrapped,
             axum_watched,
-        ] = std::array::from_fn(|load| median(&mut times[load]));
+        ] = medians(&lookout, threads);
         let added = watched - bare;
         println!(
             "{threads} thread(s): bare {bare:.1} ns; two raw clock reads take {alone:.1} ns alone, and add \
@@ -365,7 +371,7 @@ fn verdict() {
         let as_http = grpc_as_http - grpc;
         println!(
             "{threads} thread(s): as a client watching adds {:.1} ns, {:.2} times as much as a server; \
-             beside gRPC {:.1} ns, {:.2} times; to gRPC's answers ({grpc:.0} ns) the HTTP server's layer adds \
+             beside gRPC {:.1} ns, {:.2} times; to gRPC's responses ({grpc:.0} ns) the HTTP server's layer adds \
              {as_http:.1} ns, gRPC's {:.1} ns, {:.2} times as much, a client's {:.1} ns, {:.2} times \
              (each at most 1.5)",
             client - bare,

@@ -1,5 +1,5 @@
-//! The access log and other observers, over real sockets: each request once, as tools know its line,
-//! and nothing that a client sends breaks one.
+//! The access log and other observers over real sockets: one line per request, in the standard
+//! formats, which no client can forge.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -47,7 +47,7 @@ fn lookout() -> Lookout {
     Lookout::builder().service("test").start().unwrap()
 }
 
-/// A router with one route, which has the test's name, so that its lines are told apart.
+/// A router with one route, named after the test, which identifies its lines.
 fn router(name: &str, route: axum::routing::MethodRouter) -> Router {
     Router::new().route(&format!("/{name}/{{id}}"), route)
 }
@@ -61,7 +61,7 @@ async fn serve(app: Router) -> SocketAddr {
     address
 }
 
-/// Sends a request as it stands, with these headers, and gives what comes back.
+/// Sends a raw request with these headers. Returns the response.
 async fn ask(address: SocketAddr, request: &[u8], headers: &[&[u8]]) -> String {
     let mut stream = send(address, request, headers).await;
     let mut answer = Vec::new();
@@ -87,7 +87,7 @@ async fn object(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn one_request_is_told_to_each_observer_in_its_form() {
+async fn each_access_log_writes_a_request_in_its_format() {
     let lookout = lookout();
     let layer = lookout.layer();
     let layer = layer.observer(AccessLog::common()).observer(AccessLog::combined());
@@ -128,7 +128,7 @@ async fn one_request_is_told_to_each_observer_in_its_form() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_left_open() {
+async fn unknown_values_are_a_dash_or_null() {
     let lookout = lookout();
     let layer = lookout.layer();
     let layer = layer.observer(AccessLog::combined()).observer(AccessLog::json());
@@ -146,7 +146,7 @@ async fn what_is_not_known_is_left_open() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_breaks_no_line() {
+async fn no_client_can_forge_a_line() {
     let lookout = lookout();
     let layer = lookout.layer();
     let layer = layer.observer(AccessLog::combined()).observer(AccessLog::json());
@@ -155,7 +155,7 @@ async fn what_a_client_sends_breaks_no_line() {
     let id = b"x-request-id: 1\" trace_id=\"2";
     let address = serve(app).await;
     ask(address, b"GET /hostile/\"a\\b%0a{\"", &[agent, id]).await;
-    // Control characters do not come in at all.
+    // hyper rejects control characters.
     let refused = ask(address, b"GET /hostile/2", &[b"user-agent: \x1b[31m"]).await;
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
 
@@ -173,7 +173,7 @@ async fn what_a_client_sends_breaks_no_line() {
 }
 
 #[tokio::test]
-async fn what_is_long_is_cut() {
+async fn long_values_are_cut() {
     let lookout = lookout();
     let app = router("long", get(|| async {})).layer(lookout.layer().observer(AccessLog::json()));
     let long = "x".repeat(4_000);
@@ -186,7 +186,7 @@ async fn what_is_long_is_cut() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_in_the_line() {
+async fn configured_values_are_in_the_line() {
     let log = AccessLog::combined()
         .with_query()
         .request_id_header(HeaderName::from_static("x-correlation-id"))
@@ -215,7 +215,7 @@ async fn what_is_asked_for_is_in_the_line() {
     assert_eq!(without_date(&forwarded.message), expected);
 }
 
-/// What a request is that was broken off or never answered: status and outcome, and its line's end.
+/// The status, the outcome and the line's end of a request without a complete response.
 async fn unfinished(name: &str, route: axum::routing::MethodRouter, leaves_after: &str) -> Value {
     let (lookout, scrape) = start(|builder| builder);
     let layer = lookout.layer().observer(AccessLog::json());
@@ -238,7 +238,7 @@ async fn unfinished(name: &str, route: axum::routing::MethodRouter, leaves_after
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_get_its_whole_answer_is_told_once() {
+async fn a_request_without_a_complete_response_has_one_line() {
     let hang = get(std::future::pending::<&str>);
     assert_eq!(unfinished("cancelled", hang, "").await, json!([null, "cancelled", 0, "- -"]));
     let endless = get(|| async {
@@ -251,7 +251,7 @@ async fn a_request_that_does_not_get_its_whole_answer_is_told_once() {
     assert_eq!(unfinished("panicked", panics, "").await, json!([null, "panicked", 0, "- -"]));
 }
 
-/// Counts what it is told, and panics.
+/// Counts its calls, and panics.
 struct Panics {
     at_begin: bool,
     told: Arc<AtomicU64>,
@@ -271,7 +271,7 @@ impl Observer for Panics {
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_harms_neither_the_request_nor_another_observer() {
+async fn a_panicking_observer_affects_neither_the_request_nor_other_observers() {
     let (lookout, scrape) = start(|builder| builder);
     let told = Arc::new(AtomicU64::new(0));
     let panics = |at_begin| Panics { at_begin, told: told.clone() };
@@ -282,7 +282,7 @@ async fn an_observer_that_panics_harms_neither_the_request_nor_another_observer(
     let address = serve(app).await;
     let answer = ask(address, b"GET /harmless/1", &[]).await;
     assert!(answer.ends_with("an answer"), "{answer}");
-    // Its end is told while the thread unwinds.
+    // `on_end` is called while the thread unwinds.
     assert_eq!(ask(address, b"GET /harmless/panic", &[]).await, "");
     lines("harmless", 2).await;
     assert_eq!(told.load(Relaxed), 2, "one that panicked at the beginning is told no end");
@@ -293,7 +293,7 @@ async fn an_observer_that_panics_harms_neither_the_request_nor_another_observer(
 }
 
 #[tokio::test]
-async fn the_route_may_come_from_inside() {
+async fn the_route_can_come_from_a_route_layer() {
     let lookout = lookout();
     let inner = router("inside", get(|| async {})).layer(lookout.route_layer());
     let app = lookout.outer_layer().observer(AccessLog::json()).layer(inner);
@@ -304,7 +304,7 @@ async fn the_route_may_come_from_inside() {
 }
 
 #[tokio::test]
-async fn a_call_has_grpcs_status_beside_the_line() {
+async fn a_grpc_call_has_its_status_in_a_field() {
     events::listen();
     let lookout = Lookout::builder().grpc_methods(["shop.Orders/Find"]).start().unwrap();
     let layer = lookout.grpc_layer().observer(AccessLog::json()).observer(AccessLog::common());
@@ -323,7 +323,7 @@ async fn a_call_has_grpcs_status_beside_the_line() {
     assert_eq!(told, json!([null, "NOT_FOUND", "shop.Orders/Find", "HTTP/2.0"]));
 }
 
-/// A service without a socket, since a subscriber of one test is of one thread.
+/// A service without a socket, since the test's subscriber is set for one thread.
 fn answer(lookout: &Lookout, log: AccessLog) {
     let layer = lookout.layer().observer(log);
     let service = layer.layer(service_fn(|_: Request<_>| async {
@@ -337,7 +337,7 @@ fn answer(lookout: &Lookout, log: AccessLog) {
 }
 
 #[test]
-fn a_writer_may_get_the_lines_alone() {
+fn a_writer_can_receive_only_the_lines() {
     let (mut reader, writer) = io::pipe().unwrap();
     let lines = fmt::layer()
         .without_time()
@@ -361,7 +361,7 @@ fn a_writer_may_get_the_lines_alone() {
 }
 
 #[test]
-fn nothing_is_kept_where_nobody_wants_a_line() {
+fn a_disabled_log_keeps_no_data() {
     let asked = Arc::new(AtomicU64::new(0));
     let counts = asked.clone();
     let log = AccessLog::common().remote_addr(move |_| {
@@ -374,9 +374,9 @@ fn nothing_is_kept_where_nobody_wants_a_line() {
 }
 
 #[tokio::test]
-async fn within_a_nest_the_path_is_without_its_prefix() {
+async fn inside_a_nest_the_path_has_no_prefix() {
     let lookout = lookout();
-    // Told apart by a header that the one takes for the id, since either may end first.
+    // Identified by a header that one log uses as the request id, since either may end first.
     let header = HeaderName::from_static("x-inside");
     let inside = lookout.layer().observer(AccessLog::json().request_id_header(header));
     let nested = router("nested", get(|| async {})).layer(inside);

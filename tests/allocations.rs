@@ -1,5 +1,5 @@
-//! In the steady state a request allocates nothing on a bare stack, and in axum no more than axum
-//! itself does for a layer that wraps the body.
+//! In the steady state, a request allocates nothing on a bare tower stack, and in axum no more than
+//! any layer that wraps the body.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -34,7 +34,7 @@ fn poll_now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// One request to its end.
+/// Runs one request to its end.
 fn exchange<S, ReqB, ResB>(service: &mut S, request: Request<ReqB>)
 where
     S: Service<Request<ReqB>, Response = Response<ResB>, Error = Infallible>,
@@ -53,7 +53,7 @@ where
 const REQUESTS: u64 = 1_000;
 
 fn allocations(mut requests: impl FnMut()) -> u64 {
-    // What is met first is made then.
+    // The first request allocates its series.
     requests();
     allocation_counter::measure(|| (0..REQUESTS).for_each(|_| requests())).count_total
 }
@@ -69,7 +69,7 @@ fn a_request_on_a_bare_stack_allocates_nothing() {
 }
 
 #[test]
-fn labels_with_values_of_a_fixed_set_allocate_nothing_either() {
+fn labels_with_known_values_allocate_nothing() {
     let (lookout, scrape) = start(|builder| {
         builder
             .unwatched_responses()
@@ -103,7 +103,7 @@ fn labels_with_values_of_a_fixed_set_allocate_nothing_either() {
 }
 
 #[test]
-fn a_grpc_call_allocates_what_it_does_without_a_layer_on_either_side() {
+fn a_grpc_call_allocates_as_much_as_without_a_layer() {
     let (lookout, _scrape) = start(|builder| builder);
     let inner = || {
         service_fn(|_: Request<()>| {
@@ -128,7 +128,7 @@ fn a_grpc_call_allocates_what_it_does_without_a_layer_on_either_side() {
 }
 
 #[test]
-fn a_call_of_a_dependency_allocates_nothing() {
+fn a_call_to_a_dependency_allocates_nothing() {
     let (lookout, _scrape) = start(|builder| builder);
     let postgres = lookout.dependency("postgres").database("postgresql");
     let call = || {
@@ -140,7 +140,7 @@ fn a_call_of_a_dependency_allocates_nothing() {
 }
 
 #[test]
-fn the_way_out_of_a_router_costs_what_is_said_of_it() {
+fn an_outer_layer_allocates_as_documented() {
     let (lookout, _scrape) = start(|builder| builder);
     let inner = || {
         service_fn(|request: Request<()>| {
@@ -161,7 +161,7 @@ fn the_way_out_of_a_router_costs_what_is_said_of_it() {
 }
 
 #[test]
-fn bodies_that_are_counted_cost_one_allocation_a_request() {
+fn counting_bodies_costs_one_allocation_per_request() {
     let (lookout, _scrape) = start(|builder| builder);
     let inner = service_fn(|_: Request<RequestBody<()>>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok")))))
@@ -171,7 +171,7 @@ fn bodies_that_are_counted_cost_one_allocation_a_request() {
 }
 
 #[test]
-fn in_axum_a_request_with_a_body_costs_an_allocation_and_one_without_none() {
+fn in_axum_only_a_request_with_a_body_costs_an_allocation() {
     let router = || Router::new().route("/orders", post(|body: Bytes| async { body }));
     let count = |router: Router, body: fn() -> axum::body::Body| {
         allocations(move || {
@@ -193,7 +193,7 @@ fn in_axum_a_request_with_a_body_costs_an_allocation_and_one_without_none() {
 }
 
 #[test]
-fn a_request_in_axum_allocates_what_axum_does_for_any_layer_that_wraps_the_body() {
+fn in_axum_a_request_allocates_as_much_as_with_any_layer_that_wraps_the_body() {
     let router = || Router::new().route("/orders/{id}", get(|| async { "an order" }));
     let count = |router: Router| {
         allocations(move || {

@@ -1,5 +1,5 @@
-//! The bodies' sizes and gRPC's messages over real sockets: what really passed, one sample a body,
-//! however it ended; and nothing of it where it was not asked for.
+//! Body sizes and gRPC messages over real sockets: the data that passed the layer, one sample per
+//! body with any outcome, and nothing by default.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -61,7 +61,7 @@ fn bytes(length: usize) -> Sent {
     Full::new(Bytes::from(vec![7; length])).boxed()
 }
 
-/// A body that does not tell its length.
+/// A body without a size hint.
 fn chunks(lengths: &'static [usize]) -> Sent {
     let frames = lengths.iter().map(|length| Ok(Frame::data(Bytes::from(vec![7; *length]))));
     BodyExt::boxed(StreamBody::new(stream::iter(frames)))
@@ -82,7 +82,7 @@ async fn send(
     client().request(request).await
 }
 
-/// Waits for so many samples of both directions; gives their sums.
+/// Waits for this many samples in both directions. Returns their sums.
 async fn sums(scrape: &Scrape, samples: f64) -> [f64; 2] {
     let text = eventually(5, "a sample of each body", || {
         let text = scrape.render();
@@ -95,15 +95,15 @@ async fn sums(scrape: &Scrape, samples: f64) -> [f64; 2] {
 }
 
 #[tokio::test]
-async fn a_body_counts_what_was_read_and_handed_on_whatever_a_header_claims() {
+async fn sizes_are_those_of_the_passed_data_and_not_of_headers() {
     let cases: [(&str, &str, Sent, [usize; 2]); 6] = [
         ("POST", "/echo", bytes(1_000), [1_000, 1_000]),
         ("POST", "/echo", bytes(0), [0, 0]),
         ("POST", "/echo", chunks(&[10, 20, 30]), [60, 60]),
-        // Not read, so that it did not come here.
+        // Not read, so it did not pass the layer.
         ("POST", "/blind", bytes(500), [0, 8]),
         ("GET", "/large", bytes(0), [0, LARGE]),
-        // Its header says how long it would be.
+        // The header has the length of the GET response.
         ("HEAD", "/large", bytes(0), [0, 0]),
     ];
     for (method, path, body, expected) in cases {
@@ -119,7 +119,7 @@ async fn a_body_counts_what_was_read_and_handed_on_whatever_a_header_claims() {
 }
 
 #[tokio::test]
-async fn a_body_that_broke_off_counts_what_went_out_and_a_panic_what_was_read() {
+async fn an_aborted_body_counts_the_sent_part_and_a_panic_the_read_part() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(app().layer(lookout.layer().bodies())).await;
 
@@ -133,7 +133,7 @@ async fn a_body_that_broke_off_counts_what_went_out_and_a_panic_what_was_read() 
 }
 
 #[tokio::test]
-async fn the_compressed_bytes_count_outside_of_the_compression_and_the_plain_ones_inside() {
+async fn a_layer_outside_compression_counts_compressed_bytes_and_one_inside_plain_bytes() {
     for is_outside in [true, false] {
         let (lookout, scrape) = start(|builder| builder);
         let (watch, compress) = (lookout.layer().bodies(), CompressionLayer::new());
@@ -151,7 +151,7 @@ async fn the_compressed_bytes_count_outside_of_the_compression_and_the_plain_one
 }
 
 #[tokio::test]
-async fn a_layer_around_a_router_counts_bodies_by_the_route_that_the_inside_hands_out() {
+async fn an_outer_layer_counts_bodies_by_the_reported_route() {
     let (lookout, scrape) = start(|builder| builder);
     let inside = app().layer(lookout.route_layer());
     let outside = lookout.outer_layer().bodies().layer(inside);
@@ -166,7 +166,7 @@ async fn a_layer_around_a_router_counts_bodies_by_the_route_that_the_inside_hand
 }
 
 #[tokio::test]
-async fn a_client_counts_what_it_sent_and_what_it_got() {
+async fn a_client_counts_sent_and_received_bytes() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(app()).await;
     let client: legacy::Client<_, RequestBody<Sent>> =
@@ -186,7 +186,7 @@ async fn a_client_counts_what_it_sent_and_what_it_got() {
     .await;
 }
 
-/// Asks for a unary call and one of each kind of stream; both sides count.
+/// Makes a unary call and one of each kind of stream, counted on both sides.
 async fn ask_grpc(lookout: &Lookout) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -234,7 +234,7 @@ async fn a_grpc_call_counts_its_messages_in_both_directions_on_both_sides() {
 }
 
 #[tokio::test]
-async fn go_grpc_middlewares_names_have_the_messages_as_counters() {
+async fn go_grpc_middlewares_preset_has_messages_as_counters() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
     ask_grpc(&lookout).await;
     let expected = [
@@ -252,7 +252,7 @@ async fn go_grpc_middlewares_names_have_the_messages_as_counters() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_bodies_that_nobody_asked_for() {
+async fn bodies_are_not_counted_by_default() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(app().layer(lookout.layer())).await;
     send(address, "POST", "/echo", bytes(10)).await.unwrap().into_body().collect().await.unwrap();

@@ -1,4 +1,4 @@
-//! Routes whose durations have buckets of their own, in histograms of their own name.
+//! Routes with their own buckets, in histograms with their own name.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,7 +18,7 @@ use support::{check_with_promtool, series, sum};
 const SLOW: [Duration; 3] =
     [Duration::from_millis(7), Duration::from_secs(60), Duration::from_secs(600)];
 
-/// The bounds of a histogram's buckets with their counts.
+/// The bounds and counts of a histogram's buckets.
 fn buckets(text: &str, name: &str) -> Vec<(String, f64)> {
     series(text, &format!("{name}_bucket"))
         .map(|(labels, count)| {
@@ -80,7 +80,7 @@ async fn a_family_of_routes(prefix: Option<&str>) {
         assert_eq!(common_buckets.len(), tower_lookout::BUCKETS.len() + 1);
         assert_eq!(sum(&text, &format!("{common}_count"), &[]), 1.0, "{text}");
     }
-    // All else is where it was.
+    // All other metrics keep their names.
     for metric in ["http_server_requests_total", "http_server_active_requests"] {
         let routes = series(&text, metric).filter(|(labels, _)| labels.contains("/reports/{id}"));
         assert_eq!(routes.count(), 1, "{metric}");
@@ -88,7 +88,7 @@ async fn a_family_of_routes(prefix: Option<&str>) {
 }
 
 #[test]
-fn families_that_can_not_be_are_refused() {
+fn invalid_families_are_rejected() {
     let refused = |set: fn(LookoutBuilder) -> LookoutBuilder| {
         set(Lookout::builder()).start().unwrap_err().to_string()
     };

@@ -1,5 +1,5 @@
-//! What a service asks of others, over real sockets, by hyper-util's client and by reqwest's: what waits,
-//! what is tried again, where it goes, and what the user says of it.
+//! Outbound HTTP requests over real sockets, with the clients of hyper-util and reqwest: waits,
+//! retries, addresses, and the user's labels and filters.
 
 #![cfg(all(feature = "hyper", feature = "prometheus", feature = "reqwest"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -30,7 +30,7 @@ use tower::{
 
 use support::{eventually, start, sum};
 
-/// Answers with the status in the path.
+/// Responds with the status in the path.
 async fn upstream(Path(status): Path<u16>) -> Response<Body> {
     Response::builder().status(status).body(Body::from("1234567890")).unwrap()
 }
@@ -43,7 +43,7 @@ async fn listen(app: Router) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_watched_reqwest_client_is_called_as_reqwests_own() {
+async fn a_watched_reqwest_client_has_reqwests_request_builder() {
     let (lookout, scrape) = start(|builder| builder);
     let echo = any(async |request: Request<Body>| {
         assert_eq!(request.headers()["authorization"], "Bearer t");
@@ -65,7 +65,7 @@ fn reqwest_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// Tries again what failed with 503, without end.
+/// Retries a 503 without limit.
 #[derive(Clone)]
 struct Again;
 
@@ -87,7 +87,7 @@ impl Policy<Request<Empty<Bytes>>, Response<Body>, BoxError> for Again {
 }
 
 #[tokio::test]
-async fn a_call_and_its_attempts_are_told_apart() {
+async fn a_call_and_its_attempts_have_different_labels() {
     let asked = Arc::new(AtomicUsize::new(0));
     let app = Router::new().route(
         "/",
@@ -126,7 +126,7 @@ async fn a_call_and_its_attempts_are_told_apart() {
 }
 
 #[tokio::test]
-async fn the_wait_for_a_client_that_is_not_ready_is_kept_apart_from_the_call() {
+async fn the_wait_for_a_client_is_not_part_of_the_calls_duration() {
     let (lookout, scrape) = start(|builder| builder);
     let (release, mut released) = tokio::sync::mpsc::channel::<()>(2);
     let (began, mut begun) = tokio::sync::mpsc::channel::<()>(2);
@@ -141,7 +141,7 @@ async fn the_wait_for_a_client_that_is_not_ready_is_kept_apart_from_the_call() {
         .layer(lookout.client_layer("slow"))
         .layer(ConcurrencyLimitLayer::new(1))
         .service(slow);
-    // The first one is ready and holds the only place, so that the second one has to wait.
+    // The first client is ready and holds the only permit, so the second one has to wait.
     let mut holder = service.clone();
     holder.ready().await.unwrap();
     let waiting = tokio::spawn(service.clone().oneshot(Request::new(())));
@@ -150,7 +150,7 @@ async fn the_wait_for_a_client_that_is_not_ready_is_kept_apart_from_the_call() {
         drop(holder);
     });
     tokio::task::yield_now().await;
-    assert!(begun.try_recv().is_err(), "nothing was called yet");
+    assert!(begun.try_recv().is_err(), "called before it was ready");
     release.send(()).await.unwrap();
     holding.await.unwrap();
     waiting.await.unwrap().unwrap();
@@ -163,7 +163,7 @@ async fn the_wait_for_a_client_that_is_not_ready_is_kept_apart_from_the_call() {
 }
 
 #[tokio::test]
-async fn the_servers_address_is_told_where_that_is_asked_for() {
+async fn the_server_address_is_a_label_if_configured() {
     let address = listen(Router::new().route("/{what}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| builder.server_address());
     let client = lookout.client_layer("upstream").layer(reqwest_client());
@@ -179,7 +179,7 @@ async fn the_servers_address_is_told_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_host_is_one_server_address_however_it_is_spelled() {
+async fn the_server_address_is_case_insensitive() {
     let (lookout, scrape) = start(|builder| builder.server_address());
     let client = lookout.client_layer("upstream").layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new())))
@@ -193,9 +193,9 @@ async fn a_host_is_one_server_address_however_it_is_spelled() {
     assert_eq!(sum(&text, "http_client_requests_total", &labels), 3.0, "{text}");
 }
 
-/// A buffered client that serves one request at a time, with its waits.
+/// A wait through a buffer that sends one request at a time.
 #[tokio::test]
-async fn a_wait_that_a_buffered_caller_gives_up_is_not_the_next_requests() {
+async fn an_abandoned_wait_under_a_buffer_is_not_recorded_for_the_next_request() {
     let (lookout, scrape) = start(|builder| builder);
     let (answer, answers) = tokio::sync::watch::channel(false);
     let slow = service_fn(move |_: Request<()>| {
@@ -225,7 +225,7 @@ async fn a_wait_that_a_buffered_caller_gives_up_is_not_the_next_requests() {
     }
     answer.send(true).unwrap();
     first.await.unwrap().unwrap();
-    // The client is ready from now on, and idle.
+    // The client is now ready and idle.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     service.oneshot(Request::new(())).await.unwrap();
 
@@ -235,7 +235,7 @@ async fn a_wait_that_a_buffered_caller_gives_up_is_not_the_next_requests() {
 }
 
 #[tokio::test]
-async fn reqwests_requests_have_the_users_labels_too() {
+async fn reqwests_requests_have_the_users_labels() {
     let address = listen(Router::new().route("/{what}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| {
         builder
@@ -254,7 +254,7 @@ async fn reqwests_requests_have_the_users_labels_too() {
 }
 
 #[tokio::test]
-async fn reqwests_requests_are_left_out_as_the_user_says() {
+async fn reqwests_requests_can_be_ignored() {
     let address = listen(Router::new().route("/{what}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| builder.ignore(|request| request.uri.path() == "/204"));
     let client = lookout.client_layer("upstream").layer(reqwest_client());

@@ -1,5 +1,4 @@
-//! Dependencies that are asked through plain futures: what is counted of a call, whichever way it ends,
-//! under which names, and which rules it fires.
+//! Calls to dependencies through plain futures: their counts, metric names and rules.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::panic, reason = "a test may stop")]
@@ -23,7 +22,7 @@ use tower_lookout::{
 
 use support::{check_with_promtool, eventually, start, sum};
 
-/// Runs what does not wait, where there is no runtime.
+/// Runs a future that never waits, without a runtime.
 fn run<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -35,7 +34,7 @@ fn refused() -> io::Error {
     io::ErrorKind::ConnectionRefused.into()
 }
 
-/// A service as users write it.
+/// A typical user's service.
 #[derive(Clone)]
 struct Orders {
     postgres: Dependency,
@@ -48,14 +47,14 @@ impl Orders {
 }
 
 #[test]
-fn a_call_is_counted_once_whichever_way_it_ends() {
+fn a_call_is_counted_once_with_any_outcome() {
     let (lookout, scrape) = start(|builder| builder);
     let orders = Orders { postgres: lookout.dependency("postgres").database("postgresql") };
     assert_eq!(run(orders.find(7)).unwrap(), 7);
     let Orders { postgres } = orders.clone();
     assert!(run(postgres.call("find_order", ready(Err::<(), _>(refused())))).is_err());
 
-    // Begun and given up.
+    // Started and dropped.
     {
         let mut waiting = pin!(postgres.call("find_order", pending::<io::Result<()>>()));
         let mut context = Context::from_waker(Waker::noop());
@@ -63,7 +62,7 @@ fn a_call_is_counted_once_whichever_way_it_ends() {
         let text = scrape.render();
         assert_eq!(sum(&text, "db_client_active_operations", &[]), 1.0);
     }
-    // Never begun.
+    // Never polled.
     drop(postgres.call("find_order", pending::<io::Result<()>>()));
     let panicking = postgres.call("find_order", async { panic!("a bug") as io::Result<()> });
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(panicking))).is_err());
@@ -93,7 +92,7 @@ fn a_call_is_counted_once_whichever_way_it_ends() {
 }
 
 #[test]
-fn each_kind_of_dependency_has_its_names_whatever_the_preset() {
+fn each_kind_of_dependency_has_its_metric_names_in_every_preset() {
     for preset in [Preset::OpenTelemetry, Preset::SpringBoot, Preset::AxumPrometheus] {
         let (lookout, scrape) = start(|builder| builder.preset(preset));
         let kafka = lookout.dependency("events").messaging("kafka");
@@ -122,7 +121,7 @@ enum Reply {
 }
 
 #[test]
-fn a_closure_classifies_any_output_and_its_panic_is_a_failure_of_the_call_alone() {
+fn a_closure_classifies_any_output_and_its_panic_counts_as_an_error() {
     let (lookout, scrape) = start(|builder| builder);
     let redis = lookout.dependency("cache").database("redis");
     for reply in [Reply::Found(1), Reply::Missing, Reply::Busy] {
@@ -143,7 +142,7 @@ fn a_closure_classifies_any_output_and_its_panic_is_a_failure_of_the_call_alone(
 }
 
 #[test]
-fn boxed_errors_and_their_causes_are_known_by_type() {
+fn boxed_errors_and_their_causes_are_classified_by_type() {
     let (lookout, scrape) = start(|builder| builder);
     let queue = lookout.dependency("queue");
     let boxed: Box<dyn std::error::Error + Send + Sync> = refused().into();
@@ -156,7 +155,7 @@ fn boxed_errors_and_their_causes_are_known_by_type() {
 }
 
 #[test]
-fn past_the_bound_further_operations_share_one() {
+fn operations_beyond_the_limit_share_one() {
     let (lookout, scrape) = start(|builder| builder.max_operations(2));
     let postgres = lookout.dependency("postgres").database("postgresql");
     for name in ["one", "two", "three", "four"] {
@@ -168,7 +167,7 @@ fn past_the_bound_further_operations_share_one() {
 }
 
 #[test]
-fn a_dependency_works_on_any_thread_and_after_its_lookout() {
+fn a_dependency_works_on_any_thread_and_after_its_lookouts_shutdown() {
     let (lookout, scrape) = start(|builder| builder);
     let postgres = lookout.dependency("postgres").database("postgresql");
     let of_thread = postgres.clone();

@@ -1,5 +1,5 @@
-//! gRPC over real sockets, a tonic server and a tonic client: by which method and status a call counts on
-//! either side, and with what it is served beside.
+//! gRPC over real sockets, with a tonic server and a tonic client: the method and status of a call
+//! on both sides, and gRPC beside HTTP on one port.
 
 #![cfg(all(feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -31,7 +31,8 @@ async fn serve(lookout: &Lookout) -> SocketAddr {
     address
 }
 
-/// Fails unless exactly one call was counted, as `counted` says, and none is in flight.
+/// Asserts that exactly one call was counted, with the labels `counted`, and that none is in
+/// flight.
 async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4]) {
     let [method, status, outcome, error] = counted;
     let calls = format!("rpc_{side}_calls_total");
@@ -61,7 +62,7 @@ async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4]) {
 }
 
 #[tokio::test]
-async fn all_but_ok_is_a_failure_to_a_client_and_to_a_server_what_it_is_to_blame_for() {
+async fn a_client_fails_with_any_status_but_ok_and_a_server_with_server_errors() {
     for (message, name, is_server_failure) in [
         ("status 1", "CANCELLED", false),
         ("status 2", "UNKNOWN", true),
@@ -92,14 +93,14 @@ async fn all_but_ok_is_a_failure_to_a_client_and_to_a_server_what_it_is_to_blame
 }
 
 #[tokio::test]
-async fn a_method_is_known_by_its_answer_or_by_the_list_and_no_client_can_make_one_up() {
+async fn a_method_needs_a_response_or_a_declaration_so_clients_cannot_invent_one() {
     const OK: [&str; 3] = ["OK", "success", ""];
     const UNIMPLEMENTED: [&str; 3] = ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"];
     for (method, message, unlisted, listed, counted) in [
         (UNARY, "ok", UNARY, UNARY, OK),
-        // Nobody knows that there is such a method before it has answered.
+        // A method is unknown before its first response.
         (UNARY, "panic", "_OTHER", UNARY, ["", "panicked", "panicked"]),
-        // As an interceptor refuses whatever method it is asked for.
+        // Rejected by an interceptor, whatever the method.
         (UNARY, "status 16", "_OTHER", UNARY, ["UNAUTHENTICATED", "success", ""]),
         ("test.Echo/Nothing", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
         ("no.Service/Unary", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
@@ -115,7 +116,7 @@ async fn a_method_is_known_by_its_answer_or_by_the_list_and_no_client_can_make_o
 }
 
 #[tokio::test]
-async fn labels_stay_with_a_call_also_where_its_method_was_not_known() {
+async fn a_call_keeps_its_labels_when_its_method_becomes_known() {
     for listed in [true, false] {
         let labels = |builder: LookoutBuilder| {
             builder
@@ -141,7 +142,7 @@ async fn labels_stay_with_a_call_also_where_its_method_was_not_known() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_left_out_is_counted_nowhere() {
+async fn an_ignored_method_is_not_counted() {
     let (served, scrape) = start(|builder| builder.ignore_routes([UNARY]));
     let address = serve(&served).await;
     call(connect(address).await, UNARY, "ok").await.unwrap();
@@ -150,7 +151,7 @@ async fn a_method_that_is_left_out_is_counted_nowhere() {
 }
 
 #[tokio::test]
-async fn a_channels_own_timeout_is_an_error_of_that_kind() {
+async fn a_channels_own_timeout_is_a_timeout_error() {
     let (served, _) = start(|builder| builder);
     let (asked, client) = start(|builder| builder);
     let address = serve(&served).await;
@@ -161,7 +162,7 @@ async fn a_channels_own_timeout_is_an_error_of_that_kind() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
+async fn an_open_stream_is_visible_and_its_lifetime_is_not_its_latency() {
     let (served, scrape) = start(|builder| builder);
     let address = serve(&served).await;
     let channel = connect(address).await;
@@ -178,7 +179,7 @@ async fn a_stream_that_is_open_is_seen_and_its_life_is_no_latency() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_said_to_be_one_is_a_stream_from_its_beginning_on() {
+async fn a_declared_client_stream_is_a_stream_from_its_start() {
     let (served, scrape) =
         start(|builder| builder.grpc_methods([CLIENT]).grpc_type(CLIENT, GrpcType::ClientStream));
     let upload = tokio::spawn(call(connect(serve(&served).await).await, CLIENT, "hang"));
@@ -196,7 +197,7 @@ async fn an_upload_that_is_said_to_be_one_is_a_stream_from_its_beginning_on() {
 }
 
 #[tokio::test]
-async fn methods_that_are_listed_are_known_before_their_first_answer() {
+async fn declared_methods_are_known_before_their_first_response() {
     let (served, scrape) = start(|builder| builder.grpc_methods([UNARY]));
     let address = serve(&served).await;
     let call = call(connect(address).await, UNARY, "hang");
@@ -205,7 +206,7 @@ async fn methods_that_are_listed_are_known_before_their_first_answer() {
 }
 
 #[tokio::test]
-async fn http_and_grpc_share_a_port_and_are_told_apart() {
+async fn http_and_grpc_on_one_port_are_counted_separately() {
     let (lookout, scrape) = start(|builder| builder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -236,7 +237,7 @@ async fn http_and_grpc_share_a_port_and_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_generated_client_with_an_interceptor_takes_a_watched_channel() {
+async fn a_generated_client_with_an_interceptor_accepts_a_watched_channel() {
     let (lookout, scrape) = start(|builder| builder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -258,7 +259,7 @@ async fn a_generated_client_with_an_interceptor_takes_a_watched_channel() {
     refused.metadata_mut().insert("refuse", "1".parse().unwrap());
     client.check(refused).await.unwrap_err();
 
-    // What an interceptor refuses is never asked of the dependency.
+    // A call that the interceptor rejects never reaches the dependency.
     let check = ["grpc.health.v1.Health/Check", "OK", "success", ""];
     self::check("interceptor", &scrape, "client", check).await;
 }

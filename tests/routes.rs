@@ -1,4 +1,4 @@
-//! Which operation a request counts for, and that no client can make more of them than the bound.
+//! The operation of a request, and the limit on operations that no client can exceed.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -36,7 +36,7 @@ fn bare(
         .layer(service_fn(|_: Request<Body>| async { Ok(Response::new(Empty::<&[u8]>::new())) }))
 }
 
-/// The operations with their requests, in an order that does not depend on the recorder's.
+/// The operations with their numbers of requests, sorted.
 fn operations(text: &str) -> Vec<(String, f64)> {
     let label = |labels: &str, name: &str| {
         let value = labels.split_once(&format!("{name}=\"")).unwrap().1;
@@ -54,7 +54,7 @@ fn operations(text: &str) -> Vec<(String, f64)> {
 }
 
 #[tokio::test]
-async fn in_axum_the_route_is_the_template() {
+async fn in_axum_the_route_is_the_matched_path() {
     let (lookout, scrape) = start(|builder| builder);
     let orders = Router::new().route("/{id}", get(|| async { "an order" }));
     let app = Router::new()
@@ -86,7 +86,7 @@ async fn in_axum_the_route_is_the_template() {
     );
 }
 
-/// A layer that answers by itself, as authentication does.
+/// A layer that responds itself, like authentication.
 fn refuse() -> impl Layer<
     axum::routing::Route,
     Service: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
@@ -108,7 +108,7 @@ fn refuse() -> impl Layer<
 }
 
 #[tokio::test]
-async fn around_a_whole_router_the_inside_hands_the_route_out() {
+async fn a_route_layer_reports_the_route_to_the_outer_layer() {
     let (lookout, scrape) = start(|builder| builder);
     let route = lookout.route_layer();
     let users = Router::new().route("/u/{id}", get(|| async { "a user" }));
@@ -118,7 +118,7 @@ async fn around_a_whole_router_the_inside_hands_the_route_out() {
         .nest("/api/{version}", users)
         .nest_service("/nested", service)
         .layer(route)
-        // Added after the layer: watched by the one outside all the same, without a route.
+        // Added after the layer: only the outer layer counts it, without a route.
         .route("/healthz", get(|| async { "ok" }));
     let app = lookout.outer_layer().layer(router);
     for (method, path) in [
@@ -148,7 +148,7 @@ async fn around_a_whole_router_the_inside_hands_the_route_out() {
 }
 
 #[tokio::test]
-async fn what_a_layer_between_answers_counts_without_a_route() {
+async fn a_response_of_a_layer_in_between_has_no_route() {
     let (lookout, scrape) = start(|builder| builder);
     let router = Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
@@ -162,7 +162,7 @@ async fn what_a_layer_between_answers_counts_without_a_route() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_outside_of_its_router_ends_with_its_route() {
+async fn a_request_that_hangs_outside_its_router_ends_with_its_route() {
     let (lookout, scrape) = start(|builder| builder);
     let router = Router::new()
         .route("/hang", get(std::future::pending::<&str>))
@@ -185,7 +185,7 @@ async fn a_request_that_hangs_outside_of_its_router_ends_with_its_route() {
 }
 
 #[tokio::test]
-async fn what_is_ignored_is_counted_nowhere() {
+async fn ignored_requests_are_not_counted() {
     let (lookout, scrape) = start(|builder| {
         builder.ignore(|request| {
             request.uri.path() == "/healthz" || request.headers.contains_key("x-probe")
@@ -248,7 +248,7 @@ async fn without_a_router_a_closure_names_the_route() {
 }
 
 #[tokio::test]
-async fn past_the_bound_all_share_one_visible_series_and_none_is_lost() {
+async fn operations_beyond_the_limit_share_one_series_and_none_is_lost() {
     let (lookout, scrape) = start(|builder| {
         builder.max_operations(10).route_fn(|request| Some(request.uri.path().into()))
     });
@@ -265,7 +265,7 @@ async fn past_the_bound_all_share_one_visible_series_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn two_lookouts_in_a_process_count_apart() {
+async fn two_lookouts_in_a_process_count_independently() {
     let ((one, one_scrape), (two, two_scrape)) =
         (start(|builder| builder), start(|builder| builder));
     let both = one.layer().layer(bare(&two));
@@ -276,7 +276,7 @@ async fn two_lookouts_in_a_process_count_apart() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_used_is_refused_with_the_field_and_the_mend() {
+async fn invalid_settings_are_rejected_with_the_field_and_the_fix() {
     let refused = |builder: tower_lookout::LookoutBuilder| builder.start().unwrap_err().to_string();
     let builder = Lookout::builder;
     assert_eq!(refused(builder().max_operations(0)), "max_operations: 0 is not from 1 to 100,000");

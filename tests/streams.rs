@@ -1,5 +1,6 @@
-//! What stays open: server-sent events, WebSockets, tunnels, long polls and bodies without a length, with
-//! real axum and hyper over real sockets. Their life is kept apart from the latency, and is seen while it lasts.
+//! Streams (server-sent events, WebSockets, tunnels, long polls, bodies without a length) with real
+//! axum and hyper over real sockets. Their lifetime is not part of the latency, and open ones are
+//! visible.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -39,7 +40,7 @@ async fn events() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallib
     Sse::new(first.chain(stream::pending()))
 }
 
-/// A body of unknown length, whose second part does not come.
+/// A body of unknown length whose second part never arrives.
 async fn export() -> Body {
     let first = stream::iter([Ok::<_, Infallible>("one")]);
     Body::from_stream(first.chain(stream::pending()))
@@ -61,7 +62,7 @@ async fn late() -> &'static str {
     "at last"
 }
 
-/// Events under a content type in other letters, as HTTP allows.
+/// Events with a content type in upper case, which HTTP allows.
 async fn loud_events() -> ([(header::HeaderName, &'static str); 1], Body) {
     ([(header::CONTENT_TYPE, "Text/Event-Stream; Charset=UTF-8")], export().await)
 }
@@ -86,7 +87,7 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// Opens a WebSocket and hears its own word from it.
+/// Opens an echoing WebSocket and sends a message.
 async fn open_live(
     address: SocketAddr,
 ) -> tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>> {
@@ -112,7 +113,7 @@ async fn becomes(scrape: &Scrape, name: &str, labels: &[(&str, &str)], value: f6
 }
 
 #[tokio::test]
-async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_head() {
+async fn an_event_stream_is_open_until_its_client_disconnects_and_its_latency_is_its_heads() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let client = client();
@@ -124,7 +125,7 @@ async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_hea
     let labels = [("kind", "event_stream"), ("http_route", "/events")];
     let text = becomes(&scrape, streams, &labels, 1.0).await;
     let heads = sum(&text, "http_server_response_head_duration_seconds_count", &[]);
-    assert_eq!(heads, 1.0, "the time to the first byte is known while the stream is open");
+    assert_eq!(heads, 1.0, "the time to the head is recorded while the stream is open");
     assert_eq!(sum(&text, "http_server_active_requests", &[]), 1.0);
     assert_eq!(sum(&text, "http_server_oldest_active_request_seconds", &[]), 0.0, "no hang");
 
@@ -141,7 +142,7 @@ async fn an_event_stream_is_open_until_its_client_leaves_and_counts_with_its_hea
 }
 
 #[tokio::test]
-async fn an_event_stream_is_known_by_its_content_type_in_whatever_case() {
+async fn the_content_type_of_an_event_stream_is_case_insensitive() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let client = client();
@@ -157,7 +158,7 @@ async fn an_event_stream_is_known_by_its_content_type_in_whatever_case() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_open_until_its_client_leaves() {
+async fn a_body_of_unknown_length_is_open_until_its_client_disconnects() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let client = client();
@@ -175,14 +176,14 @@ async fn a_body_of_unknown_length_is_open_until_its_client_leaves() {
 }
 
 #[tokio::test]
-async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
+async fn a_websocket_is_one_request_and_an_open_stream_until_it_closes() {
     let (lookout, scrape) = start(|builder| builder.upgrades());
     let mut socket = open_live(serve(&lookout).await).await;
     let labels = [("kind", "upgrade"), ("http_route", "/live")];
     let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
     let counted = [("status_class", "1xx"), ("outcome", "success")];
     assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);
-    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request is over");
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request has ended");
 
     socket.close(None).await.unwrap();
     let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
@@ -191,7 +192,7 @@ async fn a_websocket_counts_once_with_its_head_and_is_open_until_it_closes() {
 }
 
 #[tokio::test]
-async fn around_a_router_a_websocket_counts_for_its_route_with_each_lookout() {
+async fn an_outer_layer_counts_a_websocket_for_its_route_in_each_lookout() {
     let [(one, of_one), (other, of_other)] = [(); 2].map(|()| start(|b| b.upgrades()));
     let inside = router().layer(one.route_layer()).layer(other.route_layer());
     let outside = one.outer_layer().layer(other.outer_layer().layer(inside));
@@ -213,7 +214,7 @@ async fn around_a_router_a_websocket_counts_for_its_route_with_each_lookout() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_is_ignored_works_and_counts_nothing() {
+async fn an_ignored_websocket_works_and_is_not_counted() {
     for is_outside in [false, true] {
         for by_route in [false, true] {
             let (lookout, scrape) = start(|builder| {
@@ -244,14 +245,14 @@ async fn a_websocket_that_is_ignored_works_and_counts_nothing() {
 }
 
 #[tokio::test]
-async fn a_websocket_works_on_after_the_lookout_has_ended() {
+async fn a_websocket_keeps_working_after_the_lookouts_shutdown() {
     let (lookout, _scrape) = start(|builder| builder.upgrades());
     let address = serve(&lookout).await;
     lookout.shutdown().await;
     open_live(address).await;
 }
 
-/// Opens the tunnel that is asked for, to a place that gives back what it gets.
+/// Opens the requested tunnel to an echo server.
 async fn tunnel(
     mut request: Request<Incoming>,
 ) -> Result<hyper::Response<Empty<Bytes>>, Infallible> {
@@ -266,7 +267,7 @@ async fn tunnel(
 }
 
 #[tokio::test]
-async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
+async fn a_tunnel_is_one_request_and_an_open_stream_until_it_closes() {
     let (lookout, scrape) = start(|builder| builder.upgrades());
     let service = TowerToHyperService::new(lookout.layer().layer(service_fn(tunnel)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -293,7 +294,7 @@ async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
     let text = becomes(&scrape, streams, &labels, 1.0).await;
     let counted = [("http_request_method", "CONNECT"), ("outcome", "success")];
     assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);
-    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request is over");
+    assert_eq!(sum(&text, "http_server_active_requests", &[]), 0.0, "the request has ended");
 
     drop(stream);
     let text = becomes(&scrape, streams, &labels, 0.0).await;
@@ -302,7 +303,7 @@ async fn a_tunnel_counts_once_with_its_head_and_is_open_until_it_closes() {
 }
 
 #[tokio::test]
-async fn a_long_poll_is_a_stream_of_its_kind_and_neither_slow_nor_stuck() {
+async fn a_long_poll_is_a_stream_and_neither_slow_nor_stuck() {
     for is_outside in [false, true] {
         let (lookout, scrape) = start(|builder| builder.long_polls(["/late"]));
         let app = if is_outside {
@@ -333,7 +334,7 @@ async fn a_long_poll_is_a_stream_of_its_kind_and_neither_slow_nor_stuck() {
 }
 
 #[tokio::test]
-async fn a_long_poll_that_nobody_calls_one_is_slow_and_no_stream() {
+async fn an_undeclared_long_poll_is_a_slow_request() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let response = client().get(format!("http://{address}/late").parse().unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What users leave out, by route or by a marker in the response, leaves nothing behind.
+//! Requests ignored by route or by a response extension leave no trace in the metrics.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -51,7 +51,7 @@ async fn send(address: SocketAddr, path: &str) {
     response.into_body().collect().await.unwrap();
 }
 
-/// Fails unless so many requests have these labels, in counter and histogram.
+/// Asserts the number of requests with these labels, in the counter and in the histogram.
 fn check(text: &str, labels: &[(&str, &str)], count: f64) {
     for name in [COUNTER, COUNT] {
         assert_eq!(sum(text, name, labels), count, "{name} {labels:?}\n{text}");
@@ -62,7 +62,7 @@ fn ignoring(builder: LookoutBuilder) -> LookoutBuilder {
     builder.unwatched_responses().ignore_routes(["/healthz", "/files/{*path}", "/never"])
 }
 
-fn with_what_is_ignored() -> Router {
+fn with_ignored_routes() -> Router {
     Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
         .route("/healthz", any(|| async { "ok" }))
@@ -72,7 +72,7 @@ fn with_what_is_ignored() -> Router {
 
 const WHAT_IS_IGNORED: [&str; 5] = ["/healthz", "/files/a/b", "/probe", "/probe", "/orders/7"];
 
-/// Fails unless the one order is all that was ever seen.
+/// Asserts that the one order is the only request ever seen.
 fn check_ignored(text: &str, route: &str) {
     check(text, &[("http_route", route)], 1.0);
     check(text, &[], 1.0);
@@ -83,21 +83,21 @@ fn check_ignored(text: &str, route: &str) {
 }
 
 #[tokio::test]
-async fn what_is_left_out_by_route_or_marker_leaves_nothing() {
+async fn requests_ignored_by_route_or_extension_leave_no_trace() {
     let (lookout, scrape) = start(ignoring);
-    let address = listen(with_what_is_ignored().layer(lookout.layer())).await;
+    let address = listen(with_ignored_routes().layer(lookout.layer())).await;
     for path in WHAT_IS_IGNORED {
         send(address, path).await;
     }
     let is_over = |text: &String| sum(text, COUNTER, &[]) == 1.0;
     let text = eventually(5, "the order", || Some(scrape.render()).filter(is_over)).await;
     check_ignored(&text, "/orders/{id}");
-    // Nor does it after its age could have been told.
+    // Still none when a tick could have exported their age.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     check_ignored(&scrape.render(), "/orders/{id}");
 }
 
-/// Counts what it is told of.
+/// Counts its calls.
 #[derive(Clone, Default)]
 struct Told(Arc<AtomicUsize>);
 
@@ -123,21 +123,20 @@ where
 }
 
 #[tokio::test]
-async fn around_a_router_what_is_left_out_leaves_nothing_either() {
+async fn with_an_outer_layer_ignored_requests_leave_no_trace() {
     let (lookout, scrape) = start(ignoring);
-    let router = || with_what_is_ignored().layer(lookout.route_layer());
+    let router = || with_ignored_routes().layer(lookout.route_layer());
     send_all(&lookout.outer_layer().layer(router())).await;
     check_ignored(&scrape.render(), "/orders/{id}");
 }
 
 #[tokio::test]
-async fn no_observer_hears_of_it_and_its_bodies_are_not_counted() {
+async fn ignored_requests_reach_no_observer_and_their_bodies_are_not_counted() {
     let (lookout, scrape) = start(ignoring);
     let (inside, outside) = (Told::default(), Told::default());
-    send_all(&with_what_is_ignored().layer(lookout.layer().bodies().observer(inside.clone())))
-        .await;
+    send_all(&with_ignored_routes().layer(lookout.layer().bodies().observer(inside.clone()))).await;
     check_ignored(&scrape.render(), "/orders/{id}");
-    let router = with_what_is_ignored().layer(lookout.route_layer());
+    let router = with_ignored_routes().layer(lookout.route_layer());
     send_all(&lookout.outer_layer().bodies().observer(outside.clone()).layer(router)).await;
     let text = scrape.render();
     check(&text, &[], 2.0);
@@ -149,7 +148,7 @@ async fn no_observer_hears_of_it_and_its_bodies_are_not_counted() {
 }
 
 #[tokio::test]
-async fn no_counter_falls_when_a_start_is_taken_back() {
+async fn no_counter_decreases_when_a_start_is_undone() {
     let (lookout, scrape) = start(|builder| {
         builder
             .unwatched_responses()
@@ -180,7 +179,7 @@ async fn no_counter_falls_when_a_start_is_taken_back() {
 }
 
 #[tokio::test]
-async fn routes_by_templates_and_by_a_closure_are_left_out_as_well() {
+async fn routes_named_by_templates_or_a_closure_can_be_ignored() {
     let by_templates: fn(LookoutBuilder) -> LookoutBuilder =
         |builder| builder.route_templates(["/orders/{id}", "/files/{*path}", "/healthz"]);
     let by_closure: fn(LookoutBuilder) -> LookoutBuilder = |builder| {
@@ -210,9 +209,9 @@ async fn routes_by_templates_and_by_a_closure_are_left_out_as_well() {
 }
 
 #[tokio::test]
-async fn a_marker_is_looked_for_only_if_that_is_asked_for() {
+async fn the_extension_has_no_effect_unless_configured() {
     let (lookout, scrape) = start(|builder| builder);
-    let address = listen(with_what_is_ignored().layer(lookout.layer())).await;
+    let address = listen(with_ignored_routes().layer(lookout.layer())).await;
     send(address, "/probe").await;
     eventually(5, "the probe", || {
         (sum(&scrape.render(), COUNTER, &[("http_route", "/probe")]) == 1.0).then_some(())
@@ -221,7 +220,7 @@ async fn a_marker_is_looked_for_only_if_that_is_asked_for() {
 }
 
 #[test]
-fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
+fn an_unknown_grpc_method_is_forgotten_with_its_call() {
     let (lookout, scrape) = start(ignoring);
     let mut service = lookout.grpc_layer().layer(service_fn(|request: Request<()>| {
         let mut response = Response::new(Full::new(Bytes::new()));
@@ -232,7 +231,7 @@ fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
         }
         ready(Ok::<_, Infallible>(response))
     }));
-    // More than can be remembered at once, were they not forgotten.
+    // More than fit at the same time.
     let probes = (0..70_000).map(|probe| format!("/probe.Probes/{probe}"));
     for path in probes.chain(["/shop.Orders/Create".to_owned()]) {
         let request = Request::post(path).header("content-type", "application/grpc");
@@ -248,7 +247,7 @@ fn a_grpc_method_that_nobody_knew_is_forgotten_with_its_call() {
 }
 
 #[test]
-fn what_has_no_route_is_no_route_to_leave_out() {
+fn unmatched_cannot_be_ignored_as_a_route() {
     let refused = Lookout::builder().ignore_routes(["/healthz", "unmatched"]).start().unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -1,5 +1,5 @@
-//! A request whose body is still arriving is not stuck: its age counts from the last byte that came.
-//! Over real sockets, with bodies that trickle for longer than a rule allows.
+//! A request whose body is still arriving is not stuck: its age counts from the last received byte.
+//! Over real sockets, with bodies that arrive for longer than the rule's threshold.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -28,11 +28,11 @@ use tower_lookout::{Lookout, Rule, observe::RequestBody, prometheus::Scrape};
 
 use support::{eventually, start, sum};
 
-/// What the rule allows.
+/// The rule's threshold.
 const ALLOWED: Duration = Duration::from_secs(2);
 const OLDEST: &str = "http_server_oldest_active_request_seconds";
 
-/// A lookout whose rule fires by requests that are stuck, with its alerts.
+/// A lookout with a rule for stuck requests, and its alerts.
 fn watch() -> (Lookout, Scrape, mpsc::Receiver<String>) {
     let (alerts, raised) = mpsc::channel();
     let (lookout, scrape) = start(|builder| {
@@ -56,7 +56,7 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// The head of a request, whose body is to follow.
+/// The head of a request whose body follows.
 async fn post_to(address: SocketAddr, path: &str, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
@@ -64,7 +64,7 @@ async fn post_to(address: SocketAddr, path: &str, length: usize) -> TcpStream {
     stream
 }
 
-/// Sends a byte at a time, for longer than the rule allows.
+/// Sends a byte at a time, for longer than the threshold.
 async fn trickle(stream: &mut TcpStream, bytes: usize) {
     for _ in 0..bytes {
         stream.write_all(b"x").await.unwrap();
@@ -78,7 +78,7 @@ async fn is_answered(stream: &mut TcpStream) {
     assert_eq!(&head, b"HTTP/1.1 200");
 }
 
-/// A slow upload fires nothing and is answered; one that stops is stuck, and fires.
+/// A slow upload fires no alert and gets its response. One that stops is stuck and fires.
 async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
     address: SocketAddr,
     scrape: &Scrape,
@@ -99,7 +99,7 @@ async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
     stream.write_all(b"x").await.unwrap();
     let title = eventually(8, "an alert", || raised.try_recv().ok()).await;
     assert_eq!(title, "[FIRING] StuckRequests · test");
-    // The rest comes after all.
+    // The rest arrives in the end.
     stream.write_all(&[b'x'; 19]).await.unwrap();
     is_answered(&mut stream).await;
     let title = eventually(8, "its end", || raised.try_recv().ok()).await;
@@ -109,14 +109,14 @@ async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
 }
 
 #[tokio::test]
-async fn an_upload_to_a_router_is_as_old_as_its_last_byte() {
+async fn the_age_of_an_upload_to_a_router_counts_from_its_last_byte() {
     let (lookout, scrape, raised) = watch();
     let address = listen(router().layer(lookout.layer())).await;
     a_slow_upload_is_healthy_and_one_that_stops_is_stuck(address, &scrape, &raised).await;
 }
 
 #[tokio::test]
-async fn an_upload_through_an_outer_layer_is_as_old_as_its_last_byte_whatever_its_route() {
+async fn the_age_of_an_upload_through_an_outer_layer_counts_from_its_last_byte() {
     let (lookout, scrape, raised) = watch();
     let inside = router().layer(lookout.route_layer());
     let outside = lookout.outer_layer().layer(inside);
@@ -129,7 +129,7 @@ async fn an_upload_through_an_outer_layer_is_as_old_as_its_last_byte_whatever_it
 }
 
 #[tokio::test]
-async fn hypers_own_body_is_seen_where_the_layer_counts_bodies() {
+async fn a_layer_that_counts_bodies_sees_hypers_own_body() {
     let (lookout, scrape, raised) = watch();
     let service = service_fn(async |request: Request<RequestBody<Incoming>>| {
         let body = request.into_body().collect().await.unwrap();
@@ -150,7 +150,7 @@ async fn hypers_own_body_is_seen_where_the_layer_counts_bodies() {
 }
 
 #[tokio::test]
-async fn a_handler_that_hangs_after_the_last_byte_is_stuck_from_then_on() {
+async fn a_handler_that_hangs_after_the_last_byte_is_stuck_since_that_byte() {
     let (lookout, scrape, raised) = watch();
     let address = listen(router().layer(lookout.layer())).await;
     let mut stream = post_to(address, "/hang", 20).await;
@@ -169,7 +169,7 @@ async fn a_handler_that_hangs_after_the_last_byte_is_stuck_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_body_is_as_old_as_ever() {
+async fn the_age_of_a_request_without_a_body_counts_from_its_start() {
     let (lookout, _scrape, raised) = watch();
     let app = Router::new().route("/hang", post(future::pending::<()>));
     let address = listen(app.layer(lookout.layer())).await;
@@ -180,7 +180,7 @@ async fn a_request_without_a_body_is_as_old_as_ever() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_a_long_body_is_as_old_as_the_last_part_that_was_read_of_it() {
+async fn the_age_of_a_clients_request_counts_from_the_last_sent_part() {
     let (lookout, scrape, raised) = watch();
     let (sender, mut parts) = tokio::sync::mpsc::channel::<()>(1);
     let body = futures_util::stream::poll_fn(move |cx| {

@@ -1,4 +1,4 @@
-//! HTTP that is asked for: reqwest's client and hyper-util's, of a server that nobody watches.
+//! Outbound HTTP: the clients of reqwest and hyper-util, with an unwatched server.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 pub(crate) async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
@@ -32,27 +32,26 @@ pub(crate) async fn closed() -> SocketAddr {
 pub(crate) async fn play(play: &Play) {
     let address = match play.end {
         End::ServiceError => closed().await,
-        // Here it is the client that times out, or panics.
+        // The client times out or panics, not the server.
         End::BodyTimeout => listen(router(End::ClientLeavesInTheBody, play.traffic)).await,
         End::Panic => listen(router(End::Complete, play.traffic)).await,
         end => listen(router(end, play.traffic)).await,
     };
     let url = format!("http://{address}/case");
-    let asked =
-        if play.traffic == Traffic::Reqwest { reqwest(play, url) } else { hyper(play, url) };
+    let call = if play.traffic == Traffic::Reqwest { reqwest(play, url) } else { hyper(play, url) };
     match play.end {
         End::ClientLeavesBeforeTheHead => tokio::select! {
-            _ = asked => panic!("there is no head"),
+            _ = call => panic!("there is no head"),
             () = play.in_flight() => {}
         },
         End::Panic => {
-            tokio::spawn(asked).await.unwrap_err();
+            tokio::spawn(call).await.unwrap_err();
         }
-        _ => drop(asked.await),
+        _ => drop(call.await),
     }
 }
 
-/// What stands between the layer and the client.
+/// The layers between the lookout's layer and the client.
 fn inside<S, R>(play: &Play, client: S) -> BoxService<R, S::Response, BoxError>
 where
     S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
@@ -67,7 +66,7 @@ where
     }
 }
 
-/// What stands around the layer.
+/// The layers around the lookout's layer.
 fn outside<S, R>(play: &Play, watched: S) -> BoxService<R, S::Response, BoxError>
 where
     S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
@@ -79,7 +78,7 @@ where
     }
 }
 
-/// How many pieces of the answer the client reads.
+/// The number of frames that the client reads.
 fn reads(end: End) -> usize {
     match end {
         End::Unread | End::UnreadFailure => 0,
@@ -109,7 +108,7 @@ fn hyper(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
 fn reqwest(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
     let client = reqwest::Client::builder().no_proxy();
     let client = match play.end {
-        // Long enough for the head of a busy machine.
+        // Long enough for the head on a busy machine.
         End::BodyTimeout => client.read_timeout(TIMEOUT * 4),
         _ => client,
     };

@@ -1,4 +1,4 @@
-//! gRPC that is asked for: a tonic client, of a server that nobody watches.
+//! Outbound gRPC: a tonic client, with an unwatched server.
 
 use tonic::transport::Endpoint;
 use tower::{Layer, ServiceExt, timeout::TimeoutLayer};
@@ -20,7 +20,7 @@ pub(crate) async fn play(play: &Play) {
         call.unwrap_err();
         return;
     }
-    // Here it is the client that times out.
+    // The client times out, not the server.
     let end = if play.end == End::TimeoutInside { End::TimeoutOutside } else { play.end };
     let channel = serve(end, None).await;
     match play.end {

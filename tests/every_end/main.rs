@@ -1,6 +1,6 @@
-//! Every way in which a request can end × every kind of traffic, over real sockets: its outcome, status and
-//! error, one count of each, one life in the histogram of streams where it is one, and nothing that stays
-//! in flight. `table.rs` says what is expected, and what can't occur and why.
+//! Every end of a request × every kind of traffic, over real sockets: outcome, status and error
+//! type, one count in each metric, a lifetime for streams, and nothing left in flight. `table.rs`
+//! holds the expectations, and the reasons for ends that can't occur.
 
 #![cfg(all(
     feature = "axum",
@@ -31,10 +31,10 @@ use tower_lookout::{Lookout, LookoutBuilder, prometheus::Scrape};
 use support::{eventually, series, start, sum};
 use table::{Cell, Counted, End, Traffic, cell};
 
-/// How long whatever times out waits: what answers at all does so in far less.
+/// The timeout of all timeout layers; any real response takes far less.
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// One end of one traffic, as it is played.
+/// One end of one kind of traffic.
 #[derive(Clone)]
 struct Play {
     end: End,
@@ -44,7 +44,7 @@ struct Play {
 }
 
 impl Play {
-    /// Waits until the request is under way, for a client that leaves it then.
+    /// Waits until the request is in flight, for a client that then disconnects.
     async fn in_flight(&self) {
         let active = self.traffic.names().active;
         eventually(5, "in flight", || {
@@ -69,7 +69,7 @@ impl Play {
         }
     }
 
-    /// Fails unless exactly one end was counted, in each of the metrics, and as it is `expected`.
+    /// Asserts that each metric counted exactly one end, as `expected`.
     async fn check(&self, expected: Counted) {
         let title = format!("{:?} of {:?}", self.end, self.traffic);
         let names = self.traffic.names();
@@ -123,7 +123,7 @@ async fn every_end_of(traffic: Traffic) {
 }
 
 #[test]
-fn the_table_says_of_each_traffic_and_of_each_end_what_is_counted_or_why_it_cant_occur() {
+fn each_end_occurs_somewhere_and_has_a_reason_where_it_cannot() {
     for end in End::ALL {
         let cells = Traffic::ALL.map(|traffic| cell(end, traffic));
         assert!(cells.iter().any(|cell| matches!(cell, Cell::Counted(_))), "{end:?} never occurs");

@@ -1,4 +1,4 @@
-//! HTTP that is served: by axum and by a bare tower stack under hyper; axum's event streams and WebSockets.
+//! Served HTTP: axum, and a bare tower stack under hyper; axum's event streams and WebSockets.
 
 use std::{convert::Infallible, future::pending, io, net::SocketAddr};
 
@@ -33,7 +33,7 @@ use crate::{
     table::{End, Traffic},
 };
 
-/// What a service does with a request.
+/// The service's response to a request.
 #[derive(Clone)]
 pub(crate) enum Answer {
     Response { status: u16, length: Option<&'static str>, body: Script },
@@ -61,7 +61,7 @@ pub(crate) fn answer(end: End) -> Answer {
         End::NotModified => response(304, full()),
         End::CallersStatus => response(404, full()),
         End::FailureStatus => response(500, full()),
-        // After a pause, in which the head goes out.
+        // After a pause in which the head is sent.
         End::BodyError => response(200, Script::new([five(), Pause, Error])),
         End::BodyTimeout | End::ClientLeavesInTheBody => response(200, Script::new([five(), Hang])),
         End::PanicInTheBody => response(200, Script::new([five(), Pause, Panic])),
@@ -97,7 +97,7 @@ fn timeout() -> TimeoutLayer {
     TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT)
 }
 
-/// Breaks a body off with tower-http's own error.
+/// Aborts a body with tower-http's own error.
 fn body_timeout() -> ResponseBodyTimeoutLayer {
     ResponseBodyTimeoutLayer::new(TIMEOUT)
 }
@@ -131,7 +131,7 @@ where
     )
 }
 
-/// A router of axum, whose handler answers as this traffic does.
+/// An axum router whose handler responds as this traffic requires.
 pub(crate) fn router(end: End, traffic: Traffic) -> Router {
     let answer = answer(end);
     let handler = move |request: axum::extract::Request| {
@@ -156,7 +156,7 @@ fn text(frame: http_body::Frame<Bytes>) -> String {
     String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
 }
 
-/// Says in a WebSocket what the script says.
+/// Plays the script over a WebSocket.
 async fn switch(request: axum::extract::Request, script: Script) -> axum::response::Response {
     let (mut parts, _) = request.into_parts();
     let watch: UpgradeWatch = parts.extensions.remove().unwrap();
@@ -170,7 +170,7 @@ async fn switch(request: axum::extract::Request, script: Script) -> axum::respon
                     Some(Ok(frame)) => socket.send(text(frame).into()).await.unwrap(),
                     _ => break,
                 },
-                // The client has gone.
+                // The client has disconnected.
                 None | Some(Err(_)) = socket.recv() => break,
             }
         }
@@ -195,7 +195,7 @@ fn axum(play: &Play) -> App {
     BoxCloneSyncService::new(router)
 }
 
-/// Serves one connection with real hyper; a panic ends only its task.
+/// Serves one connection with hyper. A panic ends only its task.
 async fn serve(app: App) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -216,7 +216,7 @@ pub(crate) async fn play(play: &Play) {
     }
 }
 
-/// How a request is asked for.
+/// The method of the request.
 pub(crate) fn method(end: End) -> Method {
     match end {
         End::Head | End::HeadOfAStream => Method::HEAD,
@@ -275,7 +275,7 @@ async fn talk(play: &Play, address: SocketAddr) {
     let Ok((mut socket, _)) = connects.await else { return };
     while let Some(Ok(_)) = socket.next().await {
         if play.end == End::ClientLeavesInTheBody {
-            break; // without a goodbye
+            break; // without a close frame
         }
     }
 }

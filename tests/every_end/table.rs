@@ -1,8 +1,10 @@
-//! What is expected: a cell for each end of each traffic.
+//! The expected counts: a cell for each end and each kind of traffic.
+
+use self::Traffic::*;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum End {
-    /// As its traffic ends by itself: a body of unknown length, gRPC's trailers, a WebSocket's close.
+    /// The traffic's normal end: of a body of unknown length, gRPC's trailers, a WebSocket's close.
     Complete,
     ExactLength,
     ContentLengthStream,
@@ -12,23 +14,23 @@ pub(crate) enum End {
     HeadOfAStream,
     NoContent,
     NotModified,
-    /// By a status that the caller is to blame for: 404, `NOT_FOUND`.
+    /// A client error: 404, `NOT_FOUND`.
     CallersStatus,
     /// 500, `INTERNAL`.
     FailureStatus,
     TrailersOnly,
     MissingTrailers,
-    /// Without a response: of a client because nobody listens.
+    /// No response. For a client, the connection is refused.
     ServiceError,
-    /// Aborted in the middle of the body by the server.
+    /// The server aborts the body.
     BodyError,
     BodyTimeout,
     ClientLeavesBeforeTheHead,
-    /// Aborted in the middle of the body by the client.
+    /// The client aborts the body.
     ClientLeavesInTheBody,
-    /// The same, of an answer that says by its status that it is a failure.
+    /// The client aborts the body of a response with a failure status.
     ClientLeavesInAFailure,
-    /// The client is content with the head.
+    /// The client reads only the head.
     Unread,
     UnreadFailure,
     Panic,
@@ -108,7 +110,6 @@ impl Traffic {
     ];
 
     pub(crate) fn names(self) -> &'static Names {
-        use Traffic::*;
         match self {
             AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => &Names {
                 operation: r#"http_route="/case""#,
@@ -154,7 +155,7 @@ impl Traffic {
     }
 }
 
-/// The metrics of a traffic, and what is in their labels.
+/// The metrics of a kind of traffic, and their labels.
 pub(crate) struct Names {
     pub(crate) operation: &'static str,
     pub(crate) status: &'static str,
@@ -169,11 +170,11 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell {
     Counted(Counted),
-    /// It can't occur, and why.
+    /// It can't occur, for this reason.
     Never(&'static str),
 }
 
-/// What one end counts as; an empty label is not there.
+/// The counts of one end. An empty label is absent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     pub(crate) status: &'static str,
@@ -183,17 +184,17 @@ pub(crate) struct Counted {
     pub(crate) is_stream: bool,
 }
 
-/// With a head.
+/// A response with a head.
 const fn head(status: &'static str, outcome: &'static str, error: &'static str) -> Cell {
     Cell::Counted(Counted { status, outcome, error, has_head: true, is_stream: false })
 }
 
-/// Before there was a head.
+/// An end before the head.
 const fn none(outcome: &'static str, error: &'static str) -> Cell {
     Cell::Counted(Counted { status: "", outcome, error, has_head: false, is_stream: false })
 }
 
-/// The same with a life of its own, in the histogram of streams.
+/// A stream, which is also in the histogram of streams.
 const fn stream(cell: Cell) -> Cell {
     match cell {
         Cell::Counted(counted) => Cell::Counted(Counted { is_stream: true, ..counted }),
@@ -209,190 +210,278 @@ const CANCELLED: Cell = none("cancelled", "cancelled");
 const PANICKED: Cell = none("panicked", "panicked");
 const TIMED_OUT: Cell = none("error", "timeout");
 
-const NO_LENGTH: Cell = Cell::Never("it has no length");
+const NO_LENGTH: Cell = Cell::Never("its body has no length");
 const NO_BODY: Cell = Cell::Never("after a 101 there is no body");
-const POST: Cell = Cell::Never("gRPC is asked for by POST, and answered by 200");
+const POST: Cell = Cell::Never("gRPC uses only POST and 200");
 const GRPC_ALONE: Cell = Cell::Never("only gRPC has its status in trailers");
 const AT_ONCE: Cell = Cell::Never("its head and its only message come together");
-const INFALLIBLE: Cell = Cell::Never("a service of axum gives no error");
+const INFALLIBLE: Cell = Cell::Never("axum's services are infallible");
 const STATUS_LAST: Cell = Cell::Never("its status comes after its body");
 const UNSEEN: Cell = Cell::Never("a server does not see what its client reads");
-const NO_CONDITION: Cell = Cell::Never("nobody asks by a condition for what is not kept");
-const OWN_BODY: Cell = Cell::Never("the client's body is its own, and does not panic");
+const NO_CONDITION: Cell = Cell::Never("clients send no conditional request for it");
+const OWN_BODY: Cell = Cell::Never("the client's own body does not panic");
 const NO_CATCH: Cell = Cell::Never("nothing catches panics around a client");
 const NO_TIMEOUT: Cell = Cell::Never("its body has no timeout of its own");
-const THE_NEXT: Cell = Cell::Never("its body has no length: see the next one");
+const THE_NEXT: Cell = Cell::Never("its body has no length: see HeadOfAStream");
 
-#[rustfmt::skip]
+/// The expected cell of an end and a traffic.
 pub(crate) fn cell(end: End, traffic: Traffic) -> Cell {
-    use {End::*, Traffic::*};
+    use End::*;
     match end {
-        Complete => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient => SUCCESS,
-            Sse => stream(SUCCESS),
-            WebSocket => SWITCHED,
-            Unary | ClientStream | TonicClient => OK,
-            ServerStream | Bidi | TonicStreamClient => stream(OK),
-        },
-        ExactLength | ContentLengthStream => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient => SUCCESS,
-            Sse => NO_LENGTH,
-            WebSocket => NO_BODY,
-            Unary | ServerStream | ClientStream | Bidi => NO_LENGTH,
-            TonicClient | TonicStreamClient => NO_LENGTH,
-        },
-        Trailers => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient => SUCCESS,
-            Sse => Cell::Never("axum's events end without trailers"),
-            WebSocket => NO_BODY,
-            Unary | ClientStream | TonicClient => OK,
-            ServerStream | Bidi | TonicStreamClient => stream(OK),
-        },
-        Empty => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient => SUCCESS,
-            // With the poll that would have given its first event: it was never open.
-            Sse => SUCCESS,
-            WebSocket => SWITCHED,
-            Unary | ClientStream | TonicClient => Cell::Never("it is answered by one message"),
-            ServerStream | Bidi | TonicStreamClient => OK,
-        },
-        Head => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient => SUCCESS,
-            Sse => THE_NEXT,
-            WebSocket => Cell::Never("a WebSocket is asked for by GET or CONNECT"),
-            Unary | ServerStream | ClientStream | Bidi => POST,
-            TonicClient | TonicStreamClient => POST,
-        },
-        HeadOfAStream => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
-            Reqwest | HyperClient | Sse => SUCCESS,
-            WebSocket => Cell::Never("a WebSocket is asked for by GET or CONNECT"),
-            Unary | ServerStream | ClientStream | Bidi => POST,
-            TonicClient | TonicStreamClient => POST,
-        },
-        NoContent => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("204", "success", ""),
-            Reqwest | HyperClient => head("204", "success", ""),
-            // By which an EventSource is told to stay away.
-            Sse => head("204", "success", ""),
-            WebSocket => NO_BODY,
-            Unary | ServerStream | ClientStream | Bidi => POST,
-            TonicClient | TonicStreamClient => POST,
-        },
-        NotModified => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("304", "success", ""),
-            Reqwest | HyperClient => head("304", "success", ""),
-            Sse | WebSocket => NO_CONDITION,
-            Unary | ServerStream | ClientStream | Bidi => POST,
-            TonicClient | TonicStreamClient => POST,
-        },
-        CallersStatus => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("404", "success", ""),
-            Sse | WebSocket => head("404", "success", ""),
-            Reqwest | HyperClient => head("404", "failure", "404"),
-            Unary | ServerStream | ClientStream | Bidi => head("NOT_FOUND", "success", ""),
-            TonicClient | TonicStreamClient => head("NOT_FOUND", "failure", "NOT_FOUND"),
-        },
-        FailureStatus => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
-            Reqwest | HyperClient | Sse | WebSocket => head("500", "failure", "500"),
-            Unary | ClientStream | TonicClient => INTERNAL,
-            // In the trailers, after two messages.
-            ServerStream | Bidi | TonicStreamClient => stream(INTERNAL),
-        },
-        TrailersOnly => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
-            Reqwest | HyperClient => GRPC_ALONE,
-            Unary | ServerStream | ClientStream | Bidi => INTERNAL,
-            TonicClient | TonicStreamClient => INTERNAL,
-        },
-        MissingTrailers => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
-            Reqwest | HyperClient => GRPC_ALONE,
-            Unary | ClientStream | TonicClient => head("", "failure", "missing_status"),
-            ServerStream | Bidi => stream(head("", "failure", "missing_status")),
-            TonicStreamClient => stream(head("", "failure", "missing_status")),
-        },
-        ServiceError => match traffic {
-            AxumHttp1 | AxumHttp2 | Sse | WebSocket => INFALLIBLE,
-            HyperHttp1 | HyperHttp2 => none("error", "error"),
-            Unary | ServerStream | ClientStream | Bidi => none("error", "error"),
-            Reqwest | HyperClient | TonicClient | TonicStreamClient => none("error", "connect"),
-        },
-        BodyError => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "error"),
-            Sse => stream(head("200", "error", "error")),
-            // Its request is over; what is broken off is the connection.
-            WebSocket => SWITCHED,
-            Unary | ServerStream | ClientStream | Bidi => head("", "error", "error"),
-            Reqwest | HyperClient => head("200", "error", "connection_reset"),
-            TonicClient | TonicStreamClient => head("", "error", "connection_reset"),
-        },
-        BodyTimeout => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "timeout"),
-            Sse => stream(head("200", "error", "timeout")),
-            WebSocket => NO_BODY,
-            Unary | ServerStream | ClientStream | Bidi => head("", "error", "timeout"),
-            Reqwest => head("200", "error", "timeout"),
-            HyperClient | TonicClient | TonicStreamClient => NO_TIMEOUT,
-        },
+        Complete => complete(traffic),
+        ExactLength | ContentLengthStream => exact_length(traffic),
+        Trailers => trailers(traffic),
+        Empty => empty(traffic),
+        Head => head_of_known_length(traffic),
+        HeadOfAStream => head_of_a_stream(traffic),
+        NoContent => no_content(traffic),
+        NotModified => not_modified(traffic),
+        CallersStatus => callers_status(traffic),
+        FailureStatus => failure_status(traffic),
+        TrailersOnly => trailers_only(traffic),
+        MissingTrailers => missing_trailers(traffic),
+        ServiceError => service_error(traffic),
+        BodyError => body_error(traffic),
+        BodyTimeout => body_timeout(traffic),
         ClientLeavesBeforeTheHead => CANCELLED,
-        ClientLeavesInTheBody => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "aborted", "aborted"),
-            Reqwest | HyperClient => head("200", "aborted", "aborted"),
-            Sse => stream(head("200", "aborted", "aborted")),
-            WebSocket => SWITCHED,
-            Unary | ClientStream | TonicClient => AT_ONCE,
-            ServerStream | Bidi | TonicStreamClient => head("", "cancelled", "cancelled"),
-        },
-        ClientLeavesInAFailure => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
-            Reqwest | HyperClient => head("500", "failure", "500"),
-            Sse | WebSocket => Cell::Never("as any answer of HTTP: see axum"),
-            Unary | ServerStream | ClientStream | Bidi => STATUS_LAST,
-            TonicClient | TonicStreamClient => STATUS_LAST,
-        },
-        Unread | UnreadFailure => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => UNSEEN,
-            Unary | ServerStream | ClientStream | Bidi => UNSEEN,
-            Reqwest | HyperClient if end == Unread => SUCCESS,
-            Reqwest | HyperClient => head("500", "failure", "500"),
-            TonicClient | TonicStreamClient => STATUS_LAST,
-        },
+        ClientLeavesInTheBody => client_leaves_in_the_body(traffic),
+        ClientLeavesInAFailure => client_leaves_in_a_failure(traffic),
+        Unread | UnreadFailure => unread(traffic, end),
         Panic => PANICKED,
-        PanicInTheBody => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "panicked", "panicked"),
-            Sse => stream(head("200", "panicked", "panicked")),
-            WebSocket => SWITCHED,
-            Unary | ClientStream => AT_ONCE,
-            ServerStream | Bidi => head("", "panicked", "panicked"),
-            Reqwest | HyperClient | TonicClient | TonicStreamClient => OWN_BODY,
-        },
-        PanicCaughtInside => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
-            Sse | WebSocket => head("500", "failure", "500"),
-            // gRPC's status for HTTP's 500.
-            Unary | ServerStream | ClientStream | Bidi => head("UNKNOWN", "failure", "UNKNOWN"),
-            Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
-        },
-        PanicCaughtOutside => match traffic {
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => PANICKED,
-            Unary | ServerStream | ClientStream | Bidi => PANICKED,
-            Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
-        },
-        TimeoutInside => match traffic {
-            // tower-http's, which answers.
-            AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("408", "success", ""),
-            Sse | WebSocket => head("408", "success", ""),
-            // tower's, which gives an error.
-            Unary | ServerStream | ClientStream | Bidi => TIMED_OUT,
-            Reqwest | HyperClient | TonicClient | TonicStreamClient => TIMED_OUT,
-        },
+        PanicInTheBody => panic_in_the_body(traffic),
+        PanicCaughtInside => panic_caught_inside(traffic),
+        PanicCaughtOutside => panic_caught_outside(traffic),
+        TimeoutInside => timeout_inside(traffic),
         TimeoutOutside => CANCELLED,
+    }
+}
+
+fn complete(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient => SUCCESS,
+        Sse => stream(SUCCESS),
+        WebSocket => SWITCHED,
+        Unary | ClientStream | TonicClient => OK,
+        ServerStream | Bidi | TonicStreamClient => stream(OK),
+    }
+}
+
+fn exact_length(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient => SUCCESS,
+        Sse => NO_LENGTH,
+        WebSocket => NO_BODY,
+        Unary | ServerStream | ClientStream | Bidi => NO_LENGTH,
+        TonicClient | TonicStreamClient => NO_LENGTH,
+    }
+}
+
+fn trailers(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient => SUCCESS,
+        Sse => Cell::Never("axum's events end without trailers"),
+        WebSocket => NO_BODY,
+        Unary | ClientStream | TonicClient => OK,
+        ServerStream | Bidi | TonicStreamClient => stream(OK),
+    }
+}
+
+fn empty(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient => SUCCESS,
+        // It ends with the poll for its first event, so it was never open.
+        Sse => SUCCESS,
+        WebSocket => SWITCHED,
+        Unary | ClientStream | TonicClient => Cell::Never("its response has exactly one message"),
+        ServerStream | Bidi | TonicStreamClient => OK,
+    }
+}
+
+fn head_of_known_length(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient => SUCCESS,
+        Sse => THE_NEXT,
+        WebSocket => Cell::Never("a WebSocket is requested by GET or CONNECT"),
+        Unary | ServerStream | ClientStream | Bidi => POST,
+        TonicClient | TonicStreamClient => POST,
+    }
+}
+
+fn head_of_a_stream(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
+        Reqwest | HyperClient | Sse => SUCCESS,
+        WebSocket => Cell::Never("a WebSocket is requested by GET or CONNECT"),
+        Unary | ServerStream | ClientStream | Bidi => POST,
+        TonicClient | TonicStreamClient => POST,
+    }
+}
+
+fn no_content(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("204", "success", ""),
+        Reqwest | HyperClient => head("204", "success", ""),
+        // Tells an `EventSource` not to reconnect.
+        Sse => head("204", "success", ""),
+        WebSocket => NO_BODY,
+        Unary | ServerStream | ClientStream | Bidi => POST,
+        TonicClient | TonicStreamClient => POST,
+    }
+}
+
+fn not_modified(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("304", "success", ""),
+        Reqwest | HyperClient => head("304", "success", ""),
+        Sse | WebSocket => NO_CONDITION,
+        Unary | ServerStream | ClientStream | Bidi => POST,
+        TonicClient | TonicStreamClient => POST,
+    }
+}
+
+fn callers_status(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("404", "success", ""),
+        Sse | WebSocket => head("404", "success", ""),
+        Reqwest | HyperClient => head("404", "failure", "404"),
+        Unary | ServerStream | ClientStream | Bidi => head("NOT_FOUND", "success", ""),
+        TonicClient | TonicStreamClient => head("NOT_FOUND", "failure", "NOT_FOUND"),
+    }
+}
+
+fn failure_status(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+        Reqwest | HyperClient | Sse | WebSocket => head("500", "failure", "500"),
+        Unary | ClientStream | TonicClient => INTERNAL,
+        // The status is in the trailers, after two messages.
+        ServerStream | Bidi | TonicStreamClient => stream(INTERNAL),
+    }
+}
+
+fn trailers_only(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
+        Reqwest | HyperClient => GRPC_ALONE,
+        Unary | ServerStream | ClientStream | Bidi => INTERNAL,
+        TonicClient | TonicStreamClient => INTERNAL,
+    }
+}
+
+fn missing_trailers(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => GRPC_ALONE,
+        Reqwest | HyperClient => GRPC_ALONE,
+        Unary | ClientStream | TonicClient => head("", "failure", "missing_status"),
+        ServerStream | Bidi => stream(head("", "failure", "missing_status")),
+        TonicStreamClient => stream(head("", "failure", "missing_status")),
+    }
+}
+
+fn service_error(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | Sse | WebSocket => INFALLIBLE,
+        HyperHttp1 | HyperHttp2 => none("error", "error"),
+        Unary | ServerStream | ClientStream | Bidi => none("error", "error"),
+        Reqwest | HyperClient | TonicClient | TonicStreamClient => none("error", "connect"),
+    }
+}
+
+fn body_error(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "error"),
+        Sse => stream(head("200", "error", "error")),
+        // The request has ended; only the connection breaks off.
+        WebSocket => SWITCHED,
+        Unary | ServerStream | ClientStream | Bidi => head("", "error", "error"),
+        Reqwest | HyperClient => head("200", "error", "connection_reset"),
+        TonicClient | TonicStreamClient => head("", "error", "connection_reset"),
+    }
+}
+
+fn body_timeout(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "timeout"),
+        Sse => stream(head("200", "error", "timeout")),
+        WebSocket => NO_BODY,
+        Unary | ServerStream | ClientStream | Bidi => head("", "error", "timeout"),
+        Reqwest => head("200", "error", "timeout"),
+        HyperClient | TonicClient | TonicStreamClient => NO_TIMEOUT,
+    }
+}
+
+fn client_leaves_in_the_body(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "aborted", "aborted"),
+        Reqwest | HyperClient => head("200", "aborted", "aborted"),
+        Sse => stream(head("200", "aborted", "aborted")),
+        WebSocket => SWITCHED,
+        Unary | ClientStream | TonicClient => AT_ONCE,
+        ServerStream | Bidi | TonicStreamClient => head("", "cancelled", "cancelled"),
+    }
+}
+
+fn client_leaves_in_a_failure(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+        Reqwest | HyperClient => head("500", "failure", "500"),
+        Sse | WebSocket => Cell::Never("the same as any HTTP response: see axum"),
+        Unary | ServerStream | ClientStream | Bidi => STATUS_LAST,
+        TonicClient | TonicStreamClient => STATUS_LAST,
+    }
+}
+
+fn unread(traffic: Traffic, end: End) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => UNSEEN,
+        Unary | ServerStream | ClientStream | Bidi => UNSEEN,
+        Reqwest | HyperClient if end == End::Unread => SUCCESS,
+        Reqwest | HyperClient => head("500", "failure", "500"),
+        TonicClient | TonicStreamClient => STATUS_LAST,
+    }
+}
+
+fn panic_in_the_body(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "panicked", "panicked"),
+        Sse => stream(head("200", "panicked", "panicked")),
+        WebSocket => SWITCHED,
+        Unary | ClientStream => AT_ONCE,
+        ServerStream | Bidi => head("", "panicked", "panicked"),
+        Reqwest | HyperClient | TonicClient | TonicStreamClient => OWN_BODY,
+    }
+}
+
+fn panic_caught_inside(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
+        Sse | WebSocket => head("500", "failure", "500"),
+        // gRPC's status for an HTTP 500.
+        Unary | ServerStream | ClientStream | Bidi => head("UNKNOWN", "failure", "UNKNOWN"),
+        Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
+    }
+}
+
+fn panic_caught_outside(traffic: Traffic) -> Cell {
+    match traffic {
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 | Sse | WebSocket => PANICKED,
+        Unary | ServerStream | ClientStream | Bidi => PANICKED,
+        Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
+    }
+}
+
+fn timeout_inside(traffic: Traffic) -> Cell {
+    match traffic {
+        // tower-http's timeout returns a response.
+        AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("408", "success", ""),
+        Sse | WebSocket => head("408", "success", ""),
+        // tower's timeout returns an error.
+        Unary | ServerStream | ClientStream | Bidi => TIMED_OUT,
+        Reqwest | HyperClient | TonicClient | TonicStreamClient => TIMED_OUT,
     }
 }

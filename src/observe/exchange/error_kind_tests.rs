@@ -17,7 +17,7 @@ use super::*;
 struct Wrapped(&'static str, #[source] io::Error);
 
 #[test]
-fn the_kind_comes_from_the_type_and_its_causes_and_never_from_the_text() {
+fn the_kind_depends_on_types_and_never_on_texts() {
     let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
     let boxed = |error: Wrapped| -> BoxError { error.into() };
     assert_eq!(kind_of(&refused()), ErrorKind::Connect);
@@ -30,7 +30,7 @@ fn the_kind_comes_from_the_type_and_its_causes_and_never_from_the_text() {
 }
 
 #[test]
-fn a_known_error_is_found_in_each_box_that_services_use() {
+fn a_known_error_is_found_in_every_common_box() {
     let elapsed = tower::timeout::error::Elapsed::new;
     let boxed: [Box<dyn Any>; 7] = [
         Box::new(elapsed()),
@@ -41,13 +41,13 @@ fn a_known_error_is_found_in_each_box_that_services_use() {
         Box::new(io::Error::other(elapsed())),
         Box::new(BoxError::from(io::Error::other(io::Error::other(elapsed())))),
     ];
-    for (place, error) in boxed.iter().enumerate() {
+    for (index, error) in boxed.iter().enumerate() {
         let found = as_error(&**error).map(kind_of_chain);
-        assert_eq!(found, Some(ErrorKind::Timeout), "box {place}");
+        assert_eq!(found, Some(ErrorKind::Timeout), "box {index}");
     }
 }
 
-/// Fails when it is asked whether it is ready.
+/// A service whose `poll_ready` fails.
 struct NeverReady;
 
 impl Service<()> for NeverReady {
@@ -65,7 +65,7 @@ impl Service<()> for NeverReady {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_errors_of_towers_layers_have_their_kinds() {
+async fn errors_of_towers_layers_are_classified() {
     let hangs = || service_fn(|()| pending::<Result<(), BoxError>>());
 
     let timeout = ServiceBuilder::new().timeout(Duration::from_secs(1)).service(hangs());
@@ -127,7 +127,7 @@ async fn a_body_that_tower_http_times_out_is_a_timeout() {
     }
 }
 
-/// A body of which nothing comes.
+/// A body that never yields a frame.
 #[cfg(feature = "tower-http")]
 struct Hangs;
 
@@ -146,7 +146,7 @@ impl http_body::Body for Hangs {
 
 #[cfg(feature = "tonic")]
 #[test]
-fn a_status_without_a_cause_is_known_by_its_code() {
+fn a_tonic_status_without_a_cause_is_classified_by_its_code() {
     use tonic::Status;
 
     assert_eq!(kind_of(&Status::deadline_exceeded("")), ErrorKind::Timeout);
@@ -158,7 +158,7 @@ fn a_status_without_a_cause_is_known_by_its_code() {
     assert_eq!(kind_of(&status), ErrorKind::ConnectionReset, "the cause says more");
 }
 
-/// Its own cause, or the other one's; or its `source()` panics.
+/// Its source is itself or the other variant, or its `source()` panics.
 #[derive(Debug)]
 enum Odd {
     Itself,
@@ -177,7 +177,7 @@ impl Error for Odd {
         match self {
             Self::Itself => Some(self),
             Self::Cycle => Some(&CYCLE),
-            Self::Panics => panic!("as the test asks"),
+            Self::Panics => panic!("intended by the test"),
         }
     }
 }
@@ -185,7 +185,7 @@ impl Error for Odd {
 static CYCLE: Odd = Odd::Cycle;
 
 #[test]
-fn an_error_without_an_end_to_its_causes_and_one_that_panics_have_a_kind() {
+fn endless_causes_and_a_panicking_source_are_classified() {
     for odd in [Odd::Itself, Odd::Cycle, Odd::Panics] {
         assert_eq!(kind_of(&BoxError::from(odd)), ErrorKind::Other);
     }
