@@ -1,4 +1,4 @@
-//! Labels that users add: from the request, from the response and from inside a handler, each bounded.
+//! Custom labels from the request, the response or a handler, each with a bounded number of values.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -38,7 +38,7 @@ fn client() -> Client<HttpConnector, Empty<Bytes>> {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// A request to the end of its response.
+/// Sends a request and reads its whole response.
 async fn send(address: SocketAddr, path: &str, headers: &[(&str, &str)]) {
     let mut request = Request::get(format!("http://{address}{path}"));
     for (name, value) in headers {
@@ -48,7 +48,7 @@ async fn send(address: SocketAddr, path: &str, headers: &[(&str, &str)]) {
     response.into_body().collect().await.unwrap();
 }
 
-/// The scrape once so many requests have ended, and none is in flight.
+/// Waits until this many requests have ended and none is in flight, and returns the scrape.
 async fn ended(scrape: &Scrape, requests: f64) -> String {
     let is_over = |text: &String| {
         let active = sum(text, "http_server_active_requests", &[]);
@@ -57,7 +57,7 @@ async fn ended(scrape: &Scrape, requests: f64) -> String {
     eventually(5, "the ends", || Some(scrape.render()).filter(is_over)).await
 }
 
-/// Fails unless so many requests have these labels, in counter and histogram.
+/// Fails unless the counter and the histogram have `count` requests with these labels.
 fn check(text: &str, labels: &[(&str, &str)], count: f64) {
     for name in [COUNTER, COUNT] {
         assert_eq!(sum(text, name, labels), count, "{name} {labels:?}\n{text}");
@@ -78,13 +78,13 @@ fn three_kinds(builder: LookoutBuilder) -> LookoutBuilder {
 async fn order(headers: HeaderMap) -> impl IntoResponse {
     let plan = match headers.get("x-plan") {
         Some(plan) => Labels::new().with("plan", plan.to_str().unwrap().to_owned()),
-        None => Labels::new().with("unheard_of", "of this nobody asked"),
+        None => Labels::new().with("unheard_of", "not configured"),
     };
     ([("x-cache", "miss")], Extension(plan), "an order")
 }
 
 #[tokio::test]
-async fn each_kind_of_label_is_in_the_counter_and_the_histogram() {
+async fn labels_of_each_source_are_on_the_counter_and_the_histogram() {
     let (lookout, scrape) = start(three_kinds);
     let app = Router::new()
         .route("/orders", get(order))
@@ -98,12 +98,12 @@ async fn each_kind_of_label_is_in_the_counter_and_the_histogram() {
         ("/orders", &[("x-plan", "free")]),
         ("/stock", &[("x-tenant", "b")]),
         ("/stock", &[]),
-        // Past the bound of two.
+        // Beyond the limit of two values.
         ("/stock", &[("x-tenant", "c")]),
         ("/stock", &[("x-tenant", "d")]),
         ("/stock", &[("x-tenant", "_OTHER")]),
         ("/stock", &[("x-tenant", "a")]),
-        // An empty value is none.
+        // An empty value counts as no value.
         ("/stock", &[("x-tenant", "")]),
     ] {
         send(address, path, headers).await;
@@ -124,15 +124,18 @@ async fn each_kind_of_label_is_in_the_counter_and_the_histogram() {
     let bare = series(&text, COUNTER).filter(|(labels, _)| !labels.contains("tenant"));
     assert_eq!(bare.map(|(_, count)| count).sum::<f64>(), 3.0);
     for line in text.lines().filter(|line| line.contains("tenant=")) {
-        assert!(line.starts_with("http_server_request"), "only what has ended has labels: {line}");
-        assert!(!line.contains("\"\""), "no value is no label: {line}");
+        assert!(
+            line.starts_with("http_server_request"),
+            "only metrics of ended requests have labels: {line}"
+        );
+        assert!(!line.contains("\"\""), "an absent value must not be an empty label: {line}");
     }
     assert!(!text.contains("unheard_of"));
     support::check_with_promtool(&text);
 }
 
 #[tokio::test]
-async fn they_are_there_with_any_preset() {
+async fn custom_labels_work_with_each_preset() {
     for (preset, names) in [
         (Preset::SpringBoot, &["http_server_requests_seconds_count"][..]),
         (
@@ -160,11 +163,11 @@ async fn they_are_there_with_any_preset() {
 }
 
 #[tokio::test]
-async fn what_has_no_response_has_the_labels_of_its_request_alone() {
+async fn a_request_without_a_response_has_only_its_request_labels() {
     let (lookout, scrape) = start(three_kinds);
     let app = Router::new()
         .route("/hang", get(std::future::pending::<&str>))
-        .route("/panic", get(|| async { panic!("as the test asks") as &str }))
+        .route("/panic", get(|| async { panic!("intended by the test") as &str }))
         .layer(lookout.layer());
     let address = listen(app).await;
     let hangs = send(address, "/hang", &[("x-tenant", "a")]);
@@ -180,11 +183,11 @@ async fn what_has_no_response_has_the_labels_of_its_request_alone() {
 }
 
 #[tokio::test]
-async fn a_closure_that_panics_gives_no_label_and_harms_no_request() {
+async fn a_label_closure_that_panics_omits_its_label_and_the_request_succeeds() {
     let (lookout, scrape) = start(|builder| {
         builder
-            .request_label("one", 2, |_| panic!("as the test asks"))
-            .response_label("two", 2, |_| panic!("as the test asks"))
+            .request_label("one", 2, |_| panic!("intended by the test"))
+            .response_label("two", 2, |_| panic!("intended by the test"))
             .response_label("three", 2, |response| Some(response.status.as_str().to_owned().into()))
     });
     let app = Router::new().route("/", get(order)).layer(lookout.layer());
@@ -195,7 +198,7 @@ async fn a_closure_that_panics_gives_no_label_and_harms_no_request() {
 }
 
 #[test]
-fn any_number_of_values_makes_as_many_series_as_the_bounds_allow() {
+fn the_number_of_series_is_bounded_by_the_label_limits() {
     const REQUESTS: usize = 100_000;
     let (lookout, scrape) = start(|builder| {
         builder
@@ -227,7 +230,7 @@ fn any_number_of_values_makes_as_many_series_as_the_bounds_allow() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_others_has_labels_too() {
+async fn outgoing_requests_have_custom_labels() {
     let (lookout, scrape) = start(three_kinds);
     let address = listen(Router::new().route("/orders", get(order))).await;
     let client = lookout.client_layer("orders").layer(client());
@@ -242,8 +245,8 @@ async fn what_is_asked_of_others_has_labels_too() {
 }
 
 #[test]
-fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
-    let refused = |set: fn(LookoutBuilder) -> LookoutBuilder| {
+fn an_invalid_label_is_rejected_with_the_field_and_a_fix() {
+    let rejected = |set: fn(LookoutBuilder) -> LookoutBuilder| {
         set(Lookout::builder()).start().unwrap_err().to_string()
     };
     let no_name = "is not a label name: use letters, digits and _, no digit first";
@@ -252,19 +255,19 @@ fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
         assert_eq!(error, format!("handler_label: {name:?} {no_name}"));
     }
     assert_eq!(
-        refused(|builder| builder.request_label("le", 1, |_| None)),
+        rejected(|builder| builder.request_label("le", 1, |_| None)),
         "request_label: Prometheus reserves \"le\": use another name"
     );
     assert_eq!(
-        refused(|builder| builder.response_label("http_route", 1, |_| None)),
+        rejected(|builder| builder.response_label("http_route", 1, |_| None)),
         "response_label: the metrics already have the label \"http_route\": use another name"
     );
     assert_eq!(
-        refused(|builder| builder.handler_label("a", 1).response_label("a", 1, |_| None)),
+        rejected(|builder| builder.handler_label("a", 1).response_label("a", 1, |_| None)),
         "response_label: \"a\" is declared twice: remove one"
     );
     assert_eq!(
-        refused(|builder| builder.constant_label("a", "b").handler_label("a", 1)),
+        rejected(|builder| builder.constant_label("a", "b").handler_label("a", 1)),
         "handler_label: \"a\" is declared twice: remove one"
     );
     for bound in [0, 1_001, usize::MAX] {
@@ -275,7 +278,7 @@ fn what_can_not_be_a_label_is_refused_with_the_field_and_the_mend() {
         );
     }
     assert_eq!(
-        refused(|builder| builder.handler_label("a", 99).handler_label("b", 98)),
+        rejected(|builder| builder.handler_label("a", 99).handler_label("b", 98)),
         "handler_label: the labels have 10100 combinations of values, more than 10,000: lower their bounds"
     );
     let most = Lookout::builder().handler_label("a", 98).handler_label("b", 98).start();

@@ -1,8 +1,8 @@
-//! Panics of any thread, task or handler reach people once, with their message and their place.
+//! A panic in any thread, task or handler is reported once, with its message and location.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
-#![allow(clippy::panic, reason = "it is what is tested")]
+#![allow(clippy::panic, reason = "the tests cause panics")]
 
 mod support;
 
@@ -22,80 +22,80 @@ use tower_lookout::{Alert, Lookout, prometheus::Scrape};
 
 use support::{eventually, start, sum};
 
-/// The hook is one for the process, and each test adds its own.
+/// The panic hook is process-wide, so the tests run one at a time.
 static TURN: Turn<()> = Turn::const_new(());
 
-type Told = Arc<Mutex<Vec<Alert>>>;
+type Delivered = Arc<Mutex<Vec<Alert>>>;
 
-/// A lookout that reports panics, and what it has told.
-fn listening() -> (Lookout, Scrape, Told) {
-    let told = Told::default();
-    let noted = Arc::clone(&told);
+/// Starts a lookout that reports panics, and collects each alert that it delivers.
+fn collecting_lookout() -> (Lookout, Scrape, Delivered) {
+    let alerts = Delivered::default();
+    let sink = Arc::clone(&alerts);
     let (lookout, scrape) = start(|builder| {
         builder.on_alert(move |alert| {
-            noted.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
+            sink.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
         })
     });
     lookout.reporter().report_panics();
-    (lookout, scrape, told)
+    (lookout, scrape, alerts)
 }
 
-async fn told(told: &Told, count: usize) -> Vec<Alert> {
-    eventually(5, "so many alerts", || {
-        let told = told.lock().unwrap();
-        (told.len() >= count).then(|| told.clone())
+async fn wait_for_alerts(alerts: &Delivered, count: usize) -> Vec<Alert> {
+    eventually(5, "the alerts", || {
+        let alerts = alerts.lock().unwrap();
+        (alerts.len() >= count).then(|| alerts.clone())
     })
     .await
 }
 
-/// All that is told until the end.
-async fn all(lookout: Lookout, heard: &Told) -> Vec<Alert> {
+/// Shuts the lookout down and returns each alert that it delivered.
+async fn shut_down(lookout: Lookout, delivered: &Delivered) -> Vec<Alert> {
     lookout.shutdown().await;
-    told(heard, 0).await
+    wait_for_alerts(delivered, 0).await
 }
 
 #[tokio::test]
-async fn a_panic_in_a_thread_is_told_with_its_message_its_place_and_its_thread() {
+async fn a_panic_in_a_thread_is_reported_with_its_message_location_and_thread() {
     let _turn = TURN.lock().await;
-    let (lookout, _scrape, heard) = listening();
+    let (lookout, _scrape, delivered) = collecting_lookout();
     lookout.reporter().report_panics();
     let line = line!() + 2;
     let named = thread::Builder::new().name("importer".to_owned());
     let ended = named.spawn(|| panic!("no stock of {}", "lamps")).unwrap().join();
     assert!(ended.is_err());
-    told(&heard, 1).await;
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.len(), 1, "though it was asked for twice");
-    assert_eq!(told[0].title(), "[FIRING] Panic · test");
-    assert_eq!(told[0].measured(), "no stock of lamps");
-    assert_eq!(told[0].condition(), format!("reported at tests/panic_hook.rs:{line}"));
-    assert_eq!(told[0].summary.as_deref(), Some("thread: importer"));
+    wait_for_alerts(&delivered, 1).await;
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.len(), 1, "a second call of report_panics has no effect");
+    assert_eq!(alerts[0].title(), "[FIRING] Panic · test");
+    assert_eq!(alerts[0].measured(), "no stock of lamps");
+    assert_eq!(alerts[0].condition(), format!("reported at tests/panic_hook.rs:{line}"));
+    assert_eq!(alerts[0].summary.as_deref(), Some("thread: importer"));
 }
 
 #[tokio::test]
-async fn panics_of_a_task_that_nobody_joins_and_of_a_handler_are_told() {
+async fn panics_of_a_detached_task_and_of_a_handler_are_reported() {
     let _turn = TURN.lock().await;
-    let (lookout, _scrape, heard) = listening();
+    let (lookout, _scrape, delivered) = collecting_lookout();
     drop(tokio::spawn(async { panic!("in a task") }));
     let handler = || async {
         panic!("in a handler");
-        #[expect(unreachable_code, reason = "it says what the handler gives")]
+        #[expect(unreachable_code, reason = "it sets the type of the response")]
         "never"
     };
     let app = Router::new().route("/orders", get(handler));
     let app = lookout.layer().layer(CatchPanicLayer::new().layer(app));
     let response = app.oneshot(Request::get("/orders").body(Body::empty()).unwrap()).await;
     assert_eq!(response.unwrap().status(), 500);
-    told(&heard, 2).await;
-    let told = all(lookout, &heard).await;
-    let texts: BTreeSet<_> = told.iter().map(Alert::measured).collect();
+    wait_for_alerts(&delivered, 2).await;
+    let alerts = shut_down(lookout, &delivered).await;
+    let texts: BTreeSet<_> = alerts.iter().map(Alert::measured).collect();
     assert_eq!(texts, ["in a handler", "in a task"].map(str::to_owned).into());
 }
 
 #[tokio::test]
-async fn a_supervised_tasks_panic_is_told_once_with_its_place_and_one_that_it_catches_as_any() {
+async fn a_supervised_task_reports_its_panic_once_and_a_panic_that_it_catches_separately() {
     let _turn = TURN.lock().await;
-    let (lookout, _scrape, heard) = listening();
+    let (lookout, _scrape, delivered) = collecting_lookout();
     let caught_at = line!() + 2;
     let task = async {
         catch_unwind(|| panic!("caught")).unwrap_err();
@@ -106,19 +106,19 @@ async fn a_supervised_tasks_panic_is_told_once_with_its_place_and_one_that_it_ca
         task.await;
     }));
     assert!(supervised.await.unwrap_err().is_panic());
-    told(&heard, 2).await;
-    let told = all(lookout, &heard).await;
+    wait_for_alerts(&delivered, 2).await;
+    let alerts = shut_down(lookout, &delivered).await;
     let texts: BTreeSet<_> =
-        told.iter().map(|alert| format!("{}: {}", alert.name, alert.measured())).collect();
+        alerts.iter().map(|alert| format!("{}: {}", alert.name, alert.measured())).collect();
     let place = format!("tests/panic_hook.rs:{}", caught_at + 2);
     let of_task = format!("OrderEvents: the task panicked at {place}: not caught");
     assert_eq!(texts, [of_task, "Panic: caught".to_owned()].into());
 }
 
 #[tokio::test]
-async fn threads_that_panic_forty_thousand_times_wait_for_nobody_and_are_all_counted() {
+async fn forty_thousand_panics_block_no_thread_and_are_all_counted() {
     let _turn = TURN.lock().await;
-    let (lookout, scrape, heard) = listening();
+    let (lookout, scrape, delivered) = collecting_lookout();
     let at_once = Arc::new(Barrier::new(100));
     let threads: Vec<_> = (0..100)
         .map(|_| {
@@ -131,14 +131,14 @@ async fn threads_that_panic_forty_thousand_times_wait_for_nobody_and_are_all_cou
         .collect();
     for thread in threads {
         let done = || thread.is_finished().then_some(());
-        eventually(60, "an end of all threads", done).await;
+        eventually(60, "the end of all threads", done).await;
     }
     lookout.shutdown().await;
-    let told = told(&heard, 1).await;
-    let reports = told.iter().map(|alert| alert.failure().unwrap().count);
+    let alerts = wait_for_alerts(&delivered, 1).await;
+    let reports = alerts.iter().map(|alert| alert.failure().unwrap().count);
     assert_eq!(reports.sum::<u64>(), 40_000);
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[("report", "Panic")]), 40_000.0);
-    for alert in told {
+    for alert in alerts {
         let failure = alert.failure().unwrap();
         let listed = failure.texts.listed.iter().map(|listed| listed.count);
         assert_eq!(listed.sum::<u64>() + failure.texts.others, failure.count);
@@ -146,10 +146,10 @@ async fn threads_that_panic_forty_thousand_times_wait_for_nobody_and_are_all_cou
 }
 
 #[tokio::test]
-async fn a_notifier_that_panics_with_each_delivery_makes_no_loop() {
+async fn a_notifier_that_panics_on_each_delivery_causes_no_loop() {
     let _turn = TURN.lock().await;
     let (lookout, scrape) = start(|builder| {
-        builder.on_alert(|_| panic!("as the notifier always does")).shutdown_timeout(Duration::ZERO)
+        builder.on_alert(|_| panic!("the notifier always panics")).shutdown_timeout(Duration::ZERO)
     });
     lookout.reporter().report_panics();
     thread::spawn(|| panic!("the only one")).join().unwrap_err();

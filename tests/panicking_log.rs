@@ -1,5 +1,5 @@
-//! A subscriber of `tracing` is the application's code, and may panic at each line: the lookout ticks, judges,
-//! delivers, saves its state and ends all the same.
+//! A `tracing` subscriber is application code and may panic on each event. The lookout still ticks,
+//! evaluates its rules, delivers, saves its state and shuts down.
 
 #![cfg(all(feature = "prometheus", feature = "slack", feature = "state"))]
 #![expect(clippy::panic, reason = "a test may stop")]
@@ -39,7 +39,7 @@ use in_flight::request;
 use receiver::{Receiver, Reply};
 use support::{eventually, start, sum};
 
-/// Panics at each line of the lookout's.
+/// Panics on each event from the lookout.
 struct Panics;
 
 static PANICS: AtomicU32 = AtomicU32::new(0);
@@ -48,7 +48,7 @@ impl<S: Subscriber> Layer<S> for Panics {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         if event.metadata().target().starts_with("tower_lookout") {
             PANICS.fetch_add(1, Ordering::Relaxed);
-            panic!("as the test asks");
+            panic!("intended by the test");
         }
     }
 }
@@ -59,36 +59,36 @@ fn install() {
 }
 
 #[tokio::test]
-async fn alerts_arrive_though_each_line_of_the_log_panics() {
+async fn alerts_are_delivered_while_each_log_event_panics() {
     install();
     let receiver = Receiver::new([Reply::Answer(503, "", "")]);
     let slack = Slack::new(receiver.serve().await).unwrap();
     let (lookout, _scrape) = start(|builder| {
-        // The log comes first, and reports of the kind `Lost` are for nobody, which is logged, too.
+        // `Log` is the first notifier. No notifier matches `Lost`, and the lookout logs that as well.
         let others = || !Matcher::new().rule("Lost");
         let log = Log::new().when(others());
         builder.rule(Rule::in_flight().above(0)).notify(log).notify(slack.when(others()))
     });
-    lookout.reporter().send(Report::new("Lost", "for nobody"));
+    lookout.reporter().send(Report::new("Lost", "matches no notifier"));
     lookout.reporter().send(Report::new("EventLost", "no broker"));
     let in_flight = request(&lookout);
     let titles = || receiver.taken().iter().flat_map(receiver::Post::titles).collect::<Vec<_>>();
-    let told = |title: &str| titles().iter().any(|told| told.contains(title)).then_some(());
-    eventually(20, "the report", || told("[FIRING] EventLost")).await;
-    eventually(20, "the alert", || told("[FIRING] HighInFlight").or(told("[FIRING: "))).await;
+    let has = |title: &str| titles().iter().any(|found| found.contains(title)).then_some(());
+    eventually(20, "the report", || has("[FIRING] EventLost")).await;
+    eventually(20, "the alert", || has("[FIRING] HighInFlight").or(has("[FIRING: "))).await;
     drop(in_flight);
-    eventually(20, "the resolve", || told("[RESOLVED] HighInFlight")).await;
+    eventually(20, "the resolve", || has("[RESOLVED] HighInFlight")).await;
     lookout.shutdown().await;
-    assert!(PANICS.load(Ordering::Relaxed) >= 3, "the log was written");
+    assert!(PANICS.load(Ordering::Relaxed) >= 3, "the lookout logged");
 }
 
 #[tokio::test]
-async fn a_failure_closure_that_panics_beside_the_log_blinds_no_tick_and_no_scrape() {
+async fn a_panic_in_the_failure_closure_and_in_the_log_affects_no_tick_and_no_scrape() {
     install();
     let (alerts, raised) = mpsc::channel();
     let (lookout, scrape) = start(|builder| {
         builder
-            .failure(|_, _| panic!("as the test asks"))
+            .failure(|_, _| panic!("intended by the test"))
             .rule(Rule::in_flight().above(0))
             .on_alert(move |alert| alerts.send(alert.title()).unwrap())
     });
@@ -104,7 +104,7 @@ async fn a_failure_closure_that_panics_beside_the_log_blinds_no_tick_and_no_scra
 }
 
 #[tokio::test]
-async fn each_queued_alert_is_delivered_after_the_last_handle_is_dropped() {
+async fn queued_alerts_are_delivered_after_the_last_handle_is_dropped() {
     install();
     let (sent, received) = mpsc::channel();
     let slow = service_fn(move |notification: Notification| {
@@ -132,7 +132,7 @@ async fn each_queued_alert_is_delivered_after_the_last_handle_is_dropped() {
 }
 
 #[tokio::test]
-async fn rules_are_replaced_though_the_log_of_it_panics() {
+async fn rules_are_replaced_while_the_log_panics() {
     install();
     let (lookout, _scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)));
     let reloaded = lookout.replace_rules([Rule::in_flight().above(5)]).await.unwrap();
@@ -141,11 +141,11 @@ async fn rules_are_replaced_though_the_log_of_it_panics() {
 }
 
 #[tokio::test]
-async fn the_state_is_written_again_though_the_log_of_its_failure_panics() {
+async fn a_failed_write_of_the_state_is_retried_while_the_log_panics() {
     install();
     let state = File::new("state.json", "");
     fs::remove_file(state.path()).unwrap();
-    // Such a directory keeps the state from being written beside the file.
+    // A directory at the temporary file's path makes the write of the state fail.
     let obstacle = state.path().with_file_name("state.json.new");
     fs::create_dir(&obstacle).unwrap();
     let panics = PANICS.load(Ordering::Relaxed);

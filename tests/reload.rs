@@ -1,4 +1,4 @@
-//! Other rules for a service that is asked over a socket: what they change is told, and nothing else.
+//! A reload of the rules of a running service delivers the alerts that it changes, and no others.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -62,24 +62,24 @@ fn crowded(above: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_reload_tells_what_it_ends_and_what_it_lets_fire_and_nothing_of_the_rest() {
+async fn a_reload_resolves_alerts_of_removed_rules_fires_new_ones_and_keeps_the_rest() {
     let file = File::new("lookout.toml", &format!("{FAILING}{UNPAID}{}", crowded("5")));
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
-    let taken = Arc::clone(&told);
+    let messages: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = Arc::clone(&messages);
     let (lookout, scrape) = start(|builder| {
         builder.config(file.path()).on_alert(move |alert| {
-            taken.lock().unwrap().push(alert.to_string());
+            sink.lock().unwrap().push(alert.to_string());
         })
     });
-    // Each message begins so, in any order of those that come at once, and there is no other.
-    let is_told = async |messages: &[&str]| {
-        let begins = |told: &[String], message: &&str| {
-            told.iter().filter(|text| text.starts_with(message)).count() == 1
+    // Waits until each message has come exactly once, in any order, and fails on any other message.
+    let wait_for = async |expected: &[&str]| {
+        let begins = |messages: &[String], message: &&str| {
+            messages.iter().filter(|text| text.starts_with(message)).count() == 1
         };
-        eventually(10, &messages.join(", "), || {
-            let told = told.lock().unwrap();
-            assert!(told.len() <= messages.len(), "{told:?}");
-            messages.iter().all(|message| begins(&told, message)).then_some(())
+        eventually(10, &expected.join(", "), || {
+            let messages = messages.lock().unwrap();
+            assert!(messages.len() <= expected.len(), "{messages:?}");
+            expected.iter().all(|message| begins(&messages, message)).then_some(())
         })
         .await;
     };
@@ -92,14 +92,14 @@ async fn a_reload_tells_what_it_ends_and_what_it_lets_fire_and_nothing_of_the_re
     }
     let hanging = [client.get(uri("/hang")), client.get(uri("/hang"))].map(tokio::spawn);
     let fires = ["[FIRING] Failing · GET /pay: error ratio 100 %", "[FIRING] Unpaid · test: "];
-    is_told(&fires).await;
+    wait_for(&fires).await;
 
     file.write(&format!("{FAILING}{}", crowded("'1'")));
-    let refused = lookout.reload().await.unwrap_err().to_string();
+    let error = lookout.reload().await.unwrap_err().to_string();
     let line = FAILING.lines().count() + 3;
     let path = file.path().display();
     assert_eq!(
-        refused,
+        error,
         format!("{path}:{line}: rule.above: \"1\" is not a number: write one without quotes")
     );
     let states = || {
@@ -107,12 +107,12 @@ async fn a_reload_tells_what_it_ends_and_what_it_lets_fire_and_nothing_of_the_re
         ["Failing", "Unpaid", "Crowded"]
             .map(|rule| sum(&text, "lookout_alert_state", &[("rule", rule)]))
     };
-    assert_eq!(states(), [2.0, 2.0, 0.0], "the file can't be used, so all is as it was");
+    assert_eq!(states(), [2.0, 2.0, 0.0], "an invalid file changes nothing");
 
     file.write(&format!("{FAILING}{}", crowded("1")));
     let reloaded = lookout.reload().await.unwrap();
     assert_eq!(reloaded.to_string(), "rules: 1 kept, 1 changed, 0 added, 1 removed");
-    is_told(&[
+    wait_for(&[
         fires[0],
         fires[1],
         "[RESOLVED] Unpaid · test: error ratio unknown: the rule is gone",

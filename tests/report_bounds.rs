@@ -1,5 +1,5 @@
-//! However much an application reports, a lookout holds little of it, and the next process can read what
-//! this one wrote.
+//! Reports use bounded memory, however many the application sends, and the state file at its largest
+//! remains readable.
 
 #![cfg(all(feature = "prometheus", feature = "state"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -22,43 +22,43 @@ use tower_lookout::{Alert, Lookout, Report};
 use file::File;
 use support::{eventually, start};
 
-type Told = Arc<Mutex<Vec<Alert>>>;
+type Delivered = Arc<Mutex<Vec<Alert>>>;
 
-fn with_state(path: &Path) -> (Lookout, Told) {
-    let told = Told::default();
-    let noted = Arc::clone(&told);
+fn start_with_state(path: &Path) -> (Lookout, Delivered) {
+    let delivered = Delivered::default();
+    let sink = Arc::clone(&delivered);
     let path = path.to_owned();
     let (lookout, _scrape) = start(|builder| {
-        builder.state_path(path).on_alert(move |alert| noted.lock().unwrap().push(alert.clone()))
+        builder.state_path(path).on_alert(move |alert| sink.lock().unwrap().push(alert.clone()))
     });
-    (lookout, told)
+    (lookout, delivered)
 }
 
-/// A path in a folder of its own, and no file yet.
+/// Returns a path in a directory of its own. The file does not exist yet.
 fn state_file() -> File {
     let file = File::new("lookout.json", "");
     remove_file(file.path()).unwrap();
     file
 }
 
-/// Whether a start found a file that it could not read.
+/// Returns whether the start moved an unreadable state file aside.
 fn is_set_aside(path: &Path) -> bool {
     path.with_file_name("lookout.json.set-aside").exists()
 }
 
 #[tokio::test]
-async fn names_and_fields_of_a_megabyte_are_cut() {
+async fn names_and_fields_of_a_megabyte_are_truncated() {
     let file = state_file();
-    let (lookout, told) = with_state(file.path());
+    let (lookout, delivered) = start_with_state(file.path());
     let long = "n".repeat(1 << 20);
     for kind in 0..20 {
         let report = Report::new(format!("Kind{kind}{long}"), &long).grouped_by(long.clone());
         lookout.reporter().send(report.field(long.clone(), &long));
     }
     lookout.shutdown().await;
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    assert_eq!(told.len(), 20);
-    for alert in &told {
+    let delivered = std::mem::take(&mut *delivered.lock().unwrap());
+    assert_eq!(delivered.len(), 20);
+    for alert in &delivered {
         let size = format!("{alert:?}").len();
         assert!(size < 10_000, "{size} bytes");
         assert!(alert.name.starts_with("Kind") && alert.name.ends_with('…'));
@@ -90,7 +90,7 @@ impl Error for Deep {
 }
 
 #[tokio::test]
-async fn kinds_at_all_their_bounds_survive_a_restart() {
+async fn reports_at_every_limit_survive_a_restart() {
     let file = state_file();
     let error = Deep::new(40);
     let send = |lookout: &Lookout| {
@@ -103,9 +103,9 @@ async fn kinds_at_all_their_bounds_survive_a_restart() {
             lookout.reporter().send(report);
         }
     };
-    let (lookout, _told) = with_state(file.path());
+    let (lookout, _delivered) = start_with_state(file.path());
     send(&lookout);
-    eventually(60, "a file with all kinds", || {
+    eventually(60, "a state file with all reports", || {
         let content = String::from_utf8(read(file.path()).ok()?).unwrap();
         (content.matches("\"name\":\"Kind").count() >= 499).then_some(())
     })
@@ -114,14 +114,14 @@ async fn kinds_at_all_their_bounds_survive_a_restart() {
     let size = metadata(file.path()).unwrap().len();
     assert!(size < 64 << 20, "{size} bytes");
 
-    let (lookout, told) = with_state(file.path());
+    let (lookout, delivered) = start_with_state(file.path());
     assert!(!is_set_aside(file.path()));
     send(&lookout);
     lookout.shutdown().await;
-    let told = told.lock().unwrap();
-    // Alerts that still waited at the end of the first process come once more.
+    let delivered = delivered.lock().unwrap();
+    // Alerts that the first process left undelivered are delivered once more.
     let is_second = |alert: &&Alert| alert.failure().unwrap().total == 2;
     let kinds: BTreeSet<_> =
-        told.iter().filter(is_second).map(|alert| Arc::clone(&alert.name)).collect();
+        delivered.iter().filter(is_second).map(|alert| Arc::clone(&alert.name)).collect();
     assert_eq!(kinds.len(), 499);
 }

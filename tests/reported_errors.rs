@@ -1,4 +1,4 @@
-//! Whatever a service has for an error can be reported, and the alert has a name that says something.
+//! Errors of any type can be reported, and each alert has a meaningful name.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -16,15 +16,15 @@ use tower_lookout::{Alert, Report};
 
 use support::start;
 
-/// The alerts of what is done with a reporter.
+/// Runs `act` with a reporter and returns the alerts that result.
 async fn alerts(act: impl AsyncFnOnce(&tower_lookout::Reporter)) -> Vec<Alert> {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&told);
+    let delivered = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&delivered);
     let (lookout, _scrape) =
-        start(|builder| builder.on_alert(move |alert| noted.lock().unwrap().push(alert.clone())));
+        start(|builder| builder.on_alert(move |alert| sink.lock().unwrap().push(alert.clone())));
     act(&lookout.reporter()).await;
     lookout.shutdown().await;
-    std::mem::take(&mut told.lock().unwrap())
+    std::mem::take(&mut delivered.lock().unwrap())
 }
 
 fn refused() -> io::Error {
@@ -40,7 +40,7 @@ fn lines(alerts: &[Alert]) -> Vec<String> {
 
 #[tokio::test]
 async fn errors_of_anyhow_and_eyre_are_reported_with_their_causes() {
-    let told = alerts(async |reporter| {
+    let delivered = alerts(async |reporter| {
         let error: anyhow::Result<()> = Err(refused()).context("the order was not sent");
         reporter.report(&error.unwrap_err());
         let error = eyre::Report::new(refused()).wrap_err("the order was not stored");
@@ -48,20 +48,20 @@ async fn errors_of_anyhow_and_eyre_are_reported_with_their_causes() {
     })
     .await;
     assert_eq!(
-        lines(&told),
+        lines(&delivered),
         [
             "Error: the order was not sent: no broker at kafka:9092",
             "OrderNotStored: the order was not stored: no broker at kafka:9092",
         ]
     );
-    for alert in told {
+    for alert in delivered {
         assert!(alert.condition().starts_with("reported at tests/reported_errors.rs:"));
     }
 }
 
 #[tokio::test]
-async fn boxed_and_borrowed_errors_of_any_type_are_reported() {
-    let told = alerts(async |reporter| {
+async fn boxed_borrowed_and_shared_errors_are_reported() {
+    let delivered = alerts(async |reporter| {
         let boxed: Box<dyn Error + Send + Sync> = "a text".into();
         reporter.report(&boxed);
         let local: Box<dyn Error> = Box::new(refused());
@@ -73,12 +73,12 @@ async fn boxed_and_borrowed_errors_of_any_type_are_reported() {
         reporter.report(&shared);
     })
     .await;
-    assert_eq!(told.len(), 5, "each is of a place of its own");
-    assert!(told.iter().all(|alert| &*alert.name == "Error"), "{:?}", lines(&told));
+    assert_eq!(delivered.len(), 5, "each has its own call site");
+    assert!(delivered.iter().all(|alert| &*alert.name == "Error"), "{:?}", lines(&delivered));
 }
 
 #[tokio::test]
-async fn tasks_may_end_with_any_of_these_errors() {
+async fn supervised_tasks_may_fail_with_anyhow_eyre_or_boxed_errors() {
     async fn anyhow_task() -> anyhow::Result<()> {
         anyhow::bail!("the outbox is gone")
     }
@@ -88,7 +88,7 @@ async fn tasks_may_end_with_any_of_these_errors() {
     async fn boxed_task() -> Result<(), Box<dyn Error + Send + Sync>> {
         Err("the queue is gone".into())
     }
-    let told = alerts(async |reporter| {
+    let delivered = alerts(async |reporter| {
         tokio::spawn(reporter.supervise("Outbox", anyhow_task())).await.unwrap();
         tokio::spawn(reporter.supervise("Inbox", eyre_task())).await.unwrap();
         tokio::spawn(reporter.supervise("Queue", boxed_task())).await.unwrap();
@@ -97,7 +97,7 @@ async fn tasks_may_end_with_any_of_these_errors() {
         restarted.abort();
     })
     .await;
-    let lines = lines(&told);
+    let lines = lines(&delivered);
     for line in
         ["Inbox: the inbox is gone", "Outbox: the outbox is gone", "Queue: the queue is gone"]
     {

@@ -1,4 +1,5 @@
-//! Routing: which notifier hears of which alert, what that costs the others, and what is for nobody.
+//! Matchers route each alert to its notifiers. A failing notifier does not delay the others, and alerts
+//! that no notifier matches are counted.
 
 #![cfg(all(feature = "pagerduty", feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -37,7 +38,7 @@ fn critical() -> Matcher {
     Matcher::new().min_severity(Severity::Critical)
 }
 
-/// A lookout with a critical alert while two requests are in flight, and a warning while there is one.
+/// A lookout that fires a warning while a request is in flight, and a critical alert while two are.
 fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     start(|builder| {
         let builder = builder
@@ -47,8 +48,8 @@ fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout
     })
 }
 
-/// The title of each message that a Slack took.
-fn told(slack: &Receiver) -> Vec<String> {
+/// The title of each message that this Slack accepted.
+fn titles(slack: &Receiver) -> Vec<String> {
     slack.taken().iter().flat_map(|post| post.titles()).collect()
 }
 
@@ -57,7 +58,7 @@ fn counter(scrape: &Scrape, kind: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 #[tokio::test]
-async fn the_pager_hears_of_what_is_critical_alone_and_the_chat_of_all() {
+async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
     let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
     let chat = Receiver::new([]);
     let (pager_url, chat_url) = (pager.serve().await, chat.serve().await);
@@ -65,20 +66,20 @@ async fn the_pager_hears_of_what_is_critical_alone_and_the_chat_of_all() {
         builder.notify(pagerduty(&pager_url).when(critical())).notify(slack(&chat_url))
     });
     let first = request(&lookout);
-    eventually(4, "the warning", || (told(&chat).len() == 1).then_some(())).await;
+    eventually(4, "the warning", || (titles(&chat).len() == 1).then_some(())).await;
     let second = request(&lookout);
     eventually(4, "the page", || (pager.taken().len() == 1).then_some(())).await;
     drop(second);
     eventually(4, "its resolve", || (pager.taken().len() == 2).then_some(())).await;
     drop(first);
-    eventually(4, "the last resolve", || (told(&chat).len() == 4).then_some(())).await;
+    eventually(4, "the last resolve", || (titles(&chat).len() == 4).then_some(())).await;
     lookout.shutdown().await;
     let actions: Vec<_> =
         pager.posts().iter().map(|post| post.body["event_action"].clone()).collect();
     assert_eq!(actions, ["trigger", "resolve"]);
     assert_eq!(pager.posts()[0].body["payload"]["class"], "TwoInFlight");
     assert_eq!(
-        told(&chat),
+        titles(&chat),
         [
             "🔴 [FIRING] HighInFlight · test",
             "🔴 [FIRING] TwoInFlight · test",
@@ -86,14 +87,14 @@ async fn the_pager_hears_of_what_is_critical_alone_and_the_chat_of_all() {
             "🟢 [RESOLVED] HighInFlight · test"
         ]
     );
-    // Exactly what each was told: nothing counts where nothing was sent.
+    // Only the notifiers that an alert was routed to count a delivery.
     assert_eq!(counter(&scrape, "sent", &[("notifier", "pagerduty")]), 2.0);
     assert_eq!(counter(&scrape, "sent", &[("notifier", "slack")]), 4.0);
     assert_eq!(counter(&scrape, "unrouted", &[]), 0.0);
 }
 
 #[tokio::test]
-async fn what_the_pager_is_not_for_does_not_wait_where_the_pager_is_down() {
+async fn an_alert_for_the_chat_does_not_wait_for_a_failing_pager() {
     let pager = Receiver::taking(Reply::Answer(500, "", ""), []);
     let (spare, chat) = (Receiver::new([]), Receiver::new([]));
     let urls = [pager.serve().await, spare.serve().await, chat.serve().await];
@@ -102,18 +103,18 @@ async fn what_the_pager_is_not_for_does_not_wait_where_the_pager_is_down() {
         builder.notify(pager).notify(slack(&urls[2]).when(!critical()))
     });
     let _first = request(&lookout);
-    eventually(4, "the warning", || (told(&chat).len() == 1).then_some(())).await;
+    eventually(4, "the warning", || (titles(&chat).len() == 1).then_some(())).await;
     let _second = request(&lookout);
-    eventually(4, "the spare", || (!told(&spare).is_empty()).then_some(())).await;
-    assert_eq!(told(&spare), ["🔴 [FIRING] TwoInFlight · test"]);
+    eventually(4, "the spare", || (!titles(&spare).is_empty()).then_some(())).await;
+    assert_eq!(titles(&spare), ["🔴 [FIRING] TwoInFlight · test"]);
     lookout.shutdown().await;
-    assert_eq!(counter(&scrape, "dropped", &[]), 0.0, "nothing else was left");
-    assert_eq!(told(&chat), ["🔴 [FIRING] HighInFlight · test"]);
+    assert_eq!(counter(&scrape, "dropped", &[]), 0.0, "no other alert was queued");
+    assert_eq!(titles(&chat), ["🔴 [FIRING] HighInFlight · test"]);
 }
 
 #[tokio::test]
-async fn reports_and_labels_have_their_way_and_what_is_for_nobody_is_counted_and_logged_once() {
-    // The only test of this binary that asks for it.
+async fn reports_and_labels_are_routed_and_unrouted_alerts_are_counted_and_logged_once() {
+    // The subscriber is global, so only one test of this binary may install it.
     let logs = Logs::of_all();
     let (reports, shop) = (Receiver::new([]), Receiver::new([]));
     let urls = [reports.serve().await, shop.serve().await];
@@ -124,14 +125,14 @@ async fn reports_and_labels_have_their_way_and_what_is_for_nobody_is_counted_and
             .notify_as("shop", slack(&urls[1]).when(of_shop))
     });
     lookout.reporter().send(Report::new("OrderEventLost", "no broker answers"));
-    eventually(4, "the report", || (told(&reports).len() == 1).then_some(())).await;
+    eventually(4, "the report", || (titles(&reports).len() == 1).then_some(())).await;
     let both = [request(&lookout), request(&lookout)];
-    eventually(4, "the shop's", || (told(&shop).len() == 1).then_some(())).await;
+    eventually(4, "the shop's", || (titles(&shop).len() == 1).then_some(())).await;
     let unrouted = |number| (counter(&scrape, "unrouted", &[]) == number).then_some(());
     eventually(4, "counted", || unrouted(1.0)).await;
     drop(both);
     eventually(4, "counted again", || unrouted(2.0)).await;
-    assert_eq!(told(&reports), ["🔴 [FIRING] OrderEventLost · test"]);
+    assert_eq!(titles(&reports), ["🔴 [FIRING] OrderEventLost · test"]);
     let text = logs.text();
     let lines: Vec<_> =
         text.lines().filter(|line| line.contains("no notifier matches the alerts")).collect();

@@ -1,4 +1,4 @@
-//! An objective that a running service fails is told while its first requests do.
+//! An SLO alert fires as soon as the first requests of a service violate the objective.
 
 #![cfg(feature = "prometheus")]
 
@@ -23,7 +23,7 @@ async fn answer(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallibl
 }
 
 #[tokio::test]
-async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_route_that_fails() {
+async fn a_violated_slo_fires_with_its_burn_rate_and_the_failing_route() {
     let (sent, alerts) = mpsc::channel::<Alert>();
     let (lookout, scrape) = start(|builder| {
         builder
@@ -41,7 +41,7 @@ async fn an_objective_that_a_service_fails_is_told_with_what_it_costs_and_the_ro
 
     let fired = tokio::task::spawn_blocking(move || alerts.recv_timeout(Duration::from_secs(5)));
     let fired = fired.await.unwrap().unwrap();
-    // Half of them fail, or almost, where a tick falls between them.
+    // Half of the requests fail. The ratio is slightly off if a tick falls between two of them.
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · test");
     assert!((450.0..650.0).contains(&fired.breach().unwrap().value.unwrap()), "{fired}");
     assert!(

@@ -1,5 +1,5 @@
-//! A storm of failures on its way to a receiver that is slow: few messages, no kind forgotten, no report
-//! uncounted, and no more memory than before.
+//! Many reports for a slow receiver result in few messages, an exact count of each kind, and bounded
+//! memory.
 
 #![cfg(feature = "prometheus")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -25,23 +25,23 @@ use support::{start, sum};
 
 const KINDS: usize = 100;
 const THREADS: usize = 4;
-const A_SECOND: usize = 10_000;
+const PER_SECOND: usize = 10_000;
 const SECONDS: usize = 10;
-const REPORTS: usize = A_SECOND * SECONDS;
+const REPORTS: usize = PER_SECOND * SECONDS;
 
-/// What each message told.
+/// The alerts of each message.
 type Messages = Arc<Mutex<Vec<Vec<Alert>>>>;
 
 #[tokio::test]
-async fn ten_thousand_reports_a_second_of_a_hundred_kinds_are_few_messages_and_exact_counts() {
+async fn ten_thousand_reports_per_second_are_few_messages_with_exact_counts() {
     let messages = Messages::default();
-    let noted = Arc::clone(&messages);
+    let sink = Arc::clone(&messages);
     let receiver = service_fn(move |notification: Notification| {
-        noted.lock().unwrap().push(notification.alerts);
+        sink.lock().unwrap().push(notification.alerts);
         std::future::ready(Ok::<_, Infallible>(()))
     });
-    let a_second = RateLimit::new(receiver, Rate::new(1, Duration::from_secs(1)));
-    let (lookout, scrape) = start(|builder| builder.notify_as("slow", a_second));
+    let limited = RateLimit::new(receiver, Rate::new(1, Duration::from_secs(1)));
+    let (lookout, scrape) = start(|builder| builder.notify_as("slow", limited));
 
     let before = resident_bytes();
     let storm = {
@@ -54,7 +54,7 @@ async fn ten_thousand_reports_a_second_of_a_hundred_kinds_are_few_messages_and_e
                         let begin = Instant::now();
                         for number in (thread..REPORTS).step_by(THREADS) {
                             let due =
-                                Duration::from_secs(1).mul_f64(number as f64 / A_SECOND as f64);
+                                Duration::from_secs(1).mul_f64(number as f64 / PER_SECOND as f64);
                             thread::sleep(due.saturating_sub(begin.elapsed()));
                             reporter.send(report(number));
                         }
@@ -68,30 +68,30 @@ async fn ten_thousand_reports_a_second_of_a_hundred_kinds_are_few_messages_and_e
     lookout.shutdown().await;
 
     let messages = messages.lock().unwrap();
-    // The first ten kinds at once, what is left every ten seconds, and the rest at the end.
+    // The first ten kinds are delivered at once, the others every ten seconds and at the shutdown.
     assert!((2..=15).contains(&messages.len()), "{} messages", messages.len());
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for alert in messages.iter().flatten() {
         *counts.entry(&alert.name).or_default() += alert.failure().unwrap().count;
     }
-    assert_eq!(counts.len(), KINDS, "every kind is told");
+    assert_eq!(counts.len(), KINDS, "every kind is delivered");
     let each = (REPORTS / KINDS) as u64;
     assert!(counts.values().all(|count| *count == each), "{counts:?}");
     let text = scrape.render();
     assert_eq!(sum(&text, "lookout_reports_total", &[]), REPORTS as f64);
     assert_eq!(sum(&text, "lookout_notifications_dropped_total", &[]), 0.0);
-    // All reports together are more than 100 MB.
+    // All reports together exceed 100 MB.
     assert!(grown.is_none_or(|grown| grown < 16 << 20), "{grown:?} bytes more");
 }
 
-/// One of a hundred kinds, with a kilobyte of context.
+/// A report of one of a hundred kinds, with a kilobyte of context.
 fn report(number: usize) -> Report {
     let kind = number % KINDS;
     Report::new(format!("Kind{kind}"), format!("failed for the {number}th time"))
         .field("context", "x".repeat(1_024))
 }
 
-/// What the process has in memory; none where the system does not tell.
+/// The resident memory of the process, in bytes. `None` on systems without `/proc`.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

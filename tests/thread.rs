@@ -1,5 +1,5 @@
-//! The lookout's own thread: it works while the application's runtime is blocked, delivers at the
-//! shutdown, and ends with the last handle.
+//! The lookout's own thread works while the application's runtime is blocked, delivers during the
+//! shutdown, and ends after the last handle is dropped.
 
 #![cfg(feature = "prometheus")]
 mod support;
@@ -20,7 +20,7 @@ use tower_lookout::{Lookout, Rule, notify::Notification};
 
 use support::{start, sum};
 
-/// Begins a request that never ends, on the calling runtime.
+/// Starts a request that never ends, on the current runtime.
 fn hang(lookout: &Lookout) {
     let service = lookout.layer().layer(service_fn(|_: Request<()>| async {
         pending::<Result<Response<Empty<&[u8]>>, Infallible>>().await
@@ -29,7 +29,7 @@ fn hang(lookout: &Lookout) {
 }
 
 #[test]
-fn an_alert_is_raised_while_every_worker_of_the_runtime_is_blocked() {
+fn an_alert_fires_while_every_worker_of_the_runtime_is_blocked() {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let (alerts, raised) = mpsc::channel();
     let (lookout, _scrape) = start(|builder| {
@@ -48,7 +48,7 @@ fn an_alert_is_raised_while_every_worker_of_the_runtime_is_blocked() {
         let (blocked, entered) = (Arc::clone(&blocked), entered.clone());
         runtime.spawn(async move {
             entered.send(()).unwrap();
-            // One waits for the release, the other for the lock: both block their worker.
+            // One task waits for the release and the other for the lock. Both block their worker.
             let _ = blocked.lock().unwrap().recv();
         });
     }
@@ -61,8 +61,8 @@ fn an_alert_is_raised_while_every_worker_of_the_runtime_is_blocked() {
 }
 
 #[tokio::test]
-async fn what_is_queued_is_delivered_at_the_shutdown() {
-    let (sent, told) = mpsc::channel();
+async fn queued_alerts_are_delivered_during_the_shutdown() {
+    let (sent, received) = mpsc::channel();
     let slow = service_fn(move |notification: Notification| {
         let sent = sent.clone();
         async move {
@@ -76,14 +76,14 @@ async fn what_is_queued_is_delivered_at_the_shutdown() {
     hang(&lookout);
     let is_firing = |text: String| sum(&text, "lookout_alert_state", &[]) == 2.0;
     support::eventually(3, "firing", || is_firing(scrape.render()).then_some(())).await;
-    assert!(told.try_recv().is_err(), "the notifier is slow");
+    assert!(received.try_recv().is_err(), "the notifier is slow");
     lookout.shutdown().await;
-    assert_eq!(told.try_recv().unwrap(), "[FIRING] HighInFlight · test");
+    assert_eq!(received.try_recv().unwrap(), "[FIRING] HighInFlight · test");
     lookout.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
+async fn a_shutdown_keeps_its_timeout_and_counts_the_dropped_alerts() {
     let stuck = service_fn(|_: Notification| pending::<Result<(), BoxError>>());
     let (lookout, scrape) = start(|builder| {
         builder
@@ -101,7 +101,7 @@ async fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
 }
 
 #[tokio::test]
-async fn the_thread_ends_with_the_last_handle() {
+async fn the_thread_ends_after_the_last_handle_is_dropped() {
     let held = Arc::new(());
     let weak: Weak<()> = Arc::downgrade(&held);
     let (lookout, scrape) = start(|builder| {
@@ -119,52 +119,52 @@ async fn the_thread_ends_with_the_last_handle() {
 }
 
 #[tokio::test]
-async fn a_notifier_that_panics_is_tried_again_and_stops_nothing() {
-    let (sent, told) = mpsc::channel();
+async fn a_delivery_that_panics_is_retried() {
+    let (sent, received) = mpsc::channel();
     let mut is_first = true;
-    let clumsy = service_fn(move |notification: Notification| {
-        assert!(!std::mem::take(&mut is_first), "a notifier panics, as the test asks");
+    let flaky = service_fn(move |notification: Notification| {
+        assert!(!std::mem::take(&mut is_first), "a notifier panics, intended by the test");
         sent.send(notification.title()).unwrap();
         std::future::ready(Ok::<_, BoxError>(()))
     });
     let (lookout, _scrape) =
-        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("clumsy", clumsy));
+        start(|builder| builder.rule(Rule::in_flight().above(0)).notify_as("flaky", flaky));
     hang(&lookout);
-    support::eventually(6, "the second try", || told.try_recv().ok()).await;
+    support::eventually(6, "the second attempt", || received.try_recv().ok()).await;
 }
 
-/// A recorder that fails in every way it can.
+/// A recorder that panics in each of its methods.
 struct BrokenRecorder;
 
 impl Recorder for BrokenRecorder {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 
     fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        panic!("a recorder panics, as the test asks");
+        panic!("a recorder panics, intended by the test");
     }
 }
 
 #[tokio::test]
-async fn a_recorder_that_panics_stops_no_alert() {
-    let (sent, told) = mpsc::channel();
+async fn an_alert_is_delivered_with_a_recorder_that_panics() {
+    let (sent, received) = mpsc::channel();
     let lookout = Lookout::builder()
         .recorder(BrokenRecorder)
         .rule(Rule::in_flight().above(0))
@@ -172,15 +172,15 @@ async fn a_recorder_that_panics_stops_no_alert() {
         .start()
         .unwrap();
     hang(&lookout);
-    let rule = support::eventually(4, "the alert", || told.try_recv().ok()).await;
+    let rule = support::eventually(4, "the alert", || received.try_recv().ok()).await;
     assert_eq!(rule, "HighInFlight");
 }
 
 #[tokio::test]
-async fn a_closure_about_failures_that_panics_leaves_them_to_the_convention() {
+async fn a_failure_closure_that_panics_falls_back_to_the_default_classification() {
     let (lookout, scrape) = start(|builder| {
         builder
-            .failure(|_, status| panic!("about {status:?}, as the test asks"))
+            .failure(|_, status| panic!("panic for {status:?}, intended by the test"))
             .rule(Rule::error_ratio().above(0.5).min_requests(1))
     });
     let service = lookout.layer().layer(service_fn(|request: Request<StatusCode>| async move {
@@ -204,15 +204,15 @@ async fn a_closure_about_failures_that_panics_leaves_them_to_the_convention() {
 }
 
 #[tokio::test]
-async fn a_closure_that_panics_for_one_alert_is_told_the_others_once() {
-    let (sent, told) = mpsc::channel();
+async fn a_closure_that_panics_for_one_alert_receives_the_other_alerts_once() {
+    let (sent, received) = mpsc::channel();
     let (lookout, scrape) = start(|builder| {
         ["A", "B", "C"]
             .map(|name| Rule::in_flight().above(0).named(name))
             .into_iter()
             .fold(builder, tower_lookout::LookoutBuilder::rule)
             .on_alert(move |alert| {
-                assert_ne!(&*alert.name, "B", "a closure panics, as the test asks");
+                assert_ne!(&*alert.name, "B", "a closure panics, intended by the test");
                 sent.send(alert.name.to_string()).unwrap();
             })
     });
@@ -220,5 +220,5 @@ async fn a_closure_that_panics_for_one_alert_is_told_the_others_once() {
     let dropped = || sum(&scrape.render(), "lookout_notifications_dropped_total", &[]);
     support::eventually(4, "the drop", || (dropped() == 1.0).then_some(())).await;
     lookout.shutdown().await;
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["A", "C"]);
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), ["A", "C"]);
 }

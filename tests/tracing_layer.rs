@@ -1,4 +1,4 @@
-//! What is logged as an error reaches people as a report, and what the lookout logs itself never does.
+//! `ReportLayer` turns error events into reports. The lookout's own events never become reports.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tracing-layer"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -25,31 +25,31 @@ use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt, registr
 
 use support::{eventually, start, sum};
 
-type Told = Arc<Mutex<Vec<Alert>>>;
+type Delivered = Arc<Mutex<Vec<Alert>>>;
 
-fn listening() -> (Lookout, Scrape, Told) {
-    let told = Told::default();
-    let noted = Arc::clone(&told);
+fn collecting_lookout() -> (Lookout, Scrape, Delivered) {
+    let alerts = Delivered::default();
+    let sink = Arc::clone(&alerts);
     let (lookout, scrape) = start(|builder| {
         builder.on_alert(move |alert| {
-            noted.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
+            sink.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
         })
     });
-    (lookout, scrape, told)
+    (lookout, scrape, alerts)
 }
 
-/// All that is told until the end.
-async fn all(lookout: Lookout, told: &Told) -> Vec<Alert> {
+/// Shuts the lookout down and returns each alert that it delivered.
+async fn shut_down(lookout: Lookout, alerts: &Delivered) -> Vec<Alert> {
     lookout.shutdown().await;
-    std::mem::take(&mut *told.lock().unwrap())
+    std::mem::take(&mut *alerts.lock().unwrap())
 }
 
 #[tokio::test]
-async fn what_comes_by_way_of_the_crate_log_is_told_by_its_own_place() {
-    let (lookout, _scrape, heard) = listening();
+async fn a_record_from_the_log_crate_keeps_its_own_call_site() {
+    let (lookout, _scrape, delivered) = collecting_lookout();
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         for (file, line) in [("src/client.rs", 12), ("src/client.rs", 12), ("src/pool.rs", 7)] {
-            // As `tracing-log` makes an event of a record.
+            // `tracing-log` converts a record to an event of this form.
             event!(
                 target: "log",
                 Level::ERROR,
@@ -61,15 +61,15 @@ async fn what_comes_by_way_of_the_crate_log_is_told_by_its_own_place() {
             );
         }
     });
-    let told = all(lookout, &heard).await;
-    let places = told.iter().map(|alert| alert.failure().unwrap().call_site.as_str());
+    let alerts = shut_down(lookout, &delivered).await;
+    let places = alerts.iter().map(|alert| alert.failure().unwrap().call_site.as_str());
     let places: std::collections::BTreeSet<_> = places.collect();
     assert_eq!(Vec::from_iter(places), ["src/client.rs:12", "src/pool.rs:7"]);
 }
 
 #[tokio::test]
-async fn an_error_is_told_with_its_causes_its_fields_and_those_of_its_spans() {
-    let (lookout, _scrape, heard) = listening();
+async fn an_error_event_is_delivered_with_its_causes_fields_and_span_fields() {
+    let (lookout, _scrape, delivered) = collecting_lookout();
     let line = line!() + 8;
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         let cause = io::Error::other("no broker at kafka:9092");
@@ -80,9 +80,9 @@ async fn an_error_is_told_with_its_causes_its_fields_and_those_of_its_spans() {
         let error: &dyn Error = &cause;
         error!(report = "OrderEventLost", order = 4711, error, "the event was not sent");
     });
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.len(), 1);
-    let alert = &told[0];
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.len(), 1);
+    let alert = &alerts[0];
     assert_eq!(alert.title(), "[FIRING] OrderEventLost · test");
     assert_eq!(alert.measured(), "the event was not sent: no broker at kafka:9092");
     assert_eq!(alert.condition(), format!("reported at tests/tracing_layer.rs:{line}"));
@@ -94,22 +94,22 @@ async fn an_error_is_told_with_its_causes_its_fields_and_those_of_its_spans() {
 }
 
 #[tokio::test]
-async fn one_place_is_one_alert_whatever_its_text_says_and_counts_exactly() {
-    let (lookout, scrape, heard) = listening();
+async fn events_from_one_call_site_are_one_alert_with_an_exact_count() {
+    let (lookout, scrape, delivered) = collecting_lookout();
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         for order in 0..1_000 {
             error!("order {order} was lost");
         }
     });
-    let told = all(lookout, &heard).await;
-    assert!(told.len() <= 2, "{} messages", told.len());
-    assert!(told.iter().all(|alert| &*alert.name == "ErrorLogged"));
+    let alerts = shut_down(lookout, &delivered).await;
+    assert!(alerts.len() <= 2, "{} messages", alerts.len());
+    assert!(alerts.iter().all(|alert| &*alert.name == "ErrorLogged"));
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1_000.0);
 }
 
 #[tokio::test]
-async fn less_than_an_error_is_reported_if_it_is_asked_for_and_filters_say_of_what() {
-    let (lookout, scrape, heard) = listening();
+async fn a_lower_level_is_reported_if_configured_and_layer_filters_apply() {
+    let (lookout, scrape, delivered) = collecting_lookout();
     let layer = lookout.reporter().tracing_layer();
     with_default(registry().with(layer), || warn!("not so bad"));
     let layer = lookout.reporter().tracing_layer().level(Level::WARN).severity(Severity::Info);
@@ -118,46 +118,46 @@ async fn less_than_an_error_is_reported_if_it_is_asked_for_and_filters_say_of_wh
         warn!(target: "orders", "worse");
         warn!(target: "hyper", "of no interest");
     });
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!((told[0].measured(), told[0].severity), ("worse".to_owned(), Severity::Info));
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.len(), 1);
+    assert_eq!((alerts[0].measured(), alerts[0].severity), ("worse".to_owned(), Severity::Info));
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 1.0);
 }
 
 #[tokio::test]
-async fn a_value_that_panics_as_it_is_told_silences_no_error_after_it() {
+async fn a_panic_in_a_fields_debug_does_not_suppress_later_errors() {
     struct Broken;
     impl fmt::Debug for Broken {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("this can't be told")
+            panic!("this value can't be formatted")
         }
     }
-    let (lookout, _scrape, heard) = listening();
+    let (lookout, _scrape, delivered) = collecting_lookout();
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         catch_unwind(|| error!(order = ?Broken, "the first")).unwrap_err();
         error!("the second");
     });
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.iter().map(Alert::measured).collect::<Vec<_>>(), ["the second"]);
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.iter().map(Alert::measured).collect::<Vec<_>>(), ["the second"]);
 }
 
 #[tokio::test]
-async fn a_text_without_end_is_cut() {
-    let (lookout, _scrape, heard) = listening();
+async fn a_very_long_text_is_truncated() {
+    let (lookout, _scrape, delivered) = collecting_lookout();
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         error!(long = "é".repeat(1_000_000), "{}", "x".repeat(1_000_000));
     });
-    let told = all(lookout, &heard).await;
-    assert!(told[0].measured().chars().count() < 1_100);
-    assert!(told[0].summary.as_ref().unwrap().chars().count() < 1_100);
+    let alerts = shut_down(lookout, &delivered).await;
+    assert!(alerts[0].measured().chars().count() < 1_100);
+    assert!(alerts[0].summary.as_ref().unwrap().chars().count() < 1_100);
 }
 
 async fn panicking() -> StatusCode {
-    panic!("a handler panics, as the test asks")
+    panic!("a handler panics, intended by the test")
 }
 
-/// A service whose route `/fail` answers 500 and whose route `/panic` panics, asked under the layer.
-async fn ask(layer: ReportLayer, path: &str) {
+/// Requests this path under the layer. `/fail` responds 500 and `/panic` panics.
+async fn request(layer: ReportLayer, path: &str) {
     let app = Router::new()
         .route("/fail", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
         .route("/panic", get(panicking))
@@ -169,18 +169,18 @@ async fn ask(layer: ReportLayer, path: &str) {
 }
 
 #[tokio::test]
-async fn a_status_that_the_trace_layer_of_tower_http_logs_is_no_report() {
-    let (lookout, scrape, heard) = listening();
-    ask(lookout.reporter().tracing_layer(), "/fail").await;
-    assert!(all(lookout, &heard).await.is_empty());
+async fn a_failed_response_logged_by_the_trace_layer_of_tower_http_is_not_reported() {
+    let (lookout, scrape, delivered) = collecting_lookout();
+    request(lookout.reporter().tracing_layer(), "/fail").await;
+    assert!(shut_down(lookout, &delivered).await.is_empty());
     assert_eq!(sum(&scrape.render(), "lookout_reports_total", &[]), 0.0);
 }
 
 #[tokio::test]
-async fn the_ignored_targets_are_the_users_and_a_dependencys_path_is_its_crate_and_file() {
-    let (lookout, _scrape, heard) = listening();
+async fn ignored_targets_are_configurable_and_a_dependencys_call_site_is_its_crate_and_file() {
+    let (lookout, _scrape, delivered) = collecting_lookout();
     let layer = lookout.reporter().tracing_layer();
-    ask(layer.clone().ignored_targets([""; 0]), "/fail").await;
+    request(layer.clone().ignored_targets([""; 0]), "/fail").await;
     let also = ReportLayer::IGNORED_TARGETS.into_iter().chain(["orders"]);
     with_default(registry().with(layer.ignored_targets(also)), || {
         error!(target: "orders", "ignored");
@@ -188,33 +188,33 @@ async fn the_ignored_targets_are_the_users_and_a_dependencys_path_is_its_crate_a
         error!(target: "orders_too", "reported");
         event!(target: "log", Level::ERROR, log.target = "orders::client", message = "ignored");
     });
-    let told = all(lookout, &heard).await;
-    let mut texts: Vec<_> = told.iter().map(Alert::measured).collect();
+    let alerts = shut_down(lookout, &delivered).await;
+    let mut texts: Vec<_> = alerts.iter().map(Alert::measured).collect();
     texts.sort();
     assert_eq!(texts, ["reported", "response failed"]);
-    let place = told.iter().find(|alert| alert.measured() == "response failed").unwrap();
+    let place = alerts.iter().find(|alert| alert.measured() == "response failed").unwrap();
     let place = place.failure().unwrap().call_site.as_str();
     assert!(place.starts_with("tower-http-"), "{place}");
     assert!(place.contains("/src/trace/on_failure.rs:"), "{place}");
 }
 
 #[tokio::test]
-async fn a_panic_that_tower_http_catches_is_reported_once() {
-    let (lookout, _scrape, heard) = listening();
-    ask(lookout.reporter().tracing_layer(), "/panic").await;
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.len(), 1);
-    assert!(told[0].measured().starts_with("Service panicked: "), "{}", told[0].measured());
+async fn a_panic_caught_by_tower_http_is_reported_once() {
+    let (lookout, _scrape, delivered) = collecting_lookout();
+    request(lookout.reporter().tracing_layer(), "/panic").await;
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.len(), 1);
+    assert!(alerts[0].measured().starts_with("Service panicked: "), "{}", alerts[0].measured());
 
-    let (lookout, _scrape, heard) = listening();
+    let (lookout, _scrape, delivered) = collecting_lookout();
     lookout.reporter().report_panics();
-    ask(lookout.reporter().tracing_layer(), "/panic").await;
-    let told = all(lookout, &heard).await;
-    assert_eq!(told.iter().map(|alert| &*alert.name).collect::<Vec<_>>(), ["Panic"]);
+    request(lookout.reporter().tracing_layer(), "/panic").await;
+    let alerts = shut_down(lookout, &delivered).await;
+    assert_eq!(alerts.iter().map(|alert| &*alert.name).collect::<Vec<_>>(), ["Panic"]);
 }
 
 #[tokio::test]
-async fn a_notifier_that_logs_an_error_with_each_delivery_makes_no_loop() {
+async fn a_notifier_that_logs_errors_while_it_delivers_causes_no_loop() {
     let deliveries = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&deliveries);
     let (lookout, scrape) = start(|builder| {
@@ -225,7 +225,7 @@ async fn a_notifier_that_logs_an_error_with_each_delivery_makes_no_loop() {
             std::future::ready(Err::<(), _>("not taken"))
         }))
     });
-    // For all threads, and so the only test of this binary that asks for it.
+    // The global default applies to all threads, so only one test of this binary may set it.
     let subscriber = registry().with(lookout.reporter().tracing_layer());
     tracing::subscriber::set_global_default(subscriber).unwrap();
     error!("the only one");
