@@ -1,4 +1,4 @@
-//! A hundred alerts in one second, as when what all routes depend on fails: each receiver is told of each.
+//! A shared dependency fails, and a hundred alerts fire within a second: each receiver gets every alert.
 
 #![cfg(all(
     feature = "discord",
@@ -43,7 +43,7 @@ use kind::each;
 use receiver::Receiver;
 use support::{eventually, start, sum};
 
-/// Each of a hundred routes fails, and has an alert of its own.
+/// Starts a lookout with a hundred failing routes, each with an alert of its own.
 async fn failing(notify: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     let (lookout, scrape) = start(|builder| {
         let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
@@ -67,14 +67,14 @@ fn routes() -> impl Iterator<Item = String> {
     (100..200).map(|n| format!("/r{n}"))
 }
 
-/// Which of the routes are named by the posts that were taken.
+/// The routes that the accepted posts contain.
 fn named(receiver: &Receiver) -> BTreeSet<String> {
     let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
     routes().filter(|route| posts.contains(route.as_str())).collect()
 }
 
 #[tokio::test]
-async fn each_of_a_hundred_alerts_is_named_and_none_is_lost_or_told_twice() {
+async fn each_of_a_hundred_alerts_is_delivered_without_retries_or_drops() {
     each(|kind| async move {
         let receiver = kind.receiver([]);
         let url = receiver.serve().await;
@@ -88,23 +88,23 @@ async fn each_of_a_hundred_alerts_is_named_and_none_is_lost_or_told_twice() {
 }
 
 #[tokio::test]
-async fn what_the_first_of_two_has_no_room_for_waits_for_its_next_message() {
+async fn alerts_beyond_the_size_of_a_message_wait_for_the_next_message_and_use_no_fallback() {
     let receiver = Receiver::new([]);
     let slack = Slack::new(receiver.serve().await).unwrap();
-    let asked = Arc::new(AtomicBool::new(false));
+    let called = Arc::new(AtomicBool::new(false));
     let other = service_fn({
-        let asked = Arc::clone(&asked);
+        let called = Arc::clone(&called);
         move |_: Notification| {
-            asked.store(true, Ordering::Relaxed);
+            called.store(true, Ordering::Relaxed);
             ready(Ok::<_, DeliveryError>(()))
         }
     });
     let (_lookout, _scrape) = failing(|builder| builder.notify(slack.or_else(other))).await;
-    eventually(60, "all are named", || (named(&receiver).len() == 100).then_some(())).await;
-    assert!(!asked.load(Ordering::Relaxed));
+    eventually(60, "all alerts", || (named(&receiver).len() == 100).then_some(())).await;
+    assert!(!called.load(Ordering::Relaxed));
 }
 
-/// Retries each failure once, as a user's own layer may.
+/// A user's retry policy that retries once.
 #[derive(Clone)]
 struct Once(bool);
 
@@ -125,16 +125,16 @@ impl<T> Policy<Notification, T, DeliveryError> for Once {
 }
 
 #[tokio::test]
-async fn a_layer_that_retries_failures_posts_no_delivered_alert_again() {
+async fn a_retry_layer_posts_no_delivered_alert_again() {
     let receiver = Receiver::new([]);
     let slack = Slack::new(receiver.serve().await).unwrap();
     let (_lookout, scrape) =
         failing(|builder| builder.notify_as("slack", RetryLayer::new(Once(true)).layer(slack)))
             .await;
-    eventually(60, "all are named", || (named(&receiver).len() == 100).then_some(())).await;
+    eventually(60, "all alerts", || (named(&receiver).len() == 100).then_some(())).await;
     let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
     for route in routes() {
-        // Once in the title, and once in the list of the top routes.
+        // An alert names its route in the title and in the list of top routes.
         let count = posts.matches(&route).count();
         assert!(count <= 2, "{route} was posted {count} times");
     }
@@ -143,7 +143,7 @@ async fn a_layer_that_retries_failures_posts_no_delivered_alert_again() {
 }
 
 #[tokio::test]
-async fn an_alert_that_is_refused_takes_no_other_with_it() {
+async fn a_rejected_alert_is_dropped_without_the_other_alerts_of_its_message() {
     each(|kind| async move {
         let receiver = kind.receiver([]).refusing("/r142");
         let url = receiver.serve().await;
@@ -157,7 +157,7 @@ async fn an_alert_that_is_refused_takes_no_other_with_it() {
 }
 
 #[tokio::test]
-async fn a_healthy_receiver_gets_each_of_two_thousand_alerts_of_one_tick() {
+async fn a_healthy_receiver_gets_all_of_two_thousand_alerts_of_one_tick() {
     const ROUTES: usize = 995;
     let taken = Arc::new(Mutex::new(BTreeSet::new()));
     let receiver = service_fn({

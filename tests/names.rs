@@ -16,7 +16,7 @@ use tower_lookout::{GrpcType, Lookout, LookoutBuilder, Preset, Rule, prometheus}
 use shop::{PRESETS, ask_grpc, ask_http, check};
 use support::{eventually, series, start, sum};
 
-fn of_shop(builder: LookoutBuilder) -> LookoutBuilder {
+fn shop_names(builder: LookoutBuilder) -> LookoutBuilder {
     builder.prefix("shop").constant_label("team", "checkout").constant_label("zone", "eu \"1\"")
 }
 
@@ -24,7 +24,7 @@ fn of_shop(builder: LookoutBuilder) -> LookoutBuilder {
 async fn a_prefix_and_constant_labels_are_on_every_metric() {
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).min_requests(1).each_route();
-        let (lookout, scrape) = start(|builder| of_shop(builder).preset(preset).rule(rule));
+        let (lookout, scrape) = start(|builder| shop_names(builder).preset(preset).rule(rule));
         ask_http(&lookout).await;
         ask_grpc(&lookout).await;
         let text = eventually(5, "a tick", || {
@@ -51,7 +51,7 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
         };
         assert!(has_bound("throughput_requests_per_second", "2000"));
         assert!(has_bound("_seconds", "0.075") && !has_bound("_seconds", "2000"));
-        assert!(!text.contains("shop_axum"), "a prefix takes the place of axum's");
+        assert!(!text.contains("shop_axum"), "a prefix replaces the preset's prefix");
         check(&text);
     }
 }
@@ -62,7 +62,7 @@ async fn without_head_durations_there_is_no_histogram_of_heads() {
     ask_http(&lookout).await;
     ask_grpc(&lookout).await;
     let durations = "http_server_request_duration_seconds_count";
-    let text = eventually(5, "all of them", || {
+    let text = eventually(5, "all requests", || {
         let text = scrape.render();
         (sum(&text, durations, &[]) == 9.0).then_some(text)
     })
@@ -98,7 +98,7 @@ async fn two_lookouts_with_different_presets_share_a_process_and_a_recorder() {
     for (scrape, expected) in
         [(&shared, [9.0, 9.0, 9.0, 0.0, 0.0]), (&alone, [0.0, 0.0, 0.0, 9.0, 9.0])]
     {
-        let text = eventually(5, "all of them", || {
+        let text = eventually(5, "all requests", || {
             let text = scrape.render();
             (counts(&text) == expected).then_some(text)
         })
@@ -146,7 +146,7 @@ async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
         r#"grpc_type: "/shop.Orders/Watch" is not a gRPC method: write it as "package.Service/Method""#
     );
 
-    // Each label that a metric has with any preset.
+    // Collect each label that a metric has with any preset.
     let mut names = BTreeSet::new();
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");

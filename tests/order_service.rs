@@ -1,10 +1,10 @@
-//! The example as a user runs it, by hand: from the fault to the message, in time.
+//! Runs the example binary and checks how fast each fault leads to a message.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "slack"))]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test may stop, and tells its figures"
+    reason = "a test may stop, and prints its measurements"
 )]
 
 #[path = "support/receiver.rs"]
@@ -37,7 +37,7 @@ struct OrderService {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// Where cargo puts the examples, beside the tests.
+/// The path where cargo puts the example, next to the tests.
 fn executable() -> PathBuf {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples/order_service");
@@ -59,7 +59,7 @@ impl OrderService {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("order service on ").unwrap().to_owned();
-        // Read to the end, so that the example never waits for its reader.
+        // Drain the output, so that the example never blocks on a full pipe.
         std::thread::spawn(move || for _ in output.lines() {});
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { _process: process, address, client }
@@ -79,15 +79,15 @@ impl OrderService {
     }
 }
 
-/// From the fault to the message of `rule`, and from the mending to its resolve, once each.
-async fn fault(fault: &str, rule: &str, within: Duration) {
+/// Injects a fault, expects one message of `rule` within the limit, and one resolve after the fault ends.
+async fn check_fault(fault: &str, rule: &str, within: Duration) {
     let receiver = Receiver::new([]);
     let service = OrderService::start(&receiver.serve().await);
-    // Healthy traffic for as long as the window is.
+    // Fill the window with healthy traffic.
     sleep_until(Instant::now() + Duration::from_secs(12)).await;
-    assert!(receiver.posts().is_empty(), "nothing is wrong yet");
+    assert!(receiver.posts().is_empty(), "no fault is injected yet");
 
-    let begun = Instant::now();
+    let injected = Instant::now();
     service.request(Method::POST, "/faults", fault).await;
     let of_rule = |state: &str| {
         let title = format!("[{state}] {rule} · orders");
@@ -97,7 +97,7 @@ async fn fault(fault: &str, rule: &str, within: Duration) {
             .collect::<Vec<_>>()
     };
     let message = eventually(20, rule, || of_rule("FIRING").pop()).await;
-    let took = message.at - begun;
+    let took = message.at - injected;
     println!("{fault}: {rule} after {took:?}");
     assert!(took <= within, "{rule} came after {took:?}, more than {within:?}");
 
@@ -106,34 +106,33 @@ async fn fault(fault: &str, rule: &str, within: Duration) {
     let is_over = |text: &str| support::sum(text, "lookout_alert_state", &[]) == 0.0;
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_over(&service.request(Method::GET, "/metrics", "").await) {
-        assert!(Instant::now() < deadline, "an alert goes on");
+        assert!(Instant::now() < deadline, "an alert still fires");
         sleep_until(Instant::now() + Duration::from_millis(200)).await;
     }
     assert_eq!((of_rule("FIRING").len(), of_rule("RESOLVED").len()), (1, 1), "{rule}: once each");
 }
 
 #[tokio::test]
-async fn at_20_percent_errors_the_message_comes_within_2_and_a_half_seconds() {
+async fn an_error_ratio_of_20_percent_is_reported_within_2500_ms() {
     let within = Duration::from_millis(2_500);
-    fault(r#"{"error_ratio": 0.2, "latency_ms": 0}"#, "HighErrorRatio", within).await;
+    check_fault(r#"{"error_ratio": 0.2, "latency_ms": 0}"#, "HighErrorRatio", within).await;
 }
 
 #[tokio::test]
-async fn at_a_latency_of_5_seconds_the_message_comes_within_10() {
+async fn a_latency_of_5_seconds_is_reported_within_10_seconds() {
     let within = Duration::from_secs(10);
-    fault(r#"{"latency_ms": 5000}"#, "HighMeanLatency", within).await;
+    check_fault(r#"{"latency_ms": 5000}"#, "HighMeanLatency", within).await;
 }
 
 #[tokio::test]
-async fn a_hang_is_told_within_11_and_a_half_seconds_before_any_request_has_ended() {
+async fn stuck_requests_are_reported_within_11500_ms_before_any_ends() {
     let within = Duration::from_millis(11_500);
-    fault(r#"{"latency_ms": 60000}"#, "StuckRequests", within).await;
+    check_fault(r#"{"latency_ms": 60000}"#, "StuckRequests", within).await;
 }
 
-/// The caller sees nothing of it: the order is taken, and its event is lost afterwards.
+/// The caller gets a success: the service accepts the order and loses its event afterwards.
 #[tokio::test]
-async fn an_event_that_the_broker_does_not_take_is_told_with_its_cause_though_the_order_was_taken()
-{
+async fn a_lost_event_of_an_accepted_order_is_reported_with_its_cause() {
     let receiver = Receiver::new([]);
     let service = OrderService::start(&receiver.serve().await);
     service.request(Method::POST, "/faults", r#"{"broker_down": true}"#).await;
@@ -155,7 +154,7 @@ async fn an_event_that_the_broker_does_not_take_is_told_with_its_cause_though_th
 }
 
 #[tokio::test]
-async fn its_scrape_passes_promtool() {
+async fn the_scrape_of_the_example_passes_promtool() {
     let service = OrderService::start(&Receiver::new([]).serve().await);
     support::check_with_promtool(&service.request(Method::GET, "/metrics", "").await);
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes 200,000 requests of every kind, and has each of them.
+//! A real Prometheus scrapes a service during 200,000 requests with each outcome, and misses none.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -26,7 +26,7 @@ use support::{Process, eventually, series, start, sum};
 async fn handle(Path(kind): Path<String>) -> impl IntoResponse {
     match kind.as_str() {
         "fail" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        "panic" => panic!("a handler panics, as the test asks"),
+        "panic" => panic!("a handler panics, intended by the test"),
         "abort" => {
             let first = futures_util::stream::iter([Ok::<_, std::io::Error>("first")]);
             let rest = futures_util::stream::pending();
@@ -47,8 +47,8 @@ fn request(kind: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("/kinds/{kind}")).header("host", "test").body(Empty::new()).unwrap()
 }
 
-/// Requests that are answered, on one connection.
-async fn answered(address: SocketAddr, kind: &str, count: u64) {
+/// Sends requests on one connection and reads each response.
+async fn send_complete(address: SocketAddr, kind: &str, count: u64) {
     let (mut send, _connection) = connect(address).await;
     for _ in 0..count {
         let response = send.send_request(request(kind)).await.unwrap();
@@ -56,8 +56,8 @@ async fn answered(address: SocketAddr, kind: &str, count: u64) {
     }
 }
 
-/// Requests that take their connection with them.
-async fn broken(address: SocketAddr, kind: &str, count: u64, scrape: &Scrape) {
+/// Sends requests that each end with their connection.
+async fn send_broken(address: SocketAddr, kind: &str, count: u64, scrape: &Scrape) {
     for _ in 0..count {
         let (mut send, connection) = connect(address).await;
         let response = send.send_request(request(kind));
@@ -67,7 +67,7 @@ async fn broken(address: SocketAddr, kind: &str, count: u64, scrape: &Scrape) {
                 body.frame().await.unwrap().unwrap();
             }
             "cancel" => tokio::select! {
-                _ = response => panic!("it hangs"),
+                _ = response => panic!("the handler must not respond"),
                 () = in_flight(scrape, 1.0) => {}
             },
             _ => assert!(response.await.is_err(), "a panic closes the connection"),
@@ -77,7 +77,7 @@ async fn broken(address: SocketAddr, kind: &str, count: u64, scrape: &Scrape) {
     }
 }
 
-/// Until so many hanging requests are in the service: one at a time, and none before the next.
+/// Waits until this many hanging requests are in flight.
 async fn in_flight(scrape: &Scrape, count: f64) {
     let route = [("http_route", "/kinds/cancel")];
     let active = || sum(&scrape.render(), "http_server_active_requests", &route);
@@ -93,7 +93,7 @@ const KINDS: [(&str, &str, u64); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_prometheus_has_every_request() {
+async fn a_real_prometheus_scrapes_every_request() {
     let Some(prometheus) = support::program("prometheus") else { return };
     let (lookout, scrape) = start(|builder| builder);
     let app = Router::new()
@@ -106,25 +106,25 @@ async fn a_real_prometheus_has_every_request() {
     tokio::spawn(async move { axum::serve(listener, app).await });
     let server = PrometheusServer::start(&prometheus, address);
 
-    // One of each, so that every series is there before it is counted.
+    // One request of each kind creates every series before the counts start.
     for (kind, _, _) in KINDS {
         match kind {
-            "ok" | "fail" => answered(address, kind, 1).await,
-            _ => broken(address, kind, 1, &scrape).await,
+            "ok" | "fail" => send_complete(address, kind, 1).await,
+            _ => send_broken(address, kind, 1, &scrape).await,
         }
     }
-    let before = server.has("sum(http_server_requests_total)", 5.0).await;
+    let before = server.wait_for("sum(http_server_requests_total)", 5.0).await;
     assert_eq!(before, 5.0);
 
     let many = KINDS.iter().filter(|(kind, _, _)| matches!(*kind, "ok" | "fail"));
     let many = many.flat_map(|(kind, _, count)| [(*kind, count / 2); 2]);
     let mut running: Vec<_> =
-        many.map(|(kind, count)| tokio::spawn(answered(address, kind, count))).collect();
+        many.map(|(kind, count)| tokio::spawn(send_complete(address, kind, count))).collect();
     running.push(tokio::spawn({
         let scrape = scrape.clone();
         async move {
             for (kind, _, count) in KINDS.into_iter().skip(2) {
-                broken(address, kind, count, &scrape).await;
+                send_broken(address, kind, count, &scrape).await;
             }
         }
     }));
@@ -133,13 +133,14 @@ async fn a_real_prometheus_has_every_request() {
     }
     let total: u64 = KINDS.iter().map(|(_, _, count)| count).sum();
     assert_eq!(total, 200_000);
-    let sent = server.has("sum(http_server_requests_total)", (total + 5) as f64).await - before;
+    let sent =
+        server.wait_for("sum(http_server_requests_total)", (total + 5) as f64).await - before;
     assert_eq!(sent, total as f64);
     for (kind, outcome, count) in KINDS {
         let query = format!("sum(http_server_requests_total{{outcome=\"{outcome}\"}}) - 1");
-        assert_eq!(server.has(&query, count as f64).await, count as f64, "{kind}");
+        assert_eq!(server.wait_for(&query, count as f64).await, count as f64, "{kind}");
     }
-    // A rate over the whole time, by the first and the last sample: no extrapolation.
+    // The increase from the first to the last sample, without extrapolation.
     let rate = "sum(last_over_time(http_server_requests_total[10m])) \
                 - sum(min_over_time(http_server_requests_total[10m]))";
     assert_eq!(server.query(rate), Some(total as f64));
@@ -152,14 +153,14 @@ async fn a_real_prometheus_has_every_request() {
             .find(|(found, _)| *found == bucket);
         assert_eq!(infinite.map(|(_, value)| value), Some(count), "{labels}");
     }
-    // A scrape is no snapshot: a tick beside it may be seen in the counters, and with the next one in
-    // the histograms.
+    // A scrape is not a snapshot: it may contain a tick's counters while the histograms follow in the
+    // next scrape.
     let durations = "sum(http_server_request_duration_seconds_count)";
     let all = (total + 5) as f64;
-    assert_eq!(server.has(durations, all).await, all);
+    assert_eq!(server.wait_for(durations, all).await, all);
 }
 
-/// Prometheus itself, on a free port, scraping each second.
+/// A Prometheus process on a free port that scrapes each second.
 struct PrometheusServer {
     _process: Process,
     address: SocketAddr,
@@ -197,7 +198,7 @@ impl PrometheusServer {
         Self { _process: process, address, _folder: Folder(folder) }
     }
 
-    /// The only value of an instant query.
+    /// Runs an instant query and returns its only value.
     fn query(&self, query: &str) -> Option<f64> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = get_text(self.address, &format!("/api/v1/query?query={encoded}"))?;
@@ -205,8 +206,8 @@ impl PrometheusServer {
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
-    /// The value of a query, once it has reached `expected`, or after half a minute.
-    async fn has(&self, query: &str, expected: f64) -> f64 {
+    /// Returns the value of a query once it reaches `expected`, or its value after 30 seconds.
+    async fn wait_for(&self, query: &str, expected: f64) -> f64 {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
             let value = tokio::task::block_in_place(|| self.query(query));
@@ -221,7 +222,7 @@ impl PrometheusServer {
     }
 }
 
-/// A GET without keep-alive: status line and headers off, body back.
+/// Sends a GET without keep-alive and returns the response body.
 fn get_text(address: SocketAddr, path: &str) -> Option<String> {
     use std::io::{Read, Write};
 

@@ -1,4 +1,4 @@
-//! A real Alertmanager with a webhook, and replicas of a service that are processes of their own.
+//! A real Alertmanager with a webhook, and replicas of a service as separate processes.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -12,7 +12,7 @@ use std::{
 
 use crate::support::{Process, eventually, programs};
 
-/// Alertmanager, by Debian's name or by its own.
+/// Finds Alertmanager, by Debian's name or its own.
 pub(crate) fn program() -> Option<PathBuf> {
     programs(&["prometheus-alertmanager", "alertmanager"], "Alertmanager", |_| true)
 }
@@ -24,7 +24,7 @@ pub(crate) struct AlertmanagerServer {
 }
 
 impl AlertmanagerServer {
-    /// Tells the receiver at `webhook` of groups that have waited for `wait`, such as `1s`.
+    /// Starts an Alertmanager that posts to `webhook` after a group wait of `wait`, such as `1s`.
     pub(crate) async fn start(program: &Path, webhook: &str, wait: &str) -> Self {
         Self::start_at(free_address(), program, webhook, wait).await
     }
@@ -71,7 +71,7 @@ impl Drop for AlertmanagerServer {
     }
 }
 
-/// Where nothing listens yet.
+/// An address where nothing listens yet.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -79,7 +79,7 @@ pub(crate) fn free_address() -> SocketAddr {
 const URL: &str = "LOOKOUT_TEST_ALERTMANAGER";
 const INSTANCE: &str = "LOOKOUT_TEST_INSTANCE";
 
-/// Starts this test binary again, for its ignored test `replica` alone.
+/// Starts this test binary for its ignored test `replica`.
 pub(crate) fn spawn_replica(url: &str, instance: &str) -> Process {
     Process::spawn(
         Command::new(env::current_exe().unwrap())
@@ -91,7 +91,7 @@ pub(crate) fn spawn_replica(url: &str, instance: &str) -> Process {
     )
 }
 
-/// What a replica was given: Alertmanager's address, and its own name.
+/// The environment of a replica: Alertmanager's address and the replica's instance name.
 pub(crate) fn replica() -> Option<(String, String)> {
     Some((env::var(URL).ok()?, env::var(INSTANCE).ok()?))
 }

@@ -1,17 +1,17 @@
-//! A private certificate authority, and what it has signed.
+//! A private certificate authority and the certificates that it signs.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// An authority. Its certificate is `root`, as PEM.
+/// A certificate authority. `root` is its certificate as PEM.
 pub(crate) struct Authority {
     pub(crate) root: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate and its key, as PEM.
+/// A certificate and its key as PEM.
 pub(crate) struct Signed {
     pub(crate) certificate: String,
     pub(crate) key: String,

@@ -1,4 +1,4 @@
-//! README and the guide's pages.
+//! The README and the pages of the guide.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -23,7 +23,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The lines of the code blocks that begin with this language.
+/// The lines of the code blocks in this language.
 pub(crate) fn code<'t>(text: &'t str, language: &str) -> impl Iterator<Item = &'t str> {
     let blocks = text.split("```").skip(1).step_by(2);
     blocks.filter_map(move |block| block.strip_prefix(language)).flat_map(str::lines)

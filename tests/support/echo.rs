@@ -1,4 +1,4 @@
-//! A gRPC service that does as each message tells it, without generated code, and its client.
+//! A gRPC service whose behaviour each message controls, and its client, both without generated code.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -32,7 +32,7 @@ pub(crate) const METHODS: [&str; 5] = [
     "test.Echo/NoTrailers",
 ];
 
-/// Messages are text.
+/// A codec for plain text messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Text;
 
@@ -67,27 +67,29 @@ impl Decoder for Text {
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
         let bytes = from.copy_to_bytes(from.remaining());
-        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| Status::internal("no text"))
+        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| Status::internal("invalid UTF-8"))
     }
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
-/// What the message asks for: `ok`, `status 5`, `panic`, `hang`, `none`, `three`, `two then status 13`,
-/// `one then hang`, `one then panic`.
+/// Responds as the message requests: `ok`, `status 5`, `panic`, `hang`, `none`, `three`,
+/// `two then status 13`, `one then hang`, `one then panic`.
 async fn answer(script: String) -> Result<Response<Messages>, Status> {
     let words: Vec<_> = script.split(' ').collect();
-    let code = || Status::new(words.last().unwrap().parse::<i32>().unwrap().into(), "as asked");
+    let code = || {
+        Status::new(words.last().unwrap().parse::<i32>().unwrap().into(), "intended by the test")
+    };
     let some = |count: usize| stream::iter(["a", "b", "c"].map(str::to_owned).map(Ok)).take(count);
     Ok(Response::new(match words[0] {
         "status" => return Err(code()),
-        "panic" => panic!("a handler panics, as the test asks"),
+        "panic" => panic!("a handler panics, intended by the test"),
         "hang" => pending().await,
         "none" => some(0).boxed(),
         "three" => some(3).boxed(),
         "two" => some(2).chain(stream::iter([Err(code())])).boxed(),
         "one" if words[2] == "hang" => some(1).chain(stream::pending()).boxed(),
-        "one" => some(1).chain(stream::once(async { panic!("as the test asks") })).boxed(),
+        "one" => some(1).chain(stream::once(async { panic!("intended by the test") })).boxed(),
         _ => stream::iter([Ok(script)]).boxed(),
     }))
 }
@@ -146,7 +148,7 @@ impl Service<http::Request<Body>> for Echo {
                     grpc.streaming(service_fn(stream), request).await
                 }
                 "/test.Echo/NoTrailers" => {
-                    // One message, and no word of how it went.
+                    // One message without a status.
                     let body = Full::new(Bytes::from_static(b"\0\0\0\0\x02ok"));
                     let response = http::Response::builder()
                         .header("content-type", "application/grpc")
@@ -160,7 +162,7 @@ impl Service<http::Request<Body>> for Echo {
     }
 }
 
-/// Calls a method with a message, and reads all that is answered; as the method's kind has it.
+/// Calls a method according to its type and reads the whole response.
 pub(crate) async fn call<C>(channel: C, method: &str, message: &str) -> Result<Vec<String>, Status>
 where
     C: GrpcService<Body>,
@@ -171,7 +173,7 @@ where
     let (mut grpc, path) = ready(channel, method).await?;
     let message = message.to_owned();
     match method.rsplit('/').next().unwrap() {
-        "ServerStream" | "Bidi" => all(begun(grpc, path, message).await?).await,
+        "ServerStream" | "Bidi" => all(open_stream(grpc, path, message).await?).await,
         "ClientStream" => {
             let sent = Request::new(stream::iter([message.clone(), message]));
             Ok(vec![grpc.client_streaming(sent, path, Text).await?.into_inner()])
@@ -180,7 +182,7 @@ where
     }
 }
 
-/// Calls a method that answers by a stream, and gives what there is to read.
+/// Calls a server-streaming method and returns the open stream.
 pub(crate) async fn begin<C>(
     channel: C,
     method: &str,
@@ -193,7 +195,7 @@ where
     C::Error: Into<tower::BoxError>,
 {
     let (grpc, path) = ready(channel, method).await?;
-    begun(grpc, path, message.to_owned()).await
+    open_stream(grpc, path, message.to_owned()).await
 }
 
 async fn ready<C>(
@@ -209,7 +211,7 @@ where
     Ok((grpc, format!("/{method}").parse().unwrap()))
 }
 
-async fn begun<C>(
+async fn open_stream<C>(
     mut grpc: tonic::client::Grpc<C>,
     path: http::uri::PathAndQuery,
     message: String,
@@ -237,7 +239,7 @@ async fn all(mut messages: Streaming<String>) -> Result<Vec<String>, Status> {
     Ok(read)
 }
 
-/// A channel to a server on this machine.
+/// Connects a channel to a server on loopback.
 pub(crate) async fn connect(address: SocketAddr) -> tonic::transport::Channel {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
     endpoint.unwrap().connect().await.unwrap()

@@ -1,4 +1,4 @@
-//! The events of the access log, as the whole process writes them.
+//! Collects the access log's events of the whole process.
 
 use std::{
     collections::BTreeMap,
@@ -35,13 +35,13 @@ impl Visit for Event {
 
 static EVENTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
 
-/// Takes the events from now on, of all threads.
+/// Collects the events of all threads from now on.
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing::subscriber::set_global_default(Listener).unwrap());
 }
 
-/// The lines of a test, whose path begins with its name, once there are so many.
+/// Waits for `count` lines of a test, which its path identifies, and returns them.
 pub(crate) async fn lines(name: &str, count: usize) -> Vec<Event> {
     let part = format!("/{name}/");
     let found = || {
@@ -54,7 +54,7 @@ pub(crate) async fn lines(name: &str, count: usize) -> Vec<Event> {
     found
 }
 
-/// A line without what is between its brackets, which must be a time of the last minute.
+/// Removes the date from a line, and fails unless it is within the last minute.
 pub(crate) fn without_date(line: &str) -> String {
     let (before, rest) = line.split_once('[').unwrap();
     let (date, after) = rest.split_once(" +0000]").unwrap();
@@ -80,10 +80,10 @@ impl Subscriber for Listener {
 
     fn event(&self, event: &tracing::Event<'_>) {
         assert_eq!(*event.metadata().level(), Level::INFO);
-        assert!(event.is_root(), "in no span");
-        let mut told = Event::default();
-        event.record(&mut told);
-        EVENTS.lock().unwrap().push(told);
+        assert!(event.is_root(), "the event must have no span");
+        let mut recorded = Event::default();
+        event.record(&mut recorded);
+        EVENTS.lock().unwrap().push(recorded);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -1,4 +1,4 @@
-//! What can go wrong between a notifier and its receiver, played by real sockets on this machine.
+//! Faults between a notifier and its receiver, simulated with real sockets on loopback.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
@@ -13,35 +13,35 @@ use tokio::{
 
 use crate::receiver::{Receiver, Reply};
 
-/// What a post meets.
+/// The fault that a post meets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// Nobody listens.
+    /// The connection is refused.
     Refused,
-    /// No name server has to be asked: such a name can't be.
+    /// The host name is invalid, so the lookup fails without a name server.
     NoSuchHost,
-    /// Who is asked by TLS does not speak it.
+    /// The server does not speak TLS.
     NoTls,
-    /// Who is asked by TLS has a certificate that nobody knows.
+    /// The server's certificate has an unknown issuer.
     Untrusted,
-    /// The connection is closed before an answer.
+    /// The server closes the connection before it responds.
     Closed,
-    /// The connection is reset in the middle of an answer with this status.
+    /// The connection ends in the middle of a response with this status.
     BrokenOff(u16),
-    /// The body of an answer with this status begins so, and never ends.
+    /// The body of a response with this status starts with this text and never ends.
     Endless(u16, &'static str),
     Reply(Reply),
 }
 
 impl Fault {
-    /// Where to post to, to meet it, which holds a secret; and who remembers the posts.
+    /// Serves the fault. Returns a URL that contains a secret, and the receiver if one records posts.
     pub(crate) async fn serve(self) -> (String, Option<Receiver>) {
         let url = match self {
             Self::Refused => {
                 let bound = TcpSocket::new_v4().unwrap();
                 bound.bind(([127, 0, 0, 1], 0).into()).unwrap();
                 let address = bound.local_addr().unwrap();
-                // Nobody else gets the port while this process lives.
+                // Keep the socket, so that no other process gets the port.
                 mem::forget(bound);
                 format!("http://{address}/s3cret")
             }
@@ -64,7 +64,7 @@ impl Fault {
                     let head =
                         format!("HTTP/1.1 {status} Some\r\ncontent-length: 900\r\n\r\n{begins}");
                     stream.write_all(head.as_bytes()).await.unwrap();
-                    // Open until the client closes it.
+                    // Keep the connection open until the client closes it.
                     let _ = stream.read(&mut [0]).await;
                 })
                 .await
@@ -78,7 +78,7 @@ impl Fault {
     }
 }
 
-/// Reads each post to its end, and leaves the answer to the other.
+/// Reads each post to its end and lets `answer` respond.
 async fn serve<F: Future<Output = ()> + Send>(
     answer: impl Fn(TcpStream) -> F + Copy + Send + 'static,
 ) -> String {
@@ -93,7 +93,7 @@ async fn serve<F: Future<Output = ()> + Send>(
     url
 }
 
-/// Gives the port of a server with a certificate of its own making.
+/// Starts a server with a self-signed certificate and returns its port.
 fn serve_untrusted() -> u16 {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -112,7 +112,7 @@ fn serve_untrusted() -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            // The client says why it goes.
+            // The client sends an alert before it closes the connection.
             let _ = tls.complete_io(&mut stream);
         }
     });
@@ -122,7 +122,7 @@ fn serve_untrusted() -> u16 {
 async fn read(stream: &mut TcpStream) {
     let mut text = Vec::new();
     loop {
-        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "a whole post");
+        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "the post is incomplete");
         let read = String::from_utf8_lossy(&text);
         let Some((head, body)) = read.split_once("\r\n\r\n") else { continue };
         let mut lines = head.lines();

@@ -1,4 +1,4 @@
-//! Files that are there for the length of a test.
+//! Files that exist while a test runs.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A file in a folder of its own.
+/// A file in a directory of its own.
 pub(crate) struct File(PathBuf);
 
 impl File {
@@ -32,7 +32,7 @@ impl File {
         fs::write(&self.0, text).unwrap();
     }
 
-    /// Writes another one beside it.
+    /// Writes another file in the same directory.
     pub(crate) fn beside(&self, name: &str, text: &str) {
         fs::write(self.0.with_file_name(name), text).unwrap();
     }

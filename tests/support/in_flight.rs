@@ -1,4 +1,4 @@
-//! A request in flight, for the rule that fires by it.
+//! A request in flight, so that a rule fires.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 

@@ -1,4 +1,4 @@
-//! The notifiers that post by HTTP, as what one test asks of all of them.
+//! The notifiers that post over HTTP, for tests that run against each of them.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -19,14 +19,14 @@ use crate::{
     support::{eventually, start, sum},
 };
 
-/// A notifier that posts by HTTP, and what its receiver gets and answers.
+/// A notifier that posts over HTTP, and the format of its posts and responses.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// Adds it, with this address to post to; gives its `Debug`, too.
+    /// Adds the notifier with this URL, and returns its `Debug` output as well.
     pub(crate) add: fn(LookoutBuilder, &str) -> (LookoutBuilder, String),
-    /// What the receiver answers to what it takes.
+    /// The receiver's response to a post that it accepts.
     pub(crate) taken: Reply,
-    /// What a post says first of its alert, and that while it fires and once it is resolved.
+    /// The field of a post that contains the alert's state, and its values `firing` and `resolved`.
     pub(crate) state: fn(&Value) -> &Value,
     pub(crate) firing: &'static str,
     pub(crate) resolved: &'static str,
@@ -56,7 +56,7 @@ where
     (builder.notify(notifier), debug)
 }
 
-/// Runs a test for each kind, all at the same time.
+/// Runs a test for each kind concurrently.
 pub(crate) async fn each<F: Future<Output = ()>>(test: impl Fn(&'static Kind) -> F) {
     join_all(KINDS.iter().map(test)).await;
 }

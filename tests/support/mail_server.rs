@@ -1,4 +1,4 @@
-//! A local SMTP server that takes no TLS, answers by a script and remembers what it got.
+//! A local SMTP server without TLS. It replies by a script and records its input.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,19 +18,19 @@ use tokio::{
     time::sleep,
 };
 
-/// What one connection meets: at the command that begins so (`""` is the connection itself, `.` the
-/// end of the message), in place of the usual answer.
+/// The fault of one connection. It replaces the usual reply to the command with this prefix: `""` is the
+/// connection itself, `.` the end of the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     None,
     Answer(&'static str, &'static str),
     Hang(&'static str),
-    /// The usual answer, so much later.
+    /// Delays the usual reply.
     Slow(&'static str, Duration),
     Drop(&'static str),
 }
 
-/// A mail as it was handed in.
+/// A mail as the server received it.
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     pub(crate) recipients: Vec<String>,
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl MailServer {
-    /// Each connection meets the next fault of the script, and none after that.
+    /// Each connection meets the next fault of the script. Later connections meet none.
     pub(crate) fn new(script: impl IntoIterator<Item = Fault>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         Self { script, state: Arc::default() }
@@ -68,7 +68,7 @@ impl MailServer {
         self.serve_at(([127, 0, 0, 1], 0).into()).await
     }
 
-    /// Gives the address to send to, which holds a password.
+    /// Returns the URL of the server, which contains a password.
     pub(crate) async fn serve_at(&self, address: SocketAddr) -> String {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -135,7 +135,7 @@ impl MailServer {
         self.state.lock().unwrap().connections
     }
 
-    /// Every command that was said to it.
+    /// Every command that the server received.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.state.lock().unwrap().commands.clone()
     }

@@ -1,4 +1,4 @@
-//! A local mail server with TLS. It remembers the commands that it got in plaintext and by TLS.
+//! A local mail server with TLS. It records the commands in plaintext and over TLS.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -17,7 +17,7 @@ use crate::{authority::Signed, tls_server::config};
 pub(crate) enum Mode {
     Implicit,
     StartTls {
-        /// What follows the handshake's announcement in the same packet.
+        /// The reply to `STARTTLS`, with any further bytes in the same packet.
         reply: &'static str,
     },
 }
@@ -29,14 +29,14 @@ pub(crate) const GO_AHEAD: Mode = Mode::StartTls { reply: "220 go ahead\r\n" };
 pub(crate) struct MailTlsServer {
     config: Arc<ServerConfig>,
     mode: Mode,
-    /// Replies by TLS to a command that begins with the first text, in place of the usual ones.
+    /// Replaces the usual replies over TLS: each pair is a command's prefix and the reply to it.
     replies: &'static [(&'static str, &'static str)],
     plaintext: Arc<Mutex<Vec<String>>>,
     encrypted: Arc<Mutex<Vec<String>>>,
 }
 
 impl MailTlsServer {
-    /// Asks for a client certificate of the authority `clients`, if there is one.
+    /// Requires a client certificate from the authority `clients`, if given.
     pub(crate) fn new(mode: Mode, own: &Signed, clients: Option<&str>) -> Self {
         let config = Arc::new(config(Arc::new(default_provider()), own, clients));
         Self { config, mode, replies: &[], plaintext: Arc::default(), encrypted: Arc::default() }
@@ -114,7 +114,7 @@ impl MailTlsServer {
     }
 }
 
-/// The next line, with nothing read past it: the handshake may follow.
+/// Reads the next line and not a byte beyond it, since the handshake may follow.
 fn line(stream: &mut TcpStream) -> Option<String> {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {

@@ -1,8 +1,7 @@
-//! What several tests need: a lookout with a recorder of its own, figures read from its scrape, and
-//! waiting with a deadline.
+//! Shared helpers: a lookout with its own recorder, values from its scrape, and waits with a deadline.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says so")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and reports a skip")]
 
 use std::{
     env,
@@ -18,7 +17,7 @@ use tower_lookout::{
     prometheus::{self, Scrape},
 };
 
-/// A running lookout and the scrape of its own recorder.
+/// Starts a lookout with its own recorder and returns the recorder's scrape.
 pub(crate) fn start(set: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     let (recorder, scrape) = prometheus::build().unwrap();
     let lookout = set(Lookout::builder().service("test").recorder(recorder)).start().unwrap();
@@ -35,7 +34,7 @@ pub(crate) fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
         .sum()
 }
 
-/// The series of a metric: labels and value.
+/// The series of a metric, each as labels and value.
 pub(crate) fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
@@ -45,7 +44,7 @@ pub(crate) fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (
     })
 }
 
-/// Polls until `find` gives something, for so many seconds at most.
+/// Polls until `find` returns `Some`, for at most `seconds`.
 pub(crate) async fn eventually<T>(
     seconds: u64,
     what: &str,
@@ -61,14 +60,14 @@ pub(crate) async fn eventually<T>(
     }
 }
 
-/// A program that a test needs. Where it is absent the test is skipped with a line that says so,
-/// or fails if `LOOKOUT_REQUIRE_SERVERS=1` is set.
+/// Finds a program that a test needs. If it is absent, prints that the test is skipped, or fails if
+/// `LOOKOUT_REQUIRE_SERVERS=1` is set.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     programs(&[name], name, |_| true)
 }
 
-/// The first program of the search path that has one of these names and is fit for the test: a
-/// machine may have several of a name, such as a Python of the system and one of a version manager.
+/// Finds the first program on the search path that has one of these names and fits the test. A machine
+/// may have several with one name, such as the system's Python and one of a version manager.
 pub(crate) fn programs(
     names: &[&str],
     needed: &str,
@@ -96,7 +95,7 @@ pub(crate) fn first_fit(
         .find(|path| is_fit(path))
 }
 
-/// Fails if promtool has anything to say against a scrape; skipped where there is none.
+/// Fails if promtool reports a problem in the scrape. Skipped where promtool is absent.
 pub(crate) fn check_with_promtool(scrape: &str) {
     let Some(promtool) = program("promtool") else { return };
     let mut check = Command::new(promtool)
@@ -107,16 +106,17 @@ pub(crate) fn check_with_promtool(scrape: &str) {
         .spawn()
         .unwrap();
     let mut stdin = check.stdin.take().unwrap();
-    // Beside the reading, since either pipe may be full.
+    // Write and read concurrently, since either pipe may fill up.
     let output = thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(scrape.as_bytes()).unwrap());
         check.wait_with_output().unwrap()
     });
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "promtool: {said}");
+    let output_text =
+        String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && output_text.is_empty(), "promtool: {output_text}");
 }
 
-/// A child process that ends with the test.
+/// A child process that is killed at the end of the test.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Process {

@@ -1,4 +1,4 @@
-//! A proxy for HTTP that also tunnels, and remembers the heads that it got.
+//! An HTTP proxy that also tunnels. It records the request heads.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -32,7 +32,7 @@ impl Proxy {
     }
 }
 
-/// Passes on one connection, whose first head says where to.
+/// Forwards one connection to the target in its first request head.
 fn serve(mut client: TcpStream, seen: &Mutex<Vec<String>>) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {

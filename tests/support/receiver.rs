@@ -1,4 +1,4 @@
-//! A local HTTP server in a receiver's place, that answers by a script and remembers what it got.
+//! A local HTTP server in place of a receiver. It responds by a script and records each post.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,18 +18,18 @@ use axum::{
 use serde_json::Value;
 use tokio::{net::TcpListener, time::Instant};
 
-/// What the receiver does with a post.
+/// The receiver's reaction to a post.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reply {
     /// A status, a `Retry-After` if not empty, and a body.
     Answer(u16, &'static str, &'static str),
-    /// Takes the post and never answers.
+    /// Reads the post and never responds.
     Hang,
 }
 
 pub(crate) const OK: Reply = Reply::Answer(200, "", "ok");
 
-/// A post as it came.
+/// A post as the receiver got it.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     pub(crate) at: Instant,
@@ -51,27 +51,27 @@ impl Post {
 
 #[derive(Clone)]
 pub(crate) struct Receiver {
-    /// What it answers after the script.
+    /// The response after the end of the script.
     taken: Reply,
-    /// What it refuses any post for that says it.
+    /// Posts that contain this text are rejected.
     refused: Option<&'static str>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     posts: Arc<Mutex<Vec<Post>>>,
 }
 
 impl Receiver {
-    /// Answers by the script, and as Slack does what it takes after that.
+    /// Responds by the script, and with Slack's `ok` after its end.
     pub(crate) fn new(script: impl IntoIterator<Item = Reply>) -> Self {
         Self::taking(OK, script)
     }
 
-    /// Answers by the script, and so after that.
+    /// Responds by the script, and with `taken` after its end.
     pub(crate) fn taking(taken: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         Self { taken, refused: None, script, posts: Arc::default() }
     }
 
-    /// Refuses each post that says this.
+    /// Rejects each post that contains this text.
     pub(crate) fn refusing(self, refused: &'static str) -> Self {
         Self { refused: Some(refused), ..self }
     }
@@ -80,7 +80,7 @@ impl Receiver {
         self.serve_at(([127, 0, 0, 1], 0).into()).await
     }
 
-    /// Gives the address to post to, which holds a secret.
+    /// Returns the URL to post to, which contains a secret.
     pub(crate) async fn serve_at(&self, address: SocketAddr) -> String {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -119,7 +119,7 @@ impl Receiver {
         self.posts.lock().unwrap().clone()
     }
 
-    /// The posts that were answered with a success.
+    /// The posts with a successful response.
     pub(crate) fn taken(&self) -> Vec<Post> {
         self.posts().into_iter().filter(|post| post.was_taken).collect()
     }

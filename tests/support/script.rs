@@ -1,4 +1,4 @@
-//! A response body that does as it is told.
+//! A response body that follows a script.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body that plays a script.
+/// A body that follows a script.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
@@ -26,9 +26,9 @@ pub(crate) enum Step {
     Trailers,
     Error,
     Panic,
-    /// Comes back at once: what there is so far can go out.
+    /// Is pending once, so that the server can flush.
     Pause,
-    /// Nothing more comes, and no end.
+    /// Is pending forever.
     Hang,
 }
 
@@ -37,7 +37,7 @@ impl Script {
         Self { steps: steps.into_iter().collect(), hint: SizeHint::default() }
     }
 
-    /// Its length is known, and with it `is_end_stream`.
+    /// Sets the exact length, which `is_end_stream` relies on.
     pub(crate) fn exact(self, length: u64) -> Self {
         Self { hint: SizeHint::with_exact(length), ..self }
     }
@@ -64,7 +64,7 @@ impl Body for Script {
                 Poll::Ready(Some(Ok(Frame::trailers(trailers.into_iter().collect()))))
             }
             Some(Step::Error) => Poll::Ready(Some(Err(io::Error::other("disk gone")))),
-            Some(Step::Panic) => panic!("a body panics, as the test asks"),
+            Some(Step::Panic) => panic!("a body panics, intended by the test"),
             Some(Step::Pause) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -1,4 +1,4 @@
-//! A shop of axum and an echo of gRPC, asked by a lookout's own client for one of everything.
+//! An axum shop and a gRPC echo service. A client with the same lookout sends requests of every kind.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -38,7 +38,7 @@ async fn order(Path(id): Path<String>) -> Response<Body> {
     }
 }
 
-/// What no route takes.
+/// The fallback for unmatched routes.
 async fn elsewhere(uri: Uri) -> Result<Redirect, StatusCode> {
     match uri.path() {
         "/old" => Ok(Redirect::permanent("/orders/1")),
@@ -66,7 +66,7 @@ async fn serve_grpc(lookout: &Lookout) -> SocketAddr {
     address
 }
 
-/// Asks a server for orders, through the lookout's own client.
+/// Sends HTTP requests of every kind through the lookout's client layer.
 pub(crate) async fn ask_http(lookout: &Lookout) {
     let address = serve_http(lookout).await;
     let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Empty<&'static [u8]>>();
@@ -81,7 +81,7 @@ pub(crate) async fn ask_http(lookout: &Lookout) {
         ask(Method::GET, path).await;
     }
     ask(Method::POST, "/orders/1").await;
-    // Left in the middle of its body, and before its head.
+    // Abort one response in its body, and one request before its head.
     ask(Method::GET, "/orders/endless").await.unwrap().unwrap();
     let hang = ask(Method::GET, "/orders/hang");
     assert!(tokio::time::timeout(Duration::from_millis(200), hang).await.is_err());
@@ -89,7 +89,7 @@ pub(crate) async fn ask_http(lookout: &Lookout) {
     assert!(client.ready().await.unwrap().call(refused).await.is_err());
 }
 
-/// Calls a server of gRPC, through the lookout's own client.
+/// Makes gRPC calls of every kind through the lookout's client layer.
 pub(crate) async fn ask_grpc(lookout: &Lookout) {
     let channel = lookout.client_layer("echo").layer(connect(serve_grpc(lookout).await).await);
     for (method, message) in [
@@ -106,7 +106,7 @@ pub(crate) async fn ask_grpc(lookout: &Lookout) {
     assert!(tokio::time::timeout(Duration::from_millis(200), hang).await.is_err());
 }
 
-/// The histograms have buckets, and promtool has nothing to say.
+/// Fails if a histogram has no buckets or promtool reports a problem.
 pub(crate) fn check(text: &str) {
     assert!(!text.contains(" summary\n"), "a histogram without buckets");
     check_with_promtool(text);

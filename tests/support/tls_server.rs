@@ -1,4 +1,4 @@
-//! A receiver by HTTPS, which takes each post.
+//! An HTTPS receiver that accepts each post.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -23,18 +23,18 @@ use rustls::{
 use crate::authority::Signed;
 
 pub(crate) struct TlsServer {
-    /// Holds a secret.
+    /// Contains a secret.
     pub(crate) url: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl TlsServer {
-    /// Asks for a client certificate of the authority `clients`, if there is one.
+    /// Requires a client certificate from the authority `clients`, if given.
     pub(crate) fn start(own: &Signed, clients: Option<&str>) -> Self {
         Self::start_with(rustls::crypto::ring::default_provider(), own, clients)
     }
 
-    /// Speaks what the provider has, and nothing else.
+    /// Supports only the provider's protocols and cipher suites.
     pub(crate) fn start_with(
         provider: CryptoProvider,
         own: &Signed,
@@ -86,7 +86,7 @@ pub(crate) fn config(
     builder.with_single_cert(vec![certificate], key).unwrap()
 }
 
-/// Answers each request of a connection, until the client goes.
+/// Responds to each request of a connection until the client closes it.
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, requests: &AtomicUsize) {
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
     let (mut text, mut chunk) = (Vec::new(), [0; 4_096]);
@@ -105,7 +105,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, requests: &AtomicUsize) {
     }
 }
 
-/// The length of the first request in these bytes, once it is whole.
+/// The length of the first request in these bytes, once it is complete.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(bytes);
     let (head, _) = text.split_once("\r\n\r\n")?;
