@@ -26,10 +26,10 @@ use crate::{
     window::Totals,
 };
 
-/// How many operations an alert names.
+/// The maximum number of operations in an alert.
 const TOP: usize = 3;
 
-/// Decides at each tick which alerts change.
+/// Evaluates the rules at each tick, and returns the alerts that change.
 #[derive(Debug)]
 pub(crate) struct Evaluator {
     rules: Vec<Watch>,
@@ -42,29 +42,29 @@ struct Watch {
     rule: Rule,
     name: Arc<str>,
     timing: Timing,
-    /// One for the service or a route; for each operation, those that were ever judged.
+    /// One entry for the service, a route or a dependency; or one per operation with a verdict so far.
     tracked: HashMap<Target, Tracked>,
-    /// Made with the first status.
+    /// Created with the first status.
     gauges: Option<RuleGauges>,
 }
 
 #[derive(Debug)]
 struct Tracked {
     state: State,
-    /// What the rule saw at the last tick; none without a verdict.
+    /// The reading of the last tick; `None` without a verdict.
     last: Option<Reading>,
     gauge: Gauge,
-    /// Since the condition held first, and when that was: every change tells the same moment, whatever
-    /// is done to the clock of the day meanwhile.
+    /// The worst value since the condition first held. Every change has the same `starts_at`, even if
+    /// the system clock is set meanwhile.
     peak: f64,
     before: Totals,
     starts_at: SystemTime,
-    /// The alert as it stands, while it fires.
+    /// The firing alert.
     firing: Option<Alert>,
     earlier: Earlier,
 }
 
-/// What an alert had come to in the process that raised it, where that was an earlier one.
+/// The part of an alert that lies in an earlier process.
 #[derive(Debug, Default)]
 struct Earlier {
     lasted: Duration,
@@ -84,12 +84,12 @@ impl Evaluator {
         self.rules.iter().map(|watch| &watch.rule)
     }
 
-    /// Judges by these rules from now on, which must have been checked, as if none had fired yet.
+    /// Replaces the rules with checked ones, as if none had fired yet.
     pub(crate) fn restart(&mut self, rules: Vec<Rule>) {
         self.rules = rules.into_iter().map(Watch::new).collect();
     }
 
-    /// The groups that the rules judge, one each, in the order of the rules.
+    /// One group of operations per rule, in the order of the rules.
     pub(crate) fn groups(rules: &[Rule]) -> Vec<Member> {
         rules
             .iter()
@@ -100,13 +100,13 @@ impl Evaluator {
             .collect()
     }
 
-    /// Judges every rule; `wall` is the time of day that goes with the last tick.
+    /// Evaluates every rule; `wall` is the time of day of the last tick.
     pub(crate) fn evaluate(&mut self, collector: &Collector, wall: SystemTime) -> Vec<Alert> {
         let mut changes = Vec::new();
         for (group, watch) in self.rules.iter_mut().enumerate() {
             if let Some(target) = target_of(&watch.rule) {
                 let figures = collector.group(group);
-                changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+                changes.extend(watch.evaluate(target, figures, collector, &self.origin, wall));
                 continue;
             }
             let operations = collector.operations();
@@ -114,7 +114,7 @@ impl Evaluator {
                 operations.filter(|(operation, _)| Scope::EachRoute.covers(operation))
             {
                 let target = Target::Operation(operation.clone());
-                changes.extend(watch.judge(target, figures, collector, &self.origin, wall));
+                changes.extend(watch.evaluate(target, figures, collector, &self.origin, wall));
             }
         }
         changes
@@ -132,7 +132,7 @@ impl Watch {
         }
     }
 
-    fn judge(
+    fn evaluate(
         &mut self,
         target: Target,
         figures: &Figures,
@@ -141,7 +141,7 @@ impl Watch {
         wall: SystemTime,
     ) -> Option<Alert> {
         let reading = self.rule.read(figures, collector.timeline(), collector.bounds());
-        // An operation that no rule could ever judge has no state to keep.
+        // An operation without any verdict so far needs no state.
         if reading.is_none() && !self.tracked.contains_key(&target) && self.rule.is_each_route() {
             return None;
         }
@@ -222,7 +222,7 @@ impl Tracked {
         self.starts_at.checked_add(lasted).unwrap_or(self.starts_at)
     }
 
-    /// Gives the change, and since when the condition has held.
+    /// Returns the change, and the time at which the condition first held.
     fn advance(
         &mut self,
         timing: Timing,
@@ -249,13 +249,13 @@ impl Tracked {
         (change, since.unwrap_or(now))
     }
 
-    /// Sets the metric, at each tick: a recorder may drop a gauge that nobody writes to.
+    /// Sets the gauge at each tick, since a recorder may drop an idle gauge.
     fn set_gauge(&mut self, facade: &Facade) {
         self.gauge.set(facade, self.state.number());
     }
 }
 
-/// The operations that add the most to what the rule sees, with their shares.
+/// The operations that contribute most to the value, with their shares.
 fn top(rule: &Rule, reading: Option<&Reading>, collector: &Collector) -> Vec<Contribution> {
     let over = reading.and_then(|reading| reading.window).map_or(Duration::ZERO, |(over, _)| over);
     let (timeline, bounds) = (collector.timeline(), collector.bounds());
@@ -295,7 +295,7 @@ fn rule_label(name: &Arc<str>) -> Label {
 
 fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
     match target {
-        // No rule evaluates reports.
+        // No rule has the target of a report.
         Target::Service | Target::CallSite(_) => Vec::new(),
         Target::Operation(operation) => naming.presets.operation_labels(operation),
         Target::Dependency(name) => vec![Label::new("dependency", name.clone())],
@@ -306,7 +306,7 @@ fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
     }
 }
 
-/// The one target of a rule; `None` where it judges each operation.
+/// The target of a rule; `None` if it evaluates each operation.
 fn target_of(rule: &Rule) -> Option<Target> {
     match &rule.scope {
         Scope::EachRoute => None,

@@ -184,7 +184,7 @@ fn a_problem_names_line_key_and_fix() {
         (
             "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
             "config:4: rule.burn_rates: rule `ErrorBudgetBurn`: burn rate 99 over 3600s never fires, \
-             since at slo(0.9) nothing burns faster than 10.0: use `burn_rates` with less, or a higher \
+             since at slo(0.9) the highest burn rate is 10.0: use lower `burn_rates`, or a higher \
              objective",
         ),
         (
@@ -237,8 +237,8 @@ fn a_problem_names_line_key_and_fix() {
         ),
         (
             "above = 0.1\nroute = 'get /a'",
-            "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with no method that is told \
-             apart: use one such as GET, or _OTHER for those that HTTP does not register",
+            "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with an unknown \
+             method: use one such as GET, or _OTHER for methods that HTTP does not register",
         ),
         (
             "above = 0.1\nscope = 'each'",

@@ -2,15 +2,14 @@ use std::{borrow::Cow, fmt, panic::Location};
 
 use crate::text::short;
 
-/// A place in the code. A path of a dependency, or of the toolchain, starts at its crate: where the build
-/// machine keeps its sources helps nobody.
+/// A place in the code. A path in a dependency or the toolchain starts at its crate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallSite {
     file: Cow<'static, str>,
     line: u32,
 }
 
-/// The length of a path, in characters.
+/// The maximum length of a path, in characters.
 const LONGEST: usize = 200;
 
 impl CallSite {
@@ -24,7 +23,7 @@ impl CallSite {
         Self::new(location.file(), location.line())
     }
 
-    /// Of reports from several places, or from a place that is not known.
+    /// Several places, or an unknown one.
     pub(super) const fn unknown() -> Self {
         Self { file: Cow::Borrowed(""), line: 0 }
     }
@@ -44,8 +43,8 @@ impl fmt::Display for CallSite {
     }
 }
 
-/// The path from the crate's folder on, such as `tower-http-0.7.1/src/trace/on_failure.rs`. The paths of the
-/// application itself are relative, and stay.
+/// The path from the crate's folder, such as `tower-http-0.7.1/src/trace/on_failure.rs`. The relative
+/// paths of the application itself stay unchanged.
 fn from_crate(path: Cow<'static, str>) -> Cow<'static, str> {
     let start = crate_start(&path);
     match path {
@@ -55,7 +54,7 @@ fn from_crate(path: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// Where the crate's folder begins.
+/// The offset of the crate's folder in the path.
 fn crate_start(path: &str) -> usize {
     let mut start = 0;
     let folders: Vec<(usize, &str)> = path
@@ -74,7 +73,7 @@ fn crate_start(path: &str) -> usize {
     let is_absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
     let is_toolchain = is_absolute && names.get(1) == Some(&"rustc");
     let of_toolchain = || folders.get(3).filter(|_| is_toolchain).map(|(start, _)| *start);
-    // A folder of the application, or of a dependency by its path, elsewhere on the build machine.
+    // A path dependency, or an application that was built by its absolute path.
     let of_path = || {
         let source = names.iter().rposition(|folder| *folder == "src");
         let at = source.unwrap_or(names.len() - 1).saturating_sub(1);

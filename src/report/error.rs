@@ -3,9 +3,9 @@ use std::{any::type_name, error::Error};
 /// An error that [`Report::of`](super::Report::of), [`Reporter::report`](super::Reporter::report) and
 /// [`Reporter::supervise`](super::Reporter::supervise) accept.
 ///
-/// These are the types that implement [`Error`], `dyn Error`, `Box<dyn Error>` with `Send` and `Sync` or
-/// without, and types such as `anyhow::Error` and `eyre::Report`, which give a reference to the error in them
-/// by [`AsRef`]. The compiler infers `Kind`.
+/// It is implemented for types that implement [`Error`], for `dyn Error` and `Box<dyn Error>` with or
+/// without `Send` and `Sync`, and for types with [`AsRef<dyn Error>`](AsRef), such as `anyhow::Error`
+/// and `eyre::Report`. The compiler infers `Kind`.
 ///
 /// # Examples
 ///
@@ -16,7 +16,7 @@ use std::{any::type_name, error::Error};
 /// # }
 /// ```
 ///
-/// A text is no error: send it as a [`Report::new`](super::Report::new).
+/// A string is not an error: report it with [`Report::new`](super::Report::new).
 ///
 /// ```compile_fail,E0277
 /// # fn run(reporter: tower_lookout::Reporter) {
@@ -36,14 +36,14 @@ pub trait ReportableError<Kind>: sealed::Sealed<Kind> {
     #[doc(hidden)]
     fn as_error(&self) -> &(dyn Error + 'static);
 
-    /// The name of its type; empty where it is not known.
+    /// The name of its type; empty if it is unknown.
     #[doc(hidden)]
     fn error_type(&self) -> &'static str {
         ""
     }
 }
 
-/// The kinds of errors, so that the implementations for them do not overlap.
+/// Markers that keep the implementations from overlapping.
 mod kind {
     #[derive(Debug)]
     pub struct Concrete;
@@ -110,7 +110,7 @@ macro_rules! erased {
 
 erased!(dyn Error, dyn Error + Send, dyn Error + Send + Sync);
 
-// Both references, since a shared pointer, which is an error itself, has one of them.
+// Both bounds, since a shared pointer, which is an error itself, has one of them.
 impl<W> sealed::Sealed<Wrapper> for W where
     W: AsRef<dyn Error + 'static> + AsRef<dyn Error + Send + Sync + 'static>
 {
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// As `anyhow::Error` and `eyre::Report` are: they hold an error, and are none.
+    /// Holds an error without being one, like `anyhow::Error` and `eyre::Report`.
     struct Held(io::Error);
 
     impl AsRef<dyn Error + 'static> for Held {

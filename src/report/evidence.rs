@@ -1,4 +1,4 @@
-//! The texts of a report, each of them and all together within bounds.
+//! The texts and fields of a report, with bounds on each and on all together.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,7 +10,7 @@ use crate::text::{limited, short};
 pub(super) struct Texts(pub(super) Vec<String>);
 
 impl Texts {
-    /// Adds as much of a text as there is room for.
+    /// Adds the text, cut to the remaining size.
     pub(super) fn add(&mut self, text: impl fmt::Display) {
         let used: usize = self.0.iter().map(String::len).sum();
         let left = LONGEST_BYTES.saturating_sub(used);
@@ -20,12 +20,12 @@ impl Texts {
     }
 }
 
-/// Names and values.
+/// The fields of a report.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields(Vec<(Cow<'static, str>, String)>);
 
 impl Fields {
-    /// Adds as much of a field as there is room for.
+    /// Adds the field, cut to the remaining size.
     pub(super) fn add(&mut self, name: Cow<'static, str>, value: impl fmt::Display) {
         if self.0.len() >= MOST {
             return;

@@ -14,20 +14,19 @@ use crate::{
     rule::Severity,
 };
 
-/// The kinds of failures that were reported, and what is to be told of each: a pure function of the
-/// reports and of the moments that it is given.
+/// Groups reports, and decides when each group gets an alert. It reads no clock.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    kinds: HashMap<Kind, Entry>,
-    /// When alerts were told at once, the last minute's.
+    kinds: HashMap<GroupKey, Group>,
+    /// The times of the last minute's immediate alerts.
     at_once: Vec<Duration>,
-    /// When the rest was told.
+    /// When the other alerts were last sent.
     told_rest: Duration,
 }
 
-/// What makes two reports be of one alert.
+/// Identifies a group: reports with the same key are one alert.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Kind {
+struct GroupKey {
     name: Arc<str>,
     error_type: Cow<'static, str>,
     call_site: CallSite,
@@ -35,58 +34,58 @@ struct Kind {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Group {
     last: Evidence,
     first_at: SystemTime,
     last_at: Duration,
-    /// It is not over by silence.
+    /// Whether the alert fires until the task runs again, instead of for five minutes.
     lasts: bool,
     total: u64,
     untold: u64,
-    /// What the untold ones said.
+    /// The texts of the untold reports.
     texts: DistinctTexts,
-    /// None before the first was told.
+    /// When the last alert was sent.
     told_at: Option<Duration>,
-    /// Who hears of the worst severity may not have heard of it yet.
+    /// Whether the severity rose since the last alert.
     is_worse: bool,
-    /// Where it was reported first, if that was an earlier process.
+    /// The earlier process that received the first report, if any.
     origin: Option<Arc<Origin>>,
 }
 
-/// What is told of a kind's last report.
+/// The last report of a group.
 #[derive(Clone, Debug)]
 struct Evidence {
-    /// The worst of all its reports.
+    /// The highest severity of all reports of the group.
     severity: Severity,
     causes: Vec<String>,
     fields: Vec<(Cow<'static, str>, String)>,
 }
 
-/// How many kinds are kept apart; what comes then is of one kind.
+/// The maximum number of groups. Further reports share the group [`OVERFLOW`].
 pub(super) const MOST_KINDS: usize = 500;
 
-/// The name of the kind that takes what is past the bound.
+/// The name of the group for reports past the maximum.
 pub(super) const OVERFLOW: &str = "OtherFailures";
 
-/// How many alerts a minute are told at once.
+/// The maximum number of immediate alerts per minute.
 const AT_ONCE: usize = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How often the rest is told.
+/// The interval of the other alerts.
 const REST: Duration = Duration::from_secs(10);
 
-/// How long nothing may come until it is resolved.
+/// An alert resolves after this time without a report.
 const RESOLVED_AFTER: Duration = Duration::from_secs(5 * 60);
 
 impl Ledger {
-    /// Notes a report; gives whether its kind has not been told yet.
+    /// Records a report. Returns whether its group needs an alert at once.
     pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
         let kind = self.kind_of(&report);
         let is_overflow = *kind.name == *OVERFLOW;
         let Report { name, severity, causes, fields, lasts, count, .. } = report;
         let last = Evidence { severity, causes, fields: fields.into_vec() };
-        let entry = self.kinds.entry(kind).or_insert_with(|| Entry {
+        let entry = self.kinds.entry(kind).or_insert_with(|| Group {
             last: last.clone(),
             first_at: wall,
             last_at: now,
@@ -100,7 +99,7 @@ impl Ledger {
         });
         entry.is_worse |= severity > entry.last.severity;
         entry.lasts |= lasts && !is_overflow;
-        // While the alert fires it gets no milder: receivers know it by its severity.
+        // The severity never falls while the alert fires, since receivers know the alert by it.
         entry.last = Evidence { severity: severity.max(entry.last.severity), ..last };
         entry.last_at = now;
         entry.total = entry.total.saturating_add(count);
@@ -114,15 +113,15 @@ impl Ledger {
         entry.is_news()
     }
 
-    /// What lasted under this name, from this place, is at work again: it is over by silence.
+    /// Lets the alerts of a task that runs again resolve after five minutes without a report.
     pub(super) fn revived(&mut self, name: &str, call_site: &CallSite) {
         for (kind, entry) in &mut self.kinds {
             entry.lasts &= *kind.name != *name || kind.call_site != *call_site;
         }
     }
 
-    fn kind_of(&self, report: &Report) -> Kind {
-        let kind = Kind {
+    fn kind_of(&self, report: &Report) -> GroupKey {
+        let kind = GroupKey {
             name: report.name.as_ref().into(),
             error_type: report.error_type.into(),
             call_site: report.call_site.clone(),
@@ -131,7 +130,7 @@ impl Ledger {
         if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
             return kind;
         }
-        Kind {
+        GroupKey {
             name: OVERFLOW.into(),
             error_type: "".into(),
             call_site: CallSite::unknown(),
@@ -139,7 +138,7 @@ impl Ledger {
         }
     }
 
-    /// What is to be told now.
+    /// The alerts that are due.
     pub(super) fn changes(
         &mut self,
         now: Duration,
@@ -178,20 +177,20 @@ impl Ledger {
         changes
     }
 
-    /// All that was not told yet, since there will be no later.
+    /// The alerts of all untold reports, at the end of the process.
     pub(super) fn rest(&mut self, now: Duration, origin: &Arc<Origin>) -> Vec<Alert> {
         let untold = self.kinds.iter_mut().filter(|(_, entry)| entry.untold > 0);
         untold.map(|(kind, entry)| entry.tell(kind, now, origin)).collect()
     }
 }
 
-impl Entry {
-    /// Whether it was not told yet, or not as bad as it is.
+impl Group {
+    /// Whether there is no alert yet, or the severity rose since the last one.
     fn is_news(&self) -> bool {
         self.told_at.is_none() || self.is_worse
     }
 
-    fn tell(&mut self, kind: &Kind, now: Duration, origin: &Arc<Origin>) -> Alert {
+    fn tell(&mut self, kind: &GroupKey, now: Duration, origin: &Arc<Origin>) -> Alert {
         let over = self.told_at.map_or(Duration::ZERO, |told| now.saturating_sub(told));
         let texts = std::mem::take(&mut self.texts);
         let alert = self.alert(kind, self.untold, texts, over, origin);
@@ -201,18 +200,18 @@ impl Entry {
         alert
     }
 
-    fn resolved(&self, kind: &Kind, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
+    fn resolved(&self, kind: &GroupKey, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
         self.told(kind, origin).resolved_at(wall)
     }
 
-    /// The alert with nothing new.
-    fn told(&self, kind: &Kind, origin: &Arc<Origin>) -> Alert {
+    /// The alert without new reports.
+    fn told(&self, kind: &GroupKey, origin: &Arc<Origin>) -> Alert {
         self.alert(kind, 0, DistinctTexts::default(), Duration::ZERO, origin)
     }
 
     fn alert(
         &self,
-        kind: &Kind,
+        kind: &GroupKey,
         count: u64,
         texts: DistinctTexts,
         over: Duration,
@@ -220,7 +219,7 @@ impl Entry {
     ) -> Alert {
         let Evidence { severity, causes, fields } = &self.last;
         let origin = self.origin.as_ref().unwrap_or(origin);
-        // The kind's, not the last report's: where several kinds are one, it must stay one alert.
+        // The key's type and place, not the last report's: in the overflow group these differ.
         let failure = Failure {
             causes: causes.clone(),
             error_type: kind.error_type.clone(),
@@ -246,7 +245,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Always of one call site.
+    /// Always from the same call site.
     fn report(name: &str, text: &str) -> Report {
         Report::new(name.to_owned(), text)
     }

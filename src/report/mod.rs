@@ -1,18 +1,18 @@
-//! Failures that no window shows: business code and background tasks report them, and they are told at
-//! once.
+//! Reports of failures in business code and background tasks, which no request shows.
 
 mod call_site;
 mod error;
 mod evidence;
 mod ledger;
 mod observer;
-mod panics;
+mod panic_hook;
+mod panic_queue;
 mod reporter;
 mod supervise;
 #[cfg(feature = "tracing-layer")]
 mod tracing_layer;
 
-use std::{borrow::Cow, cell::Cell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, request::Parts};
 
@@ -20,7 +20,13 @@ use self::{
     call_site::CallSite,
     evidence::{Fields, Texts},
 };
-use crate::{causes::texts, observe::trace_id, rule::Severity, text::short};
+use crate::{
+    alert::{Alert, Failure},
+    causes::texts,
+    observe::trace_id,
+    rule::Severity,
+    text::short,
+};
 
 #[cfg(feature = "state")]
 pub(crate) use self::ledger::saved::SavedKind;
@@ -58,7 +64,7 @@ pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 #[must_use = "a report does nothing until a reporter sends it"]
 pub struct Report {
     name: Cow<'static, str>,
-    /// None where the observer that sends it decides.
+    /// `None` lets the observer that sends the report decide.
     group: Option<Cow<'static, str>>,
     severity: Severity,
     error_type: &'static str,
@@ -66,7 +72,7 @@ pub struct Report {
     fields: Fields,
     call_site: CallSite,
     lasts: bool,
-    /// How many reports it stands for.
+    /// The number of reports that this one represents.
     count: u64,
 }
 
@@ -74,7 +80,7 @@ thread_local! {
     static IS_OWN_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What fails on this thread from now on is not reported by itself: it is what delivers reports.
+/// Turns off automatic reports for this thread, which delivers the reports.
 pub(crate) fn own_this_thread() {
     IS_OWN_THREAD.set(true);
 }
@@ -83,25 +89,28 @@ fn is_own_thread() -> bool {
     IS_OWN_THREAD.try_with(Cell::get).unwrap_or(true)
 }
 
-/// How many causes and how many fields a report keeps.
+/// The maximum number of causes, and of fields, of a report.
 const MOST: usize = 32;
 
-/// The length of a text, in characters.
+/// The maximum length of a text, in characters.
 const LONGEST: usize = 1_000;
 
-/// The size of all causes of a report together, and of all its fields, in bytes.
+/// The maximum size of all causes of a report together, and of all its fields, in bytes.
 const LONGEST_BYTES: usize = 4 << 10;
 
-/// The length of a name, in characters.
+/// The maximum length of a name, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// The name of an error whose type is not known.
+/// The name of a report whose error type is unknown.
 const UNKNOWN: &str = "Error";
 
 impl Report {
-    /// Of an error and its causes, under the name of its type, from where this is called. The type of an
-    /// error behind `dyn Error` is not known, as in a `Box<dyn Error>`, an `anyhow::Error` or an
-    /// `eyre::Report`: the name is then `Error`, until [`named`](Self::named) gives a better one.
+    /// Creates a report of an error and its causes, named after the error's type, with the caller's
+    /// place in the code.
+    ///
+    /// The type of an error behind `dyn Error`, such as a `Box<dyn Error>`, an `anyhow::Error` or an
+    /// `eyre::Report`, is unknown. The name is then `Error`; set a better one with
+    /// [`named`](Self::named).
     ///
     /// # Examples
     ///
@@ -124,7 +133,7 @@ impl Report {
         Self { error_type: &error_type[..end], ..Self::with(name.into(), causes) }
     }
 
-    /// Of a failure that is no error, said in words.
+    /// Creates a report of a failure without an error value, from a name and a text.
     #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>, text: impl fmt::Display) -> Self {
         let mut causes = Texts::default();
@@ -147,16 +156,19 @@ impl Report {
         }
     }
 
-    /// The alert's name, such as `OrderEventLost`, up to its 200th character: a few fixed ones, since each
-    /// is an alert of its own. Defaults to the last word of the error's type.
+    /// Sets the alert's name, such as `OrderEventLost`, up to 200 characters.
+    ///
+    /// Use a few fixed names, since each name is a separate alert. Defaults to the last segment of the
+    /// error's type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = short(name.into(), LONGEST_NAME);
         self
     }
 
-    /// Makes an alert of its own for each `key`, up to its 200th character; the alert's title shows the key.
-    /// Use a few fixed keys. Defaults to the operation, such as `POST /orders`, where a layer's observer
-    /// sends the report, and else to none; an empty key merges the reports of all operations.
+    /// Creates a separate alert for each `key`, up to 200 characters. The alert's title contains it.
+    ///
+    /// Use a few fixed keys. Defaults to the operation, such as `POST /orders`, for a report in a
+    /// response's extensions, and otherwise to none. An empty key merges the reports of all operations.
     ///
     /// # Examples
     ///
@@ -170,39 +182,43 @@ impl Report {
         self
     }
 
-    /// How urgent it is; of a kind that comes several times the worst counts until it is over. Defaults
-    /// to [`Severity::Critical`].
+    /// Sets the severity. The alert keeps the highest severity of its reports until it resolves.
+    /// Defaults to [`Severity::Critical`].
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    /// Reported from elsewhere than where it was made.
+    /// Sets the place in the code.
     fn at(mut self, call_site: CallSite) -> Self {
         self.call_site = call_site;
         self
     }
 
-    /// Not over by itself: what failed does not try again.
+    /// Keeps the alert firing without further reports, since the task does not restart.
     fn lasting(self) -> Self {
         Self { lasts: true, ..self }
     }
 
-    /// Stands for several reports.
+    /// Represents several reports.
     fn times(self, count: u64) -> Self {
         Self { count, ..self }
     }
 
-    /// Context of the last report of a kind: up to 32 fields, together up to 4 KiB, each name up to its
-    /// 200th character and each value up to its 1,000th.
+    /// Adds a field. The alert shows the fields of its last report.
+    ///
+    /// A report keeps up to 32 fields, together up to 4 KiB, with names of up to 200 characters and
+    /// values of up to 1,000.
     pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
         self.fields.add(name.into(), value);
         self
     }
 
-    /// The request that it happened in: its method, the route where axum's router found one, and the ids
-    /// that came with it as `x-request-id` and, if it is valid, `traceparent`. An error in the response's
-    /// extensions is told with the route by which the request is counted: [`Reporter`] has an example.
+    /// Adds the request's method, its route if axum's router matched one, and the ids in its headers
+    /// `x-request-id` and `traceparent`.
+    ///
+    /// A report in a response's extensions gets them without this call; see the example of
+    /// [`Reporter`](Reporter#impl-Observer-for-Reporter).
     pub fn request(self, head: &Parts) -> Self {
         #[cfg(feature = "axum")]
         let route = head.extensions.get::<axum::extract::MatchedPath>();
@@ -211,6 +227,33 @@ impl Report {
         #[cfg(not(feature = "axum"))]
         let route = None;
         self.of_request(&head.method, route, &head.headers)
+    }
+
+    /// Returns the alert that this report raises if it is the first with its name, as a test of a
+    /// notifier needs one. It starts now, at this process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_lookout::Report;
+    ///
+    /// let alert = Report::new("OrderEventLost", "no broker").field("order", 4711).to_alert();
+    /// assert_eq!(alert.measured(), "no broker");
+    /// assert_eq!(alert.summary.as_deref(), Some("order: 4711"));
+    /// ```
+    pub fn to_alert(&self) -> Alert {
+        let failure = Failure {
+            causes: self.causes.clone(),
+            error_type: self.error_type.into(),
+            call_site: self.call_site.to_string(),
+            group: self.group.clone().unwrap_or_default(),
+            fields: self.fields.clone().into_vec(),
+            count: self.count,
+            total: self.count,
+            ..Failure::default()
+        };
+        let (name, origin) = (self.name.as_ref().into(), Arc::default());
+        Alert::of_failure(&name, self.severity, failure, SystemTime::now(), &origin)
     }
 
     fn of_request(self, method: &http::Method, route: Option<&str>, headers: &HeaderMap) -> Self {
@@ -227,7 +270,7 @@ impl Report {
     }
 }
 
-/// The last word of a type's path, without its parameters.
+/// The last segment of a type's path, without its parameters.
 fn word(path: &'static str) -> &'static str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)

@@ -6,7 +6,7 @@ use crate::{
     text::short,
 };
 
-/// What is pending of a request, in case that its response has a report.
+/// The request's data that a report in its response needs.
 #[derive(Debug)]
 pub struct PendingRequest {
     method: Method,
@@ -14,9 +14,9 @@ pub struct PendingRequest {
     report: Option<Report>,
 }
 
-/// As an observer of a layer, it sends the [`Report`] that a response has in its extensions, with the
-/// request's method, route and ids: so an error type that becomes a response needs no reporter. Each
-/// operation is an alert of its own, unless [`Report::grouped_by`] says otherwise.
+/// As an observer of a layer, the reporter sends the [`Report`] in a response's extensions, with the
+/// request's method, route and ids. So an error type that becomes a response needs no reporter. Each
+/// operation is a separate alert, unless [`Report::grouped_by`] sets another key.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ impl Observer for Reporter {
         let PendingRequest { method, ids, report } = pending;
         if let Some(mut report) = report {
             let operation = end.operation;
-            // All errors of one type leave the same place, whatever failed.
+            // All errors of a type have the same call site, whatever failed.
             report.group.get_or_insert_with(|| short(operation.to_string().into(), LONGEST_NAME));
             self.send(report.of_request(&method, Some(operation.route()), &ids));
         }

@@ -13,7 +13,7 @@ use super::SavedKind;
 use super::{
     CallSite, Report, ReportableError,
     ledger::{Ledger, MOST_KINDS, OVERFLOW},
-    panics::{Panicked, Panics},
+    panic_queue::{PanicQueue, Panicked},
 };
 use crate::{
     alert::{Alert, Origin},
@@ -58,13 +58,13 @@ impl fmt::Debug for Reporter {
     }
 }
 
-/// Where reports come in and wait for the lookout's thread.
+/// Collects reports for the lookout's thread.
 pub(crate) struct Reports {
     inner: Mutex<Inner>,
-    /// Behind a lock of their own: a recorder may take its time, or report that it fails.
+    /// Behind a lock of their own, since a recorder may be slow, or may report its own failure.
     counters: Mutex<HashMap<CountKey, Counter>>,
-    pub(super) panics: Panics,
-    /// A kind came that was not told yet.
+    pub(super) panics: PanicQueue,
+    /// Notified when a report belongs to a group without an alert.
     pub(super) is_new: Notify,
     store: Arc<Store>,
     origin: Arc<Origin>,
@@ -82,7 +82,7 @@ type CountKey = (Arc<str>, &'static str);
 
 impl Reports {
     pub(crate) fn new(store: Arc<Store>, origin: Arc<Origin>) -> Self {
-        let (panics, panicked) = Panics::new();
+        let (panics, panicked) = PanicQueue::new();
         let inner =
             Inner { ledger: Ledger::default(), panicked, counts: HashMap::new(), is_closed: false };
         let (inner, counters) = (Mutex::new(inner), Mutex::default());
@@ -94,7 +94,10 @@ impl Reports {
         if inner.is_closed {
             drop(inner);
             logged(|| {
-                tracing::error!(?report, "reported after the lookout has ended: no alert is sent");
+                tracing::error!(
+                    ?report,
+                    "a report arrived after the lookout ended: no alert is sent"
+                );
             });
             return;
         }
@@ -105,19 +108,19 @@ impl Reports {
         }
     }
 
-    /// Waits for a kind that was not told yet.
+    /// Waits for the first report of a group.
     pub(crate) async fn wait_for_news(&self) {
         self.is_new.notified().await;
     }
 
-    /// What is to be told now; to be asked each tick, and after [`wait_for_news`](Self::wait_for_news).
+    /// The alerts that are due. Called each tick, and after [`wait_for_news`](Self::wait_for_news).
     pub(crate) fn changes(&self) -> Vec<Alert> {
         let mut inner = self.lock();
         self.note_panics(&mut inner);
         inner.ledger.changes(self.store.elapsed(), SystemTime::now(), &self.origin)
     }
 
-    /// Takes no more, and gives all that was not told yet.
+    /// Rejects further reports, and returns the alerts of all reports that are not sent yet.
     pub(crate) fn close(&self) -> Vec<Alert> {
         let mut inner = self.lock();
         inner.panicked.close();
@@ -126,7 +129,7 @@ impl Reports {
         inner.ledger.rest(self.store.elapsed(), &self.origin)
     }
 
-    /// A task that is not made anew by itself is at work.
+    /// Records that a task that does not restart by itself runs again.
     pub(super) fn revived(&self, name: &str, site: &CallSite) {
         self.lock().ledger.revived(name, site);
     }
@@ -137,31 +140,31 @@ impl Reports {
         }
     }
 
-    /// What the next process must know.
+    /// The groups for the state file.
     #[cfg(feature = "state")]
     pub(crate) fn saved(&self) -> Vec<SavedKind> {
         self.lock().ledger.saved(&self.origin)
     }
 
-    /// How many kinds there are, and how many of them were not told yet.
+    /// The number of groups, and of those without an alert yet.
     #[cfg(feature = "state")]
     pub(crate) fn kinds(&self) -> (usize, usize) {
         self.lock().ledger.kinds()
     }
 
-    /// How many reports are counted and not told.
+    /// The number of reports that no alert contains yet.
     #[cfg(feature = "state")]
     pub(crate) fn untold(&self) -> u64 {
         self.lock().ledger.untold()
     }
 
-    /// Takes over what an earlier process has saved.
+    /// Restores the groups that an earlier process saved.
     #[cfg(feature = "state")]
     pub(crate) fn restore(&self, saved: Vec<SavedKind>) {
         self.lock().ledger.restore(saved);
     }
 
-    /// The alerts that were told and are not over.
+    /// The alerts that fire.
     #[cfg(feature = "state")]
     pub(crate) fn told(&self) -> Vec<Alert> {
         self.lock().ledger.told(&self.origin)
@@ -173,7 +176,7 @@ impl Reports {
 }
 
 impl Inner {
-    /// Gives whether its kind has not been told yet.
+    /// Returns whether the report needs an alert at once.
     fn note(&mut self, report: Report, now: Duration) -> bool {
         self.count(&report);
         self.ledger.note(report, now, SystemTime::now())

@@ -8,8 +8,8 @@ use crate::{
     text::short,
 };
 
-/// How a task that should run for ever may end, as [`Reporter::supervise`] takes it: never, by `()`, or
-/// by a `Result` whose error is a [`ReportableError`], reported with its causes. The compiler infers `Kind`.
+/// The output of a task for [`Reporter::supervise`]: `!`, `()`, or a `Result<(), E>` whose error is a
+/// [`ReportableError`], which is reported with its causes. The compiler infers `Kind`.
 #[diagnostic::on_unimplemented(
     message = "a task that ends with `{Self}` can't be supervised",
     note = "it may end with `()`, never, or with `Result<(), E>`, where `E` implements `std::error::Error` or is a \
@@ -35,7 +35,7 @@ impl<K, E: ReportableError<K>> TaskEnd<K> for Result<(), E> {
     }
 }
 
-/// A loop without an end.
+/// An endless loop.
 impl TaskEnd for sealed::Never {
     fn into_report(self) -> Report {
         self
@@ -47,7 +47,7 @@ mod sealed {
     impl Sealed<()> for () {}
     impl Sealed<()> for Never {}
 
-    /// What a function gives; by way of it the type of no value has a name.
+    /// The return type of a function. It names the type `!` on stable Rust.
     pub trait Gives {
         type Given;
     }
@@ -61,11 +61,11 @@ mod sealed {
     impl<K, E: crate::report::ReportableError<K>> Sealed<K> for Result<(), E> {}
 }
 
-/// The first pause before a restart, and the longest.
+/// The first and the longest pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A task that ran for so long begins anew with the first pause.
+/// A task that ran for this long restarts after the first pause again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 impl Reporter {
@@ -100,7 +100,7 @@ impl Reporter {
         async move {
             reporter.reports.revived(&name, &site);
             let end = reporter.guarded(task).await;
-            let panic = reporter.tell(name, site, end, Report::lasting);
+            let panic = reporter.report_end(name, site, end, Report::lasting);
             if let Some(panic) = panic {
                 panic.resume();
             }
@@ -133,7 +133,7 @@ impl Reporter {
                     Ok(task) => reporter.guarded(task).await,
                     Err(panic) => Err(panic),
                 };
-                reporter.tell(name.clone(), site.clone(), end, identity);
+                reporter.report_end(name.clone(), site.clone(), end, identity);
                 if began.elapsed() >= HEALTHY_AFTER {
                     pause = FIRST_PAUSE;
                 }
@@ -143,11 +143,11 @@ impl Reporter {
         }
     }
 
-    /// Runs a future whose panic is an error.
+    /// Runs a future and returns its panic as an error.
     async fn guarded<F: Future>(&self, task: F) -> Result<F::Output, (Panic, Option<CallSite>)> {
         let mut task = pin!(task);
         poll_fn(|cx| {
-            // It is not polled again after a panic.
+            // The task is not polled again after a panic.
             let poll = || guarded(|| task.as_mut().poll(cx));
             match self.polling(poll) {
                 Ok(polled) => polled.map(Ok),
@@ -157,8 +157,8 @@ impl Reporter {
         .await
     }
 
-    /// Reports an end; gives the panic back, if it was one.
-    fn tell<K, E: TaskEnd<K>>(
+    /// Reports the end of a task, and returns its panic, if any.
+    fn report_end<K, E: TaskEnd<K>>(
         &self,
         name: Cow<'static, str>,
         site: CallSite,

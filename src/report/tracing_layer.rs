@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{causes::texts, rule::Severity, text::limited};
 
-/// A layer of `tracing` that reports the errors that are logged; made by [`Reporter::tracing_layer`].
+/// A `tracing` layer that reports logged errors; created by [`Reporter::tracing_layer`].
 #[derive(Clone, Debug)]
 #[must_use = "the layer does nothing until a subscriber has it"]
 pub struct ReportLayer {
@@ -30,37 +30,37 @@ pub struct ReportLayer {
     ignored: Arc<[Cow<'static, str>]>,
 }
 
-/// What an alert is called that no field names.
+/// The name of an alert without the field [`NAME_FIELD`].
 const NAME: &str = "ErrorLogged";
 
 /// The field that names the alert.
 const NAME_FIELD: &str = "report";
 
-/// Events of the lookout itself are never reported: a report that fails would be the next one.
+/// The lookout's own events are never reported, since a failed report would cause the next one.
 const OWN_TARGET: &str = "tower_lookout";
 
-/// What reports a panic that [`Reporter::report_panics`] reports with its place.
+/// The target of panics that [`Reporter::report_panics`] reports with their place.
 const CATCH_PANIC: &str = "tower_http::catch_panic";
 
 thread_local! {
-    /// A report is made here, and what is logged meanwhile is not another.
+    /// Whether this thread creates a report. Events logged meanwhile are not reported.
     static IS_REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Reporter {
-    /// A layer of `tracing` that reports each event of level `ERROR`. Feature `tracing-layer`; defaults to
-    /// none.
+    /// Creates a `tracing` layer that reports each event of level `ERROR`. Needs the feature
+    /// `tracing-layer`.
     ///
-    /// The alert is named by the event's field `report`, a few fixed names, or else `ErrorLogged`; each
-    /// place in the code is an alert of its own, whatever the text says. Its message comes first, then
-    /// the causes of an error that was logged as one (`error = &error as &dyn Error`); the other fields,
-    /// those of the spans around it, and the target are the context.
+    /// The event's field `report` names the alert; use a few fixed names. Defaults to `ErrorLogged`.
+    /// Each place in the code is a separate alert, whatever the text. The report has the event's
+    /// message, then the causes of an error logged as `error = &error as &dyn Error`. The other fields,
+    /// those of the surrounding spans, and the target become the report's fields.
     ///
-    /// Give it a filter, such as `.with_filter(LevelFilter::INFO)`: a layer without one has `tracing` make every
-    /// event and span of the process, down to `TRACE`. The filter, or [`level`](ReportLayer::level), decides
-    /// which events are reported. The layer ignores what HTTP layers log about a status
-    /// ([`ignored_targets`](ReportLayer::ignored_targets)), since rules watch that, and each event of the
-    /// lookout or on its own thread, such as those of an HTTP client that delivers.
+    /// Set a filter, such as `.with_filter(LevelFilter::INFO)`: without one, `tracing` creates every
+    /// event and span of the process, down to `TRACE`. The filter, or [`level`](ReportLayer::level),
+    /// decides which events are reported. The layer ignores events of HTTP layers about a status
+    /// ([`ignored_targets`](ReportLayer::ignored_targets)), since rules cover those. It also ignores
+    /// the lookout's own events, and all events on the lookout's thread.
     ///
     /// # Examples
     ///
@@ -90,9 +90,8 @@ static IGNORED: LazyLock<Arc<[Cow<'static, str>]>> =
     LazyLock::new(|| ReportLayer::IGNORED_TARGETS.map(Cow::Borrowed).into());
 
 impl ReportLayer {
-    /// The targets that are ignored by default: those of the layers and libraries whose events are about
-    /// single responses and connections, such as tower-http's `response failed`. Requests that fail are
-    /// counted, and alerts about them are the rules' part.
+    /// The targets that are ignored by default: layers and libraries that log single responses and
+    /// connections, such as tower-http's `response failed`. Rules alert on failed requests instead.
     pub const IGNORED_TARGETS: [&'static str; 5] =
         ["tower_http::trace", "axum::rejection", "hyper", "h2", "tonic"];
 

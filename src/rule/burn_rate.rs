@@ -2,33 +2,34 @@ use std::time::Duration;
 
 use crate::window;
 
-/// The time that an error budget is for.
+/// The period of an error budget.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A burn rate at which a [`Rule::slo`](super::Rule::slo) fires, and the two windows that must both be above it.
+/// A burn rate at which a [`Rule::slo`](super::Rule::slo) fires, and its two windows. Both must be above
+/// it.
 ///
-/// A burn rate is the error ratio as a multiple of what the objective allows: at 1 a budget of 30 days
-/// lasts 30 days, at 14.4 it lasts 50 hours. The long window says that it matters; the short one that
-/// it goes on, so that the alert ends soon after the errors do.
+/// A burn rate is the error ratio as a multiple of the ratio that the objective allows: at 1 a budget
+/// of 30 days lasts 30 days, at 14.4 it lasts 50 hours. The long window shows that the errors matter,
+/// the short one that they continue. So the alert resolves soon after the errors end.
 ///
-/// # Which ones
+/// # Choosing burn rates
 ///
-/// A burn rate *b* over a window *w* spends the share *b* · *w* / 30 d of the budget, so a share that is
-/// worth an alert gives the burn rate: share · 30 d / *w* ([`of_budget`](Self::of_budget)). Google's
-/// SRE workbook (chapter 5, "Alerting on SLOs") pages for 2 % in an hour. What fails altogether has
-/// spent a share after share · 30 d · (1 − objective), however long the window is; so only a smaller
-/// share is told sooner, and its shorter window keeps it from being told of a trickle.
+/// A burn rate *b* over a window *w* spends the share *b* · *w* / 30 d of the budget. So the share that
+/// deserves an alert gives the burn rate: share · 30 d / *w* ([`of_budget`](Self::of_budget)). Google's
+/// SRE workbook (chapter 5, "Alerting on SLOs") pages for 2 % in an hour. A total outage spends a share
+/// in share · 30 d · (1 − objective), whatever the window. So a smaller share fires sooner, and its
+/// shorter window keeps a few errors over a long time from firing it.
 ///
-/// | share | window | burn rate | of 99.9 %: error ratio | told of a total outage after |
+/// | share | window | burn rate | error ratio at 99.9 % | a total outage fires after |
 /// |---|---|---|---|---|
 /// | 2 % | 1 h, 5 min | 14.4 | 1.44 % | 52 s |
 /// | 1 % | 15 min, 75 s | 28.8 | 2.88 % | 26 s |
 /// | 0.5 % | 5 min, 25 s | 43.2 | 4.32 % | 13 s |
 ///
-/// The first two are the default; the times are those of a process that is older than the window. As
-/// with [`over`](super::Rule::over), a window above a minute may be up to a minute longer than it says. The
-/// workbook's further ones (6 over 6 h, 1 over 3 d) are longer than a lookout remembers, and belong
-/// into Prometheus rules.
+/// The first two are the default. The times apply to a process that is older than the window. As with
+/// [`over`](super::Rule::over), a window of more than a minute may be up to a minute longer. The
+/// workbook's other windows (6 h and 3 d) exceed the lookout's history of an hour: use Prometheus rules
+/// for them.
 #[doc(alias("burn rate", "error budget"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a burn rate does nothing until a rule has it"]
@@ -39,24 +40,25 @@ pub struct BurnRate {
 }
 
 impl BurnRate {
-    /// A burn rate above `factor`, over a window of up to an hour and its last twelfth.
+    /// Creates a burn rate of `factor` over a long window of up to an hour, and a short one of a twelfth
+    /// of it.
     pub fn new(factor: f64, long: Duration) -> Self {
         Self { factor, long, short: long / 12 }
     }
 
-    /// The burn rate that spends this share of a budget of 30 days in a window: 0.02 in an hour is
+    /// Creates the burn rate that spends this share of a 30-day budget in a window: 0.02 in an hour is
     /// 14.4.
     pub fn of_budget(share: f64, long: Duration) -> Self {
         Self::new(share * PERIOD.as_secs_f64() / long.as_secs_f64(), long)
     }
 
-    /// The short window, from a second on. Defaults to a twelfth of the long one.
+    /// Sets the short window, at least a second. Defaults to a twelfth of the long one.
     pub fn short(mut self, short: Duration) -> Self {
         self.short = short;
         self
     }
 
-    /// Of the defaults those that the objective lets ever be exceeded, and the slowest in any case.
+    /// The defaults that the objective allows to be exceeded, and always the slowest one.
     pub(super) fn defaults(objective: f64) -> Vec<Self> {
         let page = Self::of_budget(0.02, Duration::from_secs(60 * 60));
         let outage = Self::of_budget(0.01, Duration::from_secs(15 * 60));
@@ -64,12 +66,12 @@ impl BurnRate {
         [page].into_iter().chain(outage).collect()
     }
 
-    /// The error ratio above which the budget burns faster.
+    /// The error ratio at this burn rate.
     pub(crate) fn error_ratio(self, objective: f64) -> f64 {
         self.factor * budget(objective)
     }
 
-    /// What can't make sense, with the mend.
+    /// The problem and its fix, if the burn rate is invalid.
     pub(super) fn problem(self, objective: f64) -> Option<String> {
         let Self { factor, long, short } = self;
         let named = format!("burn rate {factor} over {long:?}");
@@ -77,14 +79,14 @@ impl BurnRate {
             Some(format!("{named} can never be crossed: use a factor above 0, such as 14.4"))
         } else if self.error_ratio(objective) >= 1.0 {
             Some(format!(
-                "{named} never fires, since at slo({objective}) nothing burns faster than {:.1}: use \
-                 `burn_rates` with less, or a higher objective",
+                "{named} never fires, since at slo({objective}) the highest burn rate is {:.1}: use \
+                 lower `burn_rates`, or a higher objective",
                 1.0 / budget(objective)
             ))
         } else if long > window::LONGEST {
             Some(format!(
-                "{named} is longer than an hour: use at most 3600 s, and a Prometheus rule for what \
-                 is longer"
+                "{named} is longer than an hour: use at most 3600 s, and a Prometheus rule for a \
+                 longer window"
             ))
         } else if short < Duration::from_secs(1) {
             Some(format!(
@@ -101,7 +103,7 @@ impl BurnRate {
     }
 }
 
-/// The error ratio that an objective allows, without the last digits of a difference: 0.001 of 0.999.
+/// The error ratio that an objective allows, rounded to 12 digits: exactly 0.001 for 0.999.
 pub(crate) fn budget(objective: f64) -> f64 {
     ((1.0 - objective) * 1e12).round() / 1e12
 }

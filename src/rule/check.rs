@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{causes::debug_as_display, facade::is_name, operation::MethodLabel, window};
 
-/// A rule that can't make sense: it names the rule, what is wrong, and the mend.
+/// The error of an invalid rule. Its text names the rule, the problem and the fix.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("rule `{rule}`: {problem}")]
 pub struct RuleError {
@@ -25,14 +25,14 @@ impl RuleError {
         &self.rule
     }
 
-    /// The setting that is wrong.
+    /// The invalid setting.
     #[cfg(feature = "toml")]
     pub(crate) fn setting(&self) -> Setting {
         self.setting
     }
 }
 
-/// Checks each rule by itself, and beside the rules before it.
+/// Checks each rule alone and against the rules before it.
 pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
     for (place, rule) in rules.iter().enumerate() {
         let beside = || {
@@ -46,11 +46,11 @@ pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// The labels that each alert has, whatever its rule says.
+/// Labels that each alert has, which a rule cannot set.
 const OWN_LABELS: [&str; 4] = ["alertname", "instance", "service", "severity"];
 
 impl Rule {
-    /// Why it can't stand beside these rules.
+    /// Why the rule conflicts with the other rules.
     pub(crate) fn problem_beside(&self, others: &[Self]) -> Option<&'static str> {
         if self.name.is_some() && others.iter().any(|other| other.name == self.name) {
             Some("another rule has the same name: give one of them another name")
@@ -127,7 +127,7 @@ impl Rule {
         }
     }
 
-    /// Of what is asked for before a ratio is believed.
+    /// Checks `min_errors`, `confidence` and `burn_rates`.
     fn evidence_problem(&self) -> Option<Problem> {
         let Self { min_errors, signal, .. } = self;
         let is_slo = matches!(signal, Signal::BurnRate { .. });
@@ -140,12 +140,12 @@ impl Rule {
             )),
             Some(confidence) if !(confidence > 0.5 && confidence < 1.0) => {
                 Setting::Confidence.problem(format!(
-                    "confidence({confidence}) makes nothing sure: use more than 0.5 and less than 1, \
+                    "confidence({confidence}) is out of range: use more than 0.5 and less than 1, \
                      such as 0.95"
                 ))
             }
             _ if *min_errors > 0 && !is_ratio => Setting::MinErrors.problem(format!(
-                "min_errors({min_errors}) can't be set for the {signal}, which counts none: leave it \
+                "min_errors({min_errors}) can't be set for the {signal}, which counts no errors: leave it \
                  out"
             )),
             _ if *min_errors > 0 && is_below => Setting::MinErrors.problem(format!(
@@ -178,7 +178,7 @@ impl Rule {
                         "the oldest request, since there may be none"
                     }
                     (Signal::RuntimeLag, Comparison::Below) => {
-                        "the runtime's lag, since a low one is how it should be"
+                        "the runtime's lag, since a low lag is normal"
                     }
                     _ => return duration_problem(setting, &comparison.to_string(), duration),
                 };
@@ -236,8 +236,8 @@ impl Rule {
             ))
         } else if method.is_some_and(|method| !MethodLabel::is_name(method)) {
             Setting::Route.problem(format!(
-                "route {text:?} begins with no method that is told apart: use one such as GET, or \
-                 _OTHER for those that HTTP does not register"
+                "route {text:?} begins with an unknown method: use one such as GET, or _OTHER for \
+                 methods that HTTP does not register"
             ))
         } else {
             None

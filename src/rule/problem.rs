@@ -1,11 +1,11 @@
 use super::Comparison;
 
-/// The setting of a rule that can't make sense.
+/// An invalid setting of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
     Above,
     Below,
-    /// Neither of the two is given.
+    /// Neither `above` nor `below` is set.
     Threshold,
     Over,
     Objective,
@@ -45,7 +45,7 @@ impl Setting {
         }
     }
 
-    /// Its key in a file of rules.
+    /// The key in a configuration file.
     #[cfg(feature = "toml")]
     pub(crate) fn key(self) -> &'static str {
         match self {

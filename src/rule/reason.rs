@@ -6,34 +6,34 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The lookout has not evaluated the rule yet; it does so each second.
+    /// The lookout has not evaluated the rule yet. It evaluates rules once a second.
     NotEvaluated,
-    /// No runtime is watched, so it has no lag.
+    /// The lookout measures no runtime.
     NoRuntime,
     /// No request has ended yet.
     NoRequests,
-    /// Requests have ended, but none of the route or the dependency that the rule names.
+    /// Requests have ended, but none on the rule's route or dependency.
     NothingMatches,
     /// The longest window holds fewer requests than [`min_requests`](super::Rule::min_requests).
     TooFewRequests {
         /// The requests in the longest window.
         requests: u64,
-        /// How many a verdict needs.
+        /// The requests that a verdict needs.
         needed: u64,
     },
-    /// The value is past the threshold, with fewer failures than [`min_errors`](super::Rule::min_errors).
+    /// The value is past the threshold with fewer failures than [`min_errors`](super::Rule::min_errors).
     TooFewErrors {
-        /// The failures in the window; slow requests or client errors for the ratios of these.
+        /// The failures in the window, or the slow requests or client errors for those signals.
         errors: u64,
-        /// How many the rule asks for.
+        /// The failures that a breach needs.
         needed: u64,
     },
     /// The value is past the threshold, but the [`confidence`](super::Rule::confidence) is not reached.
     NotConfident {
-        /// The confidence that the rule asks for.
+        /// The confidence that a breach needs.
         confidence: f64,
     },
-    /// The lookout is younger than the window of a throughput.
+    /// The lookout is younger than the window of a throughput rule.
     WindowNotFull {
         /// The age of the lookout.
         elapsed: Duration,

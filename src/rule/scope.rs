@@ -1,19 +1,19 @@
 use super::problem::Setting;
 use crate::operation::Operation;
 
-/// What a rule judges as one.
+/// The operations that a rule evaluates together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     Service,
     EachRoute,
     /// A route template, with a method before it or for all of them.
     Route(String),
-    /// What this process asks of one dependency.
+    /// The calls to one dependency.
     Dependency(String),
 }
 
 impl Scope {
-    /// The setting that it comes from.
+    /// The setting that sets this scope.
     pub(super) fn setting(&self) -> Option<Setting> {
         match self {
             Self::Service => None,
@@ -23,7 +23,7 @@ impl Scope {
         }
     }
 
-    /// Whether an operation is part of what is judged.
+    /// Whether the rule evaluates this operation.
     pub(crate) fn covers(&self, operation: &Operation) -> bool {
         match self {
             Self::Dependency(name) => operation.dependency() == Some(name),

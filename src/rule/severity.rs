@@ -1,14 +1,14 @@
 use std::fmt;
 
-/// How urgent an alert is; a label that receivers route by.
+/// How urgent an alert is. Receivers get it as the label `severity`, and can route by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Worth knowing.
+    /// For information only.
     Info,
-    /// Worth a look in working hours.
+    /// Needs attention in working hours.
     Warning,
-    /// Worth waking somebody.
+    /// Needs attention now, at any hour.
     Critical,
 }
 

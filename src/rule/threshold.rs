@@ -4,9 +4,9 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a number has two sides")]
 pub enum Comparison {
-    /// Above it.
+    /// Fires above the threshold.
     Above,
-    /// Below it.
+    /// Fires below the threshold.
     Below,
 }
 
@@ -18,7 +18,7 @@ impl Comparison {
         }
     }
 
-    /// The value that is further on this side.
+    /// The value further on the side that fires.
     pub(crate) fn worse(self, one: f64, other: f64) -> f64 {
         match self {
             Self::Above => one.max(other),
@@ -36,18 +36,18 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// What a signal is compared with: made from a [`Duration`] or a number.
+/// The threshold of a signal, created from a [`Duration`] or a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Threshold {
-    /// For the signals of latency and age.
+    /// For latency, age and runtime lag.
     Duration(Duration),
-    /// For ratios (0 to 1), requests a second, and requests.
+    /// For ratios (0 to 1), requests per second, and requests in flight.
     Number(f64),
 }
 
 impl Threshold {
-    /// In seconds, or the number.
+    /// The duration in seconds, or the number.
     pub(crate) fn value(self) -> f64 {
         match self {
             Self::Duration(duration) => duration.as_secs_f64(),

@@ -2,7 +2,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::window;
 
-/// One length of a window, or a range of lengths; made from a [`Duration`] or an inclusive range.
+/// The length of a window, or a range of lengths; created from a [`Duration`] or an inclusive range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowRange {
     pub(crate) shortest: Duration,
@@ -13,8 +13,8 @@ impl WindowRange {
     pub(crate) const DEFAULT: Self =
         Self { shortest: Duration::from_secs(10), longest: Duration::from_secs(60) };
 
-    /// The lengths to try, from the shortest: by the second up to a minute, then by the minute, as
-    /// that is how the snapshots lie.
+    /// The lengths to try, from the shortest: in steps of a second up to a minute, then of a minute, like
+    /// the history's snapshots.
     pub(crate) fn lengths(self) -> impl Iterator<Item = Duration> {
         std::iter::successors(Some(self.shortest), move |length| {
             let step = if *length < MINUTE { Duration::from_secs(1) } else { MINUTE };
@@ -27,7 +27,7 @@ impl WindowRange {
         self.longest
     }
 
-    /// The mend, if no window can be as long.
+    /// The problem and its fix, if the range is invalid.
     pub(crate) fn problem(self) -> Option<String> {
         let Self { shortest, longest } = self;
         if shortest > longest {
@@ -37,7 +37,7 @@ impl WindowRange {
         } else if longest > window::LONGEST {
             Some(format!(
                 "over {longest:?} is longer than an hour: use at most 3600 s, and a Prometheus rule \
-                 for what is longer"
+                 for a longer window"
             ))
         } else {
             None

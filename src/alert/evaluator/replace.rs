@@ -3,7 +3,7 @@ use std::{mem, time::SystemTime};
 use super::{Evaluator, Tracked, Watch, alert_labels};
 use crate::{alert::Alert, facade::Facade, rule::Rule};
 
-/// How many rules went on as they were, and what became of the others.
+/// The number of rules that a replacement kept, changed, added and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replaced {
     pub(crate) kept: usize,
@@ -13,12 +13,11 @@ pub(crate) struct Replaced {
 }
 
 impl Evaluator {
-    /// Judges by these rules from now on, which must have been checked; `wall` is now. Gives what is to
-    /// be told of it, too.
+    /// Replaces the rules with checked ones; `wall` is now. Also returns the alerts to send.
     ///
-    /// A rule of the same name that fires when the old one did keeps its alerts. If its severity or its
-    /// labels are others, those that fire are told again: that is what receivers route by. The alerts
-    /// of all other rules end.
+    /// A rule with the same name and condition keeps its alerts. If its severity or its labels change,
+    /// its firing alerts are sent again, since receivers route by them. The alerts of all other rules
+    /// resolve.
     pub(crate) fn replace(
         &mut self,
         rules: Vec<Rule>,
@@ -37,7 +36,7 @@ impl Evaluator {
                 }
                 Some(mut watch) if watch.rule.fires_as(&rule) => {
                     replaced.changed += 1;
-                    told.extend(watch.retell(rule, facade));
+                    told.extend(watch.relabel(rule, facade));
                     watch
                 }
                 Some(watch) => {
@@ -59,8 +58,8 @@ impl Evaluator {
 }
 
 impl Watch {
-    /// Tells its alerts as another rule does, and gives those that are to be told again.
-    fn retell(&mut self, rule: Rule, facade: &Facade) -> Vec<Alert> {
+    /// Takes the texts and labels of the new rule, and returns the alerts to send again.
+    fn relabel(&mut self, rule: Rule, facade: &Facade) -> Vec<Alert> {
         let is_severity_new = self.rule.severity != rule.severity;
         let is_told_again = is_severity_new || self.rule.labels != rule.labels;
         let mut told = Vec::new();
@@ -81,7 +80,7 @@ impl Watch {
         told
     }
 
-    /// Gives the resolves of the alerts that fire.
+    /// Returns the resolves of the firing alerts.
     fn end(mut self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
         if let Some(gauges) = &mut self.gauges {
             gauges.leave(facade);
@@ -97,8 +96,7 @@ impl Watch {
 }
 
 impl Tracked {
-    /// Sets the gauge to 0, since a recorder may keep it for ever: it must not show a rule that is gone
-    /// as firing.
+    /// Sets the gauge to 0, since a recorder may keep the gauge of a removed rule.
     fn leave(&mut self, facade: &Facade) {
         if self.state.number() > 0.0 {
             self.gauge.set(facade, 0.0);

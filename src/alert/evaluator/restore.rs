@@ -9,16 +9,17 @@ use crate::{
 };
 
 impl Evaluator {
-    /// The alerts that fire, as they stood at the last tick.
+    /// The firing alerts of the last tick.
     pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
         let tracked = self.rules.iter().flat_map(|watch| watch.tracked.values());
         tracked.filter_map(|tracked| tracked.firing.as_ref())
     }
 
-    /// Takes over what fired when an earlier process ended, at the start of this one; `wall` is now.
+    /// Restores the alerts that fired when an earlier process ended, at the start of this one; `wall` is
+    /// now.
     ///
-    /// It goes on firing, and is judged from here: so it ends by a verdict, or when there was none for
-    /// as long as any alert waits for one. Gives the resolves of those that no rule judges any more.
+    /// They keep firing until a verdict resolves them, or until the rule's longest window passes without
+    /// one. Returns the resolves of alerts that no rule evaluates any more.
     pub(crate) fn restore(
         &mut self,
         firing: Vec<Alert>,
@@ -28,7 +29,7 @@ impl Evaluator {
     ) -> Vec<Alert> {
         let mut gone = Vec::new();
         for alert in firing {
-            let watch = self.rules.iter_mut().find(|watch| watch.judges(&alert, operations));
+            let watch = self.rules.iter_mut().find(|watch| watch.raised(&alert, operations));
             let lasted = wall.duration_since(alert.starts_at).unwrap_or_default();
             match watch {
                 Some(watch) => watch.restore(alert, lasted, naming),
@@ -40,8 +41,8 @@ impl Evaluator {
 }
 
 impl Watch {
-    /// Whether this rule has raised the alert, and judges its target from the start.
-    fn judges(&self, alert: &Alert, operations: &OperationTable) -> bool {
+    /// Whether this rule raised the alert and evaluates its target.
+    fn raised(&self, alert: &Alert, operations: &OperationTable) -> bool {
         let is_target = match (&self.rule.scope, &alert.target) {
             (Scope::Service, Target::Service) => true,
             (Scope::Route(route), Target::Route(of)) => route == of,
@@ -72,8 +73,8 @@ impl Watch {
     }
 }
 
-/// Lists an operation that this process has not met yet, so that it is judged at each tick; `false`
-/// past the bound on operations.
+/// Registers the operation, so that each tick evaluates it; `false` past the maximum number of
+/// operations.
 fn is_known(operation: &Operation, operations: &OperationTable) -> bool {
     let side = operations.side(operation.traffic().dependency.clone());
     let traffic = TrafficId::new(side, operation.traffic().protocol);

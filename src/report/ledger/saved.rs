@@ -7,15 +7,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Evidence, Kind, Ledger, MOST_KINDS};
+use super::{Evidence, Group, GroupKey, Ledger, MOST_KINDS};
 use crate::{
     alert::{Alert, Failure, Origin, SavedTexts, fields},
     report::CallSite,
     rule::Severity,
 };
 
-/// A kind as the state file has it. The clock of a process ends with it, so that it says whether the
-/// kind was told, and not when.
+/// A group of reports in the state file. It has no time of the last alert, since the next process has
+/// another clock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SavedKind {
     name: Arc<str>,
@@ -38,7 +38,7 @@ pub(crate) struct SavedKind {
 }
 
 impl SavedKind {
-    /// Leaves out the details of its reports, for a file that has no room for them.
+    /// Removes the details of the reports, for a file without room for them.
     pub(crate) fn shorten(&mut self) {
         let mut evidence = Failure {
             causes: mem::take(&mut self.causes),
@@ -73,8 +73,8 @@ impl Ledger {
         saved.collect()
     }
 
-    /// Takes over the kinds of an earlier process at the start of this one: what was told goes on, as
-    /// if it had come just now, and the rest is told.
+    /// Restores the groups of an earlier process. Groups with an alert continue as if their last report
+    /// had just arrived; the others get an alert.
     pub(in crate::report) fn restore(&mut self, saved: Vec<SavedKind>) {
         let start = Duration::ZERO;
         self.kinds = saved
@@ -83,11 +83,11 @@ impl Ledger {
             .map(|saved| {
                 let SavedKind { name, error_type, file, line, group, .. } = saved;
                 let SavedKind { severity, causes, fields, .. } = saved;
-                let entry = Entry {
+                let entry = Group {
                     last: Evidence { severity, causes, fields },
                     first_at: saved.first_at,
                     last_at: start,
-                    // This process has begun it anew.
+                    // This process has started the task again.
                     lasts: false,
                     total: saved.total,
                     untold: saved.untold,
@@ -96,12 +96,12 @@ impl Ledger {
                     is_worse: false,
                     origin: Some(saved.origin),
                 };
-                (Kind { name, error_type, call_site: CallSite::new(file, line), group }, entry)
+                (GroupKey { name, error_type, call_site: CallSite::new(file, line), group }, entry)
             })
             .collect();
     }
 
-    /// The alerts that were told and are not over.
+    /// The alerts that fire.
     pub(in crate::report) fn told(&self, origin: &Arc<Origin>) -> Vec<Alert> {
         let told = self.kinds.iter().filter(|(_, entry)| entry.told_at.is_some());
         told.map(|(kind, entry)| entry.told(kind, origin)).collect()
