@@ -37,7 +37,8 @@
 //! # Features
 //!
 //! By default `axum`, `prometheus` and `tower-http`. Each receiver is a feature: `slack`, `discord`,
-//! `teams`, `pagerduty`, `email`, `alertmanager` and `webhook`. Items below name the feature they need.
+//! `teams`, `pagerduty`, `opsgenie`, `email`, `alertmanager` and `webhook`. Items below name the
+//! feature they need.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -73,6 +74,7 @@ mod report;
 pub mod rule;
 mod runtime;
 mod series;
+mod stable_hash;
 mod task;
 mod text;
 mod window;

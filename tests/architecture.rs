@@ -8,8 +8,9 @@ use std::{fs, path::Path};
 use self::modules::Modules;
 
 /// A module uses only itself and modules before it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "catch_panic",
+    "stable_hash",
     "text",
     "causes",
     "deadline",

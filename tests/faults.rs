@@ -8,6 +8,7 @@
     feature = "alertmanager",
     feature = "discord",
     feature = "email",
+    feature = "opsgenie",
     feature = "pagerduty",
     feature = "prometheus",
     feature = "slack",
@@ -36,8 +37,8 @@ use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
     Report, Slack,
     notify::{
-        Alertmanager, DeliveryError, Discord, Email, Notification, PagerDuty, Ping, SlackBot,
-        Teams, Webhook,
+        Alertmanager, DeliveryError, Discord, Email, Notification, Opsgenie, PagerDuty, Ping,
+        SlackBot, Teams, Webhook,
     },
 };
 
@@ -53,7 +54,7 @@ type Notifier = BoxService<Notification, (), DeliveryError>;
 type Named = (&'static str, fn(&str) -> Notifier);
 
 /// Each HTTP receiver, with its secrets.
-const RECEIVERS: [Named; 8] = [
+const RECEIVERS: [Named; 9] = [
     ("slack", |url| boxed(Slack::new(url).unwrap())),
     ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
     ("discord", |url| boxed(Discord::new(url).unwrap())),
@@ -61,6 +62,7 @@ const RECEIVERS: [Named; 8] = [
     ("pagerduty", |url| {
         boxed(PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap().url(url).unwrap())
     }),
+    ("opsgenie", |url| boxed(Opsgenie::new("s3cret").unwrap().url(url).unwrap())),
     ("webhook", |url| {
         boxed(Webhook::new(url).unwrap().header("authorization", "Bearer s3cret").unwrap())
     }),
@@ -299,12 +301,13 @@ async fn each_fault_is_classified_by_each_receiver_without_showing_a_secret() {
 
 /// The parts of [`HOSTILE`] that would have an effect at each receiver. Alertmanager and webhooks
 /// get texts unescaped, since their consumers escape them.
-const DANGERS: [(&str, &[&str]); 7] = [
+const DANGERS: [(&str, &[&str]); 8] = [
     ("slack", &["<!channel>", "\u{1b}"]),
     ("slackbot", &["<!channel>", "\u{1b}"]),
     ("discord", &["[x](http://x)", "\u{1b}"]),
     ("teams", &["[x](http://x)", "\u{1b}"]),
     ("pagerduty", &["\u{1b}"]),
+    ("opsgenie", &["\u{1b}"]),
     ("webhook", &[]),
     ("alertmanager", &[]),
 ];

@@ -14,6 +14,7 @@ mod state;
 mod texts;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::{self, Write},
     sync::Arc,
@@ -43,6 +44,7 @@ use crate::rule::{Comparison, Signal};
 use crate::{
     operation::Operation,
     rule::Severity,
+    stable_hash::stable_hash,
     text::{OneLine, one_line},
 };
 
@@ -228,10 +230,11 @@ impl Alert {
         end.duration_since(self.starts_at).unwrap_or_default()
     }
 
-    /// A resolved alert as it was while it fired, at its peak. A receiver that accepts no resolve of an
-    /// unknown alert gets this first.
-    #[cfg(any(feature = "alertmanager", feature = "pagerduty"))]
-    pub(crate) fn as_it_fired(&self) -> Option<Self> {
+    /// The resolved alert as it was while it fired, at its peak; `None` while it fires.
+    ///
+    /// For a receiver that ignores the resolve of an unknown alert: deliver this first if the
+    /// notification stands for several changes.
+    pub fn as_it_fired(&self) -> Option<Self> {
         if self.status == AlertStatus::Firing {
             return None;
         }
@@ -253,6 +256,32 @@ impl Alert {
         }
         let ends_at = now.max(self.starts_at);
         self.resolved_at(ends_at)
+    }
+
+    /// A number that identifies the alert across its changes, processes and builds.
+    ///
+    /// It is a hash of the service, the instance, the name and the target; for a report also of the
+    /// error's type and the group. Receivers use it as a key for deduplication, or to find the
+    /// message of an alert again.
+    pub fn fingerprint(&self) -> u64 {
+        stable_hash(&self.identity_parts())
+    }
+
+    /// The texts that [`fingerprint`](Self::fingerprint) hashes.
+    pub(crate) fn identity_parts(&self) -> Vec<Cow<'_, str>> {
+        let target = match &self.target {
+            Target::CallSite(site) => site.as_str().into(),
+            _ => self.target_name().into(),
+        };
+        let origin = &self.origin;
+        let mut parts =
+            vec![(*origin.service).into(), (*origin.instance).into(), (*self.name).into(), target];
+        match (self.error_type(), self.group()) {
+            ("", "") => {}
+            (error_type, "") => parts.push(error_type.into()),
+            (error_type, group) => parts.extend([error_type.into(), group.into()]),
+        }
+        parts
     }
 
     /// Identifies an alert across its changes: the name and the target; for a report also the error's

@@ -67,6 +67,7 @@
 //! | `slack`, `discord`, `teams` | `url`, a secret; `mention`, for critical alerts |
 //! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `mention`; `url` |
 //! | `pagerduty` | `routing_key`, a secret; `url` |
+//! | `opsgenie` | `api_key`, a secret; `url` |
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, a URL or a list; `headers`, a table of secrets; `resend_every` |
 //! | `email` | `server`, `from`, `to` (one or a list); `user` and `password`, a secret; `hello_name` |

@@ -41,9 +41,9 @@ macro_rules! receivers {
         #[cfg(any(feature = "_http", feature = "email"))]
         #[cfg_attr(not(all($(feature = $feature),+)), allow(dead_code))]
         mod chat;
-        #[cfg(any(feature = "_http", feature = "email"))]
+        #[cfg(feature = "_http")]
         #[cfg_attr(not(all($(feature = $feature),+)), allow(dead_code))]
-        mod stable_hash;
+        mod incident;
 
         /// The public types of the receivers.
         pub(super) mod public {
@@ -117,6 +117,10 @@ receivers! {
     #[cfg(feature = "pagerduty")]
     mod pagerduty {
         PagerDuty { kind: "pagerduty", delivers_to: "the Events API v2: triggers and resolves" }
+    }
+    #[cfg(feature = "opsgenie")]
+    mod opsgenie {
+        Opsgenie { kind: "opsgenie", delivers_to: "the Alert API v2: creates and closes" }
     }
     #[cfg(feature = "webhook")]
     mod webhook {

@@ -11,10 +11,8 @@ use lettre::{
 use super::{html::html, plain_text::plain_text, section::sections};
 use crate::{
     alert::{Alert, AlertStatus, Target},
-    notify::{
-        Notification,
-        receivers::{chat::text::cut_line, stable_hash::stable_hash},
-    },
+    notify::{Notification, receivers::chat::text::cut_line},
+    stable_hash::stable_hash,
 };
 
 /// The longest subject, in characters.

@@ -4,6 +4,7 @@ mod address;
 mod chat_webhook;
 mod client;
 mod connector;
+mod each_alert;
 mod headers;
 mod rate_limit;
 mod response;
@@ -20,6 +21,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 pub(in crate::notify) use self::chat_webhook::{ChatWebhook, PostFuture};
+pub(in crate::notify) use self::each_alert::{AlertRequest, deliver_each};
 pub(in crate::notify) use self::headers::Headers;
 pub(in crate::notify) use self::rate_limit::RateLimit;
 pub(in crate::notify) use self::response::ApiResponse;

@@ -3,8 +3,11 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    alert::{Alert, AlertStatus, Target, whole_seconds},
-    notify::receivers::{chat::text::cut, stable_hash::stable_hash},
+    alert::{Alert, AlertStatus, whole_seconds},
+    notify::receivers::{
+        chat::text::cut,
+        incident::{dedup_key, summary},
+    },
     rule::Severity,
 };
 
@@ -34,7 +37,7 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": action,
-        "dedup_key": dedup_key(alert),
+        "dedup_key": dedup_key(alert, DEDUP_KEY),
         "client": "tower-lookout",
         "payload": {
             "summary": cut(&summary(alert), SUMMARY),
@@ -62,18 +65,6 @@ fn event(routing_key: &str, alert: &Alert, changes: u32) -> Value {
 fn is_link(url: &str) -> bool {
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     is_address && url.len() <= MAX_TEXT && url.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// The title of an incident, which PagerDuty reads out in a phone call: the service, the rule, the
-/// target and the measured value. It contains no status, since it stays when the alert resolves.
-fn summary(alert: &Alert) -> String {
-    let target = match &alert.target {
-        Target::Service => String::new(),
-        Target::CallSite(_) if alert.group().is_empty() => String::new(),
-        _ => format!(" · {}", alert.target_name()),
-    };
-    let (service, rule) = (&alert.origin.service, &alert.name);
-    format!("{service}: {rule}{target}: {} ({})", alert.measured(), alert.condition())
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -126,33 +117,6 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
         add("version", version);
     }
     details.into()
-}
-
-/// The deduplication key: service, instance, rule, target, and the type and group of a reported
-/// error, in readable form. A hash keeps keys distinct if they are cut, or if parts contain spaces.
-///
-/// The key contains the instance: with a shared key, the first replica to recover would resolve the
-/// alert of all of them.
-fn dedup_key(alert: &Alert) -> String {
-    let target = match &alert.target {
-        Target::CallSite(site) => site.clone(),
-        _ => alert.target_name(),
-    };
-    let mut parts = vec![&*alert.origin.service, &alert.origin.instance, &alert.name, &target];
-    match (alert.error_type(), alert.group()) {
-        ("", "") => {}
-        (error_type, "") => parts.push(error_type),
-        (error_type, group) => parts.extend([error_type, group]),
-    }
-    let hash = stable_hash(&parts);
-    let is_readable = |character: char| character.is_ascii_graphic() || character == ' ';
-    let readable: String = parts
-        .join(" ")
-        .chars()
-        .map(|character| if is_readable(character) { character } else { '_' })
-        .take(DEDUP_KEY - " 0123456789abcdef".len())
-        .collect();
-    format!("{readable} {hash:016x}")
 }
 
 #[cfg(test)]

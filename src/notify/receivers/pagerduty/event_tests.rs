@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    alert::{Contribution, Origin, test_alert, test_report},
+    alert::{Contribution, Origin, Target, test_alert, test_report},
     operation::{MethodLabel, Operation},
 };
 
@@ -107,12 +107,12 @@ fn alerts_share_a_key_only_with_equal_service_instance_rule_and_target() {
         alert("ö", "b", "c"),
         route,
     ]
-    .map(|alert| dedup_key(&alert));
+    .map(|alert| dedup_key(&alert, DEDUP_KEY));
     for (at, key) in keys.iter().enumerate() {
         assert!(key.len() <= DEDUP_KEY && key.is_ascii(), "{key}");
         assert!(!keys[..at].contains(key), "{key}");
     }
-    assert_eq!(dedup_key(&alert("a", "b", "c")), keys[1]);
+    assert_eq!(dedup_key(&alert("a", "b", "c"), DEDUP_KEY), keys[1]);
 }
 
 #[test]

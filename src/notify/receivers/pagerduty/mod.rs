@@ -9,16 +9,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use http::HeaderMap;
-use tokio::task::JoinSet;
 use tower_service::Service;
 
 use self::{classify::classify, event::events};
-use super::http::{AddressError, Endpoint, RateLimit, from_env, tls_settings};
-use crate::notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification};
+use super::http::{
+    AddressError, AlertRequest, Endpoint, RateLimit, deliver_each, from_env, tls_settings,
+};
+use crate::notify::{Delivered, DeliveryError, Notification};
 
 /// Triggers and resolves PagerDuty alerts through the Events API v2.
 ///
@@ -50,9 +51,6 @@ pub struct PagerDuty {
 
 /// The Events API in the US.
 const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
-
-/// The most alerts that are posted concurrently. A notification may have 100.
-const MAX_CONCURRENT: usize = 10;
 
 /// The delay per event, for PagerDuty's rate limit.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -125,69 +123,20 @@ impl Service<Notification> for PagerDuty {
     }
 
     fn call(&mut self, notification: Notification) -> Self::Future {
-        let events: Vec<_> = notification
+        let request = |event| AlertRequest {
+            endpoint: self.endpoint.clone(),
+            headers: HeaderMap::new(),
+            body: event,
+        };
+        let requests: Vec<Vec<_>> = notification
             .iter()
-            .map(|(alert, changes)| events(&self.routing_key, alert, changes))
+            .map(|(alert, changes)| {
+                events(&self.routing_key, alert, changes).into_iter().map(request).collect()
+            })
             .collect();
-        self.rate_limit.consume(events.iter().map(Vec::len).sum());
-        let endpoint = self.endpoint.clone();
-        Box::pin(post(endpoint, events, notification))
+        self.rate_limit.consume(requests.iter().map(Vec::len).sum());
+        Box::pin(deliver_each(requests, classify, notification))
     }
-}
-
-/// Posts the events of each alert.
-async fn post(
-    endpoint: Endpoint,
-    events: Vec<Vec<String>>,
-    mut notification: Notification,
-) -> Result<Delivered, DeliveryError> {
-    let total = events.len();
-    let mut is_left = vec![true; events.len()];
-    let mut waiting = events.into_iter().enumerate();
-    let mut posts = JoinSet::new();
-    let mut failure: Option<DeliveryError> = None;
-    loop {
-        // A rejection concerns one event. Any other failure concerns the events that follow, too.
-        let continues = failure.as_ref().is_none_or(is_rejection);
-        while continues
-            && posts.len() < MAX_CONCURRENT
-            && let Some((number, events)) = waiting.next()
-        {
-            let post = post_in_order(endpoint.clone(), events);
-            posts.spawn(async move { (number, post.await) });
-        }
-        match posts.join_next().await {
-            None => break,
-            Some(Ok((number, Ok(())))) => is_left[number] = false,
-            Some(Ok((_, Err(error)))) if failure.as_ref().is_none_or(is_rejection) => {
-                failure = Some(error);
-            }
-            Some(Ok((_, Err(_)))) => {}
-            Some(Err(stopped)) => failure = Some(DeliveryError::temporary(stopped)),
-        }
-    }
-    let Some(failure) = failure else { return Ok(Delivered::default()) };
-    let mut is_left = is_left.into_iter();
-    notification.retain(|_| is_left.next() == Some(true));
-    // Each alert was rejected by itself, so bisection would not help.
-    let failure = match failure.kind() {
-        DeliveryErrorKind::Rejected => failure.with_kind(DeliveryErrorKind::Undeliverable),
-        _ => failure,
-    };
-    Delivered::default().except(notification, total, failure)
-}
-
-/// Posts the events of one alert in their order.
-async fn post_in_order(endpoint: Endpoint, events: Vec<String>) -> Result<(), DeliveryError> {
-    for event in events {
-        let response = endpoint.clone().post(HeaderMap::new(), event).await?;
-        classify(&response, SystemTime::now())?;
-    }
-    Ok(())
-}
-
-fn is_rejection(error: &DeliveryError) -> bool {
-    error.kind() == DeliveryErrorKind::Rejected
 }
 
 #[cfg(test)]

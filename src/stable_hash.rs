@@ -1,3 +1,5 @@
+//! A hash that is the same in every process and build.
+
 /// FNV-1a over texts, for names that outlive a process. Unlike the standard library's hashers, it
 /// returns the same value in every build.
 pub(crate) fn stable_hash<S: AsRef<str>>(parts: &[S]) -> u64 {
