@@ -110,7 +110,7 @@ fn a_problem_with_a_notifier_names_line_key_and_fix() {
         (
             "[[notifier]]\nkind = 'carrier pigeon'",
             "config:2: notifier.kind: \"carrier pigeon\" is unknown: use one of log, slack, \
-             slackbot, discord, teams, pagerduty, webhook, alertmanager, email",
+             slackbot, discord, teams, pagerduty, opsgenie, webhook, alertmanager, email",
         ),
         (
             "[[notifier]]\nkind = 'log'\nnmae = 'it'",

@@ -82,7 +82,7 @@ async fn notification(alerts: Vec<Alert>) -> Notification {
 }
 
 fn firing(name: &str) -> Alert {
-    let rule = Rule::error_ratio().above(0.01).name(name);
+    let rule = Rule::error_ratio().above(0.01).named(name);
     Alert::of_rule(&rule).with_value(0.2).with_origin(Origin::default())
 }
 
