@@ -3,7 +3,7 @@
 #[path = "architecture/modules.rs"]
 mod modules;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use self::modules::Modules;
 
@@ -53,6 +53,38 @@ fn a_module_uses_only_modules_before_it() {
             assert!(place(to_room) <= place(from_room), "{from} uses {to}, which stands after it");
         }
     }
+}
+
+#[test]
+fn modules_in_a_folder_use_each_other_in_no_circle() {
+    let mut circles = Vec::new();
+    for (folder, edges) in Modules::of_crate(source_folder()).siblings() {
+        let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, to) in edges.keys() {
+            targets.entry(from).or_default().push(to);
+        }
+        for ((from, to), example) in &edges {
+            if reaches(&targets, to, from) {
+                circles.push(format!("{}: {from} -> {to} ({example})", folder.join("::")));
+            }
+        }
+    }
+    assert!(circles.is_empty(), "uses that are part of a circle:\n{}", circles.join("\n"));
+}
+
+/// Whether a walk along the uses leads from one module to another.
+fn reaches(targets: &BTreeMap<&str, Vec<&str>>, from: &str, to: &str) -> bool {
+    let (mut seen, mut ahead) = (Vec::new(), vec![from]);
+    while let Some(module) = ahead.pop() {
+        if module == to {
+            return true;
+        }
+        if !seen.contains(&module) {
+            seen.push(module);
+            ahead.extend(targets.get(module).into_iter().flatten());
+        }
+    }
+    false
 }
 
 #[test]

@@ -339,7 +339,8 @@ async fn no_output_contains_the_password_and_failures_are_logged_once() {
         assert!(!text.contains("s3cret") && !text.contains(encoded), "{text}");
     }
     // Other tests log at the same time.
-    let broken = |line: &&str| line.contains("is broken") && line.contains("secretive");
+    let broken =
+        |line: &&str| line.contains("notifier is misconfigured") && line.contains("secretive");
     assert_eq!(logs.lines().filter(broken).count(), 1, "{logs}");
     assert!(logs.contains("user and password: 535"), "{logs}");
     let ours = |line: &&str| line.contains("tower_lookout");

@@ -107,11 +107,14 @@ async fn two_lookouts_with_different_presets_share_a_process_and_a_recorder() {
     }
 }
 
+/// The error of a builder that is set up like this.
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+fn rejected(set: &dyn Fn(LookoutBuilder) -> LookoutBuilder) -> String {
+    set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
+}
+
 #[tokio::test]
 async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
-    let rejected = |set: &dyn Fn(LookoutBuilder) -> LookoutBuilder| {
-        set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
-    };
     for (prefix, expected) in [
         ("", r#"prefix: "" cannot start a name: use letters, digits and _, no digit first"#),
         ("1st", r#"prefix: "1st" cannot start a name: use letters, digits and _, no digit first"#),
@@ -145,8 +148,11 @@ async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
         rejected(&|builder| builder.grpc_type("/shop.Orders/Watch", GrpcType::ServerStream)),
         r#"grpc_type: "/shop.Orders/Watch" is not a gRPC method: write it as "package.Service/Method""#
     );
+}
 
-    // Collect each label that a metric has with any preset.
+#[tokio::test]
+async fn a_constant_label_with_the_name_of_a_metrics_label_is_rejected() {
+    // Each label that a metric has with any preset.
     let mut names = BTreeSet::new();
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");

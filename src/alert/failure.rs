@@ -1,12 +1,7 @@
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, fmt, time::Duration};
 
-use super::{Alert, Cause, DistinctTexts, Origin, Target, whole_seconds};
-use crate::{rule::Severity, text::limited};
+use super::{DistinctTexts, whole_seconds};
+use crate::text::limited;
 
 /// The evidence of an alert that [reports](crate::Report) raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +57,7 @@ impl Failure {
         format!("reported {} times", self.total)
     }
 
-    fn merge_earlier(&mut self, earlier: &Self) {
+    pub(super) fn merge_earlier(&mut self, earlier: &Self) {
         self.count = self.count.saturating_add(earlier.count);
         self.over = self.over.saturating_add(earlier.over);
         self.texts.merge_earlier(&earlier.texts);
@@ -74,64 +69,6 @@ impl Failure {
         self.causes = vec![limited(InOneLine(&self.causes), SHORT, SHORT)];
         self.fields = Vec::new();
         self.texts = DistinctTexts { others: self.count, ..DistinctTexts::default() };
-    }
-}
-
-impl Alert {
-    /// A firing alert of reports.
-    pub(crate) fn of_failure(
-        name: &Arc<str>,
-        severity: Severity,
-        failure: Failure,
-        starts_at: SystemTime,
-        origin: &Arc<Origin>,
-    ) -> Self {
-        let fields: Vec<_> =
-            failure.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        let target = Target::CallSite(failure.call_site.clone());
-        let (name, origin) = (Arc::clone(name), Arc::clone(origin));
-        let cause = Cause::Report(Arc::new(failure));
-        let alert = Self::new(name, severity, target, cause, starts_at, origin);
-        Self { summary: (!fields.is_empty()).then(|| fields.join("\n")), ..alert }
-    }
-
-    pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
-        match &mut self.cause {
-            Cause::Report(failure) => Some(Arc::make_mut(failure)),
-            _ => None,
-        }
-    }
-
-    /// Adds the reports of an earlier change that no receiver got.
-    pub(crate) fn merge_earlier(&mut self, earlier: &Self) {
-        if let (Some(failure), Some(earlier)) = (self.failure_mut(), earlier.failure()) {
-            failure.merge_earlier(earlier);
-        }
-    }
-
-    /// Keeps only the start of a reported error, for a state file without room for more.
-    #[cfg(feature = "state")]
-    pub(crate) fn shorten(&mut self) {
-        if let Some(failure) = self.failure_mut() {
-            failure.shorten();
-            self.summary = None;
-        }
-    }
-
-    /// The type of the reported error; empty if it is unknown, or if no report raised this alert.
-    pub(crate) fn error_type(&self) -> &str {
-        self.failure().map_or("", |failure| &failure.error_type)
-    }
-
-    /// The group of the reports; empty if there is none, or if no report raised this alert.
-    pub(crate) fn group(&self) -> &str {
-        self.failure().map_or("", |failure| &failure.group)
-    }
-
-    /// One line per distinct text of the reports of this change, such as `×12 no broker answers`, the
-    /// most frequent first. Empty if all reports had the same text. See [`Failure::texts`].
-    pub fn text_counts(&self) -> Vec<String> {
-        self.failure().map_or_else(Vec::new, |failure| failure.texts.lines())
     }
 }
 
@@ -158,7 +95,7 @@ impl fmt::Display for InOneLine<'_> {
 /// An alert of three reports with two texts, for the tests of notifiers.
 #[cfg(test)]
 #[allow(dead_code, reason = "the notifiers are features")]
-pub(crate) fn test_report() -> Alert {
+pub(crate) fn test_report() -> super::Alert {
     let mut texts = DistinctTexts::default();
     texts.add("no stock", 1);
     texts.add("not sent: <no broker>", 2);
@@ -175,7 +112,7 @@ pub(crate) fn test_report() -> Alert {
     };
     let alert = super::test_alert("R", super::AlertStatus::Firing);
     let name = "OrderEventLost".into();
-    Alert::of_failure(&name, alert.severity, failure, alert.starts_at, &alert.origin)
+    super::Alert::of_failure(&name, alert.severity, failure, alert.starts_at, &alert.origin)
 }
 
 #[cfg(test)]

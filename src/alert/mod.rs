@@ -6,6 +6,7 @@ mod evaluator;
 mod failure;
 mod notice;
 mod origin;
+mod reported;
 mod rule_status;
 #[cfg(feature = "state")]
 mod saved;

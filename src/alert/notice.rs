@@ -1,8 +1,3 @@
-use std::{sync::Arc, time::SystemTime};
-
-use super::{Alert, Cause, Origin, Target};
-use crate::rule::Severity;
-
 /// An alert of the lookout itself, which no rule and no report raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -15,7 +10,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Test => "LookoutTest",
             // The usual name of Prometheus's always firing alert.
@@ -38,20 +33,14 @@ impl Notice {
     }
 }
 
-impl Alert {
-    /// A notice that fires since `starts_at`.
-    pub(crate) fn notice_at(notice: Notice, starts_at: SystemTime, origin: Arc<Origin>) -> Self {
-        let (name, cause) = (notice.name().into(), Cause::Notice(notice));
-        Self::new(name, Severity::Info, Target::Service, cause, starts_at, origin)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use std::sync::Arc;
+
     use super::*;
-    use crate::alert::{AlertStatus, test_alert};
+    use crate::alert::{Alert, AlertStatus, test_alert};
 
     #[test]
     fn the_text_of_a_test_states_that_nothing_is_wrong() {

@@ -117,159 +117,162 @@ fn each_key_calls_its_setter() {
     }
 }
 
+/// Texts of a file, and the problem that each of them has.
+const FILES: &[(&str, &str)] = &[
+    ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
+    (
+        "color = 1",
+        "config:1: color: unknown key: the keys are defaults, rule, \
+         allow_inline_secrets, notifier",
+    ),
+    ("rule = 1", "config:1: rule: write it as [[rule]]"),
+    ("rule = [1]", "config:1: rule: write it as [[rule]]"),
+    ("[rule]", "config:1: rule: write it as [[rule]]"),
+    ("defaults = 'yes'", "config:1: defaults: \"yes\" is not a boolean: use true or false"),
+    ("\n[[rule]]", "config:2: rule: has no signal: set one such as \"error_ratio\""),
+    (
+        "[[rule]]\nsignal = 'error_rate'",
+        "config:2: rule.signal: \"error_rate\" is unknown: did you mean \"error_ratio\"?",
+    ),
+    (
+        "[[rule]]\nsignal = 7",
+        "config:2: rule.signal: 7 is unknown: use one of mean_latency, latency_quantile, \
+         slow_ratio, error_ratio, client_error_ratio, slo, throughput, in_flight, oldest_in_flight, \
+         runtime_lag",
+    ),
+    (
+        "[[rule]]\nsignal = 'latency_quantile'\nabove = '1s'",
+        "config:1: rule: has no quantile: set a number between 0 and 1, such as 0.99",
+    ),
+    (
+        "[[rule]]\nsignal = 'slow_ratio'\nabove = '1 %'",
+        "config:1: rule: has no slower_than: set a duration such as \"500ms\"",
+    ),
+    (
+        "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
+        "config:3: rule.quantile: rule `HighLatencyP9900`: latency_quantile(99) is not a quantile: use a number \
+         between 0 and 1, such as 0.99",
+    ),
+    (
+        "[[rule]]\nsignal = 'mean_latency'\nabove = 3",
+        "config:3: rule.above: 3 has no unit: use a duration such as \"3s\"",
+    ),
+    (
+        "[[rule]]\nsignal = 'mean_latency'\nbelow = '3 parsecs'",
+        "config:3: rule.below: \"3 parsecs\" is not a duration: use one such as \"500ms\" or \
+         \"1m 30s\"",
+    ),
+    (
+        "[[rule]]\nsignal = 'throughput'\nabove = '3'",
+        "config:3: rule.above: \"3\" is not a number: write one without quotes",
+    ),
+    (
+        "[[rule]]\nsignal = 'slo'",
+        "config:1: rule: has no objective: set a percentage such as \"99.9 %\"",
+    ),
+    (
+        "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
+        "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be set for an SLO, which \
+         fires above its burn rates: use `burn_rates`",
+    ),
+    (
+        "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
+        "config:5: rule.burn_rates: needs either a factor or a budget: set factor = 14.4 or \
+         budget = \"2 %\"",
+    ),
+    (
+        "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
+        "config:4: rule.burn_rates: rule `ErrorBudgetBurn`: burn rate 99 over 3600s never fires, \
+         since at slo(0.9) the highest burn rate is 10.0: use lower `burn_rates`, or a higher \
+         objective",
+    ),
+    ("[[rule]]\nsignal = 'error_ratio'", "config:1: rule: has no threshold: set above or below"),
+    (
+        "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nover = '60s'",
+        "config:4: rule.over: rule `ErrorBudgetBurn`: over can't be set for an SLO, whose burn rates \
+         have windows of their own: use `burn_rates`",
+    ),
+];
+
+/// Texts of a rule with the signal `error_ratio`, and the problem that each of them has.
+const RULES: &[(&str, &str)] = &[
+    (
+        "above = '1.5'",
+        "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1 %\", or a \
+         number such as 0.01",
+    ),
+    (
+        "above = 1.5",
+        "config:3: rule.above: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
+         that 1 % is 0.01",
+    ),
+    (
+        "above = 0.1\nbelow = 0.2",
+        "config:1: rule: has both above and below: move one of them to a rule of its own",
+    ),
+    (
+        "above = 0.1\nquantile = 0.9",
+        "config:4: rule.quantile: applies only to the signal latency_quantile: remove it",
+    ),
+    (
+        "above = 0.1\nover = ['1s']",
+        "config:4: rule.over: a list of 1 is not a range: use two durations such as [\"10s\", \
+         \"60s\"]",
+    ),
+    (
+        "above = 0.1\nover = ['60s', '10s']",
+        "config:4: rule.over: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
+    ),
+    (
+        "above = 0.1\nmin_requests = -1",
+        "config:4: rule.min_requests: -1 is not a count: use a whole number of at least 0",
+    ),
+    (
+        "above = 0.1\nroute = '/a'\nscope = 'each_route'",
+        "config:1: rule: has more than one of scope, route and dependency: keep one",
+    ),
+    (
+        "above = 0.1\nroute = 'get /a'",
+        "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with an unknown \
+         method: use one such as GET, or _OTHER for methods that HTTP does not register",
+    ),
+    (
+        "above = 0.1\nscope = 'each'",
+        "config:4: rule.scope: \"each\" is unknown: use one of service, each_route",
+    ),
+    (
+        "above = 0.1\nseverity = 'crit'",
+        "config:4: rule.severity: \"crit\" is unknown: use one of info, warning, critical",
+    ),
+    (
+        "above = 0.1\nlabels = 'shop'",
+        "config:4: rule.labels: \"shop\" is not a table: use one such as { team = \"shop\" }",
+    ),
+    (
+        "above = 0.1\nlabels = { team = 1 }",
+        "config:4: rule.labels: team: 1 is not a text: put it in quotes",
+    ),
+    (
+        "above = 0.1\nsummary = ''",
+        "config:4: rule.summary: is empty: set a text, or remove the key",
+    ),
+    (
+        "above = 0.1\nhold_fro = '1s'",
+        "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
+    ),
+    // Prometheus's names.
+    ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
+    ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
+];
+
 #[test]
 fn a_problem_names_line_key_and_fix() {
-    for (text, expected) in [
-        ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
-        (
-            "color = 1",
-            "config:1: color: unknown key: the keys are defaults, rule, \
-             allow_inline_secrets, notifier",
-        ),
-        ("rule = 1", "config:1: rule: write it as [[rule]]"),
-        ("rule = [1]", "config:1: rule: write it as [[rule]]"),
-        ("[rule]", "config:1: rule: write it as [[rule]]"),
-        ("defaults = 'yes'", "config:1: defaults: \"yes\" is not a boolean: use true or false"),
-        ("\n[[rule]]", "config:2: rule: has no signal: set one such as \"error_ratio\""),
-        (
-            "[[rule]]\nsignal = 'error_rate'",
-            "config:2: rule.signal: \"error_rate\" is unknown: did you mean \"error_ratio\"?",
-        ),
-        (
-            "[[rule]]\nsignal = 7",
-            "config:2: rule.signal: 7 is unknown: use one of mean_latency, latency_quantile, \
-             slow_ratio, error_ratio, client_error_ratio, slo, throughput, in_flight, oldest_in_flight, \
-             runtime_lag",
-        ),
-        (
-            "[[rule]]\nsignal = 'latency_quantile'\nabove = '1s'",
-            "config:1: rule: has no quantile: set a number between 0 and 1, such as 0.99",
-        ),
-        (
-            "[[rule]]\nsignal = 'slow_ratio'\nabove = '1 %'",
-            "config:1: rule: has no slower_than: set a duration such as \"500ms\"",
-        ),
-        (
-            "[[rule]]\nsignal = 'latency_quantile'\nquantile = 99\nabove = '1s'",
-            "config:3: rule.quantile: rule `HighLatencyP9900`: latency_quantile(99) is not a quantile: use a number \
-             between 0 and 1, such as 0.99",
-        ),
-        (
-            "[[rule]]\nsignal = 'mean_latency'\nabove = 3",
-            "config:3: rule.above: 3 has no unit: use a duration such as \"3s\"",
-        ),
-        (
-            "[[rule]]\nsignal = 'mean_latency'\nbelow = '3 parsecs'",
-            "config:3: rule.below: \"3 parsecs\" is not a duration: use one such as \"500ms\" or \
-             \"1m 30s\"",
-        ),
-        (
-            "[[rule]]\nsignal = 'throughput'\nabove = '3'",
-            "config:3: rule.above: \"3\" is not a number: write one without quotes",
-        ),
-        (
-            "[[rule]]\nsignal = 'slo'",
-            "config:1: rule: has no objective: set a percentage such as \"99.9 %\"",
-        ),
-        (
-            "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
-            "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be set for an SLO, which \
-             fires above its burn rates: use `burn_rates`",
-        ),
-        (
-            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
-            "config:5: rule.burn_rates: needs either a factor or a budget: set factor = 14.4 or \
-             budget = \"2 %\"",
-        ),
-        (
-            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
-            "config:4: rule.burn_rates: rule `ErrorBudgetBurn`: burn rate 99 over 3600s never fires, \
-             since at slo(0.9) the highest burn rate is 10.0: use lower `burn_rates`, or a higher \
-             objective",
-        ),
-        (
-            "[[rule]]\nsignal = 'error_ratio'",
-            "config:1: rule: has no threshold: set above or below",
-        ),
-        (
-            "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nover = '60s'",
-            "config:4: rule.over: rule `ErrorBudgetBurn`: over can't be set for an SLO, whose burn rates \
-             have windows of their own: use `burn_rates`",
-        ),
-    ] {
-        assert_eq!(rejection(text), expected, "{text}");
+    for (text, expected) in FILES {
+        assert_eq!(rejection(text), *expected, "{text}");
     }
-    for (text, expected) in [
-        (
-            "above = '1.5'",
-            "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1 %\", or a \
-             number such as 0.01",
-        ),
-        (
-            "above = 1.5",
-            "config:3: rule.above: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
-             that 1 % is 0.01",
-        ),
-        (
-            "above = 0.1\nbelow = 0.2",
-            "config:1: rule: has both above and below: move one of them to a rule of its own",
-        ),
-        (
-            "above = 0.1\nquantile = 0.9",
-            "config:4: rule.quantile: applies only to the signal latency_quantile: remove it",
-        ),
-        (
-            "above = 0.1\nover = ['1s']",
-            "config:4: rule.over: a list of 1 is not a range: use two durations such as [\"10s\", \
-             \"60s\"]",
-        ),
-        (
-            "above = 0.1\nover = ['60s', '10s']",
-            "config:4: rule.over: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
-        ),
-        (
-            "above = 0.1\nmin_requests = -1",
-            "config:4: rule.min_requests: -1 is not a count: use a whole number of at least 0",
-        ),
-        (
-            "above = 0.1\nroute = '/a'\nscope = 'each_route'",
-            "config:1: rule: has more than one of scope, route and dependency: keep one",
-        ),
-        (
-            "above = 0.1\nroute = 'get /a'",
-            "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with an unknown \
-             method: use one such as GET, or _OTHER for methods that HTTP does not register",
-        ),
-        (
-            "above = 0.1\nscope = 'each'",
-            "config:4: rule.scope: \"each\" is unknown: use one of service, each_route",
-        ),
-        (
-            "above = 0.1\nseverity = 'crit'",
-            "config:4: rule.severity: \"crit\" is unknown: use one of info, warning, critical",
-        ),
-        (
-            "above = 0.1\nlabels = 'shop'",
-            "config:4: rule.labels: \"shop\" is not a table: use one such as { team = \"shop\" }",
-        ),
-        (
-            "above = 0.1\nlabels = { team = 1 }",
-            "config:4: rule.labels: team: 1 is not a text: put it in quotes",
-        ),
-        (
-            "above = 0.1\nsummary = ''",
-            "config:4: rule.summary: is empty: set a text, or remove the key",
-        ),
-        (
-            "above = 0.1\nhold_fro = '1s'",
-            "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
-        ),
-        // Prometheus's names.
-        ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
-        ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
-    ] {
+    for (text, expected) in RULES {
         let text = format!("[[rule]]\nsignal = 'error_ratio'\n{text}");
-        assert_eq!(rejection(&text), expected, "{text}");
+        assert_eq!(rejection(&text), *expected, "{text}");
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) use self::catalogue::{
 };
 #[cfg(feature = "prometheus")]
 pub(crate) use self::metric_naming::after_prefix;
+#[cfg(any(feature = "prometheus", test))]
+pub(crate) use self::presets::Presets;
 pub use self::presets::{GrpcType, Preset};
 pub(crate) use self::{
     catalogue::{
@@ -42,7 +44,6 @@ pub(crate) use self::{
     family::of_family,
     handles::{Counter, Gauge, Histogram},
     metric_naming::{MetricNaming, is_name, label_problem},
-    presets::Presets,
 };
 use crate::catch_panic::{guarded, logged};
 

@@ -4,6 +4,7 @@ mod builder;
 mod error;
 mod heartbeat;
 mod reload;
+mod reloaded;
 mod self_check;
 #[cfg(feature = "signal")]
 mod shutdown_signal;
@@ -25,7 +26,7 @@ pub use self::shutdown_signal::shutdown_signal;
 pub use self::{
     builder::LookoutBuilder,
     error::StartError,
-    reload::{ReloadError, Reloaded},
+    reloaded::{ReloadError, Reloaded},
     status::LookoutStatus,
 };
 use self::{self_check::Layers, thread::Command};

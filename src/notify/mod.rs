@@ -30,6 +30,7 @@ mod combinators;
 mod delivered;
 mod dispatch;
 mod error;
+mod labels;
 mod notification;
 mod receivers;
 mod status;

@@ -14,13 +14,20 @@ fn the_defaults_make_sense() {
     check(&Rule::defaults()).unwrap();
 }
 
+/// Checks that each rule is rejected by its name, with a text that contains the expected one.
+fn assert_rejected<const N: usize>(rules: [(Rule, &str); N]) {
+    for (rule, expected) in rules {
+        let name = rule.name();
+        let error = refused(rule);
+        assert!(error.contains(expected), "{error:?} lacks {expected:?}");
+        assert!(error.starts_with(&format!("rule `{name}`: ")), "{error}");
+    }
+}
+
 #[test]
-fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
+fn an_impossible_threshold_route_label_or_name_is_rejected_with_the_fix() {
     let ratio = || Rule::error_ratio().above(0.01);
-    let lag = || Rule::runtime_lag().above(SECOND);
-    let slo = || Rule::slo(0.999);
-    let burns = |rate| slo().burn_rates([rate]);
-    for (rule, says) in [
+    assert_rejected([
         (Rule::error_ratio(), "has no threshold: add `above`"),
         (Rule::error_ratio().above(1.5), "above 1.5 can never hold: a ratio is from 0 to 1"),
         (Rule::error_ratio().above(1), "above 1 can never hold"),
@@ -34,6 +41,25 @@ fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
         (Rule::latency_quantile(99.0).above(SECOND), "such as 0.99"),
         (Rule::oldest_in_flight().above(SECOND * 7_200), "use at most an hour"),
         (Rule::oldest_in_flight().below(SECOND), "use `above`"),
+        (ratio().below(0.001), "above and below exclude each other"),
+        (
+            ratio().label("severity", "page"),
+            "label \"severity\" has no effect, since each alert has a label of that name",
+        ),
+        (ratio().route(""), "names no route"),
+        (ratio().route("GET  /x"), "names no route"),
+        (ratio().route("get /x"), "begins with an unknown method"),
+        (ratio().route("PROPFIND /x"), "or _OTHER for methods that HTTP does not register"),
+        (ratio().label("2x", "y"), "label \"2x\" is not a name"),
+        (ratio().named(" "), "the name is empty"),
+    ]);
+}
+
+#[test]
+fn a_setting_without_effect_on_the_signal_is_rejected_with_the_fix() {
+    let ratio = || Rule::error_ratio().above(0.01);
+    let lag = || Rule::runtime_lag().above(SECOND);
+    assert_rejected([
         (Rule::runtime_lag(), "has no threshold: add `above`"),
         (Rule::runtime_lag().above(0.5), "use .above(Duration::from_secs(..))"),
         (Rule::runtime_lag().above(Duration::ZERO), "above 0ns makes no sense"),
@@ -56,14 +82,19 @@ fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
             "route and dependency exclude each other: leave one of them out",
         ),
         (ratio().each_route().route("/a"), "each_route and route exclude each other"),
-        (ratio().below(0.001), "above and below exclude each other"),
-        (
-            ratio().label("severity", "page"),
-            "label \"severity\" has no effect, since each alert has a label of that name",
-        ),
         (ratio().over(Duration::ZERO), "over 0ns is shorter than a tick: use at least 1 s"),
         (ratio().over(SECOND * 3_601), "is longer than an hour: use at most 3600 s"),
         (ratio().over(SECOND * 60..=SECOND * 10), "give the shorter one first"),
+    ]);
+}
+
+#[test]
+fn an_impossible_objective_confidence_or_burn_rate_is_rejected_with_the_fix() {
+    let ratio = || Rule::error_ratio().above(0.01);
+    let lag = || Rule::runtime_lag().above(SECOND);
+    let slo = || Rule::slo(0.999);
+    let burns = |rate| slo().burn_rates([rate]);
+    assert_rejected([
         (
             Rule::slo(99.9),
             "slo(99.9) is not an objective: use a number between 0 and 1, such as 0.999",
@@ -98,18 +129,7 @@ fn what_can_not_make_sense_is_refused_with_its_name_and_the_mend() {
             "for the requests in flight, which counts no errors",
         ),
         (Rule::error_ratio().below(0.1).min_errors(3), "that fires below its threshold"),
-        (ratio().route(""), "names no route"),
-        (ratio().route("GET  /x"), "names no route"),
-        (ratio().route("get /x"), "begins with an unknown method"),
-        (ratio().route("PROPFIND /x"), "or _OTHER for methods that HTTP does not register"),
-        (ratio().label("2x", "y"), "label \"2x\" is not a name"),
-        (ratio().named(" "), "the name is empty"),
-    ] {
-        let name = rule.name();
-        let error = refused(rule);
-        assert!(error.contains(says), "{error:?} lacks {says:?}");
-        assert!(error.starts_with(&format!("rule `{name}`: ")), "{error}");
-    }
+    ]);
 }
 
 #[test]

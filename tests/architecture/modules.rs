@@ -38,6 +38,21 @@ impl Modules {
         })
     }
 
+    /// For each folder, which child uses which sibling, with an example of the two modules.
+    pub(crate) fn siblings(&self) -> BTreeMap<ModulePath, BTreeMap<(String, String), String>> {
+        let mut folders: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (from, to) in self.uses() {
+            let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+            // A module may use its ancestors, and they their descendants.
+            if shared < from.len() && shared < to.len() {
+                let edge = (from[shared].clone(), to[shared].clone());
+                let example = format!("{} uses {}", from.join("::"), to.join("::"));
+                folders.entry(from[..shared].to_vec()).or_default().entry(edge).or_insert(example);
+            }
+        }
+        folders
+    }
+
     /// The module that defines the item at a path, through re-exports.
     fn definition(&self, path: &[String]) -> Option<&ModulePath> {
         let mut path = path.to_vec();

@@ -35,13 +35,54 @@ pub(crate) struct Kind {
 }
 
 /// The kinds, one per line. Each passes each test.
-#[rustfmt::skip]
 pub(crate) static KINDS: &[Kind] = &[
-    Kind { name: "slack", add: |builder, url| add(builder, Slack::new(url).unwrap()), taken: Reply::Answer(200, "", "ok"), state: |post| &post["blocks"][0]["text"]["text"], firing: "🔴 [FIRING] HighInFlight · test", resolved: "🟢 [RESOLVED] HighInFlight · test", late: &["🟢 [RESOLVED] HighInFlight · test"] },
-    Kind { name: "slackbot", add: |builder, url| add(builder, SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(url).unwrap()), taken: Reply::Answer(200, "", r#"{"ok":true}"#), state: |post| &post["blocks"][0]["text"]["text"], firing: "🔴 [FIRING] HighInFlight · test", resolved: "🟢 [RESOLVED] HighInFlight · test", late: &["🟢 [RESOLVED] HighInFlight · test"] },
-    Kind { name: "discord", add: |builder, url| add(builder, Discord::new(url).unwrap()), taken: Reply::Answer(204, "", ""), state: |post| &post["embeds"][0]["title"], firing: "🔴 \\[FIRING\\] HighInFlight · test", resolved: "🟢 \\[RESOLVED\\] HighInFlight · test", late: &["🟢 \\[RESOLVED\\] HighInFlight · test"] },
-    Kind { name: "teams", add: |builder, url| add(builder, Teams::new(url).unwrap()), taken: Reply::Answer(202, "", ""), state: |post| &post["attachments"][0]["content"]["body"][0]["items"][0]["text"], firing: "🔴 \\[FIRING\\] HighInFlight · test", resolved: "🟢 \\[RESOLVED\\] HighInFlight · test", late: &["🟢 \\[RESOLVED\\] HighInFlight · test"] },
-    Kind { name: "pagerduty", add: |builder, url| add(builder, PagerDuty::new(KEY).unwrap().url(url).unwrap()), taken: Reply::Answer(202, "", "{}"), state: |post| &post["event_action"], firing: "trigger", resolved: "resolve", late: &["trigger", "resolve"] },
+    Kind {
+        name: "slack",
+        add: |builder, url| add(builder, Slack::new(url).unwrap()),
+        taken: Reply::Answer(200, "", "ok"),
+        state: |post| &post["blocks"][0]["text"]["text"],
+        firing: "🔴 [FIRING] HighInFlight · test",
+        resolved: "🟢 [RESOLVED] HighInFlight · test",
+        late: &["🟢 [RESOLVED] HighInFlight · test"],
+    },
+    Kind {
+        name: "slackbot",
+        add: |builder, url| {
+            add(builder, SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(url).unwrap())
+        },
+        taken: Reply::Answer(200, "", r#"{"ok":true}"#),
+        state: |post| &post["blocks"][0]["text"]["text"],
+        firing: "🔴 [FIRING] HighInFlight · test",
+        resolved: "🟢 [RESOLVED] HighInFlight · test",
+        late: &["🟢 [RESOLVED] HighInFlight · test"],
+    },
+    Kind {
+        name: "discord",
+        add: |builder, url| add(builder, Discord::new(url).unwrap()),
+        taken: Reply::Answer(204, "", ""),
+        state: |post| &post["embeds"][0]["title"],
+        firing: "🔴 \\[FIRING\\] HighInFlight · test",
+        resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
+        late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
+    },
+    Kind {
+        name: "teams",
+        add: |builder, url| add(builder, Teams::new(url).unwrap()),
+        taken: Reply::Answer(202, "", ""),
+        state: |post| &post["attachments"][0]["content"]["body"][0]["items"][0]["text"],
+        firing: "🔴 \\[FIRING\\] HighInFlight · test",
+        resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
+        late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
+    },
+    Kind {
+        name: "pagerduty",
+        add: |builder, url| add(builder, PagerDuty::new(KEY).unwrap().url(url).unwrap()),
+        taken: Reply::Answer(202, "", "{}"),
+        state: |post| &post["event_action"],
+        firing: "trigger",
+        resolved: "resolve",
+        late: &["trigger", "resolve"],
+    },
 ];
 
 const KEY: &str = "0123456789abcdef0123456789s3cret";

@@ -193,80 +193,24 @@ impl LookoutBuilder {
         if !self.templates.is_empty() {
             self.observe.route = Some(Naming::Templates(router(&self.templates)?));
         }
-        let runtime = self.runtime.take().or_else(|| Handle::try_current().ok());
-        warn_without_runtime(&self.rules, runtime.is_some());
         let store = Arc::new(self.build_store());
-        let (mailboxes, mut workers): (Vec<_>, Vec<_>) = self.notifiers.into_iter().unzip();
-        let origin = Arc::new(self.origin);
-        let mut heartbeats = Vec::new();
-        for (every, mailbox, worker) in self.heartbeats {
-            heartbeats.push(Heartbeat::new(every, mailbox, &origin));
-            workers.push(worker);
-        }
-        let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
-        #[cfg(feature = "state")]
-        let has_state = self.state_path.is_some();
-        #[cfg(not(feature = "state"))]
-        let has_state = false;
-        let dispatcher = Dispatcher::new(mailboxes, Arc::clone(&origin));
-        if !has_state {
-            dispatcher.note_unknown(SystemTime::now(), false);
-        }
-        let dispatcher = Arc::new(dispatcher);
-        let exports = [Arc::clone(&reports) as Arc<dyn Export>, Arc::clone(&dispatcher) as _];
-        let mailboxes = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
-        let stats = mailboxes.map(|mailbox| Arc::clone(&mailbox.stats) as _);
-        let exports = exports.into_iter().chain(stats);
-        let groups = Evaluator::groups(&self.rules);
-        let classifier = Arc::new(Classifier(self.failure));
-        let facade = Facade::new(self.recorder, self.naming);
-        let collector = Collector::new(
-            Arc::clone(&store),
-            facade,
-            Arc::clone(&classifier),
-            groups,
-            exports.collect(),
-        );
-        let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
-        #[cfg(feature = "state")]
-        let keeper = self.state_path.map(|path| {
-            let dispatcher = Arc::clone(&dispatcher);
-            let service = origin.service.clone();
-            let keeper = StateKeeper::new(path, service, Arc::clone(&reports), dispatcher);
-            let naming = collector.facade.naming();
-            keeper.restore(&mut evaluator, &store.operations, naming);
-            Arc::new(keeper)
-        });
-        // At the start, since the system may have no thread left later.
-        workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
-        #[cfg(feature = "state")]
-        keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
-        let status = LookoutStatus::of(&mut evaluator, &collector, &dispatcher, SystemTime::now());
+        let classifier = Arc::new(Classifier(self.failure.take()));
+        let observe = mem::take(&mut self.observe);
+        let core = Arc::new(Core::new(Arc::clone(&store), Arc::clone(&classifier), observe));
         let layers = Arc::<Layers>::default();
-        let (rule_count, has_recorder) = (status.rules.len(), status.has_recorder);
-        let (status, seen) = watch::channel(Arc::new(status));
-        let thread = LookoutThread {
-            status,
-            self_check: SelfCheck::new(Arc::clone(&layers)),
-            store: Arc::clone(&store),
-            collector: share(collector),
-            runtime_stats: RuntimeStats::new(runtime),
-            evaluator,
-            reports: Arc::clone(&reports),
-            dispatcher: Arc::clone(&dispatcher),
-            heartbeats,
-            workers,
-            shutdown_timeout: self.shutdown_timeout,
-            #[cfg(feature = "state")]
-            keeper,
-        };
-        let notifiers: Vec<_> =
-            dispatcher.queues().iter().map(|mailbox| mailbox.name.clone()).collect();
+        let service = self.origin.service.clone();
+        let (thread, status) = self.build_thread(&store, classifier, &layers)?;
+        let (reports, dispatcher) = (Arc::clone(&thread.reports), Arc::clone(&thread.dispatcher));
         let commands = spawn(thread).map_err(StartError::Thread)?;
-        let core = Arc::new(Core::new(Arc::clone(&store), classifier, self.observe));
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
         let layer = LayerConfig::new(id, &core.config);
-        log_start(&origin.service, rule_count, &notifiers, has_recorder);
+        let notifiers: Vec<_> =
+            dispatcher.queues().iter().map(|queue| queue.name.clone()).collect();
+        let (rules, has_recorder) = {
+            let status = status.borrow();
+            (status.rules.len(), status.has_recorder)
+        };
+        log_start(&service, rules, &notifiers, has_recorder);
         Ok(Lookout {
             inner: Arc::new(Inner {
                 layer,
@@ -274,7 +218,7 @@ impl LookoutBuilder {
                 reports,
                 dispatcher,
                 commands,
-                status: seen,
+                status,
                 layers,
                 #[cfg(feature = "toml")]
                 reloadable,
@@ -282,6 +226,64 @@ impl LookoutBuilder {
                 reloading: tokio::sync::Mutex::default(),
             }),
         })
+    }
+
+    /// Builds the lookout's thread, and starts the threads of the notifiers and of the state file.
+    fn build_thread(
+        self,
+        store: &Arc<Store>,
+        classifier: Arc<Classifier>,
+        layers: &Arc<Layers>,
+    ) -> Result<(LookoutThread, watch::Receiver<Arc<LookoutStatus>>), StartError> {
+        let runtime = self.runtime.or_else(|| Handle::try_current().ok());
+        warn_without_runtime(&self.rules, runtime.is_some());
+        let origin = Arc::new(self.origin);
+        let reports = Arc::new(Reports::new(Arc::clone(store), Arc::clone(&origin)));
+        let (dispatcher, heartbeats, workers) = notifying(self.notifiers, self.heartbeats, &origin);
+        #[cfg(feature = "state")]
+        let has_state = self.state_path.is_some();
+        #[cfg(not(feature = "state"))]
+        let has_state = false;
+        if !has_state {
+            dispatcher.note_unknown(SystemTime::now(), false);
+        }
+        let collector = Collector::new(
+            Arc::clone(store),
+            Facade::new(self.recorder, self.naming),
+            classifier,
+            Evaluator::groups(&self.rules),
+            exports(&reports, &dispatcher, &heartbeats),
+        );
+        let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
+        #[cfg(feature = "state")]
+        let keeper = self.state_path.map(|path| {
+            let (reports, dispatcher) = (Arc::clone(&reports), Arc::clone(&dispatcher));
+            let keeper = StateKeeper::new(path, origin.service.clone(), reports, dispatcher);
+            keeper.restore(&mut evaluator, &store.operations, collector.facade.naming());
+            Arc::new(keeper)
+        });
+        // At the start, since the system may have no thread left later.
+        workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
+        #[cfg(feature = "state")]
+        keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
+        let status = LookoutStatus::of(&mut evaluator, &collector, &dispatcher, SystemTime::now());
+        let (status, seen) = watch::channel(Arc::new(status));
+        let thread = LookoutThread {
+            status,
+            self_check: SelfCheck::new(Arc::clone(layers)),
+            store: Arc::clone(store),
+            collector: share(collector),
+            runtime_stats: RuntimeStats::new(runtime),
+            evaluator,
+            reports,
+            dispatcher,
+            heartbeats,
+            workers,
+            shutdown_timeout: self.shutdown_timeout,
+            #[cfg(feature = "state")]
+            keeper,
+        };
+        Ok((thread, seen))
     }
 
     /// Builds the store, and moves the labels and the families to where the request path and the
@@ -305,6 +307,35 @@ impl LookoutBuilder {
         }
         store
     }
+}
+
+/// Connects the notifiers to a dispatcher, and the heartbeats to theirs.
+fn notifying(
+    notifiers: Vec<(Arc<NotifierQueue>, Worker)>,
+    heartbeats: Vec<(Duration, Arc<NotifierQueue>, Worker)>,
+    origin: &Arc<Origin>,
+) -> (Arc<Dispatcher>, Vec<Heartbeat>, Vec<Worker>) {
+    let (queues, mut workers): (Vec<_>, Vec<_>) = notifiers.into_iter().unzip();
+    let mut beating = Vec::new();
+    for (every, queue, worker) in heartbeats {
+        beating.push(Heartbeat::new(every, queue, origin));
+        workers.push(worker);
+    }
+    (Arc::new(Dispatcher::new(queues, Arc::clone(origin))), beating, workers)
+}
+
+/// Lists the parts that record metrics of their own at each collection.
+fn exports(
+    reports: &Arc<Reports>,
+    dispatcher: &Arc<Dispatcher>,
+    heartbeats: &[Heartbeat],
+) -> Vec<Arc<dyn Export>> {
+    let queues = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
+    let stats = queues.map(|queue| Arc::clone(&queue.stats) as _);
+    [Arc::clone(reports) as Arc<dyn Export>, Arc::clone(dispatcher) as _]
+        .into_iter()
+        .chain(stats)
+        .collect()
 }
 
 impl fmt::Debug for LookoutBuilder {

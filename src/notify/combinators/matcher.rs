@@ -1,6 +1,6 @@
 use std::ops::Not;
 
-use crate::notify::receivers::prometheus::labels::labels;
+use crate::notify::labels::labels;
 use crate::{alert::Alert, rule::Severity};
 
 /// Selects the alerts that a notifier gets: those that meet every condition.

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::{
     alert::Alert,
-    notify::receivers::prometheus::{
-        annotations::{annotations, ended, instant},
+    notify::{
         labels::{Labels, labels},
+        receivers::prometheus::annotations::{annotations, ended, instant},
     },
 };
 

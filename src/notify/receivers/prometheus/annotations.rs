@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::labels::Labels;
 use crate::alert::{Alert, AlertStatus, whole_seconds};
+use crate::notify::labels::Labels;
 
 /// The annotations: `summary`, `description`, `runbook_url` and `dashboard_url`.
 pub(crate) fn annotations(alert: &Alert) -> Labels {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::{
         alert::{Contribution, Failure, test_alert, test_report},
-        notify::receivers::prometheus::labels::labels,
+        notify::labels::labels,
         operation::{MethodLabel, Operation},
         rule::{Severity, Signal},
     };

@@ -3,9 +3,9 @@ use std::{
     time::SystemTime,
 };
 
-use super::labels::labels;
 use crate::alert::{Alert, AlertStatus};
 use crate::notify::Notification;
+use crate::notify::labels::labels;
 
 /// The alerts that a receiver holds as firing, for receivers that identify alerts by labels.
 #[derive(Clone, Debug, Default)]

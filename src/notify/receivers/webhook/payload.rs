@@ -2,9 +2,9 @@ use serde::Serialize;
 
 use crate::{
     alert::{Alert, AlertStatus},
-    notify::receivers::prometheus::{
-        annotations::{annotations, ended, instant},
+    notify::{
         labels::{Labels, labels},
+        receivers::prometheus::annotations::{annotations, ended, instant},
     },
 };
 
