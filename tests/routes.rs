@@ -222,7 +222,10 @@ async fn without_a_router_templates_name_the_route() {
         ]
     );
     let refused = Lookout::builder().route_templates(["/a/{id}", "/a/{name}"]).start().unwrap_err();
-    assert!(refused.to_string().contains("route_templates") && refused.to_string().contains("/a/{name}"));
+    assert!(
+        refused.to_string().contains("route_templates")
+            && refused.to_string().contains("/a/{name}")
+    );
 }
 
 #[tokio::test]
