@@ -33,7 +33,7 @@ pub(crate) use self::catalogue::{
 };
 #[cfg(feature = "prometheus")]
 pub(crate) use self::metric_naming::after_prefix;
-#[cfg(any(feature = "prometheus", test))]
+#[cfg(feature = "prometheus")]
 pub(crate) use self::presets::Presets;
 pub use self::presets::{GrpcType, Preset};
 pub(crate) use self::{
