@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     hint::{self, black_box},
     pin::{Pin, pin},
@@ -44,6 +45,18 @@ fn poll_now<F: Future>(future: F) -> F::Output {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("nothing here waits"),
     }
+}
+
+/// Calls that are plain futures, as of a database.
+fn call_load<F>(call: impl Fn() -> F + Send + Sync + 'static) -> Load
+where
+    F: Future<Output = Result<(), Infallible>> + 'static,
+{
+    Arc::new(move |calls| {
+        for _ in 0..calls {
+            black_box(poll_now(call())).unwrap();
+        }
+    })
 }
 
 /// Reads a response to its end, like a server.
@@ -278,8 +291,8 @@ fn run(load: &Load, threads: usize, requests: u64) -> Duration {
     })
 }
 
-fn loads(lookout: &Lookout) -> [(&'static str, Load); 15] {
-    [
+fn loads(lookout: &Lookout) -> Vec<(&'static str, Load)> {
+    vec![
         ("bare", load(bare())),
         ("two raw clock reads, alone", reads_alone()),
         ("two raw clock reads", two_reads()),
@@ -292,6 +305,13 @@ fn loads(lookout: &Lookout) -> [(&'static str, Load); 15] {
         ("gRPC, watched as HTTP", grpc_load(lookout.layer().layer(grpc()))),
         ("gRPC, watched", grpc_load(lookout.grpc_layer().layer(grpc()))),
         ("gRPC, watched, of a client", grpc_load(lookout.client_layer("echo").layer(grpc()))),
+        ("future", call_load(|| std::future::ready(Ok::<_, Infallible>(())))),
+        ("future, watched", {
+            let dependency = lookout.dependency("postgres");
+            call_load(move || {
+                dependency.call("find_order", std::future::ready(Ok::<_, Infallible>(())))
+            })
+        }),
         ("axum", axum_load(router())),
         ("axum, no-op layer", axum_load(no_op(router()))),
         ("axum, wrapped", axum_load(router().layer(tower::layer::layer_fn(Wrap)))),
@@ -315,9 +335,9 @@ fn overhead(criterion: &mut Criterion) {
     }
 }
 
-/// The median time of a request for each load, in nanoseconds. The rounds are interleaved, so that a
-/// disturbance affects all loads.
-fn medians<const LOADS: usize>(lookout: &Lookout, threads: usize) -> [f64; LOADS] {
+/// The median time of a request for each load by its name, in nanoseconds. The rounds are
+/// interleaved, so that a disturbance affects all loads.
+fn medians(lookout: &Lookout, threads: usize) -> impl Fn(&str) -> f64 + use<> {
     const ROUNDS: usize = 61;
     const REQUESTS: u64 = 100_000;
     let loads = loads(lookout);
@@ -327,63 +347,64 @@ fn medians<const LOADS: usize>(lookout: &Lookout, threads: usize) -> [f64; LOADS
             times.push(run(load, threads, REQUESTS).as_secs_f64() * 1e9 / REQUESTS as f64);
         }
     }
-    std::array::from_fn(|load| {
-        times[load].sort_by(f64::total_cmp);
-        times[load][times[load].len() / 2]
-    })
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    let names = loads.into_iter().map(|(name, _)| name);
+    let medians: HashMap<_, _> =
+        names.zip(times.iter().map(|times| times[times.len() / 2])).collect();
+    move |name| medians[name]
 }
 
 /// Prints the overhead of each load, on one thread and on two.
 fn verdict() {
     let lookout = lookout();
     for threads in [1, 2] {
-        let [
-            bare,
-            alone,
-            reads,
-            wrapped,
-            watched,
-            client,
-            beside,
-            grpc,
-            grpc_as_http,
-            grpc_watched,
-            grpc_client,
-            axum,
-            no_op,
-            axum_wrapped,
-            axum_watched,
-        ] = medians(&lookout, threads);
-        let added = watched - bare;
-        println!(
-            "{threads} thread(s): bare {bare:.1} ns; two raw clock reads take {alone:.1} ns alone, and add \
-             {:.1} ns; a layer that only wraps the response adds {:.1} ns; watching adds {added:.1} ns, \
-             {:.2} times the reads alone (at most 2), {:.2} times what they add; in axum ({axum:.0} ns) a \
-             no-op layer adds {:.1} ns, one that only wraps the response {:.1} ns, watching {:.1} ns",
-            reads - bare,
-            wrapped - bare,
-            added / alone,
-            added / (reads - bare),
-            no_op - axum,
-            axum_wrapped - axum,
-            axum_watched - axum,
-        );
-        let as_http = grpc_as_http - grpc;
-        println!(
-            "{threads} thread(s): as a client watching adds {:.1} ns, {:.2} times as much as a server; \
-             beside gRPC {:.1} ns, {:.2} times; to gRPC's responses ({grpc:.0} ns) the HTTP server's layer adds \
-             {as_http:.1} ns, gRPC's {:.1} ns, {:.2} times as much, a client's {:.1} ns, {:.2} times \
-             (each at most 1.5)",
-            client - bare,
-            (client - bare) / added,
-            beside - bare,
-            (beside - bare) / added,
-            grpc_watched - grpc,
-            (grpc_watched - grpc) / as_http,
-            grpc_client - grpc,
-            (grpc_client - grpc) / as_http,
-        );
+        let time = medians(&lookout, threads);
+        print_server(threads, &time);
+        print_others(threads, &time);
     }
+}
+
+fn print_server(threads: usize, time: impl Fn(&str) -> f64) {
+    let (bare, axum) = (time("bare"), time("axum"));
+    let alone = time("two raw clock reads, alone");
+    let reads = time("two raw clock reads") - bare;
+    let added = time("watched") - bare;
+    println!(
+        "{threads} thread(s): bare {bare:.1} ns; two raw clock reads take {alone:.1} ns alone, and add \
+         {reads:.1} ns; a layer that only wraps the response adds {:.1} ns; watching adds {added:.1} ns, \
+         {:.2} times the reads alone (at most 2), {:.2} times the time that they add; in axum ({axum:.0} ns) \
+         a no-op layer adds {:.1} ns, one that only wraps the response {:.1} ns, watching {:.1} ns",
+        time("wrapped, not watched") - bare,
+        added / alone,
+        added / reads,
+        time("axum, no-op layer") - axum,
+        time("axum, wrapped") - axum,
+        time("axum, watched") - axum,
+    );
+}
+
+fn print_others(threads: usize, time: impl Fn(&str) -> f64) {
+    let (bare, grpc) = (time("bare"), time("gRPC"));
+    let added = time("watched") - bare;
+    let client_call = time("watched, of a client");
+    let client = client_call - bare;
+    let beside = time("watched, beside gRPC") - bare;
+    let future = time("future, watched");
+    let as_http = time("gRPC, watched as HTTP") - grpc;
+    let grpc_server = time("gRPC, watched") - grpc;
+    let grpc_client = time("gRPC, watched, of a client") - grpc;
+    println!(
+        "{threads} thread(s): a client's layer adds {client:.1} ns, {:.2} times as much as a server's; beside \
+         gRPC a server's adds {beside:.1} ns, {:.2} times as much; to gRPC's responses ({grpc:.0} ns) the HTTP \
+         server's layer adds {as_http:.1} ns, gRPC's {grpc_server:.1} ns, {:.2} times as much, a client's \
+         {grpc_client:.1} ns, {:.2} times as much (each at most 1.5); a watched future takes {future:.1} ns, \
+         {:.2} times as much as a watched client's call of {client_call:.1} ns (at most 1)",
+        client / added,
+        beside / added,
+        grpc_server / as_http,
+        grpc_client / as_http,
+        future / client_call,
+    );
 }
 
 criterion_group! {
