@@ -274,12 +274,12 @@ fn an_invalid_label_is_rejected_with_the_field_and_a_fix() {
         let error = Lookout::builder().handler_label("a", bound).start().unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("handler_label: \"a\" has a bound of {bound}: use one from 1 to 1,000")
+            format!("handler_label: \"a\" has a limit of {bound} values: use one from 1 to 1,000")
         );
     }
     assert_eq!(
         rejected(|builder| builder.handler_label("a", 99).handler_label("b", 98)),
-        "handler_label: the labels have 10100 combinations of values, more than 10,000: lower their bounds"
+        "handler_label: the labels have 10100 combinations of values, more than 10,000: lower their limits"
     );
     let most = Lookout::builder().handler_label("a", 98).handler_label("b", 98).start();
     drop(most.unwrap());

@@ -6,12 +6,12 @@ use crate::{
     window::{History, Tick, Totals},
 };
 
-/// The figures of an operation or a group: the ended requests in its windows, and those in flight.
+/// The figures of an operation or a group: the ended requests in its windows, and the requests in flight.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) history: History,
     pub(crate) in_flight: u64,
-    /// The lowest possible age of the oldest request that waits for its response's head.
+    /// The minimum age of the oldest request that waits for its response's head.
     pub(crate) oldest: Option<Duration>,
     /// The lag of the application's runtime; only groups have it.
     pub(crate) runtime_lag: Option<Duration>,
@@ -33,25 +33,25 @@ impl Figures {
         }
     }
 
-    /// The figures of a group of these operations. The requests in flight, and those that ended since
-    /// the last tick, follow with the next tick.
+    /// The figures of a group of these operations. The next tick adds the requests in flight and those
+    /// that ended since the last tick.
     pub(super) fn of_parts<'a>(cells: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
         let history = History::of_parts(parts.map(|part| &part.history));
         Self { history, ..Self::new(cells) }
     }
 
-    /// Counts durations of one outcome in one cell.
+    /// Adds durations with this outcome to a cell.
     pub(super) fn add(&mut self, outcome: Outcome, cell: usize, tally: Tally) {
         self.new.add(outcome, tally.count, tally.nanos);
         self.new_cells[cell] += u32::try_from(tally.count).unwrap_or(u32::MAX);
     }
 
-    /// Counts how many of the added requests have a client error as status.
+    /// Adds the number of new requests whose status is a client error.
     pub(super) fn add_client_errors(&mut self, count: u64) {
         self.new.add_client_errors(count);
     }
 
-    /// Counts the new requests of an operation in this group.
+    /// Adds the new requests of an operation to this group.
     pub(super) fn absorb(&mut self, part: &Self) {
         if part.new_requests() > 0 {
             self.new.merge(&part.new);
@@ -65,7 +65,7 @@ impl Figures {
         self.new.requests()
     }
 
-    /// All requests that have ended, those since the last tick included.
+    /// All ended requests, including those since the last tick.
     pub(super) fn all_requests(&self) -> u64 {
         self.history.totals().requests() + self.new_requests()
     }

@@ -1,4 +1,5 @@
-//! The collectors of running lookouts. A scrape makes them export first, so that it is up to date.
+//! The collectors of running lookouts. A scrape makes them export before it renders, so that it is
+//! current.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

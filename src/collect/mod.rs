@@ -1,5 +1,4 @@
-//! The work of the tick and the scrape: sum the shards, and export the new counts to the facade and
-//! the windows.
+//! Sums the shards at each tick and scrape, and exports the new counts to the facade and the windows.
 
 mod figures;
 mod live;
@@ -26,13 +25,13 @@ use crate::{
 /// Decides whether an operation belongs to a group.
 pub(crate) type Member = Box<dyn Fn(&Operation) -> bool + Send>;
 
-/// Counts of another module, exported with the collector's.
+/// The metrics of another module, exported together with the collector's.
 pub(crate) trait Export: Send + Sync {
     /// Exports the current counts to the facade.
     fn export(&self, facade: &Facade);
 }
 
-/// Reads the cells of all shards.
+/// Reads the cells of all shards, and exports their sums.
 pub(crate) struct Collector {
     store: Arc<Store>,
     pub(crate) facade: Facade,
@@ -47,7 +46,7 @@ pub(crate) struct Collector {
     exports: Vec<Arc<dyn Export>>,
 }
 
-/// The warnings that were logged.
+/// The warnings that were logged, each once.
 #[derive(Debug, Default)]
 struct Warned {
     operations: bool,
@@ -55,7 +54,7 @@ struct Warned {
 }
 
 impl Collector {
-    /// Each of `groups` is a set of operations whose figures are summed, too.
+    /// The figures of each group are the sum over its operations.
     pub(crate) fn new(
         store: Arc<Store>,
         facade: Facade,
@@ -79,7 +78,7 @@ impl Collector {
         }
     }
 
-    /// Exports everything, for a scrape, if the calling thread sees the recorder.
+    /// Exports everything for a scrape, if the calling thread uses the lookout's recorder.
     pub(crate) fn export(&mut self) {
         if self.facade.in_sight() {
             self.collect(self.store.elapsed());
@@ -116,8 +115,8 @@ impl Collector {
         }
     }
 
-    /// Replaces the groups. Their windows reach as far back as those of their operations. Their
-    /// requests in flight are known after the next tick.
+    /// Replaces the groups. Their windows reach as far back as those of their operations. The next tick
+    /// counts their requests in flight.
     pub(crate) fn regroup(&mut self, groups: Vec<Member>) {
         let cells = self.store.bounds.cells();
         let regrouped = groups.into_iter().map(|member| {
@@ -173,15 +172,15 @@ impl Collector {
         let overflowed = overflows.map(|collected| collected.figures.all_requests()).sum();
         self.overflowed.set(&self.facade, overflowed);
         self.memory.set(&self.facade, self.store.memory.used() as f64);
-        self.warn_of_bounds(overflowed);
+        self.warn_of_limits(overflowed);
         self.group_figures();
         for export in &self.exports {
             export.export(&self.facade);
         }
     }
 
-    /// Logs once that a limit was reached, since requests are then counted in less detail.
-    fn warn_of_bounds(&mut self, overflowed: u64) {
+    /// Logs once that a limit is reached, since requests are then counted in less detail.
+    fn warn_of_limits(&mut self, overflowed: u64) {
         let memory = &self.store.memory;
         if memory.is_exhausted() {
             if !mem::replace(&mut self.has_warned.memory, true) {
@@ -203,7 +202,7 @@ impl Collector {
         }
     }
 
-    /// Sums the requests in flight of each group again, since they are a state and not a count.
+    /// Recomputes the requests in flight of each group, since they are a state and not a count.
     fn group_figures(&mut self) {
         for (member, group) in &mut self.groups {
             group.in_flight = 0;
@@ -227,8 +226,8 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// The lowest age that a request can have. Its start is known to the second, so it may have started
-/// at the end of that second.
+/// The minimum age of a request. Its start is known to the second, so it may have started at the end of
+/// that second.
 fn certain_age(now: Duration, began: u64) -> Duration {
     now.saturating_sub(Duration::from_secs(began + 1))
 }

@@ -21,12 +21,12 @@ pub(super) struct Collected {
     id: OperationId,
     pub(super) operation: Operation,
     pub(super) figures: Figures,
-    /// The counts of the cells at the last read. The rest is skipped while they are the same.
+    /// The counts of the cells at the last read. While they stay the same, the read stops there.
     started: u64,
     ended: u64,
     optional_records: u64,
     epoch: u32,
-    /// Nothing changed at the last read, and the recorder has everything.
+    /// Nothing changed at the last read, and everything is exported.
     is_settled: bool,
     oldest_start: OldestStart,
     started_counter: Option<Counter>,
@@ -98,7 +98,7 @@ impl Collected {
         let ended = sum(OperationCells::ended);
         let optional_records = sum(OperationCells::changes);
         let started = sum(OperationCells::started);
-        // Read again after the starts: a request that started and ended in between is not in flight.
+        // Read after the starts, so that a request that started and ended in between is not in flight.
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
         // A layer may take back a start, so the count may return to zero.
@@ -122,12 +122,12 @@ impl Collected {
             requests.export(facade);
         }
         self.export_started(facade, started, ended);
-        // A start that another thread takes back may be seen after that.
+        // A start that another thread takes back may be visible only later.
         self.figures.in_flight = (started.wrapping_sub(ended_since) as i64).max(0) as u64;
         self.set_in_flight(shards, facade, now);
         self.started = started;
         if is_complete && is_exported {
-            // Otherwise the next read does it again, even if no other request has ended.
+            // Otherwise the next read retries, even if no other request has ended.
             (self.ended, self.optional_records) = (ended, optional_records);
         }
         self.epoch = facade.epoch();
@@ -135,10 +135,10 @@ impl Collected {
 
     fn export_started(&mut self, facade: &Facade, started: u64, ended: u64) {
         let Some(counter) = &mut self.started_counter else { return };
-        // A counter must not fall. An operation that stands for several methods may lose a start to
-        // the right method, so there a call counts as started when it has ended.
+        // A counter must not decrease. An operation that stands for several methods may lose a start to
+        // the actual method, so there a call counts as started only when it has ended.
         let total = if self.operation.is_of_several() { ended } else { started };
-        // After a start was taken back, the counter waits for the next one.
+        // If a start is taken back, the counter stays until the next start makes up for it.
         self.most_started = self.most_started.max(total as i64);
         counter.set(facade, self.most_started as u64);
     }
@@ -236,7 +236,7 @@ impl Collected {
         }
     }
 
-    /// Sets the gauges of unchanged states again, so that the recorder does not drop them as idle.
+    /// Sets the gauges of unchanged values again, so that the recorder does not drop them as idle.
     fn keep_states(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
         if self.figures.in_flight > 0 {
             self.set_in_flight(shards, facade, now);

@@ -7,11 +7,11 @@ use crate::{
     series::{Bounds, LabelSet, LabelTable, SeriesKey, Store, Tally},
 };
 
-/// The requests of an operation that end in one way.
+/// The requests of an operation with the same status, ending and labels.
 #[derive(Debug)]
 pub(super) struct CollectedSeries {
     pub(super) outcome: Outcome,
-    /// Its status is a client error.
+    /// Whether the status is a client error.
     pub(super) is_client_error: bool,
     pub(super) duration: CollectedHistogram,
     /// The index of its [`EndedRequests`], if the preset has a counter of them.
@@ -37,7 +37,7 @@ pub(super) struct EndedRequests {
     counter: Counter,
 }
 
-/// A histogram that few operations have, and the counter of its sum if the preset has one.
+/// A histogram that few operations have, and a counter of its sum if the preset defines one.
 #[derive(Debug)]
 pub(super) struct CollectedOptional {
     pub(super) histogram: CollectedHistogram,
@@ -82,7 +82,7 @@ impl CollectedSeries {
         shards: &[&crate::series::Histogram],
         new: impl FnMut(usize, Tally),
     ) -> bool {
-        // Before the cells, so that a change during the read is read again.
+        // Read before the cells, so that the next read sees a change that happens during this one.
         let versions = shards.iter().map(|shard| shard.version());
         let version = Some(versions.fold(0, u64::wrapping_add));
         if self.version == version {
@@ -97,7 +97,7 @@ impl CollectedSeries {
 }
 
 impl CollectedHistogram {
-    /// Adds the family to the name if the operation has its own buckets.
+    /// Appends the family to the name if the operation has its own buckets.
     pub(super) fn new(
         name: &'static str,
         operation: &Operation,
@@ -153,7 +153,7 @@ impl EndedRequests {
     }
 }
 
-/// The labels that the user added.
+/// The labels from the builder's `request_label`, `response_label` and `handler_label`.
 fn user_labels(table: &LabelTable, set: LabelSet) -> impl Iterator<Item = Label> {
     table.texts(set).map(|(name, value)| {
         Label::new(SharedString::from_shared(name), SharedString::from_shared(value))

@@ -5,7 +5,7 @@ use crate::config::ConfigError;
 use crate::{causes::debug_as_display, rule::RuleError};
 
 /// Why a lookout did not start: the error names the rule or the setting, and the fix. Its `Debug`
-/// is its `Display`, since `main` prints that.
+/// is its `Display`, since a `main` that returns an error prints its `Debug`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -25,7 +25,7 @@ pub enum StartError {
         /// The problem and the fix.
         problem: String,
     },
-    /// The process has no number left for a further lookout.
+    /// The process has started as many lookouts as it can count.
     #[error("this process has started 268,435,456 lookouts: clone one instead of starting more")]
     TooMany,
     /// The lookout's thread, or its runtime, could not start.

@@ -13,26 +13,26 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     every: Duration,
-    mailbox: Arc<NotifierQueue>,
+    queue: Arc<NotifierQueue>,
     watchdog: Alert,
-    /// On the clock of the ticks.
+    /// The time of the next beat on the tick's clock.
     due: Duration,
 }
 
 impl Heartbeat {
-    pub(super) fn new(every: Duration, mailbox: Arc<NotifierQueue>, origin: &Arc<Origin>) -> Self {
+    pub(super) fn new(every: Duration, queue: Arc<NotifierQueue>, origin: &Arc<Origin>) -> Self {
         let watchdog = Alert::notice_at(Notice::Watchdog, SystemTime::now(), Arc::clone(origin));
-        Self { every, mailbox, watchdog, due: Duration::ZERO }
+        Self { every, queue, watchdog, due: Duration::ZERO }
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
         if now >= self.due {
             self.due = now.saturating_add(self.every);
-            self.mailbox.put(self.watchdog.clone());
+            self.queue.put(self.watchdog.clone());
         }
     }
 
-    pub(super) fn mailbox(&self) -> &Arc<NotifierQueue> {
-        &self.mailbox
+    pub(super) fn queue(&self) -> &Arc<NotifierQueue> {
+        &self.queue
     }
 }

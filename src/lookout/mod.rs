@@ -1,4 +1,4 @@
-//! The lookout: the handle, its builder, and the thread. The only place where the parts are wired.
+//! The lookout: the handle, its builder and its thread. The other modules are connected only here.
 
 mod builder;
 mod error;
@@ -86,7 +86,7 @@ struct Inner {
     layers: Arc<Layers>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
-    /// Held by a reload, so that none puts back what another one has read since.
+    /// Held by a reload, so that a slower one cannot replace the rules of a later one.
     #[cfg(feature = "toml")]
     reloading: tokio::sync::Mutex<()>,
 }
@@ -113,8 +113,8 @@ impl Lookout {
     }
 
     /// Returns a layer for outside a whole router, around layers that must run before the router
-    /// matches the path. It cannot see the route: [`route_layer`](Self::route_layer) inside the
-    /// router passes it on. A request without a route counts as `unmatched`.
+    /// matches the path. It cannot see the route, so [`route_layer`](Self::route_layer) inside the
+    /// router passes the route on. A request without a route counts as `unmatched`.
     ///
     /// Few services need it, since a [`layer`](Self::layer) that is added last counts 404s, 405s,
     /// CORS preflights and the responses of timeouts, too. That one allocates nothing; this one
@@ -169,9 +169,8 @@ impl Lookout {
     /// Around a retry layer it measures the caller's view; [`attempt_layer`](Self::attempt_layer)
     /// measures each attempt.
     ///
-    /// The layer records the time until the client is ready with the request that follows at once.
-    /// It does not record a wait that the caller gives up, or that ends in an error of
-    /// `poll_ready`.
+    /// The wait until the client is ready counts towards the request that follows at once. A wait
+    /// that the caller gives up, or that ends in an error of `poll_ready`, is not recorded.
     #[doc(alias("interceptor", "upstream"))]
     pub fn client_layer(&self, dependency: impl Into<Arc<str>>) -> LookoutLayer<HttpAndGrpc> {
         self.of_client(dependency.into(), Call::Logical)
@@ -183,8 +182,9 @@ impl Lookout {
         self.of_client(dependency.into(), Call::Attempt)
     }
 
-    /// Watches the requests of a `reqwest::Client` to `dependency`, and stays as easy to call:
-    /// `client.get(url).send()`. It counts as [`client_layer`](Self::client_layer) does.
+    /// Wraps a `reqwest::Client` and watches its requests to `dependency`. The returned client has
+    /// the same methods: `client.get(url).send()`. Its requests count as those of
+    /// [`client_layer`](Self::client_layer) do.
     #[cfg(feature = "reqwest")]
     pub fn client(
         &self,
@@ -239,8 +239,8 @@ impl Lookout {
     }
 
     /// Returns the state at the last tick, at most a second ago: each rule's value, threshold,
-    /// window, requests and state, and the reason if there is no verdict. So it shows why a rule
-    /// does not fire; see [troubleshooting](crate::guide::troubleshooting). After
+    /// window, requests and state, and the reason if there is no verdict. Use it to find out why a
+    /// rule does not fire; see [troubleshooting](crate::guide::troubleshooting). After
     /// [`shutdown`](Self::shutdown) it no longer changes.
     ///
     /// It reads a copy that the tick made, so it delays no tick and no request.
@@ -264,12 +264,12 @@ impl Lookout {
     /// Sends a test alert and its resolve through each notifier, and returns the result of each
     /// delivery: within 12 s, all at the same time. Without notifiers the result is empty.
     ///
-    /// The alert is named `LookoutTest` and has the severity `info`. A notifier receives it
-    /// whatever its [matcher](crate::notify::NotifierExt::when) is, closures included. The test
-    /// respects the rate limits of the receiver and counts as a message, but is not retried. Of two
-    /// notifiers joined by [`or_else`](crate::notify::NotifierExt::or_else) both get it, with a
-    /// result each. A receiver where alerts expire, such as Alertmanager, gets no resolve: it would
-    /// notify nobody about an alert that is over so soon.
+    /// The alert is named `LookoutTest` and has the severity `info`. The test ignores the
+    /// [matchers](crate::notify::NotifierExt::when) of the notifiers, closures included. It respects
+    /// the rate limits of the receiver and counts as a message, but is not retried. Two notifiers
+    /// joined by [`or_else`](crate::notify::NotifierExt::or_else) both get it, with a result each. A
+    /// receiver where alerts expire, such as Alertmanager, gets no resolve: it would not notify
+    /// anyone about an alert that is over so soon.
     ///
     /// It works on any runtime.
     ///
@@ -290,22 +290,22 @@ impl Lookout {
     /// ```
     #[doc(alias("amtool"))]
     pub async fn send_test(&self) -> Vec<TestDelivery> {
-        let (answer, answered) = oneshot::channel();
-        // If nobody takes it, nobody answers.
-        let _ = self.inner.commands.send(Command::SendTest(answer));
-        answered.await.unwrap_or_else(|_| self.inner.dispatcher.untested(HAS_ENDED))
+        let (reply, replied) = oneshot::channel();
+        // If the thread has ended, the reply channel closes, and the next line handles that.
+        let _ = self.inner.commands.send(Command::SendTest(reply));
+        replied.await.unwrap_or_else(|_| self.inner.dispatcher.untested(HAS_ENDED))
     }
 
     /// Ends the lookout. It evaluates no more rules, and delivers the queued alerts for as long as
     /// [`shutdown_timeout`](LookoutBuilder::shutdown_timeout) allows. The log names each alert that
-    /// is left. It counts as dropped, or waits for the next start if there is a [state
+    /// is left. Such an alert counts as dropped, or waits for the next start if there is a [state
     /// file](crate::guide::operations#keep-alerts-across-a-restart).
     ///
     /// It works on any runtime. After the lookout has ended it returns at once.
     pub async fn shutdown(&self) {
         let (done, is_done) = oneshot::channel();
         if self.inner.commands.send(Command::Shutdown(done)).is_ok() {
-            // An error says that the thread has ended, which is what is asked for.
+            // An error means that the thread has already ended.
             let _ = is_done.await;
         }
     }

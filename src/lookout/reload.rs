@@ -32,12 +32,12 @@ pub(super) struct Reloadable {
 /// windows reach as far back as before.
 ///
 /// A new threshold of [`latency_quantile`](Rule::latency_quantile) or
-/// [`slow_ratio`](Rule::slow_ratio) is rounded to the nearest bound, within 1/9, until a restart makes
-/// it exact. [`Reloaded::needs_restart`] and the log note this.
+/// [`slow_ratio`](Rule::slow_ratio) is rounded to the nearest bound, within 1/9, until the next
+/// restart. [`Reloaded::needs_restart`] and a warning in the log report this.
 impl Lookout {
     /// Reads the file of [`config`](super::LookoutBuilder::config) again, and replaces its rules. The
-    /// rules of the builder and all notifiers stay. The whole file is checked, so a file that reloads
-    /// also starts. It works on any runtime.
+    /// rules of the builder and all notifiers stay. It checks the whole file, so a file that passes also
+    /// works at the next start. It works on any runtime.
     ///
     /// # Errors
     ///

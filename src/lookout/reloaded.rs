@@ -18,7 +18,7 @@ pub struct Reloaded {
     pub changed: usize,
     /// Rules with a new name.
     pub added: usize,
-    /// Rules whose name is gone.
+    /// Rules that were removed.
     pub removed: usize,
     /// Changes that need a restart, a sentence each.
     pub needs_restart: Vec<String>,

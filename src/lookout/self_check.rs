@@ -39,19 +39,19 @@ pub(super) struct SelfCheck {
     logged: HashSet<String>,
 }
 
-/// The time for an application to install its recorder.
+/// The time that an application has to install its recorder.
 const RECORDER_AFTER: Duration = Duration::from_secs(10);
 
-/// The time for an application to make its layers, and to call each dependency once.
+/// The time that an application has to create its layers and to call each dependency once.
 const LAYERS_AFTER: Duration = Duration::from_secs(60);
 
-/// The time for a watched service to receive its first request.
+/// The time that a watched service has to receive its first request.
 const REQUESTS_AFTER: Duration = Duration::from_secs(300);
 
-/// The time for a route to receive its first request if no other route has a similar name.
+/// The time that a route has to receive its first request if no other route has a similar name.
 const ROUTE_AFTER: Duration = Duration::from_secs(3_600);
 
-/// The number of requests without a route that shows a misplaced layer.
+/// The number of requests without a route after which the layer counts as misplaced.
 const UNMATCHED_REQUESTS: u64 = 100;
 
 impl SelfCheck {
@@ -86,8 +86,8 @@ impl SelfCheck {
         if now >= LAYERS_AFTER && needs_requests && !has_server && !has_client {
             find(
                 "layer",
-                "the lookout has made no layer, so its rules see no requests: add lookout.layer() to \
-                 the router",
+                "the lookout has no layer, so its rules see no requests: add lookout.layer() to the \
+                 router",
             );
         }
         if now >= REQUESTS_AFTER && has_server && !seen.is_serving {
@@ -209,7 +209,7 @@ fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w s
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// `None` without the library that compares words.
+/// Without the feature `toml` there is no library that compares words.
 #[cfg(not(feature = "toml"))]
 fn nearest<'w>(_: &str, _: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     None
@@ -228,13 +228,13 @@ pub(super) fn log_start(service: &str, rules: usize, notifiers: &[String], has_r
         if rules > 0 && notifiers.is_empty() {
             tracing::warn!(
                 service,
-                "there are rules and no notifier, so nobody is notified: alerts are only in the metric \
+                "there are rules but no notifier, so nobody is notified: alerts appear only in the metric \
                  lookout_alert_state and in status(); add .notify(..) or .on_alert(..)"
             );
         } else if rules == 0 && !notifiers.is_empty() {
             tracing::warn!(
                 service,
-                "there are notifiers and no rule, so only reports are notified: add \
+                "there are notifiers but no rules, so only reports send alerts: add \
                  .rules(Rule::defaults()) for alerts about requests"
             );
         }

@@ -7,13 +7,13 @@ use crate::catch_panic::logged;
 /// Completes when the process receives SIGTERM, which container platforms and systemd send, or
 /// Ctrl-C. Feature `signal`.
 ///
-/// After its first poll these signals no longer end the process by themselves. First stop serving,
-/// then [shut down](crate::Lookout::shutdown), so that the last requests are still counted and
-/// their alerts delivered. The platform kills a process that takes too long (Kubernetes after 30 s,
-/// Docker after 10 s): the drain and [`shutdown_timeout`](crate::LookoutBuilder::shutdown_timeout)
-/// together must be shorter.
+/// After the first poll of the future, these signals no longer end the process by themselves. First
+/// stop the server, then [shut down](crate::Lookout::shutdown), so that the last requests are
+/// counted and their alerts delivered. The platform kills a process that takes too long (Kubernetes
+/// after 30 s, Docker after 10 s), so the drain and
+/// [`shutdown_timeout`](crate::LookoutBuilder::shutdown_timeout) together must be shorter.
 ///
-/// If the system does not allow a signal handler, the log has an error, and it never completes.
+/// If the system does not allow a signal handler, the future logs an error and never completes.
 ///
 /// # Examples
 ///
@@ -31,22 +31,24 @@ use crate::catch_panic::logged;
 /// # }
 /// ```
 pub async fn shutdown_signal() {
-    if let Err(reason) = told_to_end().await {
-        logged(|| tracing::error!(%reason, "no signal can be listened for"));
+    if let Err(reason) = wait_for_signal().await {
+        logged(
+            || tracing::error!(%reason, "no signal handler could be installed: shutdown_signal() never completes"),
+        );
         std::future::pending().await
     }
 }
 
 #[cfg(unix)]
-async fn told_to_end() -> io::Result<()> {
+async fn wait_for_signal() -> io::Result<()> {
     let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
-        told = signal::ctrl_c() => told,
+        result = signal::ctrl_c() => result,
     }
 }
 
 #[cfg(not(unix))]
-async fn told_to_end() -> io::Result<()> {
+async fn wait_for_signal() -> io::Result<()> {
     signal::ctrl_c().await
 }

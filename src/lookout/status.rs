@@ -1,4 +1,4 @@
-//! What the lookout saw at the last tick.
+//! The state of a lookout at its last tick.
 
 mod json;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The state of a lookout at its last tick, from [`Lookout::status`](super::Lookout::status): each
-/// rule's value, and why it has no verdict.
+/// rule's value, or the reason why it has no verdict.
 ///
 /// Its [`Display`](fmt::Display) is a line for each rule and each notifier. With the feature `axum`
 /// it is a response, as JSON.
@@ -37,7 +37,7 @@ use crate::{
 pub struct LookoutStatus {
     /// The service, the instance and the version.
     pub origin: Arc<Origin>,
-    /// When the last tick was; the start before the first one.
+    /// The time of the last tick; before the first tick, the time of the start.
     pub at: SystemTime,
     /// Whether a metrics recorder was found.
     pub has_recorder: bool,

@@ -49,11 +49,11 @@ pub(super) struct LookoutThread {
 /// A request of a handle to the thread.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Ends the lookout, and then answers.
+    /// Ends the lookout, and then replies.
     Shutdown(oneshot::Sender<()>),
-    /// Replaces the rules by these, which were checked, and answers with the changes.
+    /// Replaces the rules by these, which were checked, and replies with the changes.
     ReplaceRules(Vec<Rule>, oneshot::Sender<Result<Reloaded, ReloadError>>),
-    /// Sends a test through each notifier, and answers with the results.
+    /// Sends a test through each notifier, and replies with the results.
     SendTest(oneshot::Sender<Vec<TestDelivery>>),
 }
 
@@ -62,7 +62,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Starts the thread, and waits until it has resolved the recorder, so that a scrape right after the
 /// start has all metrics.
 pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<Command>> {
-    let (commands, asked) = mpsc::unbounded_channel();
+    let (commands, received) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread::Builder::new().name("lookout".to_owned()).spawn(move || {
         report::own_this_thread();
@@ -76,10 +76,10 @@ pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<C
             Ok(runtime) => (Some(runtime), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        // The starter waits for it.
+        // `spawn` waits for the result, so the receiver exists.
         let _ = ready.send(made);
         let Some(runtime) = runtime else { return };
-        runtime.block_on(thread.run(asked));
+        runtime.block_on(thread.run(received));
         // A hook that blocks forever must not keep the thread alive.
         runtime.shutdown_background();
     })?;
@@ -105,16 +105,16 @@ impl LookoutThread {
         #[cfg(feature = "state")]
         let keeping = self.keeper.clone().map(|keeper| tokio::spawn(keeper.run()));
         let mut serving = (self, commands);
-        let asked = supervised("the lookout", &mut serving, async |(thread, commands)| {
+        let requested = supervised("the lookout", &mut serving, async |(thread, commands)| {
             thread.serve(commands).await
         })
         .await;
         let (mut thread, mut commands) = serving;
-        if asked.is_none() {
+        if requested.is_none() {
             logged(|| {
                 tracing::warn!(
-                    "the lookout ends with its last handle, and evaluates no more rules: keep a handle \
-                     as long as the service runs, and end the lookout with shutdown()"
+                    "the last handle was dropped, so the lookout ends and evaluates no more rules: keep a \
+                     handle as long as the service runs, and end the lookout with shutdown()"
                 );
             });
         }
@@ -124,17 +124,17 @@ impl LookoutThread {
         #[cfg(not(feature = "state"))]
         let is_kept = false;
         if !is_kept {
-            thread.dispatcher.queues().iter().for_each(|mailbox| mailbox.give_up());
+            thread.dispatcher.queues().iter().for_each(|queue| queue.give_up());
         }
         caught("the last export", || thread.collector().export());
         commands.close();
         while let Ok(command) = commands.try_recv() {
-            // Any other command is answered by its drop.
+            // The drop of any other command closes its reply channel.
             if let Command::Shutdown(done) = command {
                 let _ = done.send(());
             }
         }
-        let _ = asked.map(|asked| asked.send(()));
+        let _ = requested.map(|done| done.send(()));
     }
 
     /// Ticks, and executes the commands of the handles, until the lookout ends. Returns the channel of the
@@ -156,7 +156,7 @@ impl LookoutThread {
                         // The caller may be gone.
                         let _ = done.send(replaced);
                     }
-                    Some(Command::SendTest(answer)) => self.send_test(answer),
+                    Some(Command::SendTest(reply)) => self.send_test(reply),
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
@@ -176,8 +176,8 @@ impl LookoutThread {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ticks are on the whole seconds of the store's clock, which ages use, too. So an age that a rule
-    /// can evaluate at a tick does not wait for the next one.
+    /// Ticks are aligned to whole seconds of the store's clock, as ages are. So a rule sees each age as
+    /// soon as it is reached, and not a tick later.
     fn until_tick(&self) -> Duration {
         let into = self.store.elapsed().as_nanos() % TICK.as_nanos();
         TICK - Duration::from_nanos(into as u64) + Duration::from_micros(500)
@@ -252,7 +252,7 @@ impl LookoutThread {
     }
 
     /// Runs as a task, so that the ticks continue.
-    fn send_test(&self, answer: oneshot::Sender<Vec<TestDelivery>>) {
+    fn send_test(&self, reply: oneshot::Sender<Vec<TestDelivery>>) {
         let dispatcher = Arc::clone(&self.dispatcher);
         tokio::spawn(async move {
             let deliveries = guarded_future(dispatcher.send_test()).await.unwrap_or_else(|panic| {
@@ -261,7 +261,7 @@ impl LookoutThread {
                 dispatcher.untested(&format!("the test panicked: {reason}"))
             });
             // The caller may be gone.
-            let _ = answer.send(deliveries);
+            let _ = reply.send(deliveries);
         });
     }
 
@@ -273,18 +273,18 @@ impl LookoutThread {
             self.dispatcher.hand_over(self.reports.close()).await;
         })
         .await;
-        let heartbeats = self.heartbeats.iter().map(Heartbeat::mailbox);
-        for mailbox in self.dispatcher.queues().iter().chain(heartbeats) {
-            mailbox.close();
+        let heartbeats = self.heartbeats.iter().map(Heartbeat::queue);
+        for queue in self.dispatcher.queues().iter().chain(heartbeats) {
+            queue.close();
         }
         let all = async { while workers.join_next().await.is_some() {} };
         if within(self.shutdown_timeout, all).await.is_err() {
-            // An alert in delivery returns to its queue.
+            // An alert whose delivery is cancelled returns to its queue.
             workers.shutdown().await;
         }
     }
 
-    /// Writes the state a last time. Returns whether it has the undelivered alerts.
+    /// Writes the state a last time. Returns whether the file contains the undelivered alerts.
     #[cfg(feature = "state")]
     async fn close_state(&self, keeping: Option<tokio::task::JoinHandle<io::Result<()>>>) -> bool {
         let (Some(keeper), Some(keeping)) = (&self.keeper, keeping) else { return false };
@@ -294,17 +294,17 @@ impl LookoutThread {
 }
 
 /// Calls `call`, and logs a panic in it.
-fn caught<R>(what: &str, call: impl FnOnce() -> R) -> Option<R> {
+fn caught<R>(action: &str, call: impl FnOnce() -> R) -> Option<R> {
     let panic = match guarded(call) {
         Ok(result) => return Some(result),
         Err(panic) => panic,
     };
     let reason = panic.message();
-    logged(|| tracing::error!(reason, "{what} of the lookout panicked: the lookout continues"));
+    logged(|| tracing::error!(reason, "{action} of the lookout panicked: the lookout continues"));
     None
 }
 
-/// Warns about a rule for the runtime if there is none.
+/// Warns about a rule that evaluates the runtime if there is no runtime.
 pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
     if let (false, Some(rule)) = (has_runtime, rules.iter().find(|rule| rule.needs_runtime())) {
         logged(|| {
@@ -316,7 +316,8 @@ pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
     }
 }
 
-/// The bounds of the cells are fixed at the start, so a later threshold may lie between two of them.
+/// Returns a warning for each threshold that lies between two cells, since the cells' bounds are fixed at
+/// the start.
 fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
     rules
         .iter()

@@ -135,7 +135,7 @@ fn family_problem(families: &[Family]) -> Option<String> {
     })
 }
 
-/// Whether a segment has the syntax of a parameter before axum 0.8, which would match literally.
+/// Whether a segment is a parameter in the syntax before axum 0.8, which would match only its own text.
 fn is_old_style(template: &str) -> bool {
     template.split('/').any(|segment| segment.starts_with([':', '*']))
 }
@@ -160,7 +160,7 @@ pub(super) fn router(templates: &[String]) -> Result<matchit::Router<Arc<str>>, 
     Ok(router)
 }
 
-/// `package.Service/Method`, without a slash before it.
+/// Whether the text is `package.Service/Method`, without a leading slash.
 fn is_grpc_method(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ']);
     text.split_once('/').is_some_and(|(service, method)| is_part(service) && is_part(method))

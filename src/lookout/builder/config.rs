@@ -26,22 +26,22 @@ impl LookoutBuilder {
     /// ```
     /// use tower_lookout::Lookout;
     ///
-    /// let refused = Lookout::builder().config_str("defaults = 1").start().unwrap_err();
-    /// assert_eq!(refused.to_string(), "config:1: defaults: 1 is not a boolean: use true or false");
+    /// let error = Lookout::builder().config_str("defaults = 1").start().unwrap_err();
+    /// assert_eq!(error.to_string(), "config:1: defaults: 1 is not a boolean: use true or false");
     /// ```
     pub fn config_str(mut self, text: impl Into<String>) -> Self {
         self.config = Some(Source::Text(text.into()));
         self
     }
 
-    /// Adds the rules and notifiers of the file, and returns what a reload reads again.
+    /// Adds the rules and notifiers of the file. Returns the input of a later reload.
     pub(super) fn load(&mut self) -> Result<Option<Reloadable>, StartError> {
         let Some(source) = self.config.take() else { return Ok(None) };
         let given = self.rules.clone();
         let Config { rules, notifiers, fingerprint } = source.load(&given)?;
         self.rules.extend(rules);
         for Notifier { name, service, matcher } in notifiers {
-            self.add(name, matcher, |mailbox| Worker::new(mailbox, service));
+            self.add(name, matcher, |queue| Worker::new(queue, service));
         }
         Ok(source.is_file().then_some(Reloadable { source, given, fingerprint }))
     }

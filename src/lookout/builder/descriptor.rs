@@ -7,9 +7,9 @@ use crate::facade::GrpcType;
 /// Requests: the methods of a gRPC server.
 impl LookoutBuilder {
     /// Declares the gRPC methods of a compiled descriptor, such as the `FILE_DESCRIPTOR_SET` of
-    /// generated code, with their [`grpc_type`](Self::grpc_type): as
-    /// [`grpc_methods`](Self::grpc_methods) does. A type that you set yourself takes precedence.
-    /// Call it once for each descriptor.
+    /// generated code. It replaces calls of [`grpc_methods`](Self::grpc_methods) and
+    /// [`grpc_type`](Self::grpc_type). A type that you set yourself takes precedence. Call it once
+    /// for each descriptor.
     ///
     /// [`start`](Self::start) rejects bytes that are not an encoded
     /// `google.protobuf.FileDescriptorSet`.

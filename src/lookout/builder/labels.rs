@@ -23,11 +23,11 @@ pub(super) struct UserLabel {
 /// Labels of your own, on the duration histogram and the request counter; other metrics and the
 /// rules ignore them. See the [guide](crate::guide::axum#add-your-own-labels).
 ///
-/// Each has a bound on its values, from 1 to 1,000. The first values get series of their own.
-/// Further values become `_OTHER`, and so do values of more than 128 bytes. Without a value, or
-/// with an empty one, the label is left out. All labels together may have 10,000 combinations of
-/// values: the product of the bounds, each plus two. Each combination takes memory as an operation
-/// does.
+/// Each label has a limit of distinct values, from 1 to 1,000. Up to the limit, each value has its
+/// own series. Further values become `_OTHER`, and so do values of more than 128 bytes. Without a
+/// value, or with an empty one, the label is left out. All labels together may have 10,000
+/// combinations: the product of the limits, each plus two. A combination takes as much memory as an
+/// operation.
 impl LookoutBuilder {
     /// Adds a label whose value comes from the request's head. If the closure returns `None` or
     /// panics, the request does not have the label. Defaults to no labels.
@@ -94,18 +94,19 @@ impl LookoutBuilder {
 
 const MAX_VALUES: usize = 1_000;
 
-/// `constant` are the labels of every metric.
+/// `constant` lists the constant labels, which every metric has.
 pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), StartError> {
     for (place, UserLabel { field, name, values, .. }) in labels.iter().enumerate() {
         let is_taken = |name: &str| {
             labels[..place].iter().any(|label| label.name == *name)
                 || constant.iter().any(|label| label.key() == name)
         };
-        let bound_problem = || {
-            (!(1..=MAX_VALUES).contains(values))
-                .then(|| format!("{name:?} has a bound of {values}: use one from 1 to 1,000"))
+        let limit_problem = || {
+            (!(1..=MAX_VALUES).contains(values)).then(|| {
+                format!("{name:?} has a limit of {values} values: use one from 1 to 1,000")
+            })
         };
-        if let Some(problem) = label_problem(name, is_taken).or_else(bound_problem) {
+        if let Some(problem) = label_problem(name, is_taken).or_else(limit_problem) {
             return Err(StartError::Setting { field, problem });
         }
     }
@@ -113,7 +114,7 @@ pub(super) fn check(labels: &[UserLabel], constant: &[Label]) -> Result<(), Star
     match labels.last() {
         Some(UserLabel { field, .. }) if sets > LabelTable::MAX_SETS => {
             let problem = format!(
-                "the labels have {sets} combinations of values, more than 10,000: lower their bounds"
+                "the labels have {sets} combinations of values, more than 10,000: lower their limits"
             );
             Err(StartError::Setting { field, problem })
         }

@@ -48,7 +48,7 @@ use crate::{
 
 /// The settings of a [`Lookout`]. [`start`](Self::start) checks them.
 ///
-/// All settings have defaults: `Lookout::builder().start()` counts requests, and raises no alert.
+/// All settings have defaults: `Lookout::builder().start()` counts requests and raises no alerts.
 /// The [guide](crate::guide) has a page for each task.
 #[must_use = "nothing is watched before `start`"]
 pub struct LookoutBuilder {
@@ -105,8 +105,8 @@ impl LookoutBuilder {
         }
     }
 
-    /// Sets the recorder that receives the metrics. Defaults to the global one, also if it is
-    /// installed later; it then receives the counts from before. See the
+    /// Sets the recorder that receives the metrics. Defaults to the global one. If that is installed
+    /// later, it also receives the earlier counts. See the
     /// [guide](crate::guide::metrics).
     #[doc(alias("statsd", "datadog", "registry"))]
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
@@ -286,14 +286,14 @@ impl LookoutBuilder {
         Ok((thread, seen))
     }
 
-    /// Builds the store, and moves the labels and the families to where the request path and the
-    /// metrics read them.
+    /// Builds the store. Moves the labels and the bucket families into the configuration of the
+    /// request path and of the metrics.
     fn build_store(&mut self) -> Store {
         let splits: Vec<_> = self.rules.iter().flat_map(Rule::splits).collect();
         let labels = mem::take(&mut self.labels);
         let table = LabelTable::new(labels.iter().map(|label| (&*label.name, label.values)));
         self.observe.labels = labels.into_iter().map(|label| label.source).collect();
-        // The server answers such a call after the last message of the client.
+        // The server responds to such a call after the last message of the client.
         let types = self.naming.presets.options.grpc_types.iter();
         let streamed = types.filter(|(_, kind)| **kind == GrpcType::ClientStream);
         self.observe.long_polls.extend(streamed.map(|(method, _)| method.clone()));
@@ -309,7 +309,7 @@ impl LookoutBuilder {
     }
 }
 
-/// Connects the notifiers to a dispatcher, and the heartbeats to theirs.
+/// Creates the dispatcher of the notifiers, and the heartbeats.
 fn notifying(
     notifiers: Vec<(Arc<NotifierQueue>, Worker)>,
     heartbeats: Vec<(Duration, Arc<NotifierQueue>, Worker)>,
@@ -324,13 +324,13 @@ fn notifying(
     (Arc::new(Dispatcher::new(queues, Arc::clone(origin))), beating, workers)
 }
 
-/// Lists the parts that record metrics of their own at each collection.
+/// Lists the parts that export metrics of their own at each collection.
 fn exports(
     reports: &Arc<Reports>,
     dispatcher: &Arc<Dispatcher>,
     heartbeats: &[Heartbeat],
 ) -> Vec<Arc<dyn Export>> {
-    let queues = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::mailbox));
+    let queues = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::queue));
     let stats = queues.map(|queue| Arc::clone(&queue.stats) as _);
     [Arc::clone(reports) as Arc<dyn Export>, Arc::clone(dispatcher) as _]
         .into_iter()
@@ -340,7 +340,7 @@ fn exports(
 
 impl fmt::Debug for LookoutBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.notifiers.iter().map(|(mailbox, _)| &mailbox.name).collect();
+        let names: Vec<_> = self.notifiers.iter().map(|(queue, _)| &queue.name).collect();
         f.debug_struct("LookoutBuilder")
             .field("origin", &self.origin)
             .field("rules", &self.rules)

@@ -6,8 +6,8 @@ use crate::facade::{GrpcType, Preset};
 /// Export: the names and the constant labels of the metrics.
 impl LookoutBuilder {
     /// Gives the metrics of requests the names and labels of another library, for dashboards that
-    /// already exist. Call it once for HTTP and once for gRPC; if both presets name the same
-    /// traffic, the last one applies. Defaults to [`Preset::OpenTelemetry`]. See the
+    /// already exist. Call it once for HTTP and once for gRPC; if two presets apply to the same
+    /// traffic, the last one wins. Defaults to [`Preset::OpenTelemetry`]. See the
     /// [guide](crate::guide::presets).
     ///
     /// # Examples
@@ -59,8 +59,8 @@ impl LookoutBuilder {
         self
     }
 
-    /// Declares how many messages either side of a gRPC method sends, for the label `grpc_type` of
-    /// [`Preset::GoGrpcMiddleware`], since the wire format does not show it. Defaults to the type
+    /// Declares whether the client and the server of a gRPC method stream, for the label `grpc_type`
+    /// of [`Preset::GoGrpcMiddleware`], since the wire format does not show it. Defaults to the type
     /// in the `grpc_descriptor` (feature `prost`), else [`GrpcType::Unary`].
     ///
     /// # Examples

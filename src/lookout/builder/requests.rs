@@ -50,14 +50,14 @@ impl LookoutBuilder {
         self
     }
 
-    /// Declares routes, and gRPC methods, that answer when there is news, written as in the label:
+    /// Declares long-poll routes, and gRPC methods that respond late, written as in the label:
     /// `/orders/changes`, `shop.Orders/Upload`. Defaults to the methods with
-    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, which answer after the last
+    /// [`grpc_type`](Self::grpc_type)`(.., GrpcType::ClientStream)`, which respond after the last
     /// message.
     ///
-    /// Such a request is a stream from its start: its life is in the histogram of streams, it is an
-    /// open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck request. Its
-    /// duration, which rules evaluate, is the time after its response's head.
+    /// Such a request counts as a stream from its start: the histogram of streams has its whole
+    /// time, it is an open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck
+    /// request. Its duration, which rules evaluate, is the time after its response's head.
     pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.observe.long_polls.extend(routes.into_iter().map(Into::into));
         self
@@ -98,16 +98,15 @@ impl LookoutBuilder {
         self
     }
 
-    /// Decides which statuses of which operations are failures. `None` keeps the
+    /// Decides which statuses are failures, for each operation. `None` keeps the
     /// [convention](crate::Outcome::Failure). Defaults to the convention for all.
     ///
-    /// The lookout calls the closure once for each way in which an operation's requests end, and
-    /// only calls it for each request if a layer has observers. If it panics, the convention
-    /// decides.
+    /// The lookout calls the closure once for each pair of operation and status, and for each
+    /// request only if a layer has observers. If it panics, the convention decides.
     ///
     /// # Examples
     ///
-    /// A missing order is a failure, and a conflict in the stock is none:
+    /// A missing order is a failure, and a conflict in the stock is not:
     ///
     /// ```
     /// use tower_lookout::{Lookout, Status};
@@ -131,7 +130,7 @@ impl LookoutBuilder {
 
     /// Declares gRPC methods of the server, such as `shop.Orders/Create`, so that they count by
     /// name from the first call on. Defaults to none: the layer learns each method from its first
-    /// successful answer.
+    /// successful response.
     pub fn grpc_methods(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.grpc_methods.extend(methods.into_iter().map(Into::into));
         self

@@ -9,17 +9,17 @@ impl LookoutBuilder {
     /// delivered. Feature `state`; defaults to none. See the
     /// [guide](crate::guide::operations#keep-alerts-across-a-restart).
     ///
-    /// A restored alert keeps its start and its peak, and the instance that raised it, since
-    /// receivers identify it by that. Its windows start empty: without traffic it resolves as
-    /// unknown after the longest of them, and at once if its rule is gone. A pending alert starts
-    /// over. A report that was sent before continues as a repeat, and resolves five minutes after
-    /// the start at the earliest.
+    /// A restored alert keeps its start, its peak and its instance, since receivers identify it by
+    /// the instance. Its windows start empty: without traffic it resolves as unknown after the
+    /// longest window, and at once if its rule is gone. A pending alert starts over. A report that
+    /// was sent before continues as a repeat, and resolves five minutes after the start at the
+    /// earliest.
     ///
-    /// The file is JSON, readable by its owner alone. A thread of its own replaces it as a whole
-    /// when an alert changes, its peak rises, or a message is delivered; it delays no request and
-    /// no tick. A delivered message leaves the file: a process that is killed in the milliseconds
-    /// between the delivery and the write sends it twice. The request count of an alert is as of
-    /// the last write; reports that repeat are counted in it every ten seconds.
+    /// The file is JSON, readable by its owner alone. A separate thread rewrites it when an alert
+    /// changes, its peak rises, or a message is delivered; this delays no request and no tick. A
+    /// delivered message leaves the file: a process that is killed in the milliseconds between the
+    /// delivery and the write sends it twice. The request count of an alert is as old as the last
+    /// write, and the count of repeated reports is up to ten seconds old.
     /// [`shutdown`](crate::Lookout::shutdown) writes the file a last time, which may take up to a
     /// second longer, and undelivered alerts wait for the next start.
     ///

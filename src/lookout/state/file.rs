@@ -27,17 +27,17 @@ pub(super) fn read(path: &Path, service: &str) -> Result<Option<Saved>, String> 
     }
 }
 
-/// The size limit of the file in bytes, for reads and writes: more than three full queues.
+/// The size limit of the file in bytes, for reads and writes. Three full queues fit.
 const LONGEST: u64 = 64 << 20;
 
 fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
     let header: Header = serde_json::from_slice(content).map_err(damaged)?;
     if header.version != VERSION {
-        return Err(format!("it is of version {}, and not {VERSION}", header.version));
+        return Err(format!("it has version {}, not {VERSION}", header.version));
     }
     if header.service != service {
-        return Err(format!("it is of the service {:?}, and not {service:?}", header.service));
+        return Err(format!("it belongs to the service {:?}, not {service:?}", header.service));
     }
     serde_json::from_slice(content).map_err(damaged)
 }
@@ -45,7 +45,7 @@ fn parse(content: &[u8], service: &str) -> Result<Saved, String> {
 /// Renames an unusable file, so that a person can look at it.
 pub(super) fn set_aside(path: &Path, reason: &str) {
     let aside = beside(path, ".set-aside");
-    // A directory that was created since the settings were checked belongs to someone else.
+    // The directory was created after the settings were checked, so it is not the lookout's.
     let moved = match path.is_dir() {
         true => Err(ErrorKind::IsADirectory.into()),
         false => fs::rename(path, &aside),
@@ -125,7 +125,8 @@ pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     // If the path is a link to a file, replace the file and not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = beside(path, ".new");
-    // A killed process may have left it. A new file has the right mode, and is not a link.
+    // A killed process may have left one. Only a newly created file is sure to have the right mode and
+    // not to be a link.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -138,7 +139,7 @@ pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     file.write_all(&content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    // The rename is an entry of the folder, which needs its own sync.
+    // The rename changes the folder, which needs its own sync.
     #[cfg(unix)]
     fs::File::open(folder(path))?.sync_all()?;
     Ok(())

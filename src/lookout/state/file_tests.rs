@@ -1,4 +1,4 @@
-//! The file is the old one or the new one, and what is no state of this service is never taken for one.
+//! The file is always the old or the new one, and content that is not a state of this service is rejected.
 
 use std::process;
 
@@ -8,7 +8,7 @@ use crate::{
     notify::NotifierQueue,
 };
 
-/// A folder of its own, that goes with the test.
+/// A temporary folder, removed after the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -38,13 +38,13 @@ impl Drop for Folder {
 }
 
 fn saved() -> Saved {
-    let mailbox = NotifierQueue::new("slack".to_owned(), None);
-    mailbox.put(test_alert("A", AlertStatus::Firing));
+    let queue = NotifierQueue::new("slack".to_owned(), None);
+    queue.put(test_alert("A", AlertStatus::Firing));
     Saved {
         version: VERSION,
         service: "orders".to_owned(),
         firing: vec![SavedAlert(test_alert("A", AlertStatus::Firing))],
-        notifiers: vec![SavedNotifier::of(&mailbox)],
+        notifiers: vec![SavedNotifier::of(&queue)],
         ..Saved::default()
     }
 }
@@ -54,7 +54,7 @@ fn content() -> String {
 }
 
 #[test]
-fn what_is_written_is_read_and_nothing_is_left_beside_it() {
+fn a_written_state_is_read_back_and_leaves_no_other_file() {
     let folder = Folder::new("round");
     let path = folder.file();
     assert!(read(&path, "orders").unwrap().is_none(), "the first start");
@@ -69,7 +69,7 @@ fn what_is_written_is_read_and_nothing_is_left_beside_it() {
 
 #[cfg(unix)]
 #[test]
-fn its_owner_alone_can_read_it() {
+fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = Folder::new("mode");
@@ -78,7 +78,7 @@ fn its_owner_alone_can_read_it() {
 }
 
 #[test]
-fn a_file_that_was_cut_anywhere_is_damaged_and_never_a_part_of_the_state() {
+fn a_truncated_file_is_damaged_and_not_restored_in_part() {
     let content = content();
     for end in 0..content.len() {
         let reason = parse(&content.as_bytes()[..end], "orders").unwrap_err();
@@ -88,7 +88,7 @@ fn a_file_that_was_cut_anywhere_is_damaged_and_never_a_part_of_the_state() {
 }
 
 #[test]
-fn what_is_no_state_of_this_service_says_why() {
+fn the_error_names_why_a_file_is_unusable() {
     let cases: [(Vec<u8>, &str); 9] = [
         (b"".to_vec(), "it is damaged: EOF"),
         (b"[]".to_vec(), "it is damaged: "),
@@ -100,26 +100,26 @@ fn what_is_no_state_of_this_service_says_why() {
             content().replace("firing\",", "burning\",").into_bytes(),
             "it is damaged: unknown variant",
         ),
-        (content().replace("\"version\":2", "\"version\":3").into_bytes(), "it is of version 3"),
+        (content().replace("\"version\":2", "\"version\":3").into_bytes(), "it has version 3"),
         (
             content().replace("\"service\":\"orders\"", "\"service\":\"bills\"").into_bytes(),
-            "it is of the service \"bills\", and not \"orders\"",
+            "it belongs to the service \"bills\", not \"orders\"",
         ),
     ];
-    for (content, says) in cases {
+    for (content, expected) in cases {
         let reason = parse(&content, "orders").unwrap_err();
-        assert!(reason.starts_with(says), "{says}: {reason}");
+        assert!(reason.starts_with(expected), "{expected}: {reason}");
     }
 }
 
 #[test]
-fn what_a_later_build_has_written_beside_it_does_no_harm() {
+fn unknown_fields_of_a_later_version_are_ignored() {
     let content = content().replacen('{', "{\"later\":[1],", 1);
     parse(content.as_bytes(), "orders").unwrap();
 }
 
 #[test]
-fn what_is_of_no_use_is_set_aside_and_not_lost() {
+fn an_unusable_file_is_set_aside_and_not_lost() {
     let folder = Folder::new("aside");
     fs::write(folder.file(), "?").unwrap();
     set_aside(&folder.file(), "it is damaged");
@@ -129,7 +129,7 @@ fn what_is_of_no_use_is_set_aside_and_not_lost() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_one_and_its_file_is_replaced() {
+fn a_write_through_a_symlink_replaces_the_target_file() {
     let folder = Folder::new("link");
     let volume = folder.0.join("volume.json");
     fs::write(&volume, "{}").unwrap();
@@ -140,7 +140,7 @@ fn a_link_stays_one_and_its_file_is_replaced() {
 }
 
 #[test]
-fn what_is_no_file_or_has_no_end_is_not_read() {
+fn a_directory_or_an_oversized_file_is_not_read() {
     let folder = Folder::new("endless");
     fs::create_dir(folder.file()).unwrap();
     assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it cannot be read: it is "));
@@ -149,23 +149,23 @@ fn what_is_no_file_or_has_no_end_is_not_read() {
     assert!(read(&folder.file(), "orders").unwrap_err().starts_with("it cannot be read: it is "));
 }
 
-/// Notifiers at which alerts with long texts wait.
+/// A state in which alerts with long texts wait in two queues.
 fn crowded(alerts: usize) -> Saved {
     let notifiers = ["slack", "mail"].map(|name| {
-        let mailbox = NotifierQueue::new(name.to_owned(), None);
+        let queue = NotifierQueue::new(name.to_owned(), None);
         for number in 0..alerts {
             let failure =
                 Failure { causes: vec!["é".repeat(1_000)], count: 1, ..Failure::default() };
             let alert = test_alert(&format!("A{number}"), AlertStatus::Firing);
-            mailbox.put(Alert { cause: Cause::Report(failure.into()), ..alert });
+            queue.put(Alert { cause: Cause::Report(failure.into()), ..alert });
         }
-        SavedNotifier::of(&mailbox)
+        SavedNotifier::of(&queue)
     });
     Saved { notifiers: notifiers.into(), ..saved() }
 }
 
 #[test]
-fn a_state_that_is_too_large_loses_details_first_and_then_alerts() {
+fn an_oversized_state_loses_details_first_and_then_alerts() {
     let saved = crowded(100);
     let whole = bounded(&saved, usize::MAX).unwrap();
     assert_eq!(whole, serde_json::to_vec(&saved).unwrap());
@@ -182,10 +182,10 @@ fn a_state_that_is_too_large_loses_details_first_and_then_alerts() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_the_old_file_as_it_was() {
+fn a_failed_write_keeps_the_old_file() {
     let folder = Folder::new("failed");
     write(&folder.file(), &saved()).unwrap();
-    // A folder that is not empty can't be removed, so the new file can't be made.
+    // A folder that is not empty cannot be removed, so the new file cannot be created.
     fs::create_dir_all(folder.0.join("lookout.json.new/full")).unwrap();
     write(&folder.file(), &Saved::default()).unwrap_err();
     assert!(read(&folder.file(), "orders").unwrap().is_some());

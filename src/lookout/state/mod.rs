@@ -32,7 +32,7 @@ use crate::{
     task::{BlockingThread, supervised},
 };
 
-/// The file's content, of one service.
+/// The file's content. It belongs to one service.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Saved {
     version: u32,
@@ -56,9 +56,9 @@ impl Saved {
     /// Drops half of the longest list, and returns the number of dropped alerts.
     fn halve(&mut self) -> usize {
         let kinds = self.kinds.len();
-        let longest = self.queues().max_by_key(|mailbox| mailbox.longest());
-        match longest.filter(|mailbox| mailbox.longest() >= kinds) {
-            Some(mailbox) => mailbox.halve(),
+        let longest = self.queues().max_by_key(|queue| queue.longest());
+        match longest.filter(|queue| queue.longest() >= kinds) {
+            Some(queue) => queue.halve(),
             None => {
                 self.kinds.truncate(kinds / 2);
                 kinds - kinds / 2
@@ -67,7 +67,7 @@ impl Saved {
     }
 }
 
-/// The version of the format.
+/// The version of the file's format.
 const VERSION: u32 = 2;
 
 /// The timeout of the last write, after the deliveries.
@@ -99,8 +99,8 @@ struct Seen {
     ticks: u64,
 }
 
-/// The number of ticks between two looks at repeated reports, which change at each tick in an error
-/// loop.
+/// The number of ticks between two checks for repeated reports, since an error loop changes them at
+/// each tick.
 const TICKS_TO_REPEATS: u64 = 10;
 
 impl StateKeeper {
@@ -111,8 +111,8 @@ impl StateKeeper {
         dispatcher: Arc<Dispatcher>,
     ) -> Self {
         let changed = Arc::new(Notify::new());
-        for mailbox in dispatcher.queues() {
-            mailbox.keep_by(Arc::clone(&changed));
+        for queue in dispatcher.queues() {
+            queue.keep_by(Arc::clone(&changed));
         }
         Self {
             path,
@@ -147,9 +147,9 @@ impl StateKeeper {
         self.reports.restore(kinds);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, naming, SystemTime::now());
-        let told: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
-        for mailbox in self.dispatcher.queues() {
-            mailbox.restore_told(&told);
+        let firing: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
+        for queue in self.dispatcher.queues() {
+            queue.restore_delivered(&firing);
         }
         gone.into_iter().for_each(|alert| self.dispatcher.put(alert));
         self.lock().firing = evaluator.firing().cloned().collect();
@@ -193,7 +193,7 @@ impl StateKeeper {
 
     async fn write_changes(&self) -> io::Result<()> {
         loop {
-            // Read first: the next round writes a change from here on.
+            // Read before the write: the next round writes any later change.
             let is_last = self.is_closing.load(Ordering::Acquire);
             let (path, saved) = (self.path.clone(), self.saved());
             let written = self.thread.call(move || write(&path, &saved)).await;
@@ -209,25 +209,25 @@ impl StateKeeper {
         }
     }
 
-    /// Writes a last time. Returns whether the file has the undelivered alerts.
+    /// Writes a last time. Returns whether the file contains the undelivered alerts.
     pub(super) async fn close(&self, running: JoinHandle<io::Result<()>>) -> bool {
         self.is_closing.store(true, Ordering::Release);
         self.changed.notify_one();
         let is_saved = matches!(within(LAST_WRITE, running).await, Ok(Ok(Ok(()))));
         if is_saved {
-            self.dispatcher.queues().iter().for_each(|mailbox| mailbox.leave());
+            self.dispatcher.queues().iter().for_each(|queue| queue.leave());
         }
         is_saved
     }
 
     fn saved(&self) -> Saved {
-        let mailboxes = self.dispatcher.queues().iter();
+        let queues = self.dispatcher.queues().iter();
         Saved {
             version: VERSION,
             service: self.service.clone(),
             firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
             kinds: self.reports.saved(),
-            notifiers: mailboxes.map(|mailbox| SavedNotifier::of(mailbox)).collect(),
+            notifiers: queues.map(|queue| SavedNotifier::of(queue)).collect(),
         }
     }
 
@@ -235,7 +235,7 @@ impl StateKeeper {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs the first failure in a row, and the recovery.
+    /// Logs the first of several failures in a row, and the recovery.
     fn log(&self, written: &io::Result<()>) {
         let path = self.path.display();
         let was_failing = self.is_failing.swap(written.is_err(), Ordering::Relaxed);

@@ -3,10 +3,10 @@ use std::fmt;
 use super::LookoutStatus;
 use crate::{alert::RuleStatus, notify::NotifierStatus, observe::JsonString};
 
-/// Changes with each incompatible change of the JSON, so that readers can reject an unknown one.
+/// Incremented by each incompatible change of the JSON, so that readers can reject an unknown version.
 const FORMAT_VERSION: u32 = 1;
 
-/// Writes a status as JSON, so that it needs no library for that.
+/// Writes a status as JSON without a library, since `serde_json` is optional.
 pub(super) struct Json<T>(pub(super) T);
 
 impl fmt::Display for Json<&LookoutStatus> {
@@ -80,7 +80,7 @@ impl fmt::Display for Json<Option<&str>> {
     }
 }
 
-/// A number that JSON has.
+/// JSON has no NaN and no infinity, so these become `null`.
 impl fmt::Display for Json<Option<f64>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.filter(|number| number.is_finite()) {

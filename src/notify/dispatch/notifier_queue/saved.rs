@@ -74,7 +74,7 @@ impl NotifierQueue {
     }
 
     /// Records which of the alerts that still fire the previous process delivered.
-    pub(crate) fn restore_told(&self, firing: &[Alert]) {
+    pub(crate) fn restore_delivered(&self, firing: &[Alert]) {
         let mut waiting = self.lock();
         let Waiting { entries, restored, .. } = &mut *waiting;
         let waits = |alert: &Alert| entries.get(alert).is_some();
