@@ -66,7 +66,8 @@ async fn a_reload_keeps_unchanged_rules_and_resolves_removed_ones() {
     file.write("[[rule]]\nname = 'New'\nsignal = 'in_flight'\nbelow = 3");
     let reloaded = lookout.reload().await.unwrap();
     assert_eq!(reloaded.to_string(), "rules: 2 kept, 0 changed, 0 added, 1 removed");
-    let idle_ends = "[RESOLVED] Idle · orders: requests in flight unknown: the rule is gone";
+    let idle_ends =
+        "[RESOLVED] Idle · orders: requests in flight unknown: the rule was removed or changed";
     wait_for(&received, &[code_fires, IDLE_FIRES, new_fires, idle_ends]).await;
     lookout.shutdown().await;
 }

@@ -115,7 +115,7 @@ async fn a_reload_resolves_alerts_of_removed_rules_fires_new_ones_and_keeps_the_
     wait_for(&[
         fires[0],
         fires[1],
-        "[RESOLVED] Unpaid · test: error ratio unknown: the rule is gone",
+        "[RESOLVED] Unpaid · test: error ratio unknown: the rule was removed or changed",
         "[FIRING] Crowded · test: requests in flight 2 (threshold: above 1)",
     ])
     .await;

@@ -46,7 +46,7 @@ pub struct Breach {
     pub top: Vec<Contribution>,
     pub(crate) signal: Signal,
     /// Whether the alert was resolved because its rule was removed.
-    pub(crate) is_rule_gone: bool,
+    pub(crate) is_rule_removed: bool,
 }
 
 /// The share of one operation in an alert's value.
@@ -105,7 +105,11 @@ impl Breach {
 
     pub(super) fn measured(&self, status: AlertStatus) -> String {
         let Some(value) = self.value else {
-            let why = if self.is_rule_gone { "the rule is gone" } else { self.signal.unknown() };
+            let why = if self.is_rule_removed {
+                "the rule was removed or changed"
+            } else {
+                self.signal.unknown()
+            };
             return format!("{} unknown: {why}", self.signal);
         };
         let measured = format!("{} {}", self.signal, self.show(value));

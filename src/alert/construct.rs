@@ -37,7 +37,7 @@ impl Alert {
             errors: 0,
             top: Vec::new(),
             signal: rule.signal,
-            is_rule_gone: false,
+            is_rule_removed: false,
         };
         let target = match &rule.scope {
             Scope::Service | Scope::EachRoute => Target::Service,

@@ -42,7 +42,8 @@ struct Watch {
     rule: Rule,
     name: Arc<str>,
     timing: Timing,
-    /// One entry for the service, a route or a dependency; or one per operation with a verdict so far.
+    /// One entry for the service, a route or a dependency. A rule for each route has one for each
+    /// operation that has had a verdict.
     tracked: HashMap<Target, Tracked>,
     /// Created with the first status.
     gauges: Option<RuleGauges>,
@@ -64,7 +65,7 @@ struct Tracked {
     earlier: Earlier,
 }
 
-/// The part of an alert that lies in an earlier process.
+/// The part of an alert from before a restart.
 #[derive(Debug, Default)]
 struct Earlier {
     lasted: Duration,
@@ -176,7 +177,7 @@ impl Watch {
                 _ => top(rule, reading.as_ref(), collector),
             },
             signal: rule.signal,
-            is_rule_gone: false,
+            is_rule_removed: false,
         };
         // Receivers know the alert by the instance that raised it.
         let raised = tracked.firing.take();
@@ -209,7 +210,7 @@ impl Tracked {
         }
     }
 
-    /// The requests since the alert began, and how many of them failed.
+    /// The requests since the alert began, and the failures among them.
     fn requests(&self, totals: &Totals) -> (u64, u64) {
         let ended = totals.since(&self.before);
         let Earlier { requests, errors, .. } = self.earlier;

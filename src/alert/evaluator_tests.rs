@@ -1,4 +1,4 @@
-//! Traces of requests, second by second in a time of their own, and the alerts that they raise.
+//! Simulated requests, second by second, and the alerts that they raise.
 
 #[path = "confidence_tests.rs"]
 mod confidence;
@@ -21,7 +21,7 @@ pub(super) struct Play {
     pub(super) collector: Collector,
     pub(super) evaluator: Evaluator,
     pub(super) second: u64,
-    /// What the clock of the day showed at the start.
+    /// The time of day at the start.
     pub(super) clock_ahead: Duration,
 }
 
@@ -88,11 +88,11 @@ impl Play {
         self.ended(route, count, nanos, ending);
     }
 
-    /// A second goes by; gives what changed.
+    /// Ends the second, and returns the alerts that changed.
     fn tick(&mut self) -> Vec<Alert> {
         self.second += 1;
         self.collector.tick(Duration::from_secs(self.second));
-        // The clock of the day is never quite in step with the raw one.
+        // The system clock drifts from the monotonic one.
         let jitter = Duration::from_millis(self.second * 37 % 11);
         let wall = SystemTime::UNIX_EPOCH + self.clock_ahead + secs(self.second) + jitter;
         self.evaluator.evaluate(&self.collector, wall)
@@ -104,7 +104,7 @@ impl Play {
         self.evaluator.restore(firing, &self.store.operations, naming, wall)
     }
 
-    /// So many seconds of the same; gives each change with its second.
+    /// Repeats `each` every second, and returns each change with its second.
     pub(super) fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
         let mut changes = Vec::new();
         for _ in 0..seconds {
@@ -117,9 +117,9 @@ impl Play {
 }
 
 #[test]
-fn a_lag_of_the_runtime_is_judged_at_its_tick_and_names_what_it_holds_up() {
+fn a_runtime_lag_alert_fires_at_its_tick_and_names_the_operations_in_flight() {
     let mut play = Play::new([Rule::runtime_lag().above(Duration::from_millis(500))]);
-    assert!(play.tick().is_empty(), "no runtime is no lag");
+    assert!(play.tick().is_empty(), "without a runtime there is no lag");
     play.started("/orders", 3);
     play.collector.note_runtime_lag(Some(Duration::from_millis(500)));
     assert!(play.tick().is_empty(), "500 ms is not above 500 ms");
@@ -143,7 +143,7 @@ fn a_lag_of_the_runtime_is_judged_at_its_tick_and_names_what_it_holds_up() {
 }
 
 #[test]
-fn an_alert_of_a_runtime_that_is_gone_is_resolved_and_says_why() {
+fn the_alert_of_a_stopped_runtime_is_resolved_with_the_reason() {
     let rule = Rule::runtime_lag().above(Duration::from_millis(500));
     let mut play = Play::new([rule.over(Duration::from_secs(2))]);
     play.collector.note_runtime_lag(Some(Duration::from_secs(1)));
@@ -151,7 +151,7 @@ fn an_alert_of_a_runtime_that_is_gone_is_resolved_and_says_why() {
     play.collector.note_runtime_lag(None);
     let changes = play.play(5, |_| ());
     let [(_, resolved)] = &changes[..] else { panic!("one change") };
-    assert_eq!(resolved.measured(), "runtime lag unknown: the runtime is gone");
+    assert_eq!(resolved.measured(), "runtime lag unknown: the runtime has stopped");
 }
 
 pub(super) fn titles(changes: &[(u64, Alert)]) -> Vec<(u64, String)> {
@@ -179,7 +179,7 @@ fn an_incident(play: &mut Play) -> Vec<(u64, Alert)> {
 }
 
 #[test]
-fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
+fn an_error_ratio_fires_at_once_and_resolves_when_its_window_has_passed() {
     let mut play = Play::new([Rule::error_ratio().above(0.01).over(secs(10))]);
     let changes = an_incident(&mut play);
     assert_eq!(
@@ -211,7 +211,7 @@ fn an_error_ratio_is_told_at_once_and_resolved_when_its_window_has_passed() {
 }
 
 #[test]
-fn the_same_trace_gives_the_same_alerts_to_the_tick() {
+fn the_same_requests_raise_the_same_alerts_at_the_same_ticks() {
     let run = || {
         let mut play = Play::new(Rule::defaults());
         format!(
@@ -226,10 +226,10 @@ fn the_same_trace_gives_the_same_alerts_to_the_tick() {
 }
 
 #[test]
-fn a_quiet_service_is_judged_by_the_longer_window_and_not_by_three_requests() {
+fn a_quiet_service_is_evaluated_over_the_longer_window_and_not_on_three_requests() {
     let rule = Rule::error_ratio().above(0.5).over(secs(10)..=secs(60)).min_requests(20);
     let mut play = Play::new([rule]);
-    // One failure each other second: 5 in ten seconds, 20 in forty.
+    // One failure every other second: 5 in ten seconds, 20 in forty.
     let changes = play.play(60, |play| {
         if play.second % 2 == 0 {
             play.requests("/a", 1, MS, Ending::Panicked);
@@ -240,7 +240,7 @@ fn a_quiet_service_is_judged_by_the_longer_window_and_not_by_three_requests() {
 }
 
 #[test]
-fn a_mean_above_3_s_is_told_when_it_is_and_not_before() {
+fn a_mean_latency_rule_fires_in_the_second_in_which_the_mean_exceeds_its_threshold() {
     let rule = Rule::mean_latency().above(secs(3)).over(secs(10));
     let mut play = Play::new([rule]);
     assert!(play.play(10, healthy).is_empty());
@@ -252,7 +252,7 @@ fn a_mean_above_3_s_is_told_when_it_is_and_not_before() {
 }
 
 #[test]
-fn a_quantile_is_judged_exactly_at_its_threshold() {
+fn a_quantile_is_exact_at_its_threshold() {
     let rule = || Rule::latency_quantile(0.99).above(Duration::from_millis(300)).over(secs(10));
     let fires = |slow| {
         let mut play = Play::new([rule()]);
@@ -260,12 +260,12 @@ fn a_quantile_is_judged_exactly_at_its_threshold() {
         play.requests("/a", slow, 300 * MS + 1, Ending::Complete);
         !play.tick().is_empty()
     };
-    assert!(!fires(1), "one of a hundred is the one above the p99");
+    assert!(!fires(1), "one in a hundred may exceed the p99");
     assert!(fires(2));
 }
 
 #[test]
-fn a_slow_ratio_counts_what_took_longer_than_its_bound() {
+fn a_slow_ratio_counts_the_requests_above_its_bound() {
     let rule = Rule::slow_ratio(Duration::from_millis(200)).above(0.1).over(secs(10));
     let mut play = Play::new([rule]);
     play.requests("/a", 90, 200 * MS, Ending::Complete);
@@ -276,38 +276,38 @@ fn a_slow_ratio_counts_what_took_longer_than_its_bound() {
 }
 
 #[test]
-fn a_rule_for_each_route_tells_the_one_that_fails_and_a_rule_for_one_route_sees_only_that() {
+fn a_rule_for_each_route_names_the_failing_route_and_a_rule_for_one_route_sees_only_that_one() {
     let ratio = || Rule::error_ratio().above(0.5).over(secs(10));
     let rules =
         [ratio().each_route(), ratio().route("/b").named("B"), ratio().route("POST /b").named("C")];
     let mut play = Play::new(rules);
     play.requests("/a", 100, MS, Ending::Complete);
     play.requests("/b", 30, MS, Ending::Panicked);
-    let told: Vec<_> = play.tick().iter().map(Alert::title).collect();
-    assert_eq!(told, ["[FIRING] HighErrorRatioPerRoute · GET /b", "[FIRING] B · /b"]);
+    let fired: Vec<_> = play.tick().iter().map(Alert::title).collect();
+    assert_eq!(fired, ["[FIRING] HighErrorRatioPerRoute · GET /b", "[FIRING] B · /b"]);
 }
 
 #[test]
-fn too_little_traffic_is_told_though_there_is_none_but_not_before_the_window_is_whole() {
+fn low_throughput_fires_without_any_request_but_not_before_the_window_is_full() {
     let mut play = Play::new([Rule::throughput().below(1).over(secs(10))]);
     let changes = play.play(12, |_| {});
     assert_eq!(titles(&changes), [(10, "[FIRING] LowThroughput · orders".to_owned())]);
 }
 
 #[test]
-fn a_hang_is_told_as_soon_as_its_age_is_certain_while_nothing_ends() {
+fn a_hang_fires_as_soon_as_its_age_is_certain_though_no_request_ends() {
     let mut play = Play::new(Rule::defaults());
     play.play(5, healthy);
     play.started("/a", 3);
     let changes = play.play(30, |_| {});
-    // Begun within the sixth second, so certainly older than 10 s after second 16; told at 17, since
-    // at 16 it may be 10 s to the nanosecond.
+    // The requests begin within the sixth second, so they are surely older than 10 s only after
+    // second 16.
     assert_eq!(titles(&changes), [(17, "[FIRING] StuckRequests · orders".to_owned())]);
     assert_eq!(changes[0].1.top()[0].detail, "3 in flight, the oldest for 11 s");
 }
 
 #[test]
-fn what_is_in_flight_is_judged_by_the_moment() {
+fn a_rule_on_requests_in_flight_evaluates_the_current_number() {
     let mut play = Play::new([Rule::in_flight().above(2).hold_for(secs(2))]);
     play.started("/a", 3);
     let mut changes = play.play(5, |_| {});

@@ -242,17 +242,17 @@ impl Alert {
         let mut fired = Self { status: AlertStatus::Firing, ends_at: None, ..self.clone() };
         if let Some(breach) = fired.breach_mut() {
             breach.value = Some(breach.peak);
-            breach.is_rule_gone = false;
+            breach.is_rule_removed = false;
             breach.clear_details();
         }
         Some(fired)
     }
 
     /// The resolve of an alert whose rule was removed.
-    pub(crate) fn of_gone_rule(mut self, now: SystemTime) -> Self {
+    pub(crate) fn resolved_by_removal(mut self, now: SystemTime) -> Self {
         if let Some(breach) = self.breach_mut() {
             breach.value = None;
-            breach.is_rule_gone = true;
+            breach.is_rule_removed = true;
             breach.clear_details();
         }
         let ends_at = now.max(self.starts_at);
@@ -345,7 +345,7 @@ pub(crate) fn test_alert(rule: &str, status: AlertStatus) -> Alert {
         errors: 412,
         top: Vec::new(),
         signal: Signal::ErrorRatio,
-        is_rule_gone: false,
+        is_rule_removed: false,
     };
     let origin = Origin {
         service: "orders".to_owned(),

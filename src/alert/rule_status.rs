@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::Target;
 use crate::rule::{Comparison, Reason, Severity, Signal};
 
-/// What a rule saw at the last tick, and why it does not fire.
+/// The result of a rule at the last tick, and the reason why it does not fire.
 ///
 /// Its [`Display`](fmt::Display) is one line, such as `HighErrorRatio: inactive, error ratio 0.4 %
 /// (threshold: above 1 %), 500 requests in 10s`.
@@ -14,19 +14,20 @@ pub struct RuleStatus {
     pub rule: Arc<str>,
     /// How urgent its alerts are.
     pub severity: Severity,
-    /// What it judged: of a rule for each route one operation, or the service before any route has a
-    /// verdict.
+    /// The evaluated service, route, dependency or operation. A rule for each route has a status for
+    /// each operation, and one for the service until an operation has a verdict.
     pub target: Target,
-    /// Whether it fires.
+    /// Whether the alert is inactive, pending or firing.
     pub state: RuleState,
-    /// The value, in the signal's base unit: seconds, a ratio from 0 to 1, requests a second, requests,
-    /// or a multiple. `None` without a verdict.
+    /// The value in the signal's base unit: seconds, a ratio from 0 to 1, requests per second,
+    /// requests, or a multiple. `None` without a verdict.
     pub value: Option<f64>,
-    /// What the value is compared with, in the same unit.
+    /// The threshold, in the unit of the value.
     pub threshold: f64,
-    /// On which side of the threshold it fires.
+    /// Whether the rule fires above or below the threshold.
     pub comparison: Comparison,
-    /// The window that decided, or the longest one without a verdict; `None` for a signal of the moment.
+    /// The window of the verdict, or the longest window without one. `None` for a signal without a
+    /// window, such as requests in flight.
     pub window: Option<Duration>,
     /// The requests in that window.
     pub requests: Option<u64>,
@@ -48,19 +49,19 @@ pub enum RuleState {
 }
 
 impl RuleStatus {
-    /// The signal in words, such as `error ratio`.
+    /// Returns the name of the signal, such as `error ratio`.
     pub fn signal(&self) -> String {
         self.signal.to_string()
     }
 
-    /// A value with its unit, such as `2.4 %`.
+    /// Formats a value with the signal's unit, such as `2.4 %`.
     pub fn show(&self, value: f64) -> String {
         self.signal.unit().show(value)
     }
 }
 
 impl RuleState {
-    /// The word for it, such as `firing`.
+    /// Returns the state's name, such as `firing`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inactive => "inactive",
@@ -99,7 +100,7 @@ impl fmt::Display for RuleStatus {
 }
 
 impl Target {
-    /// The operation, the route or the dependency in words; `None` for the service.
+    /// The name of the operation, route, dependency or call site; `None` for the service.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Service => None,

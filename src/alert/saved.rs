@@ -85,7 +85,7 @@ struct BreachFields {
     #[serde(with = "contributions")]
     top: Vec<Contribution>,
     signal: Signal,
-    is_rule_gone: bool,
+    is_rule_removed: bool,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -46,7 +46,7 @@ fn an_alert_of_a_rule_survives_with_every_field() {
     alert.dashboard = Some("https://grafana.example.com".to_owned());
     alert.starts_at += Duration::from_nanos(123_456_789);
     survives(&alert);
-    survives(&test_alert("A", AlertStatus::Firing).of_gone_rule(SystemTime::now()));
+    survives(&test_alert("A", AlertStatus::Firing).resolved_by_removal(SystemTime::now()));
     survives(&Alert::of_notice(Notice::Watchdog));
     for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
         survives(&Alert { severity, ..test_alert("A", AlertStatus::Firing) });

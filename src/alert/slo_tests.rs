@@ -5,7 +5,7 @@ use crate::rule::BurnRate;
 
 const HOUR: u64 = 3_600;
 
-/// Ten requests a second, of which the first so many fail.
+/// Ten requests per second, of which the first `failed` fail.
 fn ten_of_which(failed: u64) -> impl Fn(&Play) {
     move |play| {
         play.requests("/a", failed, MS, Ending::Panicked);
@@ -14,7 +14,7 @@ fn ten_of_which(failed: u64) -> impl Fn(&Play) {
 }
 
 #[test]
-fn a_total_outage_is_told_by_the_faster_burn_rate_and_ends_soon_after_the_errors() {
+fn a_total_outage_fires_on_the_fastest_burn_rate_and_resolves_soon_after_the_errors() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert!(play.play(HOUR, ten_of_which(0)).is_empty());
     let mut changes = play.play(40, ten_of_which(10));
@@ -22,7 +22,7 @@ fn a_total_outage_is_told_by_the_faster_burn_rate_and_ends_soon_after_the_errors
     let [(fired_at, fired), (resolved_at, resolved)] = &changes[..] else {
         panic!("two changes: {:?}", titles(&changes))
     };
-    // 1 % of the budget: 28.8 · 0.1 % of 900 s, and of up to 960 s as the minutes lie.
+    // 1 % of the budget: 28.8 · 0.1 % of 900 s, or of up to 960 s since old seconds merge to minutes.
     assert!((HOUR + 26..=HOUR + 28).contains(fired_at), "at {fired_at}");
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · orders");
     assert_eq!(fired.condition(), "threshold: above 28.8");
@@ -31,21 +31,21 @@ fn a_total_outage_is_told_by_the_faster_burn_rate_and_ends_soon_after_the_errors
     assert_eq!(requests, over.as_secs() * 10);
     let top = fired.top()[0].to_string();
     assert!(top.starts_with("GET /a: ") && top.ends_with(", 100 % of all failures"), "{top}");
-    // The short window of 75 s, up to 135 s as the minutes lie, and the minute for which it is kept.
+    // The short window of 75 s, or up to 135 s of whole minutes, and one minute of keep_firing_for.
     assert!((HOUR + 40 + 130..=HOUR + 40 + 195).contains(resolved_at), "at {resolved_at}");
-    // What the hour has of it, which is not enough for the slower burn rate.
+    // The burn rate over the hour, which is below the threshold of the slower rate.
     assert_eq!(resolved.measured(), "burn rate 11.1");
     assert_eq!(resolved.condition(), "threshold: above 14.4");
     assert_eq!(resolved.breach().unwrap().errors, 400);
 }
 
 #[test]
-fn what_fails_a_little_is_told_when_it_has_cost_2_percent_of_the_budget() {
+fn a_low_error_ratio_fires_after_it_has_spent_2_percent_of_the_budget() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert!(play.play(HOUR, ten_of_which(0)).is_empty());
     let changes = play.play(HOUR, |play| ten_of_which(u64::from(play.second % 5 == 0))(play));
-    // 2 % fail, so an hour has 1.44 % after 72 % of it; that it swings about the threshold then, from
-    // one error to the next, is told once.
+    // 2 % fail, so the hour's ratio reaches 1.44 % after 72 % of the hour. It then swings around the
+    // threshold with each error, but the alert fires once.
     let [(at, fired)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
     assert!((HOUR + 2_592..=HOUR + 2_650).contains(at), "at {at}");
     assert_eq!(
@@ -56,17 +56,17 @@ fn what_fails_a_little_is_told_when_it_has_cost_2_percent_of_the_budget() {
 }
 
 #[test]
-fn what_burns_more_slowly_is_not_told() {
+fn a_burn_rate_below_the_threshold_does_not_fire() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert!(play.play(HOUR, ten_of_which(0)).is_empty());
-    // 1.4 %: 14 times what the objective allows.
+    // 1.4 %: 14 times the allowed error ratio.
     let changes = play.play(HOUR, |play| ten_of_which(u64::from(play.second % 50 < 7))(play));
     assert!(changes.is_empty(), "{:?}", titles(&changes));
 }
 
 #[test]
-fn the_long_window_alone_fires_nothing_once_the_errors_are_over() {
-    // The long window has the errors of nine seconds for ten minutes, the short one for nine more.
+fn the_long_window_alone_does_not_fire_after_the_errors_have_ended() {
+    // The long window holds nine seconds of errors for ten minutes, the short one for ten seconds.
     let rate = BurnRate::new(14.4, secs(600)).short(secs(10));
     let held = |seconds| Rule::slo(0.999).burn_rates([rate]).hold_for(secs(seconds));
     let mut play = Play::new([held(17).named("Held"), held(18).named("HeldTooLong")]);
@@ -79,7 +79,7 @@ fn the_long_window_alone_fires_nothing_once_the_errors_are_over() {
 }
 
 #[test]
-fn a_process_that_fails_from_its_start_is_told_with_the_fifth_error() {
+fn a_process_that_fails_from_its_start_fires_at_the_fifth_error() {
     let mut play = Play::new([Rule::slo(0.999)]);
     let changes = play.play(5, |play| play.requests("/a", 1, MS, Ending::Panicked));
     let [(5, fired)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
@@ -94,18 +94,18 @@ fn a_process_that_fails_from_its_start_is_told_with_the_fifth_error() {
 }
 
 #[test]
-fn a_pause_in_the_traffic_ends_an_alert_on_a_budget_after_minutes_and_not_after_its_hour() {
+fn a_pause_in_the_traffic_resolves_a_budget_alert_after_minutes_and_not_after_an_hour() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert_eq!(play.play(300, ten_of_which(10)).len(), 1);
     let changes = play.play(HOUR, |_| {});
     let [(at, resolved)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
-    // Its short window of five minutes, six as the minutes lie, and as long without a verdict.
+    // The short window of five minutes, or six whole minutes, and as long without a verdict.
     assert!((300 + 599..=300 + 660).contains(at), "at {at}");
-    assert_eq!(resolved.measured(), "burn rate unknown: too few requests to judge by");
+    assert_eq!(resolved.measured(), "burn rate unknown: too few requests");
 }
 
 #[test]
-fn a_burn_rate_that_is_unknown_is_not_overruled_by_one_that_is_low() {
+fn a_low_burn_rate_does_not_resolve_an_alert_while_another_rate_is_unknown() {
     let rates =
         [(0.02, HOUR), (0.005, 300)].map(|(share, over)| BurnRate::of_budget(share, secs(over)));
     let mut play = Play::new([Rule::slo(0.999).burn_rates(rates).keep_firing_for(secs(0))]);
@@ -113,12 +113,12 @@ fn a_burn_rate_that_is_unknown_is_not_overruled_by_one_that_is_low() {
     let changes = play.play(25, ten_of_which(10));
     let [(_, fired)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
     assert_eq!(fired.condition(), "threshold: above 43.2");
-    assert!(play.play(100, |_| {}).is_empty(), "a pause of the traffic is no recovery");
+    assert!(play.play(100, |_| {}).is_empty(), "a pause in the traffic is no recovery");
     assert_eq!(play.play(30, ten_of_which(0)).len(), 1);
 }
 
 #[test]
-fn an_objective_of_each_route_is_judged_by_itself() {
+fn an_objective_for_each_route_is_evaluated_per_route() {
     let mut play = Play::new([Rule::slo(0.99).each_route()]);
     let changes = play.play(3, |play| {
         play.requests("/a", 50, MS, Ending::Complete);

@@ -2,34 +2,35 @@ use std::time::Duration;
 
 use crate::rule::Rule;
 
-/// Where an alert is. Times are since the lookout's start.
+/// The state of an alert. Times are since the lookout's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum State {
     #[default]
     Inactive,
-    /// The condition holds, but not yet long enough.
-    Pending { since: Duration },
+    /// The condition holds, but not yet for `hold_for`.
+    Pending {
+        since: Duration,
+    },
     Firing {
         since: Duration,
-        /// When the condition held last, and when there was a verdict last.
-        breached: Duration,
-        judged: Duration,
+        last_breach: Duration,
+        last_verdict: Duration,
     },
 }
 
-/// What an alert's change means to people.
+/// A change of state that is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Fired,
     Resolved,
 }
 
-/// The lengths of time that a rule sets.
+/// The durations that a rule sets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) hold_for: Duration,
     pub(crate) keep_firing_for: Duration,
-    /// How long a firing alert outlives the last verdict.
+    /// How long an alert keeps firing without a verdict.
     pub(crate) forget_after: Duration,
 }
 
@@ -44,15 +45,15 @@ impl Timing {
 }
 
 impl State {
-    /// The state after a verdict: `None` where there was too little to judge by.
+    /// The state after a verdict; `is_breached` is `None` without a verdict.
     pub(crate) fn next(
         self,
         timing: Timing,
         is_breached: Option<bool>,
         now: Duration,
     ) -> (Self, Option<Change>) {
-        let fire =
-            |since| (Self::Firing { since, breached: now, judged: now }, Some(Change::Fired));
+        let firing = |since| Self::Firing { since, last_breach: now, last_verdict: now };
+        let fire = |since| (firing(since), Some(Change::Fired));
         match (self, is_breached) {
             (Self::Inactive, Some(true)) if timing.hold_for.is_zero() => fire(now),
             (Self::Inactive, Some(true)) => (Self::Pending { since: now }, None),
@@ -64,16 +65,14 @@ impl State {
                 }
             }
             (Self::Inactive | Self::Pending { .. }, _) => (Self::Inactive, None),
-            (Self::Firing { since, .. }, Some(true)) => {
-                (Self::Firing { since, breached: now, judged: now }, None)
-            }
-            (Self::Firing { since, breached, judged }, verdict) => {
-                let is_kept = now.saturating_sub(breached) < timing.keep_firing_for;
+            (Self::Firing { since, .. }, Some(true)) => (firing(since), None),
+            (Self::Firing { since, last_breach, last_verdict }, verdict) => {
+                let is_kept = now.saturating_sub(last_breach) < timing.keep_firing_for;
                 let is_unknown =
-                    verdict.is_none() && now.saturating_sub(judged) < timing.forget_after;
+                    verdict.is_none() && now.saturating_sub(last_verdict) < timing.forget_after;
                 if is_kept || is_unknown {
-                    let judged = if verdict.is_some() { now } else { judged };
-                    (Self::Firing { since, breached, judged }, None)
+                    let last_verdict = if verdict.is_some() { now } else { last_verdict };
+                    (Self::Firing { since, last_breach, last_verdict }, None)
                 } else {
                     (Self::Inactive, Some(Change::Resolved))
                 }
@@ -99,8 +98,8 @@ impl State {
 mod tests {
     use super::*;
 
-    /// Plays one verdict a second: `!` breached, `.` not, `?` unknown; gives a letter for the state
-    /// after each: `i`, `p`, `f`, and a capital where it just changed to or from firing.
+    /// Plays one verdict per second: `!` breached, `.` not breached, `?` no verdict. Returns a letter
+    /// for each state: `i`, `p` or `f`, in upper case when the alert fires or resolves.
     fn play(hold: u64, keep: u64, forget: u64, verdicts: &str) -> String {
         let timing = Timing {
             hold_for: Duration::from_secs(hold),
@@ -145,15 +144,15 @@ mod tests {
         for (title, (hold, keep, forget), verdicts, states) in [
             ("fires at once, resolves at once", (0, 0, 0), "..!!..", "iiFfIi"),
             ("fires again after a resolve", (0, 0, 0), "!.!.", "FIFI"),
-            ("is held back until it has held", (3, 0, 0), "!!!!!.", "pppFfI"),
-            ("one verdict without breach starts the hold anew", (3, 0, 0), "!!.!!!!", "ppipppF"),
-            ("what is unknown ends the hold", (3, 0, 0), "!!?!!!!", "ppipppF"),
-            ("is kept after the last breach", (0, 3, 0), "!...", "FffI"),
-            ("a breach while kept starts that anew", (0, 3, 0), "!..!...", "FfffffI"),
-            ("a pause in the traffic is no recovery", (0, 0, 4), "!???!.", "FffffI"),
-            ("a long pause ends it", (0, 0, 4), "!????", "FfffI"),
-            ("a verdict ends it at once after a pause", (0, 0, 4), "!?.", "FfI"),
-            ("unknown from the start is inactive", (0, 0, 4), "???", "iii"),
+            ("stays pending for hold_for", (3, 0, 0), "!!!!!.", "pppFfI"),
+            ("a verdict without a breach restarts hold_for", (3, 0, 0), "!!.!!!!", "ppipppF"),
+            ("a missing verdict restarts hold_for", (3, 0, 0), "!!?!!!!", "ppipppF"),
+            ("keeps firing after the last breach", (0, 3, 0), "!...", "FffI"),
+            ("a breach restarts keep_firing_for", (0, 3, 0), "!..!...", "FfffffI"),
+            ("a pause in the traffic does not resolve", (0, 0, 4), "!???!.", "FffffI"),
+            ("a long pause resolves", (0, 0, 4), "!????", "FfffI"),
+            ("a verdict after a pause resolves at once", (0, 0, 4), "!?.", "FfI"),
+            ("is inactive without any verdict", (0, 0, 4), "???", "iii"),
         ] {
             let played = play(hold, keep, forget, verdicts);
             assert_eq!(played, states, "{title}");

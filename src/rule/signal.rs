@@ -71,8 +71,8 @@ impl Signal {
     /// Why there may be no value.
     pub(crate) fn unknown(self) -> &'static str {
         match self {
-            Self::RuntimeLag => "the runtime is gone",
-            _ => "too few requests to judge by",
+            Self::RuntimeLag => "the runtime has stopped",
+            _ => "too few requests",
         }
     }
 

@@ -25,23 +25,23 @@ impl Evaluator {
         wall: SystemTime,
     ) -> (Replaced, Vec<Alert>) {
         let mut old = mem::take(&mut self.rules);
-        let (mut replaced, mut told) = (Replaced::default(), Vec::new());
+        let (mut replaced, mut changes) = (Replaced::default(), Vec::new());
         for rule in rules {
             let name = rule.name();
-            let known = old.iter().position(|watch| *watch.name == *name);
-            let watch = match known.map(|place| old.swap_remove(place)) {
+            let index = old.iter().position(|watch| *watch.name == *name);
+            let watch = match index.map(|index| old.swap_remove(index)) {
                 Some(watch) if watch.rule == rule => {
                     replaced.kept += 1;
                     watch
                 }
                 Some(mut watch) if watch.rule.fires_as(&rule) => {
                     replaced.changed += 1;
-                    told.extend(watch.relabel(rule, facade));
+                    changes.extend(watch.relabel(rule, facade));
                     watch
                 }
                 Some(watch) => {
                     replaced.changed += 1;
-                    told.extend(watch.end(facade, wall));
+                    changes.extend(watch.end(facade, wall));
                     Watch::new(rule)
                 }
                 None => {
@@ -52,17 +52,17 @@ impl Evaluator {
             self.rules.push(watch);
         }
         replaced.removed = old.len();
-        told.extend(old.into_iter().flat_map(|watch| watch.end(facade, wall)));
-        (replaced, told)
+        changes.extend(old.into_iter().flat_map(|watch| watch.end(facade, wall)));
+        (replaced, changes)
     }
 }
 
 impl Watch {
-    /// Takes the texts and labels of the new rule, and returns the alerts to send again.
+    /// Adopts the texts and labels of the new rule, and returns the alerts to send again.
     fn relabel(&mut self, rule: Rule, facade: &Facade) -> Vec<Alert> {
         let is_severity_new = self.rule.severity != rule.severity;
-        let is_told_again = is_severity_new || self.rule.labels != rule.labels;
-        let mut told = Vec::new();
+        let is_sent_again = is_severity_new || self.rule.labels != rule.labels;
+        let mut changes = Vec::new();
         for (target, tracked) in &mut self.tracked {
             if is_severity_new {
                 tracked.leave(facade);
@@ -71,13 +71,13 @@ impl Watch {
             }
             if let Some(firing) = &mut tracked.firing {
                 firing.annotate(&rule);
-                firing.is_relabelled |= is_told_again;
-                told.extend(is_told_again.then(|| firing.clone()));
+                firing.is_relabelled |= is_sent_again;
+                changes.extend(is_sent_again.then(|| firing.clone()));
             }
         }
         self.rule = rule;
-        told.sort_by_cached_key(Alert::title);
-        told
+        changes.sort_by_cached_key(Alert::title);
+        changes
     }
 
     /// Returns the resolves of the firing alerts.
@@ -87,11 +87,11 @@ impl Watch {
         }
         let ended = self.tracked.into_values().filter_map(|mut tracked| {
             tracked.leave(facade);
-            tracked.firing.map(|firing| firing.of_gone_rule(wall))
+            tracked.firing.map(|firing| firing.resolved_by_removal(wall))
         });
-        let mut told: Vec<_> = ended.collect();
-        told.sort_by_cached_key(Alert::title);
-        told
+        let mut resolved: Vec<_> = ended.collect();
+        resolved.sort_by_cached_key(Alert::title);
+        resolved
     }
 }
 

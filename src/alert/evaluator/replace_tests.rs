@@ -1,4 +1,4 @@
-//! Rules are replaced in the middle of what they judge.
+//! Rules are replaced while they have windows and firing alerts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ fn ratio() -> Rule {
     Rule::error_ratio().above(0.01).over(secs(10))
 }
 
-/// An alert of `rule` fires since second 11; it is second 15.
+/// At second 15, with an alert that fires since second 11.
 fn firing(rules: impl Into<Vec<Rule>>) -> Play {
     let mut play = Play::new(rules);
     play.play(10, healthy);
@@ -40,30 +40,30 @@ fn replaced(kept: usize, changed: usize, added: usize, removed: usize) -> Replac
 }
 
 #[test]
-fn a_rule_that_is_as_it_was_goes_on_firing_without_a_message_and_ends_when_it_would_have() {
+fn an_unchanged_rule_keeps_firing_without_a_message_and_resolves_at_the_same_second() {
     let mut play = firing([ratio()]);
     let other = Rule::throughput().above(1_000_000);
-    let (became, told) = play.replace([other, ratio()]);
-    assert_eq!((became, told.len()), (replaced(1, 0, 1, 0), 0));
+    let (became, changes) = play.replace([other, ratio()]);
+    assert_eq!((became, changes.len()), (replaced(1, 0, 1, 0), 0));
     let changes = play.play(20, healthy);
     assert_eq!(titles(&changes), [(25, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     let resolved = &changes[0].1;
     assert_eq!(
         (resolved.breach().unwrap().requests, resolved.breach().unwrap().errors),
         (1_200, 50),
-        "as without the other rule"
+        "the same as without the other rule"
     );
     assert_eq!(resolved.lasted(SystemTime::now()), secs(14));
 }
 
 #[test]
-fn the_alert_of_a_rule_that_is_removed_is_resolved_and_says_why() {
+fn the_alert_of_a_removed_rule_is_resolved_with_the_reason() {
     let mut play = firing([ratio()]);
-    let (became, told) = play.replace([]);
+    let (became, changes) = play.replace([]);
     assert_eq!(became, replaced(0, 0, 0, 1));
-    let [resolved] = &told[..] else { panic!("one resolve") };
+    let [resolved] = &changes[..] else { panic!("one resolve") };
     assert_eq!(resolved.title(), "[RESOLVED] HighErrorRatio · orders");
-    assert_eq!(resolved.measured(), "error ratio unknown: the rule is gone");
+    assert_eq!(resolved.measured(), "error ratio unknown: the rule was removed or changed");
     assert_eq!(
         (resolved.breach().unwrap().value, resolved.breach().unwrap().peak),
         (None, 50.0 / 500.0)
@@ -73,7 +73,7 @@ fn the_alert_of_a_rule_that_is_removed_is_resolved_and_says_why() {
 }
 
 #[test]
-fn a_rule_with_another_condition_ends_the_alert_and_begins_anew_over_the_same_windows() {
+fn a_rule_with_another_condition_resolves_the_alert_and_starts_again_on_the_same_windows() {
     let named = || ratio().named("HighErrorRatio");
     for (changed, then) in [
         (ratio().above(0.05), vec![(16, "[FIRING] HighErrorRatio · orders")]),
@@ -83,9 +83,9 @@ fn a_rule_with_another_condition_ends_the_alert_and_begins_anew_over_the_same_wi
         (named().each_route(), vec![(16, "[FIRING] HighErrorRatio · GET /a")]),
     ] {
         let mut play = firing([ratio()]);
-        let (became, told) = play.replace([changed]);
-        assert_eq!((became, told.len()), (replaced(0, 1, 0, 0), 1));
-        assert_eq!(told[0].status, AlertStatus::Resolved);
+        let (became, changes) = play.replace([changed]);
+        assert_eq!((became, changes.len()), (replaced(0, 1, 0, 0), 1));
+        assert_eq!(changes[0].status, AlertStatus::Resolved);
         let changes = play.play(4, a_fifth_fails);
         let changes: Vec<_> = changes.iter().map(|(at, alert)| (*at, alert.title())).collect();
         let then: Vec<_> = then.into_iter().map(|(at, title)| (at, title.to_owned())).collect();
@@ -94,21 +94,21 @@ fn a_rule_with_another_condition_ends_the_alert_and_begins_anew_over_the_same_wi
 }
 
 #[test]
-fn other_texts_are_no_news_and_come_with_the_resolve() {
+fn new_texts_are_not_sent_until_the_resolve() {
     let mut play = firing([ratio()]);
-    let (became, told) = play.replace([ratio().summary("It fails.").runbook("https://wiki/r")]);
-    assert_eq!((became, told.len()), (replaced(0, 1, 0, 0), 0));
+    let (became, changes) = play.replace([ratio().summary("It fails.").runbook("https://wiki/r")]);
+    assert_eq!((became, changes.len()), (replaced(0, 1, 0, 0), 0));
     let changes = play.play(20, healthy);
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].1.summary.as_deref(), Some("It fails."));
 }
 
 #[test]
-fn an_alert_with_another_severity_or_other_labels_is_told_again_and_goes_on() {
+fn an_alert_with_a_new_severity_or_new_labels_is_sent_again_and_keeps_firing() {
     for changed in [ratio().severity(Severity::Critical), ratio().label("team", "shop")] {
         let mut play = firing([ratio()]);
-        let (_, told) = play.replace([changed.clone()]);
-        let [again] = &told[..] else { panic!("one message") };
+        let (_, changes) = play.replace([changed.clone()]);
+        let [again] = &changes[..] else { panic!("one message") };
         assert_eq!((again.status, again.severity), (AlertStatus::Firing, changed.severity));
         assert_eq!(again.labels, changed.labels);
         assert!(again.is_relabelled);
@@ -119,18 +119,18 @@ fn an_alert_with_another_severity_or_other_labels_is_told_again_and_goes_on() {
     }
     let mut quiet = Play::new([ratio()]);
     quiet.play(5, healthy);
-    let (_, told) = quiet.replace([ratio().label("team", "shop")]);
-    assert!(told.is_empty(), "nothing fires");
+    let (_, changes) = quiet.replace([ratio().label("team", "shop")]);
+    assert!(changes.is_empty(), "nothing fires");
 }
 
 #[test]
-fn a_rule_that_is_added_sees_what_was_before_it() {
+fn a_new_rule_sees_earlier_requests() {
     let mut play = Play::new([]);
     play.play(70, healthy);
     play.requests("/b", 50, 400 * MS, Ending::Panicked);
     play.play(1, healthy);
     let share = Rule::error_ratio().above(0.02).over(secs(90));
-    // No bound: the nearest one is 335.5 ms.
+    // This is no bucket bound: the nearest one is 335.5 ms.
     let p98 = Rule::latency_quantile(0.98).above(Duration::from_millis(350)).over(secs(10));
     let (became, _) = play.replace([share.clone(), share.route("/b").named("B"), p98]);
     assert_eq!(became, replaced(0, 0, 3, 0));
@@ -144,7 +144,7 @@ fn a_rule_that_is_added_sees_what_was_before_it() {
     assert_eq!(values, [50, 550]);
 }
 
-/// The gauges of alerts that are not 0, by severity.
+/// The nonzero alert gauges, by severity.
 fn firing_by_severity(snapshotter: &Snapshotter) -> Vec<(String, f64)> {
     let metrics = snapshotter.snapshot().into_vec().into_iter();
     let states = metrics.filter(|(key, ..)| key.key().name() == "lookout_alert_state");
@@ -157,7 +157,7 @@ fn firing_by_severity(snapshotter: &Snapshotter) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn no_metric_of_a_rule_that_is_gone_says_that_it_fires() {
+fn no_metric_of_a_removed_rule_shows_a_firing_alert() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let mut play = Play::with_recorder([ratio()], Some(Arc::new(recorder)));

@@ -15,11 +15,10 @@ impl Evaluator {
         tracked.filter_map(|tracked| tracked.firing.as_ref())
     }
 
-    /// Restores the alerts that fired when an earlier process ended, at the start of this one; `wall` is
-    /// now.
+    /// Restores the alerts that fired when the last process ended; `wall` is now.
     ///
-    /// They keep firing until a verdict resolves them, or until the rule's longest window passes without
-    /// one. Returns the resolves of alerts that no rule evaluates any more.
+    /// They keep firing until a verdict resolves them, or until the rule's longest window passes
+    /// without one. Returns the resolves of the alerts whose rule was removed.
     pub(crate) fn restore(
         &mut self,
         firing: Vec<Alert>,
@@ -27,16 +26,16 @@ impl Evaluator {
         naming: &MetricNaming,
         wall: SystemTime,
     ) -> Vec<Alert> {
-        let mut gone = Vec::new();
+        let mut resolved = Vec::new();
         for alert in firing {
             let watch = self.rules.iter_mut().find(|watch| watch.raised(&alert, operations));
             let lasted = wall.duration_since(alert.starts_at).unwrap_or_default();
             match watch {
                 Some(watch) => watch.restore(alert, lasted, naming),
-                None => gone.push(alert.of_gone_rule(wall)),
+                None => resolved.push(alert.resolved_by_removal(wall)),
             }
         }
-        gone
+        resolved
     }
 }
 
@@ -62,7 +61,7 @@ impl Watch {
             .map(|breach| (breach.peak, breach.requests, breach.errors))
             .unwrap_or_default();
         let tracked = Tracked {
-            state: State::Firing { since: start, breached: start, judged: start },
+            state: State::Firing { since: start, last_breach: start, last_verdict: start },
             peak,
             starts_at: alert.starts_at,
             earlier: Earlier { lasted, requests, errors },

@@ -1,4 +1,4 @@
-//! A process ends in the middle of an alert, and another one takes over.
+//! A process ends while an alert fires, and the next one restores the alert.
 
 use super::*;
 use crate::{
@@ -24,39 +24,39 @@ fn fired(rule: Rule) -> Vec<Alert> {
     play.evaluator.firing().cloned().collect()
 }
 
-/// The next process, which starts at this second of the clock; gives what is told at once.
+/// The next process, which starts at second `at` of the clock, and the alerts that it sends at once.
 fn restart(rules: impl Into<Vec<Rule>>, firing: &[Alert], at: u64) -> (Play, Vec<Alert>) {
     let mut play = Play::new(rules);
     play.clock_ahead = secs(at);
     let wall = SystemTime::UNIX_EPOCH + secs(at);
-    let told = play.restore(firing.to_vec(), wall);
-    (play, told)
+    let at_once = play.restore(firing.to_vec(), wall);
+    (play, at_once)
 }
 
 #[test]
-fn an_alert_that_still_holds_after_a_restart_is_not_told_again_and_its_end_is_told_once() {
+fn an_alert_that_still_fires_after_a_restart_is_not_sent_again_and_resolves_once() {
     let firing = fired(rule());
-    let (mut play, told) = restart([rule()], &firing, 100);
-    assert!(told.is_empty());
-    assert!(play.play(20, a_fifth_fails).is_empty(), "it fires already");
+    let (mut play, changes) = restart([rule()], &firing, 100);
+    assert!(changes.is_empty());
+    assert!(play.play(20, a_fifth_fails).is_empty(), "it is already firing");
     let changes = play.play(20, healthy);
     assert_eq!(titles(&changes), [(30, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     let resolved = &changes[0].1;
     assert_eq!(resolved.starts_at, firing[0].starts_at);
     let breach = resolved.breach().unwrap();
-    assert_eq!((breach.value, breach.peak), (Some(0.0), 0.2), "the worst of both");
+    assert_eq!((breach.value, breach.peak), (Some(0.0), 0.2), "the worst value of both processes");
     let before = firing[0].breach().unwrap();
     let before = (before.requests, before.errors);
     assert_eq!((breach.requests, breach.errors), (before.0 + 30 * 50, before.1 + 20 * 10));
     let ends_at = SystemTime::UNIX_EPOCH + secs(130);
-    assert_eq!(resolved.ends_at, Some(ends_at), "the time between the processes counts");
+    assert_eq!(resolved.ends_at, Some(ends_at), "the downtime counts");
     assert!(play.play(20, healthy).is_empty());
-    assert_eq!(play.play(5, a_fifth_fails).len(), 1, "the next one begins anew");
+    assert_eq!(play.play(5, a_fifth_fails).len(), 1, "it can fire again");
     assert_eq!(play.evaluator.firing().next().unwrap().breach().unwrap().requests, 14 * 50);
 }
 
 #[test]
-fn the_end_is_told_as_of_the_instance_that_raised_it_and_the_next_beginning_as_of_this_one() {
+fn a_resolve_has_the_instance_that_raised_the_alert_and_the_next_alert_has_this_instance() {
     let mut firing = fired(rule());
     firing[0].origin = crate::alert::test_alert("A", AlertStatus::Firing).origin;
     let (mut play, _) = restart([rule()], &firing, 100);
@@ -67,27 +67,27 @@ fn the_end_is_told_as_of_the_instance_that_raised_it_and_the_next_beginning_as_o
 }
 
 #[test]
-fn without_traffic_it_goes_on_for_as_long_as_the_window_and_ends_as_unknown() {
+fn without_traffic_an_alert_fires_for_the_length_of_its_window_and_resolves_as_unknown() {
     let firing = fired(rule());
     let (mut play, _) = restart([rule()], &firing, 100);
     let changes = play.play(20, |_| ());
     assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     assert_eq!(changes[0].1.breach().unwrap().value, None);
-    assert_eq!(changes[0].1.measured(), "error ratio unknown: too few requests to judge by");
+    assert_eq!(changes[0].1.measured(), "error ratio unknown: too few requests");
 }
 
 #[test]
-fn a_route_that_nobody_asks_for_any_more_is_judged_all_the_same() {
+fn a_route_without_requests_since_the_restart_is_evaluated() {
     let rule = || rule().each_route();
     let firing = fired(rule());
-    let (mut play, told) = restart([rule()], &firing, 100);
-    assert!(told.is_empty());
+    let (mut play, changes) = restart([rule()], &firing, 100);
+    assert!(changes.is_empty());
     let changes = play.play(20, |play| play.requests("/b", 50, 10 * MS, Ending::Complete));
     assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatioPerRoute · GET /a".to_owned())]);
 }
 
 #[test]
-fn an_alert_whose_rule_is_gone_is_resolved_at_once_and_says_why() {
+fn the_alert_of_a_removed_rule_is_resolved_at_once_with_the_reason() {
     let firing = fired(rule());
     let others = [
         rule().named("Another"),
@@ -96,10 +96,10 @@ fn an_alert_whose_rule_is_gone_is_resolved_at_once_and_says_why() {
         Rule::mean_latency().above(secs(3)).named("HighErrorRatio"),
     ];
     for other in others {
-        let (mut play, told) = restart([other], &firing, 100);
-        let [resolved] = &told[..] else { panic!("one resolve") };
+        let (mut play, changes) = restart([other], &firing, 100);
+        let [resolved] = &changes[..] else { panic!("one resolve") };
         assert_eq!(resolved.title(), "[RESOLVED] HighErrorRatio · orders");
-        assert_eq!(resolved.measured(), "error ratio unknown: the rule is gone");
+        assert_eq!(resolved.measured(), "error ratio unknown: the rule was removed or changed");
         assert_eq!(resolved.starts_at, firing[0].starts_at);
         assert_eq!(resolved.ends_at, Some(SystemTime::UNIX_EPOCH + secs(100)));
         assert!(play.play(20, healthy).is_empty());
@@ -108,7 +108,7 @@ fn an_alert_whose_rule_is_gone_is_resolved_at_once_and_says_why() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_or_far_ahead_panics_nowhere() {
+fn a_clock_that_was_set_back_or_far_ahead_does_not_panic() {
     let firing = fired(rule());
     for at in [0, 1, u64::from(u32::MAX) * 50] {
         let (mut play, _) = restart([rule()], &firing, at);

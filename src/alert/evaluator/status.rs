@@ -9,11 +9,11 @@ use crate::{
     rule::{Comparison, Reason, Rule},
 };
 
-/// How many operations of a rule for each route are in the status.
+/// The maximum number of statuses of a rule for each route.
 const WORST: usize = 20;
 
-/// The gauges of a rule's value and threshold: one series each, of the worst operation where the rule
-/// judges each route.
+/// The gauges of a rule's value and threshold, with one series each. A rule for each route shows its
+/// worst operation.
 #[derive(Debug)]
 pub(super) struct RuleGauges {
     value: Gauge,
@@ -37,7 +37,7 @@ impl RuleGauges {
         self.threshold.set(facade, status.threshold);
     }
 
-    /// The recorder keeps a series: it must not show a value of a rule that is gone.
+    /// Sets the gauges to `NaN`, since a recorder may keep the series of a removed rule.
     pub(super) fn leave(&mut self, facade: &Facade) {
         self.value.set(facade, f64::NAN);
         self.threshold.set(facade, f64::NAN);
@@ -45,7 +45,7 @@ impl RuleGauges {
 }
 
 impl Evaluator {
-    /// What each rule saw at the last tick, in the order of the rules; sets the gauges of value and
+    /// The results of the last tick, in the order of the rules. Also sets the gauges of value and
     /// threshold.
     pub(crate) fn statuses(&mut self, collector: &Collector) -> Vec<RuleStatus> {
         let mut all = Vec::new();
@@ -70,7 +70,8 @@ impl Evaluator {
 }
 
 impl Watch {
-    /// One for the service, a route or a dependency; the worst operations of a rule for each route.
+    /// One status for the service, a route or a dependency. A rule for each route has one for each of
+    /// its worst operations.
     fn statuses(&self, group: usize, collector: &Collector) -> Vec<RuleStatus> {
         let Some(target) = target_of(&self.rule) else { return self.worst(collector) };
         let figures = collector.group(group);
@@ -117,7 +118,7 @@ impl Watch {
         });
         let mut statuses: Vec<_> = of_known.collect();
         if statuses.is_empty() {
-            // No route has a verdict yet: the busiest one says why.
+            // No route has a verdict yet: the busiest one gives the reason.
             statuses.push(match busiest {
                 Some((_, figures)) => self.status(Target::Service, None, figures, collector),
                 None => self.without_figures(Target::Service, Reason::NoRequests),
@@ -126,7 +127,8 @@ impl Watch {
         statuses
     }
 
-    /// How far the last value is past the threshold, as a multiple of it; below 0 without a value.
+    /// The last value as a multiple of the threshold, or its inverse for a rule that fires below it.
+    /// Negative without a value.
     fn severity_of(&self, tracked: &Tracked) -> f64 {
         let Some((comparison, _)) = self.rule.condition() else { return -1.0 };
         tracked.last.as_ref().map_or(-1.0, |Reading { value, threshold, .. }| match comparison {

@@ -1,4 +1,4 @@
-//! What the status says of a rule, second by second.
+//! The statuses of rules, second by second.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn lines(play: &mut Play) -> Vec<String> {
     statuses.iter().map(ToString::to_string).collect()
 }
 
-/// What the status says after some seconds, in each of which so many requests succeed and so many fail.
+/// The status after `seconds`, each with `succeeded` and `failed` requests.
 fn after(rule: Rule, seconds: u64, succeeded: u64, failed: u64) -> String {
     let mut play = Play::new([rule]);
     play.play(seconds, |play| {
@@ -50,7 +50,7 @@ fn a_status_has_the_value_the_window_and_the_requests() {
 }
 
 #[test]
-fn a_status_says_why_there_is_no_verdict() {
+fn a_status_gives_the_reason_for_no_verdict() {
     let unknown = "HighErrorRatio: inactive, error ratio unknown (threshold: above 1 %)";
     let lag = Rule::runtime_lag().above(secs(1));
     let never = after(ratio(), 0, 0, 0);
@@ -87,11 +87,11 @@ fn a_status_says_why_there_is_no_verdict() {
 }
 
 #[test]
-fn a_status_says_why_a_value_past_the_threshold_does_not_fire() {
+fn a_status_gives_the_reason_why_a_value_past_the_threshold_does_not_fire() {
     assert!(after(ratio().min_errors(30), 10, 98, 2).ends_with(": 20 of 30 errors"));
     assert!(
         after(ratio().confidence(0.999), 4, 9, 0).ends_with("36 requests in 4s"),
-        "below the threshold there is nothing to explain"
+        "a value below the threshold needs no reason"
     );
     let doubtful = after(ratio().confidence(0.9999), 10, 9, 0);
     assert!(!doubtful.contains("confidence"), "{doubtful}");
@@ -100,7 +100,7 @@ fn a_status_says_why_a_value_past_the_threshold_does_not_fire() {
 }
 
 #[test]
-fn of_a_rule_for_each_route_the_worst_twenty_operations_are_shown_and_one_series() {
+fn a_rule_for_each_route_shows_its_worst_twenty_operations_and_has_one_series() {
     let recorder = Arc::new(DebuggingRecorder::new());
     let snapshotter = recorder.snapshotter();
     let mut play = Play::with_recorder([ratio().each_route()], Some(recorder));
