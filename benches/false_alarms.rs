@@ -42,7 +42,7 @@ fn main() {
         if is_smoke { (1_000, 1, 100) } else { (3 * MONTH, 101, PATIENCE) };
 
     println!("False alarms per month, by requests per second and share of failures:");
-    row("", HEALTHY.map(|share| format!("{} %", share * 100.0)));
+    row("", HEALTHY.map(|share| format!("{}%", share * 100.0)));
     for rate in RATES {
         let alarms = HEALTHY.map(|share| {
             let alarms = false_alarms(rule(), rate, share, seconds);
@@ -51,7 +51,7 @@ fn main() {
         row(&rate.to_string(), alarms.map(|alarms| format!("{alarms:.1}")));
     }
     println!("\nSeconds from the fault to the alert, median and 95th percentile:");
-    row("", FAILING.map(|share| format!("{} %", share * 100.0)));
+    row("", FAILING.map(|share| format!("{}%", share * 100.0)));
     for rate in RATES {
         let delays = FAILING.map(|share| {
             let mut delays: Vec<_> =

@@ -116,7 +116,7 @@ async fn replaced_rules_are_checked_like_at_the_start() {
     let reloaded = lookout.replace_rules([idle(), slow, exact]).await.unwrap();
     assert_eq!(
         reloaded.needs_restart,
-        ["rule `HighLatencyP99`: the threshold 320ms is accurate to 11 % until a restart"],
+        ["rule `HighLatencyP99`: the threshold 320ms is accurate to 11% until a restart"],
         "500 ms is a bucket's bound"
     );
     wait_for(&received, &[IDLE_FIRES]).await;

@@ -46,7 +46,7 @@ const FAILING: &str = "
     [[rule]]
     name = 'Failing'
     signal = 'error_ratio'
-    above = '10 %'
+    above = '10%'
     route = 'GET /pay'
     ";
 
@@ -54,7 +54,7 @@ const UNPAID: &str = "
     [[rule]]
     name = 'Unpaid'
     signal = 'error_ratio'
-    above = '20 %'
+    above = '20%'
     ";
 
 fn crowded(above: &str) -> String {
@@ -91,7 +91,7 @@ async fn a_reload_resolves_alerts_of_removed_rules_fires_new_ones_and_keeps_the_
         assert_eq!(client.get(uri("/pay")).await.unwrap().status(), 503);
     }
     let hanging = [client.get(uri("/hang")), client.get(uri("/hang"))].map(tokio::spawn);
-    let fires = ["[FIRING] Failing · GET /pay: error ratio 100 %", "[FIRING] Unpaid · test: "];
+    let fires = ["[FIRING] Failing · GET /pay: error ratio 100%", "[FIRING] Unpaid · test: "];
     wait_for(&fires).await;
 
     file.write(&format!("{FAILING}{}", crowded("'1'")));

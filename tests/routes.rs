@@ -295,6 +295,6 @@ async fn invalid_settings_are_rejected_with_the_field_and_the_fix() {
     assert_eq!(refused(builder().buckets([])), "buckets: there are none: give at least one bound");
     assert_eq!(
         refused(builder().rule(tower_lookout::Rule::error_ratio().above(1.5))),
-        "rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so that 1 % is 0.01"
+        "rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so that 1% is 0.01"
     );
 }

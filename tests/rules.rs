@@ -134,7 +134,7 @@ async fn a_release_that_rejects_every_request_fires_the_client_error_ratio_and_n
             assert_eq!(fired.title(), "[FIRING] HighClientErrorRatio · test");
             assert_eq!(fired.breach().unwrap().value, Some(1.0), "{preset:?}, gRPC: {is_grpc}");
             let top = fired.top()[0].to_string();
-            assert!(top.contains("30 of 30 rejected (100 %), 100 % of all client errors"), "{top}");
+            assert!(top.contains("30 of 30 rejected (100%), 100% of all client errors"), "{top}");
             assert!(alerts.try_recv().is_err(), "no other rule fires");
             lookout.shutdown().await;
         }

@@ -45,12 +45,12 @@ async fn a_violated_slo_fires_with_its_burn_rate_and_the_failing_route() {
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · test");
     assert!((450.0..650.0).contains(&fired.breach().unwrap().value.unwrap()), "{fired}");
     assert!(
-        fired.measured().contains(", which spends the 30-day budget of 99.9 % in 1."),
+        fired.measured().contains(", which spends the 30-day budget of 99.9% in 1."),
         "{fired}"
     );
     assert_eq!(fired.condition(), "threshold: above 14.4");
     let top = fired.top()[0].to_string();
-    assert!(top.starts_with("GET /pay: ") && top.ends_with(", 100 % of all failures"), "{top}");
+    assert!(top.starts_with("GET /pay: ") && top.ends_with(", 100% of all failures"), "{top}");
     let text = scrape.render();
     let states: Vec<_> = series(&text, "lookout_alert_state").collect();
     assert_eq!(states, [("{rule=\"ErrorBudgetBurn\",severity=\"warning\"}", 2.0)]);

@@ -49,7 +49,7 @@ impl Incident {
         self.faults.set(Fault { latency_ms: 5_000, ..Fault::default() });
         self.wait_for("HighMeanLatency").await;
 
-        self.print("fault: queries are fast again, but 30 % of the orders fail");
+        self.print("fault: queries are fast again, but 30% of the orders fail");
         self.faults.set(Fault { error_ratio: 0.3, ..Fault::default() });
         self.wait_for("HighErrorRatio").await;
         self.rest(Duration::from_secs(2)).await;

@@ -170,7 +170,7 @@ fn introduce(options: &Options, receivers: &[&str], address: SocketAddr) {
         (Some(path), _) => println!("  rules and notifiers: {}", path.display()),
         (None, receivers) => {
             println!(
-                "  rules: mean response time > 3 s, error ratio > 1 %, a request stuck for > 10 s,"
+                "  rules: mean response time > 3 s, error ratio > 1%, a request stuck for > 10 s,"
             );
             println!("         over {} s or more", options.window.as_secs());
             match receivers {

@@ -58,7 +58,7 @@ pub struct Contribution {
     /// The operation's share of the errors, the time or the requests, from 0 to 1. For the oldest
     /// request in flight, its age relative to the oldest.
     pub share: f64,
-    /// The share as text, such as `3 of 30 failed (10 %), 75 % of all failures`.
+    /// The share as text, such as `3 of 30 failed (10%), 75% of all failures`.
     pub detail: String,
 }
 
@@ -93,7 +93,7 @@ impl Alert {
 }
 
 impl Breach {
-    /// A value with its unit, such as `20.3 %`.
+    /// A value with its unit, such as `20.3%`.
     pub fn show(&self, value: f64) -> String {
         self.signal.unit().show(value)
     }

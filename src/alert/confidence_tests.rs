@@ -36,11 +36,11 @@ fn confidence_requires_a_ratio_beyond_chance() {
         play.requests("/a", complete, MS, Ending::Complete);
         play.tick().iter().map(|alert| alert.name.to_string()).collect::<Vec<_>>()
     };
-    assert!(fired(2, 98).is_empty(), "1 % with confidence needs 3 failures of 100");
-    assert_eq!(fired(3, 97), ["HighErrorRatio"], "and 1.44 % needs 4");
+    assert!(fired(2, 98).is_empty(), "1% with confidence needs 3 failures of 100");
+    assert_eq!(fired(3, 97), ["HighErrorRatio"], "and 1.44% needs 4");
     assert_eq!(fired(4, 96), ["HighErrorRatio", "Slo"]);
     assert_eq!(fired(0, 100), ["Below"]);
-    assert!(fired(0, 25).is_empty(), "no failure of 25 is consistent with 5 %");
+    assert!(fired(0, 25).is_empty(), "no failure of 25 is consistent with 5%");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_quiet_service_with_few_errors_is_evaluated_over_a_longer_window() {
     let ratio = || Rule::error_ratio().above(0.01).min_errors(3);
     let rules = [ratio(), ratio().over(secs(10)).named("TenSeconds")];
     let mut play = Play::new(rules);
-    // One of 20 requests in 10 s fails: 5 %, but three failures need 30 s.
+    // One of 20 requests in 10 s fails: 5%, but three failures need 30 s.
     let mut fired = Vec::new();
     for second in 0..60 {
         let failed = u64::from(second % 10 == 9);
@@ -79,11 +79,11 @@ fn a_ratio_without_confidence_neither_fires_nor_resolves() {
         play.requests("/a", complete, MS, Ending::Complete);
         play.tick().iter().map(|alert| alert.status.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(second(2, 98), [""; 0], "2 of 100 are consistent with 1 %");
+    assert_eq!(second(2, 98), [""; 0], "2 of 100 are consistent with 1%");
     assert_eq!(second(20, 980), ["FIRING"]);
-    assert_eq!(second(2, 98), [""; 0], "it stays at 2 %");
+    assert_eq!(second(2, 98), [""; 0], "it stays at 2%");
     assert_eq!(second(2, 98), [""; 0]);
-    assert_eq!(second(1, 99), ["RESOLVED"], "not above 1 %");
+    assert_eq!(second(1, 99), ["RESOLVED"], "not above 1%");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_runtime_lag_alert_fires_at_its_tick_and_names_the_operations_in_flight() {
     );
     assert_eq!(
         fired.top()[0].to_string(),
-        "GET /orders: 3 in flight, 100 % of all requests in flight"
+        "GET /orders: 3 in flight, 100% of all requests in flight"
     );
 
     play.collector.note_runtime_lag(Some(Duration::from_millis(1)));
@@ -194,10 +194,7 @@ fn an_error_ratio_fires_at_once_and_resolves_when_its_window_has_passed() {
         (firing.breach().unwrap().value, firing.breach().unwrap().window),
         (Some(0.02), Some((secs(10), 500)))
     );
-    assert_eq!(
-        firing.top()[0].to_string(),
-        "GET /a: 10 of 500 failed (2 %), 100 % of all failures"
-    );
+    assert_eq!(firing.top()[0].to_string(), "GET /a: 10 of 500 failed (2%), 100% of all failures");
     assert_eq!(
         (resolved.breach().unwrap().value, resolved.breach().unwrap().peak),
         (Some(0.0), 0.1)
@@ -270,7 +267,7 @@ fn a_slow_ratio_counts_the_requests_above_its_bound() {
     let mut play = Play::new([rule]);
     play.requests("/a", 90, 200 * MS, Ending::Complete);
     play.requests("/a", 10, 201 * MS, Ending::Complete);
-    assert!(play.tick().is_empty(), "10 % is not above 10 %");
+    assert!(play.tick().is_empty(), "10% is not above 10%");
     play.requests("/a", 1, 201 * MS, Ending::Complete);
     assert_eq!(play.tick()[0].title(), "[FIRING] HighSlowRatio · orders");
 }

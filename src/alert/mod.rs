@@ -73,11 +73,11 @@ use crate::{
 ///     .with_target(Target::Route("POST /orders".to_owned()))
 ///     .with_value(0.203)
 ///     .with_requests(1_800, 412);
-/// assert_eq!(text(&firing), "[FIRING] HighErrorRatio · POST /orders: error ratio 20.3 %");
+/// assert_eq!(text(&firing), "[FIRING] HighErrorRatio · POST /orders: error ratio 20.3%");
 ///
 /// let resolved = firing.with_value(0.002).resolved_at(SystemTime::now() + Duration::from_secs(34));
 /// assert_eq!(resolved.status, AlertStatus::Resolved);
-/// assert_eq!(resolved.tally(), "peak 20.3 % · 1800 requests, 412 failed");
+/// assert_eq!(resolved.tally(), "peak 20.3% · 1800 requests, 412 failed");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -193,7 +193,7 @@ impl Alert {
         }
     }
 
-    /// The measured value, such as `error ratio 20.3 %`, or why there is none; the error of a report.
+    /// The measured value, such as `error ratio 20.3%`, or why there is none; the error of a report.
     ///
     /// For a burn rate that fires, it includes how long the error budget lasts.
     pub fn measured(&self) -> String {
@@ -204,7 +204,7 @@ impl Alert {
         }
     }
 
-    /// The condition, such as `threshold: above 1 %`, or the number of reports and their call site.
+    /// The condition, such as `threshold: above 1%`, or the number of reports and their call site.
     pub fn condition(&self) -> String {
         match &self.cause {
             Cause::Rule(breach) => breach.condition(),
@@ -216,7 +216,7 @@ impl Alert {
         }
     }
 
-    /// The impact, such as `peak 22.1 % · 1800 requests, 412 failed`, or the number of reports.
+    /// The impact, such as `peak 22.1% · 1800 requests, 412 failed`, or the number of reports.
     pub fn tally(&self) -> String {
         match &self.cause {
             Cause::Rule(breach) => breach.tally(),

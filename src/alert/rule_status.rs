@@ -5,8 +5,8 @@ use crate::rule::{Comparison, Reason, Severity, Signal};
 
 /// The result of a rule at the last tick, and the reason why it does not fire.
 ///
-/// Its [`Display`](fmt::Display) is one line, such as `HighErrorRatio: inactive, error ratio 0.4 %
-/// (threshold: above 1 %), 500 requests in 10s`.
+/// Its [`Display`](fmt::Display) is one line, such as `HighErrorRatio: inactive, error ratio 0.4%
+/// (threshold: above 1%), 500 requests in 10s`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RuleStatus {
@@ -54,7 +54,7 @@ impl RuleStatus {
         self.signal.to_string()
     }
 
-    /// Formats a value with the signal's unit, such as `2.4 %`.
+    /// Formats a value with the signal's unit, such as `2.4%`.
     pub fn show(&self, value: f64) -> String {
         self.signal.unit().show(value)
     }

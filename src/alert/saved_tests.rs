@@ -36,7 +36,7 @@ fn an_alert_of_a_rule_survives_with_every_field() {
     breach.top = vec![Contribution {
         operation: operation(false, None, "POST"),
         share: 0.75,
-        detail: "9 of 400 failed (2.25 %), 75 % of all failures".to_owned(),
+        detail: "9 of 400 failed (2.25%), 75% of all failures".to_owned(),
     }];
     breach.comparison = Comparison::Below;
     breach.window = None;

@@ -22,7 +22,7 @@ fn a_total_outage_fires_on_the_fastest_burn_rate_and_resolves_soon_after_the_err
     let [(fired_at, fired), (resolved_at, resolved)] = &changes[..] else {
         panic!("two changes: {:?}", titles(&changes))
     };
-    // 1 % of the budget: 28.8 · 0.1 % of 900 s, or of up to 960 s since old seconds merge to minutes.
+    // 1% of the budget: 28.8 · 0.1% of 900 s, or of up to 960 s since old seconds merge to minutes.
     assert!((HOUR + 26..=HOUR + 28).contains(fired_at), "at {fired_at}");
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · orders");
     assert_eq!(fired.condition(), "threshold: above 28.8");
@@ -30,7 +30,7 @@ fn a_total_outage_fires_on_the_fastest_burn_rate_and_resolves_soon_after_the_err
     assert!((secs(900)..=secs(960)).contains(&over), "{over:?}");
     assert_eq!(requests, over.as_secs() * 10);
     let top = fired.top()[0].to_string();
-    assert!(top.starts_with("GET /a: ") && top.ends_with(", 100 % of all failures"), "{top}");
+    assert!(top.starts_with("GET /a: ") && top.ends_with(", 100% of all failures"), "{top}");
     // The short window of 75 s, or up to 135 s of whole minutes, and one minute of keep_firing_for.
     assert!((HOUR + 40 + 130..=HOUR + 40 + 195).contains(resolved_at), "at {resolved_at}");
     // The burn rate over the hour, which is below the threshold of the slower rate.
@@ -44,14 +44,14 @@ fn a_low_error_ratio_fires_after_it_has_spent_2_percent_of_the_budget() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert!(play.play(HOUR, ten_of_which(0)).is_empty());
     let changes = play.play(HOUR, |play| ten_of_which(u64::from(play.second % 5 == 0))(play));
-    // 2 % fail, so the hour's ratio reaches 1.44 % after 72 % of the hour. It then swings around the
+    // 2% fail, so the hour's ratio reaches 1.44% after 72% of the hour. It then swings around the
     // threshold with each error, but the alert fires once.
     let [(at, fired)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
     assert!((HOUR + 2_592..=HOUR + 2_650).contains(at), "at {at}");
     assert_eq!(
         fired.to_string(),
-        "[FIRING] ErrorBudgetBurn · orders: burn rate 14.4, which spends the 30-day budget of 99.9 \
-         % in 2.1 days (threshold: above 14.4)"
+        "[FIRING] ErrorBudgetBurn · orders: burn rate 14.4, which spends the 30-day budget of 99.9% \
+         in 2.1 days (threshold: above 14.4)"
     );
 }
 
@@ -59,7 +59,7 @@ fn a_low_error_ratio_fires_after_it_has_spent_2_percent_of_the_budget() {
 fn a_burn_rate_below_the_threshold_does_not_fire() {
     let mut play = Play::new([Rule::slo(0.999)]);
     assert!(play.play(HOUR, ten_of_which(0)).is_empty());
-    // 1.4 %: 14 times the allowed error ratio.
+    // 1.4%: 14 times the allowed error ratio.
     let changes = play.play(HOUR, |play| ten_of_which(u64::from(play.second % 50 < 7))(play));
     assert!(changes.is_empty(), "{:?}", titles(&changes));
 }
@@ -89,7 +89,7 @@ fn a_process_that_fails_from_its_start_fires_at_the_fifth_error() {
     );
     assert_eq!(
         fired.measured(),
-        "burn rate 1000, which spends the 30-day budget of 99.9 % in 43 minutes"
+        "burn rate 1000, which spends the 30-day budget of 99.9% in 43 minutes"
     );
 }
 

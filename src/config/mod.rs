@@ -39,7 +39,7 @@
 //! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; required |
 //! | `quantile` | for `latency_quantile`, required: a number between 0 and 1 |
 //! | `slower_than` | for `slow_ratio`, required: a duration |
-//! | `objective` | for `slo`, required: a percentage such as `"99.9 %"`, or a number |
+//! | `objective` | for `slo`, required: a percentage such as `"99.9%"`, or a number |
 //! | `burn_rates` | for `slo`: tables with `over`, with `factor` or `budget`, and with an optional `short` ([`BurnRate`](crate::rule::BurnRate)) |
 //! | `above`, `below` | the threshold; one of them is required, except for `slo`: a duration for latencies, ages and lags, a percentage or a number for ratios, otherwise a number |
 //! | `over` | the window: a duration, or a list of the shortest and the longest |

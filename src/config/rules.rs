@@ -57,7 +57,7 @@ fn slow_ratio(section: &mut Section<'_>) -> Option<Rule> {
 }
 
 fn slo(section: &mut Section<'_>) -> Option<Rule> {
-    let fix = "set a percentage such as \"99.9 %\"";
+    let fix = "set a percentage such as \"99.9%\"";
     let rule = section.require("objective", fix, value::ratio).map(Rule::slo)?;
     if !section.has("burn_rates") {
         return Some(rule);
@@ -77,7 +77,7 @@ fn burn_rate(mut section: Section<'_>) -> Option<BurnRate> {
         (None, Some(share)) => over.map(|over| BurnRate::of_budget(share, over)),
         _ => {
             section
-                .report("needs either a factor or a budget: set factor = 14.4 or budget = \"2 %\"");
+                .report("needs either a factor or a budget: set factor = 14.4 or budget = \"2%\"");
             None
         }
     };

@@ -27,7 +27,7 @@ fn each_signal_name_creates_a_rule_of_that_signal() {
         let own = match name {
             "latency_quantile" => "quantile = 0.99",
             "slow_ratio" => "slower_than = '1s'",
-            "slo" => "objective = '99 %'",
+            "slo" => "objective = '99%'",
             _ => "",
         };
         let text = |threshold| format!("[[rule]]\nsignal = '{name}'\n{own}\n{threshold}");
@@ -60,14 +60,14 @@ fn each_signal_has_its_rule() {
             Rule::latency_quantile(0.99).above(ms(800)),
         ),
         (
-            "signal = 'slow_ratio'\nslower_than = '500ms'\nabove = '1 %'",
+            "signal = 'slow_ratio'\nslower_than = '500ms'\nabove = '1%'",
             Rule::slow_ratio(ms(500)).above(0.01),
         ),
         ("signal = 'error_ratio'\nabove = 0.01", Rule::error_ratio().above(0.01)),
-        ("signal = 'slo'\nobjective = '99.9 %'", Rule::slo(0.999)),
+        ("signal = 'slo'\nobjective = '99.9%'", Rule::slo(0.999)),
         (
             "signal = 'slo'\nobjective = 0.99\n\
-             burn_rates = [{ factor = 6, over = '30m', short = '1m' }, { budget = '2 %', over = '1h' }]",
+             burn_rates = [{ factor = 6, over = '30m', short = '1m' }, { budget = '2%', over = '1h' }]",
             Rule::slo(0.99).burn_rates([
                 BurnRate::new(6.0, ms(1_800_000)).short(ms(60_000)),
                 BurnRate::of_budget(0.02, ms(3_600_000)),
@@ -76,7 +76,7 @@ fn each_signal_has_its_rule() {
         ("signal = 'throughput'\nbelow = 1", Rule::throughput().below(1)),
         ("signal = 'in_flight'\nabove = 1_000", Rule::in_flight().above(1_000)),
         ("signal = 'oldest_in_flight'\nabove = '10s'", Rule::oldest_in_flight().above(ms(10_000))),
-        ("signal = 'client_error_ratio'\nabove = '50 %'", Rule::client_error_ratio().above(0.5)),
+        ("signal = 'client_error_ratio'\nabove = '50%'", Rule::client_error_ratio().above(0.5)),
         ("signal = 'runtime_lag'\nabove = '500ms'", Rule::runtime_lag().above(ms(500))),
     ] {
         assert_eq!(rules(&format!("[[rule]]\n{text}")), [rule]);
@@ -112,7 +112,7 @@ fn each_key_calls_its_setter() {
         ("runbook = 'https://wiki/r'", ratio().runbook("https://wiki/r")),
         ("dashboard = 'https://grafana/d'", ratio().dashboard("https://grafana/d")),
     ] {
-        let read = rules(&format!("[[rule]]\nsignal = 'error_ratio'\nabove = '5 %'\n{text}"));
+        let read = rules(&format!("[[rule]]\nsignal = 'error_ratio'\nabove = '5%'\n{text}"));
         assert_eq!(read, [rule], "{text}");
     }
 }
@@ -145,7 +145,7 @@ const FILES: &[(&str, &str)] = &[
         "config:1: rule: has no quantile: set a number between 0 and 1, such as 0.99",
     ),
     (
-        "[[rule]]\nsignal = 'slow_ratio'\nabove = '1 %'",
+        "[[rule]]\nsignal = 'slow_ratio'\nabove = '1%'",
         "config:1: rule: has no slower_than: set a duration such as \"500ms\"",
     ),
     (
@@ -168,17 +168,17 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "[[rule]]\nsignal = 'slo'",
-        "config:1: rule: has no objective: set a percentage such as \"99.9 %\"",
+        "config:1: rule: has no objective: set a percentage such as \"99.9%\"",
     ),
     (
-        "[[rule]]\nsignal = 'slo'\nobjective = '99.9 %'\nabove = 14.4",
+        "[[rule]]\nsignal = 'slo'\nobjective = '99.9%'\nabove = 14.4",
         "config:4: rule.above: rule `ErrorBudgetBurn`: above 14.4 can't be set for an SLO, which \
          fires above its burn rates: use `burn_rates`",
     ),
     (
         "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h' }]",
         "config:5: rule.burn_rates: needs either a factor or a budget: set factor = 14.4 or \
-         budget = \"2 %\"",
+         budget = \"2%\"",
     ),
     (
         "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nburn_rates = [\n{ over = '1h', factor = 99 }]",
@@ -198,13 +198,13 @@ const FILES: &[(&str, &str)] = &[
 const RULES: &[(&str, &str)] = &[
     (
         "above = '1.5'",
-        "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1 %\", or a \
+        "config:3: rule.above: \"1.5\" is not a ratio: use a percentage such as \"1%\", or a \
          number such as 0.01",
     ),
     (
         "above = 1.5",
         "config:3: rule.above: rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so \
-         that 1 % is 0.01",
+         that 1% is 0.01",
     ),
     (
         "above = 0.1\nbelow = 0.2",
@@ -282,7 +282,7 @@ fn all_problems_are_listed_in_the_order_of_the_lines() {
 defaults = true
 [[rule]]
 signal = 'error_ratio'
-above = '1 %'
+above = '1%'
 [[rule]]
 signal = 'in_flight'
 above = '2s'

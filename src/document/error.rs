@@ -5,7 +5,7 @@ use crate::causes::debug_as_display;
 /// The problems in a file of rules and notifiers, in the order of its lines.
 ///
 /// Each problem names the file, the line, the key and the fix, such as `lookout.toml:12:
-/// rule.above: "1.5" is not a ratio: use a percentage such as "1 %", or a number such as 0.01`. No
+/// rule.above: "1.5" is not a ratio: use a percentage such as "1%", or a number such as 0.01`. No
 /// problem contains a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {

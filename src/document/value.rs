@@ -126,19 +126,17 @@ pub(crate) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     }
 }
 
-/// Reads a ratio, such as `"1 %"` or `0.01`.
+/// Reads a ratio, such as `"1%"` or `0.01`.
 pub(crate) fn ratio(value: &DeValue<'_>) -> Result<f64, String> {
     if let DeValue::Integer(_) | DeValue::Float(_) = value {
         return number(value);
     }
     let percent = value.as_str().and_then(|text| text.trim().strip_suffix('%'));
-    // Parsed with an exponent instead of divided by 100, so that 99.9 % is exactly 0.999.
+    // Parsed with an exponent instead of divided by 100, so that 99.9% is exactly 0.999.
     let number = percent.and_then(|percent| format!("{}e-2", percent.trim()).parse().ok());
     number.ok_or_else(|| {
         let shown = shown(value);
-        format!(
-            "{shown} is not a ratio: use a percentage such as \"1 %\", or a number such as 0.01"
-        )
+        format!("{shown} is not a ratio: use a percentage such as \"1%\", or a number such as 0.01")
     })
 }
 

@@ -238,20 +238,20 @@ impl Rule {
 /// What an operation adds to a value, and the words for it.
 pub(crate) struct Weight {
     pub(crate) value: f64,
-    /// Its own figures, such as `3 of 30 failed (10 %)`.
+    /// Its own figures, such as `3 of 30 failed (10%)`.
     own: String,
     /// What all operations together add; empty where they don't add up.
     whole: &'static str,
 }
 
 impl Weight {
-    /// The words with the share of the whole, such as `3 of 30 failed (10 %), 75 % of all failures`.
+    /// The words with the share of the whole, such as `3 of 30 failed (10%), 75% of all failures`.
     pub(crate) fn with_share(self, share: f64) -> String {
         let Self { own, whole, .. } = self;
         match whole {
             "" => own,
-            _ if share < 0.005 => format!("{own}, under 1 % of all {whole}"),
-            _ => format!("{own}, {:.0} % of all {whole}", share * 100.0),
+            _ if share < 0.005 => format!("{own}, under 1% of all {whole}"),
+            _ => format!("{own}, {:.0}% of all {whole}", share * 100.0),
         }
     }
 }
@@ -311,11 +311,11 @@ mod tests {
 
     #[test]
     fn an_operation_says_its_own_figures_and_then_its_share_of_the_whole() {
-        let weight = |whole| Weight { value: 3.0, own: "3 of 30 failed (10 %)".to_owned(), whole };
+        let weight = |whole| Weight { value: 3.0, own: "3 of 30 failed (10%)".to_owned(), whole };
         for (whole, share, says) in [
-            ("failures", 0.75, "3 of 30 failed (10 %), 75 % of all failures"),
-            ("failures", 0.001, "3 of 30 failed (10 %), under 1 % of all failures"),
-            ("", 0.75, "3 of 30 failed (10 %)"),
+            ("failures", 0.75, "3 of 30 failed (10%), 75% of all failures"),
+            ("failures", 0.001, "3 of 30 failed (10%), under 1% of all failures"),
+            ("", 0.75, "3 of 30 failed (10%)"),
         ] {
             assert_eq!(weight(whole).with_share(share), says);
         }

@@ -127,9 +127,9 @@ mod tests {
             share.is_beyond(Comparison::Below, 0.05, confidence)
         };
         assert!(is_below(0, 20, None));
-        assert!(!is_below(0, 20, Some(0.95)), "none of 20 may be 5 %");
+        assert!(!is_below(0, 20, Some(0.95)), "none of 20 may be 5%");
         assert!(is_below(0, 100, Some(0.95)));
-        assert!(!is_below(5, 100, None), "5 % is not below 5 %");
+        assert!(!is_below(5, 100, None), "5% is not below 5%");
     }
 
     #[test]

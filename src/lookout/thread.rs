@@ -325,7 +325,7 @@ fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
         .filter(|(_, split)| !bounds.is_exact(*split))
         .map(|(rule, split)| {
             let name = rule.name();
-            format!("rule `{name}`: the threshold {split:?} is accurate to 11 % until a restart")
+            format!("rule `{name}`: the threshold {split:?} is accurate to 11% until a restart")
         })
         .collect()
 }

@@ -16,15 +16,15 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 ///
 /// A burn rate *b* over a window *w* spends the share *b* · *w* / 30 d of the budget. So the share that
 /// deserves an alert gives the burn rate: share · 30 d / *w* ([`of_budget`](Self::of_budget)). Google's
-/// SRE workbook (chapter 5, "Alerting on SLOs") pages for 2 % in an hour. A total outage spends a share
+/// SRE workbook (chapter 5, "Alerting on SLOs") pages for 2% in an hour. A total outage spends a share
 /// in share · 30 d · (1 − objective), whatever the window. So a smaller share fires sooner, and its
 /// shorter window keeps a few errors over a long time from firing it.
 ///
-/// | share | window | burn rate | error ratio at 99.9 % | a total outage fires after |
+/// | share | window | burn rate | error ratio at 99.9% | a total outage fires after |
 /// |---|---|---|---|---|
-/// | 2 % | 1 h, 5 min | 14.4 | 1.44 % | 52 s |
-/// | 1 % | 15 min, 75 s | 28.8 | 2.88 % | 26 s |
-/// | 0.5 % | 5 min, 25 s | 43.2 | 4.32 % | 13 s |
+/// | 2% | 1 h, 5 min | 14.4 | 1.44% | 52 s |
+/// | 1% | 15 min, 75 s | 28.8 | 2.88% | 26 s |
+/// | 0.5% | 5 min, 25 s | 43.2 | 4.32% | 13 s |
 ///
 /// The first two are the default. The times apply to a process that is older than the window. As with
 /// [`over`](super::Rule::over), a window of more than a minute may be up to a minute longer. The

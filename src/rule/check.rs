@@ -87,7 +87,7 @@ impl Rule {
         if !(objective > 0.0 && objective < 1.0) {
             Setting::Objective.problem(format!(
                 "slo({objective}) is not an objective: use a number between 0 and 1, such as 0.999 for \
-                 99.9 %"
+                 99.9%"
             ))
         } else if let Some((comparison, threshold)) = self.threshold {
             Setting::from(comparison).problem(format!(
@@ -207,7 +207,7 @@ impl Rule {
                 };
                 let why = match unit {
                     _ if can_cross => return None,
-                    Unit::Ratio => "a ratio is from 0 to 1, so that 1 % is 0.01",
+                    Unit::Ratio => "a ratio is from 0 to 1, so that 1% is 0.01",
                     _ => "nothing is below 0",
                 };
                 setting.problem(format!("{comparison} {number} can never hold: {why}"))

@@ -8,7 +8,7 @@ impl Rule {
     /// | rule | fires when |
     /// |---|---|
     /// | `HighMeanLatency` | the mean response time is above 3 s |
-    /// | `HighErrorRatio` | more than 1 % of the requests fail, and at least 10 do |
+    /// | `HighErrorRatio` | more than 1% of the requests fail, and at least 10 do |
     /// | `StuckRequests` | a request has been in flight for more than 10 s |
     ///
     /// All are critical and keep firing for 10 s after the last breach, so that a value which swings
@@ -19,7 +19,7 @@ impl Rule {
     /// simulation of three months chose these numbers. Its requests arrive at random, and each fails by
     /// itself. False alarms a month of a healthy service:
     ///
-    /// | requests a second | 0.05 % fail | 0.1 % fail | 0.2 % fail | 0.5 % fail |
+    /// | requests a second | 0.05% fail | 0.1% fail | 0.2% fail | 0.5% fail |
     /// |--:|--:|--:|--:|--:|
     /// | 0.01 to 1 | 0 | 0 | 0 | 0 |
     /// | 10 | 0 | 0 | 0 | 4 |
@@ -27,7 +27,7 @@ impl Rule {
     ///
     /// Seconds from the fault to the alert, median and 95th percentile:
     ///
-    /// | requests a second | 2 % fail | 5 % fail | 20 % fail | all fail |
+    /// | requests a second | 2% fail | 5% fail | 20% fail | all fail |
     /// |--:|--:|--:|--:|--:|
     /// | 0.01 | never | never | never | never |
     /// | 0.1 | never | never | never | 214 / 588 |
@@ -37,7 +37,7 @@ impl Rule {
     /// | 1,000 | 7 / 8 | 3 / 4 | 1 / 1 | 1 / 1 |
     ///
     /// Never means not within a day. With 5 failures and a confidence of 0.999 the service of 10 requests
-    /// a second raised 448 false alarms a month at 0.5 %, and 8 at 0.2 %. A service below one request a
+    /// a second raised 448 false alarms a month at 0.5%, and 8 at 0.2%. A service below one request a
     /// second takes a longer window, such as `over(10 s..=600 s)`, or [`slo`](Self::slo). The bench
     /// `false_alarms` plays the simulation for other numbers.
     pub fn defaults() -> Vec<Self> {

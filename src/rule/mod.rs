@@ -101,7 +101,7 @@ impl Rule {
     /// The duration that a share `q` of the requests does not exceed, such as 0.99 for the p99.
     /// Compare it with a duration.
     ///
-    /// The comparison with the threshold is exact. The value in the message is within 11.2 % of the
+    /// The comparison with the threshold is exact. The value in the message is within 11.2% of the
     /// true one.
     #[doc(alias("p99", "percentile", "histogram_quantile"))]
     pub fn latency_quantile(q: f64) -> Self {
@@ -144,7 +144,7 @@ impl Rule {
         Self::new(Signal::ClientErrorRatio)
     }
 
-    /// The burn rate of an objective's error budget, such as 0.999 for 99.9 % of the requests
+    /// The burn rate of an objective's error budget, such as 0.999 for 99.9% of the requests
     /// without a failure: the error ratio as a multiple of 1 − `objective`.
     ///
     /// It fires while the burn rate is above that of a [`BurnRate`] in both its windows. The
@@ -322,10 +322,10 @@ impl Rule {
     /// as it is.
     ///
     /// The rule compares the lower bound of Wilson's score interval, one-sided; with
-    /// [`below`](Self::below) the upper bound. Above 1 %, at 0.95, an alert needs 1 error in 20
+    /// [`below`](Self::below) the upper bound. Above 1%, at 0.95, an alert needs 1 error in 20
     /// requests, 3 in 100, and 16 in 1,000. The confidence applies to each window alone. If the
     /// true ratio is at the threshold and errors are few, it is wrong more often than its number:
-    /// at 0.95 in up to 14 % of the windows where 2 errors are enough, and in 10 % where 5 are. So
+    /// at 0.95 in up to 14% of the windows where 2 errors are enough, and in 10% where 5 are. So
     /// set [`min_errors`](Self::min_errors) too.
     pub fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);

@@ -65,7 +65,7 @@ impl Signal {
             1.0.. => format!("{hours:.1} hours"),
             _ => format!("{:.0} minutes", hours * 60.0),
         };
-        Some(format!("which spends the 30-day budget of {} % in {lasts}", percentile(objective)))
+        Some(format!("which spends the 30-day budget of {}% in {lasts}", percentile(objective)))
     }
 
     /// Why there may be no value.
@@ -130,7 +130,7 @@ impl Unit {
             Self::Seconds if value >= 120.0 => format!("{:.1} min", value / 60.0),
             Self::Seconds if value >= 1.0 => format!("{} s", digits(value)),
             Self::Seconds => format!("{} ms", digits(value * 1e3)),
-            Self::Ratio => format!("{} %", digits(value * 100.0)),
+            Self::Ratio => format!("{}%", digits(value * 100.0)),
             Self::Multiple => digits(value),
             Self::PerSecond => format!("{}/s", digits(value)),
             Self::Requests => format!("{value:.0}"),
@@ -172,8 +172,8 @@ mod tests {
         assert_eq!(Unit::Seconds.show(5.0), "5 s");
         assert_eq!(Unit::Seconds.show(5.017), "5.02 s");
         assert_eq!(Unit::Seconds.show(300.0), "5.0 min");
-        assert_eq!(Unit::Ratio.show(0.01), "1 %");
-        assert_eq!(Unit::Ratio.show(0.2034), "20.3 %");
+        assert_eq!(Unit::Ratio.show(0.01), "1%");
+        assert_eq!(Unit::Ratio.show(0.2034), "20.3%");
         assert_eq!(Unit::Multiple.show(21.34), "21.3");
         assert_eq!(Unit::PerSecond.show(1234.5), "1234/s");
         assert_eq!(Unit::Requests.show(17.0), "17");
@@ -185,7 +185,7 @@ mod tests {
         for (burn_rate, lasts) in
             [(14.4, "2.1 days"), (21.3, "1.4 days"), (31.0, "23.2 hours"), (1_000.0, "43 minutes")]
         {
-            let says = format!("which spends the 30-day budget of 99.9 % in {lasts}");
+            let says = format!("which spends the 30-day budget of 99.9% in {lasts}");
             assert_eq!(outlook(burn_rate), Some(says));
         }
         assert_eq!(Signal::ErrorRatio.outlook(0.5), None);

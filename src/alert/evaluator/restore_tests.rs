@@ -16,7 +16,7 @@ fn rule() -> Rule {
     Rule::error_ratio().above(0.01).over(secs(10))
 }
 
-/// An alert that fires since second 11, with a peak of 10 %.
+/// An alert that fires since second 11, with a peak of 10%.
 fn fired(rule: Rule) -> Vec<Alert> {
     let mut play = Play::new([rule]);
     play.play(10, healthy);

@@ -33,15 +33,15 @@ fn after(rule: Rule, seconds: u64, succeeded: u64, failed: u64) -> String {
 fn a_status_has_the_value_the_window_and_the_requests() {
     assert_eq!(
         after(ratio(), 10, 199, 1),
-        "HighErrorRatio: inactive, error ratio 0.5 % (threshold: above 1 %), 2000 requests in 10s"
+        "HighErrorRatio: inactive, error ratio 0.5% (threshold: above 1%), 2000 requests in 10s"
     );
     assert_eq!(
         after(ratio().hold_for(secs(60)), 10, 5, 5),
-        "HighErrorRatio: pending, error ratio 50 % (threshold: above 1 %), 100 requests in 10s"
+        "HighErrorRatio: pending, error ratio 50% (threshold: above 1%), 100 requests in 10s"
     );
     assert_eq!(
         after(ratio(), 10, 5, 5),
-        "HighErrorRatio: firing, error ratio 50 % (threshold: above 1 %), 100 requests in 10s"
+        "HighErrorRatio: firing, error ratio 50% (threshold: above 1%), 100 requests in 10s"
     );
     assert_eq!(
         after(Rule::in_flight().above(5), 10, 5, 5),
@@ -51,7 +51,7 @@ fn a_status_has_the_value_the_window_and_the_requests() {
 
 #[test]
 fn a_status_gives_the_reason_for_no_verdict() {
-    let unknown = "HighErrorRatio: inactive, error ratio unknown (threshold: above 1 %)";
+    let unknown = "HighErrorRatio: inactive, error ratio unknown (threshold: above 1%)";
     let lag = Rule::runtime_lag().above(secs(1));
     let never = after(ratio(), 0, 0, 0);
     assert!(never.ends_with(": not evaluated yet"), "{never}");
@@ -66,12 +66,12 @@ fn a_status_gives_the_reason_for_no_verdict() {
     );
     assert_eq!(
         after(ratio().route("/b"), 7, 1, 0),
-        "HighErrorRatioOnB · /b: inactive, error ratio unknown (threshold: above 1 %), 0 requests in \
+        "HighErrorRatioOnB · /b: inactive, error ratio unknown (threshold: above 1%), 0 requests in \
          7s: no request has matched its scope"
     );
     assert_eq!(
         after(ratio().dependency("inventory"), 7, 1, 0),
-        "HighErrorRatioOfInventory · inventory: inactive, error ratio unknown (threshold: above 1 %), \
+        "HighErrorRatioOfInventory · inventory: inactive, error ratio unknown (threshold: above 1%), \
          0 requests in 7s: no request has matched its scope"
     );
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_status_gives_the_reason_for_no_verdict() {
     );
     assert_eq!(
         after(ratio().each_route(), 7, 1, 0),
-        "HighErrorRatioPerRoute: inactive, error ratio unknown (threshold: above 1 %), 7 requests in \
+        "HighErrorRatioPerRoute: inactive, error ratio unknown (threshold: above 1%), 7 requests in \
          7s: 7 of 20 requests"
     );
 }
@@ -113,7 +113,7 @@ fn a_rule_for_each_route_shows_its_worst_twenty_operations_and_has_one_series() 
     });
     let lines = lines(&mut play);
     assert_eq!(lines.len(), 20);
-    assert!(lines[0].starts_with("HighErrorRatioPerRoute · GET /29: firing, error ratio 29 %"));
+    assert!(lines[0].starts_with("HighErrorRatioPerRoute · GET /29: firing, error ratio 29%"));
     let gauges = snapshotter.snapshot().into_vec().into_iter().filter_map(|(key, _, _, value)| {
         let name = key.key().name().to_owned();
         match value {

@@ -62,8 +62,8 @@ mod tests {
             json!({
                 "labels": labels,
                 "annotations": {
-                    "description": "error ratio 20.3 % (threshold: above 1 %)",
-                    "summary": "error ratio 20.3 %",
+                    "description": "error ratio 20.3% (threshold: above 1%)",
+                    "summary": "error ratio 20.3%",
                 },
                 "startsAt": "2026-11-18T11:06:40Z",
                 "endsAt": "2026-11-18T11:10:40Z",

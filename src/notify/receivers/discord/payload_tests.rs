@@ -24,18 +24,18 @@ fn a_firing_embed_shows_value_target_severity_time_and_top_routes() {
     alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     assert_eq!(
         message(vec![alert]),
         json!({
             "embeds": [{
                 "title": "🔴 \\[FIRING\\] HighErrorRatio · orders",
-                "description": "**error ratio 20.3 %** · threshold: above 1 % · 512 requests in 10s\n\
+                "description": "**error ratio 20.3%** · threshold: above 1% · 512 requests in 10s\n\
                     Too many requests fail.\n\
                     since <t:1795000000:d> <t:1795000000:T> (2s)\n\
                     **Top routes**\n\
-                    • `POST /orders/{id}` · 85 of 410 failed (20.7 %), 83 % of all failures\n\
+                    • `POST /orders/{id}` · 85 of 410 failed (20.7%), 83% of all failures\n\
                     [Runbook](https://wiki.example.com/errors_%28all%29) · \
                     [Dashboard](https://grafana.example.com/d/1)\n\
                     service `orders` · instance `host-1:42` · version `1.2.3` · severity critical \
@@ -58,8 +58,8 @@ fn a_resolved_embed_is_green_and_shows_peak_and_duration() {
     assert_eq!(embed["color"], 0x2E_B6_7D);
     assert_eq!(embed["timestamp"], "2026-11-18T11:07:14.000Z");
     assert!(embed["description"].as_str().unwrap().starts_with(
-        "**error ratio 0.2 %** · threshold: above 1 %\n\
-         lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1 % · 1800 requests, 412 failed\n"
+        "**error ratio 0.2%** · threshold: above 1%\n\
+         lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1% · 1800 requests, 412 failed\n"
     ));
 }
 

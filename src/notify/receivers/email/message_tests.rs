@@ -38,7 +38,7 @@ fn an_alert() -> Alert {
     alert.breach_mut().unwrap().top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     alert
 }
@@ -57,20 +57,20 @@ fn a_firing_mail_shows_value_target_severity_time_and_top_routes_in_text_and_htm
     assert_eq!(
         text(&mail),
         "[FIRING] HighErrorRatio · orders\n\n\
-         error ratio 20.3 % · threshold: above 1 % · 512 requests in 10s\n\
+         error ratio 20.3% · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
          since 2026-11-18 11:06:40 UTC (2s)\n\n\
-         Top routes:\n- POST /orders · 85 of 410 failed (20.7 %), 83 % of all failures\n\n\
+         Top routes:\n- POST /orders · 85 of 410 failed (20.7%), 83% of all failures\n\n\
          Runbook: https://wiki.example.com/errors?a=1&b=2\n\
          Dashboard: https://grafana.example.com/d/1\n\n\
          service: orders\ninstance: host-1:42\nversion: 1.2.3\nseverity: critical\nteam: shop\n"
     );
     let html = html(&mail);
     for expected in [
-        "<strong>error ratio 20.3 %</strong> · threshold: above 1 % · 512 requests in 10s",
+        "<strong>error ratio 20.3%</strong> · threshold: above 1% · 512 requests in 10s",
         "<p>Too many requests fail.</p>",
         "<p>since 2026-11-18 11:06:40 UTC (2s)</p>",
-        "<li><code>POST /orders</code> · 85 of 410 failed (20.7 %), 83 % of all failures</li>",
+        "<li><code>POST /orders</code> · 85 of 410 failed (20.7%), 83% of all failures</li>",
         "<p><a href=\"https://wiki.example.com/errors?a=1&amp;b=2\">Runbook</a> · \
          <a href=\"https://grafana.example.com/d/1\">Dashboard</a></p>",
         "instance <code>host-1:42</code> · version <code>1.2.3</code>",
@@ -91,8 +91,8 @@ fn a_resolved_mail_shows_value_peak_duration_and_request_counts() {
     assert!(
         text.starts_with(
             "[RESOLVED] HighErrorRatio · orders\n\n\
-         error ratio 0.2 % · threshold: above 1 %\n\
-         lasted 34s from 2026-11-18 11:06:40 UTC · peak 22.1 % · 1800 requests, 412 failed\n\
+         error ratio 0.2% · threshold: above 1%\n\
+         lasted 34s from 2026-11-18 11:06:40 UTC · peak 22.1% · 1800 requests, 412 failed\n\
          3 changes were merged into this message. It shows the last one.\n"
         ),
         "{text}"

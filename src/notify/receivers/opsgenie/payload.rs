@@ -143,11 +143,11 @@ mod tests {
         assert_eq!(body["tags"], json!(["team:shop"]));
         assert_eq!(
             body["message"],
-            "orders: HighErrorRatio: error ratio 20.3 % (threshold: above 1 %)"
+            "orders: HighErrorRatio: error ratio 20.3% (threshold: above 1%)"
         );
         let description = body["description"].as_str().unwrap();
         assert!(
-            description.starts_with("error ratio 20.3 % · threshold: above 1 %"),
+            description.starts_with("error ratio 20.3% · threshold: above 1%"),
             "{description}"
         );
         assert!(description.contains("service orders · instance host-1:42"), "{description}");

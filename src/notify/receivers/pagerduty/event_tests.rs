@@ -21,7 +21,7 @@ fn a_firing_alert_is_a_trigger_with_all_details() {
     alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     assert_eq!(
         event(KEY, &alert, 1),
@@ -31,7 +31,7 @@ fn a_firing_alert_is_a_trigger_with_all_details() {
             "dedup_key": "orders host-1:42 HighErrorRatio orders 6be83f99f9bc8014",
             "client": "tower-lookout",
             "payload": {
-                "summary": "orders: HighErrorRatio: error ratio 20.3 % (threshold: above 1 %)",
+                "summary": "orders: HighErrorRatio: error ratio 20.3% (threshold: above 1%)",
                 "source": "host-1:42",
                 "severity": "critical",
                 "timestamp": "2026-11-18T11:06:40.000Z",
@@ -40,10 +40,10 @@ fn a_firing_alert_is_a_trigger_with_all_details() {
                 "class": "HighErrorRatio",
                 "custom_details": {
                     "summary": "Too many requests fail.",
-                    "measured": "error ratio 20.3 %",
-                    "condition": "threshold: above 1 %",
+                    "measured": "error ratio 20.3%",
+                    "condition": "threshold: above 1%",
                     "window": "512 requests in 10s",
-                    "top_1": "POST /orders: 85 of 410 failed (20.7 %), 83 % of all failures",
+                    "top_1": "POST /orders: 85 of 410 failed (20.7%), 83% of all failures",
                     "runbook": "https://wiki.example.com/errors",
                     "dashboard": "https://grafana.example.com/d/1",
                     "service": "orders",
@@ -73,12 +73,12 @@ fn a_resolve_has_the_same_key_and_shows_peak_and_duration() {
     let payload = &resolved["payload"];
     assert_eq!(
         payload["summary"],
-        "orders: HighErrorRatio · POST /orders: error ratio 0.2 % (threshold: above 1 %)"
+        "orders: HighErrorRatio · POST /orders: error ratio 0.2% (threshold: above 1%)"
     );
     assert_eq!(payload["timestamp"], "2026-11-18T11:07:14.000Z");
     let details = &payload["custom_details"];
     assert_eq!(details["lasted"], "34s");
-    assert_eq!(details["impact"], "peak 22.1 % · 1800 requests, 412 failed");
+    assert_eq!(details["impact"], "peak 22.1% · 1800 requests, 412 failed");
     assert_eq!(details["changes"], "3 were merged into this event");
 }
 
@@ -154,7 +154,7 @@ fn an_alert_resolved_before_delivery_is_triggered_with_its_peak_and_resolved() {
     assert_eq!(events[0]["dedup_key"], events[1]["dedup_key"]);
     assert_eq!(
         events[0]["payload"]["summary"],
-        "orders: HighErrorRatio: error ratio 22.1 % (threshold: above 1 %)"
+        "orders: HighErrorRatio: error ratio 22.1% (threshold: above 1%)"
     );
     assert_eq!(events[0]["payload"]["timestamp"], "2026-11-18T11:06:40.000Z");
 }

@@ -80,7 +80,7 @@ mod tests {
         firing.breach_mut().unwrap().top = vec![Contribution {
             operation: Operation::of_server(MethodLabel::Post, "/orders"),
             share: 0.83,
-            detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+            detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
         }];
         firing.summary = Some("Too many requests fail.".to_owned());
         firing.runbook = Some("https://wiki.example.com/errors".to_owned());
@@ -90,14 +90,14 @@ mod tests {
         assert_eq!(
             shown(&annotations(&firing)),
             "dashboard_url=https://grafana.example.com/d/1 \
-             description=error ratio 20.3 % (threshold: above 1 %); POST /orders: 85 of 410 failed \
-             (20.7 %), 83 % of all failures runbook_url=https://wiki.example.com/errors summary=Too many \
+             description=error ratio 20.3% (threshold: above 1%); POST /orders: 85 of 410 failed \
+             (20.7%), 83% of all failures runbook_url=https://wiki.example.com/errors summary=Too many \
              requests fail."
         );
         assert_eq!(
             shown(&annotations(&resolved)),
-            "description=error ratio 0.2 % (threshold: above 1 %); lasted 34s · peak 22.1 % · 1800 \
-             requests, 412 failed summary=error ratio 0.2 %"
+            "description=error ratio 0.2% (threshold: above 1%); lasted 34s · peak 22.1% · 1800 \
+             requests, 412 failed summary=error ratio 0.2%"
         );
     }
 
@@ -112,9 +112,9 @@ mod tests {
         };
         assert_eq!(
             of(AlertStatus::Firing),
-            "description=burn rate 21.3, which spends the 30-day budget of 99.9 % in 1.4 days \
+            "description=burn rate 21.3, which spends the 30-day budget of 99.9% in 1.4 days \
              (threshold: above 14.4) summary=burn rate 21.3, which spends the 30-day budget of \
-             99.9 % in 1.4 days"
+             99.9% in 1.4 days"
         );
         assert_eq!(
             of(AlertStatus::Resolved),

@@ -32,17 +32,17 @@ fn a_firing_message_shows_value_target_severity_time_and_top_routes() {
     alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     let message = message(vec![alert]);
     assert_eq!(text(&message, 0), "🔴 [FIRING] HighErrorRatio · orders");
     assert_eq!(
         text(&message, 1),
-        "*error ratio 20.3 %* · threshold: above 1 % · 512 requests in 10s\n\
+        "*error ratio 20.3%* · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
          since <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> (2s)\n\
          *Top routes*\n\
-         • `POST /orders` · 85 of 410 failed (20.7 %), 83 % of all failures\n\
+         • `POST /orders` · 85 of 410 failed (20.7%), 83% of all failures\n\
          <https://wiki.example.com/errors|Runbook> · <https://grafana.example.com/d/1|Dashboard>"
     );
     assert_eq!(
@@ -51,7 +51,7 @@ fn a_firing_message_shows_value_target_severity_time_and_top_routes() {
     );
     assert_eq!(
         message["text"],
-        "[FIRING] HighErrorRatio · orders: error ratio 20.3 % (threshold: above 1 %)"
+        "[FIRING] HighErrorRatio · orders: error ratio 20.3% (threshold: above 1%)"
     );
 }
 
@@ -63,9 +63,9 @@ fn a_resolved_message_shows_value_peak_duration_and_request_counts() {
     assert_eq!(text(&message, 0), "🟢 [RESOLVED] HighErrorRatio · POST /orders");
     assert_eq!(
         text(&message, 1),
-        "*error ratio 0.2 %* · threshold: above 1 %\n\
+        "*error ratio 0.2%* · threshold: above 1%\n\
          lasted 34s from <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> \
-         · peak 22.1 % · 1800 requests, 412 failed"
+         · peak 22.1% · 1800 requests, 412 failed"
     );
 }
 

@@ -33,7 +33,7 @@ fn a_firing_card_shows_value_target_severity_time_and_top_routes() {
     alert.breach_mut().unwrap().top = vec![Contribution {
         operation: operation("/orders/{id}"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     let message = message(vec![alert]);
     assert_eq!(message["type"], "message");
@@ -46,11 +46,11 @@ fn a_firing_card_shows_value_target_severity_time_and_top_routes() {
         texts(container),
         [
             "🔴 \\[FIRING\\] HighErrorRatio · orders",
-            "**error ratio 20.3 %** · threshold: above 1 % · 512 requests in 10s",
+            "**error ratio 20.3%** · threshold: above 1% · 512 requests in 10s",
             "Too many requests fail.\n\nSee the\\_log.",
             "since {{DATE(2026-11-18T11:06:40Z, SHORT)}} {{TIME(2026-11-18T11:06:40Z)}} (2s)",
             "**Top routes**",
-            "• POST /orders/{id} · 85 of 410 failed (20.7 %), 83 % of all failures",
+            "• POST /orders/{id} · 85 of 410 failed (20.7%), 83% of all failures",
             "[Runbook](https://wiki.example.com/errors_%28all%29) · \
              [Dashboard](https://grafana.example.com/d/1)",
             "service orders · instance host-1:42 · version 1.2.3 · severity critical · team shop",
@@ -68,7 +68,7 @@ fn a_resolved_card_is_green_and_shows_peak_and_duration() {
     let texts = texts(container);
     assert_eq!(texts[0], "🟢 \\[RESOLVED\\] HighErrorRatio · POST /orders");
     assert!(texts[2].starts_with("lasted 34s from {{DATE("), "{}", texts[2]);
-    assert!(texts[2].ends_with(" · peak 22.1 % · 1800 requests, 412 failed"), "{}", texts[2]);
+    assert!(texts[2].ends_with(" · peak 22.1% · 1800 requests, 412 failed"), "{}", texts[2]);
 }
 
 #[test]

@@ -136,7 +136,7 @@ mod tests {
         let mut alert = test_alert("HighErrorRatio", AlertStatus::Firing);
         alert.summary = Some("Too many fail.".to_owned());
         let labels = r#"{"alertname":"HighErrorRatio","instance":"host-1:42","service":"orders","severity":"critical"}"#;
-        let annotations = r#"{"description":"error ratio 20.3 % (threshold: above 1 %)","summary":"Too many fail."}"#;
+        let annotations = r#"{"description":"error ratio 20.3% (threshold: above 1%)","summary":"Too many fail."}"#;
         let alerts = format!(
             r#"[{{"status":"firing","labels":{labels},"annotations":{annotations},"startsAt":"2026-11-18T11:06:40Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"","fingerprint":"{:016x}"}}]"#,
             fingerprint(&super::labels(&alert))

@@ -200,7 +200,7 @@ fn a_resolved_message_keeps_its_top_routes() {
     fired.breach_mut().unwrap().top = vec![Contribution {
         operation: Operation::of_server(MethodLabel::Post, "/orders"),
         share: 0.83,
-        detail: "85 of 410 failed (20.7 %), 83 % of all failures".to_owned(),
+        detail: "85 of 410 failed (20.7%), 83% of all failures".to_owned(),
     }];
     play(&mut posted, vec![fired.clone()]);
     let over = Notification::with_changes(alerts("A", RESOLVED), vec![2]);
