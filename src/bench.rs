@@ -1,4 +1,4 @@
-//! Support for this crate's benches, which control their ticks. Not part of the public API.
+//! Support for this crate's benches, which run the ticks themselves. Not part of the public API.
 
 use std::{
     fmt,
@@ -102,7 +102,7 @@ impl fmt::Debug for Ticker {
     }
 }
 
-/// The error ratio of one service under a rule, in simulated seconds.
+/// Evaluates a rule on the error ratio of one service, in simulated seconds.
 pub struct RatioTrial {
     rule: Rule,
     timing: Timing,

@@ -1,5 +1,5 @@
-//! Walks from an error to its causes. `source()` and `Display` are code of the application or of a library:
-//! an error may name itself as its cause, and a text may have no end. Each walk and each text has a bound.
+//! Walks from an error to its causes. `source()` and `Display` are code of the application or of a library, so
+//! an error may be its own cause, and a text may be endless. Each walk and each text has a limit.
 
 use std::{error::Error, fmt, io, iter, ptr};
 
@@ -7,18 +7,18 @@ use crate::text::limited;
 
 type DynError = dyn Error + 'static;
 
-/// The most errors of one chain that are followed.
+/// The maximum number of errors in one chain.
 const MOST_CAUSES: usize = 32;
 
-/// The longest text of one error, in characters.
+/// The maximum length of the text of one error, in characters.
 const LONGEST_TEXT: usize = 1_000;
 
-/// The longest text of a whole chain, in characters.
+/// The maximum length of the text of a whole chain, in characters.
 const LONGEST_LINE: usize = 4_000;
 
-/// The error and its causes, at most [`MOST_CAUSES`] of them, to be known by their types.
+/// The error and its causes, at most [`MOST_CAUSES`], for a check of their types.
 ///
-/// Unlike `source()`, it does not skip the error that an [`io::Error`] was made of.
+/// Unlike `source()`, it does not skip the error that an [`io::Error`] wraps.
 pub(crate) fn causes(error: &DynError) -> impl Iterator<Item = &DynError> {
     bounded_walk(error, |error| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -28,22 +28,22 @@ pub(crate) fn causes(error: &DynError) -> impl Iterator<Item = &DynError> {
     })
 }
 
-/// The texts of the error and of its causes, at most [`MOST_CAUSES`] of them, each [`bounded`].
+/// The texts of the error and of its causes, at most [`MOST_CAUSES`], each [`bounded`].
 ///
-/// An error that comes again in its own chain is named once; so is one whose text a wrapper around it has
-/// repeated.
+/// An error that occurs several times in its own chain is listed once, and so is an error whose wrapper
+/// repeats its text.
 pub(crate) fn texts(error: &DynError) -> Vec<String> {
-    let mut passed: Vec<(&DynError, String)> = Vec::new();
+    let mut listed: Vec<(&DynError, String)> = Vec::new();
     for cause in bounded_walk(error, <DynError>::source) {
         let text = bounded(cause);
-        // The address alone does not say it: a wrapper may lie where its cause does.
-        let is_passed =
+        // The address is not enough, since a wrapper may have the same address as its cause.
+        let is_listed =
             |(error, found): &(&DynError, String)| ptr::addr_eq(*error, cause) && *found == text;
-        if !passed.iter().any(is_passed) {
-            passed.push((cause, text));
+        if !listed.iter().any(is_listed) {
+            listed.push((cause, text));
         }
     }
-    passed.into_iter().map(|(_, text)| text).collect()
+    listed.into_iter().map(|(_, text)| text).collect()
 }
 
 fn bounded_walk<'a>(
@@ -58,8 +58,8 @@ pub(crate) fn one_line(error: &DynError) -> String {
     limited(texts(error).join(": "), LONGEST_LINE, usize::MAX)
 }
 
-/// `Debug` as `Display`, with the causes: Rust prints an error of `main` by its `Debug`. The text of the error
-/// itself is this crate's own and stays whole: a file's problems are a line each.
+/// Implements `Debug` as `Display` with the causes, since Rust prints an error of `main` with `Debug`. The text
+/// of the error itself comes from this crate and is not cut: a file may have many problems, one per line.
 macro_rules! debug_as_display {
     ($error:ty) => {
         impl std::fmt::Debug for $error {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(line.chars().count(), LONGEST_LINE + 1);
     }
 
-    /// Writes for ever, unless the writer fails; or fails by itself.
+    /// Writes without end until the writer fails, or returns an error of its own.
     struct Endless(bool);
 
     impl fmt::Display for Endless {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_an_end_and_a_display_that_fails_are_accepted() {
+    fn an_endless_text_and_a_failing_display_are_accepted() {
         assert_eq!(bounded(Endless(true)).chars().count(), LONGEST_TEXT + 1);
         assert_eq!(bounded(Endless(false)), "broken");
     }

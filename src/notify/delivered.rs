@@ -6,8 +6,9 @@ use super::{DeliveryError, Notification};
 
 /// A notifier's response to a delivery. `()` means that the receiver accepted every alert.
 ///
-/// It can leave alerts for the next message ([`partial`](Self::partial)), also because of an error
-/// ([`with_error`](Self::with_error)), and it can ask for repeats ([`repeat_every`](Self::repeat_every)).
+/// A response can leave alerts for the next message ([`partial`](Self::partial)), with an error if their
+/// delivery failed ([`with_error`](Self::with_error)). It can also ask for repeats
+/// ([`repeat_every`](Self::repeat_every)).
 #[derive(Debug, Default)]
 pub struct Delivered {
     pub(super) repeats: Option<RepeatPolicy>,
@@ -22,7 +23,7 @@ struct Left {
     error: Option<DeliveryError>,
 }
 
-/// When to repeat an alert that has not changed.
+/// Decides when an unchanged alert is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RepeatPolicy {
     pub(super) every: Duration,
@@ -35,11 +36,11 @@ impl Delivered {
     /// The longest interval between repeats: 365 days.
     pub const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// Asks to repeat each alert of this notification at that interval while it fires, for a receiver that
-    /// resolves alerts that are not repeated, as Alertmanager does.
+    /// Asks for a repeat of each alert of this notification at that interval while it fires. For a receiver
+    /// that resolves alerts that are not repeated, as Alertmanager does.
     ///
-    /// The interval is 1 s at least and [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL) at most. A repeat
-    /// contains the alert's last change, and its number in [`Notification::changes`] is 0. Changes are
+    /// The interval is at least 1 s and at most [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). A repeat
+    /// contains the alert's last change, and its entry in [`Notification::changes`] is 0. Changes are
     /// delivered immediately. Repeats end when the lookout shuts down.
     pub fn repeat_every(interval: Duration) -> Self {
         let every = interval.clamp(Duration::from_secs(1), Self::LONGEST_INTERVAL);
@@ -47,8 +48,8 @@ impl Delivered {
         Self { repeats: Some(repeats), ..Self::default() }
     }
 
-    /// Repeats a resolved alert for that long, too, at most for
-    /// [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). Defaults to 0: it is delivered once.
+    /// Also repeats a resolved alert, for this time, at most [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL).
+    /// Defaults to 0: the resolve is delivered once.
     #[must_use]
     pub fn repeat_resolved_for(mut self, duration: Duration) -> Self {
         if let Some(repeats) = &mut self.repeats {
@@ -57,12 +58,12 @@ impl Delivered {
         self
     }
 
-    /// The receiver accepted every alert except `left`, which did not fit into the message. The worker
-    /// delivers them with the next message, as soon as the notifier is ready.
+    /// The receiver accepted every alert except those in `left`, which did not fit into the message. The
+    /// worker delivers these in the next message, as soon as the notifier is ready.
     ///
     /// This is not a failure: the worker does not wait, and a layer that retries errors, such as tower's,
     /// does not deliver the accepted alerts again. If the delivery of `left` failed, add
-    /// [`with_error`](Self::with_error). Without an error, `left` must be fewer alerts than the notification.
+    /// [`with_error`](Self::with_error). Without an error, `left` must have fewer alerts than the notification.
     ///
     /// # Examples
     ///
@@ -70,7 +71,7 @@ impl Delivered {
     /// use tower::service_fn;
     /// use tower_lookout::notify::{Delivered, DeliveryError, Notification};
     ///
-    /// // A receiver whose messages have room for ten alerts.
+    /// // A receiver whose messages can hold ten alerts.
     /// let pager = service_fn(|mut notification: Notification| async move {
     ///     let left = notification.split_off(10);
     ///     for alert in &notification.alerts {
@@ -87,8 +88,8 @@ impl Delivered {
     /// The delivery of the [left](Self::partial) alerts failed with `error`. The worker reacts to its
     /// [kind](DeliveryError::kind), for these alerts only. Ignored if no alerts are left.
     ///
-    /// All alerts of a notification may be left with an error, if the receiver delivered them to some
-    /// recipients only.
+    /// With an error, all alerts of a notification may be left: the receiver delivered them to some recipients
+    /// only.
     #[must_use]
     pub fn with_error(mut self, error: DeliveryError) -> Self {
         if let Some(left) = &mut self.left {
@@ -129,8 +130,8 @@ impl Delivered {
         if left.alerts.len() >= total { Err(error) } else { Ok(self.leaving(left, Some(error))) }
     }
 
-    /// Counts attempts that failed although the delivery succeeded, such as those of some members of a
-    /// cluster, in `lookout_notifications_failed_total`. Defaults to 0.
+    /// Counts failed attempts of a delivery that succeeded, such as those at some members of a cluster, in
+    /// `lookout_notifications_failed_total`. Defaults to 0.
     #[must_use]
     pub fn with_failed_attempts(self, attempts: usize) -> Self {
         Self { failed_attempts: self.failed_attempts + attempts, ..self }
@@ -146,7 +147,7 @@ impl Delivered {
         self.left.as_ref()?.error.as_ref()
     }
 
-    /// How many attempts failed although the delivery succeeded.
+    /// The number of attempts that failed although the delivery succeeded.
     pub fn failed_attempts(&self) -> usize {
         self.failed_attempts
     }
@@ -182,7 +183,7 @@ impl Delivered {
         self.repeats.is_some_and(|repeats| repeats.expires)
     }
 
-    /// Repeats alerts for people, unless the receiver asked for repeats itself.
+    /// Asks for repeats on behalf of the user, unless the receiver asked for repeats itself.
     pub(super) fn or_repeat_every(self, interval: Duration) -> Self {
         let every = interval.min(Self::LONGEST_INTERVAL);
         let repeats = RepeatPolicy { every, resolved_for: Duration::ZERO, expires: false };

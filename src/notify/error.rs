@@ -6,7 +6,7 @@ use crate::causes::one_line;
 
 /// A failed delivery: its cause, and its [kind](Self::kind), which decides how the worker reacts.
 ///
-/// A notifier may fail with any error. The worker treats other types as
+/// A notifier may return any type of error. The worker treats other types as
 /// [temporary](DeliveryErrorKind::Temporary). An error means that no alert of the message was delivered; if
 /// the receiver accepted some, return [`Delivered::partial`](super::Delivered::partial) with the error.
 ///
@@ -34,7 +34,7 @@ pub struct DeliveryError {
 
 /// How the worker reacts to a failed delivery.
 ///
-/// Kinds are ordered: a retry is likely to succeed sooner after a lesser kind.
+/// Kinds are ordered: the lesser the kind, the sooner a retry is likely to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DeliveryErrorKind {
@@ -42,14 +42,13 @@ pub enum DeliveryErrorKind {
     /// jitter.
     Temporary,
     /// The receiver asked to wait, for example with `Retry-After`. The worker retries the delivery after that
-    /// time, 1 s at least and 24 h at most.
+    /// time, at least 1 s and at most 24 h.
     RetryAfter(Duration),
     /// The receiver rejects every message, for example because its webhook was revoked. The worker logs an
     /// error once, and retries the delivery every 30 s and when an alert changes.
     Misconfigured,
-    /// The receiver rejects this message. The worker bisects it, until it finds the alert that is rejected,
-    /// which it logs as an error and drops. After three rejected alerts in a row it drops the rest of the
-    /// message, too.
+    /// The receiver rejects this message. The worker bisects it to find the rejected alert, logs that alert as
+    /// an error and drops it. After three rejected alerts in a row it also drops the rest of the message.
     Rejected,
     /// The receiver rejects each of these alerts. The worker logs them as errors and drops them.
     Undeliverable,
@@ -104,13 +103,13 @@ impl DeliveryError {
         self.kind
     }
 
-    /// Changes the kind, for example where the alerts of a rejected message were rejected one by one.
+    /// Changes the kind, for example after the alerts of a rejected message were rejected one by one.
     #[must_use]
     pub fn with_kind(self, kind: DeliveryErrorKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// Any notifier's error as a delivery error.
+    /// Converts any notifier's error.
     pub(super) fn of(error: BoxError) -> Self {
         match error.downcast() {
             Ok(error) => *error,
@@ -118,11 +117,11 @@ impl DeliveryError {
         }
     }
 
-    /// A copy with the causes as text, since errors can't be cloned.
+    /// A copy with the causes as text, since errors cannot be cloned.
     pub(super) fn copy_of(error: &(dyn Error + 'static)) -> Self {
         match error.downcast_ref::<Self>() {
-            Some(error) => Self::new(error.kind, chain(&*error.source)),
-            None => Self::temporary(chain(error)),
+            Some(delivery) => Self::new(delivery.kind, cause_of(error)),
+            None => Self::temporary(cause_of(error)),
         }
     }
 }
@@ -143,6 +142,15 @@ impl fmt::Display for DeliveryError {
 impl Error for DeliveryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+/// The cause of a delivery error without the text of its kind, which log messages already contain; and any
+/// other error with its causes.
+pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref::<DeliveryError>() {
+        Some(error) => chain(&*error.source),
+        None => chain(error),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
 
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// The labels that identify an alert. None changes while the alert fires. They include the
-/// instance, so each replica has an alert of its own and resolves no other's.
+/// The labels that identify an alert. They do not change while the alert fires. They include the
+/// instance, so that a replica cannot resolve the alert of another one.
 ///
 /// The lookout's labels override a rule's labels of the same name. Empty labels are left out.
 pub(crate) fn labels(alert: &Alert) -> Labels {

@@ -5,13 +5,13 @@
 //! limits and timeouts work. Each notifier has a queue of at most 16 MiB and a worker on the
 //! lookout's thread. So a broken notifier delays no other, and a request never waits for one.
 //!
-//! The queue merges waiting changes: of several changes of one alert the worker delivers the last,
-//! with their number. It retries a failed delivery together with the changes that have arrived
-//! since, without end: after the time that the receiver asks for, else after 1 s, 2 s, 4 s … up to
-//! 30 s, with jitter. [`DeliveryError`] describes the failures that are handled differently. The
-//! lookout logs each alert that it drops, and counts it in `lookout_notifications_dropped_total`.
-//! The worker delivers a change once, unless the notifier asks for repeats while the alert fires,
-//! with [`Delivered`].
+//! The queue merges the changes of an alert: the worker delivers the last one, with the number of
+//! changes. It retries a failed delivery until it succeeds, together with the changes that have
+//! arrived since. It waits as long as the receiver asks for, else 1 s, 2 s, 4 s … up to 30 s, with
+//! jitter. [`DeliveryError`] describes the failures that are handled differently. The lookout logs
+//! each alert that it drops, and counts it in `lookout_notifications_dropped_total`. The worker
+//! delivers a change once, unless the notifier asks for repeats while the alert fires, with
+//! [`Delivered`].
 //!
 //! ```
 //! use tower::service_fn;

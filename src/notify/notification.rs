@@ -28,35 +28,35 @@ pub struct Notification {
     /// [`retain`](Self::retain) or [`split_off`](Self::split_off), which keep [`changes`](Self::changes) in
     /// step.
     pub alerts: Vec<Alert>,
-    /// The number of changes for each alert. It is more than 1 if the alert changed several times while it
-    /// was queued, of which the notification contains the last. It is 0 for a
+    /// The number of changes of each alert. It is more than 1 if the alert changed several times while it was
+    /// queued; the notification contains the last change. It is 0 for a
     /// [repeat](super::Delivered::repeat_every).
     pub changes: Vec<u32>,
-    /// The alerts that the receiver got from the previous process, and that still fire. Only in the first
+    /// The alerts that the receiver got from the previous process, and that still fire. Set only in the first
     /// message after a start with a [state file](crate::LookoutBuilder::state_path).
     ///
-    /// For a receiver that identifies alerts by their labels: if these change, it must resolve the alert
-    /// under its old labels.
+    /// A receiver that identifies alerts by their labels needs them: if the labels have changed, it must
+    /// resolve the alert under its old labels.
     pub restored: Vec<Alert>,
-    /// The end of the time that several notifiers share; `None` outside of a combinator.
+    /// The deadline of a delivery that several notifiers share; `None` outside of a combinator.
     pub(super) deadline: Option<Instant>,
-    /// Collects the results of a test, if this is one.
+    /// Collects the results, if this is a test.
     pub(super) test_results: Option<TestResults>,
 }
 
 impl Notification {
-    /// A notification of one change for each alert, for the test of a notifier. Collect it from an iterator of
-    /// `(Alert, u32)` to set the [number of changes](Self::changes).
+    /// Creates a notification with one change of each alert, for tests of a notifier. To set the
+    /// [number of changes](Self::changes), collect an iterator of `(Alert, u32)`.
     pub fn new(alerts: impl IntoIterator<Item = Alert>) -> Self {
         alerts.into_iter().map(|alert| (alert, 1)).collect()
     }
 
-    /// `changes` has a number for each alert.
+    /// `changes` has one number for each alert.
     pub(crate) fn with_changes(alerts: Vec<Alert>, changes: Vec<u32>) -> Self {
         Self { alerts, changes, ..Self::empty() }
     }
 
-    /// No alerts; never passed to a notifier.
+    /// A notification without alerts, which is never passed to a notifier.
     pub(super) const fn empty() -> Self {
         Self {
             alerts: Vec::new(),
@@ -101,8 +101,8 @@ impl Notification {
         mark_repeat(alert.to_string(), changes)
     }
 
-    /// Notes that people need to read an alert correctly: that it was queued through several changes, that
-    /// it is a repeat, and that [earlier alerts are unknown](Alert::unknown_before). `date` formats a time.
+    /// Returns notes for the reader of an alert: that several changes were merged, that it is a repeat, and
+    /// that [earlier alerts are unknown](Alert::unknown_before). `date` formats a time.
     pub fn notes_on(
         alert: &Alert,
         changes: u32,
@@ -142,7 +142,7 @@ impl Notification {
         self.retain_changes(|alert, _| keep(alert));
     }
 
-    /// Keeps the alerts for which `keep` returns true; it gets the number of changes, too.
+    /// Keeps the alerts for which `keep` returns true; it also gets the number of changes.
     pub fn retain_changes(&mut self, mut keep: impl FnMut(&Alert, u32) -> bool) {
         (self.alerts, self.changes) = std::mem::take(&mut self.alerts)
             .into_iter()

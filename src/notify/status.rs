@@ -8,7 +8,7 @@ use std::fmt;
 pub struct NotifierStatus {
     /// The notifier's name.
     pub name: String,
-    /// Alerts whose last change is not delivered yet.
+    /// Alerts whose last change has not been delivered yet.
     pub waiting: usize,
     /// Messages that were delivered.
     pub sent: u64,

@@ -15,12 +15,12 @@ use crate::text::OneLine;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TestDelivery {
-    /// The notifier's name, as in its metrics. The suffix ` (or else)` names the fallback of
+    /// The notifier's name, as in its metrics. The suffix ` (or else)` marks the fallback of
     /// [`or_else`](crate::notify::NotifierExt::or_else).
     pub notifier: String,
     /// Whether the receiver accepted the message. Errors contain no secrets.
     pub result: Result<(), DeliveryError>,
-    /// How long the delivery took, including the time until the notifier was ready.
+    /// The time of the delivery, including the wait until the notifier was ready.
     pub took: Duration,
 }
 
@@ -57,7 +57,7 @@ impl TestResult {
 pub(crate) struct TestResults(Arc<Mutex<Vec<TestResult>>>);
 
 impl TestResults {
-    /// Adds a receiver's result; or the results in `parts`, if several receivers added theirs.
+    /// Adds the results in `parts`, or `result` if `parts` is empty.
     pub(crate) fn add(
         &self,
         suffix: &str,

@@ -3,17 +3,17 @@ use std::ops::Not;
 use crate::notify::labels::labels;
 use crate::{alert::Alert, rule::Severity};
 
-/// Selects the alerts that a notifier gets: those that meet every condition.
+/// Selects the alerts of a notifier: those that meet every condition.
 ///
 /// # Examples
 ///
 /// ```
 /// use tower_lookout::{notify::Matcher, rule::Severity};
 ///
-/// let wakes_somebody = Matcher::new().min_severity(Severity::Critical);
-/// let of_payments = Matcher::new().label("team", "payments");
-/// let either = wakes_somebody.clone().or(of_payments);
-/// let all_others = !either;
+/// let critical = Matcher::new().min_severity(Severity::Critical);
+/// let payments = Matcher::new().label("team", "payments");
+/// let pager = critical.or(payments);
+/// let chat = !pager.clone();
 /// ```
 #[doc(alias("silence", "routing"))]
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,10 +53,10 @@ impl Matcher {
         self.label("alertname", name)
     }
 
-    /// Matches alerts with this label: one of the rule's, or one that Alertmanager gets, too: `alertname`,
-    /// `severity`, `service`, `instance`, the target's `method` and `route` or `dependency`, and a report's
-    /// `call_site`, `error_type` and `group`. An empty value matches alerts without the label, as in
-    /// Alertmanager.
+    /// Matches alerts with this label. It is a label of the rule or one of those that the lookout adds, as in
+    /// Alertmanager: `alertname`, `severity`, `service`, `instance`, the target's `method` and `route` or
+    /// `dependency`, and a report's `call_site`, `error_type` and `group`. An empty value matches alerts
+    /// without the label, as in Alertmanager.
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with(Condition::Label(name.into(), value.into()))
     }
@@ -66,13 +66,13 @@ impl Matcher {
         self.with(Condition::Reported)
     }
 
-    /// Matches alerts that both match.
+    /// Matches alerts that both matchers match.
     pub fn and(mut self, other: Self) -> Self {
         self.all.extend(other.all);
         self
     }
 
-    /// Matches alerts that either matches.
+    /// Matches alerts that at least one of the two matchers matches.
     pub fn or(self, other: Self) -> Self {
         Self::new().with(Condition::Either(self, other))
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_after_or_applies_to_both_sides() {
+    fn a_condition_after_or_applies_to_both_matchers() {
         let either = any().rule("Other").or(any().label("team", "payments"));
         assert!(either.matches(&alert()));
         assert!(!either.clone().severity(Severity::Critical).matches(&alert()));

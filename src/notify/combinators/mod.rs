@@ -1,4 +1,4 @@
-//! Notifiers around other notifiers: conditions, fallbacks and repeats.
+//! Notifiers that wrap other notifiers: `when`, `or_else` and `repeat_every`.
 
 pub(super) mod ext;
 pub(super) mod matcher;

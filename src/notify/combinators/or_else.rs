@@ -25,14 +25,14 @@ use crate::notify::{
     Delivered, DeliveryError, DeliveryErrorKind, Notification, test_delivery::TestResults,
 };
 
-/// Two notifiers, of which the second delivers the alerts that the first does not; made by
+/// A notifier with a fallback, which delivers the alerts that the first one does not; made by
 /// [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else).
 #[must_use = "a notifier does nothing until it is added to the builder"]
 pub struct OrElse<A, B> {
     first: A,
     /// The error of the first notifier's `poll_ready`.
     unready: Option<BoxError>,
-    /// Behind a lock, since the future of a delivery calls it.
+    /// Locked, since the future of a delivery calls it.
     fallback: Arc<Mutex<B>>,
     shared: Arc<Shared>,
 }
@@ -56,13 +56,13 @@ impl<A, B> OrElse<A, B> {
     }
 }
 
-/// How long the first notifier may take. In a chain, it gets half of the time that is left.
+/// The timeout of the first notifier. In a chain, it gets half of the remaining time.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long both may take: less than the worker's 10 s, so that the error names the one that was too slow.
+/// The timeout of both: less than the worker's 10 s, so that the error names the notifier that timed out.
 const BOTH_TIMEOUT: Duration = Duration::from_millis(9_500);
 
-/// A delivery by one of the two.
+/// A delivery through one of the two notifiers.
 type Delivery = Pin<Box<dyn Future<Output = Result<Delivered, BoxError>> + Send>>;
 
 impl<A, B> Service<Notification> for OrElse<A, B>
@@ -109,7 +109,7 @@ where
                 return round.end(&mut shared.log.lock());
             };
             round.forget_repeats(&repeats);
-            // Recorded before the call, since a fallback that times out may have accepted the alerts.
+            // Recorded before the call: a fallback that times out may have accepted the alerts.
             let new = shared.log.lock().sent_to_fallback(&sent);
             let by_fallback = shared.fallback.call(&fallback, sent.clone(), deadline).await;
             round.end_with(by_fallback, sent, new, &mut shared.log.lock())
@@ -186,7 +186,7 @@ fn outcome(result: &Result<Delivered, BoxError>) -> Result<(), DeliveryError> {
     }
 }
 
-/// An error if not every recipient got the test.
+/// Returns an error if not every recipient got the test.
 fn complete(mut delivered: Delivered) -> Result<Delivered, BoxError> {
     match delivered.take_left() {
         (_, Some(error)) => Err(error.into()),
@@ -194,7 +194,7 @@ fn complete(mut delivered: Delivered) -> Result<Delivered, BoxError> {
     }
 }
 
-/// The result of a test that both notifiers got.
+/// Combines the results of a test at both notifiers.
 fn test_result(
     first: Result<Delivered, BoxError>,
     second: Result<Delivered, BoxError>,
@@ -215,7 +215,7 @@ fn test_result(
     }
 }
 
-/// When both notifiers must have finished.
+/// The time by which both notifiers must have finished.
 fn deadline(notification: &Notification) -> Instant {
     notification.deadline.unwrap_or_else(|| Instant::now() + BOTH_TIMEOUT)
 }

@@ -16,47 +16,47 @@ fn notification() -> Notification {
     Notification::new([test_alert("A", AlertStatus::Firing)])
 }
 
-/// How often the other one was asked, and what came of it.
-async fn deliver<F>(first: F, other_takes: bool) -> (u32, Result<Delivered, BoxError>)
+/// The number of calls of the fallback, and the result.
+async fn deliver<F>(first: F, fallback_accepts: bool) -> (u32, Result<Delivered, BoxError>)
 where
     F: Service<Notification, Response = (), Error = DeliveryError, Future: Send + 'static>,
 {
-    let asked = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&asked);
-    let other = service_fn(move |_| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        let taken = if other_takes { Ok(()) } else { Err(DeliveryError::temporary("down")) };
-        std::future::ready(taken)
+    let calls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&calls);
+    let fallback = service_fn(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let result = if fallback_accepts { Ok(()) } else { Err(DeliveryError::temporary("down")) };
+        std::future::ready(result)
     });
-    let delivered = first.or_else(other).oneshot(notification()).await;
-    (asked.load(Ordering::Relaxed), delivered)
+    let delivered = first.or_else(fallback).oneshot(notification()).await;
+    (calls.load(Ordering::Relaxed), delivered)
 }
 
 #[tokio::test]
-async fn the_other_one_is_asked_only_where_the_first_one_fails() {
-    let (asked, delivered) =
+async fn the_fallback_is_called_only_if_the_first_notifier_fails() {
+    let (calls, delivered) =
         deliver(service_fn(|_| async { Ok::<_, DeliveryError>(()) }), true).await;
-    assert!(asked == 0 && delivered.is_ok());
+    assert!(calls == 0 && delivered.is_ok());
     let broken = || service_fn(|_| async { Err(DeliveryError::misconfigured("revoked")) });
-    let (asked, delivered) = deliver(broken(), true).await;
-    assert!(asked == 1 && delivered.is_ok());
-    let (asked, delivered) = deliver(broken(), false).await;
-    assert_eq!(asked, 1);
-    let remedy = DeliveryErrorKind::of(&delivered.unwrap_err());
-    assert_eq!(remedy, DeliveryErrorKind::Temporary, "the other one may take it soon");
+    let (calls, delivered) = deliver(broken(), true).await;
+    assert!(calls == 1 && delivered.is_ok());
+    let (calls, delivered) = deliver(broken(), false).await;
+    assert_eq!(calls, 1);
+    let kind = DeliveryErrorKind::of(&delivered.unwrap_err());
+    assert_eq!(kind, DeliveryErrorKind::Temporary, "the fallback may accept it soon");
 }
 
 #[tokio::test]
-async fn the_other_one_is_not_told_what_has_not_changed() {
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let taken = Arc::clone(&told);
+async fn the_fallback_gets_no_repeats_of_alerts_that_it_has_not_accepted() {
+    let delivered_titles = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let titles = Arc::clone(&delivered_titles);
     let broken = service_fn(|_| async { Err::<(), _>(DeliveryError::temporary("down")) });
     let mut notifier = broken.or_else(service_fn(move |notification: Notification| {
-        taken.lock().unwrap().push(notification.title());
+        titles.lock().unwrap().push(notification.title());
         std::future::ready(Ok::<_, DeliveryError>(()))
     }));
     let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    // What is told again of `b` is its own: it took it.
+    // The first round is a repeat of `a` with a change of `b`, the second a repeat of `a` alone.
     for (alerts, changes, is_delivered) in
         [(vec![a.clone(), b], vec![0, 1], true), (vec![a], vec![0], false)]
     {
@@ -64,31 +64,31 @@ async fn the_other_one_is_not_told_what_has_not_changed() {
         let delivered = notifier.ready().await.unwrap().call(notification).await;
         assert_eq!(is_complete(&delivered), is_delivered);
     }
-    assert_eq!(*told.lock().unwrap(), ["[FIRING] B · orders"]);
+    assert_eq!(*delivered_titles.lock().unwrap(), ["[FIRING] B · orders"]);
 }
 
 #[tokio::test]
-async fn what_neither_took_is_left() {
+async fn alerts_that_neither_notifier_accepts_are_left() {
     let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
     let notification = Notification::new(alerts);
-    let takes = |taken: &'static str| {
+    let accepts = |accepted: &'static str| {
         service_fn(move |mut left: Notification| async move {
-            left.retain(|alert| &*alert.name != taken);
-            let error = DeliveryError::rejected("the others");
+            left.retain(|alert| &*alert.name != accepted);
+            let error = DeliveryError::rejected("only one alert is accepted");
             Ok::<_, DeliveryError>(Delivered::partial(left).with_error(error))
         })
     };
-    let delivered = takes("A").or_else(takes("C")).oneshot(notification).await.unwrap();
+    let delivered = accepts("A").or_else(accepts("C")).oneshot(notification).await.unwrap();
     assert_eq!(delivered.error().unwrap().kind(), DeliveryErrorKind::Rejected);
     assert_eq!(delivered.left().unwrap().title(), "[FIRING] B · orders");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_hangs_leaves_the_other_one_half_of_the_time() {
+async fn a_first_notifier_that_hangs_leaves_the_fallback_half_of_the_time() {
     let start = Instant::now();
     let hangs = service_fn(|_| std::future::pending::<Result<(), DeliveryError>>());
-    let (asked, delivered) = deliver(hangs, true).await;
-    assert!(asked == 1 && delivered.is_ok());
+    let (calls, delivered) = deliver(hangs, true).await;
+    assert!(calls == 1 && delivered.is_ok());
     assert_eq!(start.elapsed(), FIRST_TIMEOUT);
 }
 
@@ -97,10 +97,10 @@ fn is_complete(delivered: &Result<Delivered, BoxError>) -> bool {
     delivered.as_ref().is_ok_and(|delivered| delivered.left().is_none())
 }
 
-/// What a notifier was told.
+/// The titles of the notifications that a notifier accepted.
 pub(super) type Log = Arc<std::sync::Mutex<Vec<String>>>;
 
-/// A notifier that takes what comes while it is up, and tells what it took.
+/// A notifier that accepts notifications while it is up, and logs their titles.
 pub(super) fn switched(
     is_up: &Arc<AtomicBool>,
 ) -> (
@@ -113,8 +113,8 @@ pub(super) fn switched(
     > + Send
     + use<>,
 ) {
-    let (told, is_up) = (Log::default(), Arc::clone(is_up));
-    let log = Arc::clone(&told);
+    let (accepted, is_up) = (Log::default(), Arc::clone(is_up));
+    let log = Arc::clone(&accepted);
     let notifier = service_fn(move |notification: Notification| {
         if !is_up.load(Ordering::Relaxed) {
             return ready(Err(DeliveryError::temporary("down")));
@@ -122,42 +122,42 @@ pub(super) fn switched(
         log.lock().unwrap().push(notification.title());
         ready(Ok(()))
     });
-    (told, notifier)
+    (accepted, notifier)
 }
 
 #[tokio::test]
-async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first() {
+async fn each_notifier_that_accepted_a_firing_alert_also_gets_the_resolve() {
     let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
     let set = |up: [bool; 2]| {
         ups.iter().zip(up).for_each(|(is_up, up)| is_up.store(up, Ordering::Relaxed));
     };
-    let (first_told, first) = switched(&ups[0]);
-    let (other_told, other) = switched(&ups[1]);
-    let mut notifier = first.or_else(other);
-    // Who is up, what is to be told, whether it is delivered, and what either hears.
+    let (first_log, first) = switched(&ups[0]);
+    let (fallback_log, fallback) = switched(&ups[1]);
+    let mut notifier = first.or_else(fallback);
+    // Which notifiers are up, the alert, whether it is delivered, and the titles that each one accepts.
     let [firing, resolved] =
         [AlertStatus::Firing, AlertStatus::Resolved].map(|status| test_alert("A", status));
-    let fires = || vec!["[FIRING] A · orders".to_owned()];
-    let is_over = || vec!["[RESOLVED] A · orders".to_owned()];
-    for (place, (up, alert, is_delivered, by_first, by_other)) in [
-        ([true, true], &firing, true, fires(), vec![]),
-        ([true, true], &resolved, true, is_over(), vec![]),
-        ([false, true], &firing, true, vec![], fires()),
-        ([true, true], &resolved, true, is_over(), is_over()),
-        ([true, true], &resolved, true, is_over(), vec![]),
-        ([false, true], &firing, true, vec![], fires()),
-        ([true, false], &resolved, false, is_over(), vec![]),
-        // What the first one took is not told it again.
+    let firing_title = || vec!["[FIRING] A · orders".to_owned()];
+    let resolved_title = || vec!["[RESOLVED] A · orders".to_owned()];
+    for (index, (up, alert, is_delivered, by_first, by_fallback)) in [
+        ([true, true], &firing, true, firing_title(), vec![]),
+        ([true, true], &resolved, true, resolved_title(), vec![]),
+        ([false, true], &firing, true, vec![], firing_title()),
+        ([true, true], &resolved, true, resolved_title(), resolved_title()),
+        ([true, true], &resolved, true, resolved_title(), vec![]),
+        ([false, true], &firing, true, vec![], firing_title()),
+        ([true, false], &resolved, false, resolved_title(), vec![]),
+        // The first notifier does not get a resolve twice.
         ([true, false], &resolved, false, vec![], vec![]),
-        ([true, true], &resolved, true, vec![], is_over()),
-        ([false, true], &firing, true, vec![], fires()),
-        ([true, false], &resolved, false, is_over(), vec![]),
-        // It fires anew before the other one could be told: there it never ceased.
-        ([true, false], &firing, true, fires(), vec![]),
-        ([true, true], &resolved, true, is_over(), is_over()),
-        ([false, true], &firing, true, vec![], fires()),
-        ([false, true], &resolved, true, vec![], is_over()),
-        ([true, true], &resolved, true, is_over(), vec![]),
+        ([true, true], &resolved, true, vec![], resolved_title()),
+        ([false, true], &firing, true, vec![], firing_title()),
+        ([true, false], &resolved, false, resolved_title(), vec![]),
+        // The alert fires again before the fallback got the resolve, so there it is still firing.
+        ([true, false], &firing, true, firing_title(), vec![]),
+        ([true, true], &resolved, true, resolved_title(), resolved_title()),
+        ([false, true], &firing, true, vec![], firing_title()),
+        ([false, true], &resolved, true, vec![], resolved_title()),
+        ([true, true], &resolved, true, resolved_title(), vec![]),
     ]
     .into_iter()
     .enumerate()
@@ -165,44 +165,44 @@ async fn who_was_told_that_it_fires_is_told_the_resolve_whoever_takes_it_first()
         set(up);
         let notification = Notification::new([alert.clone()]);
         let delivered = notifier.ready().await.unwrap().call(notification).await;
-        assert_eq!(is_complete(&delivered), is_delivered, "step {place}");
-        let told =
-            [&first_told, &other_told].map(|told| std::mem::take(&mut *told.lock().unwrap()));
-        assert_eq!(told, [by_first, by_other], "step {place}");
+        assert_eq!(is_complete(&delivered), is_delivered, "step {index}");
+        let accepted =
+            [&first_log, &fallback_log].map(|log| std::mem::take(&mut *log.lock().unwrap()));
+        assert_eq!(accepted, [by_first, by_fallback], "step {index}");
     }
 }
 
 #[tokio::test]
-async fn the_first_one_hears_the_end_of_what_it_was_told_though_the_other_one_took_it() {
+async fn the_first_notifier_gets_the_resolve_of_its_alert_even_if_the_fallback_accepted_it() {
     let ups = [true, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
     let set = |up: [bool; 2]| {
         ups.iter().zip(up).for_each(|(is_up, up)| is_up.store(up, Ordering::Relaxed));
     };
-    let (first_told, first) = switched(&ups[0]);
-    let (other_told, other) = switched(&ups[1]);
-    let mut notifier = first.or_else(other);
+    let (first_log, first) = switched(&ups[0]);
+    let (fallback_log, fallback) = switched(&ups[1]);
+    let mut notifier = first.or_else(fallback);
     let [a, b] = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Firing));
-    let over = test_alert("A", AlertStatus::Resolved);
-    let titles = |told: &Log| std::mem::take(&mut *told.lock().unwrap());
-    for (place, (up, alerts, left, by_first, by_other)) in [
+    let resolved = test_alert("A", AlertStatus::Resolved);
+    let titles = |log: &Log| std::mem::take(&mut *log.lock().unwrap());
+    for (index, (up, alerts, left, by_first, by_fallback)) in [
         ([true, true], vec![&a], None, vec!["[FIRING] A · orders"], vec![]),
         (
             [false, true],
-            vec![&over],
+            vec![&resolved],
             Some("[RESOLVED] A · orders"),
             vec![],
             vec!["[RESOLVED] A · orders"],
         ),
-        // The other one has heard it, and hears of what is new alone.
-        ([false, true], vec![&over], Some("[RESOLVED] A · orders"), vec![], vec![]),
+        // The fallback has the resolve already, and gets only new alerts.
+        ([false, true], vec![&resolved], Some("[RESOLVED] A · orders"), vec![], vec![]),
         (
             [false, true],
-            vec![&over, &b],
+            vec![&resolved, &b],
             Some("[RESOLVED] A · orders"),
             vec![],
             vec!["[FIRING] B · orders"],
         ),
-        ([true, true], vec![&over], None, vec!["[RESOLVED] A · orders"], vec![]),
+        ([true, true], vec![&resolved], None, vec!["[RESOLVED] A · orders"], vec![]),
     ]
     .into_iter()
     .enumerate()
@@ -213,20 +213,20 @@ async fn the_first_one_hears_the_end_of_what_it_was_told_though_the_other_one_to
             Notification::with_changes(alerts.into_iter().cloned().collect(), changes);
         let delivered = notifier.ready().await.unwrap().call(notification).await.unwrap();
         let kind = left.map(|_| DeliveryErrorKind::Misconfigured);
-        assert_eq!(delivered.error().map(DeliveryError::kind), kind, "step {place}");
+        assert_eq!(delivered.error().map(DeliveryError::kind), kind, "step {index}");
         let found = delivered.left().map(Notification::title);
-        assert_eq!(found.as_deref(), left, "step {place}");
-        assert_eq!(titles(&first_told), by_first, "step {place}");
-        assert_eq!(titles(&other_told), by_other, "step {place}");
+        assert_eq!(found.as_deref(), left, "step {index}");
+        assert_eq!(titles(&first_log), by_first, "step {index}");
+        assert_eq!(titles(&fallback_log), by_fallback, "step {index}");
     }
 }
 
 #[tokio::test]
-async fn what_the_other_one_took_is_told_again_to_it_alone() {
+async fn an_alert_that_only_the_fallback_accepted_repeats_only_there() {
     let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
-    let (first_told, first) = switched(&ups[0]);
-    let (other_told, other) = switched(&ups[1]);
-    let mut notifier = first.or_else(other);
+    let (first_log, first) = switched(&ups[0]);
+    let (fallback_log, fallback) = switched(&ups[1]);
+    let mut notifier = first.or_else(fallback);
     let [firing, resolved] =
         [AlertStatus::Firing, AlertStatus::Resolved].map(|status| test_alert("A", status));
     for (alert, changes, is_up) in
@@ -236,9 +236,9 @@ async fn what_the_other_one_took_is_told_again_to_it_alone() {
         let notification = Notification::with_changes(vec![alert.clone()], vec![changes]);
         notifier.ready().await.unwrap().call(notification).await.unwrap();
     }
-    assert!(first_told.lock().unwrap().is_empty());
+    assert!(first_log.lock().unwrap().is_empty());
     assert_eq!(
-        *other_told.lock().unwrap(),
+        *fallback_log.lock().unwrap(),
         [
             "[FIRING] A · orders",
             "[STILL FIRING] A · orders",
@@ -249,12 +249,11 @@ async fn what_the_other_one_took_is_told_again_to_it_alone() {
 }
 
 #[tokio::test]
-async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
+async fn a_resolve_that_the_fallback_misses_is_the_only_one_left() {
     let ups = [false, true].map(|is_up| Arc::new(AtomicBool::new(is_up)));
     let mut notifier = switched(&ups[0]).1.or_else(switched(&ups[1]).1);
     let a = test_alert("A", AlertStatus::Firing);
-    let told = Notification::new([a]);
-    notifier.ready().await.unwrap().call(told).await.unwrap();
+    notifier.ready().await.unwrap().call(Notification::new([a])).await.unwrap();
     ups[0].store(true, Ordering::Relaxed);
     ups[1].store(false, Ordering::Relaxed);
     let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));
@@ -265,8 +264,8 @@ async fn of_a_resolve_that_the_other_one_misses_only_that_is_left() {
 }
 
 #[tokio::test]
-async fn what_the_other_one_may_still_take_is_not_given_up_on() {
-    for (first, other, expected) in [
+async fn if_both_fail_the_error_that_can_be_retried_decides() {
+    for (first, fallback, expected) in [
         (DeliveryError::rejected("a"), DeliveryError::temporary("b"), DeliveryErrorKind::Temporary),
         (
             DeliveryError::rejected("a"),
@@ -284,17 +283,17 @@ async fn what_the_other_one_may_still_take_is_not_given_up_on() {
             let mut error = Some(error);
             service_fn(move |_| ready(Err::<(), _>(error.take().unwrap())))
         };
-        let delivered = fails(first).or_else(fails(other)).oneshot(notification()).await;
+        let delivered = fails(first).or_else(fails(fallback)).oneshot(notification()).await;
         assert_eq!(DeliveryErrorKind::of(&delivered.unwrap_err()), expected);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
+async fn a_fallback_that_timed_out_may_have_accepted_the_alert_and_gets_the_resolve() {
     let is_up = Arc::new(AtomicBool::new(false));
     let (_, first) = switched(&is_up);
-    let told = Log::default();
-    let log = Arc::clone(&told);
+    let received = Log::default();
+    let log = Arc::clone(&received);
     let mut notifier = first.or_else(service_fn(move |notification: Notification| {
         log.lock().unwrap().push(notification.title());
         let is_slow = notification.alerts[0].status == AlertStatus::Firing;
@@ -303,20 +302,21 @@ async fn who_was_too_slow_to_answer_may_have_been_told_and_hears_the_end() {
             Ok::<_, DeliveryError>(())
         }
     }));
-    let mut tell = async |status| {
+    let mut is_delivered = async |status| {
         let alerts = vec![test_alert("A", status)];
         let notification = Notification::new(alerts);
         let call = notifier.ready().await.unwrap().call(notification);
         timeout(Duration::from_secs(10), call).await.is_ok_and(|delivered| delivered.is_ok())
     };
-    assert!(!tell(AlertStatus::Firing).await);
+    assert!(!is_delivered(AlertStatus::Firing).await);
     is_up.store(true, Ordering::Relaxed);
-    assert!(tell(AlertStatus::Firing).await && tell(AlertStatus::Resolved).await);
-    assert_eq!(*told.lock().unwrap(), ["[FIRING] A · orders", "[RESOLVED] A · orders"]);
+    assert!(is_delivered(AlertStatus::Firing).await);
+    assert!(is_delivered(AlertStatus::Resolved).await);
+    assert_eq!(*received.lock().unwrap(), ["[FIRING] A · orders", "[RESOLVED] A · orders"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_the_first_one_is_known_though_the_other_one_delivers() {
+async fn a_failure_of_the_first_notifier_is_counted_even_if_the_fallback_delivers() {
     let is_up = Arc::new(AtomicBool::new(false));
     let mut notifier = switched(&is_up).1.or_else(switched(&Arc::new(AtomicBool::new(true))).1);
     for first_failed in [true, false] {
@@ -327,19 +327,18 @@ async fn a_failure_of_the_first_one_is_known_though_the_other_one_delivers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_asks_for_a_rest_has_it_while_the_other_one_is_asked() {
-    let asked = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
-    let limited = |place: usize, seconds: u64| {
-        let asked = Arc::clone(&asked[place]);
+async fn retry_after_is_honoured_for_each_notifier_separately() {
+    let calls = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+    let limited = |index: usize, seconds: u64| {
+        let calls = Arc::clone(&calls[index]);
         service_fn(move |_: Notification| {
-            asked.fetch_add(1, Ordering::Relaxed);
+            calls.fetch_add(1, Ordering::Relaxed);
             ready(Err::<(), _>(DeliveryError::retry_after(Duration::from_secs(seconds), "429")))
         })
     };
     let mut notifier = limited(0, 60).or_else(limited(1, 20));
     let start = Instant::now();
-    // The second at which it is asked, how long it is to be left alone after that, and how often
-    // either has been asked by then.
+    // The second of the delivery, the wait that it returns, and the calls of each notifier so far.
     for (second, wait, counts) in
         [(0, 20, [1, 1]), (5, 15, [1, 1]), (20, 20, [1, 2]), (59, 1, [1, 3]), (60, 19, [2, 3])]
     {
@@ -347,13 +346,13 @@ async fn whoever_asks_for_a_rest_has_it_while_the_other_one_is_asked() {
         let error = notifier.ready().await.unwrap().call(notification()).await.unwrap_err();
         let expected = DeliveryErrorKind::RetryAfter(Duration::from_secs(wait));
         assert_eq!(DeliveryErrorKind::of(&error), expected, "after {second} s");
-        assert_eq!([0, 1].map(|place| asked[place].load(Ordering::Relaxed)), counts);
+        assert_eq!([0, 1].map(|index| calls[index].load(Ordering::Relaxed)), counts);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
-    let takes = || service_fn(|_: Notification| ready(Ok::<_, DeliveryError>(())));
+async fn a_test_goes_to_each_notifier_and_returns_a_result_for_each() {
+    let accepts = || service_fn(|_: Notification| ready(Ok::<_, DeliveryError>(())));
     let fails = || {
         service_fn(|_: Notification| {
             ready(Err::<(), _>(DeliveryError::misconfigured("404 Not Found")))
@@ -364,12 +363,12 @@ async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
     let late = "failed after 5s: not delivered: request timed out";
     for (mut notifier, is_delivered, lines) in [
         (
-            BoxService::new(takes().or_else(fails())),
+            BoxService::new(accepts().or_else(fails())),
             true,
             vec!["chat: delivered in 0s".to_owned(), format!("chat (or else): {broken}")],
         ),
         (
-            BoxService::new(fails().or_else(takes())),
+            BoxService::new(fails().or_else(accepts())),
             true,
             vec![format!("chat: {broken}"), "chat (or else): delivered in 0s".to_owned()],
         ),
@@ -379,7 +378,7 @@ async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
             vec![format!("chat: {late}"), format!("chat (or else): {broken}")],
         ),
         (
-            BoxService::new(takes().or_else(fails().or_else(takes()))),
+            BoxService::new(accepts().or_else(fails().or_else(accepts()))),
             true,
             vec![
                 "chat: delivered in 0s".to_owned(),
@@ -388,27 +387,28 @@ async fn a_test_goes_to_all_of_them_and_each_says_what_became_of_it() {
             ],
         ),
     ] {
-        let (test, answered) = Test::new(test_alert("Test", AlertStatus::Firing));
+        let (test, results) = Test::new(test_alert("Test", AlertStatus::Firing));
         let delivered = notifier.ready().await.unwrap().call(test.notification()).await;
         assert_eq!(is_complete(&delivered), is_delivered, "{lines:?}");
         test.finish(delivered.map(|_| ()).map_err(|error| DeliveryError::copy_of(&*error)));
-        let answers = answered.await.unwrap().into_iter();
-        let told: Vec<_> = answers.map(|answer| answer.into_delivery("chat").to_string()).collect();
-        assert_eq!(told, lines);
+        let results = results.await.unwrap().into_iter();
+        let found: Vec<_> =
+            results.map(|result| result.into_delivery("chat").to_string()).collect();
+        assert_eq!(found, lines);
     }
 }
 
 #[tokio::test]
-async fn both_hear_the_end_of_a_test() {
+async fn both_notifiers_get_the_resolve_of_a_test() {
     let is_up = Arc::new(AtomicBool::new(true));
-    let ((first_told, first), (other_told, other)) = (switched(&is_up), switched(&is_up));
-    let mut notifier = first.or_else(other);
-    let (test, _answered) = Test::new(test_alert("Test", AlertStatus::Firing));
+    let ((first_log, first), (fallback_log, fallback)) = (switched(&is_up), switched(&is_up));
+    let mut notifier = first.or_else(fallback);
+    let (test, _results) = Test::new(test_alert("Test", AlertStatus::Firing));
     let resolved = Notification::new([test_alert("Test", AlertStatus::Resolved)]);
     for notification in [test.notification(), resolved] {
         notifier.ready().await.unwrap().call(notification).await.unwrap();
     }
-    for told in [first_told, other_told] {
-        assert_eq!(*told.lock().unwrap(), ["[FIRING] Test · orders", "[RESOLVED] Test · orders"]);
+    for log in [first_log, fallback_log] {
+        assert_eq!(*log.lock().unwrap(), ["[FIRING] Test · orders", "[RESOLVED] Test · orders"]);
     }
 }

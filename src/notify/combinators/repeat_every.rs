@@ -18,7 +18,7 @@ pub struct RepeatEvery<N> {
     interval: Duration,
 }
 
-/// People ignore alerts that repeat more often.
+/// A minimum, since people ignore alerts that repeat more often.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
 
 impl<N> RepeatEvery<N> {
@@ -73,12 +73,12 @@ mod tests {
         Notification::new([test_alert("A", AlertStatus::Firing)])
     }
 
-    /// The response of a notifier that repeats at an interval around one with that response.
+    /// The response of `repeat_every(interval)` around a notifier that responds with `inner`.
     async fn response(
-        within: impl Fn() -> Delivered + Send + 'static,
+        inner: impl Fn() -> Delivered + Send + 'static,
         interval: Duration,
     ) -> Delivered {
-        let notifier = service_fn(move |_: Notification| ready(Ok::<_, BoxError>(within())));
+        let notifier = service_fn(move |_: Notification| ready(Ok::<_, BoxError>(inner())));
         notifier.repeat_every(interval).oneshot(notification()).await.unwrap()
     }
 

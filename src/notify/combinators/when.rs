@@ -5,7 +5,7 @@ use tower_service::Service;
 
 use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery};
 
-/// A notifier that gets some alerts only; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
+/// A notifier that gets only the alerts that a matcher matches; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
 ///
 /// Other alerts are not queued for it, and do not count in its metrics.
 #[derive(Clone, Debug)]
@@ -52,7 +52,8 @@ pub trait IntoNotifier<K> {
         > + Send
         + 'static;
 
-    /// The service, and the matcher of its alerts; without a matcher it gets all. `None` adds no notifier.
+    /// Returns the service and its matcher. Without a matcher, the service gets all alerts. `None` adds no
+    /// notifier.
     fn into_notifier(self) -> Option<(Self::Notifier, Option<Matcher>)>;
 }
 
@@ -67,7 +68,7 @@ pub mod kind {
     #[derive(Debug)]
     pub struct When(());
 
-    /// An `Option` of one of this kind.
+    /// An `Option` of a notifier of this kind.
     #[derive(Debug)]
     pub struct Optional<K>(std::marker::PhantomData<K>);
 }

@@ -19,7 +19,7 @@ use crate::{
     facade::{Counter, Facade, UNROUTED},
 };
 
-/// Routes each change of an alert to the queues of its notifiers.
+/// Routes each change of an alert to the queues of the notifiers that match it.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     queues: Vec<Arc<NotifierQueue>>,
@@ -55,8 +55,8 @@ impl Dispatcher {
         self.queues.iter().map(|queue| status(queue)).collect()
     }
 
-    /// Queues changes. It yields to the workers, which run on the same thread, so that they drain the queues
-    /// while many alerts change in one tick.
+    /// Queues changes. It yields to the workers, which run on the same thread, so that they can drain the
+    /// queues while many alerts change in one tick.
     pub(crate) async fn hand_over(&self, changes: Vec<Alert>) {
         for (number, alert) in changes.into_iter().enumerate() {
             self.put(alert);
@@ -69,8 +69,8 @@ impl Dispatcher {
     /// Queues a change for its notifiers.
     pub(crate) fn put(&self, alert: Alert) {
         // A panic in one matcher must not affect the other notifiers.
-        let takes = |queue: &&Arc<NotifierQueue>| guarded(|| queue.admit(&alert)).unwrap_or(true);
-        let receivers: Vec<_> = self.queues.iter().filter(takes).collect();
+        let admits = |queue: &&Arc<NotifierQueue>| guarded(|| queue.admit(&alert)).unwrap_or(true);
+        let receivers: Vec<_> = self.queues.iter().filter(admits).collect();
         if receivers.is_empty() && !self.queues.is_empty() {
             return self.unrouted(&alert);
         }
@@ -83,10 +83,10 @@ impl Dispatcher {
     pub(crate) async fn send_test(&self) -> Vec<TestDelivery> {
         let deadline = Instant::now() + TEST_DEADLINE;
         let test = Alert::notice_at(Notice::Test, SystemTime::now(), Arc::clone(&self.origin));
-        let asked: Vec<_> = self.queues.iter().map(|queue| queue.put_test(test.clone())).collect();
-        let mut deliveries = Vec::with_capacity(asked.len());
-        for (queue, answered) in self.queues.iter().zip(asked) {
-            match by(deadline, answered).await {
+        let tests: Vec<_> = self.queues.iter().map(|queue| queue.put_test(test.clone())).collect();
+        let mut deliveries = Vec::with_capacity(tests.len());
+        for (queue, test) in self.queues.iter().zip(tests) {
+            match by(deadline, test).await {
                 Ok(Ok(results)) => {
                     deliveries.extend(
                         results.into_iter().map(|result| result.into_delivery(&queue.name)),
@@ -142,7 +142,7 @@ fn status(queue: &NotifierQueue) -> NotifierStatus {
 /// The number of changes that are queued before the workers run.
 const AT_ONCE: usize = 100;
 
-/// Longer than the timeout of a delivery, so that the result contains the notifier's own error.
+/// Longer than the timeout of a delivery, so that the result can contain the notifier's own error.
 const TEST_DEADLINE: Duration = Duration::from_secs(12);
 
 fn failed(queue: &NotifierQueue, error: DeliveryError, took: Duration) -> TestDelivery {
@@ -173,7 +173,7 @@ mod tests {
         Dispatcher::new(queues, test_alert("A", AlertStatus::Firing).origin)
     }
 
-    /// The number of alerts in each queue, and of unrouted changes.
+    /// Puts a change, and returns the number of alerts in each queue and of unrouted changes.
     fn put(dispatcher: &Dispatcher, rule: &str) -> (Vec<usize>, u64) {
         dispatcher.put(test_alert(rule, AlertStatus::Firing));
         let waits =

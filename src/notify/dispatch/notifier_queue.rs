@@ -49,20 +49,20 @@ pub(crate) struct NotifierQueue {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Queue,
-    /// The message of the delivery under way.
-    under_way: Option<Notification>,
+    /// The message of the delivery in flight.
+    in_flight: Option<Notification>,
     repeats: Repeats,
     /// Firing alerts that the previous process delivered. The first message contains them.
     restored: Vec<Alert>,
-    /// Set until a message with this note was delivered.
+    /// Set until a message with this note is delivered.
     unknown: Option<Unknown>,
     tests: VecDeque<Test>,
     is_closed: bool,
-    /// Counts arrivals, so that a waiter can detect new ones.
+    /// The number of arrivals, so that a waiter can detect new ones.
     arrivals: u64,
 }
 
-/// The alerts before a start are unknown; see [`Alert::unknown_before`].
+/// The note that alerts before a start are unknown; see [`Alert::unknown_before`].
 #[derive(Clone, Copy, Debug)]
 struct Unknown {
     start: SystemTime,
@@ -70,12 +70,12 @@ struct Unknown {
     until: Option<Instant>,
 }
 
-/// How long after a start without a state file the first alert carries the note: people still look at an alert
-/// that the previous process left open.
+/// How long after a start without a state file the first alert carries the note. Later, nobody looks at an
+/// alert that the previous process left open.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl NotifierQueue {
-    /// In bytes of memory. That is about 10,000 alerts of rules.
+    /// The capacity in bytes, enough for about 10,000 alerts of rules.
     const CAPACITY: usize = 16 << 20;
 
     /// A queue for the alerts that `matcher` matches, or for all.
@@ -93,7 +93,7 @@ impl NotifierQueue {
         }
     }
 
-    /// Whether the notifier gets this change. Call it once for each change.
+    /// Whether the notifier gets this change. Records it, so call it once for each change.
     pub(crate) fn admit(&self, alert: &Alert) -> bool {
         self.route.admit(alert)
     }
@@ -108,29 +108,29 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Records that the alerts before this start are unknown. The first alert that is delivered carries the note:
+    /// Records that the alerts before this start are unknown. The first delivered alert carries the note: only
     /// within an hour, unless a state was lost.
     pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
         let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
         self.lock().unknown = Some(Unknown { start, until });
     }
 
-    /// The number of alerts that are queued or under way.
+    /// The number of alerts that are queued or in flight.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = self.lock();
-        let under_way = waiting.under_way.as_ref().map_or(0, |taken| taken.alerts.len());
-        waiting.entries.len() + under_way
+        let in_flight = waiting.in_flight.as_ref().map_or(0, |taken| taken.alerts.len());
+        waiting.entries.len() + in_flight
     }
 
     /// Queues a test before all alerts. Tests are not merged.
     pub(crate) fn put_test(&self, alert: Alert) -> TestReceiver {
-        let (test, answered) = Test::new(alert);
+        let (test, receiver) = Test::new(alert);
         let mut waiting = self.lock();
         waiting.arrivals += 1;
         waiting.tests.push_back(test);
         drop(waiting);
         self.changed.notify_waiters();
-        answered
+        receiver
     }
 
     /// The next test whose caller still waits.
@@ -140,11 +140,11 @@ impl NotifierQueue {
         waiting.tests.pop_front()
     }
 
-    /// Puts the alerts under way back at the head of the queue. An alert that changed meanwhile keeps its newer
-    /// state.
+    /// Puts the alerts in flight back at the head of the queue. An alert that has changed since then keeps its
+    /// newer state.
     pub(crate) fn put_back(&self) {
         let mut waiting = self.lock();
-        let Some(notification) = waiting.under_way.take() else { return };
+        let Some(notification) = waiting.in_flight.take() else { return };
         for (alert, changes) in notification.iter().collect::<Vec<_>>().into_iter().rev() {
             // A repeat stays due.
             if changes > 0 {
@@ -154,8 +154,8 @@ impl NotifierQueue {
         self.bound(waiting);
     }
 
-    /// Takes the queued changes and the repeats that are due, `most` alerts at most. They are under way until
-    /// they are [delivered](Self::delivered), [rejected](Self::rejected) or put back.
+    /// Takes the queued changes and the repeats that are due, at most `most` alerts. They are in flight until
+    /// they are [delivered](Self::delivered), [rejected](Self::rejected) or [put back](Self::put_back).
     pub(crate) fn take(&self, most: usize) -> Option<Notification> {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
@@ -185,19 +185,19 @@ impl NotifierQueue {
         }
         let restored = mem::take(&mut waiting.restored);
         let taken = Notification { restored, ..Notification::with_changes(alerts, changes) };
-        waiting.under_way = Some(taken.clone());
+        waiting.in_flight = Some(taken.clone());
         Some(taken)
     }
 
-    /// Records that the receiver accepted the alerts under way, except those that it left.
+    /// Records that the receiver accepted the alerts in flight, except those that it left.
     pub(crate) fn delivered(&self, mut delivered: Delivered) {
         let (mut left, _) = delivered.take_left();
         let mut waiting = self.lock();
-        let Waiting { entries, repeats, under_way, unknown, .. } = &mut *waiting;
-        let Some(mut taken) = under_way.take() else { return };
+        let Waiting { entries, repeats, in_flight, unknown, .. } = &mut *waiting;
+        let Some(mut taken) = in_flight.take() else { return };
         left.retain(|alert| taken.contains(alert));
         taken.remove(&left);
-        *under_way = Some(left).filter(|left| !left.alerts.is_empty());
+        *in_flight = Some(left).filter(|left| !left.alerts.is_empty());
         for alert in &taken.alerts {
             if alert.unknown_before.is_some() {
                 *unknown = None;
@@ -208,9 +208,9 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Drops the alerts under way, counts and logs them.
+    /// Drops the alerts in flight, and counts and logs them.
     pub(crate) fn rejected(&self, reason: &str) {
-        let Some(notification) = self.lock().under_way.take() else { return };
+        let Some(notification) = self.lock().in_flight.take() else { return };
         for (alert, changes) in notification.iter() {
             self.dropped(alert, changes, reason);
             self.lock().repeats.postpone(alert);
@@ -218,7 +218,7 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Closes the queue: the worker ends when it is empty.
+    /// Closes the queue. The worker ends when the queue is empty.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_waiters();
@@ -228,10 +228,10 @@ impl NotifierQueue {
         self.lock().is_closed
     }
 
-    /// Drops all queued alerts, counts and logs them.
+    /// Drops all queued alerts, and counts and logs them.
     pub(crate) fn give_up(&self) {
         let reason = "not delivered before the shutdown's deadline";
-        while let Some(Entry { alert, changes }) = self.next_of_all() {
+        while let Some(Entry { alert, changes }) = self.pop() {
             self.dropped(&alert, changes, reason);
         }
     }
@@ -281,12 +281,12 @@ impl NotifierQueue {
         self.wait_until(|waiting| !waiting.tests.is_empty()).await;
     }
 
-    async fn wait_until(&self, is_so: impl Fn(&Waiting) -> bool) {
+    async fn wait_until(&self, condition: impl Fn(&Waiting) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if is_so(&self.lock()) {
+            if condition(&self.lock()) {
                 return;
             }
             changed.await;
@@ -320,7 +320,7 @@ impl NotifierQueue {
         }
     }
 
-    fn next_of_all(&self) -> Option<Entry> {
+    fn pop(&self) -> Option<Entry> {
         self.lock().entries.pop()
     }
 

@@ -3,26 +3,26 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::*;
 use crate::alert::{AlertStatus, Cause, Failure, test_alert};
 
-fn told(notification: &Notification) -> Vec<(String, u32)> {
+fn changes(notification: &Notification) -> Vec<(String, u32)> {
     notification.iter().map(|(alert, changes)| (alert.title(), changes)).collect()
 }
 
 #[test]
-fn of_several_changes_of_an_alert_the_last_is_told_with_their_number() {
+fn several_changes_of_an_alert_are_merged_into_the_last_with_their_number() {
     let queue = NotifierQueue::new("test".to_owned(), None);
     queue.put(test_alert("A", AlertStatus::Firing));
     queue.put(test_alert("B", AlertStatus::Firing));
     queue.put(test_alert("A", AlertStatus::Resolved));
     let taken = queue.take(10).unwrap();
     assert_eq!(
-        told(&taken),
+        changes(&taken),
         [("[RESOLVED] A · orders".to_owned(), 2), ("[FIRING] B · orders".to_owned(), 1)]
     );
     assert!(queue.take(10).is_none());
 }
 
 #[test]
-fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
+fn undelivered_alerts_return_to_the_head_of_the_queue_in_their_newest_state() {
     let queue = NotifierQueue::new("test".to_owned(), None);
     queue.put(test_alert("A", AlertStatus::Firing));
     queue.put(test_alert("B", AlertStatus::Firing));
@@ -31,7 +31,7 @@ fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
     queue.put(test_alert("B", AlertStatus::Resolved));
     queue.put_back();
     assert_eq!(
-        told(&queue.take(10).unwrap()),
+        changes(&queue.take(10).unwrap()),
         [
             ("[FIRING] A · orders".to_owned(), 1),
             ("[FIRING] C · orders".to_owned(), 1),
@@ -41,8 +41,8 @@ fn what_was_not_delivered_comes_first_again_in_its_newest_state() {
 }
 
 #[test]
-fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
-    let change = |count, total, minutes: u64| {
+fn merged_reports_are_all_counted() {
+    let report = |count, total, minutes: u64| {
         let failure = Failure {
             causes: vec!["no broker".to_owned()],
             error_type: "E".into(),
@@ -55,10 +55,10 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
         Alert { cause: Cause::Report(failure.into()), ..test_alert("Lost", AlertStatus::Firing) }
     };
     let queue = NotifierQueue::new("test".to_owned(), None);
-    queue.put(change(1, 1, 0));
-    queue.put(change(60, 61, 1));
+    queue.put(report(1, 1, 0));
+    queue.put(report(60, 61, 1));
     queue.take(10).unwrap();
-    queue.put(change(39, 100, 1));
+    queue.put(report(39, 100, 1));
     queue.put_back();
     let taken = queue.take(10).unwrap();
     assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
@@ -66,7 +66,7 @@ fn of_reports_that_wait_together_none_is_left_out_of_the_count() {
 }
 
 #[test]
-fn past_the_capacity_in_bytes_the_oldest_is_dropped_and_counted() {
+fn beyond_the_capacity_the_oldest_alerts_are_dropped_and_counted() {
     let queue = NotifierQueue::new("test".to_owned(), None);
     let summary = Some("x".repeat(1 << 20));
     for n in 0..20 {
@@ -80,7 +80,7 @@ fn past_the_capacity_in_bytes_the_oldest_is_dropped_and_counted() {
 }
 
 #[test]
-fn thousands_of_small_alerts_wait_together_in_their_order() {
+fn thousands_of_small_alerts_are_queued_in_order() {
     let queue = NotifierQueue::new("test".to_owned(), None);
     let names: Vec<_> = (0..5_000).map(|n| format!("R{n}")).collect();
     for name in &names {
@@ -94,7 +94,7 @@ fn thousands_of_small_alerts_wait_together_in_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notifiers_first_alert_says_that_earlier_ones_are_unknown_until_it_is_delivered() {
+async fn the_first_alert_carries_the_note_on_unknown_alerts_until_it_is_delivered() {
     let queue = NotifierQueue::new("test".to_owned(), None);
     queue.note_unknown(SystemTime::UNIX_EPOCH, false);
     let unknown = |taken: &Notification| -> Vec<_> {
@@ -108,7 +108,7 @@ async fn a_notifiers_first_alert_says_that_earlier_ones_are_unknown_until_it_is_
     assert_eq!(unknown(&queue.take(10).unwrap()), [false, true, false]);
     queue.put_back();
     assert_eq!(unknown(&queue.take(10).unwrap()), [false, true, false]);
-    queue.rejected("the test asks for it");
+    queue.rejected("rejected by the test");
     puts(&[("D", firing)]);
     assert_eq!(unknown(&queue.take(10).unwrap()), [true]);
     queue.delivered(Delivered::default());
@@ -117,7 +117,7 @@ async fn a_notifiers_first_alert_says_that_earlier_ones_are_unknown_until_it_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_after_the_start_only_a_lost_state_makes_earlier_alerts_worth_a_word() {
+async fn an_hour_after_the_start_only_a_lost_state_adds_the_note_on_unknown_alerts() {
     for is_lost in [false, true] {
         let queue = NotifierQueue::new("test".to_owned(), None);
         queue.note_unknown(SystemTime::UNIX_EPOCH, is_lost);

@@ -15,12 +15,12 @@ struct Repeat {
     alert: Alert,
     policy: RepeatPolicy,
     due: Instant,
-    /// When the repeats of a resolved alert end.
+    /// The time when the repeats of a resolved alert end.
     until: Option<Instant>,
 }
 
 impl Repeats {
-    /// Records that an alert changed: its repeats contain this change.
+    /// Records that an alert changed. Its repeats contain this change from now on.
     pub(crate) fn change(&mut self, alert: &Alert) {
         if let Some(repeat) = self.find(alert) {
             repeat.update(alert.clone(), Instant::now());
@@ -49,7 +49,7 @@ impl Repeats {
         }
     }
 
-    /// When the next repeat is due.
+    /// The time when the next repeat is due.
     pub(crate) fn next(&mut self) -> Option<Instant> {
         self.0.retain(|repeat| repeat.until.is_none_or(|until| repeat.due <= until));
         self.0.iter().map(|repeat| repeat.due).min()

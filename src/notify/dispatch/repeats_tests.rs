@@ -18,31 +18,37 @@ use crate::{
 const FIRING: AlertStatus = AlertStatus::Firing;
 const RESOLVED: AlertStatus = AlertStatus::Resolved;
 
-/// What each attempt told: the second, the title, and how many changes the alerts stand for.
-type Told = Arc<Mutex<Vec<(u64, String, u32)>>>;
+/// The second, the title and the number of changes of each attempt.
+type Attempts = Arc<Mutex<Vec<(u64, String, u32)>>>;
 
-/// A queue whose worker answers by the script, and asks to be told again each minute, and of what
-/// is resolved for three, after that.
-fn queue(script: impl IntoIterator<Item = BoxError>) -> (Arc<NotifierQueue>, Told, JoinHandle<()>) {
-    let (start, told) = (Instant::now(), Told::default());
+/// A queue with a worker. Its notifier returns the errors of the script, then accepts all messages and
+/// asks for repeats: every minute while an alert fires, and for three minutes after its resolve.
+fn queue(
+    script: impl IntoIterator<Item = BoxError>,
+) -> (Arc<NotifierQueue>, Attempts, JoinHandle<()>) {
+    let (start, attempts) = (Instant::now(), Attempts::default());
     let mut script: VecDeque<_> = script.into_iter().collect();
     let notifier = service_fn({
-        let told = Arc::clone(&told);
+        let attempts = Arc::clone(&attempts);
         move |notification: Notification| {
             let changes = notification.changes.iter().sum();
-            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
+            attempts.lock().unwrap().push((
+                start.elapsed().as_secs(),
+                notification.title(),
+                changes,
+            ));
             let minute = Duration::from_secs(60);
-            let again = Delivered::repeat_every(minute).repeat_resolved_for(3 * minute);
-            std::future::ready(script.pop_front().map_or(Ok(again), Err))
+            let accepted = Delivered::repeat_every(minute).repeat_resolved_for(3 * minute);
+            std::future::ready(script.pop_front().map_or(Ok(accepted), Err))
         }
     });
     let queue = Arc::new(NotifierQueue::new("test".to_owned(), None));
     let worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
-    (queue, told, worker)
+    (queue, attempts, worker)
 }
 
-fn taken(told: &Told) -> Vec<(u64, String, u32)> {
-    std::mem::take(&mut *told.lock().unwrap())
+fn drain(attempts: &Attempts) -> Vec<(u64, String, u32)> {
+    std::mem::take(&mut *attempts.lock().unwrap())
 }
 
 fn at(second: u64, title: &str, changes: u32) -> (u64, String, u32) {
@@ -54,18 +60,18 @@ async fn seconds(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_is_told_again_while_it_fires_and_for_a_while_when_it_is_resolved() {
-    let (queue, told, _worker) = queue([]);
+async fn an_alert_repeats_while_it_fires_and_for_a_while_after_its_resolve() {
+    let (queue, attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(130).await;
     assert_eq!(
-        taken(&told),
+        drain(&attempts),
         [at(0, "[FIRING] A", 1), at(60, "[STILL FIRING] A", 0), at(120, "[STILL FIRING] A", 0)]
     );
     queue.put(test_alert("A", RESOLVED));
     seconds(3_600).await;
     assert_eq!(
-        taken(&told),
+        drain(&attempts),
         [
             at(130, "[RESOLVED] A", 1),
             at(190, "[RESOLVED] A", 0),
@@ -75,18 +81,18 @@ async fn an_alert_is_told_again_while_it_fires_and_for_a_while_when_it_is_resolv
     );
     queue.put(test_alert("A", FIRING));
     seconds(70).await;
-    assert_eq!(taken(&told).len(), 2, "it fires again, and is told again");
+    assert_eq!(drain(&attempts).len(), 2, "the alert fires and repeats again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_alert_is_told_again_in_its_time_and_together_with_what_changes() {
-    let (queue, told, _worker) = queue([]);
+async fn each_alert_repeats_at_its_own_interval() {
+    let (queue, attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(20).await;
     queue.put(test_alert("B", FIRING));
     seconds(65).await;
     assert_eq!(
-        taken(&told),
+        drain(&attempts),
         [
             at(0, "[FIRING] A", 1),
             at(20, "[FIRING] B", 1),
@@ -97,26 +103,26 @@ async fn each_alert_is_told_again_in_its_time_and_together_with_what_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_is_tried_again_with_backoff_and_counts_as_no_change() {
+async fn a_failed_delivery_is_retried_with_backoff_and_adds_no_changes() {
     let down = || BoxError::from("down");
-    let (queue, told, _worker) = queue([down(), down()]);
+    let (queue, attempts, _worker) = queue([down(), down()]);
     queue.put(test_alert("A", FIRING));
     seconds(50).await;
-    let attempts = taken(&told);
-    assert_eq!(attempts.len(), 3);
-    let delivered = attempts[2].0;
-    assert!(attempts.iter().all(|(_, _, changes)| *changes == 1), "{attempts:?}");
+    let first = drain(&attempts);
+    assert_eq!(first.len(), 3);
+    let delivered = first[2].0;
+    assert!(first.iter().all(|(_, _, changes)| *changes == 1), "{first:?}");
     seconds(20).await;
-    assert_eq!(taken(&told), [at(delivered + 60, "[STILL FIRING] A", 0)]);
+    assert_eq!(drain(&attempts), [at(delivered + 60, "[STILL FIRING] A", 0)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_that_fails_stays_due_and_gives_way_to_a_change() {
-    let (queue, _told, _worker) = queue([]);
+async fn a_failed_repeat_stays_due_until_a_change_replaces_it() {
+    let (queue, _attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(1).await;
     assert!(queue.take(10).is_none(), "nothing is due yet");
-    // The worker has not run since it is due.
+    // The worker does not run before the next await, so the repeat is still in the queue.
     tokio::time::advance(Duration::from_secs(60)).await;
     let repeat = queue.take(10).unwrap();
     assert_eq!(repeat.changes, [0]);
@@ -129,52 +135,52 @@ async fn a_repeat_that_fails_stays_due_and_gives_way_to_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_rejected_is_told_again_in_its_turn_once_it_was_delivered() {
-    let (queue, told, _worker) = queue([]);
+async fn a_rejected_change_is_repeated_only_if_the_alert_was_delivered_before() {
+    let (queue, attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(1).await;
     queue.put(test_alert("A", RESOLVED));
     queue.take(10).unwrap();
-    queue.rejected("the test says so");
+    queue.rejected("rejected by the test");
     assert_eq!(queue.stats.dropped.load(Ordering::Relaxed), 1);
-    taken(&told);
+    drain(&attempts);
     seconds(61).await;
-    assert_eq!(taken(&told), [at(61, "[RESOLVED] A", 0)]);
+    assert_eq!(drain(&attempts), [at(61, "[RESOLVED] A", 0)]);
 
-    let (queue, told, _worker) = self::queue([DeliveryError::rejected("never taken").into()]);
+    let (queue, attempts, _worker) = self::queue([DeliveryError::rejected("rejected").into()]);
     queue.put(test_alert("B", FIRING));
     seconds(600).await;
-    assert_eq!(taken(&told).len(), 1, "it asked for nothing");
+    assert_eq!(drain(&attempts).len(), 1, "no repeats without a delivery");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_took_instead_is_told_again_all_the_same() {
-    let (queue, told, _worker) = queue([]);
+async fn an_alert_that_a_fallback_accepted_still_repeats() {
+    let (queue, attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(1).await;
     queue.put(test_alert("A", FIRING));
     queue.take(10).unwrap();
     queue.delivered(().into());
-    taken(&told);
+    drain(&attempts);
     seconds(61).await;
-    assert_eq!(taken(&told), [at(61, "[STILL FIRING] A", 0)]);
+    assert_eq!(drain(&attempts), [at(61, "[STILL FIRING] A", 0)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
-    let (queue, told, worker) = queue([]);
+async fn no_alert_repeats_after_the_shutdown_or_without_a_request() {
+    let (queue, attempts, worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     seconds(59).await;
     queue.close();
     worker.await.unwrap();
     seconds(600).await;
-    assert_eq!(taken(&told).len(), 1);
+    assert_eq!(drain(&attempts).len(), 1);
 
-    let told = Told::default();
+    let attempts = Attempts::default();
     let notifier = service_fn({
-        let told = Arc::clone(&told);
+        let attempts = Arc::clone(&attempts);
         move |notification: Notification| {
-            told.lock().unwrap().push((0, notification.title(), 0));
+            attempts.lock().unwrap().push((0, notification.title(), 0));
             std::future::ready(Ok::<_, BoxError>(()))
         }
     });
@@ -182,17 +188,17 @@ async fn nothing_is_told_again_at_the_shutdown_or_unasked() {
     let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
     queue.put(test_alert("A", FIRING));
     seconds(3_600).await;
-    assert_eq!(taken(&told).len(), 1);
+    assert_eq!(drain(&attempts).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_alerts_than_a_message_holds_are_all_told_again() {
-    let (queue, told, _worker) = queue([]);
+async fn more_alerts_than_fit_into_one_message_all_repeat() {
+    let (queue, attempts, _worker) = queue([]);
     for n in 0..250 {
         queue.put(test_alert(&format!("R{n}"), FIRING));
     }
     seconds(90).await;
-    let titles: Vec<_> = taken(&told)
+    let titles: Vec<_> = drain(&attempts)
         .into_iter()
         .map(|(second, title, _)| (second, title.split(']').next().unwrap().to_owned()))
         .collect();
@@ -205,13 +211,17 @@ async fn more_alerts_than_a_message_holds_are_all_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
-    let (start, told) = (Instant::now(), Told::default());
+async fn repeat_every_repeats_an_alert_until_it_resolves() {
+    let (start, attempts) = (Instant::now(), Attempts::default());
     let notifier = service_fn({
-        let told = Arc::clone(&told);
+        let attempts = Arc::clone(&attempts);
         move |notification: Notification| {
             let changes = notification.changes.iter().sum();
-            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
+            attempts.lock().unwrap().push((
+                start.elapsed().as_secs(),
+                notification.title(),
+                changes,
+            ));
             std::future::ready(Ok::<_, BoxError>(()))
         }
     });
@@ -224,7 +234,7 @@ async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
     queue.put(test_alert("A", RESOLVED));
     seconds(10 * four_hours).await;
     assert_eq!(
-        taken(&told),
+        drain(&attempts),
         [
             at(0, "[FIRING] A", 1),
             at(four_hours, "[STILL FIRING] A", 0),
@@ -235,17 +245,21 @@ async fn a_notifier_that_is_to_repeat_tells_people_again_until_it_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_turn() {
-    let (start, told) = (Instant::now(), Told::default());
-    let mut is_b_refused = true;
+async fn after_a_partial_delivery_each_alert_repeats_at_its_own_interval() {
+    let (start, attempts) = (Instant::now(), Attempts::default());
+    let mut is_b_rejected = true;
     let notifier = service_fn({
-        let told = Arc::clone(&told);
+        let attempts = Arc::clone(&attempts);
         move |mut notification: Notification| {
             let changes = notification.changes.iter().sum();
-            told.lock().unwrap().push((start.elapsed().as_secs(), notification.title(), changes));
+            attempts.lock().unwrap().push((
+                start.elapsed().as_secs(),
+                notification.title(),
+                changes,
+            ));
             notification.retain(|alert| &*alert.name == "B");
             let left = notification;
-            std::future::ready(match std::mem::take(&mut is_b_refused) {
+            std::future::ready(match std::mem::take(&mut is_b_rejected) {
                 true => {
                     let wait = Duration::from_secs(20);
                     let error = DeliveryError::retry_after(wait, "429 for B");
@@ -262,7 +276,7 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
     let _worker = tokio::spawn(Worker::new(Arc::clone(&queue), notifier).run());
     seconds(130).await;
     assert_eq!(
-        taken(&told),
+        drain(&attempts),
         [
             (0, "[FIRING: 2] A, B".to_owned(), 2),
             at(20, "[FIRING] B", 1),
@@ -274,8 +288,8 @@ async fn of_a_message_that_arrives_in_part_each_alert_is_told_again_in_its_own_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
-    let (queue, _told, _worker) = queue([]);
+async fn a_partly_failed_repeat_is_retried_for_the_failed_alert_only() {
+    let (queue, _attempts, _worker) = queue([]);
     queue.put(test_alert("A", FIRING));
     queue.put(test_alert("B", FIRING));
     seconds(1).await;
@@ -289,7 +303,7 @@ async fn a_repeat_that_fails_in_part_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_to_be_told_again_at_the_end_of_time_stops_nothing() {
+async fn an_unlimited_repeat_interval_does_not_panic() {
     let delivered: [fn() -> Delivered; 2] = [
         || Delivered::repeat_every(Duration::MAX).repeat_resolved_for(Duration::MAX),
         || Delivered::default().or_repeat_every(Duration::MAX),

@@ -6,10 +6,10 @@ use crate::notify::Matcher;
 /// Decides which changes a notifier gets.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// Without a matcher, the notifier gets every change.
+    /// `None` admits every change.
     matcher: Option<Matcher>,
-    /// The firing alerts that were admitted. Their further changes are admitted, too, since the severity of an
-    /// alert can change, and the receiver needs its resolve.
+    /// The firing alerts that were admitted. Their later changes are admitted too: the severity of an alert can
+    /// change, and the receiver needs the resolve.
     firing: Mutex<Vec<Alert>>,
 }
 
@@ -34,7 +34,7 @@ impl Route {
         matches || known.is_some()
     }
 
-    /// Whether the notifier got this firing alert, maybe before a restart.
+    /// Whether the notifier got this firing alert, perhaps before a restart.
     #[cfg(feature = "state")]
     pub(crate) fn has_admitted(&self, alert: &Alert) -> bool {
         self.matcher.is_none() || self.firing().iter().any(|known| is_same(known, alert))
@@ -56,7 +56,7 @@ impl Route {
     }
 }
 
-/// Ignores the instance, which differs after a restart.
+/// Compares identities without the instance, which differs after a restart.
 fn is_same(one: &Alert, other: &Alert) -> bool {
     let (rule, target, error_type, group, _) = one.identity();
     let (of_rule, of_target, of_error_type, of_group, _) = other.identity();

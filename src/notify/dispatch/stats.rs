@@ -36,7 +36,7 @@ impl Stats {
         }
     }
 
-    /// Counts a message that a receiver accepted, and the attempts that failed before.
+    /// Counts an accepted message, and the attempts that failed before it.
     pub(crate) fn delivered(&self, delivered: &Delivered) {
         count(&self.sent, 1);
         count(&self.failed, delivered.failed_attempts());

@@ -6,7 +6,7 @@ use crate::notify::{
     test_delivery::{TestResult, TestResults},
 };
 
-/// A test message that waits for its notifier.
+/// A test message in the queue of its notifier.
 #[derive(Debug)]
 pub(crate) struct Test {
     pub(crate) alert: Alert,
@@ -25,7 +25,7 @@ impl Test {
         (Self { alert, requested_at, results, sender }, receiver)
     }
 
-    /// Whether the caller has gone.
+    /// Whether the caller no longer waits for the results.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.sender.is_closed()
     }
@@ -35,7 +35,7 @@ impl Test {
         Notification { test_results, ..Notification::new([self.alert.clone()]) }
     }
 
-    /// Sends the results of the receivers; or `result`, if no receiver added its own.
+    /// Sends the results of the receivers, or `result` if no receiver added one.
     pub(crate) fn finish(self, result: Result<(), DeliveryError>) {
         let results = TestResults::default();
         results.add("", &self.results, result, self.requested_at.elapsed());

@@ -14,7 +14,8 @@ use tower::{BoxError, Service, ServiceExt, util::BoxService};
 
 use super::{notifier_queue::NotifierQueue, stats::count, test_queue::Test};
 use crate::notify::{
-    ClosureNotifier, Delivered, DeliveryError, DeliveryErrorKind, Notification, error::chain,
+    ClosureNotifier, Delivered, DeliveryError, DeliveryErrorKind, Notification,
+    error::{cause_of, chain},
 };
 use crate::{
     alert::Alert,
@@ -23,19 +24,19 @@ use crate::{
     task::{BlockingThread, supervised},
 };
 
-/// The most alerts in one message.
+/// The maximum number of alerts in one message.
 const BATCH: usize = 100;
 
-/// How long a delivery may take.
+/// The timeout of a delivery.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After this number of rejected alerts in a row, a rejected message is dropped instead of bisected.
+/// After this many rejected alerts in a row, the worker drops a rejected message instead of bisecting it.
 const MOST_REJECTED: u32 = 3;
 
-/// The pause after an error of a misconfigured notifier.
+/// The pause before the next attempt at a misconfigured notifier.
 const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(30);
 
-/// The bounds of a pause that a receiver asks for.
+/// The limits of a pause that a receiver asks for.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -47,12 +48,11 @@ pub(crate) struct Worker {
     queue: Arc<NotifierQueue>,
     notifier: BoxService<Notification, Delivered, BoxError>,
     timeout: Duration,
-    /// The thread that calls the closure, if the notifier is one.
+    /// The thread that calls the closure, if the notifier is a closure.
     thread: Option<Arc<BlockingThread>>,
-    /// The most alerts in one message.
+    /// The maximum number of alerts in one message.
     batch: usize,
-    /// The number of alerts at the head of the queue that contain a rejected one; 0 unless a message is being
-    /// bisected.
+    /// During a bisection, the number of alerts at the head of the queue among which one is rejected; else 0.
     suspects: usize,
     /// The number of alerts that were rejected one by one since the last delivery.
     rejected: u32,
@@ -83,7 +83,8 @@ impl From<BoxError> for Failure {
     }
 }
 
-/// A delivery under way: its alerts return to the queue unless it is settled, even if the worker is stopped.
+/// A delivery in flight. Unless it succeeds or is rejected, its drop returns the alerts to the queue, even if
+/// the worker is stopped.
 struct Delivery<'a>(&'a NotifierQueue);
 
 impl Drop for Delivery<'_> {
@@ -115,8 +116,8 @@ impl Worker {
         }
     }
 
-    /// A worker that calls a closure with one alert at a time, without a timeout: a closure can't be stopped,
-    /// and two calls must not overlap.
+    /// A worker that calls a closure with one alert at a time. It has no timeout, since a closure cannot be
+    /// stopped and two calls must not overlap.
     pub(crate) fn of_closure(
         queue: Arc<NotifierQueue>,
         closure: impl Fn(&Alert) + Send + Sync + 'static,
@@ -130,13 +131,13 @@ impl Worker {
         }
     }
 
-    /// Starts the thread that calls the closure, if the notifier is one.
+    /// Starts the thread that calls the closure, if the notifier is a closure.
     pub(crate) fn start_thread(&self) -> io::Result<()> {
         self.thread.as_ref().map_or(Ok(()), |thread| thread.start())
     }
 
-    /// Runs until the queue is closed and empty. After a panic it continues with the message that was under
-    /// way.
+    /// Runs until the queue is closed and empty. After a panic it continues with the message that was in
+    /// flight.
     pub(crate) async fn run(mut self) {
         let name = format!("the worker of the notifier {:?}", self.queue.name);
         supervised(&name, &mut self, async |worker: &mut Self| worker.work().await).await;
@@ -145,7 +146,7 @@ impl Worker {
     async fn work(&mut self) {
         let queue = Arc::clone(&self.queue);
         while queue.wait().await {
-            // Alerts are merged in the queue until a notifier with a rate limit is ready.
+            // The queue merges alerts until the notifier, which may have a rate limit, is ready.
             let ready = self.ready().await;
             let arrivals = queue.arrivals();
             if ready.is_err() {
@@ -186,7 +187,7 @@ impl Worker {
             Some(failure) => failure.error.is::<Elapsed>(),
         };
         if needs_resolve {
-            // An ordinary change, so that the alert does not stay open at the receiver.
+            // An ordinary change, so that the worker retries it and the alert does not stay open.
             queue.put(test.alert.clone().resolved_at(SystemTime::now()));
         }
         let Some(failure) = failure else {
@@ -236,7 +237,7 @@ impl Worker {
         Err(failure)
     }
 
-    /// Handles the rejection of `left` alerts, of `sent` in the message.
+    /// Handles a message of `sent` alerts of which the receiver rejected `left`.
     fn bisect_or_drop(
         &mut self,
         queue: &NotifierQueue,
@@ -244,18 +245,24 @@ impl Worker {
         sent: usize,
         left: usize,
     ) {
-        let (notifier, reason) = (&queue.name, chain(&*failure.error));
+        let notifier = &queue.name;
         let is_divisible = DeliveryErrorKind::of(&failure.error) == DeliveryErrorKind::Rejected;
         // If several alerts were rejected one by one, the receiver probably rejects all of them.
         if is_divisible && left > 1 && self.rejected < MOST_REJECTED {
             self.suspects = left;
             logged(|| {
-                tracing::warn!(notifier, reason, alerts = left, "message rejected, is bisected");
+                let reason = cause_of(&*failure.error);
+                tracing::warn!(
+                    notifier,
+                    reason,
+                    alerts = left,
+                    "message rejected, will be bisected"
+                );
             });
         } else {
             self.rejected = self.rejected.saturating_add(1);
             self.suspects = self.suspects.saturating_sub(sent);
-            queue.rejected(&reason);
+            queue.rejected(&chain(&*failure.error));
         }
     }
 
@@ -273,7 +280,7 @@ impl Worker {
         let sent = notification.clone();
         let call =
             guarded(|| self.notifier.call(notification)).map_err(|panic| panicked(&panic))?;
-        // Stops the call together with the worker: a later success could not be recorded.
+        // The call stops together with the worker, since nobody would record a later success.
         let mut calls = JoinSet::new();
         calls.spawn(call);
         match within(self.timeout, calls.join_next()).await? {
@@ -296,7 +303,7 @@ impl Worker {
             DeliveryErrorKind::Misconfigured => MISCONFIGURED_PAUSE,
             _ => backoff(self.failures, fastrand::f64()),
         };
-        let reason = chain(&*failure.error);
+        let reason = cause_of(&*failure.error);
         self.log_failure(kind, &reason, wait);
         let until = Instant::now() + wait;
         match kind {
@@ -307,12 +314,12 @@ impl Worker {
                 () = sleep_until(Instant::now() + CLOSING_PAUSE), if queue.is_closed() => {}
             },
             _ => {
-                // A new change is delivered at once if only repeats or some recipients failed.
-                let news_waits = queue.has_changes() && !failure.is_partial;
+                // A new change is delivered at once if only repeats or only some recipients failed.
+                let has_waiting_changes = queue.has_changes() && !failure.is_partial;
                 tokio::select! {
                     () = sleep_until(until) => {}
                     () = queue.wait_for_test() => {}
-                    () = queue.wait_for_news(arrivals), if !news_waits => {}
+                    () = queue.wait_for_news(arrivals), if !has_waiting_changes => {}
                     () = queue.wait_for_close(), if !queue.is_closed() => {}
                     () = sleep_until(Instant::now() + CLOSING_PAUSE), if queue.is_closed() => {}
                 }
@@ -320,21 +327,29 @@ impl Worker {
         }
     }
 
-    /// Logs the first failure of an outage loudly; the metrics count the others.
+    /// Logs the first failure of an outage as an error or a warning, and later ones for debugging only. The
+    /// metrics count all.
     fn log_failure(&mut self, kind: DeliveryErrorKind, reason: &str, wait: Duration) {
         let notifier = &self.queue.name;
         if kind == DeliveryErrorKind::Misconfigured && !self.is_logged_as_misconfigured {
             self.is_logged_as_misconfigured = true;
-            logged(|| tracing::error!(notifier, reason, ?wait, "notifier is misconfigured"));
+            logged(|| {
+                tracing::error!(
+                    notifier,
+                    reason,
+                    ?wait,
+                    "delivery failed: the notifier is misconfigured"
+                )
+            });
         } else if self.failures == 1 {
-            logged(|| tracing::warn!(notifier, reason, ?wait, "notification failed, is retried"));
+            logged(|| tracing::warn!(notifier, reason, ?wait, "delivery failed, will be retried"));
         } else {
-            logged(|| tracing::debug!(notifier, reason, ?wait, "notification failed again"));
+            logged(|| tracing::debug!(notifier, reason, ?wait, "delivery failed again"));
         }
     }
 }
 
-/// Splits a result into what was delivered, and why the other alerts were not.
+/// Splits a result into the delivery and the failure of the alerts that are left.
 fn split(result: Result<Delivered, BoxError>) -> (Delivered, Option<Failure>) {
     match result {
         Ok(mut delivered) => {
@@ -346,7 +361,7 @@ fn split(result: Result<Delivered, BoxError>) -> (Delivered, Option<Failure>) {
     }
 }
 
-/// Waits as long as the receiver asked for, also during the shutdown. Tests fail meanwhile.
+/// Waits as long as the receiver asked for, also during the shutdown. Tests fail during the wait.
 async fn fail_tests_until(queue: &NotifierQueue, until: Instant, reason: &str) {
     loop {
         tokio::select! {
@@ -359,7 +374,7 @@ async fn fail_tests_until(queue: &NotifierQueue, until: Instant, reason: &str) {
     }
 }
 
-/// 1 s, 2 s, 4 s … 30 s, minus a random part of up to a half, so that replicas do not retry together.
+/// 1 s, 2 s, 4 s … 30 s, each shortened by up to a half at random, so that replicas do not retry together.
 fn backoff(failures: u32, random: f64) -> Duration {
     let longest = Duration::from_secs(1 << (failures.clamp(1, 6) - 1)).min(Duration::from_secs(30));
     longest.mul_f64(0.5 + random / 2.0)

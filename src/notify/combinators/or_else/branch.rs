@@ -11,14 +11,13 @@ use tower_service::Service;
 use crate::{
     catch_panic::logged,
     deadline,
-    notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification, error::chain},
+    notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification, error::cause_of},
 };
 
-/// One of the two notifiers: logs when it begins to fail and when it recovers, and honours its
-/// `Retry-After`.
+/// One of the two notifiers of `or_else`. Logs its failures and its recovery, and honours its `Retry-After`.
 #[derive(Debug)]
 pub(crate) struct Branch {
-    /// For the log.
+    /// Identifies the branch in the log.
     name: &'static str,
     state: Mutex<State>,
 }
@@ -39,7 +38,7 @@ impl Branch {
         Self { name, state: Mutex::default() }
     }
 
-    /// The error to return instead of a delivery, while the receiver asked to wait.
+    /// While the receiver asked to wait, the error to return instead of a delivery.
     pub(crate) fn wait_error(&self) -> Option<BoxError> {
         let mut state = self.lock();
         let (retry_at, reason) = state.retry_at.take()?;
@@ -53,24 +52,24 @@ impl Branch {
     /// Records the result of a delivery.
     pub(crate) fn record(&self, result: &Result<Delivered, BoxError>) {
         let error = match result {
-            Ok(delivered) => delivered.error().map(|error| (error.kind(), chain(error))),
-            Err(error) => Some((DeliveryErrorKind::of(error), chain(&**error))),
+            Ok(delivered) => delivered.error().map(|error| (error.kind(), cause_of(error))),
+            Err(error) => Some((DeliveryErrorKind::of(error), cause_of(&**error))),
         };
         let mut state = self.lock();
-        let notifier = self.name;
+        let branch = self.name;
         let Some((kind, reason)) = error else {
             if std::mem::take(&mut *state).is_failing {
-                logged(|| tracing::info!(notifier, "one of two notifiers recovered"));
+                logged(|| tracing::info!(branch, "one notifier of or_else recovered"));
             }
             return;
         };
         if kind == DeliveryErrorKind::Misconfigured && !state.is_logged_as_misconfigured {
             state.is_logged_as_misconfigured = true;
-            logged(|| tracing::error!(notifier, reason, "one of two notifiers is misconfigured"));
+            logged(|| tracing::error!(branch, reason, "one notifier of or_else is misconfigured"));
         } else if !state.is_failing {
-            logged(|| tracing::warn!(notifier, reason, "one of two notifiers failed"));
+            logged(|| tracing::warn!(branch, reason, "one notifier of or_else failed"));
         } else {
-            logged(|| tracing::debug!(notifier, reason, "one of two notifiers failed again"));
+            logged(|| tracing::debug!(branch, reason, "one notifier of or_else failed again"));
         }
         state.is_failing = true;
         if let DeliveryErrorKind::RetryAfter(wait) = kind {
@@ -110,7 +109,7 @@ impl Branch {
     }
 }
 
-/// The result of a delivery, or an error at the deadline.
+/// Returns the result of a delivery, or an error at the deadline.
 pub(crate) async fn by<T, E>(
     deadline: Instant,
     sent: &Notification,

@@ -1,4 +1,4 @@
-//! Three notifiers and more, however they are put together.
+//! Chains of three or more notifiers, nested in either order.
 
 use std::future::pending;
 
@@ -16,8 +16,8 @@ fn hangs() -> Boxed {
     BoxService::new(service_fn(|_| pending()))
 }
 
-/// What takes each message, a second after it was asked.
-fn takes() -> Boxed {
+/// A notifier that accepts each message after a second.
+fn accepts() -> Boxed {
     BoxService::new(service_fn(|_| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(Delivered::default())
@@ -25,16 +25,16 @@ fn takes() -> Boxed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_of_several_is_asked_though_all_before_it_hang() {
+async fn the_last_notifier_is_called_even_if_all_others_hang() {
     let chains = [
-        BoxService::new(hangs().or_else(hangs()).or_else(takes())),
-        BoxService::new(hangs().or_else(hangs().or_else(takes()))),
-        BoxService::new(hangs().or_else(hangs()).or_else(hangs().or_else(takes()))),
+        BoxService::new(hangs().or_else(hangs()).or_else(accepts())),
+        BoxService::new(hangs().or_else(hangs().or_else(accepts()))),
+        BoxService::new(hangs().or_else(hangs()).or_else(hangs().or_else(accepts()))),
     ];
-    for (place, chain) in chains.into_iter().enumerate() {
+    for (index, chain) in chains.into_iter().enumerate() {
         let start = Instant::now();
         let notification = Notification::new([test_alert("A", AlertStatus::Firing)]);
         chain.oneshot(notification).await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(10), "chain {place}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "chain {index}: {:?}", start.elapsed());
     }
 }

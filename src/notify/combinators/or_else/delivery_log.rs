@@ -5,8 +5,8 @@ use crate::{
     notify::Notification,
 };
 
-/// Which of two notifiers accepted which firing alerts. Both must get the resolve of an alert that they
-/// accepted, whichever of them accepts it first.
+/// Records which of two notifiers accepted which firing alerts. Each must get the resolve of every alert that
+/// it accepted, even if the other one accepts the resolve first.
 #[derive(Debug, Default)]
 pub(crate) struct SharedDeliveryLog(Mutex<DeliveryLog>);
 
@@ -25,7 +25,7 @@ struct FiringAlert {
     needs_resolve: bool,
 }
 
-/// If a resolve is dropped, its alert stays in the log until this many newer ones replace it.
+/// The maximum number of alerts. If a resolve is dropped, its alert stays until newer alerts push it out.
 const CAPACITY: usize = 1_000;
 
 impl SharedDeliveryLog {
@@ -44,14 +44,14 @@ impl DeliveryLog {
         repeats
     }
 
-    /// Records that alerts fire again: the first notifier no longer needs their previous resolve.
+    /// Records that alerts fire again, so the first notifier no longer needs their previous resolve.
     pub(crate) fn fire_again(&mut self, notification: &Notification) {
         for alert in notification.alerts.iter().filter(|alert| !is_resolved(alert)) {
             set_needs_resolve(&mut self.first, alert, false);
         }
     }
 
-    /// The resolves among `left` that the fallback accepted in an earlier round.
+    /// The resolves in `left` that the fallback accepted in an earlier round.
     pub(crate) fn resolved_at_fallback(&mut self, left: &Notification) -> Notification {
         let mut resolved = left.clone();
         resolved.retain(|alert| {
@@ -61,7 +61,7 @@ impl DeliveryLog {
         resolved
     }
 
-    /// The resolves that the fallback `accepted` and the first notifier needs, too.
+    /// The resolves that the fallback `accepted` and the first notifier still needs.
     pub(crate) fn needed_by_first(&mut self, accepted: &Notification) -> Notification {
         let mut needed = accepted.clone();
         needed.retain(|alert| {
@@ -89,7 +89,7 @@ impl DeliveryLog {
         needed
     }
 
-    /// Records what the first notifier accepted; returns the resolves that the fallback needs, too.
+    /// Records the alerts that the first notifier accepted. Returns the resolves that the fallback also needs.
     pub(crate) fn accepted_by_first(&mut self, accepted: &Notification) -> Notification {
         forget(&mut self.first, |_| true, accepted);
         let firing = accepted.alerts.iter().filter(|alert| !is_resolved(alert));
@@ -103,7 +103,7 @@ impl DeliveryLog {
         needed
     }
 
-    /// Records that the fallback is about to get these; returns the firing alerts that are new to it.
+    /// Records that the fallback is about to get these alerts. Returns the firing ones that are new to it.
     pub(crate) fn sent_to_fallback(&mut self, sent: &Notification) -> Notification {
         let mut new = sent.clone();
         new.retain(|alert| {
@@ -113,7 +113,7 @@ impl DeliveryLog {
         new
     }
 
-    /// Records what the fallback accepted.
+    /// Records the alerts that the fallback accepted.
     pub(crate) fn accepted_by_fallback(&mut self, accepted: &Notification) {
         forget(&mut self.fallback, is_resolved, accepted);
     }
@@ -123,7 +123,7 @@ impl DeliveryLog {
         forget(&mut self.fallback, |_| true, new);
     }
 
-    /// Records what only the fallback accepted.
+    /// Records the alerts that only the fallback accepted.
     pub(crate) fn accepted_by_fallback_only(&mut self, accepted: &Notification) {
         self.only_fallback.retain(|alert| !contains(&accepted.alerts, alert));
         self.only_fallback.extend_from_slice(&accepted.alerts);

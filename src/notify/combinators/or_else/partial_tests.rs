@@ -1,4 +1,4 @@
-//! Messages that have no room for every alert: the rest goes with the next one.
+//! Messages that cannot hold every alert: the next message contains the rest.
 
 use std::{
     future::{Ready, ready},
@@ -16,7 +16,7 @@ use crate::{
     notify::NotifierExt,
 };
 
-/// Accepts one alert a message, and leaves the others for the next.
+/// A notifier that accepts one alert per message, and leaves the others for the next message.
 fn one_by_one(
     log: &Log,
 ) -> impl Service<
@@ -35,7 +35,7 @@ fn one_by_one(
     })
 }
 
-/// Delivers until nothing is left, at most ten messages.
+/// Delivers until no alert is left, in at most ten messages. Returns the number of messages.
 async fn deliver_all(
     notifier: &mut (impl Service<Notification, Response = Delivered, Error = BoxError> + Send),
     mut notification: Notification,
@@ -47,39 +47,39 @@ async fn deliver_all(
             None => return messages,
         }
     }
-    panic!("something is always left");
+    panic!("alerts are still left");
 }
 
 #[tokio::test]
-async fn what_the_first_one_has_no_room_for_is_not_for_the_other_one() {
-    let (by_first, by_other) = (Log::default(), Log::default());
-    let mut notifier = one_by_one(&by_first).or_else(one_by_one(&by_other));
+async fn alerts_that_do_not_fit_into_the_first_notifiers_message_do_not_go_to_the_fallback() {
+    let (by_first, by_fallback) = (Log::default(), Log::default());
+    let mut notifier = one_by_one(&by_first).or_else(one_by_one(&by_fallback));
     let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, AlertStatus::Firing));
     let notification = Notification::new(alerts);
     assert_eq!(deliver_all(&mut notifier, notification).await, 3);
     let titles = ["A", "B", "C"].map(|rule| format!("[FIRING] {rule} · orders"));
     assert_eq!(*by_first.lock().unwrap(), titles);
-    assert!(by_other.lock().unwrap().is_empty());
+    assert!(by_fallback.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn what_the_other_one_has_no_room_for_goes_with_the_next_message_and_fails_nothing() {
-    let by_other = Log::default();
+async fn alerts_that_do_not_fit_into_the_fallbacks_message_go_into_its_next_one() {
+    let by_fallback = Log::default();
     let broken = service_fn(|_| ready(Err::<(), _>(DeliveryError::misconfigured("404"))));
-    let mut notifier = broken.or_else(one_by_one(&by_other));
+    let mut notifier = broken.or_else(one_by_one(&by_fallback));
     for status in [AlertStatus::Firing, AlertStatus::Resolved] {
         let alerts = ["A", "B", "C"].map(|rule| test_alert(rule, status));
         let notification = Notification::new(alerts);
         assert_eq!(deliver_all(&mut notifier, notification).await, 3);
         let titles = ["A", "B", "C"].map(|rule| format!("[{status}] {rule} · orders"));
-        assert_eq!(std::mem::take(&mut *by_other.lock().unwrap()), titles);
+        assert_eq!(std::mem::take(&mut *by_fallback.lock().unwrap()), titles);
     }
 }
 
 #[tokio::test]
-async fn a_resolve_that_the_other_one_misses_stays_with_what_the_first_one_left() {
+async fn a_resolve_that_the_fallback_misses_is_left_with_the_alerts_of_the_first_notifier() {
     let is_up = Arc::new(AtomicBool::new(true));
-    let (by_first, (_, other)) = (Log::default(), switched(&is_up));
+    let (by_first, (_, fallback)) = (Log::default(), switched(&is_up));
     let first_is_up = Arc::new(AtomicBool::new(false));
     let mut first = one_by_one(&by_first);
     let up = Arc::clone(&first_is_up);
@@ -87,9 +87,9 @@ async fn a_resolve_that_the_other_one_misses_stays_with_what_the_first_one_left(
         let down = Err(DeliveryError::temporary("down"));
         if up.load(Ordering::Relaxed) { first.call(notification) } else { ready(down) }
     });
-    let mut notifier = first.or_else(other);
-    let told = Notification::new([test_alert("A", AlertStatus::Firing)]);
-    notifier.ready().await.unwrap().call(told).await.unwrap();
+    let mut notifier = first.or_else(fallback);
+    let firing = Notification::new([test_alert("A", AlertStatus::Firing)]);
+    notifier.ready().await.unwrap().call(firing).await.unwrap();
     first_is_up.store(true, Ordering::Relaxed);
     is_up.store(false, Ordering::Relaxed);
     let resolved = ["A", "B"].map(|rule| test_alert(rule, AlertStatus::Resolved));

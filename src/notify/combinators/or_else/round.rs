@@ -8,15 +8,15 @@ pub(crate) struct Round {
     by_first: Attempt,
     /// The resolves that the first notifier did not accept, and the fallback accepted in an earlier round.
     resolved_at_fallback: Notification,
-    /// The alerts that the fallback needs, although the first notifier accepted them or need not get them.
+    /// The alerts that the fallback needs in any case: the first notifier accepted them, or does not need them.
     for_fallback: Notification,
     /// The number of alerts in the notification.
     total: usize,
 }
 
-/// What one notifier made of a notification.
+/// The result of a notification at one notifier.
 struct Attempt {
-    /// Without the alerts that were left.
+    /// Does not contain the alerts in `left`.
     delivered: Delivered,
     left: Notification,
     /// Why the delivery of `left` failed; `None` if they did not fit into the message.
@@ -40,8 +40,8 @@ impl Attempt {
 }
 
 impl Round {
-    /// Records the first notifier's result for `notification`. `for_fallback` are other alerts of the round,
-    /// which only the fallback needs.
+    /// Records the first notifier's result for `notification`. `for_fallback` contains the other alerts of the
+    /// round, which only the fallback needs.
     pub(crate) fn new(
         by_first: Result<Delivered, BoxError>,
         notification: Notification,
@@ -70,7 +70,8 @@ impl Round {
         Some(sent).filter(|sent| !sent.alerts.is_empty())
     }
 
-    /// Does not deliver these again if the fallback fails: repeats become due again by themselves.
+    /// Removes these repeats, so that a failure of the fallback does not return them: they become due again by
+    /// themselves.
     pub(crate) fn forget_repeats(&mut self, repeats: &Notification) {
         self.for_fallback.remove(repeats);
     }
@@ -87,7 +88,7 @@ impl Round {
         Ok(delivered.except(left, self.total, error)?)
     }
 
-    /// The result if the fallback was called with `sent`, of which the alerts in `new` were new to it.
+    /// The result if the fallback was called with `sent`, where the alerts in `new` were new to it.
     pub(crate) fn end_with(
         self,
         by_fallback: Result<Delivered, BoxError>,
@@ -125,7 +126,7 @@ impl Round {
         })
     }
 
-    /// The result if the fallback delivered: it `accepted` alerts, and the others did not fit into its message.
+    /// The result if the fallback `accepted` alerts, and the others did not fit into its message.
     fn end_delivered(
         self,
         by_fallback: Delivered,
@@ -150,7 +151,7 @@ impl Round {
     }
 }
 
-/// The result if only resolves are left, which the fallback accepted and the first notifier needs, too. The
+/// The result if only resolves are left that the fallback accepted and the first notifier still needs. The
 /// worker retries them every 30 s and with each change, unless the first notifier rejects them.
 fn needed_by_first(
     delivered: Delivered,

@@ -12,8 +12,8 @@ use crate::alert::Alert;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<i64, Entry>,
-    /// The indices of the entries, by the hash of the alert's identity.
-    places: HashMap<u64, Vec<i64>>,
+    /// The keys in `entries`, by the hash of the alert's identity.
+    positions: HashMap<u64, Vec<i64>>,
     hasher: RandomState,
     /// The memory of all entries.
     bytes: usize,
@@ -49,7 +49,9 @@ impl Queue {
 
     /// The newest change of this alert.
     pub(crate) fn get(&self, alert: &Alert) -> Option<&Alert> {
-        self.place(alert).and_then(|place| self.entries.get(&place)).map(|entry| &entry.alert)
+        self.position(alert)
+            .and_then(|position| self.entries.get(&position))
+            .map(|entry| &entry.alert)
     }
 
     /// Adds newer changes of an alert. `alert` is the last of them.
@@ -60,8 +62,8 @@ impl Queue {
             entry.changes = entry.changes.saturating_add(changes);
         });
         if !added {
-            let place = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
-            self.insert(place, Entry { alert, changes });
+            let position = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
+            self.insert(position, Entry { alert, changes });
         }
     }
 
@@ -72,58 +74,58 @@ impl Queue {
             entry.changes = entry.changes.saturating_add(changes);
         });
         if !added {
-            let place = self.entries.first_key_value().map_or(0, |(first, _)| first - 1);
-            self.insert(place, Entry { alert: alert.clone(), changes });
+            let position = self.entries.first_key_value().map_or(0, |(first, _)| first - 1);
+            self.insert(position, Entry { alert: alert.clone(), changes });
         }
     }
 
     /// Removes the oldest entry.
     pub(crate) fn pop(&mut self) -> Option<Entry> {
-        let (place, entry) = self.entries.pop_first()?;
+        let (position, entry) = self.entries.pop_first()?;
         self.bytes = self.bytes.saturating_sub(entry.bytes());
         let hash = self.hash(&entry.alert);
-        if let Some(places) = self.places.get_mut(&hash) {
-            places.retain(|other| *other != place);
-            if places.is_empty() {
-                self.places.remove(&hash);
+        if let Some(positions) = self.positions.get_mut(&hash) {
+            positions.retain(|other| *other != position);
+            if positions.is_empty() {
+                self.positions.remove(&hash);
             }
         }
         Some(entry)
     }
 
-    /// Removes the oldest entries, until the others take at most `most` bytes. The last one stays, whatever its
-    /// size.
+    /// Removes the oldest entries until the others take at most `most` bytes. It keeps the newest entry even if
+    /// that alone is larger.
     pub(crate) fn shrink(&mut self, most: usize) -> Vec<Entry> {
-        let mut taken = Vec::new();
+        let mut removed = Vec::new();
         while self.bytes > most && self.len() > 1 {
-            taken.extend(self.pop());
+            removed.extend(self.pop());
         }
-        taken
+        removed
     }
 
     /// Changes the entry of this alert. Returns `false` if there is none.
     fn merge(&mut self, alert: &Alert, change: impl FnOnce(&mut Entry)) -> bool {
-        let Some(place) = self.place(alert) else { return false };
-        let Some(entry) = self.entries.get_mut(&place) else { return false };
+        let Some(position) = self.position(alert) else { return false };
+        let Some(entry) = self.entries.get_mut(&position) else { return false };
         let before = entry.bytes();
         change(entry);
         self.bytes = self.bytes.saturating_sub(before) + entry.bytes();
         true
     }
 
-    fn insert(&mut self, place: i64, entry: Entry) {
+    fn insert(&mut self, position: i64, entry: Entry) {
         self.bytes += entry.bytes();
-        self.places.entry(self.hash(&entry.alert)).or_default().push(place);
-        self.entries.insert(place, entry);
+        self.positions.entry(self.hash(&entry.alert)).or_default().push(position);
+        self.entries.insert(position, entry);
     }
 
-    fn place(&self, alert: &Alert) -> Option<i64> {
-        let places = self.places.get(&self.hash(alert))?;
-        let is_it = |place: &&i64| {
-            let entry = self.entries.get(place);
+    fn position(&self, alert: &Alert) -> Option<i64> {
+        let positions = self.positions.get(&self.hash(alert))?;
+        let matches = |position: &&i64| {
+            let entry = self.entries.get(position);
             entry.is_some_and(|entry| entry.alert.identity() == alert.identity())
         };
-        places.iter().find(is_it).copied()
+        positions.iter().find(matches).copied()
     }
 
     fn hash(&self, alert: &Alert) -> u64 {

@@ -26,7 +26,7 @@ struct SavedEntry {
 }
 
 impl NotifierQueue {
-    /// Sets the notification for changes of the state.
+    /// Sets the `Notify` that is woken when the state to be saved changes.
     pub(crate) fn keep_by(&self, keeper: Arc<Notify>) {
         // Called once, when the lookout starts.
         let _ = self.keeper.set(keeper);
@@ -45,11 +45,11 @@ impl NotifierQueue {
     /// The state for the next process; `None` if it is empty.
     pub(crate) fn saved(&self) -> Option<SavedQueue> {
         let waiting = self.lock();
-        let under_way = waiting.under_way.iter().flat_map(|notification| notification.iter());
+        let in_flight = waiting.in_flight.iter().flat_map(|notification| notification.iter());
         // A repeat is saved with the repeats.
-        let under_way = under_way.filter(|(_, changes)| *changes > 0);
+        let in_flight = in_flight.filter(|(_, changes)| *changes > 0);
         let entries = waiting.entries.iter().map(|entry| (&entry.alert, entry.changes));
-        let entries = under_way
+        let entries = in_flight
             .chain(entries)
             .map(|(alert, changes)| SavedEntry { alert: SavedAlert(alert.clone()), changes });
         let saved = SavedQueue {
@@ -78,8 +78,9 @@ impl NotifierQueue {
         let mut waiting = self.lock();
         let Waiting { entries, restored, .. } = &mut *waiting;
         let waits = |alert: &Alert| entries.get(alert).is_some();
-        let told = firing.iter().filter(|alert| self.route.has_admitted(alert) && !waits(alert));
-        restored.extend(told.cloned());
+        let delivered =
+            firing.iter().filter(|alert| self.route.has_admitted(alert) && !waits(alert));
+        restored.extend(delivered.cloned());
     }
 
     /// Logs the alerts that were not delivered in time and are saved.
@@ -90,7 +91,7 @@ impl NotifierQueue {
                     notifier = self.name,
                     %alert,
                     changes,
-                    "alert not delivered before the shutdown's deadline, is saved for the next start"
+                    "alert not delivered before the shutdown's deadline, saved for the next start"
                 );
             });
         }
@@ -98,7 +99,7 @@ impl NotifierQueue {
 }
 
 impl SavedQueue {
-    /// Removes the details of reports, if the file gets too large.
+    /// Removes the details of reports, to make the file smaller.
     pub(crate) fn shorten(&mut self) {
         let Self { waiting, repeats, firing } = self;
         let waiting = waiting.iter_mut().map(|entry| &mut entry.alert);
@@ -159,7 +160,7 @@ mod tests {
         next
     }
 
-    fn told(queue: &NotifierQueue) -> Vec<(String, u32)> {
+    fn queued(queue: &NotifierQueue) -> Vec<(String, u32)> {
         let taken = queue.take(10);
         taken
             .iter()
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_and_what_is_under_way_waits_after_a_restart_in_its_order() {
+    fn queued_and_in_flight_alerts_are_queued_in_order_after_a_restart() {
         let queue = queue();
         queue.put(test_alert("A", AlertStatus::Firing));
         queue.put(test_alert("B", AlertStatus::Firing));
@@ -177,7 +178,7 @@ mod tests {
         queue.put(test_alert("C", AlertStatus::Firing));
         queue.put(test_alert("A", AlertStatus::Resolved));
         assert_eq!(
-            told(&restarted(&queue)),
+            queued(&restarted(&queue)),
             [
                 ("[RESOLVED] A · orders".to_owned(), 2),
                 ("[FIRING] B · orders".to_owned(), 1),
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_delivered_or_rejected_is_not_saved() {
+    fn delivered_and_rejected_alerts_are_not_saved() {
         let queue = queue();
         queue.put(test_alert("A", AlertStatus::Firing));
         queue.take(10).unwrap();
@@ -200,18 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn of_a_message_that_was_delivered_in_part_the_rest_is_saved() {
+    fn after_a_partial_delivery_the_undelivered_alerts_are_saved() {
         let queue = queue();
         queue.put(test_alert("A", AlertStatus::Firing));
         queue.put(test_alert("B", AlertStatus::Firing));
         let mut left = queue.take(10).unwrap();
         left.retain(|alert| &*alert.name == "B");
         queue.delivered(Delivered::partial(left));
-        assert_eq!(told(&restarted(&queue)), [("[FIRING] B · orders".to_owned(), 1)]);
+        assert_eq!(queued(&restarted(&queue)), [("[FIRING] B · orders".to_owned(), 1)]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_told_again_is_due_after_a_restart_when_it_was_before() {
+    async fn a_repeat_is_due_at_the_same_time_after_a_restart() {
         let queue = queue();
         queue.put(test_alert("A", AlertStatus::Firing));
         queue.take(10).unwrap();
@@ -221,15 +222,16 @@ mod tests {
         tokio::time::advance(Duration::from_secs(29)).await;
         assert!(next.take(10).is_none(), "it is not due yet");
         assert!(next.wait().await);
-        assert_eq!(told(&next).len(), 1);
+        assert_eq!(queued(&next).len(), 1);
         let next = restarted(&next);
-        assert!(next.wait().await, "under way is not delivered");
+        assert!(next.wait().await, "an alert in flight is not delivered yet");
         let taken = next.take(10).unwrap();
         assert_eq!((taken.alerts.len(), taken.changes), (1, vec![0]));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_became_due_while_no_process_ran_is_told_again_at_once_and_a_resolve_no_more() {
+    async fn a_repeat_that_became_due_between_processes_is_sent_at_once_unless_its_resolve_has_expired()
+     {
         let queue = queue();
         let minute = Duration::from_secs(60);
         queue.put(test_alert("A", AlertStatus::Firing));
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resolve_by_the_instance_of_old_takes_the_place_of_no_alert_of_the_new_one() {
+    fn a_resolve_of_the_old_instance_is_not_merged_with_an_alert_of_the_new_one() {
         let queue = queue();
         queue.put(test_alert("A", AlertStatus::Resolved));
         let next = restarted(&queue);
@@ -259,13 +261,14 @@ mod tests {
         Arc::make_mut(&mut alert.origin).instance = "host-1:43".to_owned();
         next.put(alert);
         assert_eq!(
-            told(&next),
+            queued(&next),
             [("[RESOLVED] A · orders".to_owned(), 1), ("[FIRING] A · orders".to_owned(), 1)]
         );
     }
 
     #[test]
-    fn who_was_told_of_an_alert_hears_its_end_from_the_next_process_whatever_the_rule_is_by_then() {
+    fn a_notifier_gets_the_resolve_of_a_delivered_alert_from_the_next_process_despite_a_new_severity()
+     {
         let critical = || Some(Matcher::new().severity(Severity::Critical));
         let pager = NotifierQueue::new("test".to_owned(), critical());
         let firing = test_alert("A", AlertStatus::Firing);
@@ -280,18 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_to_whoever_keeps_the_state() {
+    fn each_change_notifies_the_state_keeper() {
         let (queue, keeper) = (queue(), Arc::new(Notify::new()));
         queue.keep_by(Arc::clone(&keeper));
-        let has_heard = || {
-            let mut heard = std::pin::pin!(keeper.notified());
-            heard.as_mut().enable()
+        let is_notified = || {
+            let mut notified = std::pin::pin!(keeper.notified());
+            notified.as_mut().enable()
         };
-        assert!(!has_heard());
+        assert!(!is_notified());
         queue.put(test_alert("A", AlertStatus::Firing));
-        assert!(has_heard() && !has_heard());
+        assert!(is_notified() && !is_notified());
         queue.take(10).unwrap();
         queue.delivered(Delivered::default());
-        assert!(has_heard());
+        assert!(is_notified());
     }
 }

@@ -19,7 +19,7 @@ pub(in crate::notify) struct SavedRepeat {
     expires: bool,
     #[serde(with = "fields::instant")]
     due: SystemTime,
-    /// When the repeats of a resolved alert end.
+    /// The time when the repeats of a resolved alert end.
     #[serde(with = "fields::optional_instant")]
     until: Option<SystemTime>,
 }
@@ -41,8 +41,8 @@ impl Repeats {
         saved.collect()
     }
 
-    /// Restores the repeats of the previous process. Those that became due meanwhile are due now, before the
-    /// receiver resolves their alerts.
+    /// Restores the repeats of the previous process. A repeat whose time has passed is due now, before the
+    /// receiver resolves its alert.
     pub(in crate::notify) fn restore(&mut self, saved: Vec<SavedRepeat>) {
         let (now, wall) = (Instant::now(), SystemTime::now());
         // A clock that was set back must not delay a repeat by more than its interval.
