@@ -205,7 +205,7 @@ async fn a_supervised_task_reports_its_error_its_panic_or_its_end() {
     assert_eq!(
         measured,
         [
-            "Ending: the task ended, which it should not",
+            "Ending: the task ended unexpectedly",
             "Failing: the event order-created was not sent: no broker at kafka:9092",
             "Panicking: the task panicked: intended by the test",
         ]

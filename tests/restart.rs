@@ -233,11 +233,11 @@ async fn repeated_reports_are_in_the_file_before_they_are_sent() {
     is_told(&receiver, &["firing OrderEventLost"]).await;
     // The delivery triggers a write, and so does the next tick. Both include the repeats so far. Later
     // repeats have no other write.
-    for untold in [100, 200, 300] {
+    for unsent in [100, 200, 300] {
         for _ in 0..100 {
             service.say("OrderEventLost");
         }
-        has_saved(&state, |text| text.contains(&format!("\"untold\":{untold}"))).await;
+        has_saved(&state, |text| text.contains(&format!("\"unsent\":{unsent}"))).await;
     }
 }
 

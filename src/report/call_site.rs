@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, panic::Location};
 
 use crate::text::short;
 
-/// A place in the code. A path in a dependency or the toolchain starts at its crate.
+/// A source location. A path in a dependency or the toolchain starts at its crate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallSite {
     file: Cow<'static, str>,
@@ -23,7 +23,7 @@ impl CallSite {
         Self::new(location.file(), location.line())
     }
 
-    /// Several places, or an unknown one.
+    /// Several locations, or an unknown one.
     pub(super) const fn unknown() -> Self {
         Self { file: Cow::Borrowed(""), line: 0 }
     }
@@ -43,8 +43,8 @@ impl fmt::Display for CallSite {
     }
 }
 
-/// The path from the crate's folder, such as `tower-http-0.7.1/src/trace/on_failure.rs`. The relative
-/// paths of the application itself stay unchanged.
+/// Shortens the path to start at the crate's folder, such as
+/// `tower-http-0.7.1/src/trace/on_failure.rs`. Relative paths of the application stay unchanged.
 fn from_crate(path: Cow<'static, str>) -> Cow<'static, str> {
     let start = crate_start(&path);
     match path {
@@ -73,7 +73,7 @@ fn crate_start(path: &str) -> usize {
     let is_absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
     let is_toolchain = is_absolute && names.get(1) == Some(&"rustc");
     let of_toolchain = || folders.get(3).filter(|_| is_toolchain).map(|(start, _)| *start);
-    // A path dependency, or an application that was built by its absolute path.
+    // A path dependency, or an application built from its absolute path.
     let of_path = || {
         let source = names.iter().rposition(|folder| *folder == "src");
         let at = source.unwrap_or(names.len() - 1).saturating_sub(1);
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_a_dependency_starts_at_its_crate() {
+    fn a_dependency_path_starts_at_its_crate() {
         let registry = "/home/ci/.cargo/registry/src/index.example-0123456789abcdef";
         let git = "/home/ci/.cargo/git/checkouts/tokio-377c595163f99a10/9e94fa7";
         let windows = r"C:\Users\ci\.cargo\registry\src\index.example-0123456789abcdef";
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_the_application_stays_as_it_is() {
+    fn an_application_path_stays_unchanged() {
         for path in
             ["src/orders.rs", "crates/orders/src/db.rs", r"src\main.rs", "kafka::client", "é"]
         {

@@ -28,8 +28,8 @@ use std::{any::type_name, error::Error};
     label = "this is not an error",
     note = "pass a reference to a type that implements `std::error::Error`, to a `Box<dyn Error + Send + Sync>`, an \
             `anyhow::Error` or an `eyre::Report`",
-    note = "report a failure that is only text by `reporter.send(Report::new(\"Name\", text))`, and convert a text \
-            into an error by `std::io::Error::other(text)`"
+    note = "report a text with `reporter.send(Report::new(\"Name\", text))`, or convert it into an error \
+            with `std::io::Error::other(text)`"
 )]
 pub trait ReportableError<Kind>: sealed::Sealed<Kind> {
     /// The error.
@@ -73,7 +73,7 @@ impl<E: Error + 'static> ReportableError<Concrete> for E {
 
     fn error_type(&self) -> &'static str {
         let name = pointee(type_name::<E>());
-        // A shared pointer to any error is an error, and so is a reference to one.
+        // A reference or a shared pointer to `dyn Error` also implements `Error`.
         if name.starts_with("dyn ") { "" } else { name }
     }
 }
@@ -110,7 +110,7 @@ macro_rules! erased {
 
 erased!(dyn Error, dyn Error + Send, dyn Error + Send + Sync);
 
-// Both bounds, since a shared pointer, which is an error itself, has one of them.
+// Both bounds, since a shared pointer has only one of them, and is already an error.
 impl<W> sealed::Sealed<Wrapper> for W where
     W: AsRef<dyn Error + 'static> + AsRef<dyn Error + Send + Sync + 'static>
 {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generic_function_passes_its_error_on() {
+    fn a_generic_function_can_report_its_error() {
         fn of<E: Error + 'static>(error: &E) -> Report {
             Report::of(error)
         }

@@ -1,4 +1,4 @@
-//! The texts and fields of a report, with bounds on each and on all together.
+//! The texts and fields of a report, each bounded in length, number and total size.
 
 use std::{borrow::Cow, fmt};
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_keeps_few_bytes_however_much_it_gets() {
+    fn the_total_size_of_texts_and_fields_is_bounded() {
         let (mut texts, mut fields) = (Texts::default(), Fields::default());
         for _ in 0..100 {
             texts.add("é".repeat(1_000_000));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn short_texts_and_fields_are_bounded_by_their_number() {
+    fn the_number_of_texts_and_fields_is_bounded() {
         let (mut texts, mut fields) = (Texts::default(), Fields::default());
         for _ in 0..100 {
             texts.add("x");

@@ -17,11 +17,11 @@ use crate::{
 /// Groups reports, and decides when each group gets an alert. It reads no clock.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    kinds: HashMap<GroupKey, Group>,
-    /// The times of the last minute's immediate alerts.
-    at_once: Vec<Duration>,
-    /// When the other alerts were last sent.
-    told_rest: Duration,
+    groups: HashMap<GroupKey, Group>,
+    /// The times of the immediate alerts of the last minute.
+    immediate_at: Vec<Duration>,
+    /// The time of the last batch of other alerts.
+    last_batch_at: Duration,
 }
 
 /// Identifies a group: reports with the same key are one alert.
@@ -39,13 +39,14 @@ struct Group {
     first_at: SystemTime,
     last_at: Duration,
     /// Whether the alert fires until the task runs again, instead of for five minutes.
-    lasts: bool,
+    is_lasting: bool,
     total: u64,
-    untold: u64,
-    /// The texts of the untold reports.
+    /// The number of reports that no alert contains yet.
+    unsent: u64,
+    /// The texts of those reports.
     texts: DistinctTexts,
-    /// When the last alert was sent.
-    told_at: Option<Duration>,
+    /// The time of the last alert.
+    alerted_at: Option<Duration>,
     /// Whether the severity rose since the last alert.
     is_worse: bool,
     /// The earlier process that received the first report, if any.
@@ -62,73 +63,73 @@ struct Evidence {
 }
 
 /// The maximum number of groups. Further reports share the group [`OVERFLOW`].
-pub(super) const MOST_KINDS: usize = 500;
+pub(super) const MAX_GROUPS: usize = 500;
 
 /// The name of the group for reports past the maximum.
 pub(super) const OVERFLOW: &str = "OtherFailures";
 
 /// The maximum number of immediate alerts per minute.
-const AT_ONCE: usize = 10;
+const MAX_IMMEDIATE: usize = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The interval of the other alerts.
-const REST: Duration = Duration::from_secs(10);
+/// The interval between batches of other alerts.
+const BATCH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// An alert resolves after this time without a report.
+/// An alert resolves after this time without reports.
 const RESOLVED_AFTER: Duration = Duration::from_secs(5 * 60);
 
 impl Ledger {
     /// Records a report. Returns whether its group needs an alert at once.
-    pub(super) fn note(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
-        let kind = self.kind_of(&report);
-        let is_overflow = *kind.name == *OVERFLOW;
-        let Report { name, severity, causes, fields, lasts, count, .. } = report;
+    pub(super) fn record(&mut self, report: Report, now: Duration, wall: SystemTime) -> bool {
+        let key = self.key_of(&report);
+        let is_overflow = *key.name == *OVERFLOW;
+        let Report { name, severity, causes, fields, is_lasting, count, .. } = report;
         let last = Evidence { severity, causes, fields: fields.into_vec() };
-        let entry = self.kinds.entry(kind).or_insert_with(|| Group {
+        let group = self.groups.entry(key).or_insert_with(|| Group {
             last: last.clone(),
             first_at: wall,
             last_at: now,
-            lasts: false,
+            is_lasting: false,
             total: 0,
-            untold: 0,
+            unsent: 0,
             texts: DistinctTexts::default(),
-            told_at: None,
+            alerted_at: None,
             is_worse: false,
             origin: None,
         });
-        entry.is_worse |= severity > entry.last.severity;
-        entry.lasts |= lasts && !is_overflow;
+        group.is_worse |= severity > group.last.severity;
+        group.is_lasting |= is_lasting && !is_overflow;
         // The severity never falls while the alert fires, since receivers know the alert by it.
-        entry.last = Evidence { severity: severity.max(entry.last.severity), ..last };
-        entry.last_at = now;
-        entry.total = entry.total.saturating_add(count);
-        entry.untold = entry.untold.saturating_add(count);
+        group.last = Evidence { severity: severity.max(group.last.severity), ..last };
+        group.last_at = now;
+        group.total = group.total.saturating_add(count);
+        group.unsent = group.unsent.saturating_add(count);
         match is_overflow {
             true => {
-                entry.texts.add(format_args!("{name}: {}", InOneLine(&entry.last.causes)), count)
+                group.texts.add(format_args!("{name}: {}", InOneLine(&group.last.causes)), count)
             }
-            false => entry.texts.add(InOneLine(&entry.last.causes), count),
+            false => group.texts.add(InOneLine(&group.last.causes), count),
         }
-        entry.is_news()
+        group.is_news()
     }
 
     /// Lets the alerts of a task that runs again resolve after five minutes without a report.
-    pub(super) fn revived(&mut self, name: &str, call_site: &CallSite) {
-        for (kind, entry) in &mut self.kinds {
-            entry.lasts &= *kind.name != *name || kind.call_site != *call_site;
+    pub(super) fn task_resumed(&mut self, name: &str, call_site: &CallSite) {
+        for (key, group) in &mut self.groups {
+            group.is_lasting &= *key.name != *name || key.call_site != *call_site;
         }
     }
 
-    fn kind_of(&self, report: &Report) -> GroupKey {
-        let kind = GroupKey {
+    fn key_of(&self, report: &Report) -> GroupKey {
+        let key = GroupKey {
             name: report.name.as_ref().into(),
             error_type: report.error_type.into(),
             call_site: report.call_site.clone(),
             group: report.group.clone().unwrap_or_default(),
         };
-        if self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS - 1 {
-            return kind;
+        if self.groups.contains_key(&key) || self.groups.len() < MAX_GROUPS - 1 {
+            return key;
         }
         GroupKey {
             name: OVERFLOW.into(),
@@ -145,73 +146,74 @@ impl Ledger {
         wall: SystemTime,
         origin: &Arc<Origin>,
     ) -> Vec<Alert> {
-        self.at_once.retain(|told| now < *told + MINUTE);
-        let is_time_for_rest = now >= self.told_rest + REST;
+        self.immediate_at.retain(|at| now < *at + MINUTE);
+        let is_batch_due = now >= self.last_batch_at + BATCH_INTERVAL;
         let mut changes = Vec::new();
-        let mut has_rest = false;
-        for (kind, entry) in &mut self.kinds {
-            let is_due = entry.told_at.is_none_or(|told| now >= told + MINUTE);
-            if entry.is_news() && self.at_once.len() < AT_ONCE {
-                self.at_once.push(now);
-            } else if is_time_for_rest && (is_due || entry.is_news()) && entry.untold > 0 {
-                has_rest = true;
+        let mut has_batch = false;
+        for (key, group) in &mut self.groups {
+            let is_due = group.alerted_at.is_none_or(|at| now >= at + MINUTE);
+            if group.is_news() && self.immediate_at.len() < MAX_IMMEDIATE {
+                self.immediate_at.push(now);
+            } else if is_batch_due && (is_due || group.is_news()) && group.unsent > 0 {
+                has_batch = true;
             } else {
                 continue;
             }
-            changes.push(entry.tell(kind, now, origin));
+            changes.push(group.next_alert(key, now, origin));
         }
-        if is_time_for_rest {
-            self.kinds.retain(|kind, entry| {
-                let is_silent = now >= entry.last_at + RESOLVED_AFTER;
-                let is_over = entry.untold == 0 && is_silent && !entry.lasts;
+        if is_batch_due {
+            self.groups.retain(|key, group| {
+                let is_silent = now >= group.last_at + RESOLVED_AFTER;
+                let is_over = group.unsent == 0 && is_silent && !group.is_lasting;
                 if is_over {
-                    changes.push(entry.resolved(kind, wall, origin));
-                    has_rest = true;
+                    changes.push(group.resolved(key, wall, origin));
+                    has_batch = true;
                 }
                 !is_over
             });
         }
-        if has_rest {
-            self.told_rest = now;
+        if has_batch {
+            self.last_batch_at = now;
         }
         changes
     }
 
-    /// The alerts of all untold reports, at the end of the process.
-    pub(super) fn rest(&mut self, now: Duration, origin: &Arc<Origin>) -> Vec<Alert> {
-        let untold = self.kinds.iter_mut().filter(|(_, entry)| entry.untold > 0);
-        untold.map(|(kind, entry)| entry.tell(kind, now, origin)).collect()
+    /// The alerts of all unsent reports, at the end of the process.
+    pub(super) fn close(&mut self, now: Duration, origin: &Arc<Origin>) -> Vec<Alert> {
+        let unsent = self.groups.iter_mut().filter(|(_, group)| group.unsent > 0);
+        unsent.map(|(key, group)| group.next_alert(key, now, origin)).collect()
     }
 }
 
 impl Group {
     /// Whether there is no alert yet, or the severity rose since the last one.
     fn is_news(&self) -> bool {
-        self.told_at.is_none() || self.is_worse
+        self.alerted_at.is_none() || self.is_worse
     }
 
-    fn tell(&mut self, kind: &GroupKey, now: Duration, origin: &Arc<Origin>) -> Alert {
-        let over = self.told_at.map_or(Duration::ZERO, |told| now.saturating_sub(told));
+    /// The alert of all unsent reports.
+    fn next_alert(&mut self, key: &GroupKey, now: Duration, origin: &Arc<Origin>) -> Alert {
+        let over = self.alerted_at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
         let texts = std::mem::take(&mut self.texts);
-        let alert = self.alert(kind, self.untold, texts, over, origin);
-        self.untold = 0;
-        self.told_at = Some(now);
+        let alert = self.alert(key, self.unsent, texts, over, origin);
+        self.unsent = 0;
+        self.alerted_at = Some(now);
         self.is_worse = false;
         alert
     }
 
-    fn resolved(&self, kind: &GroupKey, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
-        self.told(kind, origin).resolved_at(wall)
+    fn resolved(&self, key: &GroupKey, wall: SystemTime, origin: &Arc<Origin>) -> Alert {
+        self.firing(key, origin).resolved_at(wall)
     }
 
     /// The alert without new reports.
-    fn told(&self, kind: &GroupKey, origin: &Arc<Origin>) -> Alert {
-        self.alert(kind, 0, DistinctTexts::default(), Duration::ZERO, origin)
+    fn firing(&self, key: &GroupKey, origin: &Arc<Origin>) -> Alert {
+        self.alert(key, 0, DistinctTexts::default(), Duration::ZERO, origin)
     }
 
     fn alert(
         &self,
-        kind: &GroupKey,
+        key: &GroupKey,
         count: u64,
         texts: DistinctTexts,
         over: Duration,
@@ -219,19 +221,19 @@ impl Group {
     ) -> Alert {
         let Evidence { severity, causes, fields } = &self.last;
         let origin = self.origin.as_ref().unwrap_or(origin);
-        // The key's type and place, not the last report's: in the overflow group these differ.
+        // The last report's type and call site may differ from the key's in the overflow group.
         let failure = Failure {
             causes: causes.clone(),
-            error_type: kind.error_type.clone(),
-            call_site: kind.call_site.to_string(),
-            group: kind.group.clone(),
+            error_type: key.error_type.clone(),
+            call_site: key.call_site.to_string(),
+            group: key.group.clone(),
             fields: fields.clone(),
             count,
             texts,
             over,
             total: self.total,
         };
-        Alert::of_failure(&kind.name, *severity, failure, self.first_at, origin)
+        Alert::of_failure(&key.name, *severity, failure, self.first_at, origin)
     }
 }
 
@@ -245,7 +247,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Always from the same call site.
+    /// A report from a fixed call site.
     fn report(name: &str, text: &str) -> Report {
         Report::new(name.to_owned(), text)
     }
@@ -253,15 +255,15 @@ mod tests {
     struct Play(Ledger);
 
     impl Play {
-        fn note(&mut self, name: &str, at: u64) -> bool {
-            self.0.note(report(name, &format!("at {at}")), seconds(at), WALL)
+        fn record(&mut self, name: &str, at: u64) -> bool {
+            self.0.record(report(name, &format!("at {at}")), seconds(at), WALL)
         }
 
-        /// Title and condition of each change.
-        fn told(&mut self, at: u64) -> Vec<String> {
+        /// The title and the count of each change.
+        fn changes(&mut self, at: u64) -> Vec<String> {
             let origin = Arc::new(Origin { service: "orders".to_owned(), ..Origin::default() });
             let changes = self.0.changes(seconds(at), WALL, &origin);
-            let mut told: Vec<_> = changes
+            let mut lines: Vec<_> = changes
                 .iter()
                 .map(|alert| {
                     let condition = alert.condition();
@@ -269,67 +271,67 @@ mod tests {
                     format!("{} {}", alert.title(), times.unwrap_or_default())
                 })
                 .collect();
-            told.sort();
-            told
+            lines.sort();
+            lines
         }
     }
 
     #[test]
-    fn the_first_is_told_at_once_the_rest_each_minute_with_its_number_until_none_comes() {
+    fn the_first_report_alerts_at_once_and_the_others_each_minute_with_their_count() {
         let mut play = Play(Ledger::default());
-        assert!(play.note("Lost", 100));
-        assert_eq!(play.told(100), ["[FIRING] Lost · orders "]);
+        assert!(play.record("Lost", 100));
+        assert_eq!(play.changes(100), ["[FIRING] Lost · orders "]);
         for second in 101..161 {
-            assert!(!play.note("Lost", second));
+            assert!(!play.record("Lost", second));
             if second < 160 {
-                assert_eq!(play.told(second), [""; 0]);
+                assert_eq!(play.changes(second), [""; 0]);
             }
         }
-        assert_eq!(play.told(160), ["[FIRING] Lost · orders ×60 in 1m"]);
-        play.note("Lost", 165);
-        assert_eq!(play.told(219), [""; 0]);
-        assert_eq!(play.told(220), ["[FIRING] Lost · orders ×1 in 1m"]);
-        assert_eq!(play.told(464), [""; 0]);
-        assert_eq!(play.told(465), ["[RESOLVED] Lost · orders "]);
-        assert_eq!(play.told(600), [""; 0]);
-        play.note("Lost", 700);
-        assert_eq!(play.told(700), ["[FIRING] Lost · orders "], "it begins anew");
+        assert_eq!(play.changes(160), ["[FIRING] Lost · orders ×60 in 1m"]);
+        play.record("Lost", 165);
+        assert_eq!(play.changes(219), [""; 0]);
+        assert_eq!(play.changes(220), ["[FIRING] Lost · orders ×1 in 1m"]);
+        assert_eq!(play.changes(464), [""; 0]);
+        assert_eq!(play.changes(465), ["[RESOLVED] Lost · orders "]);
+        assert_eq!(play.changes(600), [""; 0]);
+        play.record("Lost", 700);
+        assert_eq!(play.changes(700), ["[FIRING] Lost · orders "], "it fires again");
     }
 
     #[test]
-    fn of_many_kinds_ten_a_minute_are_told_at_once_and_the_rest_together() {
-        let mut play = Play(Ledger { told_rest: seconds(100), ..Ledger::default() });
+    fn ten_alerts_a_minute_are_immediate_and_the_others_wait_for_the_next_batch() {
+        let mut play = Play(Ledger { last_batch_at: seconds(100), ..Ledger::default() });
         for kind in 0..400 {
-            play.note(&format!("Kind{kind}"), 101);
+            play.record(&format!("Kind{kind}"), 101);
         }
-        assert_eq!(play.told(101).len(), 10);
+        assert_eq!(play.changes(101).len(), 10);
         for second in 102..110 {
-            assert_eq!(play.told(second).len(), 0);
+            assert_eq!(play.changes(second).len(), 0);
         }
-        assert_eq!(play.told(110).len(), 390);
-        play.note("Late", 115);
-        assert_eq!(play.told(115).len(), 0);
-        assert_eq!(play.told(120), ["[FIRING] Late · orders "]);
+        assert_eq!(play.changes(110).len(), 390);
+        play.record("Late", 115);
+        assert_eq!(play.changes(115).len(), 0);
+        assert_eq!(play.changes(120), ["[FIRING] Late · orders "]);
     }
 
     #[test]
-    fn the_worst_severity_of_a_kind_is_that_of_its_alert_until_it_is_over() {
+    fn an_alert_keeps_the_highest_severity_of_its_group_until_it_resolves() {
         let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
-        let mut tell = |severity: Option<Severity>, at| {
+        let mut alerts = |severity: Option<Severity>, at| {
             if let Some(severity) = severity {
-                ledger.note(report("Lost", "x").severity(severity), seconds(at), WALL);
+                ledger.record(report("Lost", "x").severity(severity), seconds(at), WALL);
             }
             let changes = ledger.changes(seconds(at), WALL, &origin);
             changes.iter().map(|alert| alert.severity).collect::<Vec<_>>()
         };
-        assert_eq!(tell(Some(Severity::Warning), 100), [Severity::Warning]);
-        assert_eq!(tell(Some(Severity::Warning), 101), []);
-        assert_eq!(tell(Some(Severity::Critical), 102), [Severity::Critical], "at once");
-        assert_eq!(tell(Some(Severity::Critical), 103), []);
-        assert_eq!(tell(None, 170), [Severity::Critical]);
-        assert_eq!(tell(Some(Severity::Info), 230), [Severity::Critical]);
-        assert_eq!(tell(None, 530), [Severity::Critical], "it is over");
-        assert_eq!(tell(Some(Severity::Info), 540), [Severity::Info], "it begins anew");
+        assert_eq!(alerts(Some(Severity::Warning), 100), [Severity::Warning]);
+        assert_eq!(alerts(Some(Severity::Warning), 101), []);
+        assert_eq!(alerts(Some(Severity::Critical), 102), [Severity::Critical], "at once");
+        assert_eq!(alerts(Some(Severity::Critical), 103), []);
+        assert_eq!(alerts(None, 170), [Severity::Critical]);
+        assert_eq!(alerts(Some(Severity::Info), 230), [Severity::Critical]);
+        assert_eq!(alerts(None, 530), [Severity::Critical], "it resolves");
+        assert_eq!(alerts(Some(Severity::Info), 540), [Severity::Info], "it fires again");
     }
 
     #[test]
@@ -337,7 +339,7 @@ mod tests {
         let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
         let mut lines = |texts: &[&str], at| {
             for text in texts {
-                ledger.note(report("Lost", text), seconds(at), WALL);
+                ledger.record(report("Lost", text), seconds(at), WALL);
             }
             let changes = ledger.changes(seconds(at), WALL, &origin);
             changes.iter().map(Alert::text_counts).collect::<Vec<_>>()
@@ -350,45 +352,45 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_alerts_of_their_own() {
+    fn each_group_is_a_separate_alert() {
         let (mut ledger, origin) = (Ledger::default(), Arc::new(Origin::default()));
         for group in ["GET /a", "GET /b", "GET /a"] {
-            ledger.note(report("Lost", "x").grouped_by(group), seconds(100), WALL);
+            ledger.record(report("Lost", "x").grouped_by(group), seconds(100), WALL);
         }
-        let mut told = ledger.changes(seconds(100), WALL, &origin);
-        told.sort_by_key(Alert::title);
-        let titles: Vec<_> = told.iter().map(Alert::title).collect();
+        let mut alerts = ledger.changes(seconds(100), WALL, &origin);
+        alerts.sort_by_key(Alert::title);
+        let titles: Vec<_> = alerts.iter().map(Alert::title).collect();
         assert_eq!(titles, ["[FIRING] Lost · GET /a", "[FIRING] Lost · GET /b"]);
-        assert_ne!(told[0].identity(), told[1].identity());
-        let counts: Vec<_> = told.iter().map(|alert| alert.failure().unwrap().total).collect();
+        assert_ne!(alerts[0].identity(), alerts[1].identity());
+        let counts: Vec<_> = alerts.iter().map(|alert| alert.failure().unwrap().total).collect();
         assert_eq!(counts, [2, 1]);
     }
 
     #[test]
-    fn what_lasts_is_not_over_by_silence() {
+    fn a_lasting_alert_does_not_resolve_without_reports() {
         let mut play = Play(Ledger::default());
-        play.0.note(Report { lasts: true, ..report("Relay", "died") }, seconds(100), WALL);
-        assert_eq!(play.told(100), ["[FIRING] Relay · orders "]);
-        assert_eq!(play.told(100_000), [""; 0]);
-        play.0.revived("Relay", &report("", "").call_site);
-        assert_eq!(play.told(100_010), ["[RESOLVED] Relay · orders "]);
+        play.0.record(Report { is_lasting: true, ..report("Relay", "died") }, seconds(100), WALL);
+        assert_eq!(play.changes(100), ["[FIRING] Relay · orders "]);
+        assert_eq!(play.changes(100_000), [""; 0]);
+        play.0.task_resumed("Relay", &report("", "").call_site);
+        assert_eq!(play.changes(100_010), ["[RESOLVED] Relay · orders "]);
     }
 
     #[test]
-    fn past_the_bound_all_kinds_are_one_and_every_report_counts() {
+    fn reports_past_the_maximum_share_a_group_and_each_is_counted() {
         let mut play = Play(Ledger::default());
         for kind in 0..10_000 {
-            play.note(&format!("Kind{kind}"), 100);
+            play.record(&format!("Kind{kind}"), 100);
         }
-        assert_eq!(play.0.kinds.len(), MOST_KINDS);
-        let total: u64 = play.0.kinds.values().map(|entry| entry.total).sum();
+        assert_eq!(play.0.groups.len(), MAX_GROUPS);
+        let total: u64 = play.0.groups.values().map(|group| group.total).sum();
         assert_eq!(total, 10_000);
-        let overflow = play.0.kinds.iter().find(|(kind, _)| &*kind.name == OVERFLOW).unwrap().1;
+        let overflow = play.0.groups.iter().find(|(key, _)| &*key.name == OVERFLOW).unwrap().1;
         assert_eq!(overflow.texts.listed[0].text, "Kind499: at 100");
         let origin = Arc::new(Origin::default());
-        let told = play.0.rest(seconds(100), &origin);
-        let counted: u64 = told.iter().filter_map(|alert| Some(alert.failure()?.count)).sum();
+        let alerts = play.0.close(seconds(100), &origin);
+        let counted: u64 = alerts.iter().filter_map(|alert| Some(alert.failure()?.count)).sum();
         assert_eq!(counted, 10_000);
-        assert!(play.0.rest(seconds(100), &origin).is_empty());
+        assert!(play.0.close(seconds(100), &origin).is_empty());
     }
 }

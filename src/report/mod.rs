@@ -1,4 +1,4 @@
-//! Reports of failures in business code and background tasks, which no request shows.
+//! Reports of failures in business code and background tasks.
 
 mod call_site;
 mod error;
@@ -29,7 +29,7 @@ use crate::{
 };
 
 #[cfg(feature = "state")]
-pub(crate) use self::ledger::saved::SavedKind;
+pub(crate) use self::ledger::saved::SavedGroup;
 pub(crate) use self::reporter::Reports;
 #[cfg(feature = "tracing-layer")]
 pub use self::tracing_layer::ReportLayer;
@@ -38,15 +38,17 @@ pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 /// A failure with its causes and its context, for [`Reporter::send`]. See the
 /// [guide](crate::guide::errors).
 ///
-/// Reports with the same name, error type, call site and [group](Self::grouped_by) are one alert,
-/// whatever their text. The lookout sends the first report at once, and each one that is more
-/// severe than all before it. It counts the others, and sends their number and their distinct texts
-/// each minute. The alert resolves after five minutes without a report. At most ten report alerts a
-/// minute are sent at once; the rest are sent together every ten seconds. Kinds after the 499th
-/// share the alert `OtherFailures`.
+/// Reports with the same name, error type, call site and [group](Self::grouped_by) share an alert.
+/// Their texts may differ. The lookout sends the first report at once, and any report with a higher
+/// severity than all before it. It counts the others, and sends their number and their distinct
+/// texts each minute. The alert resolves after five minutes without a report.
 ///
-/// A report keeps 32 causes of up to 1,000 characters, together up to 4 KiB, and as much of its
-/// [fields](Self::field). All reports together use at most 8 MiB.
+/// The lookout sends up to ten alerts of reports per minute at once, and further ones in a batch
+/// every ten seconds. It keeps up to 499 alerts of reports; reports past them share the alert
+/// `OtherFailures`.
+///
+/// A report keeps up to 32 causes of up to 1,000 characters each, 4 KiB in total. The same limits
+/// apply to its [fields](Self::field). All reports together use at most 8 MiB.
 ///
 /// # Examples
 ///
@@ -64,14 +66,14 @@ pub use self::{error::ReportableError, reporter::Reporter, supervise::TaskEnd};
 #[must_use = "a report does nothing until a reporter sends it"]
 pub struct Report {
     name: Cow<'static, str>,
-    /// `None` lets the observer that sends the report decide.
+    /// If `None`, the observer that sends the report sets it.
     group: Option<Cow<'static, str>>,
     severity: Severity,
     error_type: &'static str,
     causes: Vec<String>,
     fields: Fields,
     call_site: CallSite,
-    lasts: bool,
+    is_lasting: bool,
     /// The number of reports that this one represents.
     count: u64,
 }
@@ -80,7 +82,7 @@ thread_local! {
     static IS_OWN_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Turns off automatic reports for this thread, which delivers the reports.
+/// Turns off automatic reports on this thread, which delivers the reports.
 pub(crate) fn own_this_thread() {
     IS_OWN_THREAD.set(true);
 }
@@ -95,7 +97,7 @@ const MOST: usize = 32;
 /// The maximum length of a text, in characters.
 const LONGEST: usize = 1_000;
 
-/// The maximum size of all causes of a report together, and of all its fields, in bytes.
+/// The maximum total size of a report's causes, and of its fields, in bytes.
 const LONGEST_BYTES: usize = 4 << 10;
 
 /// The maximum length of a name, in characters.
@@ -105,8 +107,8 @@ const LONGEST_NAME: usize = 200;
 const UNKNOWN: &str = "Error";
 
 impl Report {
-    /// Creates a report of an error and its causes, named after the error's type, with the caller's
-    /// place in the code.
+    /// Creates a report of an error and its causes, named after the error's type. It contains the
+    /// caller's source location.
     ///
     /// The type of an error behind `dyn Error`, such as a `Box<dyn Error>`, an `anyhow::Error` or an
     /// `eyre::Report`, is unknown. The name is then `Error`; set a better one with
@@ -125,7 +127,7 @@ impl Report {
         let error_type = error.error_type();
         let end =
             error_type.char_indices().nth(LONGEST_NAME).map_or(error_type.len(), |(end, _)| end);
-        let name = if error_type.is_empty() { UNKNOWN } else { word(error_type) };
+        let name = if error_type.is_empty() { UNKNOWN } else { type_word(error_type) };
         let mut causes = Texts::default();
         for text in texts(error.as_error()) {
             causes.add(text);
@@ -151,7 +153,7 @@ impl Report {
             causes: causes.0,
             fields: Fields::default(),
             call_site: CallSite::caller(),
-            lasts: false,
+            is_lasting: false,
             count: 1,
         }
     }
@@ -189,7 +191,7 @@ impl Report {
         self
     }
 
-    /// Sets the place in the code.
+    /// Sets the source location.
     fn at(mut self, call_site: CallSite) -> Self {
         self.call_site = call_site;
         self
@@ -197,18 +199,18 @@ impl Report {
 
     /// Keeps the alert firing without further reports, since the task does not restart.
     fn lasting(self) -> Self {
-        Self { lasts: true, ..self }
+        Self { is_lasting: true, ..self }
     }
 
-    /// Represents several reports.
+    /// Makes this report stand for `count` reports.
     fn times(self, count: u64) -> Self {
         Self { count, ..self }
     }
 
     /// Adds a field. The alert shows the fields of its last report.
     ///
-    /// A report keeps up to 32 fields, together up to 4 KiB, with names of up to 200 characters and
-    /// values of up to 1,000.
+    /// A report keeps up to 32 fields, 4 KiB in total, with names of up to 200 characters and values
+    /// of up to 1,000.
     pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
         self.fields.add(name.into(), value);
         self
@@ -229,8 +231,8 @@ impl Report {
         self.of_request(&head.method, route, &head.headers)
     }
 
-    /// Returns the alert that this report raises if it is the first with its name, as a test of a
-    /// notifier needs one. It starts now, at this process.
+    /// Returns the alert that this report raises if it is the first of its group. Use it to test a
+    /// notifier.
     ///
     /// # Examples
     ///
@@ -270,8 +272,8 @@ impl Report {
     }
 }
 
-/// The last segment of a type's path, without its parameters.
-fn word(path: &'static str) -> &'static str {
+/// The last segment of a type's path, without generic parameters.
+fn type_word(path: &'static str) -> &'static str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
 }

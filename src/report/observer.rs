@@ -6,7 +6,7 @@ use crate::{
     text::short,
 };
 
-/// The request's data that a report in its response needs.
+/// The data of a request that a report in the response needs.
 #[derive(Debug)]
 pub struct PendingRequest {
     method: Method,
@@ -15,8 +15,8 @@ pub struct PendingRequest {
 }
 
 /// As an observer of a layer, the reporter sends the [`Report`] in a response's extensions, with the
-/// request's method, route and ids. So an error type that becomes a response needs no reporter. Each
-/// operation is a separate alert, unless [`Report::grouped_by`] sets another key.
+/// request's method, route and ids. An error type that becomes a response then needs no reporter.
+/// Each operation is a separate alert, unless [`Report::grouped_by`] sets another key.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ impl Observer for Reporter {
         let PendingRequest { method, ids, report } = pending;
         if let Some(mut report) = report {
             let operation = end.operation;
-            // All errors of a type have the same call site, whatever failed.
+            // All errors of a type share a call site, so the operation separates their alerts.
             report.group.get_or_insert_with(|| short(operation.to_string().into(), LONGEST_NAME));
             self.send(report.of_request(&method, Some(operation.route()), &ids));
         }

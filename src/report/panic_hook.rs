@@ -12,7 +12,7 @@ use crate::catch_panic::Panic;
 thread_local! {
     /// Whether this thread polls a supervised task. Its panics are reported as its end.
     static IS_SUPERVISED: Cell<bool> = const { Cell::new(false) };
-    /// The last panic of such a task that is not reported yet.
+    /// The last panic of a supervised task, until it is reported.
     static UNREPORTED: Cell<Option<Panicked>> = const { Cell::new(None) };
 }
 
@@ -29,14 +29,14 @@ static LISTENERS: Listeners = OnceLock::new();
 impl Listener {
     fn add(reports: Weak<Reports>) {
         let mut listener = Box::new(Self { reports, next: OnceLock::new() });
-        let mut place = &LISTENERS;
+        let mut end = &LISTENERS;
         let mut is_first = true;
-        while let Err(returned) = place.set(listener) {
+        while let Err(returned) = end.set(listener) {
             listener = returned;
             is_first = false;
-            match place.get() {
-                Some(taken) => place = &taken.next,
-                // `set` fails only if the place is taken.
+            match end.get() {
+                Some(other) => end = &other.next,
+                // `set` fails only if a listener is there.
                 None => return,
             }
         }
@@ -58,12 +58,12 @@ fn queue_panic(info: &PanicHookInfo<'_>) {
     if super::is_own_thread() {
         return;
     }
-    // The thread may have dropped its locals.
+    // The thread may have destroyed its thread-locals.
     let is_supervised = IS_SUPERVISED.try_with(Cell::get).unwrap_or(false);
     let panicked = Panicked::of(info);
     let mut to_report = Some(panicked);
     if is_supervised {
-        // The task may catch the panic and continue.
+        // The task may have caught its earlier panic, which is still to be reported.
         let earlier = UNREPORTED.try_with(|unreported| unreported.replace(to_report.take()));
         to_report = earlier.unwrap_or(to_report);
     }
@@ -77,17 +77,16 @@ fn queue_panic(info: &PanicHookInfo<'_>) {
 impl Reporter {
     /// Reports each panic of the process from now on, as an alert `Panic`.
     ///
-    /// The report has the message, the place in the code and the thread. It covers handlers, tasks
-    /// that nobody joins, and threads. Without this call, only panics of
-    /// [supervised](Self::supervise) tasks are reported. A second call on the same lookout has no
-    /// effect.
+    /// The report contains the message, the source location and the thread. It covers handlers,
+    /// detached tasks and threads. Without this call, only panics of [supervised](Self::supervise)
+    /// tasks are reported. A second call on the same lookout has no effect.
     ///
     /// The first call in a process sets a [panic hook](panic::set_hook), which calls the previous
-    /// hook. The panicking thread waits for no lock of the lookout. Up to 1,000 panics wait for the
-    /// lookout's thread with their messages; an alert `Panic` at `several places` counts further
-    /// ones. The panic of a supervised task is reported once, as the end of that task. Panics on the
-    /// lookout's own thread, such as those of a notifier, are logged and not reported. With
-    /// `panic = "abort"` the process ends before the lookout can send an alert.
+    /// hook. A panicking thread never waits for a lock of the lookout. Up to 1,000 panics wait with
+    /// their messages for the lookout's thread; an alert `Panic` at `several places` counts any
+    /// further ones. The panic of a supervised task is reported once, as the end of that task.
+    /// Panics on the lookout's own thread, such as those of a notifier, are logged and not reported.
+    /// With `panic = "abort"` the process ends before the lookout can send an alert.
     ///
     /// # Examples
     ///
@@ -102,13 +101,13 @@ impl Reporter {
         }
     }
 
-    /// Whether panics are reported.
+    /// Whether this lookout reports panics.
     #[cfg(feature = "tracing-layer")]
     pub(super) fn reports_panics(&self) -> bool {
         self.reports.panics.is_hooked.load(Ordering::Relaxed)
     }
 
-    /// Polls a supervised task. A panic comes with its place if the hook has seen it.
+    /// Polls a supervised task. If the hook is set, a panic is returned with its source location.
     pub(super) fn polling<R>(
         &self,
         poll: impl FnOnce() -> Result<R, Panic>,

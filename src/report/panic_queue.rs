@@ -1,4 +1,4 @@
-//! Panics on their way from the hook to the lookout's thread.
+//! The queue of panics from the hook to the lookout's thread.
 
 use std::{
     panic::PanicHookInfo,
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use super::{CallSite, Report};
 use crate::{catch_panic::panic_message, causes::bounded};
 
-/// How many panics wait for the lookout's thread; further ones are only counted.
+/// The maximum number of panics in the queue; further ones are only counted.
 const MOST_WAITING: usize = 1_000;
 
 /// The name of the alert.
@@ -40,7 +40,7 @@ impl Panicked {
     }
 }
 
-/// A bounded queue to the lookout's thread. A thread that panics never waits for it.
+/// A bounded queue to the lookout's thread. A panicking thread never waits for it.
 #[derive(Debug)]
 pub(super) struct PanicQueue {
     sender: Sender<Panicked>,
@@ -61,7 +61,7 @@ impl PanicQueue {
         }
     }
 
-    /// One report per queued panic, and one for all that were only counted.
+    /// One report per queued panic, and one for all panics that were only counted.
     pub(super) fn reports(&self, receiver: &mut Receiver<Panicked>) -> Vec<Report> {
         let mut reports = Vec::new();
         while let Ok(panicked) = receiver.try_recv() {

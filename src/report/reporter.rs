@@ -9,10 +9,10 @@ use metrics::{Label, SharedString};
 use tokio::sync::{Notify, mpsc::Receiver};
 
 #[cfg(feature = "state")]
-use super::SavedKind;
+use super::SavedGroup;
 use super::{
     CallSite, Report, ReportableError,
-    ledger::{Ledger, MOST_KINDS, OVERFLOW},
+    ledger::{Ledger, MAX_GROUPS, OVERFLOW},
     panic_queue::{PanicQueue, Panicked},
 };
 use crate::{
@@ -23,12 +23,11 @@ use crate::{
     series::Store,
 };
 
-/// Reports failures that no ratio shows, in business code and in background tasks. See the
+/// Reports failures in business code and background tasks that no error ratio shows. See the
 /// [guide](crate::guide::errors). It is cheap to clone.
 ///
-/// A call records the report under a lock for a few hundred nanoseconds, on any thread, with or
-/// without a runtime. The lookout's own thread sends it. After the lookout has ended, the log has
-/// the report, and no alert is sent.
+/// A call takes a lock for a few hundred nanoseconds, on any thread, with or without a runtime. The
+/// lookout's own thread sends the alert. After the lookout has ended, a report is only logged.
 #[doc(alias("sentry", "bugsnag"))]
 #[derive(Clone)]
 pub struct Reporter {
@@ -48,7 +47,7 @@ impl Reporter {
 
     /// Sends a report.
     pub fn send(&self, report: Report) {
-        self.reports.note(report);
+        self.reports.record(report);
     }
 }
 
@@ -61,7 +60,7 @@ impl fmt::Debug for Reporter {
 /// Collects reports for the lookout's thread.
 pub(crate) struct Reports {
     inner: Mutex<Inner>,
-    /// Behind a lock of their own, since a recorder may be slow, or may report its own failure.
+    /// Has its own lock, since a recorder may be slow, or may report its own failure.
     counters: Mutex<HashMap<CountKey, Counter>>,
     pub(super) panics: PanicQueue,
     /// Notified when a report belongs to a group without an alert.
@@ -89,7 +88,7 @@ impl Reports {
         Self { inner, counters, panics, is_new: Notify::new(), store, origin }
     }
 
-    fn note(&self, report: Report) {
+    fn record(&self, report: Report) {
         let mut inner = self.lock();
         if inner.is_closed {
             drop(inner);
@@ -101,7 +100,7 @@ impl Reports {
             });
             return;
         }
-        let is_new = inner.note(report, self.store.elapsed());
+        let is_new = inner.record(report, self.store.elapsed());
         drop(inner);
         if is_new {
             self.is_new.notify_one();
@@ -116,58 +115,58 @@ impl Reports {
     /// The alerts that are due. Called each tick, and after [`wait_for_news`](Self::wait_for_news).
     pub(crate) fn changes(&self) -> Vec<Alert> {
         let mut inner = self.lock();
-        self.note_panics(&mut inner);
+        self.record_panics(&mut inner);
         inner.ledger.changes(self.store.elapsed(), SystemTime::now(), &self.origin)
     }
 
-    /// Rejects further reports, and returns the alerts of all reports that are not sent yet.
+    /// Rejects further reports, and returns the alerts of all unsent reports.
     pub(crate) fn close(&self) -> Vec<Alert> {
         let mut inner = self.lock();
         inner.panicked.close();
-        self.note_panics(&mut inner);
+        self.record_panics(&mut inner);
         inner.is_closed = true;
-        inner.ledger.rest(self.store.elapsed(), &self.origin)
+        inner.ledger.close(self.store.elapsed(), &self.origin)
     }
 
     /// Records that a task that does not restart by itself runs again.
-    pub(super) fn revived(&self, name: &str, site: &CallSite) {
-        self.lock().ledger.revived(name, site);
+    pub(super) fn task_resumed(&self, name: &str, site: &CallSite) {
+        self.lock().ledger.task_resumed(name, site);
     }
 
-    fn note_panics(&self, inner: &mut Inner) {
+    fn record_panics(&self, inner: &mut Inner) {
         for report in self.panics.reports(&mut inner.panicked) {
-            inner.note(report, self.store.elapsed());
+            inner.record(report, self.store.elapsed());
         }
     }
 
     /// The groups for the state file.
     #[cfg(feature = "state")]
-    pub(crate) fn saved(&self) -> Vec<SavedKind> {
+    pub(crate) fn saved(&self) -> Vec<SavedGroup> {
         self.lock().ledger.saved(&self.origin)
     }
 
     /// The number of groups, and of those without an alert yet.
     #[cfg(feature = "state")]
-    pub(crate) fn kinds(&self) -> (usize, usize) {
-        self.lock().ledger.kinds()
+    pub(crate) fn group_counts(&self) -> (usize, usize) {
+        self.lock().ledger.group_counts()
     }
 
     /// The number of reports that no alert contains yet.
     #[cfg(feature = "state")]
-    pub(crate) fn untold(&self) -> u64 {
-        self.lock().ledger.untold()
+    pub(crate) fn unsent(&self) -> u64 {
+        self.lock().ledger.unsent()
     }
 
     /// Restores the groups that an earlier process saved.
     #[cfg(feature = "state")]
-    pub(crate) fn restore(&self, saved: Vec<SavedKind>) {
+    pub(crate) fn restore(&self, saved: Vec<SavedGroup>) {
         self.lock().ledger.restore(saved);
     }
 
-    /// The alerts that fire.
+    /// The firing alerts.
     #[cfg(feature = "state")]
-    pub(crate) fn told(&self) -> Vec<Alert> {
-        self.lock().ledger.told(&self.origin)
+    pub(crate) fn firing(&self) -> Vec<Alert> {
+        self.lock().ledger.firing(&self.origin)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -177,15 +176,15 @@ impl Reports {
 
 impl Inner {
     /// Returns whether the report needs an alert at once.
-    fn note(&mut self, report: Report, now: Duration) -> bool {
+    fn record(&mut self, report: Report, now: Duration) -> bool {
         self.count(&report);
-        self.ledger.note(report, now, SystemTime::now())
+        self.ledger.record(report, now, SystemTime::now())
     }
 
     fn count(&mut self, report: &Report) {
         let severity = report.severity.as_str();
         let mut key = (Arc::from(&*report.name), severity);
-        if !self.counts.contains_key(&key) && self.counts.len() >= MOST_KINDS {
+        if !self.counts.contains_key(&key) && self.counts.len() >= MAX_GROUPS {
             key.0 = OVERFLOW.into();
         }
         let count = self.counts.entry(key).or_default();

@@ -9,10 +9,10 @@ use crate::{
 };
 
 /// The output of a task for [`Reporter::supervise`]: `!`, `()`, or a `Result<(), E>` whose error is a
-/// [`ReportableError`], which is reported with its causes. The compiler infers `Kind`.
+/// [`ReportableError`]. The report contains the error's causes. The compiler infers `Kind`.
 #[diagnostic::on_unimplemented(
     message = "a task that ends with `{Self}` can't be supervised",
-    note = "it may end with `()`, never, or with `Result<(), E>`, where `E` implements `std::error::Error` or is a \
+    note = "return `()`, `!` or `Result<(), E>`, where `E` implements `std::error::Error` or is a \
             `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`"
 )]
 pub trait TaskEnd<Kind = ()>: sealed::Sealed<Kind> {
@@ -22,7 +22,7 @@ pub trait TaskEnd<Kind = ()>: sealed::Sealed<Kind> {
 
 impl TaskEnd for () {
     fn into_report(self) -> Report {
-        Report::new("", "the task ended, which it should not")
+        Report::new("", "the task ended unexpectedly")
     }
 }
 
@@ -47,25 +47,25 @@ mod sealed {
     impl Sealed<()> for () {}
     impl Sealed<()> for Never {}
 
-    /// The return type of a function. It names the type `!` on stable Rust.
-    pub trait Gives {
-        type Given;
+    /// Names the type `!` on stable Rust, as the return type of a function.
+    pub trait Returns {
+        type Output;
     }
 
-    impl<T> Gives for fn() -> T {
-        type Given = T;
+    impl<T> Returns for fn() -> T {
+        type Output = T;
     }
 
-    pub(super) type Never = <fn() -> ! as Gives>::Given;
+    pub(super) type Never = <fn() -> ! as Returns>::Output;
 
     impl<K, E: crate::report::ReportableError<K>> Sealed<K> for Result<(), E> {}
 }
 
-/// The first and the longest pause before a restart.
+/// The shortest and the longest pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A task that ran for this long restarts after the first pause again.
+/// After a run of this length, the next pause is the shortest again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 impl Reporter {
@@ -73,11 +73,11 @@ impl Reporter {
     /// panic, or a return. Spawn the returned future.
     ///
     /// The alert fires until you supervise the task again from the same line, or the process ends.
-    /// A task that is aborted, or dropped with its runtime, is not reported. So abort a task that
-    /// would end by itself at the shutdown.
+    /// An aborted task, or one dropped with its runtime, is not reported. So abort a task that
+    /// would return at the shutdown.
     ///
-    /// The panic continues after the report, so the join handle returns it. The report has the
-    /// panic's place if [`report_panics`](Self::report_panics) was called.
+    /// A panic resumes after the report, so the join handle returns it. The report contains the
+    /// source location of the panic if you called [`report_panics`](Self::report_panics).
     ///
     /// # Examples
     ///
@@ -98,7 +98,7 @@ impl Reporter {
         let name = short(name.into(), LONGEST_NAME);
         let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
-            reporter.reports.revived(&name, &site);
+            reporter.reports.task_resumed(&name, &site);
             let end = reporter.guarded(task).await;
             let panic = reporter.report_end(name, site, end, Report::lasting);
             if let Some(panic) = panic {
@@ -108,8 +108,8 @@ impl Reporter {
     }
 
     /// Runs a background task, and restarts it when it ends: after 1 s, 2 s, 4 s … up to a minute,
-    /// and after 1 s again once it has run for a minute. Each end is reported. A panic does not
-    /// continue. The alert resolves five minutes after the last end.
+    /// and after 1 s again once it has run for a minute. Each end is reported, and a panic does not
+    /// resume. The alert resolves five minutes after the last end.
     #[doc(alias("supervisor"))]
     #[track_caller]
     pub fn supervise_restarting<N, M, F, K>(

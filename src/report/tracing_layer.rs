@@ -36,14 +36,14 @@ const NAME: &str = "ErrorLogged";
 /// The field that names the alert.
 const NAME_FIELD: &str = "report";
 
-/// The lookout's own events are never reported, since a failed report would cause the next one.
+/// The lookout's own events are never reported: one about a failed report would cause the next.
 const OWN_TARGET: &str = "tower_lookout";
 
-/// The target of panics that [`Reporter::report_panics`] reports with their place.
+/// The target of panics that [`Reporter::report_panics`] reports with their source location.
 const CATCH_PANIC: &str = "tower_http::catch_panic";
 
 thread_local! {
-    /// Whether this thread creates a report. Events logged meanwhile are not reported.
+    /// Whether this thread is creating a report. It does not report events meanwhile.
     static IS_REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -52,9 +52,9 @@ impl Reporter {
     /// `tracing-layer`.
     ///
     /// The event's field `report` names the alert; use a few fixed names. Defaults to `ErrorLogged`.
-    /// Each place in the code is a separate alert, whatever the text. The report has the event's
-    /// message, then the causes of an error logged as `error = &error as &dyn Error`. The other fields,
-    /// those of the surrounding spans, and the target become the report's fields.
+    /// Each source location is a separate alert. The report's causes are the event's message and the
+    /// causes of an error logged as `error = &error as &dyn Error`. The event's other fields, the
+    /// fields of its spans, and its target become the report's fields.
     ///
     /// Set a filter, such as `.with_filter(LevelFilter::INFO)`: without one, `tracing` creates every
     /// event and span of the process, down to `TRACE`. The filter, or [`level`](ReportLayer::level),
@@ -116,20 +116,20 @@ impl ReportLayer {
         self
     }
 
-    /// Takes events down to this level. Defaults to `ERROR`.
+    /// Reports events of this level and of more severe ones. Defaults to `ERROR`.
     pub fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// How urgent they are. Defaults to [`Severity::Warning`], since libraries log as errors what a service
-    /// recovers from.
+    /// Sets the severity of the reports. Defaults to [`Severity::Warning`], since libraries also log
+    /// errors from which a service recovers.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+    fn accepts(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= self.level && !self.ignores(metadata.target())
     }
 
@@ -140,7 +140,7 @@ impl ReportLayer {
     }
 
     fn report(&self, metadata: &Metadata<'static>, logged: Logged) -> Report {
-        // What comes by way of the crate `log` has one place and one target for all, and its own in fields.
+        // All events from the `log` crate share one location and target; fields hold their own.
         let Logged { target, file, line, .. } = logged;
         let target = target.unwrap_or_else(|| metadata.target().to_owned());
         let file = file.map(Cow::from).or(metadata.file().map(Cow::from));
@@ -162,7 +162,7 @@ impl ReportLayer {
     }
 }
 
-/// Whether a target is this one, or a module in it.
+/// Whether the target is the module, or lies in it.
 fn is_within(target: &str, module: &str) -> bool {
     let rest = target.strip_prefix(module);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
@@ -187,7 +187,7 @@ where
             let mut extensions = span.extensions_mut();
             if let Some(SpanFields(fields)) = extensions.get_mut() {
                 for (name, value) in logged.into_fields().into_vec() {
-                    // Another layer like this one may have been here.
+                    // Another report layer may have added the field.
                     if !fields.contains(&name, &value) {
                         fields.add(name, value);
                     }
@@ -198,14 +198,14 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        if !self.takes(metadata) || is_own_thread() {
+        if !self.accepts(metadata) || is_own_thread() {
             return;
         }
-        // Its thread may be past its locals, and then nothing is known.
+        // The thread may have destroyed its thread-locals; the event is then ignored.
         if IS_REPORTING.try_with(|is_reporting| is_reporting.replace(true)).unwrap_or(true) {
             return;
         }
-        // A value that panics as it is told must not end all reports of this thread.
+        // Resets the flag even if the `Debug` or `Display` of a value panics.
         let _reporting = Reporting;
         let mut logged = Logged::default();
         event.record(&mut logged);
@@ -214,14 +214,14 @@ where
                 logged.fields.extend(fields);
             }
         }
-        // What comes by way of the crate `log` has its own target in a field.
+        // An event from the `log` crate has its target in a field.
         if logged.target.as_deref().is_none_or(|target| !self.ignores(target)) {
             self.reporter.send(self.report(metadata, logged));
         }
     }
 }
 
-/// A report is made until this is dropped.
+/// Resets [`IS_REPORTING`] when it is dropped.
 struct Reporting;
 
 impl Drop for Reporting {
@@ -240,7 +240,7 @@ struct Logged {
     message: Option<String>,
     causes: Texts,
     fields: Fields,
-    /// Where an event of the crate `log` comes from.
+    /// The source of an event from the `log` crate.
     target: Option<String>,
     file: Option<String>,
     line: Option<u32>,
@@ -259,7 +259,7 @@ impl Logged {
         fields
     }
 
-    fn note(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let text = |most| limited(value, most, LONGEST_BYTES);
         match field.name() {
             "message" => self.message = Some(text(LONGEST)),
@@ -275,7 +275,7 @@ impl Logged {
 
 impl Visit for Logged {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.note(field, format_args!("{value}"));
+        self.add(field, format_args!("{value}"));
     }
 
     fn record_error(&mut self, _field: &Field, value: &(dyn Error + 'static)) {
@@ -285,6 +285,6 @@ impl Visit for Logged {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.note(field, format_args!("{value:?}"));
+        self.add(field, format_args!("{value:?}"));
     }
 }

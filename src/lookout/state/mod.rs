@@ -1,4 +1,4 @@
-//! The state file: firing alerts, reported kinds of failures and undelivered alerts survive a restart.
+//! The state file: firing alerts, report groups and undelivered alerts survive a restart.
 //! The file is rewritten when one of them changes.
 
 mod file;
@@ -28,7 +28,7 @@ use crate::{
     facade::MetricNaming,
     notify::{Dispatcher, SavedQueue},
     operation::OperationTable,
-    report::{Reports, SavedKind},
+    report::{Reports, SavedGroup},
     task::{BlockingThread, supervised},
 };
 
@@ -38,14 +38,14 @@ struct Saved {
     version: u32,
     service: String,
     firing: Vec<SavedAlert>,
-    kinds: Vec<SavedKind>,
+    groups: Vec<SavedGroup>,
     notifiers: Vec<SavedNotifier>,
 }
 
 impl Saved {
     /// Drops the details of reports.
     fn shorten(&mut self) {
-        self.kinds.iter_mut().for_each(SavedKind::shorten);
+        self.groups.iter_mut().for_each(SavedGroup::shorten);
         self.queues().for_each(SavedQueue::shorten);
     }
 
@@ -55,13 +55,13 @@ impl Saved {
 
     /// Drops half of the longest list, and returns the number of dropped alerts.
     fn halve(&mut self) -> usize {
-        let kinds = self.kinds.len();
+        let groups = self.groups.len();
         let longest = self.queues().max_by_key(|queue| queue.longest());
-        match longest.filter(|queue| queue.longest() >= kinds) {
+        match longest.filter(|queue| queue.longest() >= groups) {
             Some(queue) => queue.halve(),
             None => {
-                self.kinds.truncate(kinds / 2);
-                kinds - kinds / 2
+                self.groups.truncate(groups / 2);
+                groups - groups / 2
             }
         }
     }
@@ -93,9 +93,9 @@ pub(super) struct StateKeeper {
 #[derive(Default)]
 struct Seen {
     firing: Vec<Alert>,
-    kinds: (usize, usize),
-    /// Reports that were counted without an alert, at the last tick that looked for them.
-    untold: u64,
+    groups: (usize, usize),
+    /// Reports that no alert contains yet, at the last tick that counted them.
+    unsent: u64,
     ticks: u64,
 }
 
@@ -142,12 +142,12 @@ impl StateKeeper {
                 None
             }
         };
-        let Saved { firing, kinds, notifiers, .. } = saved.unwrap_or_default();
+        let Saved { firing, groups, notifiers, .. } = saved.unwrap_or_default();
         notifiers::restore(notifiers, self.dispatcher.queues());
-        self.reports.restore(kinds);
+        self.reports.restore(groups);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, naming, SystemTime::now());
-        let firing: Vec<_> = evaluator.firing().cloned().chain(self.reports.told()).collect();
+        let firing: Vec<_> = evaluator.firing().cloned().chain(self.reports.firing()).collect();
         for queue in self.dispatcher.queues() {
             queue.restore_delivered(&firing);
         }
@@ -160,15 +160,15 @@ impl StateKeeper {
     pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
         let mut seen = self.lock();
         let ticks = seen.ticks + 1;
-        let untold = if ticks.is_multiple_of(TICKS_TO_REPEATS) {
-            self.reports.untold()
+        let unsent = if ticks.is_multiple_of(TICKS_TO_REPEATS) {
+            self.reports.unsent()
         } else {
-            seen.untold
+            seen.unsent
         };
-        let kinds = self.reports.kinds();
-        let now = Seen { firing: firing.cloned().collect(), kinds, untold, ticks };
-        let has_changed = now.untold != seen.untold
-            || now.kinds != seen.kinds
+        let groups = self.reports.group_counts();
+        let now = Seen { firing: firing.cloned().collect(), groups, unsent, ticks };
+        let has_changed = now.unsent != seen.unsent
+            || now.groups != seen.groups
             || now.firing.len() != seen.firing.len()
             || !now.firing.iter().zip(&seen.firing).all(|(one, other)| is_same_in_file(one, other));
         *seen = now;
@@ -226,7 +226,7 @@ impl StateKeeper {
             version: VERSION,
             service: self.service.clone(),
             firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
-            kinds: self.reports.saved(),
+            groups: self.reports.saved(),
             notifiers: queues.map(|queue| SavedNotifier::of(queue)).collect(),
         }
     }

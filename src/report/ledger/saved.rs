@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Group, GroupKey, Ledger, MOST_KINDS};
+use super::{Evidence, Group, GroupKey, Ledger, MAX_GROUPS};
 use crate::{
     alert::{Alert, Failure, Origin, SavedTexts, fields},
     report::CallSite,
@@ -17,7 +17,7 @@ use crate::{
 /// A group of reports in the state file. It has no time of the last alert, since the next process has
 /// another clock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct SavedKind {
+pub(crate) struct SavedGroup {
     name: Arc<str>,
     error_type: Cow<'static, str>,
     file: Cow<'static, str>,
@@ -30,19 +30,19 @@ pub(crate) struct SavedKind {
     #[serde(with = "fields::instant")]
     first_at: SystemTime,
     total: u64,
-    untold: u64,
+    unsent: u64,
     texts: SavedTexts,
-    is_told: bool,
+    is_alerted: bool,
     #[serde(with = "fields::origin")]
     origin: Arc<Origin>,
 }
 
-impl SavedKind {
+impl SavedGroup {
     /// Removes the details of the reports, for a file without room for them.
     pub(crate) fn shorten(&mut self) {
         let mut evidence = Failure {
             causes: mem::take(&mut self.causes),
-            count: self.untold,
+            count: self.unsent,
             ..Failure::default()
         };
         evidence.shorten();
@@ -53,69 +53,70 @@ impl SavedKind {
 }
 
 impl Ledger {
-    pub(in crate::report) fn saved(&self, origin: &Arc<Origin>) -> Vec<SavedKind> {
-        let saved = self.kinds.iter().map(|(kind, entry)| SavedKind {
-            name: Arc::clone(&kind.name),
-            error_type: kind.error_type.clone(),
-            file: kind.call_site.parts().0.clone(),
-            line: kind.call_site.parts().1,
-            group: kind.group.clone(),
-            severity: entry.last.severity,
-            causes: entry.last.causes.clone(),
-            fields: entry.last.fields.clone(),
-            first_at: entry.first_at,
-            total: entry.total,
-            untold: entry.untold,
-            texts: entry.texts.clone().into(),
-            is_told: entry.told_at.is_some(),
-            origin: Arc::clone(entry.origin.as_ref().unwrap_or(origin)),
+    pub(in crate::report) fn saved(&self, origin: &Arc<Origin>) -> Vec<SavedGroup> {
+        let saved = self.groups.iter().map(|(key, group)| SavedGroup {
+            name: Arc::clone(&key.name),
+            error_type: key.error_type.clone(),
+            file: key.call_site.parts().0.clone(),
+            line: key.call_site.parts().1,
+            group: key.group.clone(),
+            severity: group.last.severity,
+            causes: group.last.causes.clone(),
+            fields: group.last.fields.clone(),
+            first_at: group.first_at,
+            total: group.total,
+            unsent: group.unsent,
+            texts: group.texts.clone().into(),
+            is_alerted: group.alerted_at.is_some(),
+            origin: Arc::clone(group.origin.as_ref().unwrap_or(origin)),
         });
         saved.collect()
     }
 
     /// Restores the groups of an earlier process. Groups with an alert continue as if their last report
     /// had just arrived; the others get an alert.
-    pub(in crate::report) fn restore(&mut self, saved: Vec<SavedKind>) {
+    pub(in crate::report) fn restore(&mut self, saved: Vec<SavedGroup>) {
         let start = Duration::ZERO;
-        self.kinds = saved
+        self.groups = saved
             .into_iter()
-            .take(MOST_KINDS)
+            .take(MAX_GROUPS)
             .map(|saved| {
-                let SavedKind { name, error_type, file, line, group, .. } = saved;
-                let SavedKind { severity, causes, fields, .. } = saved;
-                let entry = Group {
+                let SavedGroup { name, error_type, file, line, group, .. } = saved;
+                let SavedGroup { severity, causes, fields, .. } = saved;
+                let restored = Group {
                     last: Evidence { severity, causes, fields },
                     first_at: saved.first_at,
                     last_at: start,
                     // This process has started the task again.
-                    lasts: false,
+                    is_lasting: false,
                     total: saved.total,
-                    untold: saved.untold,
+                    unsent: saved.unsent,
                     texts: saved.texts.into(),
-                    told_at: saved.is_told.then_some(start),
+                    alerted_at: saved.is_alerted.then_some(start),
                     is_worse: false,
                     origin: Some(saved.origin),
                 };
-                (GroupKey { name, error_type, call_site: CallSite::new(file, line), group }, entry)
+                let call_site = CallSite::new(file, line);
+                (GroupKey { name, error_type, call_site, group }, restored)
             })
             .collect();
     }
 
-    /// The alerts that fire.
-    pub(in crate::report) fn told(&self, origin: &Arc<Origin>) -> Vec<Alert> {
-        let told = self.kinds.iter().filter(|(_, entry)| entry.told_at.is_some());
-        told.map(|(kind, entry)| entry.told(kind, origin)).collect()
+    /// The firing alerts.
+    pub(in crate::report) fn firing(&self, origin: &Arc<Origin>) -> Vec<Alert> {
+        let alerted = self.groups.iter().filter(|(_, group)| group.alerted_at.is_some());
+        alerted.map(|(key, group)| group.firing(key, origin)).collect()
     }
 
-    /// How many kinds there are, and how many of them were not told yet.
-    pub(in crate::report) fn kinds(&self) -> (usize, usize) {
-        let untold = self.kinds.values().filter(|entry| entry.told_at.is_none());
-        (self.kinds.len(), untold.count())
+    /// The number of groups, and of those without an alert yet.
+    pub(in crate::report) fn group_counts(&self) -> (usize, usize) {
+        let new = self.groups.values().filter(|group| group.alerted_at.is_none());
+        (self.groups.len(), new.count())
     }
 
-    /// How many reports are counted and not told.
-    pub(in crate::report) fn untold(&self) -> u64 {
-        self.kinds.values().map(|entry| entry.untold).fold(0, u64::saturating_add)
+    /// The number of reports that no alert contains yet.
+    pub(in crate::report) fn unsent(&self) -> u64 {
+        self.groups.values().map(|group| group.unsent).fold(0, u64::saturating_add)
     }
 }
 
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
     use crate::report::Report;
 
-    /// Always of one call site.
+    /// A report from a fixed call site.
     fn report(name: &str) -> Report {
         Report::new(name.to_owned(), "no broker answers").field("order", 4711)
     }
@@ -137,7 +138,7 @@ mod tests {
         Arc::new(Origin { instance: instance.to_owned(), ..Origin::default() })
     }
 
-    /// What the next process finds in the file.
+    /// The ledger of the next process, restored from the file.
     fn restarted(ledger: &Ledger) -> Ledger {
         let text = serde_json::to_string(&ledger.saved(&origin("old"))).unwrap();
         let mut next = Ledger::default();
@@ -145,80 +146,80 @@ mod tests {
         next
     }
 
-    fn tell(ledger: &mut Ledger, at: u64) -> Vec<Alert> {
+    fn changes(ledger: &mut Ledger, at: u64) -> Vec<Alert> {
         let wall = SystemTime::UNIX_EPOCH + seconds(1_000 + at);
         ledger.changes(seconds(at), wall, &origin("new"))
     }
 
     #[test]
-    fn what_is_counted_and_not_told_grows_with_each_repeat_and_ends_when_it_is_told() {
+    fn the_unsent_reports_are_counted_until_an_alert_contains_them() {
         let mut ledger = Ledger::default();
         for name in ["NoStock", "NoBroker", "NoStock"] {
-            ledger.note(report(name), seconds(0), SystemTime::UNIX_EPOCH);
+            ledger.record(report(name), seconds(0), SystemTime::UNIX_EPOCH);
         }
-        assert_eq!(ledger.untold(), 3);
-        assert_eq!(tell(&mut ledger, 1).len(), 2);
-        assert_eq!(ledger.untold(), 0);
+        assert_eq!(ledger.unsent(), 3);
+        assert_eq!(changes(&mut ledger, 1).len(), 2);
+        assert_eq!(ledger.unsent(), 0);
     }
 
     #[test]
-    fn what_was_told_before_a_restart_is_told_as_a_repeat_and_resolved_by_the_instance_of_old() {
+    fn after_a_restart_a_report_is_a_repeat_and_the_resolve_names_the_old_instance() {
         let (mut ledger, wall) = (Ledger::default(), SystemTime::UNIX_EPOCH + seconds(900));
-        ledger.note(report("Lost"), seconds(100), wall);
-        let told = tell(&mut ledger, 100);
+        ledger.record(report("Lost"), seconds(100), wall);
+        let alerts = changes(&mut ledger, 100);
         let mut next = restarted(&ledger);
-        assert!(tell(&mut next, 1).is_empty());
-        assert!(!next.note(report("Lost"), seconds(2), wall), "it is no first one");
-        assert!(tell(&mut next, 59).is_empty());
-        let [repeat] = &tell(&mut next, 60)[..] else { panic!("one alert") };
+        assert!(changes(&mut next, 1).is_empty());
+        assert!(!next.record(report("Lost"), seconds(2), wall), "it is a repeat");
+        assert!(changes(&mut next, 59).is_empty());
+        let [repeat] = &changes(&mut next, 60)[..] else { panic!("one alert") };
         assert_eq!(repeat.failure().unwrap().count, 1);
         assert_eq!(repeat.failure().unwrap().total, 2);
-        let [resolved] = &tell(&mut next, 302)[..] else { panic!("one alert") };
+        let [resolved] = &changes(&mut next, 302)[..] else { panic!("one alert") };
         assert_eq!(resolved.title().split(' ').next(), Some("[RESOLVED]"));
         for alert in [repeat, resolved] {
             assert_eq!((alert.starts_at, &*alert.origin.instance), (wall, "old"));
             let of = |alert: &Alert| (alert.name.clone(), alert.target.clone(), alert.severity);
-            assert_eq!(of(alert), of(&told[0]));
-            assert_eq!(alert.measured(), told[0].measured());
-            assert_eq!(alert.summary, told[0].summary);
+            assert_eq!(of(alert), of(&alerts[0]));
+            assert_eq!(alert.measured(), alerts[0].measured());
+            assert_eq!(alert.summary, alerts[0].summary);
         }
-        assert!(next.kinds.is_empty());
+        assert!(next.groups.is_empty());
     }
 
     #[test]
-    fn what_was_noted_and_not_told_is_told_after_the_restart() {
+    fn an_unsent_report_alerts_after_the_restart() {
         let mut ledger = Ledger::default();
-        ledger.note(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
-        assert_eq!(ledger.kinds(), (1, 1));
+        ledger.record(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
+        assert_eq!(ledger.group_counts(), (1, 1));
         let mut next = restarted(&ledger);
-        assert_eq!(tell(&mut next, 1)[0].title().split(' ').next(), Some("[FIRING]"));
-        assert_eq!(next.kinds(), (1, 0));
+        assert_eq!(changes(&mut next, 1)[0].title().split(' ').next(), Some("[FIRING]"));
+        assert_eq!(next.group_counts(), (1, 0));
     }
 
     #[test]
-    fn texts_and_group_of_untold_reports_are_told_after_the_restart() {
+    fn the_texts_and_the_group_of_unsent_reports_survive_the_restart() {
         let mut ledger = Ledger::default();
         for text in ["no stock", "no broker", "no stock"] {
             let report = Report::new("Lost", text).grouped_by("POST /orders");
-            ledger.note(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
+            ledger.record(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
         }
-        let [alert] = &tell(&mut restarted(&ledger), 1)[..] else { panic!("one alert") };
+        let [alert] = &changes(&mut restarted(&ledger), 1)[..] else { panic!("one alert") };
         assert_eq!(alert.title(), "[FIRING] Lost · POST /orders");
         assert_eq!(alert.text_counts(), ["×2 no stock", "×1 no broker"]);
     }
 
     #[test]
-    fn a_shortened_kind_keeps_its_identity_and_its_counts() {
+    fn a_shortened_group_keeps_its_identity_and_its_counts() {
         let mut ledger = Ledger::default();
         for text in ["no stock", "no broker"] {
             let report = Report::new("Lost", text.repeat(100)).field("order", 4711);
-            ledger.note(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
+            ledger.record(report.at(CallSite::unknown()), seconds(100), SystemTime::UNIX_EPOCH);
         }
         let mut saved = ledger.saved(&origin("old"));
-        saved.iter_mut().for_each(SavedKind::shorten);
+        saved.iter_mut().for_each(SavedGroup::shorten);
         let mut next = Ledger::default();
         next.restore(saved);
-        let (whole, short) = (tell(&mut ledger, 101), tell(&mut next, 1));
+        let (whole, short) = (changes(&mut ledger, 101), changes(&mut next, 1));
         assert_eq!(whole[0].identity().0, short[0].identity().0);
         let failure = short[0].failure().unwrap();
         assert_eq!((failure.count, failure.texts.others, failure.total), (2, 2, 2));
@@ -226,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_at_their_end_panic_nowhere() {
+    fn counts_at_their_maximum_do_not_overflow() {
         let mut ledger = Ledger::default();
-        ledger.note(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
+        ledger.record(report("Lost"), seconds(100), SystemTime::UNIX_EPOCH);
         let mut saved = ledger.saved(&origin("old"));
-        (saved[0].total, saved[0].untold) = (u64::MAX, u64::MAX);
+        (saved[0].total, saved[0].unsent) = (u64::MAX, u64::MAX);
         let mut next = Ledger::default();
         next.restore(saved);
-        next.note(report("Lost"), seconds(1), SystemTime::UNIX_EPOCH);
-        assert_eq!(tell(&mut next, 1)[0].failure().unwrap().total, u64::MAX);
+        next.record(report("Lost"), seconds(1), SystemTime::UNIX_EPOCH);
+        assert_eq!(changes(&mut next, 1)[0].failure().unwrap().total, u64::MAX);
     }
 }
