@@ -73,6 +73,12 @@ impl Write for Limited {
     }
 }
 
+/// A count with its noun, such as `1 request` or `2 requests`.
+pub(crate) fn count(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// A name of at most `most` characters; an end that is cut is replaced by `…`.
 pub(crate) fn short(name: Cow<'static, str>, most: usize) -> Cow<'static, str> {
     match name.char_indices().nth(most) {

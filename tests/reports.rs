@@ -338,7 +338,7 @@ async fn merged_reports_list_each_distinct_text_with_its_count() {
     ["no broker", "no stock", "no broker"].into_iter().for_each(send);
     lookout.shutdown().await;
     let merged = wait_for_alerts(&delivered, 2).await.remove(1);
-    assert_eq!(merged.text_counts(), ["×2 no broker", "×1 no stock"]);
+    assert_eq!(merged.text_counts(), ["2× no broker", "1× no stock"]);
     let texts = &merged.failure().unwrap().texts;
     let listed: Vec<_> = texts.listed.iter().map(|one| (&*one.text, one.count)).collect();
     assert_eq!((&listed[..], texts.others), (&[("no broker", 2), ("no stock", 1)][..], 0));

@@ -221,7 +221,11 @@ async fn a_repeated_report_is_counted_in_its_message_and_its_thread() {
     );
     for post in &receiver.posts()[1..] {
         let texts = texts(post);
-        assert!(texts.contains("×312 in 1m") && texts.contains("reported 313 times"), "{texts}");
+        assert!(
+            texts.contains("reported 312 times in 1m")
+                && texts.contains("reported 313 times in total"),
+            "{texts}"
+        );
     }
 }
 

@@ -45,7 +45,9 @@ async fn a_violated_slo_fires_with_its_burn_rate_and_the_failing_route() {
     assert_eq!(fired.title(), "[FIRING] ErrorBudgetBurn · test");
     assert!((450.0..650.0).contains(&fired.breach().unwrap().value.unwrap()), "{fired}");
     assert!(
-        fired.measured().contains(", which spends the 30-day budget of 99.9% in 1."),
+        fired
+            .measured()
+            .contains(", which spends the 30-day error budget of the 99.9% objective in 1."),
         "{fired}"
     );
     assert_eq!(fired.condition(), "threshold: above 14.4");

@@ -4,7 +4,7 @@ use super::{Alert, AlertStatus, Failure, Notice};
 use crate::{
     operation::Operation,
     rule::{Comparison, Signal},
-    text::OneLine,
+    text::{OneLine, count},
 };
 
 /// What raised an alert.
@@ -124,8 +124,17 @@ impl Breach {
     }
 
     pub(super) fn tally(&self) -> String {
-        let peak = self.show(self.peak);
-        format!("peak {peak} · {} requests, {} failed", self.requests, self.errors)
+        format!("peak {} · {}", self.show(self.peak), self.failed())
+    }
+
+    /// The requests that failed while the alert fired.
+    pub(super) fn failed(&self) -> String {
+        match self.requests {
+            0 => "no request ended during the incident".to_owned(),
+            all => {
+                format!("{} of {} failed during the incident", self.errors, count(all, "request"))
+            }
+        }
     }
 
     /// Removes what described the value at an earlier change.

@@ -48,13 +48,16 @@ impl Failure {
         let Self { count, call_site, .. } = self;
         match (count, self.over.is_zero()) {
             (1, true) => format!("reported at {call_site}"),
-            (count, true) => format!("×{count} · reported at {call_site}"),
-            _ => format!("×{count} in {} · reported at {call_site}", whole_seconds(self.over)),
+            (_, true) => format!("reported {} at {call_site}", times(*count)),
+            _ => {
+                let over = whole_seconds(self.over);
+                format!("reported {} in {over} at {call_site}", times(*count))
+            }
         }
     }
 
     pub(super) fn tally(&self) -> String {
-        format!("reported {} times", self.total)
+        format!("reported {} in total", times(self.total))
     }
 
     pub(super) fn merge_earlier(&mut self, earlier: &Self) {
@@ -69,6 +72,13 @@ impl Failure {
         self.causes = vec![limited(InOneLine(&self.causes), SHORT, SHORT)];
         self.fields = Vec::new();
         self.texts = DistinctTexts { others: self.count, ..DistinctTexts::default() };
+    }
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        _ => format!("{count} times"),
     }
 }
 

@@ -77,7 +77,7 @@ use crate::{
 ///
 /// let resolved = firing.with_value(0.002).resolved_at(SystemTime::now() + Duration::from_secs(34));
 /// assert_eq!(resolved.status, AlertStatus::Resolved);
-/// assert_eq!(resolved.tally(), "peak 20.3% · 1800 requests, 412 failed");
+/// assert_eq!(resolved.tally(), "peak 20.3% · 412 of 1800 requests failed during the incident");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -216,7 +216,8 @@ impl Alert {
         }
     }
 
-    /// The impact, such as `peak 22.1% · 1800 requests, 412 failed`, or the number of reports.
+    /// The impact, such as `peak 22.1% · 412 of 1800 requests failed during the incident`, or the
+    /// number of reports.
     pub fn tally(&self) -> String {
         match &self.cause {
             Cause::Rule(breach) => breach.tally(),
@@ -304,7 +305,7 @@ impl fmt::Display for Alert {
         match &self.cause {
             Cause::Rule(breach) => {
                 write!(f, ", peak {}, lasted {lasted}", breach.show(breach.peak))?;
-                write!(f, ", {} requests, {} failed", breach.requests, breach.errors)
+                write!(f, ", {}", breach.failed())
             }
             Cause::Report(failure) => write!(f, ", lasted {lasted}, {}", failure.tally()),
             Cause::Notice(_) => Ok(()),

@@ -56,7 +56,7 @@ impl Alert {
         self.failure().map_or("", |failure| &failure.group)
     }
 
-    /// One line per distinct text of the reports of this change, such as `×12 no broker answers`, the
+    /// One line per distinct text of the reports of this change, such as `12× no broker answers`, the
     /// most frequent first. Empty if all reports had the same text. See [`Failure::texts`].
     pub fn text_counts(&self) -> Vec<String> {
         self.failure().map_or_else(Vec::new, |failure| failure.texts.lines())

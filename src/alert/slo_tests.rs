@@ -50,8 +50,8 @@ fn a_low_error_ratio_fires_after_it_has_spent_2_percent_of_the_budget() {
     assert!((HOUR + 2_592..=HOUR + 2_650).contains(at), "at {at}");
     assert_eq!(
         fired.to_string(),
-        "[FIRING] ErrorBudgetBurn · orders: burn rate 14.4, which spends the 30-day budget of 99.9% \
-         in 2.1 days (threshold: above 14.4)"
+        "[FIRING] ErrorBudgetBurn · orders: burn rate 14.4, which spends the 30-day error \
+         budget of the 99.9% objective in 2.1 days (threshold: above 14.4)"
     );
 }
 
@@ -89,7 +89,7 @@ fn a_process_that_fails_from_its_start_fires_at_the_fifth_error() {
     );
     assert_eq!(
         fired.measured(),
-        "burn rate 1000, which spends the 30-day budget of 99.9% in 43 minutes"
+        "burn rate 1000, which spends the 30-day error budget of the 99.9% objective in 43 minutes"
     );
 }
 

@@ -61,7 +61,7 @@ impl DistinctTexts {
         }
     }
 
-    /// A line for each text, such as `×12 no broker answers`, the most frequent first; none where all
+    /// A line for each text, such as `12× no broker answers`, the most frequent first; none where all
     /// reports had the same text.
     pub(super) fn lines(&self) -> Vec<String> {
         if self.listed.len() + usize::from(self.others > 0) < 2 {
@@ -69,8 +69,8 @@ impl DistinctTexts {
         }
         let mut listed: Vec<_> = self.listed.iter().collect();
         listed.sort_by_key(|listed| Reverse(listed.count));
-        let lines = listed.iter().map(|TextCount { text, count }| format!("×{count} {text}"));
-        let others = (self.others > 0).then(|| format!("×{} with other texts", self.others));
+        let lines = listed.iter().map(|TextCount { text, count }| format!("{count}× {text}"));
+        let others = (self.others > 0).then(|| format!("{}× with other texts", self.others));
         lines.chain(others).collect()
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn each_text_has_its_count_and_the_most_frequent_comes_first() {
         let texts = texts(&[("no stock", 1), ("no broker", 2), ("no stock", 0), ("no broker", 5)]);
-        assert_eq!(texts.lines(), ["×7 no broker", "×1 no stock"]);
+        assert_eq!(texts.lines(), ["7× no broker", "1× no stock"]);
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         (0..1_000).for_each(|order| texts.add(format!("order {order} {}", "é".repeat(9_000)), 1));
         assert_eq!((texts.listed.len(), texts.others), (MOST, 990));
         assert!(texts.listed.iter().all(|listed| listed.text.len() <= LONGEST_BYTES + 3));
-        assert_eq!(texts.lines().last().unwrap(), "×990 with other texts");
+        assert_eq!(texts.lines().last().unwrap(), "990× with other texts");
     }
 
     #[test]

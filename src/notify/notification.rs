@@ -121,7 +121,8 @@ impl Notification {
         let on_earlier = alert.unknown_before.map(|start| {
             let start = date(start);
             format!(
-                "The first alert since the start at {start}. The state of earlier alerts is unknown."
+                "The first alert since the service started at {start}. Earlier alerts may have ended \
+                 without a resolve."
             )
         });
         on_changes.into_iter().chain(on_earlier).collect()

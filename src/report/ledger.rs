@@ -267,7 +267,7 @@ mod tests {
                 .iter()
                 .map(|alert| {
                     let condition = alert.condition();
-                    let times = condition.split(" · ").next().filter(|text| text.contains('×'));
+                    let times = condition.split(" at ").next().filter(|text| text.contains(" in "));
                     format!("{} {}", alert.title(), times.unwrap_or_default())
                 })
                 .collect();
@@ -287,10 +287,10 @@ mod tests {
                 assert_eq!(play.changes(second), [""; 0]);
             }
         }
-        assert_eq!(play.changes(160), ["[FIRING] Lost · orders ×60 in 1m"]);
+        assert_eq!(play.changes(160), ["[FIRING] Lost · orders reported 60 times in 1m"]);
         play.record("Lost", 165);
         assert_eq!(play.changes(219), [""; 0]);
-        assert_eq!(play.changes(220), ["[FIRING] Lost · orders ×1 in 1m"]);
+        assert_eq!(play.changes(220), ["[FIRING] Lost · orders reported once in 1m"]);
         assert_eq!(play.changes(464), [""; 0]);
         assert_eq!(play.changes(465), ["[RESOLVED] Lost · orders "]);
         assert_eq!(play.changes(600), [""; 0]);
@@ -346,7 +346,7 @@ mod tests {
         };
         assert_eq!(lines(&["no stock"], 100), [[""; 0]]);
         assert!(lines(&["no broker", "no stock", "no broker"], 130).is_empty());
-        assert_eq!(lines(&[], 160), [["×2 no broker", "×1 no stock"]]);
+        assert_eq!(lines(&[], 160), [["2× no broker", "1× no stock"]]);
         assert!(lines(&["no stock"], 161).is_empty());
         assert_eq!(lines(&[], 220), [[""; 0]], "the texts of earlier messages are not repeated");
     }

@@ -56,7 +56,7 @@ impl Signal {
         self == Self::OldestInFlight
     }
 
-    /// What comes of it if it stays at this value.
+    /// When the error budget is spent if the burn rate stays at this value.
     pub(crate) fn outlook(self, value: f64) -> Option<String> {
         let Self::BurnRate { objective } = self else { return None };
         let hours = PERIOD.as_secs_f64() / value / 3_600.0;
@@ -65,7 +65,10 @@ impl Signal {
             1.0.. => format!("{hours:.1} hours"),
             _ => format!("{:.0} minutes", hours * 60.0),
         };
-        Some(format!("which spends the 30-day budget of {}% in {lasts}", percentile(objective)))
+        let objective = percentile(objective);
+        Some(format!(
+            "which spends the 30-day error budget of the {objective}% objective in {lasts}"
+        ))
     }
 
     /// Why there may be no value.
@@ -180,13 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_burn_rate_says_how_long_the_budget_lasts() {
+    fn a_burn_rate_shows_how_long_the_budget_lasts() {
         let outlook = |burn_rate| Signal::BurnRate { objective: 0.999 }.outlook(burn_rate);
         for (burn_rate, lasts) in
             [(14.4, "2.1 days"), (21.3, "1.4 days"), (31.0, "23.2 hours"), (1_000.0, "43 minutes")]
         {
-            let says = format!("which spends the 30-day budget of 99.9% in {lasts}");
-            assert_eq!(outlook(burn_rate), Some(says));
+            let expected =
+                format!("which spends the 30-day error budget of the 99.9% objective in {lasts}");
+            assert_eq!(outlook(burn_rate), Some(expected));
         }
         assert_eq!(Signal::ErrorRatio.outlook(0.5), None);
     }

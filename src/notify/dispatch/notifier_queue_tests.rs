@@ -61,7 +61,7 @@ fn merged_reports_are_all_counted() {
     queue.put(report(39, 100, 1));
     queue.put_back();
     let taken = queue.take(10).unwrap();
-    assert_eq!(taken.alerts[0].condition(), "×100 in 2m · reported at src/orders.rs:42");
+    assert_eq!(taken.alerts[0].condition(), "reported 100 times in 2m at src/orders.rs:42");
     assert_eq!(taken.changes, [3]);
 }
 

@@ -205,7 +205,7 @@ mod tests {
         }
         let [alert] = &changes(&mut restarted(&ledger), 1)[..] else { panic!("one alert") };
         assert_eq!(alert.title(), "[FIRING] Lost · POST /orders");
-        assert_eq!(alert.text_counts(), ["×2 no stock", "×1 no broker"]);
+        assert_eq!(alert.text_counts(), ["2× no stock", "1× no broker"]);
     }
 
     #[test]

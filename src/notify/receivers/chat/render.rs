@@ -1,13 +1,13 @@
 //! The text of an alert in a chat: the same words for each receiver, in its own markup.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::text::escaped;
+use super::text::{escaped, impact, time_line};
 use crate::notify::Notification;
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     rule::Severity,
-    text::is_control,
+    text::{count, is_control},
 };
 
 /// The longest measured value, which may be an error with its causes. All limits here count
@@ -62,7 +62,7 @@ pub(crate) trait Markup {
         format!("[{label}]({address})")
     }
 
-    /// A time, in the reader's time zone if the receiver supports that.
+    /// A time, in the reader's time zone if the receiver supports that, and in UTC.
     fn date(time: SystemTime) -> String;
 }
 
@@ -98,15 +98,16 @@ pub(crate) fn headline(alert: &Alert, changes: u32) -> String {
     format!("{mark} {}", Notification::title_of(alert, changes))
 }
 
-/// The body of an alert: the measured value and the condition, the summary, the time, the top
-/// routes, the reported errors, notes and links.
+/// The body of an alert: the measured value and the condition, the summary, the time, the impact, the
+/// top routes, the reported errors, notes and links.
 pub(crate) fn lines<M: Markup>(alert: &Alert, changes: u32, now: SystemTime) -> Vec<String> {
     let mut lines = vec![measured_line::<M>(alert)];
     // The summary describes the problem, which is over once the alert is resolved.
     if let (AlertStatus::Firing, Some(summary)) = (alert.status, &alert.summary) {
         lines.push(plain::<M>(summary, MAX_TEXT));
     }
-    lines.push(time_line::<M>(alert, now));
+    lines.push(time_line(alert, now, M::date));
+    lines.extend(impact(alert).map(|tally| plain::<M>(&tally, MAX_NAME)));
     lines.extend(top_lines::<M>(alert));
     let texts = alert.text_counts();
     if !texts.is_empty() {
@@ -133,34 +134,9 @@ fn measured_line<M: Markup>(alert: &Alert) -> String {
     let condition = plain::<M>(&alert.condition(), MAX_NAME);
     match (alert.status, alert.breach().and_then(|breach| breach.window)) {
         (AlertStatus::Firing, Some((over, requests))) => {
-            format!("{measured} · {condition} · {requests} requests in {}", whole_seconds(over))
+            format!("{measured} · {condition} · {} in {}", count(requests, "request"), whole_seconds(over))
         }
         _ => format!("{measured} · {condition}"),
-    }
-}
-
-/// Since when the alert fires, or how long it lasted.
-fn time_line<M: Markup>(alert: &Alert, now: SystemTime) -> String {
-    let since = M::date(alert.starts_at);
-    let duration = alert.lasted(now);
-    match alert.status {
-        AlertStatus::Firing => {
-            let duration = if duration < Duration::from_secs(1) {
-                String::new()
-            } else {
-                format!(" ({})", whole_seconds(duration))
-            };
-            // A repeated report also shows its total count.
-            let total = match alert.failure() {
-                Some(failure) if failure.total > failure.count => format!(" · {}", alert.tally()),
-                _ => String::new(),
-            };
-            format!("since {since}{duration}{total}")
-        }
-        AlertStatus::Resolved => {
-            let tally = plain::<M>(&alert.tally(), MAX_NAME);
-            format!("lasted {} from {since} · {tally}", whole_seconds(duration))
-        }
     }
 }
 

@@ -1,6 +1,49 @@
-//! Texts from users and services, cut to the length that a receiver accepts.
+//! Texts that chats and mails share, and texts from users and services, cut to the length that a
+//! receiver accepts.
 
-use crate::text::is_control;
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    alert::{Alert, AlertStatus, Cause, whole_seconds},
+    text::is_control,
+};
+
+/// Since when the alert fires, or how long it lasted. `date` formats a time.
+pub(crate) fn time_line(
+    alert: &Alert,
+    now: SystemTime,
+    date: impl FnOnce(SystemTime) -> String,
+) -> String {
+    let (since, lasted) = (date(alert.starts_at), alert.lasted(now));
+    match alert.status {
+        AlertStatus::Firing if lasted < Duration::from_secs(1) => format!("firing since {since}"),
+        AlertStatus::Firing => format!("firing since {since}, for {}", whole_seconds(lasted)),
+        AlertStatus::Resolved => format!("lasted {}, from {since}", whole_seconds(lasted)),
+    }
+}
+
+/// The [tally](Alert::tally), if it adds to the figures of this change.
+pub(crate) fn impact(alert: &Alert) -> Option<String> {
+    let adds = match (&alert.cause, alert.status) {
+        (Cause::Notice(_), _) => false,
+        (_, AlertStatus::Resolved) => true,
+        (Cause::Report(failure), AlertStatus::Firing) => failure.total > failure.count,
+        (Cause::Rule(_), AlertStatus::Firing) => false,
+    };
+    adds.then(|| alert.tally())
+}
+
+/// A time in UTC, such as `2026-11-18 11:06:40 UTC`.
+pub(crate) fn utc(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+/// The time of day in UTC, such as `11:06:40 UTC`, to add to a time in the reader's time zone: logs
+/// and other readers use another one.
+pub(crate) fn utc_time_of_day(time: SystemTime) -> String {
+    let utc = utc(time);
+    utc.split_once(' ').map_or(String::new(), |(_, time)| time.to_owned())
+}
 
 /// Cuts a text to `most` characters. `…` replaces the rest. Control characters other than line ends
 /// become spaces.

@@ -1,6 +1,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::notify::receivers::chat::render::Markup;
+use crate::notify::receivers::chat::{render::Markup, text::utc_time_of_day};
 
 /// Discord's markup: <https://docs.discord.com/developers/reference#message-formatting>.
 pub(super) struct Markdown;
@@ -33,6 +33,6 @@ impl Markup for Markdown {
 
     fn date(time: SystemTime) -> String {
         let unix = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        format!("<t:{unix}:d> <t:{unix}:T>")
+        format!("<t:{unix}:T> <t:{unix}:d> ({})", utc_time_of_day(time))
     }
 }

@@ -33,7 +33,7 @@ fn a_firing_embed_shows_value_target_severity_time_and_top_routes() {
                 "title": "🔴 \\[FIRING\\] HighErrorRatio · orders",
                 "description": "**error ratio 20.3%** · threshold: above 1% · 512 requests in 10s\n\
                     Too many requests fail.\n\
-                    since <t:1795000000:d> <t:1795000000:T> (2s)\n\
+                    firing since <t:1795000000:T> <t:1795000000:d> (11:06:40 UTC), for 2s\n\
                     **Top routes**\n\
                     • `POST /orders/{id}` · 85 of 410 failed (20.7%), 83% of all failures\n\
                     [Runbook](https://wiki.example.com/errors_%28all%29) · \
@@ -59,7 +59,8 @@ fn a_resolved_embed_is_green_and_shows_peak_and_duration() {
     assert_eq!(embed["timestamp"], "2026-11-18T11:07:14.000Z");
     assert!(embed["description"].as_str().unwrap().starts_with(
         "**error ratio 0.2%** · threshold: above 1%\n\
-         lasted 34s from <t:1795000000:d> <t:1795000000:T> · peak 22.1% · 1800 requests, 412 failed\n"
+         lasted 34s, from <t:1795000000:T> <t:1795000000:d> (11:06:40 UTC)\n\
+         peak 22.1% · 412 of 1800 requests failed during the incident\n"
     ));
 }
 
@@ -81,7 +82,7 @@ fn a_report_shows_its_causes_and_call_site_without_links() {
     let description = message["embeds"][0]["description"].as_str().unwrap();
     assert!(
         description.starts_with(
-            "**not sent to http:\\//broker/\\*: refused** · reported at src/orders.rs:42\nsince "
+            "**not sent to http:\\//broker/\\*: refused** · reported at src/orders.rs:42\nfiring since "
         ),
         "{description}"
     );
@@ -93,7 +94,7 @@ fn a_group_of_reports_lists_their_errors() {
     let embed = &message["embeds"][0];
     assert_eq!(embed["title"], "🔴 \\[FIRING\\] OrderEventLost · POST /orders");
     let description = embed["description"].as_str().unwrap();
-    let list = "**Reported errors**\n• ×2 not sent: \\<no broker\\>\n• ×1 no stock\n";
+    let list = "**Reported errors**\n• 2× not sent: \\<no broker\\>\n• 1× no stock\n";
     assert!(description.contains(list), "{description}");
 }
 

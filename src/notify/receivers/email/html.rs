@@ -39,6 +39,7 @@ fn html_of(section: &Section) -> String {
     ];
     lines.extend(section.summary.iter().map(|summary| paragraph(summary)));
     lines.push(paragraph(&section.when));
+    lines.extend(section.impact.iter().map(|impact| paragraph(impact)));
     if !section.texts.is_empty() {
         let head = "<p style=\"margin-bottom:0\"><strong>Reported errors</strong></p>\n<ul>";
         lines.push(head.to_owned());

@@ -59,7 +59,7 @@ fn a_firing_mail_shows_value_target_severity_time_and_top_routes_in_text_and_htm
         "[FIRING] HighErrorRatio · orders\n\n\
          error ratio 20.3% · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
-         since 2026-11-18 11:06:40 UTC (2s)\n\n\
+         firing since 2026-11-18 11:06:40 UTC, for 2s\n\n\
          Top routes:\n- POST /orders · 85 of 410 failed (20.7%), 83% of all failures\n\n\
          Runbook: https://wiki.example.com/errors?a=1&b=2\n\
          Dashboard: https://grafana.example.com/d/1\n\n\
@@ -69,7 +69,7 @@ fn a_firing_mail_shows_value_target_severity_time_and_top_routes_in_text_and_htm
     for expected in [
         "<strong>error ratio 20.3%</strong> · threshold: above 1% · 512 requests in 10s",
         "<p>Too many requests fail.</p>",
-        "<p>since 2026-11-18 11:06:40 UTC (2s)</p>",
+        "<p>firing since 2026-11-18 11:06:40 UTC, for 2s</p>",
         "<li><code>POST /orders</code> · 85 of 410 failed (20.7%), 83% of all failures</li>",
         "<p><a href=\"https://wiki.example.com/errors?a=1&amp;b=2\">Runbook</a> · \
          <a href=\"https://grafana.example.com/d/1\">Dashboard</a></p>",
@@ -92,7 +92,8 @@ fn a_resolved_mail_shows_value_peak_duration_and_request_counts() {
         text.starts_with(
             "[RESOLVED] HighErrorRatio · orders\n\n\
          error ratio 0.2% · threshold: above 1%\n\
-         lasted 34s from 2026-11-18 11:06:40 UTC · peak 22.1% · 1800 requests, 412 failed\n\
+         lasted 34s, from 2026-11-18 11:06:40 UTC\n\
+         peak 22.1% · 412 of 1800 requests failed during the incident\n\
          3 changes were merged into this message. It shows the last one.\n"
         ),
         "{text}"
@@ -105,8 +106,8 @@ fn the_first_alert_after_a_start_notes_that_earlier_alerts_are_unknown() {
     alert.unknown_before = Some(alert.starts_at - Duration::from_secs(60));
     let raw = raw(vec![alert], 1);
     let mail = parse(&raw);
-    let note = "The first alert since the start at 2026-11-18 11:05:40 UTC. The state of earlier \
-                alerts is unknown.";
+    let note = "The first alert since the service started at 2026-11-18 11:05:40 UTC. Earlier alerts \
+                may have ended without a resolve.";
     assert!(text(&mail).contains(note) && html(&mail).contains(note), "{}", text(&mail));
 }
 
@@ -204,7 +205,7 @@ fn a_repeated_report_is_a_new_mail_in_the_thread() {
         assert_eq!(parse(again).in_reply_to().as_text(), Some(&*ids[0]));
     }
     let mail = parse(&mails[1]);
-    assert!(text(&mail).contains("no <broker> · ×2 in 1m · reported at src/orders.rs:42"));
+    assert!(text(&mail).contains("no <broker> · reported 2 times in 1m at src/orders.rs:42"));
     assert!(html(&mail).contains("no &lt;broker&gt;"));
 }
 
@@ -213,10 +214,10 @@ fn a_group_of_reports_lists_their_errors() {
     let raw = raw(vec![test_report()], 1);
     let mail = parse(&raw);
     let text = text(&mail).replace("\r\n", "\n");
-    let list = "Reported errors:\n- ×2 not sent: <no broker>\n- ×1 no stock\n";
+    let list = "Reported errors:\n- 2× not sent: <no broker>\n- 1× no stock\n";
     assert!(text.contains(list), "{text}");
     let html = html(&mail);
-    assert!(html.contains("<li>×2 not sent: &lt;no broker&gt;</li>"), "{html}");
+    assert!(html.contains("<li>2× not sent: &lt;no broker&gt;</li>"), "{html}");
 }
 
 #[test]

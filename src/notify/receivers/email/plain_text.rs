@@ -18,6 +18,7 @@ fn text_of(section: &Section) -> String {
     ];
     lines.extend(section.summary.clone());
     lines.push(section.when.clone());
+    lines.extend(section.impact.clone());
     if !section.texts.is_empty() {
         lines.extend([String::new(), "Reported errors:".to_owned()]);
         lines.extend(section.texts.iter().map(|text| format!("- {text}")));

@@ -1,11 +1,12 @@
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{
     alert::{Alert, AlertStatus, whole_seconds},
     notify::{
         Notification,
-        receivers::chat::text::{cut, cut_line},
+        receivers::chat::text::{cut, cut_line, impact, time_line, utc},
     },
+    text::count,
 };
 
 /// The longest text of a user, in characters.
@@ -28,6 +29,8 @@ pub(super) struct Section {
     pub(super) condition: String,
     pub(super) summary: Option<String>,
     pub(super) when: String,
+    /// The peak and the failed requests, or the number of reports.
+    pub(super) impact: Option<String>,
     /// The distinct texts of the reports, each with its count.
     pub(super) texts: Vec<String>,
     /// The operations that contribute most, each with its contribution.
@@ -56,7 +59,8 @@ impl Section {
         let condition = match alert.breach().and_then(|breach| breach.window).filter(|_| is_firing)
         {
             Some((over, requests)) => {
-                format!("{} · {requests} requests in {}", alert.condition(), whole_seconds(over))
+                let requests = count(requests, "request");
+                format!("{} · {requests} in {}", alert.condition(), whole_seconds(over))
             }
             None => alert.condition(),
         };
@@ -71,10 +75,11 @@ impl Section {
             measured: cut(&alert.measured(), usize::MAX),
             condition,
             summary: summary.map(|text| cut(text, LONGEST_TEXT)),
-            when: when(alert, now),
+            when: time_line(alert, now, utc),
+            impact: impact(alert),
             texts: alert.text_counts().iter().map(|text| line(text)).collect(),
             top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
-            remarks: Notification::notes_on(alert, changes, date),
+            remarks: Notification::notes_on(alert, changes, utc),
             links: links
                 .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
                 .collect(),
@@ -89,23 +94,6 @@ fn line(text: &str) -> String {
 
 fn title(alert: &Alert, changes: u32) -> String {
     line(&Notification::title_of(alert, changes))
-}
-
-fn when(alert: &Alert, now: SystemTime) -> String {
-    let since = date(alert.starts_at);
-    let lasted = alert.lasted(now);
-    match alert.status {
-        AlertStatus::Firing if lasted < Duration::from_secs(1) => format!("since {since}"),
-        AlertStatus::Firing => format!("since {since} ({})", whole_seconds(lasted)),
-        AlertStatus::Resolved => {
-            format!("lasted {} from {since} · {}", whole_seconds(lasted), alert.tally())
-        }
-    }
-}
-
-/// An instant in UTC: the readers' time zone is unknown.
-fn date(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
 fn origin(alert: &Alert) -> Vec<(String, String)> {

@@ -8,7 +8,7 @@ use crate::{
     notify::receivers::{
         chat::{
             render::{Markup, joined, lines, origin},
-            text::cut,
+            text::{cut, utc},
         },
         incident::{dedup_key, summary},
     },
@@ -117,7 +117,7 @@ impl Markup for PlainText {
     }
 
     fn date(time: SystemTime) -> String {
-        humantime::format_rfc3339_seconds(time).to_string()
+        utc(time)
     }
 }
 

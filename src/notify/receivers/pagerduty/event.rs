@@ -9,6 +9,7 @@ use crate::{
         incident::{dedup_key, summary},
     },
     rule::Severity,
+    text::count,
 };
 
 /// PagerDuty's limits, in characters: <https://developer.pagerduty.com/docs/send-alert-event>.
@@ -91,7 +92,7 @@ fn details(alert: &Alert, changes: u32, time: SystemTime) -> Value {
     add("measured", &alert.measured());
     add("condition", &alert.condition());
     if let Some((over, requests)) = alert.breach().and_then(|breach| breach.window) {
-        add("window", &format!("{requests} requests in {}", whole_seconds(over)));
+        add("window", &format!("{} in {}", count(requests, "request"), whole_seconds(over)));
     }
     if alert.status == AlertStatus::Resolved {
         add("lasted", &whole_seconds(alert.lasted(time)).to_string());

@@ -78,7 +78,7 @@ fn a_resolve_has_the_same_key_and_shows_peak_and_duration() {
     assert_eq!(payload["timestamp"], "2026-11-18T11:07:14.000Z");
     let details = &payload["custom_details"];
     assert_eq!(details["lasted"], "34s");
-    assert_eq!(details["impact"], "peak 22.1% · 1800 requests, 412 failed");
+    assert_eq!(details["impact"], "peak 22.1% · 412 of 1800 requests failed during the incident");
     assert_eq!(details["changes"], "3 were merged into this event");
 }
 
@@ -164,8 +164,8 @@ fn a_group_of_reports_lists_their_errors_and_has_its_own_key() {
     let mut alert = test_report();
     let both = event(KEY, &alert, 1);
     let details = &both["payload"]["custom_details"];
-    assert_eq!(details["text_1"], "×2 not sent: <no broker>");
-    assert_eq!(details["text_2"], "×1 no stock");
+    assert_eq!(details["text_1"], "2× not sent: <no broker>");
+    assert_eq!(details["text_2"], "1× no stock");
     let summary = both["payload"]["summary"].as_str().unwrap();
     assert!(summary.starts_with("orders: OrderEventLost · POST /orders: not sent"), "{summary}");
     alert.failure_mut().unwrap().group = "GET /orders".into();

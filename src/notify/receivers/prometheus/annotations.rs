@@ -96,8 +96,8 @@ mod tests {
         );
         assert_eq!(
             shown(&annotations(&resolved)),
-            "description=error ratio 0.2% (threshold: above 1%); lasted 34s · peak 22.1% · 1800 \
-             requests, 412 failed summary=error ratio 0.2%"
+            "description=error ratio 0.2% (threshold: above 1%); lasted 34s · peak 22.1% · 412 of \
+             1800 requests failed during the incident summary=error ratio 0.2%"
         );
     }
 
@@ -112,14 +112,14 @@ mod tests {
         };
         assert_eq!(
             of(AlertStatus::Firing),
-            "description=burn rate 21.3, which spends the 30-day budget of 99.9% in 1.4 days \
-             (threshold: above 14.4) summary=burn rate 21.3, which spends the 30-day budget of \
-             99.9% in 1.4 days"
+            "description=burn rate 21.3, which spends the 30-day error budget of the 99.9% objective in 1.4 days \
+             (threshold: above 14.4) summary=burn rate 21.3, which spends the 30-day error budget of \
+             the 99.9% objective in 1.4 days"
         );
         assert_eq!(
             of(AlertStatus::Resolved),
-            "description=burn rate 21.3 (threshold: above 14.4); lasted 34s · peak 40 · 1800 \
-             requests, 412 failed summary=burn rate 21.3"
+            "description=burn rate 21.3 (threshold: above 14.4); lasted 34s · peak 40 · 412 of \
+             1800 requests failed during the incident summary=burn rate 21.3"
         );
     }
 
@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(labels(&alert)["group"], "POST /orders");
         assert_eq!(
             annotations(&alert)["description"],
-            "not sent: <no broker> (×3 in 1m · reported at src/orders.rs:42)\n×2 not sent: <no \
-             broker>\n×1 no stock\norder: 4711"
+            "not sent: <no broker> (reported 3 times in 1m at src/orders.rs:42)\n2× not sent: <no \
+             broker>\n1× no stock\norder: 4711"
         );
     }
 

@@ -1,6 +1,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::notify::receivers::chat::render::Markup;
+use crate::notify::receivers::chat::{
+    render::Markup,
+    text::{utc, utc_time_of_day},
+};
 
 /// Slack's markup: <https://docs.slack.dev/messaging/formatting-message-text>.
 pub(super) struct Mrkdwn;
@@ -42,10 +45,10 @@ impl Markup for Mrkdwn {
         format!("<{address}|{label}>")
     }
 
-    /// The reader's local time, with UTC as the fallback.
+    /// The time of day comes first, since Slack capitalizes the first letter, as in `Today`.
     fn date(time: SystemTime) -> String {
         let unix = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let utc = humantime::format_rfc3339_seconds(time);
-        format!("<!date^{unix}^{{date_short_pretty}} {{time_secs}}|{utc}>")
+        let (fallback, utc) = (utc(time), utc_time_of_day(time));
+        format!("<!date^{unix}^{{time_secs}} {{date_short_pretty}}|{fallback}> ({utc})")
     }
 }

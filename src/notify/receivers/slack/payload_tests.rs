@@ -40,7 +40,7 @@ fn a_firing_message_shows_value_target_severity_time_and_top_routes() {
         text(&message, 1),
         "*error ratio 20.3%* · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
-         since <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> (2s)\n\
+         firing since <!date^1795000000^{time_secs} {date_short_pretty}|2026-11-18 11:06:40 UTC> (11:06:40 UTC), for 2s\n\
          *Top routes*\n\
          • `POST /orders` · 85 of 410 failed (20.7%), 83% of all failures\n\
          <https://wiki.example.com/errors|Runbook> · <https://grafana.example.com/d/1|Dashboard>"
@@ -64,8 +64,8 @@ fn a_resolved_message_shows_value_peak_duration_and_request_counts() {
     assert_eq!(
         text(&message, 1),
         "*error ratio 0.2%* · threshold: above 1%\n\
-         lasted 34s from <!date^1795000000^{date_short_pretty} {time_secs}|2026-11-18T11:06:40Z> \
-         · peak 22.1% · 1800 requests, 412 failed"
+         lasted 34s, from <!date^1795000000^{time_secs} {date_short_pretty}|2026-11-18 11:06:40 UTC> (11:06:40 UTC)\n\
+         peak 22.1% · 412 of 1800 requests failed during the incident"
     );
 }
 
@@ -133,11 +133,11 @@ fn the_first_alert_after_a_start_notes_that_earlier_alerts_are_unknown() {
     let message = message(vec![alert]);
     assert!(
         text(&message, 1).contains(
-            "_The first alert since the start at <!date^1794999940^{date_short_pretty} {time_secs}"
+            "_The first alert since the service started at <!date^1794999940^{time_secs} "
         ),
         "{message}"
     );
-    assert!(text(&message, 1).ends_with("The state of earlier alerts is unknown._"), "{message}");
+    assert!(text(&message, 1).ends_with("Earlier alerts may have ended without a resolve._"), "{message}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_repeat_is_marked_as_still_firing() {
     let firing = of(AlertStatus::Firing);
     assert_eq!(text(&firing, 0), "🔴 [STILL FIRING] HighErrorRatio · orders");
     assert!(firing["text"].as_str().unwrap().starts_with("[STILL FIRING] HighErrorRatio"));
-    assert!(text(&firing, 1).contains("(4h)\n_Still firing. The figures are"), "{firing}");
+    assert!(text(&firing, 1).contains("for 4h\n_Still firing. The figures are"), "{firing}");
     assert!(text(&of(AlertStatus::Resolved), 0).starts_with("🟢 [RESOLVED]"));
 }
 

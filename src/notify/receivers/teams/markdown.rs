@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::notify::receivers::chat::render::Markup;
+use crate::notify::receivers::chat::{render::Markup, text::utc_time_of_day};
 
 /// The subset of Markdown in an adaptive card's text blocks:
 /// <https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>.
@@ -27,6 +27,7 @@ impl Markup for Markdown {
 
     fn date(time: SystemTime) -> String {
         let utc = humantime::format_rfc3339_seconds(time);
-        format!("{{{{DATE({utc}, SHORT)}}}} {{{{TIME({utc})}}}}")
+        let time_of_day = utc_time_of_day(time);
+        format!("{{{{TIME({utc})}}}} {{{{DATE({utc}, SHORT)}}}} ({time_of_day})")
     }
 }

@@ -48,7 +48,8 @@ fn a_firing_card_shows_value_target_severity_time_and_top_routes() {
             "🔴 \\[FIRING\\] HighErrorRatio · orders",
             "**error ratio 20.3%** · threshold: above 1% · 512 requests in 10s",
             "Too many requests fail.\n\nSee the\\_log.",
-            "since {{DATE(2026-11-18T11:06:40Z, SHORT)}} {{TIME(2026-11-18T11:06:40Z)}} (2s)",
+            "firing since {{TIME(2026-11-18T11:06:40Z)}} {{DATE(2026-11-18T11:06:40Z, SHORT)}} \
+             (11:06:40 UTC), for 2s",
             "**Top routes**",
             "• POST /orders/{id} · 85 of 410 failed (20.7%), 83% of all failures",
             "[Runbook](https://wiki.example.com/errors_%28all%29) · \
@@ -67,8 +68,8 @@ fn a_resolved_card_is_green_and_shows_peak_and_duration() {
     assert_eq!(container["items"][0]["color"], "good");
     let texts = texts(container);
     assert_eq!(texts[0], "🟢 \\[RESOLVED\\] HighErrorRatio · POST /orders");
-    assert!(texts[2].starts_with("lasted 34s from {{DATE("), "{}", texts[2]);
-    assert!(texts[2].ends_with(" · peak 22.1% · 1800 requests, 412 failed"), "{}", texts[2]);
+    assert!(texts[2].starts_with("lasted 34s, from {{TIME("), "{}", texts[2]);
+    assert_eq!(texts[3], "peak 22.1% · 412 of 1800 requests failed during the incident");
 }
 
 #[test]
