@@ -1,5 +1,5 @@
-//! Calls code of the application: closures, notifiers, recorders, subscribers of `tracing`. Its panic must
-//! end neither a request nor an alert.
+//! Calls code of the application: closures, notifiers, recorders, subscribers of `tracing`. Its
+//! panic must end neither a request nor an alert.
 
 use std::{
     any::Any,
@@ -13,8 +13,9 @@ use std::{
 
 /// A panic that was caught.
 ///
-/// Its payload may be of any type, and the drop of that type may panic again: outside of a guard that would
-/// end the caller, and during an unwinding the process. So the payload is dropped within a guard.
+/// Its payload may be of any type, and the drop of that type may panic again: outside of a guard
+/// that would end the caller, and during an unwinding the process. So the payload is dropped within
+/// a guard.
 pub(crate) struct Panic(Option<Box<dyn Any + Send>>);
 
 impl Panic {
@@ -74,8 +75,9 @@ pub(crate) async fn guarded_future<F: Future>(future: F) -> Result<F::Output, Pa
     .await
 }
 
-/// Logs by a macro of `tracing`. A subscriber may panic, as `tracing_subscriber::fmt` does where neither
-/// standard output nor standard error can be written: then the line is lost, and nothing else.
+/// Logs by a macro of `tracing`. A subscriber may panic, as `tracing_subscriber::fmt` does where
+/// neither standard output nor standard error can be written: then the line is lost, and nothing
+/// else.
 pub(crate) fn logged(log: impl FnOnce()) {
     let _ = guarded(log);
 }

@@ -23,9 +23,9 @@ pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Result<F::Ou
     before(Instant::now().checked_add(time), future).await
 }
 
-/// The timer has no part in tokio's budget of the task. A future that never has to wait, such as one that
-/// reads from a fast peer, spends that budget with each poll: `tower::timeout` would not see its own timer
-/// expire.
+/// The timer has no part in tokio's budget of the task. A future that never has to wait, such as
+/// one that reads from a fast peer, spends that budget with each poll: `tower::timeout` would not
+/// see its own timer expire.
 async fn before<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
     let timer = async {
         match deadline {

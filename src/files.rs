@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-/// Reads a regular file of at most `most` bytes. A pipe would block for ever, and a device may have no end.
+/// Reads a regular file of at most `most` bytes. A pipe would block for ever, and a device may have
+/// no end.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let too_long = || io::Error::other(format!("it is longer than {most} bytes"));
     let metadata = fs::metadata(path)?;

@@ -1,8 +1,9 @@
 //! How many bytes a lookout's figures take, and the most that they may.
 //!
-//! All memory that grows with the traffic is reserved here before it is allocated: the cells of each
-//! thread, the collector's sums, and an allowance for the recorder's copy. Nothing is ever given back,
-//! since counts are not. The windows grow and shrink, so the collector notes their size at each tick.
+//! All memory that grows with the traffic is reserved here before it is allocated: the cells of
+//! each thread, the collector's sums, and an allowance for the recorder's copy. Nothing is ever
+//! given back, since counts are not. The windows grow and shrink, so the collector notes their size
+//! at each tick.
 
 use std::sync::{
     Mutex, PoisonError,

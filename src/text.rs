@@ -5,9 +5,9 @@ use std::{
     fmt::{self, Write},
 };
 
-/// Whether a character controls a terminal, ends a line, or changes the direction of the text around it:
-/// C0, DEL and C1, the separators of lines and paragraphs, and the bidirectional embeddings, overrides and
-/// isolates.
+/// Whether a character controls a terminal, ends a line, or changes the direction of the text
+/// around it: C0, DEL and C1, the separators of lines and paragraphs, and the bidirectional
+/// embeddings, overrides and isolates.
 pub(crate) fn is_control(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -36,8 +36,8 @@ pub(crate) fn one_line(text: impl fmt::Display) -> String {
     line.0
 }
 
-/// The first characters of a text as they are displayed, up to `most` characters and about `bytes` bytes;
-/// an end that is cut is replaced by `…`. The text is never held as a whole.
+/// The first characters of a text as they are displayed, up to `most` characters and about `bytes`
+/// bytes; an end that is cut is replaced by `…`. The text is never held as a whole.
 pub(crate) fn limited(text: impl fmt::Display, most: usize, bytes: usize) -> String {
     let mut limited = Limited { text: String::new(), characters: most, bytes, is_cut: false };
     // The limit ends it with an error.

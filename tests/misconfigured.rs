@@ -28,8 +28,8 @@ fn ratio() -> Rule {
 #[test]
 fn settings_without_an_effect_are_rejected_at_the_start() {
     for (rule, says) in [
-        (ratio().route("/a").dependency("b"), "route and dependency exclude each other"),
-        (ratio().below(0.001), "above and below exclude each other"),
+        (ratio().route("/a").dependency("b"), "route and dependency are mutually exclusive"),
+        (ratio().below(0.001), "above and below are mutually exclusive"),
         (
             Rule::in_flight().above(9).over(Duration::from_secs(60)),
             "over has no effect on the requests in flight",

@@ -7,7 +7,7 @@ use crate::{
     text::{OneLine, count},
 };
 
-/// What raised an alert.
+/// The cause of an alert.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -15,37 +15,38 @@ pub enum Cause {
     Rule(Breach),
     /// [Reports](crate::Report) from business code, background tasks, panics or the log.
     Report(Arc<Failure>),
-    /// The lookout itself.
+    /// The lookout itself, for a test or a heartbeat.
     Notice(Notice),
 }
 
 /// The figures of an alert that a rule raised.
 ///
-/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests per second, a number
-/// of requests, or a burn rate as a multiple of the allowed rate. [`show`](Self::show) adds the unit.
+/// Values are in the signal's base unit: seconds, a ratio from 0 to 1, requests per second, a
+/// number of requests, or a burn rate as a multiple of the allowed rate. [`show`](Self::show) adds
+/// the unit.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Breach {
     /// The value at this change; after a resolve, the recovered value. `None` if the alert was
-    /// resolved because there were too few requests, or because the runtime or the rule is gone.
+    /// resolved because there were too few requests, the runtime stopped, or the rule was removed.
     pub value: Option<f64>,
     /// The worst value since the alert began.
     pub peak: f64,
     /// The threshold; for a rule with several burn rates, the one that decided.
     pub threshold: f64,
-    /// On which side of the threshold the rule fires.
+    /// Whether the rule fires above or below the threshold.
     pub comparison: Comparison,
     /// The length of the window that decided, and the requests in it; `None` for a signal without a
     /// window, such as the requests in flight.
     pub window: Option<(Duration, u64)>,
     /// Requests that ended since the start of the first window in breach.
     pub requests: u64,
-    /// How many of those requests failed.
+    /// The number of those requests that failed.
     pub errors: u64,
     /// The operations that contribute most to the value, at most three, the largest share first.
     pub top: Vec<Contribution>,
     pub(crate) signal: Signal,
-    /// Whether the alert was resolved because its rule was removed.
+    /// Whether the alert was resolved because its rule was removed or changed.
     pub(crate) is_rule_removed: bool,
 }
 
@@ -93,7 +94,7 @@ impl Alert {
 }
 
 impl Breach {
-    /// A value with its unit, such as `20.3%`.
+    /// Formats a value with the signal's unit, such as `20.3%`.
     pub fn show(&self, value: f64) -> String {
         self.signal.unit().show(value)
     }
@@ -105,12 +106,12 @@ impl Breach {
 
     pub(super) fn measured(&self, status: AlertStatus) -> String {
         let Some(value) = self.value else {
-            let why = if self.is_rule_removed {
+            let reason = if self.is_rule_removed {
                 "the rule was removed or changed"
             } else {
                 self.signal.unknown()
             };
-            return format!("{} unknown: {why}", self.signal);
+            return format!("{} unknown: {reason}", self.signal);
         };
         let measured = format!("{} {}", self.signal, self.show(value));
         match self.signal.outlook(value) {
@@ -137,7 +138,7 @@ impl Breach {
         }
     }
 
-    /// Removes what described the value at an earlier change.
+    /// Removes the details of the value at an earlier change.
     pub(super) fn clear_details(&mut self) {
         self.window = None;
         self.top = Vec::new();

@@ -1,4 +1,4 @@
-//! Constructors and setters, for the tests of notifiers.
+//! Constructors and setters for the tests of notifiers.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -6,12 +6,12 @@ use super::{Alert, AlertStatus, Breach, Cause, Notice, Origin, Target};
 use crate::rule::{Comparison, Rule, Scope, Severity};
 
 impl Alert {
-    /// A firing alert of this rule, as a test of a notifier needs one.
+    /// Creates a firing alert of this rule, to test a notifier.
     ///
-    /// Name, severity, labels, summary, runbook, dashboard and threshold are the rule's. The target is
-    /// the rule's route or dependency; defaults to [`Target::Service`]. The value and the peak equal
-    /// the threshold until [`with_value`](Self::with_value) sets others; a rule without a threshold
-    /// has no value. The alert starts now, at this process.
+    /// Name, severity, labels, summary, runbook, dashboard and threshold are the rule's. The target
+    /// is the rule's route or dependency, or otherwise [`Target::Service`]. The value and the peak
+    /// equal the threshold until [`with_value`](Self::with_value) sets others; a rule without a
+    /// threshold has no value. The alert starts now, and its origin is this process.
     ///
     /// # Examples
     ///
@@ -49,8 +49,8 @@ impl Alert {
         Self::new(name, rule.severity, target, cause, now, origin).annotated_by(rule)
     }
 
-    /// A firing alert of the lookout itself, as a test of a notifier needs one. It starts now, at this
-    /// process.
+    /// Creates a firing alert of the lookout itself, to test a notifier. It starts now, and its
+    /// origin is this process.
     ///
     /// # Examples
     ///
@@ -82,7 +82,7 @@ impl Alert {
         self
     }
 
-    /// Sets the value, in the signal's base unit, and raises the peak to it if it is worse.
+    /// Sets the value, in the signal's base unit, and the peak if the value is worse.
     ///
     /// Has no effect on an alert that no rule raised.
     pub fn with_value(mut self, value: f64) -> Self {
@@ -93,7 +93,7 @@ impl Alert {
         self
     }
 
-    /// Sets how many requests ended since the alert began, and how many of them failed.
+    /// Sets the number of requests since the alert began, and the failures among them.
     ///
     /// Has no effect on an alert that no rule raised.
     pub fn with_requests(mut self, requests: u64, errors: u64) -> Self {
@@ -109,13 +109,13 @@ impl Alert {
         self
     }
 
-    /// Sets when the alert started.
+    /// Sets the start of the alert.
     pub fn started_at(mut self, starts_at: SystemTime) -> Self {
         self.starts_at = starts_at;
         self
     }
 
-    /// The resolve of this alert at `ends_at`.
+    /// Returns the resolve of this alert at `ends_at`.
     pub fn resolved_at(mut self, ends_at: SystemTime) -> Self {
         self.status = AlertStatus::Resolved;
         self.ends_at = Some(ends_at);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_setters_of_figures_leave_other_alerts_alone() {
+    fn the_setters_of_figures_do_not_change_a_notice() {
         let notice = Alert::of_notice(Notice::Watchdog);
         assert_eq!(notice.clone().with_value(1.0).with_requests(1, 1), notice);
     }

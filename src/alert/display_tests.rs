@@ -1,4 +1,4 @@
-//! Nothing in a route, a name or an error reaches a terminal or a log but as text of one line.
+//! Routes, names and errors cannot inject control characters into a terminal or a log.
 
 use super::*;
 use crate::{
@@ -6,13 +6,13 @@ use crate::{
     text::is_control,
 };
 
-/// What clears a terminal, forges a log line, rings a bell or reverses the text after it.
+/// Clears a terminal, forges a log line, rings the bell, and reverses the text after it.
 const ATTACK: &str =
     "/a\u{1b}[2J\r\n2026-01-01 INFO paid\u{7}\u{7f}\u{9b}1m\u{202e}gpj.exe\u{2028}";
 
 fn check(text: &str) {
     assert!(!text.contains(is_control), "{text:?}");
-    assert!(text.contains(r"\u{1b}[2J\r\n"), "the attack stays visible: {text}");
+    assert!(text.contains(r"\u{1b}[2J\r\n"), "the escaped attack is visible: {text}");
 }
 
 fn of_failure() -> Alert {
@@ -50,7 +50,7 @@ fn the_line_of_an_alert_has_no_control_character() {
 }
 
 #[test]
-fn the_other_lines_about_an_alert_have_none() {
+fn the_lines_of_operations_have_no_control_character() {
     let operation = Operation::of_server(MethodLabel::Get, ATTACK);
     check(&operation.to_string());
     let top = Contribution { operation, share: 1.0, detail: ATTACK.to_owned() };

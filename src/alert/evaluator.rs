@@ -55,8 +55,8 @@ struct Tracked {
     /// The reading of the last tick; `None` without a verdict.
     last: Option<Reading>,
     gauge: Gauge,
-    /// The worst value since the condition first held. Every change has the same `starts_at`, even if
-    /// the system clock is set meanwhile.
+    /// The worst value since the condition first held. Every change has the same `starts_at`, even
+    /// if the system clock is set meanwhile.
     peak: f64,
     before: Totals,
     starts_at: SystemTime,

@@ -11,7 +11,7 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// The error's type, such as `orders::EventError`; empty if it is unknown.
     pub error_type: Cow<'static, str>,
-    /// The place in the code that sent the report, such as `src/orders.rs:42`. A path in a dependency
+    /// The source location that sent the report, such as `src/orders.rs:42`. A path in a dependency
     /// starts at its crate.
     pub call_site: String,
     /// The key set by [`Report::grouped_by`](crate::Report::grouped_by), or the operation, such as
@@ -38,7 +38,7 @@ const LONGEST_BYTES: usize = 4_000;
 const SHORT: usize = 200;
 
 impl Failure {
-    /// The error with its causes in one line. A cause that its error already contains is left out.
+    /// The error with its causes in one line; see [`InOneLine`].
     pub(super) fn text(&self) -> String {
         limited(InOneLine(&self.causes), LONGEST, LONGEST_BYTES)
     }
@@ -82,7 +82,7 @@ fn times(count: u64) -> String {
     }
 }
 
-/// An error with its causes in one line. A cause that its error already contains is left out.
+/// An error with its causes in one line. It skips a cause that the error before it contains.
 pub(crate) struct InOneLine<'a>(pub(crate) &'a [String]);
 
 impl fmt::Display for InOneLine<'_> {

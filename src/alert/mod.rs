@@ -51,13 +51,13 @@ use crate::{
 
 /// One change of an alert: it fires, or it is resolved.
 ///
-/// [`cause`](Self::cause) holds what only an alert of a rule, a report or a notice has; the other
-/// fields are common to all of them. [`Display`](fmt::Display) writes one line and escapes control
-/// characters, so a terminal or a log can show any route and any error.
+/// [`cause`](Self::cause) holds the data of the rule, the report or the notice that raised the
+/// alert; all alerts have the other fields. [`Display`](fmt::Display) writes one line and escapes
+/// control characters, so a terminal or a log can show any route and any error.
 ///
 /// # Examples
 ///
-/// A test of a notifier builds the alerts that it needs:
+/// In the test of a notifier:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -88,9 +88,9 @@ pub struct Alert {
     pub name: Arc<str>,
     /// How urgent the alert is.
     pub severity: Severity,
-    /// What the alert is about.
+    /// The service, operation, route, dependency or source location that has the problem.
     pub target: Target,
-    /// What raised the alert, with the figures or the evidence.
+    /// The rule, the report or the notice that raised the alert, with its figures or its evidence.
     pub cause: Cause,
     /// When the rule's condition first held, or the first report arrived.
     pub starts_at: SystemTime,
@@ -106,7 +106,7 @@ pub struct Alert {
     pub dashboard: Option<String>,
     /// The service and instance that raised the alert.
     pub origin: Arc<Origin>,
-    /// When this process started, if alerts from before the start may have ended without a resolve.
+    /// The start of this process, if alerts from before it may have ended without a resolve.
     ///
     /// Set on the first alert that a notifier receives within an hour of a start without a
     /// [state file](crate::LookoutBuilder::state_path), or after a start that could not use its
@@ -126,7 +126,7 @@ pub enum AlertStatus {
     Resolved,
 }
 
-/// What an alert is about.
+/// The service, or the part of it, that has the problem.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
@@ -138,7 +138,7 @@ pub enum Target {
     Route(String),
     /// The dependency that the rule names.
     Dependency(String),
-    /// The place in the code that sent a report, such as `src/orders.rs:42`.
+    /// The source location that sent a report, such as `src/orders.rs:42`.
     CallSite(String),
 }
 
@@ -183,7 +183,7 @@ impl Alert {
         matches!(self.cause, Cause::Notice(Notice::Test))
     }
 
-    /// The operation, the route, the dependency, the group of a report, or else the service's name.
+    /// The operation, the route, the dependency, the group of a report, or otherwise the service.
     pub fn target_name(&self) -> String {
         match &self.target {
             Target::CallSite(_) if !self.group().is_empty() => self.group().to_owned(),
@@ -193,7 +193,8 @@ impl Alert {
         }
     }
 
-    /// The measured value, such as `error ratio 20.3%`, or why there is none; the error of a report.
+    /// The value, such as `error ratio 20.3%`, or the reason why there is none; the error of a
+    /// report.
     ///
     /// For a burn rate that fires, it includes how long the error budget lasts.
     pub fn measured(&self) -> String {
@@ -226,16 +227,16 @@ impl Alert {
         }
     }
 
-    /// How long the alert has lasted; until `now` while it fires.
+    /// The duration of the alert; until `now` while it fires.
     pub fn lasted(&self, now: SystemTime) -> Duration {
         let end = self.ends_at.unwrap_or(now);
         end.duration_since(self.starts_at).unwrap_or_default()
     }
 
-    /// The resolved alert as it was while it fired, at its peak; `None` while it fires.
+    /// The firing alert before this resolve, at its peak; `None` while the alert fires.
     ///
-    /// For a receiver that ignores the resolve of an unknown alert: deliver this first if the
-    /// notification stands for several changes.
+    /// A notification may replace several changes. A receiver that ignores the resolve of an
+    /// unknown alert needs this one first.
     pub fn as_it_fired(&self) -> Option<Self> {
         if self.status == AlertStatus::Firing {
             return None;
@@ -263,8 +264,8 @@ impl Alert {
     /// A number that identifies the alert across its changes, processes and builds.
     ///
     /// It is a hash of the service, the instance, the name and the target; for a report also of the
-    /// error's type and the group. Receivers use it as a key for deduplication, or to find the
-    /// message of an alert again.
+    /// error's type and the group. Receivers use it as a key for deduplication, or to update the
+    /// message of an alert.
     pub fn fingerprint(&self) -> u64 {
         stable_hash(&self.identity_parts())
     }
@@ -286,9 +287,8 @@ impl Alert {
         parts
     }
 
-    /// Identifies an alert across its changes: the name and the target; for a report also the error's
-    /// type and the group, since one call site may report several; and the instance, since receivers
-    /// distinguish alerts by it and an alert may be older than a restart.
+    /// Identifies an alert across its changes. One call site may send reports of several error
+    /// types and groups. After a restart, an alert may have the instance of the earlier process.
     pub(crate) fn identity(&self) -> (&str, &Target, &str, &str, &str) {
         (&self.name, &self.target, self.error_type(), self.group(), &self.origin.instance)
     }

@@ -1,8 +1,8 @@
-/// An alert of the lookout itself, which no rule and no report raised.
+/// A notice that the lookout itself raises, without a rule or a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A test message of [`send_test`](crate::Lookout::send_test).
+    /// The test alert of [`send_test`](crate::Lookout::send_test).
     Test,
     /// The heartbeat, which fires as long as the lookout runs; see
     /// [`heartbeat`](crate::LookoutBuilder::heartbeat).
@@ -13,7 +13,7 @@ impl Notice {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Test => "LookoutTest",
-            // The usual name of Prometheus's always firing alert.
+            // The usual name of the alert that always fires in Prometheus.
             Self::Watchdog => "Watchdog",
         }
     }
@@ -43,7 +43,7 @@ mod tests {
     use crate::alert::{Alert, AlertStatus, test_alert};
 
     #[test]
-    fn the_text_of_a_test_states_that_nothing_is_wrong() {
+    fn a_test_alert_states_that_nothing_is_wrong() {
         let origin = test_alert("R", AlertStatus::Firing).origin;
         let notice = |notice| Alert::notice_at(notice, UNIX_EPOCH, Arc::clone(&origin));
         let test = notice(Notice::Test);

@@ -1,12 +1,12 @@
 use std::{env, fs, path::Path};
 
-/// Which service, instance and version an alert comes from.
+/// The service, the instance and the version that raised an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin {
     /// The service. Defaults to the name of the executable.
     pub service: String,
-    /// The instance, to tell replicas apart. Defaults to the host's name and the process id.
+    /// The instance, which distinguishes replicas. Defaults to the host's name and the process id.
     pub instance: String,
     /// The version. Defaults to none.
     pub version: Option<String>,

@@ -30,14 +30,14 @@ impl Alert {
         }
     }
 
-    /// Adds the reports of an earlier change that no receiver got.
+    /// Adds the reports of an earlier change that was not delivered.
     pub(crate) fn merge_earlier(&mut self, earlier: &Self) {
         if let (Some(failure), Some(earlier)) = (self.failure_mut(), earlier.failure()) {
             failure.merge_earlier(earlier);
         }
     }
 
-    /// Keeps only the start of a reported error, for a state file without room for more.
+    /// Shortens a reported error, for a state file without room for all of it.
     #[cfg(feature = "state")]
     pub(crate) fn shorten(&mut self) {
         if let Some(failure) = self.failure_mut() {
@@ -56,8 +56,8 @@ impl Alert {
         self.failure().map_or("", |failure| &failure.group)
     }
 
-    /// One line per distinct text of the reports of this change, such as `12× no broker answers`, the
-    /// most frequent first. Empty if all reports had the same text. See [`Failure::texts`].
+    /// One line per distinct text of the reports of this change, such as `12× no broker answers`,
+    /// the most frequent first. Empty if all reports had the same text. See [`Failure::texts`].
     pub fn text_counts(&self) -> Vec<String> {
         self.failure().map_or_else(Vec::new, |failure| failure.texts.lines())
     }

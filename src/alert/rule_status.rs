@@ -14,8 +14,8 @@ pub struct RuleStatus {
     pub rule: Arc<str>,
     /// How urgent its alerts are.
     pub severity: Severity,
-    /// The evaluated service, route, dependency or operation. A rule for each route has a status for
-    /// each operation, and one for the service until an operation has a verdict.
+    /// The evaluated service, route, dependency or operation. A rule for each route has a status
+    /// for each operation, and one for the service until an operation has a verdict.
     pub target: Target,
     /// Whether the alert is inactive, pending or firing.
     pub state: RuleState,

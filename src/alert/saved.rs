@@ -23,8 +23,8 @@ use crate::{
 #[serde(transparent)]
 pub(crate) struct SavedAlert(#[serde(with = "AlertFields")] pub(crate) Alert);
 
-/// Whether the file needs no write between two states of a firing alert: they differ at most in the
-/// requests, which each tick changes.
+/// Whether two states of a firing alert differ at most in the requests. These change at each tick,
+/// so such a change triggers no write.
 pub(crate) fn is_same_in_file(one: &Alert, other: &Alert) -> bool {
     let mut one = one.clone();
     if let (Some(one), Some(other)) = (one.breach_mut(), other.breach()) {
@@ -128,7 +128,7 @@ struct SavedContribution {
     detail: String,
 }
 
-/// Formats that other parts of the file share.
+/// Formats that several parts of the file use.
 pub(crate) mod fields {
     use std::{sync::Arc, time::SystemTime};
 
@@ -171,8 +171,8 @@ pub(crate) mod fields {
         }
     }
 
-    /// An instant in RFC 3339, to the nanosecond. Any instant that can be read can be formatted in a
-    /// message.
+    /// An instant in RFC 3339, to the nanosecond. It is limited to the years 1970 to 9999, which a
+    /// message can show.
     pub(crate) mod instant {
         use std::time::{Duration, UNIX_EPOCH};
 

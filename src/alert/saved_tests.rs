@@ -1,4 +1,4 @@
-//! What is written of an alert is what is read of it, field by field.
+//! An alert survives the state file with every field.
 
 use super::*;
 use crate::{
@@ -11,7 +11,7 @@ fn read(alert: &Alert) -> Alert {
     serde_json::from_str::<SavedAlert>(&text).unwrap().0
 }
 
-/// Fails unless all that a `Debug` shows, which is all there is, is the same again.
+/// Compares the `Debug` outputs, which contain every field.
 fn survives(alert: &Alert) {
     assert_eq!(format!("{:?}", read(alert)), format!("{alert:?}"));
 }
@@ -124,7 +124,7 @@ fn a_report_survives_with_its_evidence() {
 }
 
 #[test]
-fn what_is_no_number_is_none_again_and_damages_no_file() {
+fn numbers_without_a_json_form_do_not_damage_the_file() {
     let mut alert = test_alert("A", AlertStatus::Firing);
     let breach = alert.breach_mut().unwrap();
     (breach.value, breach.peak) = (Some(f64::NAN), f64::INFINITY);
@@ -135,7 +135,7 @@ fn what_is_no_number_is_none_again_and_damages_no_file() {
 }
 
 #[test]
-fn an_instant_that_no_calendar_has_is_written_as_the_nearest_and_not_read() {
+fn an_instant_out_of_range_is_clamped_on_write_and_rejected_on_read() {
     let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     let after = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
     let of = |starts_at| read(&Alert { starts_at, ..test_alert("A", AlertStatus::Firing) });
@@ -151,7 +151,7 @@ fn an_instant_that_no_calendar_has_is_written_as_the_nearest_and_not_read() {
 }
 
 #[test]
-fn a_firing_alert_is_written_again_when_more_of_it_changes_than_its_requests() {
+fn a_firing_alert_is_written_again_unless_only_its_requests_change() {
     let firing = || test_alert("A", AlertStatus::Firing);
     assert!(is_same_in_file(&firing(), &firing().with_requests(1, 1)));
     let labels = BTreeMap::from([("team".to_owned(), "payments".to_owned())]);

@@ -3,7 +3,8 @@ use std::mem::size_of;
 use super::{Alert, Breach, Cause, Contribution, Failure, Target};
 
 impl Alert {
-    /// The approximate memory of the alert, in bytes. Memory that alerts share counts for each of them.
+    /// The approximate memory of the alert, in bytes. Memory that alerts share counts for each of
+    /// them.
     pub(crate) fn bytes(&self) -> usize {
         let target = match &self.target {
             Target::Service => 0,

@@ -98,8 +98,8 @@ impl State {
 mod tests {
     use super::*;
 
-    /// Plays one verdict per second: `!` breached, `.` not breached, `?` no verdict. Returns a letter
-    /// for each state: `i`, `p` or `f`, in upper case when the alert fires or resolves.
+    /// Plays one verdict per second: `!` breached, `.` not breached, `?` no verdict. Returns a
+    /// letter for each state: `i`, `p` or `f`, in upper case when the alert fires or resolves.
     fn play(hold: u64, keep: u64, forget: u64, verdicts: &str) -> String {
         let timing = Timing {
             hold_for: Duration::from_secs(hold),

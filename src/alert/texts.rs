@@ -2,33 +2,34 @@ use std::{cmp::Reverse, fmt, mem};
 
 use crate::text::limited;
 
-/// The distinct texts of the reports that one message stands for, each with its count.
+/// The distinct texts of the reports in one message, each with its count.
 ///
-/// At most ten texts are listed, each up to its 200th character; [`others`](Self::others) counts the
-/// reports with further texts. The counts and `others` add up to [`Failure::count`](super::Failure::count).
+/// It lists at most ten texts, each of up to 200 characters; [`others`](Self::others) counts the
+/// reports with further texts. The counts and `others` add up to
+/// [`Failure::count`](super::Failure::count).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DistinctTexts {
-    /// The texts in the order in which they were first reported.
+    /// The texts in the order of their first reports.
     pub listed: Vec<TextCount>,
-    /// How many reports had a text that is not listed.
+    /// The number of reports whose text is not listed.
     pub others: u64,
 }
 
-/// A text and how many reports had it.
+/// A text and the number of reports with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TextCount {
     /// The error with its causes, in one line.
     pub text: String,
-    /// How many reports had it.
+    /// The number of reports with this text.
     pub count: u64,
 }
 
-/// How many texts are listed.
+/// The maximum number of listed texts.
 const MOST: usize = 10;
 
-/// The length of one text, in characters and in bytes.
+/// The maximum length of a text, in characters and in bytes.
 const LONGEST: usize = 200;
 const LONGEST_BYTES: usize = 400;
 
@@ -38,12 +39,12 @@ impl DistinctTexts {
         self.count(limited(text, LONGEST, LONGEST_BYTES), count);
     }
 
-    /// About how many bytes of memory the texts take.
+    /// The approximate memory of the texts, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.listed.iter().map(|listed| size_of::<TextCount>() + listed.text.len()).sum()
     }
 
-    /// Adds the texts of earlier reports before these.
+    /// Puts the texts of earlier reports before these.
     pub(super) fn merge_earlier(&mut self, earlier: &Self) {
         let later = mem::replace(self, earlier.clone());
         self.others = self.others.saturating_add(later.others);
@@ -61,8 +62,8 @@ impl DistinctTexts {
         }
     }
 
-    /// A line for each text, such as `12× no broker answers`, the most frequent first; none where all
-    /// reports had the same text.
+    /// A line for each text, such as `12× no broker answers`, the most frequent first. Empty if all
+    /// reports have the same text.
     pub(super) fn lines(&self) -> Vec<String> {
         if self.listed.len() + usize::from(self.others > 0) < 2 {
             return Vec::new();
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_alone_has_no_lines() {
+    fn a_single_text_has_no_lines() {
         assert!(texts(&[("no stock", 3)]).lines().is_empty());
         assert!(DistinctTexts::default().lines().is_empty());
     }

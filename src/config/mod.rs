@@ -192,7 +192,7 @@ fn parse(
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
             let (start, path) = position(error.setting().key());
             document.report(start, &path, &error.to_string());
-        } else if let Some(problem) = rule.problem_beside(&rules) {
+        } else if let Some(problem) = rule.conflict_with(&rules) {
             let (start, path) = position("name");
             document.report(start, &path, &format!("rule `{}`: {problem}", rule.name()));
         }

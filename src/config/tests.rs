@@ -190,7 +190,7 @@ const FILES: &[(&str, &str)] = &[
     (
         "[[rule]]\nsignal = 'slo'\nobjective = 0.9\nover = '60s'",
         "config:4: rule.over: rule `ErrorBudgetBurn`: over can't be set for an SLO, whose burn rates \
-         have windows of their own: use `burn_rates`",
+         have their own windows: use `burn_rates`",
     ),
 ];
 
@@ -221,7 +221,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "above = 0.1\nover = ['60s', '10s']",
-        "config:4: rule.over: rule `HighErrorRatio`: over 60s..=10s is empty: give the shorter one first",
+        "config:4: rule.over: rule `HighErrorRatio`: over 60s..=10s is empty: put the shorter one first",
     ),
     (
         "above = 0.1\nmin_requests = -1",
@@ -233,8 +233,8 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "above = 0.1\nroute = 'get /a'",
-        "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" begins with an unknown \
-         method: use one such as GET, or _OTHER for methods that HTTP does not register",
+        "config:4: rule.route: rule `HighErrorRatioOnGetA`: route \"get /a\" starts with an unknown \
+         method: use one such as GET, or _OTHER for unregistered methods",
     ),
     (
         "above = 0.1\nscope = 'each'",
@@ -301,7 +301,7 @@ above = 0.01
             "config:7: rule.above: \"2s\" is not a number: write one without quotes",
             "config:8: rule.sumary: unknown key: did you mean summary?",
             "config:12: rule.label: unknown key: did you mean labels?",
-            "config:13: rule: rule `HighErrorRatio`: another rule is exactly the same: leave one of them out",
+            "config:13: rule: rule `HighErrorRatio`: another rule is identical: remove one of them",
         ]
     );
 }

@@ -6,8 +6,9 @@ use crate::{
 };
 
 impl Rule {
-    /// The verdict of a rule on a burn rate: breached by any of its burn rates; unknown if none is, and
-    /// one of them is unknown. Told is the one that is furthest past its factor, or nearest to it.
+    /// Evaluates the burn rates of an SLO. Any of them can breach the rule. If none does, but one
+    /// is unknown, the verdict is unknown. The reading is that of the worst burn rate, relative to
+    /// its threshold.
     pub(super) fn read_burn_rates(
         &self,
         objective: f64,
@@ -15,20 +16,20 @@ impl Rule {
         timeline: &Timeline,
     ) -> Option<Reading> {
         let mut is_known = true;
-        let mut told: Option<Reading> = None;
+        let mut worst: Option<Reading> = None;
         for rate in &self.burn_rates {
             match self.read_burn_rate(*rate, objective, figures, timeline) {
                 Some(reading) => {
-                    told = told.filter(|told| says_more(told, &reading)).or(Some(reading));
+                    worst = worst.filter(|worst| is_worse(worst, &reading)).or(Some(reading));
                 }
                 None => is_known = false,
             }
         }
-        told.filter(|told| told.verdict == Verdict::Breached || is_known)
+        worst.filter(|worst| worst.verdict == Verdict::Breached || is_known)
     }
 
-    /// Requests, errors and confidence are asked of the long window: the short one says no more than
-    /// that it goes on.
+    /// The minimum requests, the minimum errors and the confidence apply to the long window. The
+    /// short one only shows that the errors continue.
     fn read_burn_rate(
         &self,
         rate: BurnRate,
@@ -42,29 +43,30 @@ impl Rule {
         if long.requests() < self.min_requests {
             return None;
         }
-        let spent = Share::of(long.errors(), long.requests())?;
-        let spends = Share::of(short.errors(), short.requests());
-        // Where the long one is not above, it does not matter what the short one is.
-        let verdict = match self.verdict_on(spent, Comparison::Above, threshold) {
-            Verdict::Kept => Verdict::Kept,
-            _ if !spends?.is_beyond(Comparison::Above, threshold, None) => Verdict::Kept,
+        let long_share = Share::of(long.errors(), long.requests())?;
+        let short_share = Share::of(short.errors(), short.requests());
+        // If the long window is below the threshold, the short one may be empty.
+        let verdict = match self.verdict_on(long_share, Comparison::Above, threshold) {
+            Verdict::Within => Verdict::Within,
+            _ if !short_share?.is_beyond(Comparison::Above, threshold, None) => Verdict::Within,
             of_long => of_long,
         };
-        // Both are above a factor if and only if the lower one is.
-        let lower = spends.map_or(spent.ratio(), |spends| spends.ratio().min(spent.ratio()));
+        // Both are above the factor if and only if the lower one is.
+        let lower =
+            short_share.map_or(long_share.ratio(), |share| share.ratio().min(long_share.ratio()));
         Some(Reading {
             value: lower / budget(objective),
             threshold: rate.factor,
             verdict,
             window: Some((long.elapsed(), long.requests())),
-            hits: spent.hits,
+            hits: long_share.hits,
             before: long.before(),
         })
     }
 }
 
-/// Whether one says more than the other: it is breached, or further past its factor.
-fn says_more(one: &Reading, other: &Reading) -> bool {
+/// Whether `one` is at least as bad: breached, or further past its threshold.
+fn is_worse(one: &Reading, other: &Reading) -> bool {
     let by_factor = |reading: &Reading| {
         (reading.verdict == Verdict::Breached, reading.value / reading.threshold)
     };
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_threshold_of_a_burn_rate_has_no_rounding_error() {
+    fn the_threshold_of_a_burn_rate_has_no_rounding_error() {
         let threshold = BurnRate::new(14.4, Duration::from_secs(3_600)).error_ratio(0.999);
         let equal = Share::of(144, 10_000).unwrap();
         assert!(!equal.is_beyond(Comparison::Above, threshold, None), "equal is not above");

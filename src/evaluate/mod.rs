@@ -1,4 +1,5 @@
-//! Evaluates a rule: reads its signal from the windows of a scope, and compares it with the threshold.
+//! Evaluates a rule: computes its signal from the windows of a scope, and compares it with the
+//! threshold.
 
 mod burn_rate;
 mod reading;

@@ -8,43 +8,44 @@ use crate::{
     window::{Timeline, Totals, Window},
 };
 
-/// What a rule sees in a scope at one tick.
+/// The value of a rule's signal in a scope at one tick, with the verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) value: f64,
-    /// What the value is compared with, in its unit.
+    /// The threshold, in the unit of the value.
     pub(crate) threshold: f64,
     pub(crate) verdict: Verdict,
-    /// The window that decided, and how many requests it held; none for a signal of the moment.
+    /// The window that decided, and the requests in it. `None` for a signal without a window.
     pub(crate) window: Option<(Duration, u64)>,
-    /// In that window, the errors of a ratio or of an SLO, and of other ratios what they count.
+    /// The failures in that window, or the slow requests or client errors for those signals.
     pub(crate) hits: u64,
-    /// The sums before that window.
+    /// The sums at the start of that window.
     pub(crate) before: Totals,
 }
 
-/// Whether what a rule sees is past its threshold.
+/// Whether the value is past the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Kept,
-    /// It is past it, but not as surely as the rule asks: that raises no alert, and ends none.
-    Doubtful,
+    Within,
+    /// The value is past the threshold without the rule's confidence. It neither fires nor
+    /// resolves.
+    Uncertain,
     Breached,
 }
 
 impl Verdict {
     pub(crate) fn of(is_breached: bool) -> Self {
-        if is_breached { Self::Breached } else { Self::Kept }
+        if is_breached { Self::Breached } else { Self::Within }
     }
 
-    /// Whether an alert holds by it, that is firing or not.
+    /// Whether the condition holds, given whether the alert is firing.
     pub(crate) fn holds(self, is_firing: bool) -> bool {
-        self == Self::Breached || is_firing && self == Self::Doubtful
+        self == Self::Breached || is_firing && self == Self::Uncertain
     }
 }
 
 impl Rule {
-    /// The verdict on a scope; `None` where there is too little to judge by.
+    /// Evaluates the rule in a scope. `None` without a verdict, such as with too few requests.
     pub(crate) fn read(
         &self,
         figures: &Figures,
@@ -52,7 +53,7 @@ impl Rule {
         bounds: &Bounds,
     ) -> Option<Reading> {
         let (comparison, threshold) = self.condition()?;
-        let moment = |value: f64| Reading {
+        let without_window = |value: f64| Reading {
             value,
             threshold,
             verdict: Verdict::of(comparison.holds(value, threshold)),
@@ -61,11 +62,11 @@ impl Rule {
             before: *figures.history.totals(),
         };
         match self.signal {
-            Signal::InFlight => Some(moment(figures.in_flight as f64)),
+            Signal::InFlight => Some(without_window(figures.in_flight as f64)),
             Signal::OldestInFlight => {
-                Some(moment(figures.oldest.unwrap_or_default().as_secs_f64()))
+                Some(without_window(figures.oldest.unwrap_or_default().as_secs_f64()))
             }
-            Signal::RuntimeLag => Some(moment(figures.runtime_lag?.as_secs_f64())),
+            Signal::RuntimeLag => Some(without_window(figures.runtime_lag?.as_secs_f64())),
             Signal::BurnRate { objective } => self.read_burn_rates(objective, figures, timeline),
             Signal::ErrorRatio => {
                 let errors = |window: &Window<'_>| window.errors();
@@ -81,7 +82,7 @@ impl Rule {
             }
             _ => {
                 let window = self.windows(figures, timeline).next()?;
-                let (value, verdict) = self.judge(&window, comparison, threshold, bounds)?;
+                let (value, verdict) = self.evaluate(&window, comparison, threshold, bounds)?;
                 Some(Reading {
                     value,
                     threshold,
@@ -94,7 +95,8 @@ impl Rule {
         }
     }
 
-    /// What the signal is compared with, in its unit: of an SLO the first burn rate.
+    /// The comparison and the threshold in the signal's unit; for an SLO, those of its first burn
+    /// rate.
     pub(crate) fn condition(&self) -> Option<(Comparison, f64)> {
         match self.signal {
             Signal::BurnRate { .. } => {
@@ -104,9 +106,9 @@ impl Rule {
         }
     }
 
-    /// How long an alert outlives the last verdict: as long as the longest window, so that a pause in
-    /// the traffic is no recovery. Of an SLO it is the longest short one: nothing spends the budget
-    /// meanwhile, and an hour of it would tell nobody anything.
+    /// How long an alert keeps firing without a verdict: for the longest window, so that a pause in
+    /// the traffic does not resolve it. For an SLO, it is the longest short window: without traffic
+    /// nothing spends the budget, and an hour would be too long.
     pub(crate) fn forget_after(&self) -> Duration {
         let shorts = self.burn_rates.iter().map(|rate| rate.short);
         shorts.max().unwrap_or(self.over.longest())
@@ -123,16 +125,16 @@ impl Rule {
         let windows =
             lengths.into_iter().flatten().map(|over| figures.history.window(timeline, over));
         windows.filter(|window| {
-            // A rate over a part of its window would call every start a drop in traffic.
-            let is_whole =
+            // A rate over a partial window would report a drop in traffic after each start.
+            let is_full =
                 self.signal != Signal::Throughput || window.elapsed() >= self.over.shortest;
-            is_whole && window.requests() >= self.min_requests
+            is_full && window.requests() >= self.min_requests
         })
     }
 
-    /// The shortest window with enough requests decides, unless its ratio is past the threshold by too
-    /// few hits to be sure. Then the next longer one decides: a quiet service needs more time to show
-    /// that its ratio is no chance.
+    /// The shortest window with enough requests decides, unless its ratio is past the threshold
+    /// with too few hits or without the confidence. Then the next longer window decides, since a
+    /// quiet service needs more time for a significant ratio.
     fn read_share(
         &self,
         figures: &Figures,
@@ -140,7 +142,7 @@ impl Rule {
         (comparison, threshold): (Comparison, f64),
         hits: impl Fn(&Window<'_>) -> u64,
     ) -> Option<Reading> {
-        let mut unsure = None;
+        let mut uncertain = None;
         for window in self.windows(figures, timeline) {
             let share = Share::of(hits(&window), window.requests())?;
             let value = share.ratio();
@@ -156,12 +158,13 @@ impl Rule {
             if verdict == Verdict::Breached || !comparison.holds(value, threshold) {
                 return Some(reading);
             }
-            unsure = unsure.or(Some(reading));
+            uncertain = uncertain.or(Some(reading));
         }
-        unsure
+        uncertain
     }
 
-    fn judge(
+    /// The value and the verdict for a signal that is neither a ratio nor without a window.
+    fn evaluate(
         &self,
         window: &Window<'_>,
         comparison: Comparison,
@@ -174,8 +177,8 @@ impl Rule {
             Signal::LatencyQuantile(q) => {
                 let value = window.quantile(q, bounds)?.as_secs_f64();
                 let (_, Threshold::Duration(threshold)) = self.threshold? else { return None };
-                // Exact, whatever the estimate says: the quantile is above the threshold if and
-                // only if more than a share 1 - q took longer.
+                // Exact, unlike the estimate: the quantile is above the threshold if and only if
+                // more than a share of 1 - q took longer.
                 let rank = (q * window.requests() as f64).ceil() as u64;
                 let is_above =
                     window.requests() - window.slower_than(threshold, bounds) < rank.max(1);
@@ -201,11 +204,11 @@ impl Rule {
     ) -> Verdict {
         let is_beyond = |confidence| share.is_beyond(comparison, threshold, confidence);
         if share.hits < self.min_errors || !is_beyond(None) {
-            Verdict::Kept
+            Verdict::Within
         } else if is_beyond(self.confidence) {
             Verdict::Breached
         } else {
-            Verdict::Doubtful
+            Verdict::Uncertain
         }
     }
 
@@ -220,12 +223,12 @@ impl Rule {
         self.signal.split().into_iter().chain(threshold)
     }
 
-    /// Whether it judges nothing without a runtime.
+    /// Whether the rule has no verdict without a runtime.
     pub(crate) fn needs_runtime(&self) -> bool {
         self.signal == Signal::RuntimeLag
     }
 
-    /// Whether it names a route or a dependency.
+    /// Whether the rule names a route or a dependency.
     pub(crate) fn names_scope(&self) -> bool {
         matches!(self.scope, Scope::Route(_) | Scope::Dependency(_))
     }
@@ -235,17 +238,17 @@ impl Rule {
     }
 }
 
-/// What an operation adds to a value, and the words for it.
+/// The contribution of an operation to a rule's value, with its text.
 pub(crate) struct Weight {
     pub(crate) value: f64,
-    /// Its own figures, such as `3 of 30 failed (10%)`.
+    /// The operation's figures, such as `3 of 30 failed (10%)`.
     own: String,
-    /// What all operations together add; empty where they don't add up.
+    /// The name of the sum over all operations, such as `failures`; empty if there is no sum.
     whole: &'static str,
 }
 
 impl Weight {
-    /// The words with the share of the whole, such as `3 of 30 failed (10%), 75% of all failures`.
+    /// The text with the share of the sum, such as `3 of 30 failed (10%), 75% of all failures`.
     pub(crate) fn with_share(self, share: f64) -> String {
         let Self { own, whole, .. } = self;
         match whole {
@@ -256,7 +259,7 @@ impl Weight {
     }
 }
 
-/// What an operation adds to a rule's value; `None` if nothing.
+/// The contribution of an operation to a rule's value; `None` if it is zero.
 pub(crate) fn weight(
     rule: &Rule,
     figures: &Figures,
@@ -266,9 +269,9 @@ pub(crate) fn weight(
 ) -> Option<Weight> {
     let window = figures.history.window(timeline, over);
     let requests = window.requests();
-    let part = |hits: u64, what: &str| {
+    let part = |hits: u64, name: &str| {
         let ratio = Unit::Ratio.show(hits as f64 / requests.max(1) as f64);
-        format!("{hits} of {requests} {what} ({ratio})")
+        format!("{hits} of {requests} {name} ({ratio})")
     };
     let unit = rule.signal.unit();
     let (value, own, whole) = match rule.signal {
@@ -290,7 +293,8 @@ pub(crate) fn weight(
             (slow as f64, part(slow, &format!("slower than {limit}")), "slow requests")
         }
         Signal::Throughput => (requests as f64, unit.show(window.throughput()?), "requests"),
-        // What a blocked runtime holds up; what blocks it is most likely among it.
+        // A blocked runtime holds up all requests in flight, most likely also the one that blocks
+        // it.
         Signal::InFlight | Signal::RuntimeLag => {
             let in_flight = figures.in_flight;
             (in_flight as f64, format!("{in_flight} in flight"), "requests in flight")
@@ -310,14 +314,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_says_its_own_figures_and_then_its_share_of_the_whole() {
+    fn the_text_has_the_operations_figures_and_then_its_share() {
         let weight = |whole| Weight { value: 3.0, own: "3 of 30 failed (10%)".to_owned(), whole };
-        for (whole, share, says) in [
+        for (whole, share, text) in [
             ("failures", 0.75, "3 of 30 failed (10%), 75% of all failures"),
             ("failures", 0.001, "3 of 30 failed (10%), under 1% of all failures"),
             ("", 0.75, "3 of 30 failed (10%)"),
         ] {
-            assert_eq!(weight(whole).with_share(share), says);
+            assert_eq!(weight(whole).with_share(share), text);
         }
     }
 }

@@ -23,8 +23,8 @@ impl Rule {
     fn reason_for_no_breach(&self, reading: &Reading) -> Option<Reason> {
         let (comparison, _) = self.condition()?;
         match (reading.verdict, self.confidence) {
-            (Verdict::Doubtful, Some(confidence)) => Some(Reason::NotConfident { confidence }),
-            (Verdict::Kept, _)
+            (Verdict::Uncertain, Some(confidence)) => Some(Reason::NotConfident { confidence }),
+            (Verdict::Within, _)
                 if reading.hits < self.min_errors
                     && comparison.holds(reading.value, reading.threshold) =>
             {

@@ -1,6 +1,6 @@
 use crate::rule::Comparison;
 
-/// So many of so many requests: what a ratio is made of, and so how far it can be trusted.
+/// A ratio with its counts, which determine its confidence interval.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub(crate) hits: u64,
@@ -17,8 +17,8 @@ impl Share {
         self.hits as f64 / self.requests as f64
     }
 
-    /// Whether the ratio is on this side of the threshold; with a confidence whether that of the
-    /// requests to come, too, is there as surely as this: by one end of Wilson's score interval.
+    /// Whether the ratio is past the threshold. With a confidence, the near bound of its one-sided
+    /// Wilson score interval must be past the threshold, too.
     pub(crate) fn is_beyond(
         self,
         comparison: Comparison,
@@ -35,8 +35,8 @@ impl Share {
         is_certain && comparison.holds(self.ratio(), threshold)
     }
 
-    /// The end of Wilson's score interval that is `z` standard deviations away: the lower one where
-    /// that is negative. Unlike an end of the normal approximation it holds for small counts, too.
+    /// The bound of Wilson's score interval at `z` standard deviations; the lower one if `z` is
+    /// negative. Unlike the normal approximation, it also holds for small counts.
     /// Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     fn wilson_bound(self, z: f64) -> f64 {
         let (hits, requests) = (self.hits as f64, self.requests as f64);
@@ -45,8 +45,8 @@ impl Share {
     }
 }
 
-/// The standard deviations that a normal value stays below with the probability `p`, which is more
-/// than 0.5; to seven digits. Wichura, "Algorithm AS 241", Applied Statistics 37 (1988), PPND7.
+/// The quantile of the standard normal distribution at `p`, which is more than 0.5, to seven
+/// digits. Wichura, "Algorithm AS 241", Applied Statistics 37 (1988), PPND7.
 fn normal_quantile(p: f64) -> f64 {
     let central = p - 0.5;
     if central <= 0.425 {
@@ -67,7 +67,7 @@ fn normal_quantile(p: f64) -> f64 {
     }
 }
 
-/// The coefficient of the highest power first.
+/// Evaluates a polynomial; the coefficient of the highest power comes first.
 fn polynomial(coefficients: [f64; 4], x: f64) -> f64 {
     coefficients.into_iter().fold(0.0, |sum, coefficient| sum * x + coefficient)
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normal_quantiles_are_those_of_the_tables() {
+    fn normal_quantiles_match_the_tables() {
         for (p, z) in [
             (0.6, 0.253_347_1),
             (0.75, 0.674_489_8),
@@ -95,7 +95,7 @@ mod tests {
         }
     }
 
-    /// How few errors of so many requests are above the threshold for sure.
+    /// The fewest errors in `requests` that exceed the threshold with confidence.
     fn fewest(requests: u64, threshold: f64) -> Option<u64> {
         (0..=requests).find(|errors| {
             let share = Share::of(*errors, requests).unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_errors_it_takes_to_be_sure() {
+    fn the_fewest_errors_that_exceed_the_threshold_match_the_table() {
         for (threshold, table) in [
             (0.01, &[(10, 1), (20, 1), (50, 2), (100, 3), (200, 5), (500, 9), (1_000, 16)][..]),
             (0.01, &[(5_000, 62)]),
@@ -114,33 +114,33 @@ mod tests {
                 assert_eq!(
                     fewest(*requests, threshold),
                     Some(*errors),
-                    "of {requests}, above {threshold}"
+                    "{requests} requests, above {threshold}"
                 );
             }
         }
     }
 
     #[test]
-    fn a_ratio_below_is_judged_by_the_upper_end() {
+    fn a_ratio_below_the_threshold_is_evaluated_by_the_upper_bound() {
         let is_below = |hits, requests, confidence| {
             let share = Share::of(hits, requests).unwrap();
             share.is_beyond(Comparison::Below, 0.05, confidence)
         };
         assert!(is_below(0, 20, None));
-        assert!(!is_below(0, 20, Some(0.95)), "none of 20 may be 5%");
+        assert!(!is_below(0, 20, Some(0.95)), "no hit in 20 is consistent with 5%");
         assert!(is_below(0, 100, Some(0.95)));
         assert!(!is_below(5, 100, None), "5% is not below 5%");
     }
 
     #[test]
-    fn no_error_is_above_nothing_however_sure() {
+    fn zero_errors_never_exceed_a_threshold_of_zero() {
         for requests in 1..2_000 {
             let none = Share::of(0, requests).unwrap();
             assert!(!none.is_beyond(Comparison::Above, 0.0, Some(0.95)), "0 of {requests}");
         }
     }
 
-    /// How probable it is that of so many requests at least `hits` are, where each is with `p`.
+    /// The probability of at least `hits` in `requests`, if each is a hit with probability `p`.
     fn tail(requests: u64, p: f64, hits: u64) -> f64 {
         let mut probability = (1.0 - p).powf(requests as f64);
         let mut below = 0.0;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_threshold_itself_few_errors_are_chance_more_often() {
+    fn at_the_threshold_few_errors_raise_more_false_alarms() {
         for (hits, worst) in [(1, 0.20), (2, 0.145), (5, 0.10), (10, 0.085)] {
             for requests in (10..1_500).filter(|requests| fewest(*requests, 0.01) == Some(hits)) {
                 let alarms = tail(requests, 0.01, hits);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn below_the_threshold_false_alarms_are_rarer_than_the_confidence_leaves() {
+    fn below_the_threshold_false_alarms_are_rarer_than_the_confidence_allows() {
         for confidence in [0.9, 0.95, 0.99] {
             for requests in (30..2_000).step_by(7) {
                 let is_sure = |hits: &u64| {

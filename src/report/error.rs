@@ -1,11 +1,11 @@
 use std::{any::type_name, error::Error};
 
-/// An error that [`Report::of`](super::Report::of), [`Reporter::report`](super::Reporter::report) and
-/// [`Reporter::supervise`](super::Reporter::supervise) accept.
+/// An error that [`Report::of`](super::Report::of), [`Reporter::report`](super::Reporter::report)
+/// and [`Reporter::supervise`](super::Reporter::supervise) accept.
 ///
-/// It is implemented for types that implement [`Error`], for `dyn Error` and `Box<dyn Error>` with or
-/// without `Send` and `Sync`, and for types with [`AsRef<dyn Error>`](AsRef), such as `anyhow::Error`
-/// and `eyre::Report`. The compiler infers `Kind`.
+/// It is implemented for types that implement [`Error`], for `dyn Error` and `Box<dyn Error>` with
+/// or without `Send` and `Sync`, and for types with [`AsRef<dyn Error>`](AsRef), such as
+/// `anyhow::Error` and `eyre::Report`. The compiler infers `Kind`.
 ///
 /// # Examples
 ///

@@ -110,8 +110,8 @@ impl Report {
     /// Creates a report of an error and its causes, named after the error's type. It contains the
     /// caller's source location.
     ///
-    /// The type of an error behind `dyn Error`, such as a `Box<dyn Error>`, an `anyhow::Error` or an
-    /// `eyre::Report`, is unknown. The name is then `Error`; set a better one with
+    /// The type of an error behind `dyn Error`, such as a `Box<dyn Error>`, an `anyhow::Error` or
+    /// an `eyre::Report`, is unknown. The name is then `Error`; set a better one with
     /// [`named`](Self::named).
     ///
     /// # Examples
@@ -160,17 +160,19 @@ impl Report {
 
     /// Sets the alert's name, such as `OrderEventLost`, up to 200 characters.
     ///
-    /// Use a few fixed names, since each name is a separate alert. Defaults to the last segment of the
-    /// error's type.
+    /// Use a few fixed names, since each name is a separate alert. Defaults to the last segment of
+    /// the error's type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = short(name.into(), LONGEST_NAME);
         self
     }
 
-    /// Creates a separate alert for each `key`, up to 200 characters. The alert's title contains it.
+    /// Creates a separate alert for each `key`, up to 200 characters. The alert's title contains
+    /// it.
     ///
     /// Use a few fixed keys. Defaults to the operation, such as `POST /orders`, for a report in a
-    /// response's extensions, and otherwise to none. An empty key merges the reports of all operations.
+    /// response's extensions, and otherwise to none. An empty key merges the reports of all
+    /// operations.
     ///
     /// # Examples
     ///
@@ -209,15 +211,15 @@ impl Report {
 
     /// Adds a field. The alert shows the fields of its last report.
     ///
-    /// A report keeps up to 32 fields, 4 KiB in total, with names of up to 200 characters and values
-    /// of up to 1,000.
+    /// A report keeps up to 32 fields, 4 KiB in total, with names of up to 200 characters and
+    /// values of up to 1,000.
     pub fn field(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
         self.fields.add(name.into(), value);
         self
     }
 
-    /// Adds the request's method, its route if axum's router matched one, and the ids in its headers
-    /// `x-request-id` and `traceparent`.
+    /// Adds the request's method, its route if axum's router matched one, and the ids in its
+    /// headers `x-request-id` and `traceparent`.
     ///
     /// A report in a response's extensions gets them without this call; see the example of
     /// [`Reporter`](Reporter#impl-Observer-for-Reporter).

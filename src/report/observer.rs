@@ -14,9 +14,9 @@ pub struct PendingRequest {
     report: Option<Report>,
 }
 
-/// As an observer of a layer, the reporter sends the [`Report`] in a response's extensions, with the
-/// request's method, route and ids. An error type that becomes a response then needs no reporter.
-/// Each operation is a separate alert, unless [`Report::grouped_by`] sets another key.
+/// As an observer of a layer, the reporter sends the [`Report`] in a response's extensions, with
+/// the request's method, route and ids. An error type that becomes a response then needs no
+/// reporter. Each operation is a separate alert, unless [`Report::grouped_by`] sets another key.
 ///
 /// # Examples
 ///

@@ -85,8 +85,8 @@ impl Reporter {
     /// hook. A panicking thread never waits for a lock of the lookout. Up to 1,000 panics wait with
     /// their messages for the lookout's thread; an alert `Panic` at `several places` counts any
     /// further ones. The panic of a supervised task is reported once, as the end of that task.
-    /// Panics on the lookout's own thread, such as those of a notifier, are logged and not reported.
-    /// With `panic = "abort"` the process ends before the lookout can send an alert.
+    /// Panics on the lookout's own thread, such as those of a notifier, are logged and not
+    /// reported. With `panic = "abort"` the process ends before the lookout can send an alert.
     ///
     /// # Examples
     ///

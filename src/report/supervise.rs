@@ -8,8 +8,8 @@ use crate::{
     text::short,
 };
 
-/// The output of a task for [`Reporter::supervise`]: `!`, `()`, or a `Result<(), E>` whose error is a
-/// [`ReportableError`]. The report contains the error's causes. The compiler infers `Kind`.
+/// The output of a task for [`Reporter::supervise`]: `!`, `()`, or a `Result<(), E>` whose error is
+/// a [`ReportableError`]. The report contains the error's causes. The compiler infers `Kind`.
 #[diagnostic::on_unimplemented(
     message = "a task that ends with `{Self}` can't be supervised",
     note = "return `()`, `!` or `Result<(), E>`, where `E` implements `std::error::Error` or is a \

@@ -51,16 +51,17 @@ impl Reporter {
     /// Creates a `tracing` layer that reports each event of level `ERROR`. Needs the feature
     /// `tracing-layer`.
     ///
-    /// The event's field `report` names the alert; use a few fixed names. Defaults to `ErrorLogged`.
-    /// Each source location is a separate alert. The report's causes are the event's message and the
-    /// causes of an error logged as `error = &error as &dyn Error`. The event's other fields, the
-    /// fields of its spans, and its target become the report's fields.
+    /// The event's field `report` names the alert; use a few fixed names. Defaults to
+    /// `ErrorLogged`. Each source location is a separate alert. The report's causes are the event's
+    /// message and the causes of an error logged as `error = &error as &dyn Error`. The event's
+    /// other fields, the fields of its spans, and its target become the report's fields.
     ///
-    /// Set a filter, such as `.with_filter(LevelFilter::INFO)`: without one, `tracing` creates every
-    /// event and span of the process, down to `TRACE`. The filter, or [`level`](ReportLayer::level),
-    /// decides which events are reported. The layer ignores events of HTTP layers about a status
-    /// ([`ignored_targets`](ReportLayer::ignored_targets)), since rules cover those. It also ignores
-    /// the lookout's own events, and all events on the lookout's thread.
+    /// Set a filter, such as `.with_filter(LevelFilter::INFO)`: without one, `tracing` creates
+    /// every event and span of the process, down to `TRACE`. The filter, or
+    /// [`level`](ReportLayer::level), decides which events are reported. The layer ignores events
+    /// of HTTP layers about a status ([`ignored_targets`](ReportLayer::ignored_targets)), since
+    /// rules cover those. It also ignores the lookout's own events, and all events on the lookout's
+    /// thread.
     ///
     /// # Examples
     ///
@@ -122,8 +123,8 @@ impl ReportLayer {
         self
     }
 
-    /// Sets the severity of the reports. Defaults to [`Severity::Warning`], since libraries also log
-    /// errors from which a service recovers.
+    /// Sets the severity of the reports. Defaults to [`Severity::Warning`], since libraries also
+    /// log errors from which a service recovers.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self

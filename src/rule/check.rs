@@ -32,30 +32,30 @@ impl RuleError {
     }
 }
 
-/// Checks each rule alone and against the rules before it.
+/// Checks each rule by itself and against the rules before it.
 pub(crate) fn check(rules: &[Rule]) -> Result<(), RuleError> {
-    for (place, rule) in rules.iter().enumerate() {
-        let beside = || {
-            let text = rule.problem_beside(&rules[..place]);
+    for (index, rule) in rules.iter().enumerate() {
+        let conflict = || {
+            let text = rule.conflict_with(&rules[..index]);
             text.and_then(|text| Setting::Name.problem(text))
         };
-        if let Some(Problem { setting, text }) = rule.problem().or_else(beside) {
+        if let Some(Problem { setting, text }) = rule.problem().or_else(conflict) {
             return Err(RuleError { rule: rule.name(), setting, problem: text });
         }
     }
     Ok(())
 }
 
-/// Labels that each alert has, which a rule cannot set.
+/// The labels that each alert has already; a rule cannot set them.
 const OWN_LABELS: [&str; 4] = ["alertname", "instance", "service", "severity"];
 
 impl Rule {
-    /// Why the rule conflicts with the other rules.
-    pub(crate) fn problem_beside(&self, others: &[Self]) -> Option<&'static str> {
+    /// The conflict with one of the other rules, and its fix.
+    pub(crate) fn conflict_with(&self, others: &[Self]) -> Option<&'static str> {
         if self.name.is_some() && others.iter().any(|other| other.name == self.name) {
             Some("another rule has the same name: give one of them another name")
         } else if others.contains(self) {
-            Some("another rule is exactly the same: leave one of them out")
+            Some("another rule is identical: remove one of them")
         } else {
             None
         }
@@ -64,7 +64,7 @@ impl Rule {
     fn problem(&self) -> Option<Problem> {
         if let Some((one, other)) = self.overridden {
             return other.problem(format!(
-                "{} and {} exclude each other: leave one of them out, and give it a rule of its own",
+                "{} and {} are mutually exclusive: remove one of them, or add a second rule",
                 one.setter(),
                 other.setter()
             ));
@@ -97,11 +97,11 @@ impl Rule {
             ))
         } else if self.over != WindowRange::DEFAULT {
             Setting::Over.problem(
-                "over can't be set for an SLO, whose burn rates have windows of their own: use \
+                "over can't be set for an SLO, whose burn rates have their own windows: use \
                  `burn_rates`",
             )
         } else if self.burn_rates.is_empty() {
-            let text = "burn_rates is empty: give it one, or leave it out for the default";
+            let text = "burn_rates is empty: add one, or remove it to use the defaults";
             Setting::BurnRates.problem(text)
         } else {
             let problem = self.burn_rates.iter().find_map(|rate| rate.problem(objective));
@@ -115,12 +115,12 @@ impl Rule {
             self.over.problem().and_then(|text| Setting::Over.problem(text))
         } else if self.over != WindowRange::DEFAULT {
             Setting::Over.problem(format!(
-                "over has no effect on the {signal}, which has no window: leave it out"
+                "over has no effect on the {signal}: this signal has no window, so remove it"
             ))
         } else if *min_requests > 0 {
             Setting::MinRequests.problem(format!(
-                "min_requests({min_requests}) has no effect on the {signal}, which has no window: leave \
-                 it out"
+                "min_requests({min_requests}) has no effect on the {signal}: this signal has no window, so \
+                 remove it"
             ))
         } else {
             None
@@ -135,8 +135,8 @@ impl Rule {
         let is_below = matches!(self.threshold, Some((Comparison::Below, _)));
         match self.confidence {
             Some(confidence) if !is_ratio => Setting::Confidence.problem(format!(
-                "confidence({confidence}) can't be set for the {signal}, which is not a ratio: leave it \
-                 out"
+                "confidence({confidence}) can't be set for the {signal}: this signal is not a ratio, so \
+                 remove it"
             )),
             Some(confidence) if !(confidence > 0.5 && confidence < 1.0) => {
                 Setting::Confidence.problem(format!(
@@ -145,15 +145,15 @@ impl Rule {
                 ))
             }
             _ if *min_errors > 0 && !is_ratio => Setting::MinErrors.problem(format!(
-                "min_errors({min_errors}) can't be set for the {signal}, which counts no errors: leave it \
-                 out"
+                "min_errors({min_errors}) can't be set for the {signal}: this signal counts no errors, so \
+                 remove it"
             )),
             _ if *min_errors > 0 && is_below => Setting::MinErrors.problem(format!(
                 "min_errors({min_errors}) can't be set for a ratio that fires below its threshold: \
-                 leave it out"
+                 remove it"
             )),
             _ if !is_slo && !self.burn_rates.is_empty() => Setting::BurnRates.problem(format!(
-                "burn_rates can't be set for the {signal}: begin with Rule::slo(..)"
+                "burn_rates can't be set for the {signal}: start with Rule::slo(..)"
             )),
             _ => None,
         }
@@ -173,7 +173,7 @@ impl Rule {
         let setting = Setting::from(comparison);
         match (self.signal.unit(), threshold) {
             (Unit::Seconds, Threshold::Duration(duration)) => {
-                let why = match (self.signal, comparison) {
+                let reason = match (self.signal, comparison) {
                     (Signal::OldestInFlight, Comparison::Below) => {
                         "the oldest request, since there may be none"
                     }
@@ -182,7 +182,8 @@ impl Rule {
                     }
                     _ => return duration_problem(setting, &comparison.to_string(), duration),
                 };
-                setting.problem(format!("below {duration:?} can't be set for {why}: use `above`"))
+                setting
+                    .problem(format!("below {duration:?} can't be set for {reason}: use `above`"))
             }
             (Unit::Seconds, Threshold::Number(number)) => setting.problem(format!(
                 "{comparison} {number} is a number, but {} is compared with a duration: use \
@@ -205,12 +206,12 @@ impl Rule {
                     Comparison::Above => unit != Unit::Ratio || number < 1.0,
                     Comparison::Below => number > 0.0 && (unit != Unit::Ratio || number <= 1.0),
                 };
-                let why = match unit {
+                let reason = match unit {
                     _ if can_cross => return None,
                     Unit::Ratio => "a ratio is from 0 to 1, so that 1% is 0.01",
                     _ => "nothing is below 0",
                 };
-                setting.problem(format!("{comparison} {number} can never hold: {why}"))
+                setting.problem(format!("{comparison} {number} can never hold: {reason}"))
             }
         }
     }
@@ -223,7 +224,7 @@ impl Rule {
             Scope::Service | Scope::EachRoute => return None,
             Scope::Dependency(name) if name.trim().is_empty() => {
                 return Setting::Dependency
-                    .problem("dependency is empty: give the name of a client_layer");
+                    .problem("dependency is empty: use the name of a client_layer");
             }
             Scope::Dependency(_) => return None,
             Scope::Route(text) => text,
@@ -231,13 +232,13 @@ impl Rule {
         let (method, route) = method_and_route(text);
         if route.trim().is_empty() || route.contains(' ') {
             Setting::Route.problem(format!(
-                "route {text:?} names no route: use a template such as \"/orders/{{id}}\", or one \
+                "route {text:?} is not a route: use a template such as \"/orders/{{id}}\", or one \
                  with a method such as \"GET /orders/{{id}}\""
             ))
         } else if method.is_some_and(|method| !MethodLabel::is_name(method)) {
             Setting::Route.problem(format!(
-                "route {text:?} begins with an unknown method: use one such as GET, or _OTHER for \
-                 methods that HTTP does not register"
+                "route {text:?} starts with an unknown method: use one such as GET, or _OTHER for \
+                 unregistered methods"
             ))
         } else {
             None
@@ -252,18 +253,18 @@ impl Rule {
             Scope::Dependency(name) => (Setting::Dependency, format!("dependency {name:?}")),
         };
         setting.problem(format!(
-            "{scope} can't be set for the runtime's lag, which all requests share: leave it out"
+            "{scope} can't be set for the runtime's lag, which all requests share: remove it"
         ))
     }
 
     fn name_problem(&self) -> Option<Problem> {
         if self.name().trim().is_empty() {
-            return Setting::Name.problem("the name is empty: give it a word");
+            return Setting::Name.problem("the name is empty: set one");
         }
         self.labels.keys().find_map(|label| {
             if !is_name(label) {
                 Setting::Labels.problem(format!(
-                    "label {label:?} is not a name: use letters, digits and _, no digit first"
+                    "label {label:?} is not a name: use letters, digits and _, and no digit first"
                 ))
             } else if OWN_LABELS.contains(&&**label) {
                 Setting::Labels.problem(format!(
@@ -277,12 +278,12 @@ impl Rule {
     }
 }
 
-fn duration_problem(setting: Setting, what: &str, duration: Duration) -> Option<Problem> {
+fn duration_problem(setting: Setting, name: &str, duration: Duration) -> Option<Problem> {
     if duration.is_zero() {
-        setting.problem(format!("{what} {duration:?} makes no sense: use more than 0"))
+        setting.problem(format!("{name} {duration:?} is not a duration: use more than 0"))
     } else if duration > window::LONGEST {
         setting
-            .problem(format!("{what} {duration:?} is longer than the history: use at most an hour"))
+            .problem(format!("{name} {duration:?} is longer than the history: use at most an hour"))
     } else {
         None
     }

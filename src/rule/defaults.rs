@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{Rule, Severity};
 
 impl Rule {
-    /// The rules to start with, each for the service as a whole:
+    /// Returns the rules to start with, each for the service as a whole:
     ///
     /// | rule | fires when |
     /// |---|---|
@@ -11,15 +11,15 @@ impl Rule {
     /// | `HighErrorRatio` | more than 1% of the requests fail, and at least 10 do |
     /// | `StuckRequests` | a request has been in flight for more than 10 s |
     ///
-    /// All are critical and keep firing for 10 s after the last breach, so that a value which swings
-    /// about its threshold sends one message and not a storm.
+    /// All are critical and keep firing for 10 s after the last breach, so that a value that swings
+    /// around its threshold sends one message and not many.
     ///
-    /// `HighErrorRatio` asks for [10 failures](Self::min_errors), a [confidence](Self::confidence) of
-    /// 0.9999 and [10 requests](Self::min_requests), so that a few failures by chance wake nobody. A
-    /// simulation of three months chose these numbers. Its requests arrive at random, and each fails by
-    /// itself. False alarms a month of a healthy service:
+    /// `HighErrorRatio` needs [10 failures](Self::min_errors), a [confidence](Self::confidence) of
+    /// 0.9999 and [10 requests](Self::min_requests), so that a few random failures wake nobody.
+    /// These numbers come from a simulation of three months, in which requests arrive at random and
+    /// fail independently. False alarms per month of a healthy service:
     ///
-    /// | requests a second | 0.05% fail | 0.1% fail | 0.2% fail | 0.5% fail |
+    /// | requests per second | 0.05% fail | 0.1% fail | 0.2% fail | 0.5% fail |
     /// |--:|--:|--:|--:|--:|
     /// | 0.01 to 1 | 0 | 0 | 0 | 0 |
     /// | 10 | 0 | 0 | 0 | 4 |
@@ -27,7 +27,7 @@ impl Rule {
     ///
     /// Seconds from the fault to the alert, median and 95th percentile:
     ///
-    /// | requests a second | 2% fail | 5% fail | 20% fail | all fail |
+    /// | requests per second | 2% fail | 5% fail | 20% fail | all fail |
     /// |--:|--:|--:|--:|--:|
     /// | 0.01 | never | never | never | never |
     /// | 0.1 | never | never | never | 214 / 588 |
@@ -36,10 +36,10 @@ impl Rule {
     /// | 100 | 13 / 28 | 5 / 6 | 2 / 2 | 1 / 1 |
     /// | 1,000 | 7 / 8 | 3 / 4 | 1 / 1 | 1 / 1 |
     ///
-    /// Never means not within a day. With 5 failures and a confidence of 0.999 the service of 10 requests
-    /// a second raised 448 false alarms a month at 0.5%, and 8 at 0.2%. A service below one request a
-    /// second takes a longer window, such as `over(10 s..=600 s)`, or [`slo`](Self::slo). The bench
-    /// `false_alarms` plays the simulation for other numbers.
+    /// Never means not within a day. With 5 failures and a confidence of 0.999, the service with 10
+    /// requests per second raised 448 false alarms per month at 0.5%, and 8 at 0.2%. A service with
+    /// less than one request per second needs a longer window, such as `over(10 s..=600 s)`, or
+    /// [`slo`](Self::slo). The bench `false_alarms` runs the simulation for other numbers.
     pub fn defaults() -> Vec<Self> {
         [
             Self::mean_latency()

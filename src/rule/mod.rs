@@ -1,4 +1,4 @@
-//! Rules: which signal, over which window, above or below which threshold, and the alert's texts. The
+//! Rules. Each has a signal, a window, a threshold, and the texts of its alert. The
 //! [guide](crate::guide::rules) explains them by task.
 //!
 //! ```
@@ -50,7 +50,7 @@ pub(crate) use self::{
 ///
 /// Start with a signal, such as [`Rule::error_ratio`], and a threshold: [`above`](Self::above) or
 /// [`below`](Self::below). All other settings have defaults.
-/// [`start`](crate::LookoutBuilder::start) rejects a rule that cannot make sense. The
+/// [`start`](crate::LookoutBuilder::start) rejects an invalid rule. The
 /// [guide](crate::guide::rules) lists the signals, and
 /// [troubleshooting](crate::guide::troubleshooting#the-alert-did-not-fire) explains why a rule does
 /// not fire.
@@ -65,7 +65,7 @@ pub(crate) use self::{
 /// ```
 #[doc(alias("alert", "alerting"))]
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a rule does nothing until the builder is given it"]
+#[must_use = "a rule does nothing until a builder has it"]
 pub struct Rule {
     name: Option<String>,
     pub(crate) signal: Signal,
@@ -76,10 +76,10 @@ pub struct Rule {
     pub(crate) min_requests: u64,
     pub(crate) min_errors: u64,
     pub(crate) confidence: Option<f64>,
-    /// Of an SLO, which has no other threshold and window.
+    /// The thresholds and windows of an SLO, which has no others.
     pub(crate) burn_rates: Vec<BurnRate>,
     pub(crate) scope: Scope,
-    /// Two setters of which the later one has overridden the earlier one.
+    /// Two conflicting setters; the second has overridden the first.
     overridden: Option<(Setting, Setting)>,
     pub(crate) severity: Severity,
     pub(crate) labels: BTreeMap<String, String>,
@@ -123,14 +123,14 @@ impl Rule {
         Self::new(Signal::ErrorRatio)
     }
 
-    /// The share of the requests whose response blames the client: a 4xx, and for gRPC
+    /// The share of the requests with a client error: a 4xx, or for gRPC
     /// [`GrpcStatus::is_client_error`](crate::GrpcStatus::is_client_error). Exact. Compare it with
     /// a number from 0 to 1.
     ///
-    /// It detects a release that answers 400, 401 or 404 to everybody, which no server error ratio
-    /// does. No rule of [`defaults`](Self::defaults) uses it, since the normal share depends on the
-    /// clients. A public service answers 404 to scanners: set the threshold well above its usual
-    /// share, or evaluate single routes. The status alone decides;
+    /// It detects a release that responds to everybody with 400, 401 or 404, which no server error
+    /// ratio does. The [`defaults`](Self::defaults) do not use it, since the normal share depends
+    /// on the clients. A public service responds to scanners with 404: set the threshold well above
+    /// its usual share, or evaluate single routes. Only the status matters;
     /// [`failure`](crate::LookoutBuilder::failure) does not change it.
     ///
     /// ```
@@ -147,15 +147,15 @@ impl Rule {
     /// The burn rate of an objective's error budget, such as 0.999 for 99.9% of the requests
     /// without a failure: the error ratio as a multiple of 1 − `objective`.
     ///
-    /// It fires while the burn rate is above that of a [`BurnRate`] in both its windows. The
-    /// defaults are 14.4 over an hour and 5 min, and 28.8 over 15 min and 75 s, if the objective
-    /// allows them. They are its thresholds and windows, so it has no [`above`](Self::above) and no
+    /// It fires while a [`BurnRate`] is exceeded in both its windows. The defaults are 14.4 over an
+    /// hour and 5 min, and 28.8 over 15 min and 75 s, if the objective allows them. They are the
+    /// rule's thresholds and windows, so it has no [`above`](Self::above) and no
     /// [`over`](Self::over). The value in the message is the lower one of the two windows.
     ///
     /// A process that is younger than a window evaluates the time since its start. So an outage
-    /// that begins with the process fires at once, and [`min_errors`](Self::min_errors) guards
-    /// against chance. Without traffic the alert resolves when its longest short window has been
-    /// empty for its own length.
+    /// from the start fires at once, and [`min_errors`](Self::min_errors) prevents alerts on random
+    /// errors. Without traffic, the alert resolves when the longest short window has been empty for
+    /// its own length.
     ///
     /// ```
     /// use std::time::Duration;
@@ -175,14 +175,14 @@ impl Rule {
             .keep_firing_for(Duration::from_secs(60))
     }
 
-    /// Requests that end in a second. Compare it with a number. It has a value without any request
-    /// too, but not before the lookout is as old as the window is long.
+    /// The requests that end per second. Compare it with a number. It also has a value without any
+    /// request, but only once the lookout is older than the window.
     #[doc(alias("rps", "traffic"))]
     pub fn throughput() -> Self {
         Self::new(Signal::Throughput).min_requests(0)
     }
 
-    /// Requests in flight at the moment. Compare it with a number. It has no window.
+    /// The current number of requests in flight. Compare it with a number. It has no window.
     #[doc(alias("saturation", "concurrency"))]
     pub fn in_flight() -> Self {
         Self::new(Signal::InFlight).min_requests(0)
@@ -193,24 +193,24 @@ impl Rule {
     ///
     /// Only this signal detects a hang, since the others see only requests that have ended.
     ///
-    /// A slow client does not make a request old. A request whose response body has begun does not
-    /// count, and the age of a request with a body counts from the last byte that the service read.
-    /// The layer sees these bytes in axum's and tonic's bodies, and with
+    /// A slow client does not make a request old: the age starts at the last byte of the request
+    /// body that the service read, and ends when the response body begins. The layer sees these
+    /// bytes in axum's and tonic's bodies, and with
     /// [`bodies`](crate::observe::LookoutLayer::bodies) in any other, such as hyper's `Incoming`.
-    /// Without `bodies`, the age of a request with such a body counts from its start.
+    /// Without `bodies`, the age of a request with such a body starts with the request.
     #[doc(alias("hang", "stuck", "timeout"))]
     pub fn oldest_in_flight() -> Self {
         Self::new(Signal::OldestInFlight).min_requests(0)
     }
 
-    /// How late a small task runs that the lookout spawns on the application's runtime: the worst
-    /// since the last tick, or its wait so far. Compare it with a duration of up to an hour. It has
-    /// no window, and evaluates the service as a whole.
+    /// The delay of a small task that the lookout spawns on the application's runtime: the longest
+    /// since the last tick, or the current wait. Compare it with a duration of up to an hour. It
+    /// has no window, and evaluates the service as a whole.
     ///
-    /// It detects code that blocks the runtime (a blocking call, a long computation, a lock) on the
-    /// tick after. The lookout spawns a task every 100 ms, so a shorter stall may be missed. One
-    /// blocked worker among others hardly delays a task;
-    /// [`oldest_in_flight`](Self::oldest_in_flight) shows its request.
+    /// It detects code that blocks the runtime (a blocking call, a long computation, a lock) at the
+    /// next tick. The lookout spawns a task every 100 ms, so it may miss a shorter stall. One
+    /// blocked worker among several hardly delays a task;
+    /// [`oldest_in_flight`](Self::oldest_in_flight) detects its request.
     ///
     /// The runtime is the one in which the lookout starts, or the one given to
     /// [`runtime`](crate::LookoutBuilder::runtime). Without a runtime the rule has no verdict.
@@ -263,13 +263,14 @@ impl Rule {
         self
     }
 
-    /// Sets the length of the window, from a second to an hour, or a range of lengths. In a range
-    /// the shortest window with [`min_requests`](Self::min_requests) decides: so a busy service has
-    /// a verdict within seconds, and a quiet one not after three requests. If a ratio is past its
-    /// threshold with fewer than [`min_errors`](Self::min_errors), or without the
-    /// [`confidence`](Self::confidence) of the rule, the next longer window decides.
+    /// Sets the length of the window, from a second to an hour, or a range of lengths. In a range,
+    /// the shortest window with [`min_requests`](Self::min_requests) decides. So a busy service has
+    /// a verdict within seconds, and a quiet one has none after only three requests. If a ratio is
+    /// past its threshold with fewer than [`min_errors`](Self::min_errors) or without the
+    /// [`confidence`](Self::confidence), the next longer window decides.
     ///
-    /// A window of more than a minute may be up to a minute longer. Defaults to 10 s to 60 s.
+    /// A window of more than a minute may be up to a minute longer than set. Defaults to 10 s to
+    /// 60 s.
     #[doc(alias("window", "range"))]
     pub fn over(mut self, window: impl Into<WindowRange>) -> Self {
         self.over = window.into();
@@ -291,42 +292,42 @@ impl Rule {
         self
     }
 
-    /// Sets how many requests a verdict needs. With fewer in the window nothing fires, and a firing
-    /// alert continues until the longest window has passed without a verdict. Defaults to 20, and
-    /// to 0 for throughput and for an SLO, which counts them in its long windows. Signals without a
-    /// window reject it.
+    /// Sets the minimum number of requests for a verdict. With fewer in the window, no alert fires,
+    /// and a firing alert continues until the longest window has passed without a verdict. Defaults
+    /// to 20, and to 0 for throughput and for an SLO, which counts them in its long windows.
+    /// Invalid for a signal without a window.
     pub fn min_requests(mut self, requests: u64) -> Self {
         self.min_requests = requests;
         self
     }
 
-    /// Sets how many failures a breach needs: slow requests for [`slow_ratio`](Self::slow_ratio),
-    /// client errors for [`client_error_ratio`](Self::client_error_ratio). With fewer in the window
-    /// there is no breach, whatever the ratio. That is a verdict, so it also resolves a firing
-    /// alert. Only for a ratio with [`above`](Self::above), and for an SLO, which counts them in
-    /// its long windows.
+    /// Sets the minimum number of failures for a breach: slow requests for
+    /// [`slow_ratio`](Self::slow_ratio), client errors for
+    /// [`client_error_ratio`](Self::client_error_ratio). With fewer in the window, the rule is not
+    /// breached at any ratio, and a firing alert resolves. Only for a ratio with
+    /// [`above`](Self::above), and for an SLO, which counts them in its long windows.
     ///
-    /// Defaults to 0, and to 5 for an SLO. A service that fails exactly as often as its objective
-    /// allows has 5 errors by chance, at a burn rate of 14.4, in less than one of 30,000 windows.
-    /// It has 2 errors in one of 114.
+    /// Defaults to 0, and to 5 for an SLO. Suppose a service fails exactly as often as its
+    /// objective allows. By chance, 5 errors reach a burn rate of 14.4 in less than one of 30,000
+    /// windows, but 2 errors reach it in one of 114.
     pub fn min_errors(mut self, errors: u64) -> Self {
         self.min_errors = errors;
         self
     }
 
-    /// Sets the statistical confidence that an alert needs to fire, such as 0.95: more than 0.5 and
-    /// less than 1. It excludes ratios that are past the threshold by chance. It does not apply
-    /// when an alert resolves, so an alert does not come and go with the number of requests. Only
-    /// for [`error_ratio`](Self::error_ratio), [`client_error_ratio`](Self::client_error_ratio),
-    /// [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo). Defaults to none: the ratio counts
-    /// as it is.
+    /// Sets the statistical confidence required to fire, such as 0.95: more than 0.5 and less than
+    /// 1. It excludes ratios that exceed the threshold by chance. It does not apply when an alert
+    /// resolves, so an alert does not flap with the number of requests. Only for
+    /// [`error_ratio`](Self::error_ratio), [`client_error_ratio`](Self::client_error_ratio),
+    /// [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo). Defaults to none: the ratio alone
+    /// decides.
     ///
-    /// The rule compares the lower bound of Wilson's score interval, one-sided; with
-    /// [`below`](Self::below) the upper bound. Above 1%, at 0.95, an alert needs 1 error in 20
-    /// requests, 3 in 100, and 16 in 1,000. The confidence applies to each window alone. If the
-    /// true ratio is at the threshold and errors are few, it is wrong more often than its number:
-    /// at 0.95 in up to 14% of the windows where 2 errors are enough, and in 10% where 5 are. So
-    /// set [`min_errors`](Self::min_errors) too.
+    /// The rule compares the lower bound of the one-sided Wilson score interval with the threshold;
+    /// with [`below`](Self::below), the upper bound. Above 1% with 0.95, an alert needs 1 error in
+    /// 20 requests, 3 in 100, and 16 in 1,000. The confidence applies to each window by itself. If
+    /// the true ratio equals the threshold and errors are few, false alarms are more frequent than
+    /// the confidence suggests. With 0.95, they occur in up to 14% of the windows that need 2
+    /// errors, and in 10% of those that need 5. So set [`min_errors`](Self::min_errors), too.
     pub fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);
         self
@@ -349,8 +350,8 @@ impl Rule {
         self
     }
 
-    /// Evaluates each operation (method and route) separately, with an alert for each. By default a
-    /// rule evaluates the requests that the service answers, all together.
+    /// Evaluates each operation (method and route) separately, with a separate alert. By default, a
+    /// rule evaluates all requests to the service together.
     pub fn each_route(self) -> Self {
         self.of_scope(Scope::EachRoute)
     }
@@ -360,8 +361,8 @@ impl Rule {
         self.of_scope(Scope::Route(route.into()))
     }
 
-    /// Evaluates the calls to one dependency, calls and attempts together. The name is the one
-    /// given to [`client_layer`](crate::Lookout::client_layer) or
+    /// Evaluates the calls to one dependency, with logical calls and attempts together. Use its
+    /// name in [`client_layer`](crate::Lookout::client_layer) or
     /// [`dependency`](crate::Lookout::dependency).
     pub fn dependency(self, name: impl Into<String>) -> Self {
         self.of_scope(Scope::Dependency(name.into()))
@@ -392,7 +393,7 @@ impl Rule {
         self
     }
 
-    /// Sets a sentence that explains the alert to the person on call. Defaults to none.
+    /// Sets a sentence that explains the alert to the on-call engineer. Defaults to none.
     pub fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = Some(summary.into());
         self
@@ -411,9 +412,9 @@ impl Rule {
         self
     }
 
-    /// Whether it fires when another one does, whatever is told of it then.
+    /// Whether the rule has the same condition as another one. Texts and labels may differ.
     pub(crate) fn fires_as(&self, other: &Self) -> bool {
-        let told_as_other = Self {
+        let with_texts_of_other = Self {
             name: other.name.clone(),
             severity: other.severity,
             labels: other.labels.clone(),
@@ -422,10 +423,10 @@ impl Rule {
             dashboard: other.dashboard.clone(),
             ..self.clone()
         };
-        told_as_other == *other
+        with_texts_of_other == *other
     }
 
-    /// Returns the name that was set, or the default name without a suffix.
+    /// Returns the explicit name, or the default name without a suffix.
     pub fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.default_name())
     }

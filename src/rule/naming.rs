@@ -2,24 +2,24 @@ use std::collections::BTreeSet;
 
 use super::{Comparison, Rule, Scope};
 
-/// Gives each rule without an explicit name one of its own. The rules must have been checked.
+/// Gives each rule without an explicit name a unique name. The rules must have been checked.
 ///
-/// The first rule of a signal and a scope keeps the default name, so a rule that is added behind it renames
-/// nothing. A later one gets its severity as a suffix, and a number where that name is taken, too.
+/// The first rule of a signal and a scope keeps the default name, so a rule added after it does not
+/// rename it. A later one gets its severity as a suffix, and a number if that name is not unique.
 pub(crate) fn with_names(mut rules: Vec<Rule>) -> Vec<Rule> {
-    let mut taken: BTreeSet<_> = rules.iter().filter_map(|rule| rule.name.clone()).collect();
+    let mut used: BTreeSet<_> = rules.iter().filter_map(|rule| rule.name.clone()).collect();
     for rule in rules.iter_mut().filter(|rule| rule.name.is_none()) {
         let base = rule.default_name();
         let with_severity = format!("{base}{}", camel_case(rule.severity.as_str()));
         let numbered = (2_u32..).map(|number| format!("{with_severity}{number}"));
         let mut names = [base, with_severity.clone()].into_iter().chain(numbered);
-        rule.name = names.find(|name| taken.insert(name.clone()));
+        rule.name = names.find(|name| used.insert(name.clone()));
     }
     rules
 }
 
 impl Rule {
-    /// A name made from the signal and the scope, which Prometheus takes as the name of an alert.
+    /// A name made from the signal and the scope. Prometheus accepts it as the name of an alert.
     pub(super) fn default_name(&self) -> String {
         let comparison = self.threshold.map_or(Comparison::Above, |(comparison, _)| comparison);
         let signal = self.signal.default_name(comparison);
@@ -32,14 +32,14 @@ impl Rule {
     }
 }
 
-/// The text in camel case, or `otherwise` where it has no letter and no digit of ASCII.
+/// The text in camel case, or `otherwise` if it has no ASCII letter or digit.
 fn word(text: &str, otherwise: &str) -> String {
     let word = camel_case(text);
     if word.is_empty() { otherwise.to_owned() } else { word }
 }
 
-/// The letters and digits of ASCII; each run of them begins with a capital. A run that is all capitals,
-/// such as a method, keeps the first one alone.
+/// The ASCII letters and digits; each run of them starts with a capital. A run in all capitals,
+/// such as a method, keeps only the first one.
 fn camel_case(text: &str) -> String {
     let mut camel = String::new();
     for part in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
@@ -68,7 +68,7 @@ mod tests {
         Rule::error_ratio().above(0.05)
     }
 
-    /// The names that rules get which the builder takes together.
+    /// The names of rules that are added to one builder.
     fn names(rules: impl IntoIterator<Item = Rule>) -> Vec<String> {
         let rules: Vec<_> = rules.into_iter().collect();
         check(&rules).unwrap();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_name_says_the_signal_and_the_scope() {
+    fn a_default_name_consists_of_the_signal_and_the_scope() {
         for (rule, name) in [
             (ratio(), "HighErrorRatio"),
             (ratio().each_route(), "HighErrorRatioPerRoute"),
@@ -91,12 +91,12 @@ mod tests {
             (Rule::slo(0.999).each_route(), "ErrorBudgetBurnPerRoute"),
         ] {
             assert_eq!(rule.name(), name);
-            assert!(is_name(name), "{name} is no name of Prometheus");
+            assert!(is_name(name), "{name} is not a Prometheus name");
         }
     }
 
     #[test]
-    fn rules_of_several_scopes_combine_with_the_defaults() {
+    fn rules_of_other_scopes_do_not_conflict_with_the_defaults() {
         let more = [
             ratio().each_route(),
             ratio().dependency("inventory"),
@@ -141,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_name_is_kept_wherever_its_rule_stands() {
+    fn an_explicit_name_is_kept_at_any_position() {
         let lag = Rule::runtime_lag().above(Duration::from_secs(1)).named("HighErrorRatio");
         assert_eq!(names([ratio(), lag]), ["HighErrorRatioWarning", "HighErrorRatio"]);
     }
 
     #[test]
-    fn named_rules_keep_their_names_when_they_are_named_again() {
+    fn naming_is_idempotent() {
         let once = with_names(vec![ratio(), ratio().above(0.1)]);
         assert_eq!(with_names(once.clone()), once);
     }

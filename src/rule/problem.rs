@@ -22,7 +22,7 @@ pub(crate) enum Setting {
     Labels,
 }
 
-/// A setting, what is wrong with it, and the fix.
+/// An invalid setting, with a text that states the problem and the fix.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) setting: Setting,
@@ -34,7 +34,7 @@ impl Setting {
         Some(Problem { setting: self, text: text.into() })
     }
 
-    /// The method of a rule that sets it, where two may exclude each other.
+    /// The method of [`Rule`](super::Rule) for a setting that can exclude another one.
     pub(super) fn setter(self) -> &'static str {
         match self {
             Self::Above => "above",

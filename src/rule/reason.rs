@@ -21,14 +21,16 @@ pub enum Reason {
         /// The requests that a verdict needs.
         needed: u64,
     },
-    /// The value is past the threshold with fewer failures than [`min_errors`](super::Rule::min_errors).
+    /// The value is past the threshold with fewer failures than
+    /// [`min_errors`](super::Rule::min_errors).
     TooFewErrors {
         /// The failures in the window, or the slow requests or client errors for those signals.
         errors: u64,
         /// The failures that a breach needs.
         needed: u64,
     },
-    /// The value is past the threshold, but the [`confidence`](super::Rule::confidence) is not reached.
+    /// The value is past the threshold, but the [`confidence`](super::Rule::confidence) is not
+    /// reached.
     NotConfident {
         /// The confidence that a breach needs.
         confidence: f64,

@@ -6,7 +6,7 @@ use crate::operation::Operation;
 pub(crate) enum Scope {
     Service,
     EachRoute,
-    /// A route template, with a method before it or for all of them.
+    /// A route template, with one method before it or for all methods.
     Route(String),
     /// The calls to one dependency.
     Dependency(String),
@@ -37,7 +37,7 @@ impl Scope {
     }
 }
 
-/// `GET /orders` in its parts, or `/orders` for any method.
+/// Splits `GET /orders` into its parts; `/orders` has no method.
 pub(crate) fn method_and_route(text: &str) -> (Option<&str>, &str) {
     match text.split_once(' ') {
         Some((method, route)) => (Some(method), route),

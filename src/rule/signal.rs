@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use super::{Comparison, burn_rate::PERIOD};
 
-/// What a rule looks at.
+/// The signal that a rule evaluates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "state", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "state", serde(rename_all = "snake_case"))]
@@ -12,7 +12,7 @@ pub(crate) enum Signal {
     SlowRatio(Duration),
     ErrorRatio,
     ClientErrorRatio,
-    /// The error ratio as a multiple of what the objective allows.
+    /// The error ratio as a multiple of the ratio that the objective allows.
     BurnRate {
         objective: f64,
     },
@@ -22,7 +22,7 @@ pub(crate) enum Signal {
     RuntimeLag,
 }
 
-/// What a value is measured in.
+/// The unit of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Seconds,
@@ -46,17 +46,17 @@ impl Signal {
         }
     }
 
-    /// Whether the signal is of a stretch of time, and not of the moment.
+    /// Whether the signal is computed over a window, not read at the tick.
     pub(crate) fn has_window(self) -> bool {
         !matches!(self, Self::InFlight | Self::OldestInFlight | Self::RuntimeLag)
     }
 
-    /// Whether the whole is the greatest of its parts, and not their sum.
+    /// Whether the value of the service is the maximum of its operations, not their sum.
     pub(crate) fn is_extreme(self) -> bool {
         self == Self::OldestInFlight
     }
 
-    /// When the error budget is spent if the burn rate stays at this value.
+    /// The time until the error budget is spent if the burn rate stays at this value.
     pub(crate) fn outlook(self, value: f64) -> Option<String> {
         let Self::BurnRate { objective } = self else { return None };
         let hours = PERIOD.as_secs_f64() / value / 3_600.0;
@@ -71,7 +71,7 @@ impl Signal {
         ))
     }
 
-    /// Why there may be no value.
+    /// The reason why the signal may have no value.
     pub(crate) fn unknown(self) -> &'static str {
         match self {
             Self::RuntimeLag => "the runtime has stopped",
@@ -98,7 +98,7 @@ impl Signal {
         }
     }
 
-    /// The bound that the histogram needs for an exact verdict.
+    /// The bound that the histogram needs for an exact value.
     pub(crate) fn split(self) -> Option<Duration> {
         match self {
             Self::SlowRatio(slow) => Some(slow),
@@ -127,7 +127,7 @@ impl fmt::Display for Signal {
 }
 
 impl Unit {
-    /// A value as a person reads it: three digits and the unit.
+    /// Formats a value with three significant digits and the unit.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::Seconds if value >= 120.0 => format!("{:.1} min", value / 60.0),
@@ -141,7 +141,7 @@ impl Unit {
     }
 }
 
-/// Three significant digits, without zeros at the end.
+/// Three significant digits, without trailing zeros.
 fn digits(value: f64) -> String {
     let decimals = if value.abs() >= 100.0 {
         0
@@ -158,9 +158,9 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// A quantile in the way people say it, such as `99.9`.
+/// A quantile as a percentile, such as `99.9`.
 fn percentile(q: f64) -> String {
-    // Rounded to what a person may have written: 0.999 × 100 is 99.9 and a bit.
+    // Removes the rounding error of the product, since 0.999 × 100 exceeds 99.9.
     let percent = (q * 1e9).round() / 1e7;
     percent.to_string()
 }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_read_as_a_person_would_say_them() {
+    fn values_have_three_digits_and_a_unit() {
         assert_eq!(Unit::Seconds.show(0.0123), "12.3 ms");
         assert_eq!(Unit::Seconds.show(5.0), "5 s");
         assert_eq!(Unit::Seconds.show(5.017), "5.02 s");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_is_called_by_its_percentile() {
+    fn a_quantile_is_named_by_its_percentile() {
         let name = |q| Signal::LatencyQuantile(q).default_name(Comparison::Above);
         assert_eq!(name(0.99), "HighLatencyP99");
         assert_eq!(name(0.999), "HighLatencyP999");

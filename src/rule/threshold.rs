@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-/// On which side of the threshold a rule fires.
+/// Whether a rule fires above or below its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a number has two sides")]
 pub enum Comparison {
@@ -18,7 +18,7 @@ impl Comparison {
         }
     }
 
-    /// The value further on the side that fires.
+    /// The value that is further on the firing side.
     pub(crate) fn worse(self, one: f64, other: f64) -> f64 {
         match self {
             Self::Above => one.max(other),

@@ -2,7 +2,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::window;
 
-/// The length of a window, or a range of lengths; created from a [`Duration`] or an inclusive range.
+/// The length of a window, or a range of lengths; created from a [`Duration`] or an inclusive
+/// range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowRange {
     pub(crate) shortest: Duration,
@@ -13,8 +14,8 @@ impl WindowRange {
     pub(crate) const DEFAULT: Self =
         Self { shortest: Duration::from_secs(10), longest: Duration::from_secs(60) };
 
-    /// The lengths to try, from the shortest: in steps of a second up to a minute, then of a minute, like
-    /// the history's snapshots.
+    /// The lengths to try, the shortest first: in steps of a second up to a minute, then of a
+    /// minute, like the marks of the timeline.
     pub(crate) fn lengths(self) -> impl Iterator<Item = Duration> {
         std::iter::successors(Some(self.shortest), move |length| {
             let step = if *length < MINUTE { Duration::from_secs(1) } else { MINUTE };
@@ -31,7 +32,7 @@ impl WindowRange {
     pub(crate) fn problem(self) -> Option<String> {
         let Self { shortest, longest } = self;
         if shortest > longest {
-            Some(format!("over {shortest:?}..={longest:?} is empty: give the shorter one first"))
+            Some(format!("over {shortest:?}..={longest:?} is empty: put the shorter one first"))
         } else if shortest < Duration::from_secs(1) {
             Some(format!("over {shortest:?} is shorter than a tick: use at least 1 s"))
         } else if longest > window::LONGEST {

@@ -113,7 +113,8 @@ impl Delays {
         self.count += 1;
     }
 
-    /// Includes a task that still waits. Its delay is at least `waiting`, so it must not lower the mean.
+    /// Includes a task that still waits. Its delay is at least `waiting`, so it must not lower the
+    /// mean.
     fn with(self, waiting: Duration) -> Delay {
         let mean = self.sum.checked_div(self.count).unwrap_or_default();
         Delay {

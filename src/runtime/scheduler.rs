@@ -45,8 +45,8 @@ impl Scheduler {
         self.busiest.set(facade, busy_ratio(interval.max_busy_duration, elapsed, 1));
     }
 
-    /// Exports the mean delay of the probes. Tokio measures delays only of tasks that are instrumented
-    /// one by one.
+    /// Exports the mean delay of the probes. Tokio measures delays only of tasks that are
+    /// instrumented one by one.
     pub(super) fn export_delay(&mut self, facade: &Facade, mean: Duration) {
         self.poll_delay.set(facade, mean.as_secs_f64());
     }

@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 
 use crate::{catch_panic::guarded, report};
 
-/// A thread for calls that may block. It runs one call at a time, in their order, and ends when this is
-/// dropped and its calls are done.
+/// A thread for calls that may block. It runs one call at a time, in their order, and ends when
+/// this is dropped and its calls are done.
 ///
-/// tokio's blocking pool starts a thread when it needs one. Where the system has none left at that moment,
-/// `spawn_blocking` panics, and its call stays in the queue: retries would run it several times.
+/// tokio's blocking pool starts a thread when it needs one. Where the system has none left at that
+/// moment, `spawn_blocking` panics, and its call stays in the queue: retries would run it several
+/// times.
 pub(crate) struct BlockingThread {
     name: String,
     calls: Mutex<Option<mpsc::Sender<Call>>>,
@@ -40,8 +41,8 @@ impl BlockingThread {
         self.started().map(|_| ())
     }
 
-    /// Runs `call` on the thread, after the calls before it. It runs to its end though nobody awaits this
-    /// any more.
+    /// Runs `call` on the thread, after the calls before it. It runs to its end though nobody
+    /// awaits this any more.
     pub(crate) async fn call<R: Send + 'static>(
         &self,
         call: impl FnOnce() -> R + Send + 'static,
@@ -65,7 +66,8 @@ impl BlockingThread {
         thread::Builder::new().name(self.name.clone()).spawn(move || {
             report::own_this_thread();
             while let Ok(call) = receiver.recv() {
-                // It guards its own panics; a result that panics when it is dropped ends nothing either.
+                // It guards its own panics; a result that panics when it is dropped ends nothing
+                // either.
                 let _ = guarded(call);
             }
         })?;

@@ -1,4 +1,5 @@
-//! Tasks that must not end: a panic is logged, and the task is restarted. And threads for calls that may block.
+//! Tasks that must not end: a panic is logged, and the task is restarted. And threads for calls
+//! that may block.
 
 mod blocking;
 
@@ -16,7 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A task that has run for this long restarts after the first pause again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// Runs a task of the lookout to its end, and restarts it after each panic. `name` is its name in the log.
+/// Runs a task of the lookout to its end, and restarts it after each panic. `name` is its name in
+/// the log.
 ///
 /// What a task must keep across a restart belongs to `state`, and not to its future.
 pub(crate) async fn supervised<S, R>(

@@ -15,9 +15,9 @@ pub(crate) struct Replaced {
 impl Evaluator {
     /// Replaces the rules with checked ones; `wall` is now. Also returns the alerts to send.
     ///
-    /// A rule with the same name and condition keeps its alerts. If its severity or its labels change,
-    /// its firing alerts are sent again, since receivers route by them. The alerts of all other rules
-    /// resolve.
+    /// A rule with the same name and condition keeps its alerts. If its severity or its labels
+    /// change, its firing alerts are sent again, since receivers route by them. The alerts of all
+    /// other rules resolve.
     pub(crate) fn replace(
         &mut self,
         rules: Vec<Rule>,

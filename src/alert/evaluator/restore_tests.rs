@@ -24,7 +24,8 @@ fn fired(rule: Rule) -> Vec<Alert> {
     play.evaluator.firing().cloned().collect()
 }
 
-/// The next process, which starts at second `at` of the clock, and the alerts that it sends at once.
+/// The next process, which starts at second `at` of the clock, and the alerts that it sends at
+/// once.
 fn restart(rules: impl Into<Vec<Rule>>, firing: &[Alert], at: u64) -> (Play, Vec<Alert>) {
     let mut play = Play::new(rules);
     play.clock_ahead = secs(at);

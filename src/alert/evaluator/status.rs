@@ -12,8 +12,8 @@ use crate::{
 /// The maximum number of statuses of a rule for each route.
 const WORST: usize = 20;
 
-/// The gauges of a rule's value and threshold, with one series each. A rule for each route shows its
-/// worst operation.
+/// The gauges of a rule's value and threshold, with one series each. A rule for each route shows
+/// its worst operation.
 #[derive(Debug)]
 pub(super) struct RuleGauges {
     value: Gauge,
@@ -70,8 +70,8 @@ impl Evaluator {
 }
 
 impl Watch {
-    /// One status for the service, a route or a dependency. A rule for each route has one for each of
-    /// its worst operations.
+    /// One status for the service, a route or a dependency. A rule for each route has one for each
+    /// of its worst operations.
     fn statuses(&self, group: usize, collector: &Collector) -> Vec<RuleStatus> {
         let Some(target) = target_of(&self.rule) else { return self.worst(collector) };
         let figures = collector.group(group);
@@ -127,8 +127,8 @@ impl Watch {
         statuses
     }
 
-    /// The last value as a multiple of the threshold, or its inverse for a rule that fires below it.
-    /// Negative without a value.
+    /// The last value as a multiple of the threshold, or its inverse for a rule that fires below
+    /// it. Negative without a value.
     fn severity_of(&self, tracked: &Tracked) -> f64 {
         let Some((comparison, _)) = self.rule.condition() else { return -1.0 };
         tracked.last.as_ref().map_or(-1.0, |Reading { value, threshold, .. }| match comparison {

@@ -1,4 +1,4 @@
-//! What is written of an operation, with the dependency that it belongs to.
+//! An operation in the state file, with its dependency.
 
 use std::{borrow::Cow, sync::Arc};
 

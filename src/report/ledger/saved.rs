@@ -14,8 +14,8 @@ use crate::{
     rule::Severity,
 };
 
-/// A group of reports in the state file. It has no time of the last alert, since the next process has
-/// another clock.
+/// A group of reports in the state file. It has no time of the last alert, since the next process
+/// has another clock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SavedGroup {
     name: Arc<str>,
@@ -73,8 +73,8 @@ impl Ledger {
         saved.collect()
     }
 
-    /// Restores the groups of an earlier process. Groups with an alert continue as if their last report
-    /// had just arrived; the others get an alert.
+    /// Restores the groups of an earlier process. Groups with an alert continue as if their last
+    /// report had just arrived; the others get an alert.
     pub(in crate::report) fn restore(&mut self, saved: Vec<SavedGroup>) {
         let start = Duration::ZERO;
         self.groups = saved
