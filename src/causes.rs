@@ -1,5 +1,6 @@
-//! Walks from an error to its causes. `source()` and `Display` are code of the application or of a library, so
-//! an error may be its own cause, and a text may be endless. Each walk and each text has a limit.
+//! Walks from an error to its causes. `source()` and `Display` are code of the application or of a
+//! library, so an error may be its own cause, and a text may be endless. Each walk and each text
+//! has a limit.
 
 use std::{error::Error, fmt, io, iter, ptr};
 
@@ -30,8 +31,8 @@ pub(crate) fn causes(error: &DynError) -> impl Iterator<Item = &DynError> {
 
 /// The texts of the error and of its causes, at most [`MOST_CAUSES`], each [`bounded`].
 ///
-/// An error that occurs several times in its own chain is listed once, and so is an error whose wrapper
-/// repeats its text.
+/// An error that occurs several times in its own chain is listed once, and so is an error whose
+/// wrapper repeats its text.
 pub(crate) fn texts(error: &DynError) -> Vec<String> {
     let mut listed: Vec<(&DynError, String)> = Vec::new();
     for cause in bounded_walk(error, <DynError>::source) {
@@ -58,8 +59,9 @@ pub(crate) fn one_line(error: &DynError) -> String {
     limited(texts(error).join(": "), LONGEST_LINE, usize::MAX)
 }
 
-/// Implements `Debug` as `Display` with the causes, since Rust prints an error of `main` with `Debug`. The text
-/// of the error itself comes from this crate and is not cut: a file may have many problems, one per line.
+/// Implements `Debug` as `Display` with the causes, since Rust prints an error of `main` with
+/// `Debug`. The text of the error itself comes from this crate and is not cut: a file may have many
+/// problems, one per line.
 macro_rules! debug_as_display {
     ($error:ty) => {
         impl std::fmt::Debug for $error {
@@ -73,8 +75,8 @@ macro_rules! debug_as_display {
 }
 pub(crate) use debug_as_display;
 
-/// The text of `value`, cut after [`LONGEST_TEXT`] characters. Unlike `to_string()` it accepts a `Display`
-/// that fails.
+/// The text of `value`, cut after [`LONGEST_TEXT`] characters. Unlike `to_string()` it accepts a
+/// `Display` that fails.
 pub(crate) fn bounded(value: impl fmt::Display) -> String {
     limited(value, LONGEST_TEXT, usize::MAX)
 }

@@ -6,7 +6,8 @@ use crate::{
     window::{History, Tick, Totals},
 };
 
-/// The figures of an operation or a group: the ended requests in its windows, and the requests in flight.
+/// The figures of an operation or a group: the ended requests in its windows, and the requests in
+/// flight.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) history: History,
@@ -33,8 +34,8 @@ impl Figures {
         }
     }
 
-    /// The figures of a group of these operations. The next tick adds the requests in flight and those
-    /// that ended since the last tick.
+    /// The figures of a group of these operations. The next tick adds the requests in flight and
+    /// those that ended since the last tick.
     pub(super) fn of_parts<'a>(cells: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
         let history = History::of_parts(parts.map(|part| &part.history));
         Self { history, ..Self::new(cells) }

@@ -1,4 +1,5 @@
-//! Sums the shards at each tick and scrape, and exports the new counts to the facade and the windows.
+//! Sums the shards at each tick and scrape, and exports the new counts to the facade and the
+//! windows.
 
 mod figures;
 mod live;
@@ -115,8 +116,8 @@ impl Collector {
         }
     }
 
-    /// Replaces the groups. Their windows reach as far back as those of their operations. The next tick
-    /// counts their requests in flight.
+    /// Replaces the groups. Their windows reach as far back as those of their operations. The next
+    /// tick counts their requests in flight.
     pub(crate) fn regroup(&mut self, groups: Vec<Member>) {
         let cells = self.store.bounds.cells();
         let regrouped = groups.into_iter().map(|member| {
@@ -226,8 +227,8 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// The minimum age of a request. Its start is known to the second, so it may have started at the end of
-/// that second.
+/// The minimum age of a request. Its start is known to the second, so it may have started at the
+/// end of that second.
 fn certain_age(now: Duration, began: u64) -> Duration {
     now.saturating_sub(Duration::from_secs(began + 1))
 }

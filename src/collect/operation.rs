@@ -98,7 +98,8 @@ impl Collected {
         let ended = sum(OperationCells::ended);
         let optional_records = sum(OperationCells::changes);
         let started = sum(OperationCells::started);
-        // Read after the starts, so that a request that started and ended in between is not in flight.
+        // Read after the starts, so that a request that started and ended in between is not in
+        // flight.
         let ended_since = sum(OperationCells::ended);
         let is_new = facade.epoch() != self.epoch;
         // A layer may take back a start, so the count may return to zero.
@@ -135,8 +136,8 @@ impl Collected {
 
     fn export_started(&mut self, facade: &Facade, started: u64, ended: u64) {
         let Some(counter) = &mut self.started_counter else { return };
-        // A counter must not decrease. An operation that stands for several methods may lose a start to
-        // the actual method, so there a call counts as started only when it has ended.
+        // A counter must not decrease. An operation that stands for several methods may lose a
+        // start to the actual method, so there a call counts as started only when it has ended.
         let total = if self.operation.is_of_several() { ended } else { started };
         // If a start is taken back, the counter stays until the next start makes up for it.
         self.most_started = self.most_started.max(total as i64);

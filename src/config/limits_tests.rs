@@ -54,7 +54,7 @@ fn an_error_lists_a_hundred_problems_and_counts_the_rest() {
     assert_eq!(problems.len(), 101);
     assert_eq!(problems[99].split(": ").next(), Some("config:100"));
     assert_eq!(problems[100], "config: and 99900 more");
-    assert_eq!(format!("{error:?}"), error.to_string(), "`Debug` is what `main` prints");
+    assert_eq!(format!("{error:?}"), error.to_string(), "`main` prints the `Debug`");
 }
 
 #[test]

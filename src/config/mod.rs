@@ -36,12 +36,12 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `signal` | `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`, `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` or `runtime_lag`; required |
+//! | `signal` | one of the signals below; required |
 //! | `quantile` | for `latency_quantile`, required: a number between 0 and 1 |
 //! | `slower_than` | for `slow_ratio`, required: a duration |
 //! | `objective` | for `slo`, required: a percentage such as `"99.9%"`, or a number |
-//! | `burn_rates` | for `slo`: tables with `over`, with `factor` or `budget`, and with an optional `short` ([`BurnRate`](crate::rule::BurnRate)) |
-//! | `above`, `below` | the threshold; one of them is required, except for `slo`: a duration for latencies, ages and lags, a percentage or a number for ratios, otherwise a number |
+//! | `burn_rates` | for `slo`: tables with `over`, `factor` or `budget`, and optionally `short` ([`BurnRate`]) |
+//! | `above`, `below` | the threshold, in the unit of the signal; one of them is required, except for `slo` |
 //! | `over` | the window: a duration, or a list of the shortest and the longest |
 //! | `hold_for`, `keep_firing_for` | a duration |
 //! | `min_requests`, `min_errors` | an integer |
@@ -52,9 +52,14 @@
 //! | `labels` | a table of texts |
 //! | `summary`, `runbook`, `dashboard` | a text |
 //!
+//! The signals are `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`,
+//! `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` and `runtime_lag`. A
+//! threshold is a duration for latencies, ages and lags, a percentage or a number for ratios, and a
+//! number for the others.
+//!
 //! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests
 //! the nearest known key. The file must be a regular file of at most 1 MiB with at most 200
-//! notifiers. Files of secrets must be regular files of at most 1 MiB, too.
+//! notifiers. Files of secrets must also be regular files of at most 1 MiB.
 //!
 //! # Notifiers
 //!
@@ -71,16 +76,21 @@
 //! | `webhook` | `url`, a secret; `headers`, a table of secrets |
 //! | `alertmanager` | `members`, a URL or a list; `headers`, a table of secrets; `resend_every` |
 //! | `email` | `server`, `from`, `to` (one or a list); `user` and `password`, a secret; `hello_name` |
-//! | all but `log` | `root_certificate`, in PEM; `client_certificate`, in PEM, with `client_key`, a secret; `bundled_roots`, `true` or `false` (feature `bundled-roots`) |
+//! | all but `log` | the TLS keys below |
+//!
+//! The TLS keys are `root_certificate`, in PEM, `client_certificate`, in PEM, with `client_key`, a
+//! secret, and `bundled_roots`, `true` or `false` (feature `bundled-roots`).
 //!
 //! All kinds have these optional keys:
 //!
 //! | key | value |
 //! |---|---|
 //! | `name` | the name in metrics and logs; defaults to the kind |
-//! | `or_else` | the name of the fallback, which gets the alerts that this notifier fails to deliver ([`NotifierExt::or_else`]); the fallback gets no other alerts, unless it has a `when` |
+//! | `or_else` | the name of the fallback for alerts that this notifier fails to deliver ([`NotifierExt::or_else`]) |
 //! | `repeat_every` | a duration of at least a minute, after which a firing alert is repeated ([`NotifierExt::repeat_every`]) |
 //! | `when` | a table that selects alerts ([`NotifierExt::when`]); defaults to all |
+//!
+//! A fallback gets no other alerts, unless it has a `when`.
 //!
 //! An alert must match all keys of `when`, like the setters of [`Matcher`](crate::notify::Matcher).
 //! For a list, it must match one value:
@@ -99,9 +109,10 @@
 //! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path
 //! starts in the folder of this file. A secret in plain text is an error, so that nobody commits
 //! one, unless the file begins with `allow_inline_secrets = true`. Other addresses may be plain
-//! text if they contain no `@`, and so no password. No error, log or `Debug` output contains a
-//! secret.
+//! text if they contain no `@`, since then they contain no password. No error, log or `Debug`
+//! output contains a secret.
 //!
+//! [`BurnRate`]: crate::rule::BurnRate
 //! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
 //! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every
 //! [`NotifierExt::when`]: crate::notify::NotifierExt::when
@@ -142,7 +153,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// The longest file that is read, in bytes.
+/// The maximum size of a file, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// The rules and notifiers of a file.
@@ -215,7 +226,7 @@ fn parse(
     root.finish();
     document.finish()?;
     if is_empty {
-        // A file that was truncated or not written yet must not stop all alerts.
+        // A file that is truncated or not written yet must not remove all rules.
         let text = "has no rule and no notifier: if that is intended, set defaults = false";
         document.report(0, "", text);
         document.finish()?;

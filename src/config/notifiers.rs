@@ -28,7 +28,7 @@ struct NotifierEntry<'a> {
     matcher: Option<Matcher>,
 }
 
-/// The most notifiers in a file. Each has a queue and a task.
+/// The maximum number of notifiers in a file. Each has a queue and a task.
 const MAX_NOTIFIERS: usize = 200;
 
 /// Reads the notifiers of these sections, and records their problems.
@@ -61,7 +61,7 @@ pub(super) fn notifiers<'a>(
 
 fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<NotifierEntry<'a>> {
     section.left().for_each(|(key, value)| secrets.add(key, value));
-    // The other keys depend on the kind, so without one they are not checked.
+    // The other keys depend on the kind, so they are not checked without one.
     let kind = kind(&mut section)?;
     let name = section.read("name", value::text).unwrap_or_else(|| kind.name.to_owned());
     let position = section.position_of("or_else");
@@ -131,7 +131,7 @@ fn is_in_cycle(entry: &NotifierEntry<'_>, entries: &[NotifierEntry<'_>]) -> bool
     false
 }
 
-/// The receiver with its chain of fallbacks, of at most `most` notifiers.
+/// The receiver with its chain of fallbacks, at most `most` notifiers.
 fn service(
     entry: &NotifierEntry<'_>,
     entries: &[NotifierEntry<'_>],
@@ -153,7 +153,7 @@ impl NotifierEntry<'_> {
         self.or_else.as_ref().map(|(_, other)| &**other)
     }
 
-    /// Whether it only gets the alerts that other notifiers fail to deliver.
+    /// Whether the notifier gets only the alerts that other notifiers fail to deliver.
     fn is_only_fallback(&self, entries: &[NotifierEntry<'_>]) -> bool {
         let is_other = entries.iter().any(|entry| entry.other() == Some(&*self.name));
         is_other && self.matcher.is_none()

@@ -15,10 +15,10 @@ fn names(text: &str) -> Vec<String> {
 }
 
 fn rejection(text: &str) -> String {
-    load(text).err().unwrap_or_else(|| panic!("is accepted: {text}")).to_string()
+    load(text).err().unwrap_or_else(|| panic!("the file is accepted: {text}")).to_string()
 }
 
-/// An environment variable that serves as a secret, and an unset one.
+/// An environment variable that serves as a secret, and a variable that is not set.
 #[cfg(feature = "slack")]
 const SECRET: &str = "{ env = 'CARGO_PKG_NAME' }";
 #[cfg(feature = "slack")]
@@ -293,7 +293,7 @@ fn a_changed_notifier_or_secret_changes_the_fingerprint() {
     secret("https://hooks.slack.com/s3cret\n");
     let first = fingerprint(text);
     let rule = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\n";
-    assert_eq!(fingerprint(&format!("{rule}{text}")), first, "rules do not count");
+    assert_eq!(fingerprint(&format!("{rule}{text}")), first, "rules are not part of it");
     let renamed = fingerprint(&format!("{text}name = 'team'"));
     secret("https://hooks.slack.com/other\n");
     let new_secret = fingerprint(text);
@@ -304,7 +304,7 @@ fn a_changed_notifier_or_secret_changes_the_fingerprint() {
 
 #[cfg(all(feature = "discord", feature = "slack", feature = "teams"))]
 #[test]
-fn a_chats_mention_is_checked() {
+fn the_mention_of_a_chat_is_checked() {
     let load = |kind: &str, mention: &str| {
         let text = format!(
             "allow_inline_secrets = true\n[[notifier]]\nkind = '{kind}'\nurl = 'https://x/y'\n\

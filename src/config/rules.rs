@@ -3,10 +3,10 @@ use toml::de::DeValue;
 use crate::document::{Section, value};
 use crate::rule::{BurnRate, Rule, Severity, Signal};
 
-/// Creates the rule of a signal, or records why it can't.
+/// Creates the rule of a signal, or records the problem.
 pub(super) type Make = fn(&mut Section<'_>) -> Option<Rule>;
 
-/// Each signal with its rule and its own keys.
+/// Each signal with its constructor and the keys that only it has.
 pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
     ("mean_latency", |_| Some(Rule::mean_latency()), &[]),
     ("latency_quantile", latency_quantile, &["quantile"]),
@@ -22,7 +22,7 @@ pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
 
 /// Reads the rule of a section, and records its problems. Returns `None` if it has no condition.
 pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
-    // The other keys depend on the signal, so without one they are not checked.
+    // The other keys depend on the signal, so they are not checked without one.
     let rule = signal(&mut section)?;
     let rule = rest(&mut section, rule);
     let rule = threshold(&mut section, rule);

@@ -117,7 +117,7 @@ fn each_key_calls_its_setter() {
     }
 }
 
-/// Texts of a file, and the problem that each of them has.
+/// The text of a file, and its problem.
 const FILES: &[(&str, &str)] = &[
     ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
     (
@@ -194,7 +194,7 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Texts of a rule with the signal `error_ratio`, and the problem that each of them has.
+/// The keys of a rule with the signal `error_ratio`, and the problem.
 const RULES: &[(&str, &str)] = &[
     (
         "above = '1.5'",
@@ -260,7 +260,7 @@ const RULES: &[(&str, &str)] = &[
         "above = 0.1\nhold_fro = '1s'",
         "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
     ),
-    // Prometheus's names.
+    // The names in Prometheus.
     ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
     ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
 ];
@@ -307,7 +307,7 @@ above = 0.01
 }
 
 #[test]
-fn a_rule_can_not_reuse_the_name_of_a_rule_in_code() {
+fn a_rule_cannot_have_the_name_of_a_rule_in_code() {
     let given = [Rule::error_ratio().above(0.5).named("Errors")];
     let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\nname = 'Errors'";
     let rejected = Source::Text(text.to_owned()).load(&given).unwrap_err();

@@ -35,7 +35,7 @@ pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
     matcher
 }
 
-/// A matcher for any of these values, of which there is at least one.
+/// A matcher for any of these values. There is at least one.
 fn any<T>(some: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
     some.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
 }

@@ -15,21 +15,21 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 pub use self::error::ConfigError;
 pub(crate) use self::secret::{FIX, Secrets};
 
-/// The text of a file, and the problems found in it.
+/// The text of a file, and its problems.
 pub(crate) struct Document<'a> {
     /// The file's name in errors.
     name: Cow<'a, str>,
     text: &'a str,
-    /// Each with its offset in the text.
+    /// Each problem with its offset in the text.
     problems: RefCell<Vec<(usize, String)>>,
-    /// The number of further problems that were only counted.
+    /// The number of problems beyond the limit.
     more: Cell<usize>,
 }
 
-/// The most problems that an error lists.
+/// The maximum number of problems in an error.
 const MAX_PROBLEMS: usize = 100;
 
-/// A table of the file. Readers take its keys one by one; the remaining ones are unknown.
+/// A table of the file. Readers take its keys one by one, and report the remaining keys as unknown.
 pub(crate) struct Section<'a> {
     document: &'a Document<'a>,
     /// Its path in errors, such as `notifier.when`; empty for the whole file.
@@ -40,7 +40,7 @@ pub(crate) struct Section<'a> {
     known: Vec<&'static str>,
 }
 
-/// The positions of a section's keys, for problems that show after all keys are read.
+/// The positions of a section's keys, for problems that are found after all keys are read.
 pub(crate) struct Positions<'a> {
     path: String,
     start: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Positions<'a> {
 }
 
 impl Positions<'_> {
-    /// The offset and the path of a key, or of the section if it lacks the key.
+    /// The offset and the path of a key, or of the section if the key is missing.
     pub(crate) fn of(&self, key: &str) -> (usize, String) {
         match self.keys.get(key) {
             Some(start) => (*start, format!("{}.{key}", self.path)),
@@ -116,13 +116,13 @@ impl<'a> Section<'a> {
         Self { document, path, start, left, known: Vec::new() }
     }
 
-    /// The positions of the keys. Call it before reading them.
+    /// The positions of the keys. Call it before the keys are read.
     pub(crate) fn positions(&self) -> Positions<'a> {
         let keys = self.left.iter().map(|(key, (start, _))| (key.clone(), *start)).collect();
         Positions { path: self.path.clone(), start: self.start, keys }
     }
 
-    /// The offset of a key, or of the section if it lacks the key.
+    /// The offset of a key, or of the section if the key is missing.
     pub(crate) fn position_of(&self, key: &str) -> usize {
         self.left.get(key).map_or(self.start, |(start, _)| *start)
     }
@@ -131,8 +131,8 @@ impl<'a> Section<'a> {
         self.left.contains_key(key)
     }
 
-    /// Reads a key. Returns `None` if the key is missing, or if `read` fails, whose error is
-    /// recorded.
+    /// Reads a key. Returns `None` if the key is missing, or if `read` fails; then it records the
+    /// error.
     pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
@@ -195,7 +195,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The keys that were not read yet.
+    /// The keys that have not been read yet.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
         self.left.iter().map(|(key, (_, value))| (&**key, value))
     }

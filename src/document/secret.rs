@@ -10,17 +10,17 @@ use toml::de::{DeTable, DeValue};
 use super::value;
 use crate::files;
 
-/// Reads secrets from environment variables and files. Errors contain no secret, nor a text that
-/// may be a misplaced one.
+/// Reads secrets from environment variables and files. Errors contain no secret, and no text that
+/// may be a misplaced secret.
 pub(crate) struct Secrets<'a> {
-    /// The folder of relative paths.
+    /// Relative paths start in this folder.
     folder: &'a Path,
     is_inline_allowed: bool,
     /// A hash of all notifier settings and secrets, to detect changes on a reload.
     read: RefCell<DefaultHasher>,
 }
 
-/// The longest file of a secret, in bytes. A certificate bundle has a few hundred thousand.
+/// The maximum size of a secret's file, in bytes. A certificate bundle has a few hundred thousand.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// The fix for a missing secret.
@@ -99,7 +99,7 @@ impl<'a> Secrets<'a> {
 
 fn from_env(name: &str) -> Result<String, String> {
     env::var(name).map_err(|error| {
-        // Any other text may be the secret itself, so it is not shown.
+        // Any other text may be the secret itself, so the error does not contain it.
         let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let is_shown = name.contains('_') && name.bytes().all(is_name);
         let shown = if is_shown { name } else { "named by env" };
@@ -114,7 +114,7 @@ fn from_env(name: &str) -> Result<String, String> {
     })
 }
 
-/// Hashes a value without its position in the file, so that moving it is no change.
+/// Hashes a value without its position in the file, so that a move does not count as a change.
 fn hash_value(value: &DeValue<'_>, into: &mut impl Hasher) {
     match value {
         DeValue::Array(list) => {

@@ -35,17 +35,18 @@ pub(crate) fn listed(words: &[&str]) -> String {
     listed.chain(and_more).collect::<Vec<_>>().join(", ")
 }
 
-/// The most characters of a text in an error.
+/// The maximum length of a text in an error, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// The most words that an error lists, or that an unknown word is compared with.
+/// The maximum number of words in an error, and of the known words that an unknown one is compared
+/// with.
 const MAX_LISTED: usize = 30;
 
-/// The longest word that is compared with others, in bytes. The time is the product of both
-/// lengths.
+/// The maximum length of a word that is compared with others, in bytes. A comparison takes time in
+/// proportion to the product of both lengths.
 const MAX_WORD: usize = 64;
 
-/// Prometheus's names for keys that have another name here.
+/// Names in Prometheus of keys that have another name here.
 const SYNONYMS: [(&str, &str); 6] = [
     ("alert", "name"),
     ("for", "hold_for"),

@@ -144,7 +144,7 @@ const SCHEDULER: &[Metric] = &[
     .feature(Feature::RuntimeMetrics),
 ];
 
-/// All metrics with the names of these presets, also those that this build does not export.
+/// All metrics with the names of these presets, including those that this build does not export.
 pub(crate) fn metrics(presets: &Presets) -> impl Iterator<Item = Metric> + use<> {
     presets.all_names().into_iter().flat_map(|names| names.metrics()).chain(common())
 }
@@ -154,7 +154,7 @@ pub(super) fn common() -> impl Iterator<Item = Metric> {
     [COMMON, PROCESS, SCHEDULER].into_iter().flatten().copied()
 }
 
-/// Whether a metric has a label of this name, with any preset.
+/// Whether any metric has a label of this name, with any preset.
 pub(super) fn has_label(name: &str) -> bool {
     let all = Presets::names_of_every_preset().flat_map(|names| names.metrics()).chain(common());
     all.into_iter().any(|metric| metric.label_names().any(|label| label == name))
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_in_the_guide_has_each_metric_of_a_server_and_of_the_lookout() {
+    fn the_guides_table_lists_each_metric_of_a_server_and_of_the_lookout() {
         let of_server: HashSet<_> =
             Presets::default().http_server_names().metrics().map(|metric| metric.name).collect();
         let of_others = [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_metric_is_in_the_catalogue_once_and_each_label_once_in_a_metric() {
+    fn the_catalogue_has_no_duplicate_metrics_and_no_duplicate_labels() {
         let mut names = HashSet::new();
         for metric in metrics(&Presets::default()) {
             assert!(names.insert(metric.name), "{}", metric.name);

@@ -4,13 +4,13 @@ use metrics::{Key, KeyName, Label, Recorder, SharedString};
 
 use super::Facade;
 
-/// A handle of the facade. It registers at first use, and again after the recorder has changed or has
-/// dropped the series.
+/// A handle of the facade. It registers at first use, and again after the recorder has changed or
+/// has dropped the series.
 ///
-/// A recorder may drop an idle series, and the facade does not notify the handle, which then writes to
-/// a cell that nobody reads. But a recorder with a registry keeps the key of each series. So each
-/// handle registers with its own allocation of the name: when no one else refers to the allocation,
-/// the recorder has dropped the series.
+/// A recorder may drop an idle series without notifying the handle, which then writes to a cell
+/// that nobody reads. But a recorder with a registry keeps the key of each series. So each handle
+/// registers with its own allocation of the name: if nothing else refers to the allocation, the
+/// recorder has dropped the series.
 #[derive(Debug)]
 pub(super) struct Handle<H> {
     key: Key,
@@ -21,10 +21,10 @@ pub(super) struct Handle<H> {
 struct Registered<H> {
     epoch: u32,
     handle: H,
-    /// The name in the registered key.
+    /// The name of the registered key.
     name: Arc<str>,
-    /// Whether the recorder kept that key. A recorder without a registry does not, and neither does
-    /// one that has an equal key, because another lookout shares the series.
+    /// Whether the recorder keeps that key. A recorder without a registry does not. A recorder that
+    /// has an equal key, because another lookout shares the series, does not either.
     is_kept: bool,
 }
 
@@ -54,7 +54,7 @@ impl<H> Registered<H> {
                 Presence::Kept
             }
             (false, true) => Presence::Dropped,
-            // A key seen only at the registration may have been in a queue.
+            // Right after the registration, only a queue may have kept the key.
             (false, false) => Presence::Unknown,
         }
     }
@@ -65,10 +65,11 @@ impl<H> Handle<H> {
         Self { key: Key::from_parts(name, labels), registered: None }
     }
 
-    /// Returns the handle, and whether its series starts from zero, so that it needs the whole total.
+    /// Returns the handle, and whether its series starts from zero, so that it needs the whole
+    /// total.
     ///
-    /// If there is something to write (`is_due`), it registers a dropped series again, and one whose
-    /// presence is unknown. Otherwise the series stays dropped.
+    /// If there is something to write (`is_due`), it registers the series again unless the recorder
+    /// certainly has it. Otherwise a dropped series stays dropped.
     pub(super) fn take(
         &mut self,
         facade: &Facade,
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_series_returns_with_its_total_when_it_changes() {
+    fn a_dropped_series_returns_with_its_total_at_the_next_change() {
         let (keys, facade, mut counter) = start(None);
         for total in [3, 4] {
             counter.set(&facade, total);

@@ -6,16 +6,14 @@ use crate::series::{Buckets, Tally};
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// A counter that is set to a total, and increments the recorder's counter by the difference to the
-/// last total.
-///
-/// It does not use `absolute`, which keeps the greater of two totals. So several lookouts can share a
-/// recorder, at once or in turn, and their counts add up.
+/// A counter that is set to a total. It increments the recorder's counter by the difference to the
+/// last total, so the counts of several lookouts with one recorder add up. The recorder's
+/// `absolute` would keep the greater total instead.
 #[derive(Debug)]
 pub(crate) struct Counter {
     handle: Handle<metrics::Counter>,
     exported: u64,
-    /// The recorder may have removed the series during the last increment.
+    /// Whether the recorder may have removed the series during the last increment.
     is_unsettled: bool,
 }
 
@@ -34,8 +32,8 @@ impl Counter {
                 self.exported = 0;
             }
             let new = total - self.exported;
-            // The first increment may be 0, so that the counter is exported from the start. Later ones
-            // are not, so that the recorder can drop an idle series.
+            // The first increment may be 0, so that the counter is exported from the start. Later
+            // ones are not, so that the recorder can drop an idle series.
             if is_from_zero || new > 0 {
                 handle.increment(new);
             }
@@ -56,7 +54,8 @@ impl Counter {
     }
 }
 
-/// A gauge. Set it at each tick while the state lasts, so that the recorder does not drop it as idle.
+/// A gauge. Set it at each tick while its state lasts, so that the recorder does not drop it as
+/// idle.
 #[derive(Debug)]
 pub(crate) struct Gauge(Handle<metrics::Gauge>);
 
@@ -79,9 +78,9 @@ impl Gauge {
 #[derive(Debug)]
 pub(crate) struct Histogram {
     handle: Handle<metrics::Histogram>,
-    /// The samples that the recorder has, by bucket.
+    /// The exported samples, by bucket.
     exported: Vec<Tally>,
-    /// As in [`Counter`].
+    /// Whether the recorder may have removed the series during the last export.
     is_unsettled: bool,
 }
 
@@ -98,11 +97,11 @@ impl Histogram {
     /// Exports the increase of `cells` since the last export, and returns whether all of it was
     /// exported.
     ///
-    /// The new samples of a bucket are recorded as multiples of their mean. The mean lies in the
-    /// bucket, so the counts and `_sum` stay exact.
+    /// It records the new samples of a bucket as that many samples of their mean. The mean lies in
+    /// the bucket, so the counts and `_sum` stay exact.
     ///
-    /// It exports at most [`AT_ONCE`] samples of a bucket, since recorders keep each sample for a
-    /// while, and there may be a billion if the recorder was installed late.
+    /// It exports at most [`AT_ONCE`] samples of a bucket at a time. Recorders keep each sample for
+    /// a while, and a recorder that is installed late may have to receive a billion.
     #[must_use]
     pub(crate) fn export(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
@@ -144,10 +143,10 @@ impl Histogram {
     }
 }
 
-/// The most samples of a bucket in one export.
+/// The maximum number of samples of a bucket in one export.
 const AT_ONCE: u64 = 1_000_000;
 
-/// The mean, kept above the bucket's lower bound in spite of rounding.
+/// The mean, kept above the bucket's lower bound despite rounding.
 fn mean(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
     let mean = tally.nanos as f64 / tally.count as f64;
     let lowest = if lower == 0 { 0 } else { lower + 1 };

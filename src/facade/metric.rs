@@ -68,12 +68,12 @@ impl Metric {
         self.labels.into_iter().flatten().copied()
     }
 
-    /// Whether this build exports it.
+    /// Whether this build exports the metric.
     pub(crate) fn is_exported(&self) -> bool {
         self.feature.is_none_or(Feature::is_enabled)
     }
 
-    /// The name of the Cargo feature that it needs.
+    /// The name of the Cargo feature that the metric needs.
     #[cfg(test)]
     pub(super) fn feature_name(&self) -> Option<&'static str> {
         self.feature.map(|feature| match feature {

@@ -4,19 +4,19 @@ use metrics::{Key, KeyName, Label};
 
 use super::{catalogue, presets::Presets};
 
-/// The names and the constant labels of one lookout's metrics. A handle resolves its key when it
-/// registers with a recorder, so no request and no tick pays for it.
+/// The names and the constant labels of one lookout's metrics. A handle resolves its key only when
+/// it registers with a recorder, not in a request or a tick.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetricNaming {
     pub(crate) presets: Presets,
     pub(crate) prefix: Option<String>,
-    /// On every metric.
+    /// The constant labels of every metric.
     pub(crate) labels: Vec<Label>,
     /// The families of routes with their own buckets, whose histograms have their own names.
     pub(crate) families: Vec<String>,
 }
 
-/// A prefix replaces it, as in axum-prometheus.
+/// The start of axum-prometheus's names, which a prefix replaces, as there.
 const REPLACED: &str = "axum_";
 
 impl MetricNaming {
@@ -74,7 +74,8 @@ fn prefix_problem(prefix: &str) -> Option<String> {
     }
 }
 
-/// Why a label that the user adds can't have this name. `is_taken` knows the user's other labels.
+/// The problem with the name of a user's label, if there is one. `is_taken` checks the user's other
+/// labels.
 pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) -> Option<String> {
     if !is_name(name) {
         Some(format!("{name:?} is not a label name: use letters, digits and _, no digit first"))
@@ -89,7 +90,7 @@ pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) 
     }
 }
 
-/// Whether it is a valid name of a metric or a label in Prometheus.
+/// Whether the text is a valid name of a metric or a label in Prometheus.
 pub(crate) fn is_name(name: &str) -> bool {
     name.bytes().enumerate().all(|(at, byte)| {
         byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit())

@@ -1,5 +1,5 @@
-//! The `metrics` facade: the recorder, the catalogue of all metrics with their names and labels, and
-//! handles that survive a change of the recorder.
+//! The `metrics` facade: the recorder, the catalogue of all metrics with their names and labels,
+//! and handles that survive a change of the recorder.
 //!
 //! Only the tick and the scrape use it, never a request.
 
@@ -50,14 +50,14 @@ use crate::catch_panic::{guarded, logged};
 /// A recorder that several threads share.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 
-/// The recorder of the builder, otherwise the global one as soon as it is installed.
+/// The recorder of the builder, or else the global one as soon as it is installed.
 pub(crate) struct Facade {
     given: Option<SharedRecorder>,
     naming: MetricNaming,
-    /// The address of the recorder that made the handles.
+    /// The address of the recorder at which the handles are registered.
     resolved: usize,
     epoch: u32,
-    /// The recorder panicked, so it is not called again.
+    /// Whether the recorder panicked. It is not called again.
     is_broken: AtomicBool,
 }
 
@@ -71,8 +71,9 @@ impl Facade {
         &self.naming
     }
 
-    /// Looks up the recorder again. A handle from before the global recorder was installed never
-    /// records, so after a change all handles register again, and each exports its whole total.
+    /// Looks up the recorder again. A handle that was registered before the global recorder was
+    /// installed never records, so after a change all handles register again and export their
+    /// totals.
     pub(crate) fn resolve(&mut self) {
         let address = self.address();
         if address != self.resolved {
@@ -83,31 +84,31 @@ impl Facade {
         }
     }
 
-    /// Whether the calling thread sees the resolved recorder. A thread inside
-    /// `metrics::with_local_recorder` does not, and must not export anything.
+    /// Whether the calling thread uses the resolved recorder. A thread inside
+    /// `metrics::with_local_recorder` uses another one, and must not export anything.
     pub(crate) fn in_sight(&self) -> bool {
         self.address() == self.resolved
     }
 
-    /// Whether the builder was given a recorder, or a global one is installed.
+    /// Whether the builder has a recorder, or a global one is installed.
     pub(crate) fn has_recorder(&self) -> bool {
         // Without a recorder the facade has a no-op one, which has no state.
         self.given.is_some() || self.with(|recorder| size_of_val(recorder) > 0)
     }
 
-    /// Changes with the recorder.
+    /// A number that changes with the recorder.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// Calls the recorder. If it panics, the panic is logged and the recorder is not called again, so
-    /// that the rules are still evaluated.
+    /// Calls the recorder. If it panics, the panic is logged and the recorder is not called again,
+    /// so that the rules are still evaluated.
     fn guard(&self, call: impl FnOnce()) {
         if !self.is_broken.load(Ordering::Relaxed) && guarded(call).is_err() {
             self.is_broken.store(true, Ordering::Relaxed);
             logged(|| {
                 tracing::error!(
-                    "the metrics recorder panicked: no more metrics are exported to it"
+                    "the metrics recorder panicked: the lookout exports no more metrics to it"
                 );
             });
         }

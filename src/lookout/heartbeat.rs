@@ -8,8 +8,8 @@ use crate::{
     notify::NotifierQueue,
 };
 
-/// Sends the watchdog alert to a receiver at an interval. The tick sends it, so that it stops if the
-/// ticks stop.
+/// Sends the watchdog alert to a receiver at an interval. The tick sends it, so that it stops if
+/// the ticks stop.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     every: Duration,

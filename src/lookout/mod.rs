@@ -265,11 +265,11 @@ impl Lookout {
     /// delivery: within 12 s, all at the same time. Without notifiers the result is empty.
     ///
     /// The alert is named `LookoutTest` and has the severity `info`. The test ignores the
-    /// [matchers](crate::notify::NotifierExt::when) of the notifiers, closures included. It respects
-    /// the rate limits of the receiver and counts as a message, but is not retried. Two notifiers
-    /// joined by [`or_else`](crate::notify::NotifierExt::or_else) both get it, with a result each. A
-    /// receiver where alerts expire, such as Alertmanager, gets no resolve: it would not notify
-    /// anyone about an alert that is over so soon.
+    /// [matchers](crate::notify::NotifierExt::when) of the notifiers, closures included. It
+    /// respects the rate limits of the receiver and counts as a message, but is not retried. Two
+    /// notifiers joined by [`or_else`](crate::notify::NotifierExt::or_else) both get it, with a
+    /// result each. A receiver where alerts expire, such as Alertmanager, gets no resolve: it would
+    /// not notify anyone about an alert that is over so soon.
     ///
     /// It works on any runtime.
     ///

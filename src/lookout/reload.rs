@@ -22,22 +22,22 @@ pub(super) struct Reloadable {
     pub(super) fingerprint: u64,
 }
 
-/// Replaces the rules of a running lookout. The lookout's thread replaces all of them at once, between
-/// two ticks, and delays no request.
+/// Replaces the rules of a running lookout. The lookout's thread replaces all of them at once,
+/// between two ticks, and delays no request.
 ///
-/// A rule is identified by its name. The alerts of an unchanged rule continue without a message. So do
-/// those of a rule that changed only its summary, runbook or dashboard. If the severity or the labels
-/// changed, a firing alert is sent again, since receivers route by them. Any other change makes a new
-/// rule: the alerts of the old one resolve, without a value, and the new one starts inactive. Its
-/// windows reach as far back as before.
+/// A rule is identified by its name. The alerts of an unchanged rule continue without a message. So
+/// do those of a rule that changed only its summary, runbook or dashboard. If the severity or the
+/// labels changed, a firing alert is sent again, since receivers route by them. Any other change
+/// makes a new rule: the alerts of the old one resolve, without a value, and the new one starts
+/// inactive. Its windows reach as far back as before.
 ///
 /// A new threshold of [`latency_quantile`](Rule::latency_quantile) or
 /// [`slow_ratio`](Rule::slow_ratio) is rounded to the nearest bound, within 1/9, until the next
 /// restart. [`Reloaded::needs_restart`] and a warning in the log report this.
 impl Lookout {
-    /// Reads the file of [`config`](super::LookoutBuilder::config) again, and replaces its rules. The
-    /// rules of the builder and all notifiers stay. It checks the whole file, so a file that passes also
-    /// works at the next start. It works on any runtime.
+    /// Reads the file of [`config`](super::LookoutBuilder::config) again, and replaces its rules.
+    /// The rules of the builder and all notifiers stay. It checks the whole file, so a file that
+    /// passes also works at the next start. It works on any runtime.
     ///
     /// # Errors
     ///

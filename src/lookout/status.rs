@@ -41,7 +41,8 @@ pub struct LookoutStatus {
     pub at: SystemTime,
     /// Whether a metrics recorder was found.
     pub has_recorder: bool,
-    /// One for each rule, in their order. A rule for each route has up to 20, of the worst operations.
+    /// One for each rule, in their order. A rule for each route has up to 20, of the worst
+    /// operations.
     pub rules: Vec<RuleStatus>,
     /// One for each notifier, in their order.
     pub notifiers: Vec<NotifierStatus>,
@@ -63,8 +64,8 @@ impl LookoutStatus {
         }
     }
 
-    /// The status as a JSON object, in ASCII. Durations are in seconds, and unknown values are `null`.
-    /// `format_version` is 1; it changes when a field is renamed or removed.
+    /// The status as a JSON object, in ASCII. Durations are in seconds, and unknown values are
+    /// `null`. `format_version` is 1; it changes when a field is renamed or removed.
     pub fn to_json(&self) -> String {
         json::Json(self).to_string()
     }

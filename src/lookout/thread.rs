@@ -59,8 +59,8 @@ pub(super) enum Command {
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// Starts the thread, and waits until it has resolved the recorder, so that a scrape right after the
-/// start has all metrics.
+/// Starts the thread, and waits until it has resolved the recorder, so that a scrape right after
+/// the start has all metrics.
 pub(super) fn spawn(thread: LookoutThread) -> io::Result<mpsc::UnboundedSender<Command>> {
     let (commands, received) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
@@ -137,8 +137,8 @@ impl LookoutThread {
         let _ = requested.map(|done| done.send(()));
     }
 
-    /// Ticks, and executes the commands of the handles, until the lookout ends. Returns the channel of the
-    /// shutdown, or `None` after the drop of the last handle.
+    /// Ticks, and executes the commands of the handles, until the lookout ends. Returns the channel
+    /// of the shutdown, or `None` after the drop of the last handle.
     async fn serve(
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
@@ -176,8 +176,8 @@ impl LookoutThread {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ticks are aligned to whole seconds of the store's clock, as ages are. So a rule sees each age as
-    /// soon as it is reached, and not a tick later.
+    /// Ticks are aligned to whole seconds of the store's clock, as ages are. So a rule sees each
+    /// age as soon as it is reached, and not a tick later.
     fn until_tick(&self) -> Duration {
         let into = self.store.elapsed().as_nanos() % TICK.as_nanos();
         TICK - Duration::from_nanos(into as u64) + Duration::from_micros(500)
@@ -316,8 +316,8 @@ pub(super) fn warn_without_runtime(rules: &[Rule], has_runtime: bool) {
     }
 }
 
-/// Returns a warning for each threshold that lies between two cells, since the cells' bounds are fixed at
-/// the start.
+/// Returns a warning for each threshold that lies between two cells, since the cells' bounds are
+/// fixed at the start.
 fn inexact(rules: &[Rule], bounds: &Bounds) -> Vec<String> {
     rules
         .iter()

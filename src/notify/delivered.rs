@@ -6,8 +6,8 @@ use super::{DeliveryError, Notification};
 
 /// A notifier's response to a delivery. `()` means that the receiver accepted every alert.
 ///
-/// A response can leave alerts for the next message ([`partial`](Self::partial)), with an error if their
-/// delivery failed ([`with_error`](Self::with_error)). It can also ask for repeats
+/// A response can leave alerts for the next message ([`partial`](Self::partial)), with an error if
+/// their delivery failed ([`with_error`](Self::with_error)). It can also ask for repeats
 /// ([`repeat_every`](Self::repeat_every)).
 #[derive(Debug, Default)]
 pub struct Delivered {
@@ -36,20 +36,20 @@ impl Delivered {
     /// The longest interval between repeats: 365 days.
     pub const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// Asks for a repeat of each alert of this notification at that interval while it fires. For a receiver
-    /// that resolves alerts that are not repeated, as Alertmanager does.
+    /// Asks for a repeat of each alert of this notification at that interval while it fires. For a
+    /// receiver that resolves alerts that are not repeated, as Alertmanager does.
     ///
-    /// The interval is at least 1 s and at most [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). A repeat
-    /// contains the alert's last change, and its entry in [`Notification::changes`] is 0. Changes are
-    /// delivered immediately. Repeats end when the lookout shuts down.
+    /// The interval is at least 1 s and at most [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). A
+    /// repeat contains the alert's last change, and its entry in [`Notification::changes`] is 0.
+    /// Changes are delivered immediately. Repeats end when the lookout shuts down.
     pub fn repeat_every(interval: Duration) -> Self {
         let every = interval.clamp(Duration::from_secs(1), Self::LONGEST_INTERVAL);
         let repeats = RepeatPolicy { every, resolved_for: Duration::ZERO, expires: true };
         Self { repeats: Some(repeats), ..Self::default() }
     }
 
-    /// Also repeats a resolved alert, for this time, at most [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL).
-    /// Defaults to 0: the resolve is delivered once.
+    /// Also repeats a resolved alert, for this time, at most
+    /// [`LONGEST_INTERVAL`](Self::LONGEST_INTERVAL). Defaults to 0: the resolve is delivered once.
     #[must_use]
     pub fn repeat_resolved_for(mut self, duration: Duration) -> Self {
         if let Some(repeats) = &mut self.repeats {
@@ -58,12 +58,13 @@ impl Delivered {
         self
     }
 
-    /// The receiver accepted every alert except those in `left`, which did not fit into the message. The
-    /// worker delivers these in the next message, as soon as the notifier is ready.
+    /// The receiver accepted every alert except those in `left`, which did not fit into the
+    /// message. The worker delivers these in the next message, as soon as the notifier is ready.
     ///
-    /// This is not a failure: the worker does not wait, and a layer that retries errors, such as tower's,
-    /// does not deliver the accepted alerts again. If the delivery of `left` failed, add
-    /// [`with_error`](Self::with_error). Without an error, `left` must have fewer alerts than the notification.
+    /// This is not a failure: the worker does not wait, and a layer that retries errors, such as
+    /// tower's, does not deliver the accepted alerts again. If the delivery of `left` failed, add
+    /// [`with_error`](Self::with_error). Without an error, `left` must have fewer alerts than the
+    /// notification.
     ///
     /// # Examples
     ///
@@ -85,11 +86,11 @@ impl Delivered {
         Self::default().leaving(left, None)
     }
 
-    /// The delivery of the [left](Self::partial) alerts failed with `error`. The worker reacts to its
-    /// [kind](DeliveryError::kind), for these alerts only. Ignored if no alerts are left.
+    /// The delivery of the [left](Self::partial) alerts failed with `error`. The worker reacts to
+    /// its [kind](DeliveryError::kind), for these alerts only. Ignored if no alerts are left.
     ///
-    /// With an error, all alerts of a notification may be left: the receiver delivered them to some recipients
-    /// only.
+    /// With an error, all alerts of a notification may be left: the receiver delivered them to some
+    /// recipients only.
     #[must_use]
     pub fn with_error(mut self, error: DeliveryError) -> Self {
         if let Some(left) = &mut self.left {
@@ -98,7 +99,8 @@ impl Delivered {
         self
     }
 
-    /// The delivery of the alerts in `left` failed with `error`; the receiver accepted the others of `total`.
+    /// The delivery of the alerts in `left` failed with `error`; the receiver accepted the others
+    /// of `total`.
     ///
     /// # Errors
     ///
@@ -130,8 +132,8 @@ impl Delivered {
         if left.alerts.len() >= total { Err(error) } else { Ok(self.leaving(left, Some(error))) }
     }
 
-    /// Counts failed attempts of a delivery that succeeded, such as those at some members of a cluster, in
-    /// `lookout_notifications_failed_total`. Defaults to 0.
+    /// Counts failed attempts of a delivery that succeeded, such as those at some members of a
+    /// cluster, in `lookout_notifications_failed_total`. Defaults to 0.
     #[must_use]
     pub fn with_failed_attempts(self, attempts: usize) -> Self {
         Self { failed_attempts: self.failed_attempts + attempts, ..self }
@@ -142,7 +144,8 @@ impl Delivered {
         self.left.as_deref().map(|left| &left.alerts)
     }
 
-    /// Why the delivery of the [left](Self::left) alerts failed; `None` if they wait for the next message.
+    /// Why the delivery of the [left](Self::left) alerts failed; `None` if they wait for the next
+    /// message.
     pub fn error(&self) -> Option<&DeliveryError> {
         self.left.as_ref()?.error.as_ref()
     }
@@ -166,8 +169,8 @@ impl Delivered {
         Self { left: is_any.then(|| Box::new(Left { alerts: left, error })), ..self }
     }
 
-    /// The response to `notification`: only its alerts can be left. Leaving all of them without an error
-    /// fails, since the next message would be the same.
+    /// The response to `notification`: only its alerts can be left. Leaving all of them without an
+    /// error fails, since the next message would be the same.
     pub(super) fn in_response_to(mut self, notification: &Notification) -> Result<Self, BoxError> {
         let (mut left, error) = self.take_left();
         left.retain(|alert| notification.contains(alert));

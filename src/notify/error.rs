@@ -7,8 +7,9 @@ use crate::causes::one_line;
 /// A failed delivery: its cause, and its [kind](Self::kind), which decides how the worker reacts.
 ///
 /// A notifier may return any type of error. The worker treats other types as
-/// [temporary](DeliveryErrorKind::Temporary). An error means that no alert of the message was delivered; if
-/// the receiver accepted some, return [`Delivered::partial`](super::Delivered::partial) with the error.
+/// [temporary](DeliveryErrorKind::Temporary). An error means that no alert of the message was
+/// delivered; if the receiver accepted some, return
+/// [`Delivered::partial`](super::Delivered::partial) with the error.
 ///
 /// The cause appears in logs, so it must not contain secrets.
 ///
@@ -38,17 +39,18 @@ pub struct DeliveryError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DeliveryErrorKind {
-    /// The receiver is unavailable. The worker retries the delivery after 1 s, 2 s, 4 s … up to 30 s, with
-    /// jitter.
+    /// The receiver is unavailable. The worker retries the delivery after 1 s, 2 s, 4 s … up to 30
+    /// s, with jitter.
     Temporary,
-    /// The receiver asked to wait, for example with `Retry-After`. The worker retries the delivery after that
-    /// time, at least 1 s and at most 24 h.
+    /// The receiver asked to wait, for example with `Retry-After`. The worker retries the delivery
+    /// after that time, at least 1 s and at most 24 h.
     RetryAfter(Duration),
-    /// The receiver rejects every message, for example because its webhook was revoked. The worker logs an
-    /// error once, and retries the delivery every 30 s and when an alert changes.
+    /// The receiver rejects every message, for example because its webhook was revoked. The worker
+    /// logs an error once, and retries the delivery every 30 s and when an alert changes.
     Misconfigured,
-    /// The receiver rejects this message. The worker bisects it to find the rejected alert, logs that alert as
-    /// an error and drops it. After three rejected alerts in a row it also drops the rest of the message.
+    /// The receiver rejects this message. The worker bisects it to find the rejected alert, logs
+    /// that alert as an error and drops it. After three rejected alerts in a row it also drops the
+    /// rest of the message.
     Rejected,
     /// The receiver rejects each of these alerts. The worker logs them as errors and drops them.
     Undeliverable,
@@ -103,7 +105,8 @@ impl DeliveryError {
         self.kind
     }
 
-    /// Changes the kind, for example after the alerts of a rejected message were rejected one by one.
+    /// Changes the kind, for example after the alerts of a rejected message were rejected one by
+    /// one.
     #[must_use]
     pub fn with_kind(self, kind: DeliveryErrorKind) -> Self {
         Self { kind, ..self }
@@ -145,8 +148,8 @@ impl Error for DeliveryError {
     }
 }
 
-/// The cause of a delivery error without the text of its kind, which log messages already contain; and any
-/// other error with its causes.
+/// The cause of a delivery error without the text of its kind, which log messages already contain;
+/// and any other error with its causes.
 pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> String {
     match error.downcast_ref::<DeliveryError>() {
         Some(error) => chain(&*error.source),

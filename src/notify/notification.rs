@@ -25,18 +25,18 @@ use crate::{
 #[non_exhaustive]
 pub struct Notification {
     /// The changes, in the order in which they were queued; never empty. To remove some, use
-    /// [`retain`](Self::retain) or [`split_off`](Self::split_off), which keep [`changes`](Self::changes) in
-    /// step.
+    /// [`retain`](Self::retain) or [`split_off`](Self::split_off), which keep
+    /// [`changes`](Self::changes) in step.
     pub alerts: Vec<Alert>,
-    /// The number of changes of each alert. It is more than 1 if the alert changed several times while it was
-    /// queued; the notification contains the last change. It is 0 for a
+    /// The number of changes of each alert. It is more than 1 if the alert changed several times
+    /// while it was queued; the notification contains the last change. It is 0 for a
     /// [repeat](super::Delivered::repeat_every).
     pub changes: Vec<u32>,
-    /// The alerts that the receiver got from the previous process, and that still fire. Set only in the first
-    /// message after a start with a [state file](crate::LookoutBuilder::state_path).
+    /// The alerts that the receiver got from the previous process, and that still fire. Set only in
+    /// the first message after a start with a [state file](crate::LookoutBuilder::state_path).
     ///
-    /// A receiver that identifies alerts by their labels needs them: if the labels have changed, it must
-    /// resolve the alert under its old labels.
+    /// A receiver that identifies alerts by their labels needs them: if the labels have changed, it
+    /// must resolve the alert under its old labels.
     pub restored: Vec<Alert>,
     /// The deadline of a delivery that several notifiers share; `None` outside of a combinator.
     pub(super) deadline: Option<Instant>,
@@ -67,8 +67,8 @@ impl Notification {
         }
     }
 
-    /// The title of the only alert; or the number of firing and of resolved alerts, with the names of their
-    /// rules. `STILL FIRING` marks repeats. Control characters are escaped.
+    /// The title of the only alert; or the number of firing and of resolved alerts, with the names
+    /// of their rules. `STILL FIRING` marks repeats. Control characters are escaped.
     pub fn title(&self) -> String {
         if let ([alert], [changes]) = (self.alerts.as_slice(), self.changes.as_slice()) {
             return Self::title_of(alert, *changes);
@@ -91,7 +91,8 @@ impl Notification {
         one_line(format_args!("{counts} {}", names.join(", ")))
     }
 
-    /// [`Alert::title`], which begins with `[STILL FIRING]` for a repeat: an alert that fires, with 0 changes.
+    /// [`Alert::title`], which begins with `[STILL FIRING]` for a repeat: an alert that fires, with
+    /// 0 changes.
     pub fn title_of(alert: &Alert, changes: u32) -> String {
         mark_repeat(alert.title(), changes)
     }
@@ -101,8 +102,8 @@ impl Notification {
         mark_repeat(alert.to_string(), changes)
     }
 
-    /// Returns notes for the reader of an alert: that several changes were merged, that it is a repeat, and
-    /// that [earlier alerts are unknown](Alert::unknown_before). `date` formats a time.
+    /// Returns notes for the reader of an alert: that several changes were merged, that it is a
+    /// repeat, and that [earlier alerts are unknown](Alert::unknown_before). `date` formats a time.
     pub fn notes_on(
         alert: &Alert,
         changes: u32,

@@ -2,7 +2,8 @@ use std::fmt;
 
 /// A notifier's deliveries since the start.
 ///
-/// Its [`Display`](fmt::Display) is one line, such as `slack: 3 sent, 0 failed, 0 dropped, 0 waiting`.
+/// Its [`Display`](fmt::Display) is one line, such as `slack: 3 sent, 0 failed, 0 dropped, 0
+/// waiting`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotifierStatus {

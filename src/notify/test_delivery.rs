@@ -10,8 +10,8 @@ use crate::text::OneLine;
 
 /// The result of a test message; see [`Lookout::send_test`](crate::Lookout::send_test).
 ///
-/// Its [`Display`](fmt::Display) is one line, such as `slack: delivered in 212ms`. Control characters are
-/// escaped, since an error may contain text from the receiver.
+/// Its [`Display`](fmt::Display) is one line, such as `slack: delivered in 212ms`. Control
+/// characters are escaped, since an error may contain text from the receiver.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TestDelivery {

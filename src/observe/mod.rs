@@ -14,9 +14,10 @@
 //! writes. The request path takes no lock, and in the steady state it allocates nothing, unless
 //! bodies are counted, an observer is called, or a layer inside a router reports the route.
 
-// One `Exchange` a request travels from the service through the future into the body, and ends
-// exactly once. No `Arc` is cloned: an exchange holds the lookout's number, which the thread's own
-// storage resolves. A folder uses only those before it: head, exchange, detail, http, client.
+// Each request has one `Exchange`, which travels from the service through the future into the body
+// and ends exactly once. No `Arc` is cloned: an exchange holds the lookout's number, which the
+// thread's own storage resolves. A folder uses only the folders before it: head, exchange, detail,
+// http, client.
 
 mod client;
 mod detail;

@@ -9,7 +9,7 @@ use crate::{
     series::{BUCKETS, MESSAGES, SIZES, bucket_problem},
 };
 
-/// The settings of the recorder. [`install`](Self::install) or [`build`](Self::build) check them.
+/// The settings of the recorder. [`install`](Self::install) and [`build`](Self::build) check them.
 #[derive(Debug, Default)]
 #[must_use = "it does not record before `install` or `build`"]
 pub struct Builder {
@@ -62,7 +62,8 @@ impl Builder {
     }
 
     /// Sets the buckets of a family of routes. Give the lookout the same
-    /// ([`LookoutBuilder::buckets_for`](crate::LookoutBuilder::buckets_for)). Defaults to no families.
+    /// ([`LookoutBuilder::buckets_for`](crate::LookoutBuilder::buckets_for)). Defaults to no
+    /// families.
     pub fn buckets_for(
         mut self,
         family: impl Into<String>,
@@ -75,12 +76,13 @@ impl Builder {
     /// Changes the settings of the exporter, such as global labels, or buckets of other histograms.
     /// The type is from `metrics-exporter-prometheus` 0.18.
     ///
-    /// The recorder finds the histograms of a lookout with a prefix by the ends of their names. So
-    /// buckets that you set here for a [`Matcher::Prefix`] or a [`Matcher::Suffix`] must not match
+    /// For a lookout with a prefix, the recorder finds the histograms by the ends of their names.
+    /// So a [`Matcher::Prefix`] or a [`Matcher::Suffix`] with buckets of your own must not match
     /// them.
     ///
-    /// An idle timeout drops a series that has not changed for that long. It returns with its full
-    /// total at the next change. A gauge of a current state, such as requests in flight, stays.
+    /// An idle timeout drops a series that has not changed for that time. The series returns with
+    /// its full total at the next change. A gauge of a current state, such as requests in flight,
+    /// stays.
     pub fn exporter(mut self, set: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
         self.exporter = set(self.exporter);
         self
@@ -90,8 +92,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If a global recorder is already installed, the buckets are not ascending, or the upkeep thread
-    /// cannot start.
+    /// If a global recorder is already installed, the buckets are not ascending, or the upkeep
+    /// thread cannot start.
     pub fn install(self) -> Result<Scrape, PrometheusError> {
         let (recorder, scrape) = self.build()?;
         metrics::set_global_recorder(recorder).map_err(|_| PrometheusError::Installed)?;
@@ -130,7 +132,7 @@ impl Builder {
         let recorder = common
             .chain(of_families)
             .try_fold(self.exporter, |exporter, (name, buckets)| {
-                // By its end, for a lookout with a prefix.
+                // A suffix, since a lookout may have a prefix.
                 let prefixed = format!("_{}", after_prefix(&name));
                 exporter
                     .set_buckets_for_metric(Matcher::Full(name), buckets)?
@@ -143,7 +145,8 @@ impl Builder {
     }
 }
 
-/// A bound, converted as the durations are, so that a duration on the bound does not round past it.
+/// Converts a bound as the durations are converted, so that a duration equal to the bound is not
+/// rounded past it.
 fn seconds(bound: Duration) -> f64 {
     bound.as_nanos() as f64 / 1e9
 }

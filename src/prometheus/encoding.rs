@@ -1,6 +1,6 @@
 use http::{HeaderMap, header};
 
-/// Whether the client prefers gzip, by its `Accept-Encoding` (RFC 9110, section 12.5.3).
+/// Whether the client prefers gzip according to its `Accept-Encoding` (RFC 9110, section 12.5.3).
 pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut any) = (None, None, None);
     let lines = headers.get_all(header::ACCEPT_ENCODING).iter();

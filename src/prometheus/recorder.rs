@@ -50,7 +50,7 @@ impl metrics::Recorder for Recorder {
     }
 }
 
-/// A thread that drains the histograms every few seconds, until this is dropped.
+/// A thread that drains the histograms every few seconds, until the handle is dropped.
 #[derive(Debug)]
 struct Upkeep {
     _stop: mpsc::Sender<()>,

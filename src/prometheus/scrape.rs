@@ -17,12 +17,12 @@ use tower_service::Service;
 use super::encoding::prefers_gzip;
 use crate::collect::export_all;
 
-/// Renders the metrics for Prometheus. All lookouts export their counts first, so a scrape is up to
-/// date.
+/// Renders the metrics for Prometheus. All lookouts first export their counts, so a scrape is
+/// current.
 ///
-/// It is cheap to clone. In axum it is a handler, `.route("/metrics", get(scrape))`; elsewhere it is a
-/// tower service. Both render on a blocking thread, since thousands of series take milliseconds. They
-/// compress with gzip for clients that accept it, as Prometheus does.
+/// It is cheap to clone. In axum it is a handler, `.route("/metrics", get(scrape))`; elsewhere it
+/// is a tower service. Both render on a blocking thread, since thousands of series take
+/// milliseconds. They compress with gzip for clients that accept it, as Prometheus does.
 #[derive(Clone)]
 pub struct Scrape {
     handle: PrometheusHandle,
@@ -36,7 +36,7 @@ impl Scrape {
         Self { handle }
     }
 
-    /// Renders the metrics on the calling thread, in some milliseconds for a thousand series.
+    /// Renders the metrics on the calling thread. A thousand series take some milliseconds.
     pub fn render(&self) -> String {
         export_all();
         self.handle.render()
@@ -45,7 +45,7 @@ impl Scrape {
     /// Compresses while it renders, so the whole text is never in memory.
     fn render_gzip(&self) -> io::Result<Vec<u8>> {
         export_all();
-        // A series is a line of some hundred bytes, and the encoder prefers larger pieces.
+        // A line has some hundred bytes, and the encoder is faster with larger pieces.
         let encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let mut writer = BufWriter::with_capacity(32 << 10, encoder);
         self.handle.render_to_write(&mut writer)?;

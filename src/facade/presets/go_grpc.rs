@@ -61,12 +61,13 @@ impl Labelling for GoGrpcMiddleware {
     }
 }
 
-/// The parts of `shop.Orders/Create`. A route for several methods, such as `_OTHER`, has no service.
+/// The parts of `shop.Orders/Create`. A route for several methods, such as `_OTHER`, has no
+/// service.
 fn service_and_method(route: &str) -> (&str, &str) {
     route.split_once('/').unwrap_or(("unknown", route))
 }
 
-/// Go's name of the gRPC status, also for an end without one.
+/// Go's name of the gRPC status, also for a call that ended without a status.
 fn code(key: SeriesKey) -> &'static str {
     match (key.ending, key.status.status()) {
         (Ending::Complete, Some(Status::Grpc(status))) => CODES[usize::from(status.code())],

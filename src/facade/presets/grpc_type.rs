@@ -1,4 +1,4 @@
-/// How many messages each side of a gRPC method sends: the label `grpc_type` of
+/// Whether the client and the server of a gRPC method stream: the label `grpc_type` of
 /// [`Preset::GoGrpcMiddleware`](crate::Preset::GoGrpcMiddleware).
 ///
 /// # Examples

@@ -9,9 +9,9 @@ use crate::{
     series::SeriesKey,
 };
 
-/// The labels of a preset. Each preset lists their names in its [`Names`](super::Names), too.
+/// The labels of a preset. Each preset also lists their names in its [`Names`](super::Names).
 pub(super) trait Labelling {
-    /// The labels of an operation. No two operations have the same, so that they share no gauge.
+    /// The labels of an operation, which differ for each operation, so that no two share a gauge.
     fn operation(&self, operation: &Operation, options: &LabelOptions) -> Vec<Label>;
 
     /// A further label of the requests in flight, the durations and the body sizes.
@@ -19,8 +19,8 @@ pub(super) trait Labelling {
         None
     }
 
-    /// The further labels of a duration, added to those of its operation. Several ends may have the
-    /// same.
+    /// The further labels of a duration, in addition to the labels of its operation. Several kinds
+    /// of end may share them.
     fn duration(
         &self,
         _labels: &mut Vec<Label>,
@@ -30,7 +30,7 @@ pub(super) trait Labelling {
     ) {
     }
 
-    /// The further labels of a counter of ended requests. Defaults to those of the duration.
+    /// The further labels of a counter of ended requests. Defaults to the labels of the duration.
     fn ended(
         &self,
         labels: &mut Vec<Label>,
@@ -42,12 +42,12 @@ pub(super) trait Labelling {
     }
 }
 
-/// What the settings of the lookout add to the labels of an operation.
+/// The settings of the lookout that affect the labels of an operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelOptions {
     /// Whether the served requests are `https`, for the label `url_scheme`.
     pub(crate) is_https: bool,
-    /// By gRPC method.
+    /// The types by gRPC method.
     pub(crate) grpc_types: HashMap<String, GrpcType>,
 }
 
@@ -83,8 +83,8 @@ pub(super) fn route(operation: &Operation) -> SharedString {
     SharedString::from_shared(operation.shared_route())
 }
 
-/// OpenTelemetry's `error.type`: the status of a failure, the kind of an error, otherwise the outcome.
-/// A success must not have one.
+/// OpenTelemetry's `error.type`: the status of a failure, the kind of an error, or else the
+/// outcome. A success must not have it.
 pub(super) fn error_type(key: SeriesKey, outcome: Outcome) -> Option<Cow<'static, str>> {
     match (outcome, key.ending) {
         (Outcome::Success, _) => None,

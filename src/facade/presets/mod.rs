@@ -1,4 +1,4 @@
-//! The presets: each file has the names and the labels of one.
+//! The presets. Each file has the names and the labels of one preset.
 
 mod axum_prometheus;
 mod go_grpc;

@@ -7,15 +7,15 @@ use crate::{facade::metric::Metric, series::OptionalHistogram};
 pub(crate) struct Names {
     pub(crate) duration: &'static str,
     pub(crate) head: &'static str,
-    /// Few presets have it.
+    /// The counter of started requests, which few presets have.
     pub(crate) started: Option<&'static str>,
-    /// `None` where the count of the duration is the counter.
+    /// The counter of ended requests; `None` if the count of the duration serves as the counter.
     pub(crate) ended: Option<&'static str>,
     pub(crate) active: &'static str,
     pub(crate) oldest: &'static str,
     pub(crate) stream: &'static str,
     pub(crate) streams: &'static str,
-    /// Only clients record it.
+    /// The wait for a client, which only clients record.
     pub(crate) wait: &'static str,
     /// The sizes of the bodies of requests and of responses.
     pub(crate) sizes: [&'static str; 2],
@@ -37,9 +37,9 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Server,
-    /// It also waits until it is ready.
+    /// A client, which may also wait until it is ready.
     Client,
-    /// It has neither a head, nor a body.
+    /// A call that is a future, without a head and a body.
     Future,
 }
 
@@ -57,7 +57,7 @@ impl Names {
         }
     }
 
-    /// The counter of the sum of such a histogram, if the preset has one.
+    /// The counter of such a histogram's sum, if the preset has one.
     pub(crate) fn total(&self, histogram: OptionalHistogram) -> Option<&'static str> {
         match histogram {
             OptionalHistogram::RequestMessages => self.message_totals.map(|totals| totals[0]),
@@ -66,13 +66,13 @@ impl Names {
         }
     }
 
-    /// The entries of the catalogue.
+    /// All metrics, for the catalogue.
     pub(in crate::facade) fn metrics(&self) -> impl Iterator<Item = Metric> {
         let exchange = (self.role != Role::Future).then(|| self.exchange_metrics());
         self.operation_metrics().chain(exchange.into_iter().flatten())
     }
 
-    /// The metrics of each operation, futures included.
+    /// The metrics of every operation, including calls that are futures.
     fn operation_metrics(&self) -> impl Iterator<Item = Metric> {
         let &Self { started, ended, operation_labels: operation, .. } = self;
         let duration = Metric::histogram(

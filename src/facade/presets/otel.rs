@@ -143,8 +143,8 @@ impl Labelling for OpenTelemetry {
         labels
     }
 
-    /// The same for all requests of a lookout: the client chooses the scheme of its request, and a
-    /// proxy may terminate TLS.
+    /// All requests of a lookout have the same value, since the client chooses the scheme of its
+    /// request and a proxy may terminate TLS.
     fn scheme(&self, operation: &Operation, options: &LabelOptions) -> Option<Label> {
         let traffic = operation.traffic();
         let is_served_http = traffic.protocol == Protocol::Http && traffic.dependency.is_none();

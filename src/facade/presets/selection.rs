@@ -15,7 +15,7 @@ use crate::{
     series::SeriesKey,
 };
 
-/// The preset for HTTP and the preset for gRPC, with what the settings add to their labels.
+/// The preset for HTTP and the preset for gRPC, with the settings that affect their labels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Presets {
     http: Preset,
@@ -41,7 +41,7 @@ const NAMES: [&Names; 12] = [
 ];
 
 impl Presets {
-    /// Selects a preset for the protocol that it names.
+    /// Selects a preset for its protocol.
     pub(crate) fn select(&mut self, preset: Preset) {
         match preset {
             Preset::OpenTelemetry => (self.http, self.grpc) = (preset, preset),
@@ -82,7 +82,7 @@ impl Presets {
         self.names_of(Protocol::Http, false)
     }
 
-    /// The names of the duration histograms of every preset, which have the same buckets.
+    /// The names of the duration histograms of every preset. They all have the same buckets.
     #[cfg(feature = "prometheus")]
     pub(crate) fn all_durations() -> impl Iterator<Item = &'static str> {
         NAMES.iter().flat_map(|names| [names.duration, names.head, names.stream, names.wait])
@@ -100,7 +100,7 @@ impl Presets {
         NAMES.iter().filter_map(|names| names.messages).flatten()
     }
 
-    /// The labels of an operation. No two operations have the same, so that they share no gauge.
+    /// The labels of an operation, which differ for each operation, so that no two share a gauge.
     pub(crate) fn operation_labels(&self, operation: &Operation) -> Vec<Label> {
         self.labelling(operation.traffic()).operation(operation, &self.options)
     }
@@ -110,7 +110,7 @@ impl Presets {
         self.labelling(operation.traffic()).scheme(operation, &self.options)
     }
 
-    /// The labels of a duration. Several ends may have the same.
+    /// The labels of a duration. Several kinds of end may share them.
     pub(crate) fn duration_labels(
         &self,
         operation: &Operation,
@@ -155,7 +155,7 @@ impl Presets {
         }
     }
 
-    /// The selected preset if it names this traffic, otherwise OpenTelemetry's.
+    /// The selected preset if it applies to this traffic, or else OpenTelemetry's.
     fn preset(&self, protocol: Protocol, is_client: bool) -> Preset {
         match protocol {
             Protocol::Http if is_client && self.http == Preset::AxumPrometheus => {
@@ -228,7 +228,7 @@ mod tests {
         ]
     }
 
-    /// Each kind of traffic that a side may have.
+    /// Each kind of traffic, for servers and clients.
     fn traffic() -> impl Iterator<Item = Arc<Traffic>> {
         sides().into_iter().flat_map(|dependency| {
             let protocols = Dependency::protocols(dependency.as_ref()).iter();
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// How a request of this traffic may end.
+    /// The kinds of end that a request of this traffic may have.
     fn ends(protocol: Protocol) -> Vec<(SeriesKey, Outcome)> {
         let status = match protocol {
             Protocol::Http => StatusKey::http(StatusCode::INTERNAL_SERVER_ERROR),

@@ -17,8 +17,8 @@ impl LookoutBuilder {
         self
     }
 
-    /// Sets the instance in alerts, which distinguishes replicas. Defaults to the host's name and the
-    /// process ID, `host:4711`.
+    /// Sets the instance in alerts, which distinguishes replicas. Defaults to the host's name and
+    /// the process ID, `host:4711`.
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.origin.instance = name.into();
         self
@@ -122,10 +122,10 @@ impl LookoutBuilder {
     /// two. Any other notifier works too. The receiver gets only the alert `Watchdog`, with the
     /// severity `info`. Its counters have the name `heartbeat`.
     ///
-    /// The tick that evaluates the rules sends the beat, and the beat takes the path of every alert.
-    /// So a missing beat means that the evaluation or the delivery does not work. A failed beat is
-    /// retried, and merged with the next one. The shutdown sends no beat: if you stop a service for
-    /// good, stop the receiver's check too.
+    /// The tick that evaluates the rules sends the beat, and the beat takes the path of every
+    /// alert. So a missing beat means that the evaluation or the delivery does not work. A failed
+    /// beat is retried, and merged with the next one. The shutdown sends no beat: if you stop a
+    /// service for good, stop the receiver's check too.
     ///
     /// # Examples
     ///
@@ -152,8 +152,8 @@ impl LookoutBuilder {
         self
     }
 
-    /// Calls `hook` for each alert that fires or resolves, one at a time. It runs on its own thread,
-    /// so it may block. A panic in it counts as a failed delivery, and is not retried.
+    /// Calls `hook` for each alert that fires or resolves, one at a time. It runs on its own
+    /// thread, so it may block. A panic in it counts as a failed delivery, and is not retried.
     /// [`send_test`](crate::Lookout::send_test) calls it too; [`Alert::is_test`] marks such an
     /// alert.
     #[doc(alias("callback", "hook"))]
@@ -174,8 +174,8 @@ fn address_of<N>(_notifier: &N) -> Option<String> {
     None
 }
 
-/// The last word of a type's path, in lower case and without its type parameters: `slack`. A combinator
-/// has the name of its inner notifier.
+/// The last word of a type's path, in lower case and without its type parameters: `slack`. A
+/// combinator has the name of its inner notifier.
 fn type_word<T>() -> String {
     let combinator = concat!(env!("CARGO_CRATE_NAME"), "::notify::");
     let is_combinator = |path: &str| path.starts_with(combinator) && !path.contains(',');

@@ -135,7 +135,8 @@ fn family_problem(families: &[Family]) -> Option<String> {
     })
 }
 
-/// Whether a segment is a parameter in the syntax before axum 0.8, which would match only its own text.
+/// Whether a segment is a parameter in the syntax before axum 0.8, which would match only its own
+/// text.
 fn is_old_style(template: &str) -> bool {
     template.split('/').any(|segment| segment.starts_with([':', '*']))
 }

@@ -105,8 +105,8 @@ impl LookoutBuilder {
         }
     }
 
-    /// Sets the recorder that receives the metrics. Defaults to the global one. If that is installed
-    /// later, it also receives the earlier counts. See the
+    /// Sets the recorder that receives the metrics. Defaults to the global one. If that is
+    /// installed later, it also receives the earlier counts. See the
     /// [guide](crate::guide::metrics).
     #[doc(alias("statsd", "datadog", "registry"))]
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {

@@ -59,9 +59,9 @@ impl LookoutBuilder {
         self
     }
 
-    /// Declares whether the client and the server of a gRPC method stream, for the label `grpc_type`
-    /// of [`Preset::GoGrpcMiddleware`], since the wire format does not show it. Defaults to the type
-    /// in the `grpc_descriptor` (feature `prost`), else [`GrpcType::Unary`].
+    /// Declares whether the client and the server of a gRPC method stream, for the label
+    /// `grpc_type` of [`Preset::GoGrpcMiddleware`], since the wire format does not show it.
+    /// Defaults to the type in the `grpc_descriptor` (feature `prost`), else [`GrpcType::Unary`].
     ///
     /// # Examples
     ///

@@ -56,8 +56,8 @@ impl LookoutBuilder {
     /// message.
     ///
     /// Such a request counts as a stream from its start: the histogram of streams has its whole
-    /// time, it is an open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a stuck
-    /// request. Its duration, which rules evaluate, is the time after its response's head.
+    /// time, it is an open stream of the kind `long_poll` (for gRPC `grpc`), and it is never a
+    /// stuck request. Its duration, which rules evaluate, is the time after its response's head.
     pub fn long_polls(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.observe.long_polls.extend(routes.into_iter().map(Into::into));
         self

@@ -68,8 +68,8 @@ pub(super) fn set_aside(path: &Path, reason: &str) {
     }
 }
 
-/// Serialises the state within the size limit. If it is too large, reports first lose their details,
-/// then the longest lists lose alerts.
+/// Serialises the state within the size limit. If it is too large, reports first lose their
+/// details, then the longest lists lose alerts.
 fn bounded(saved: &Saved, most: usize) -> io::Result<Vec<u8>> {
     let mut content = Bounded { content: Vec::new(), left: most };
     let whole = serde_json::to_writer(&mut content, saved);
@@ -125,8 +125,8 @@ pub(super) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     // If the path is a link to a file, replace the file and not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = beside(path, ".new");
-    // A killed process may have left one. Only a newly created file is sure to have the right mode and
-    // not to be a link.
+    // A killed process may have left one. Only a newly created file is sure to have the right mode
+    // and not to be a link.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,5 @@
-//! The file is always the old or the new one, and content that is not a state of this service is rejected.
+//! The file is always the old or the new one, and content that is not a state of this service is
+//! rejected.
 
 use std::process;
 

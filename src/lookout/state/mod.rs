@@ -155,8 +155,8 @@ impl StateKeeper {
         self.lock().firing = evaluator.firing().cloned().collect();
     }
 
-    /// Compares the alerts and reports with those of the last tick, and triggers a write after a change.
-    /// The request count of an alert changes at each tick, so it does not trigger a write.
+    /// Compares the alerts and reports with those of the last tick, and triggers a write after a
+    /// change. The request count of an alert changes at each tick, so it does not trigger a write.
     pub(super) fn note<'a>(&self, firing: impl Iterator<Item = &'a Alert>) {
         let mut seen = self.lock();
         let ticks = seen.ticks + 1;
@@ -183,7 +183,8 @@ impl StateKeeper {
         self.thread.start()
     }
 
-    /// Writes the file now and after each change, until it is closed. Returns the result of the last write.
+    /// Writes the file now and after each change, until it is closed. Returns the result of the
+    /// last write.
     pub(super) async fn run(mut self: Arc<Self>) -> io::Result<()> {
         supervised("the writer of the state", &mut self, async |keeper: &mut Arc<Self>| {
             keeper.write_changes().await

@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::notify::{NotifierQueue, SavedQueue};
 
-/// A notifier in the file. Its kind and its address identify it, so the order of notifiers may change.
+/// A notifier in the file. Its kind and its address identify it, so the order of notifiers may
+/// change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SavedNotifier {
     /// The name from the user, otherwise the word for its type.
     pub(super) kind: String,
     /// A hash of the receiver's address, if the notifier's type has one.
     pub(super) address: Option<String>,
-    /// `None` if the queue is empty. The file still lists the notifier, so that another one of its kind
-    /// does not take over its entry.
+    /// `None` if the queue is empty. The file still lists the notifier, so that another one of its
+    /// kind does not take over its entry.
     pub(super) queue: Option<SavedQueue>,
 }
 
@@ -23,8 +24,8 @@ impl SavedNotifier {
     }
 }
 
-/// Restores the queue of each notifier: first by kind and address, then by kind alone, since an address
-/// may change. Queues of notifiers that no longer exist are dropped.
+/// Restores the queue of each notifier: first by kind and address, then by kind alone, since an
+/// address may change. Queues of notifiers that no longer exist are dropped.
 pub(super) fn restore(mut saved: Vec<SavedNotifier>, queues: &[Arc<NotifierQueue>]) {
     let mut unmatched: Vec<_> = queues.iter().collect();
     for needs_address in [true, false] {
@@ -57,7 +58,8 @@ mod tests {
         Arc::new(queue.keyed(kind.to_owned(), address.map(str::to_owned)))
     }
 
-    /// Puts an alert into each queue of `before`, restarts, and returns the alert in each queue of `after`.
+    /// Puts an alert into each queue of `before`, restarts, and returns the alert in each queue of
+    /// `after`.
     fn restarted(
         before: &[(&str, Option<&str>, &str)],
         after: &[Arc<NotifierQueue>],

@@ -3,7 +3,8 @@ use std::fmt;
 use super::LookoutStatus;
 use crate::{alert::RuleStatus, notify::NotifierStatus, observe::JsonString};
 
-/// Incremented by each incompatible change of the JSON, so that readers can reject an unknown version.
+/// Incremented by each incompatible change of the JSON, so that readers can reject an unknown
+/// version.
 const FORMAT_VERSION: u32 = 1;
 
 /// Writes a status as JSON without a library, since `serde_json` is optional.

@@ -8,17 +8,18 @@ use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery, When}
 pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized {
     /// Delivers an alert through `other` if this notifier fails or takes more than 5 s.
     ///
-    /// An alert counts as delivered if either notifier accepts it. In a chain of three or more, each gets a
-    /// share of 10 s, so that the last one is called even if the others hang. If all fail, the error with the
-    /// earliest promising retry decides when the worker retries. Repeats go to the last notifier that accepted
-    /// the alert.
+    /// An alert counts as delivered if either notifier accepts it. In a chain of three or more,
+    /// each gets a share of 10 s, so that the last one is called even if the others hang. If all
+    /// fail, the worker follows the error after which a retry is likely to succeed soonest. Repeats
+    /// go to the last notifier that accepted the alert.
     ///
-    /// Each failure of this notifier counts in `lookout_notifications_failed_total`, and the first of an outage
-    /// is logged. `Retry-After` is honoured for each notifier. A [test](crate::Lookout::send_test) goes to
-    /// both.
+    /// Each failure of this notifier counts in `lookout_notifications_failed_total`, and the first
+    /// of an outage is logged. `Retry-After` is honoured for each notifier. A
+    /// [test](crate::Lookout::send_test) goes to both.
     ///
-    /// A notifier that accepted a firing alert also gets the resolve, even if the other one has accepted the
-    /// resolve already: the worker retries it every 30 s and with each change. A restart forgets such resolves.
+    /// A notifier that accepted a firing alert also gets the resolve, even if the other one has
+    /// accepted the resolve already: the worker retries it every 30 s and with each change. A
+    /// restart forgets such resolves.
     ///
     /// # Examples
     ///
@@ -39,12 +40,12 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
         OrElse::new(self, other)
     }
 
-    /// Repeats each firing alert at `every`, at least 60 s, with the figures of its last change. The title of a
-    /// repeat begins with `[STILL FIRING]`. A notifier that asks for repeats itself, such as
-    /// [`Alertmanager`](crate::guide::notifiers), keeps its own interval.
+    /// Repeats each firing alert at `every`, at least 60 s, with the figures of its last change.
+    /// The title of a repeat begins with `[STILL FIRING]`. A notifier that asks for repeats itself,
+    /// such as [`Alertmanager`](crate::guide::notifiers), keeps its own interval.
     ///
-    /// Independently of this, the alert of a repeated report is updated every minute, and resolves after five
-    /// minutes without a report.
+    /// Independently of this, the alert of a repeated report is updated every minute, and resolves
+    /// after five minutes without a report.
     ///
     /// # Examples
     ///
@@ -64,11 +65,11 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
         RepeatEvery::new(self, every)
     }
 
-    /// Delivers only the alerts that `matcher` matches, and the resolves of alerts that this notifier accepted.
-    /// Call it last, after the other methods and after layers of your own.
+    /// Delivers only the alerts that `matcher` matches, and the resolves of alerts that this
+    /// notifier accepted. Call it last, after the other methods and after layers of your own.
     ///
-    /// An alert that no notifier matches is counted in `lookout_notifications_unrouted_total`, and logged once
-    /// for each rule.
+    /// An alert that no notifier matches is counted in `lookout_notifications_unrouted_total`, and
+    /// logged once for each rule.
     ///
     /// # Examples
     ///

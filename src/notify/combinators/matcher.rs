@@ -53,10 +53,10 @@ impl Matcher {
         self.label("alertname", name)
     }
 
-    /// Matches alerts with this label. It is a label of the rule or one of those that the lookout adds, as in
-    /// Alertmanager: `alertname`, `severity`, `service`, `instance`, the target's `method` and `route` or
-    /// `dependency`, and a report's `call_site`, `error_type` and `group`. An empty value matches alerts
-    /// without the label, as in Alertmanager.
+    /// Matches alerts with this label. It is a label of the rule or one of those that the lookout
+    /// adds, as in Alertmanager: `alertname`, `severity`, `service`, `instance`, the target's
+    /// `method` and `route` or `dependency`, and a report's `call_site`, `error_type` and `group`.
+    /// An empty value matches alerts without the label, as in Alertmanager.
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with(Condition::Label(name.into(), value.into()))
     }

@@ -59,7 +59,8 @@ impl<A, B> OrElse<A, B> {
 /// The timeout of the first notifier. In a chain, it gets half of the remaining time.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The timeout of both: less than the worker's 10 s, so that the error names the notifier that timed out.
+/// The timeout of both: less than the worker's 10 s, so that the error names the notifier that
+/// timed out.
 const BOTH_TIMEOUT: Duration = Duration::from_millis(9_500);
 
 /// A delivery through one of the two notifiers.

@@ -134,7 +134,8 @@ async fn each_notifier_that_accepted_a_firing_alert_also_gets_the_resolve() {
     let (first_log, first) = switched(&ups[0]);
     let (fallback_log, fallback) = switched(&ups[1]);
     let mut notifier = first.or_else(fallback);
-    // Which notifiers are up, the alert, whether it is delivered, and the titles that each one accepts.
+    // Which notifiers are up, the alert, whether it is delivered, and the titles that each one
+    // accepts.
     let [firing, resolved] =
         [AlertStatus::Firing, AlertStatus::Resolved].map(|status| test_alert("A", status));
     let firing_title = || vec!["[FIRING] A · orders".to_owned()];

@@ -5,7 +5,8 @@ use tower_service::Service;
 
 use crate::notify::{Delivered, Matcher, Notification, OrElse, RepeatEvery};
 
-/// A notifier that gets only the alerts that a matcher matches; made by [`NotifierExt::when`](crate::notify::NotifierExt::when).
+/// A notifier that gets only the alerts that a matcher matches; made by
+/// [`NotifierExt::when`](crate::notify::NotifierExt::when).
 ///
 /// Other alerts are not queued for it, and do not count in its metrics.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ impl<N> When<N>
 where
     N: Service<Notification, Response: Into<Delivered>>,
 {
-    /// As [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else): `other` gets the matching alerts that this notifier
-    /// fails to deliver.
+    /// As [`NotifierExt::or_else`](crate::notify::NotifierExt::or_else): `other` gets the matching
+    /// alerts that this notifier fails to deliver.
     pub fn or_else<O>(self, other: O) -> When<OrElse<N, O>>
     where
         O: Service<Notification, Response: Into<Delivered>>,
@@ -34,9 +35,10 @@ where
     }
 }
 
-/// A parameter of [`LookoutBuilder::notify`](crate::LookoutBuilder::notify): a tower service that takes a
-/// [`Notification`], one with a [`Matcher`] by [`NotifierExt::when`](crate::notify::NotifierExt::when), or an `Option` of either, where
-/// `None` adds nothing.
+/// A parameter of [`LookoutBuilder::notify`](crate::LookoutBuilder::notify): a tower service that
+/// takes a [`Notification`], one with a [`Matcher`] by
+/// [`NotifierExt::when`](crate::notify::NotifierExt::when), or an `Option` of either, where `None`
+/// adds nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a notifier",
     note = "a notifier is a tower service that takes a `Notification`, returns `()` or `Delivered`, and is \
@@ -52,8 +54,8 @@ pub trait IntoNotifier<K> {
         > + Send
         + 'static;
 
-    /// Returns the service and its matcher. Without a matcher, the service gets all alerts. `None` adds no
-    /// notifier.
+    /// Returns the service and its matcher. Without a matcher, the service gets all alerts. `None`
+    /// adds no notifier.
     fn into_notifier(self) -> Option<(Self::Notifier, Option<Matcher>)>;
 }
 

@@ -55,8 +55,8 @@ impl Dispatcher {
         self.queues.iter().map(|queue| status(queue)).collect()
     }
 
-    /// Queues changes. It yields to the workers, which run on the same thread, so that they can drain the
-    /// queues while many alerts change in one tick.
+    /// Queues changes. It yields to the workers, which run on the same thread, so that they can
+    /// drain the queues while many alerts change in one tick.
     pub(crate) async fn hand_over(&self, changes: Vec<Alert>) {
         for (number, alert) in changes.into_iter().enumerate() {
             self.put(alert);

@@ -30,7 +30,8 @@ use crate::{
     catch_panic::logged,
 };
 
-/// The queued changes of one notifier: each alert at most once, within [`NotifierQueue::CAPACITY`] bytes.
+/// The queued changes of one notifier: each alert at most once, within [`NotifierQueue::CAPACITY`]
+/// bytes.
 #[derive(Debug)]
 pub(crate) struct NotifierQueue {
     pub(crate) name: String,
@@ -70,8 +71,8 @@ struct Unknown {
     until: Option<Instant>,
 }
 
-/// How long after a start without a state file the first alert carries the note. Later, nobody looks at an
-/// alert that the previous process left open.
+/// How long after a start without a state file the first alert carries the note. Later, nobody
+/// looks at an alert that the previous process left open.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl NotifierQueue {
@@ -108,8 +109,8 @@ impl NotifierQueue {
         self.touch();
     }
 
-    /// Records that the alerts before this start are unknown. The first delivered alert carries the note: only
-    /// within an hour, unless a state was lost.
+    /// Records that the alerts before this start are unknown. The first delivered alert carries the
+    /// note: only within an hour, unless a state was lost.
     pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
         let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
         self.lock().unknown = Some(Unknown { start, until });
@@ -140,8 +141,8 @@ impl NotifierQueue {
         waiting.tests.pop_front()
     }
 
-    /// Puts the alerts in flight back at the head of the queue. An alert that has changed since then keeps its
-    /// newer state.
+    /// Puts the alerts in flight back at the head of the queue. An alert that has changed since
+    /// then keeps its newer state.
     pub(crate) fn put_back(&self) {
         let mut waiting = self.lock();
         let Some(notification) = waiting.in_flight.take() else { return };
@@ -154,8 +155,9 @@ impl NotifierQueue {
         self.bound(waiting);
     }
 
-    /// Takes the queued changes and the repeats that are due, at most `most` alerts. They are in flight until
-    /// they are [delivered](Self::delivered), [rejected](Self::rejected) or [put back](Self::put_back).
+    /// Takes the queued changes and the repeats that are due, at most `most` alerts. They are in
+    /// flight until they are [delivered](Self::delivered), [rejected](Self::rejected) or [put
+    /// back](Self::put_back).
     pub(crate) fn take(&self, most: usize) -> Option<Notification> {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
@@ -243,7 +245,8 @@ impl NotifierQueue {
         });
     }
 
-    /// Waits until there is something to deliver. Returns `false` once the queue is closed and empty.
+    /// Waits until there is something to deliver. Returns `false` once the queue is closed and
+    /// empty.
     pub(crate) async fn wait(&self) -> bool {
         loop {
             let changed = self.changed.notified();

@@ -21,8 +21,9 @@ const RESOLVED: AlertStatus = AlertStatus::Resolved;
 /// The second, the title and the number of changes of each attempt.
 type Attempts = Arc<Mutex<Vec<(u64, String, u32)>>>;
 
-/// A queue with a worker. Its notifier returns the errors of the script, then accepts all messages and
-/// asks for repeats: every minute while an alert fires, and for three minutes after its resolve.
+/// A queue with a worker. Its notifier returns the errors of the script, then accepts all messages
+/// and asks for repeats: every minute while an alert fires, and for three minutes after its
+/// resolve.
 fn queue(
     script: impl IntoIterator<Item = BoxError>,
 ) -> (Arc<NotifierQueue>, Attempts, JoinHandle<()>) {

@@ -8,8 +8,8 @@ use crate::notify::Matcher;
 pub(crate) struct Route {
     /// `None` admits every change.
     matcher: Option<Matcher>,
-    /// The firing alerts that were admitted. Their later changes are admitted too: the severity of an alert can
-    /// change, and the receiver needs the resolve.
+    /// The firing alerts that were admitted. Their later changes are admitted too: the severity of
+    /// an alert can change, and the receiver needs the resolve.
     firing: Mutex<Vec<Alert>>,
 }
 

@@ -30,7 +30,8 @@ const BATCH: usize = 100;
 /// The timeout of a delivery.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After this many rejected alerts in a row, the worker drops a rejected message instead of bisecting it.
+/// After this many rejected alerts in a row, the worker drops a rejected message instead of
+/// bisecting it.
 const MOST_REJECTED: u32 = 3;
 
 /// The pause before the next attempt at a misconfigured notifier.
@@ -52,7 +53,8 @@ pub(crate) struct Worker {
     thread: Option<Arc<BlockingThread>>,
     /// The maximum number of alerts in one message.
     batch: usize,
-    /// During a bisection, the number of alerts at the head of the queue among which one is rejected; else 0.
+    /// During a bisection, the number of alerts at the head of the queue among which one is
+    /// rejected; else 0.
     suspects: usize,
     /// The number of alerts that were rejected one by one since the last delivery.
     rejected: u32,
@@ -83,8 +85,8 @@ impl From<BoxError> for Failure {
     }
 }
 
-/// A delivery in flight. Unless it succeeds or is rejected, its drop returns the alerts to the queue, even if
-/// the worker is stopped.
+/// A delivery in flight. Unless it succeeds or is rejected, its drop returns the alerts to the
+/// queue, even if the worker is stopped.
 struct Delivery<'a>(&'a NotifierQueue);
 
 impl Drop for Delivery<'_> {
@@ -116,8 +118,8 @@ impl Worker {
         }
     }
 
-    /// A worker that calls a closure with one alert at a time. It has no timeout, since a closure cannot be
-    /// stopped and two calls must not overlap.
+    /// A worker that calls a closure with one alert at a time. It has no timeout, since a closure
+    /// cannot be stopped and two calls must not overlap.
     pub(crate) fn of_closure(
         queue: Arc<NotifierQueue>,
         closure: impl Fn(&Alert) + Send + Sync + 'static,
@@ -136,8 +138,8 @@ impl Worker {
         self.thread.as_ref().map_or(Ok(()), |thread| thread.start())
     }
 
-    /// Runs until the queue is closed and empty. After a panic it continues with the message that was in
-    /// flight.
+    /// Runs until the queue is closed and empty. After a panic it continues with the message that
+    /// was in flight.
     pub(crate) async fn run(mut self) {
         let name = format!("the worker of the notifier {:?}", self.queue.name);
         supervised(&name, &mut self, async |worker: &mut Self| worker.work().await).await;
@@ -168,8 +170,8 @@ impl Worker {
         }
     }
 
-    /// Delivers a test by itself, and sends the result to the caller. A test is not retried, and does not
-    /// change the backoff of queued alerts.
+    /// Delivers a test by itself, and sends the result to the caller. A test is not retried, and
+    /// does not change the backoff of queued alerts.
     async fn deliver_test(
         &mut self,
         queue: &NotifierQueue,
@@ -327,8 +329,8 @@ impl Worker {
         }
     }
 
-    /// Logs the first failure of an outage as an error or a warning, and later ones for debugging only. The
-    /// metrics count all.
+    /// Logs the first failure of an outage as an error or a warning, and later ones for debugging
+    /// only. The metrics count all.
     fn log_failure(&mut self, kind: DeliveryErrorKind, reason: &str, wait: Duration) {
         let notifier = &self.queue.name;
         if kind == DeliveryErrorKind::Misconfigured && !self.is_logged_as_misconfigured {
@@ -374,7 +376,8 @@ async fn fail_tests_until(queue: &NotifierQueue, until: Instant, reason: &str) {
     }
 }
 
-/// 1 s, 2 s, 4 s … 30 s, each shortened by up to a half at random, so that replicas do not retry together.
+/// 1 s, 2 s, 4 s … 30 s, each shortened by up to a half at random, so that replicas do not retry
+/// together.
 fn backoff(failures: u32, random: f64) -> Duration {
     let longest = Duration::from_secs(1 << (failures.clamp(1, 6) - 1)).min(Duration::from_secs(30));
     longest.mul_f64(0.5 + random / 2.0)

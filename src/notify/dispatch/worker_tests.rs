@@ -56,7 +56,8 @@ fn counts(queue: &NotifierQueue) -> [u64; 4] {
         .map(|count| count.load(Ordering::Relaxed))
 }
 
-/// The replies of a notifier, the expected waits between its calls in seconds, and the expected counts.
+/// The replies of a notifier, the expected waits between its calls in seconds, and the expected
+/// counts.
 struct Row {
     script: Vec<Reply>,
     waits: Vec<RangeInclusive<f64>>,
@@ -184,8 +185,8 @@ async fn during_the_shutdown_failures_are_retried_faster_but_retry_after_is_hono
     }
 }
 
-/// Delivers a hundred alerts to a receiver that rejects each message with a rejected alert. Returns the counts,
-/// the number of messages and the accepted alerts.
+/// Delivers a hundred alerts to a receiver that rejects each message with a rejected alert. Returns
+/// the counts, the number of messages and the accepted alerts.
 async fn deliver_hundred(
     is_rejected: fn(&str) -> bool,
     error: fn() -> DeliveryError,

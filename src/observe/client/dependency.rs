@@ -30,11 +30,13 @@ use crate::{
 /// from its first poll; its end records a duration and an outcome. In the steady state a call
 /// allocates nothing. After the lookout has shut down, calls run uncounted.
 ///
-/// | kind | metrics | labels |
+/// The names of the metrics depend on the kind. The labels are `dependency` and those listed:
+///
+/// | kind | duration | labels |
 /// |---|---|---|
-/// | [`database`](Self::database) | `db_client_operation_duration_seconds`, … | `dependency`, `db_system_name`, `db_operation_name` |
-/// | [`messaging`](Self::messaging) | `messaging_client_operation_duration_seconds`, … | `dependency`, `messaging_system`, `messaging_operation_name` |
-/// | other | `dependency_operation_duration_seconds`, … | `dependency`, `operation` |
+/// | [`database`](Self::database) | `db_client_operation_duration_seconds` | `db_system_name`, `db_operation_name` |
+/// | [`messaging`](Self::messaging) | `messaging_client_operation_duration_seconds` | `messaging_system`, `messaging_operation_name` |
+/// | other | `dependency_operation_duration_seconds` | `operation` |
 ///
 /// # Examples
 ///
@@ -103,8 +105,8 @@ impl Dependency {
     /// as `panicked`.
     ///
     /// `operation` names the call, such as `find_order`. Use few, fixed names: each has its own
-    /// series, and beyond [`max_operations`](crate::LookoutBuilder::max_operations) further ones
-    /// share `_OVERFLOW`. The error implements [`Error`](std::error::Error) or dereferences to a
+    /// series, and names beyond [`max_operations`](crate::LookoutBuilder::max_operations) share
+    /// `_OVERFLOW`. The error implements [`Error`](std::error::Error) or dereferences to a
     /// type that does, as boxed errors and `anyhow::Error` do. For other outputs, use
     /// [`call_with`](Self::call_with).
     ///
@@ -227,7 +229,7 @@ impl CallResult {
     }
 }
 
-/// A call that is not polled yet.
+/// A call that has not been polled yet.
 #[derive(Clone, Copy, Debug)]
 struct CallStart {
     lookout: LookoutId,

@@ -65,8 +65,8 @@ where
     }
 }
 
-/// Wraps a streaming body, so that bytes sent reset the request's age. A body in memory stays as it
-/// is: reqwest may send it again after a redirect.
+/// Wraps a streaming body, so that sent bytes reset the request's age. A body in memory is not
+/// wrapped, since reqwest may send it again after a redirect.
 fn watch_body(state: ExchangeState, request: &mut reqwest::Request) -> ExchangeState {
     let Some(body) = request.body_mut() else { return state };
     if body.as_bytes().is_some() {
@@ -133,7 +133,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.project().inner.poll(cx))?;
-        // Keeps the URL, which a redirect may have changed.
+        // Keep the URL, which a redirect may have changed.
         let mut with_url = http::Response::builder().url(response.url().clone());
         let mut response = http::Response::from(response);
         if let Some(extensions) = with_url.extensions_mut() {

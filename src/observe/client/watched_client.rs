@@ -124,8 +124,7 @@ impl<S> WatchedRequest<S> {
     ///
     /// # Errors
     ///
-    /// Fails if the request can't be built, which is not counted, or if the service returns an
-    /// error.
+    /// If the request cannot be built, which is not counted, or if the service returns an error.
     pub async fn send(self) -> Result<reqwest::Response, S::Error>
     where
         S: Service<reqwest::Request, Response = reqwest::Response, Error: From<reqwest::Error>>,

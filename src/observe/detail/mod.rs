@@ -1,5 +1,5 @@
-//! Details of an exchange for layers that count bodies, call observers, or learn the route from
-//! inside. They cost one allocation a request, which the bodies of both directions share.
+//! Details of an exchange for layers that count bodies, call observers, or learn the route from a
+//! layer inside. They cost one allocation per request, which the bodies of both directions share.
 
 pub(super) mod access_log;
 pub(super) mod observer;
@@ -39,7 +39,7 @@ pub(super) struct Detail {
     observers: Mutex<Vec<Box<dyn Observation>>>,
 }
 
-/// The exchange as the layers inside see and change it.
+/// The state of the exchange, which the layers inside can change.
 struct Current {
     state: ExchangeState,
     has_ended: bool,
@@ -47,7 +47,7 @@ struct Current {
 }
 
 impl Current {
-    /// Excludes the exchange from all records.
+    /// Removes the exchange from all metrics.
     fn discard(&mut self) {
         (self.is_recorded, self.has_ended) = (false, true);
     }
@@ -57,7 +57,7 @@ impl Current {
 #[derive(Debug, Default)]
 pub(super) struct Size {
     bytes: AtomicU64,
-    /// Counted for gRPC only.
+    /// The number of messages, counted only for gRPC.
     messages: AtomicU64,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Debug for Detail {
 pub struct DetailHandle(Option<Arc<Detail>>);
 
 impl DetailHandle {
-    /// Details for a layer that only learns the route from inside.
+    /// Details for a layer that only learns the route from a layer inside.
     pub(super) fn for_route(state: Option<ExchangeState>) -> Self {
         Self::new(state, false, Vec::new())
     }

@@ -50,13 +50,13 @@ pub trait Observer: Send + Sync + 'static {
     /// A request arrived.
     fn on_request(&self, head: &RequestHead<'_>) -> Self::State;
 
-    /// The response's head arrived. Defaults to nothing.
+    /// The response's head arrived. Does nothing by default.
     fn on_response(&self, state: &mut Self::State, head: &ResponseHead<'_>) {
         let _ = (state, head);
     }
 
-    /// The request ended with any [`Outcome`]. It is called exactly once, unless the lookout was
-    /// shut down before.
+    /// The request ended, with any [`Outcome`]. Called exactly once, unless the lookout is shut
+    /// down earlier.
     fn on_end(&self, state: Self::State, end: &RequestEnd<'_>);
 }
 
@@ -64,7 +64,7 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestEnd<'a> {
-    /// The operation that the request is counted for.
+    /// The operation under which the request is counted.
     pub operation: &'a Operation,
     /// The response's status; `None` without a response, and for a gRPC call without a status.
     pub status: Option<Status>,
@@ -72,9 +72,9 @@ pub struct RequestEnd<'a> {
     pub outcome: Outcome,
     /// The time from the request to the end of the response's body, for streams too.
     pub duration: Duration,
-    /// The bytes of the request's body that were read until then.
+    /// The bytes of the request's body that the service had read.
     pub request_bytes: u64,
-    /// The bytes of the response's body that were passed on.
+    /// The bytes of the response's body that were sent.
     pub response_bytes: u64,
 }
 
@@ -125,7 +125,7 @@ impl<O: Observer> AnyObserver for O {
     }
 }
 
-/// Catches and logs an observer's panic. [`logged`] also covers a panic inside the log itself.
+/// Catches and logs an observer's panic. [`logged`] also catches a panic of the log itself.
 fn log_panic<R>(call: impl FnOnce() -> R) -> Option<R> {
     let called = guarded(call);
     if let Err(panic) = &called {

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct RouteSlot {
     detail: Arc<Detail>,
-    /// The slot of the next layer outside, which may be another lookout's.
+    /// The slot of the next layer outside, which may belong to another lookout.
     outer: Option<Box<RouteSlot>>,
 }
 

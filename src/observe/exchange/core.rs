@@ -25,8 +25,8 @@ pub(crate) struct Core {
     pub(crate) classifier: Arc<Classifier>,
     pub(crate) config: ObserveConfig,
     closed: AtomicBool,
-    /// The names of gRPC methods not seen before, while their calls wait for a response. Only one
-    /// call takes each lock.
+    /// The names of unknown gRPC methods, while their calls wait for a response. Only one call
+    /// takes each lock.
     unknown: Slots<Mutex<Option<Box<str>>>>,
     pub(crate) uploads: Uploads,
 }
@@ -37,9 +37,9 @@ pub(crate) struct ObserveConfig {
     pub(crate) route: Option<Naming>,
     pub(crate) ignore: Option<Box<IgnoreFn>>,
     pub(crate) ignored_routes: HashSet<String>,
-    /// Routes and gRPC methods that respond only when there is news.
+    /// The long-poll routes and gRPC methods.
     pub(crate) long_polls: HashSet<String>,
-    /// In the order of the store's labels.
+    /// The sources, in the order of the store's labels.
     pub(crate) labels: Vec<LabelSource>,
     /// Whether [`IgnoreResponse`] is honoured.
     pub(crate) unwatched_responses: bool,
@@ -84,7 +84,7 @@ impl Core {
                 .is_some_and(|operation| long_polls.contains(operation.route()))
     }
 
-    /// Looks the route up by the user's closure or templates. Returns `None` if it is ignored.
+    /// Finds the route by the user's closure or templates. Returns `None` if it is ignored.
     pub(crate) fn named(
         &self,
         method: MethodLabel,
@@ -141,9 +141,9 @@ impl Core {
         Some(set)
     }
 
-    /// Keeps the name of a method until its response arrives, and returns the number by which
-    /// [`recall`](Self::recall) finds it. Returns `None` if too many are kept, or if the name is
-    /// too long to be a real method's.
+    /// Keeps the name of a method until its response arrives. Returns the number under which
+    /// [`recall`](Self::recall) finds it, or `None` if too many are kept or the name is too long
+    /// for a real method.
     pub(crate) fn remember(&self, method: &str) -> Option<u16> {
         const LONGEST: usize = 256;
         if method.len() > LONGEST {
@@ -163,7 +163,8 @@ impl Core {
         name
     }
 
-    /// Lets the threads drop their shards of this lookout. Requests that end later are not counted.
+    /// Lets the threads drop their shards of this lookout. Requests that end afterwards are not
+    /// counted.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }

@@ -3,8 +3,8 @@ use std::{any::Any, error::Error, io, sync::Arc};
 use crate::{catch_panic::guarded, causes::causes, outcome::ErrorKind};
 
 /// Classifies an error of a service or a body by its type and its predicates, never by its text.
-/// Knows the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard library,
-/// also as the cause of another error.
+/// Recognises the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard
+/// library, also as the cause of another error.
 ///
 /// `source()` is application code. If it panics, the kind is `error`.
 pub(crate) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
@@ -166,7 +166,7 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     None
 }
 
-/// Returns the error as the first type that it downcasts to.
+/// Downcasts the error to the first of the types that fits.
 macro_rules! return_if_known {
     ($error:ident: $($(#[$when:meta])* $known:ty),* $(,)?) => {
         $(

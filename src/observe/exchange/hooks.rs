@@ -3,17 +3,16 @@ use std::fmt;
 use super::state::ExchangeState;
 use crate::{observe::ResponseHead, outcome::Ending};
 
-/// What an exchange calls besides recording itself. For plain layers it is `()`, which compiles to
-/// nothing.
+/// Callbacks of an exchange. For plain layers this is `()`, which compiles to nothing.
 pub trait ExchangeHooks: fmt::Debug + Default + Send + Sync + 'static {
-    /// Brings the state up to date: a layer inside may have changed the operation. Returns whether
-    /// the exchange is still recorded.
+    /// Updates the state, since a layer inside may have changed the operation. Returns whether the
+    /// exchange is still recorded.
     #[inline]
     fn update(&self, _state: &mut ExchangeState) -> bool {
         true
     }
 
-    /// The exchange is ignored: no hook is called any more.
+    /// The exchange is ignored. No hook is called afterwards.
     #[inline]
     fn discard(&mut self) {}
 
@@ -21,11 +20,11 @@ pub trait ExchangeHooks: fmt::Debug + Default + Send + Sync + 'static {
     #[inline]
     fn on_response(&self, _state: &ExchangeState, _head: &ResponseHead<'_>) {}
 
-    /// A part of the response's body was passed on.
+    /// A part of the response's body was sent.
     #[inline]
     fn on_data(&self, _bytes: usize, _messages: u32) {}
 
-    /// The exchange ended. Afterwards the hooks hold nothing that needs a drop.
+    /// The exchange ended. Afterwards the hooks hold no value that needs a drop.
     #[inline]
     fn on_end(&mut self, _state: &ExchangeState, _ending: Ending) {}
 }

@@ -7,12 +7,12 @@ use crate::{
     operation::Side,
 };
 
-/// A layer's copy of the settings that decide what each request needs.
+/// A layer's copy of the settings that decide how it handles each request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerConfig {
     pub(crate) lookout: LookoutId,
     pub(crate) side: Side,
-    /// Whether any of the next six needs the request's head.
+    /// Whether any of the next six settings needs the request's head.
     pub(crate) reads_requests: bool,
     /// Whether some requests or routes are ignored.
     pub(crate) ignores: bool,
@@ -22,7 +22,7 @@ pub(crate) struct LayerConfig {
     pub(crate) watches_upgrades: bool,
     /// Whether closures of the user label requests.
     pub(crate) labels: bool,
-    /// Whether some routes respond only when there is news.
+    /// Whether some routes are long polls.
     pub(crate) has_long_polls: bool,
     /// Whether a client has an operation for each server address.
     pub(crate) splits_by_address: bool,

@@ -1,4 +1,4 @@
-//! Finds a thread's own shard of a lookout by the lookout's number.
+//! Finds the thread's shard of a lookout by the lookout's number.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -34,8 +34,9 @@ impl Drop for Lease {
     }
 }
 
-/// The leases of a thread. The first one is permanent and so needs no borrow flag: nearly every
-/// process has one lookout. Leases of further lookouts are dropped when those are closed.
+/// The leases of a thread. The first one is permanent and so needs no borrow flag, since nearly
+/// every process has one lookout. Leases of further lookouts are dropped when the lookouts are
+/// closed.
 struct Leases {
     first: OnceCell<Lease>,
     further: RefCell<Vec<Lease>>,
@@ -68,15 +69,15 @@ pub(crate) fn close(id: LookoutId) {
 impl Leases {
     fn with_further<W: Write>(&self, id: LookoutId, write: W) -> Option<W::Written> {
         // Mutably borrowed only while a lease is added, which calls no user code. So a route
-        // closure that makes requests itself finds its shard, too.
+        // closure that makes requests itself also finds its shard.
         let further = self.further.try_borrow().ok()?;
         let lease = further.iter().find(|lease| lease.id == id)?;
         Some(write.write(&lease.core, &lease.store, &lease.shard))
     }
 }
 
-/// Writes to a lookout and the thread's shard of it. Steps that every request takes are types of
-/// their own instead of closures: their method can be `#[inline(always)]`.
+/// Writes to a lookout and to the thread's shard of it. The steps of every request are types
+/// instead of closures, since their method can be `#[inline(always)]`.
 pub(crate) trait Write: Copy {
     type Written;
 
@@ -148,7 +149,7 @@ fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
 }
 
 /// Leases a shard and writes to it. Writes to the shared shard if the thread's storage is already
-/// gone, or without memory for another shard.
+/// dropped, or if there is no memory for another shard.
 fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {

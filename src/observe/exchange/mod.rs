@@ -33,8 +33,8 @@ pub(crate) struct Exchange<H: ExchangeHooks = ()> {
 }
 
 impl<H: ExchangeHooks> Exchange<H> {
-    /// Takes the state and the hooks out, updated. Returns `None` if the exchange is ignored by
-    /// now.
+    /// Takes out the updated state and the hooks. Returns `None` if the exchange has become
+    /// ignored.
     #[inline]
     pub(super) fn take(exchange: &mut Option<Self>) -> Option<(ExchangeState, H)> {
         let (mut state, mut hooks) = Self::into_parts(exchange)?;
@@ -77,8 +77,8 @@ fn record<H: ExchangeHooks>(mut state: ExchangeState, mut hooks: H, ending: Endi
     }
 }
 
-/// Ends the exchange as panicked if it is dropped: when the inner service's panic unwinds, even if
-/// something outside catches it.
+/// Ends the exchange as panicked if it is dropped while a panic of the inner service unwinds, even
+/// if a layer outside catches the panic.
 pub(super) struct PanicGuard<'a, H: ExchangeHooks>(&'a mut Option<Exchange<H>>);
 
 impl<'a, H: ExchangeHooks> PanicGuard<'a, H> {
@@ -109,7 +109,7 @@ impl<H: ExchangeHooks> Drop for Exchange<H> {
     }
 }
 
-/// Records the given ending, or the one that a drop in this state means.
+/// Records the given ending, or the ending of a drop in this state.
 #[cold]
 #[inline(never)]
 fn record_dropped<H: ExchangeHooks>(state: ExchangeState, hooks: H, ending: Option<Ending>) {

@@ -23,7 +23,7 @@ impl ResponseFlags {
     const SLOT: u32 = 24;
     const UPLOAD: u32 = 1 << 31;
 
-    /// The flags that make an end more than a status and a duration.
+    /// The flags of responses that need more than a status and a duration recorded.
     const SPECIAL: u32 = Self::UNKNOWN
         | Self::HEAD_RECORDED
         | Self::LONG_POLL
@@ -70,7 +70,7 @@ impl ResponseFlags {
         AgeSlot::from_bits((self.0 >> Self::SLOT) as u8 & 0x7f)
     }
 
-    /// Marks the gRPC method as not seen before, with the number of its remembered name.
+    /// Marks the gRPC method as unknown, with the number of its remembered name.
     pub(crate) fn with_unknown(self, number: u16) -> Self {
         Self(self.0 & !Self::STATUS | Self::UNKNOWN | u32::from(number))
     }
@@ -94,8 +94,8 @@ impl ResponseFlags {
         Self(self.0 & !Self::UPLOAD | Self::HEAD_RECORDED)
     }
 
-    /// Whether the route responds only when there is news, or after the last message of a client
-    /// stream.
+    /// Whether the route is a long poll, or a gRPC method that responds after the client's last
+    /// message.
     pub(crate) fn is_long_poll(self) -> bool {
         self.0 & Self::LONG_POLL != 0
     }
@@ -149,8 +149,8 @@ impl ResponseFlags {
     }
 }
 
-/// Whether the response may be endless, so that its duration is no latency. Each is a bit of the
-/// [`ResponseFlags`].
+/// Whether the response may be endless, in which case its duration is not a latency. Each variant
+/// is a bit of the [`ResponseFlags`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stream {

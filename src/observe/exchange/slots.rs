@@ -8,11 +8,11 @@ use std::sync::{
 const CHUNKS: usize = 64;
 const CHUNK: usize = 1_024;
 
-/// The number of slots; each number fits in 16 bits.
+/// The number of slots, so that each number fits in 16 bits.
 const CAPACITY: u32 = (CHUNKS * CHUNK) as u32;
 
-/// A bounded pool of numbered slots. Taking and releasing one takes no lock and a constant number
-/// of steps: released slots form a stack.
+/// A bounded pool of numbered slots. Released slots form a stack, so taking and releasing a slot
+/// needs no lock and a constant number of steps.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     chunks: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// How often this thread accessed a slot.
+        /// The number of this thread's accesses to slots.
         pub(super) static VISITED: Cell<u64> = const { Cell::new(0) };
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(visits(take_and_release), steps);
         assert!(steps < 5, "{steps} steps");
 
-        // Holes among the taken slots cost nothing either.
+        // Released slots between the taken ones do not add any cost either.
         taken.iter().step_by(2).for_each(|number| slots.release(*number));
         assert_eq!(visits(take_and_release), steps);
     }

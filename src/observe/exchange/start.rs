@@ -24,7 +24,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// The gRPC method was not seen before.
+    /// The gRPC method is unknown.
     const UNKNOWN: u64 = 1 << 40;
 
     #[inline]
@@ -124,7 +124,7 @@ impl Write for Unmatched {
 }
 
 impl Unmatched {
-    /// For an operation that this thread has not seen before.
+    /// Finds an operation that this thread has not seen before.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {
@@ -145,7 +145,7 @@ impl Called<'_> {
         TrafficId::new(self.side, Protocol::Grpc)
     }
 
-    /// For a method not seen before. Names from this process's own clients are trusted.
+    /// Handles an unknown method. Names from this process's own clients are trusted.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {

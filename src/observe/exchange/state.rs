@@ -40,8 +40,8 @@ pub(crate) struct Summary {
     pub(crate) duration: Duration,
 }
 
-/// A response of unknown length whose body outlives its head by this many nanoseconds counts as a
-/// stream: its latency is the time to its head.
+/// A response of unknown length whose body outlives its head by this time, in nanoseconds, counts
+/// as a stream. Its latency is the time to its head.
 const STREAM_AFTER: u64 = 10_000_000_000;
 
 impl ExchangeState {
@@ -70,8 +70,8 @@ impl ExchangeState {
     #[inline]
     pub(crate) fn with_grpc_response(mut self, status: StatusKey, headers: &HeaderMap) -> Self {
         if self.is_unknown() {
-            // A router, an interceptor or a layer that rejects a call before its method is looked
-            // up sets the status in the head, or an HTTP content type.
+            // A router, an interceptor or a layer that rejects a call before the method lookup sets
+            // the status in the head, or an HTTP content type.
             let may_be_served = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
             let is_served = may_be_served && grpc::is_grpc(headers);
             (self.operation, self.flags) =
@@ -96,8 +96,8 @@ impl ExchangeState {
         self.operation.lookout()
     }
 
-    /// Marks a gRPC method that was not seen before. It counts as `_OTHER` until the response shows
-    /// that the server has it.
+    /// Marks an unknown gRPC method. It counts as `_OTHER` until the response shows that the server
+    /// has the method.
     #[cold]
     #[inline(never)]
     fn with_unknown(self, method: &str) -> Self {
@@ -123,7 +123,7 @@ impl ExchangeState {
         }
     }
 
-    /// Moves the exchange, from its start on, to another operation.
+    /// Moves the exchange and its start to another operation.
     fn moved(self, traffic: TrafficId, method: MethodLabel, route: &str) -> Self {
         let moved = local::with_all(self.lookout(), move |core, store, shard| {
             let id = store.operations.id_of(traffic, method, route);
@@ -149,7 +149,8 @@ impl ExchangeState {
         }
     }
 
-    /// If the route is a long poll, turns the exchange into an open stream, which is never stuck.
+    /// If the route is a long poll, turns the exchange into an open stream, which never counts as
+    /// stuck.
     #[cold]
     #[inline(never)]
     pub(crate) fn detect_long_poll(self) -> Self {
@@ -187,7 +188,7 @@ impl ExchangeState {
         });
     }
 
-    /// Records how long the request waited until its client was ready.
+    /// Records the request's wait until its client was ready.
     #[cold]
     #[inline(never)]
     pub(crate) fn record_wait(self, nanos: u64) {
@@ -196,8 +197,8 @@ impl ExchangeState {
         });
     }
 
-    /// Records the end. Every exchange ends here. All further calls pass the fields in registers: a
-    /// copy of the state would have to lie in memory.
+    /// Records the end. Every exchange ends here. All further calls pass the fields in registers,
+    /// since a copy of the state would be in memory.
     #[inline]
     pub(crate) fn record(self, ending: Ending) {
         let Self { began, operation, flags, head } = self;
@@ -219,8 +220,8 @@ impl ExchangeState {
         }
     }
 
-    /// Whether a client has read nothing of an HTTP response. A client that drops such a response
-    /// needed only its head.
+    /// Whether a client has not read any of an HTTP response's body. A client that drops such a
+    /// response needed only its head.
     pub(crate) fn is_unread_by_client(self) -> bool {
         let is_unread = !self.is_grpc() && !self.flags.is_head_recorded();
         let is_client = |core: &Core| {
@@ -271,9 +272,9 @@ impl ExchangeState {
         });
     }
 
-    /// Records the response's head after the first poll that does not complete the body. By then
-    /// the head is sent: a server polls the body immediately. A body that completes with that poll
-    /// ends at the same moment, which saves a clock read.
+    /// Records the response's head after the first poll that does not complete the body. The head
+    /// has been sent by then, since a server polls the body immediately. A body that completes with
+    /// the first poll ends at the same moment, which saves a clock read.
     #[inline]
     pub(crate) fn record_head(&mut self) {
         if !self.flags.is_head_recorded()
@@ -284,7 +285,7 @@ impl ExchangeState {
         }
     }
 
-    /// Counts gRPC messages of the response. The second one makes it a stream.
+    /// Counts gRPC messages of the response, which becomes a stream with the second message.
     #[inline]
     pub(crate) fn count_messages(&mut self, messages: u32) {
         let is_stream = messages > 1 || (messages > 0 && self.flags.has_message());
@@ -303,8 +304,9 @@ impl ExchangeState {
         self.flags = self.flags.with_status(status);
     }
 
-    /// The latency of a stream in nanoseconds: the time to its head; for a long poll, which waits
-    /// on purpose, the time after its head. Returns `None` if the response is no stream.
+    /// The latency of a stream in nanoseconds: the time to its head, or for a long poll, which
+    /// waits intentionally, the time after its head. Returns `None` if the response is not a
+    /// stream.
     fn stream_latency(&self, store: &Store, now: RawTime) -> Option<u64> {
         let is_head_recorded = self.flags.is_head_recorded();
         if self.flags.is_long_poll() {
@@ -323,8 +325,8 @@ impl ExchangeState {
     }
 }
 
-/// Decides whether the server has a gRPC method that was not seen before. If so, the exchange moves
-/// to the method's operation.
+/// Decides whether the server has an unknown gRPC method. If so, moves the exchange to the method's
+/// operation.
 #[cold]
 #[inline(never)]
 fn resolve_unknown(

@@ -1,6 +1,6 @@
 use super::local::{self, LookoutId};
 
-/// A request body's handle to the age of its request.
+/// The handle of a request's body to the age of the request.
 #[derive(Debug)]
 pub struct Upload {
     lookout: LookoutId,

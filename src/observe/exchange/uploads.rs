@@ -2,8 +2,8 @@
 //! service read.
 //!
 //! The body moves the age at most once a second, and the exchange closes it. Both find it by a
-//! number, since the exchange has no room for a pointer. The slot is released when both are done
-//! with it.
+//! number, since the exchange has no room for a pointer. The slot is released when neither needs
+//! it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Uploads(Slots<AtomicU64>);
 
-/// The second from which an upload's age counts, and its operation, in one word.
+/// The start of an upload's age, in seconds, and its operation, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Age(u64);
 
@@ -64,7 +64,8 @@ impl Uploads {
         Some(number)
     }
 
-    /// Counts the age from this second on. Returns the previous age if its second was another one.
+    /// Counts the age from this second on. Returns the previous age if it started in another
+    /// second.
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ pub(crate) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
-/// Parsed once instead of at each lookup.
+/// Parsed once, not at each lookup.
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The status in a head or in trailers, if there is one.
@@ -51,9 +51,10 @@ pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey
 /// Counts the messages in a body. Each has a prefix of a flag and its length in four bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Framing {
-    /// Remaining bytes of the current message; inside a prefix, the part of the length read so far.
+    /// The remaining bytes of the current message; inside a prefix, the part of the length read so
+    /// far.
     left: u32,
-    /// Bytes read of the current prefix.
+    /// The number of bytes read of the current prefix.
     prefix: u8,
 }
 
@@ -81,8 +82,8 @@ impl Framing {
         }
     }
 
-    /// If a part of the data can't be read, the rest of the body counts as one message: a prefix
-    /// can no longer be found reliably.
+    /// If a part of the data cannot be read, the rest of the body counts as one message, since
+    /// later prefixes cannot be found reliably.
     #[cold]
     fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
         const MOST: usize = 16;

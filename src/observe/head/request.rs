@@ -32,8 +32,8 @@ impl<'a> RequestHead<'a> {
 
 /// The head of a request, moved out of it while it is examined.
 ///
-/// Passing a reference into the request to a function that is not inlined would make the compiler
-/// keep a copy of every request, even of those that are not examined.
+/// If a function that is not inlined took a reference into the request, the compiler would keep a
+/// copy of every request, even of those that are not examined.
 pub(crate) struct TakenHead {
     pub(crate) method: Method,
     pub(crate) uri: Uri,

@@ -30,7 +30,7 @@ impl<'a> ResponseHead<'a> {
 ///
 /// It takes effect with the response's head, and only if
 /// [`unwatched_responses`](crate::LookoutBuilder::unwatched_responses) is set. Until then the
-/// request is in flight as any other. A request that ends before its response's head is counted.
+/// request counts as in flight. A request that ends before its response's head is counted.
 ///
 /// # Examples
 ///

@@ -28,10 +28,10 @@ pin_project! {
     /// A response body that detects its own end. If it is dropped earlier, the request counts as
     /// `aborted`, a gRPC call as `cancelled`.
     ///
-    /// hyper does not always poll a body to its end. So the body is complete at any of: its end,
-    /// trailers, `is_end_stream` (before the first frame, after a frame, or on drop), the number of
-    /// bytes in `Content-Length` or the size hint, or a head that allows no body. The inner body's
-    /// hints are passed on unchanged.
+    /// hyper does not always poll a body to its end. So the body is complete at the first of: its
+    /// end, trailers, `is_end_stream` (before the first frame, after a frame, or on drop), the
+    /// number of bytes in `Content-Length` or the size hint, or a head that allows no body. The
+    /// inner body's hints are passed through unchanged.
     #[derive(Debug)]
     pub struct ResponseBody<B: Body, H: ExchangeHooks = ()> {
         #[pin]
@@ -50,7 +50,7 @@ pin_project! {
     }
 }
 
-/// The expected rest of a body in one word: a number of bytes, or for gRPC the state of its
+/// The expected remainder of a body in one word: a number of bytes, or for gRPC the state of its
 /// framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expected(u64);
@@ -87,9 +87,9 @@ impl Expected {
 }
 
 impl<B: Body, H: ExchangeHooks> ResponseBody<B, H> {
-    /// The common response, of known length and with a plain head, takes a path of its own. On a
-    /// path that may unwind, or that passes the response by reference, the compiler keeps it in
-    /// memory and copies it.
+    /// The common response, of known length and with a plain head, has a separate path. On a path
+    /// that may unwind, or that passes the response by reference, the compiler keeps it in memory
+    /// and copies it.
     #[inline]
     pub(crate) fn wrap<T: Mode>(
         response: Response<B>,
@@ -204,7 +204,7 @@ impl BodyRule {
 /// Whether this status allows no body for any method.
 #[inline]
 fn is_bodiless(status: StatusCode) -> bool {
-    // The most common status first.
+    // The most common status comes first.
     status != StatusCode::OK
         && (status.is_informational()
             || matches!(
@@ -213,7 +213,7 @@ fn is_bodiless(status: StatusCode) -> bool {
             ))
 }
 
-/// An unwatched body, for layers outside that return a response of their own.
+/// An unwatched body, for layers outside that return their own response.
 impl<B: Body + Default, H: ExchangeHooks> Default for ResponseBody<B, H> {
     fn default() -> Self {
         Self { inner: B::default(), exchange: None, expected: Expected::UNKNOWN }

@@ -95,7 +95,7 @@ impl LayerConfig {
         ExchangeState::begin(self.lookout, &key)
     }
 
-    /// Looks the route up by the user's closure or templates. Returns `None` if it is ignored.
+    /// Finds the route by the user's closure or templates. Returns `None` if it is ignored.
     fn named(self, head: &TakenHead, method: MethodLabel) -> Option<Route<'static>> {
         let head = &head.as_head();
         local::with_core(self.lookout, move |core| core.named(method, head)).flatten()

@@ -22,7 +22,7 @@ use crate::observe::{LayerConfig, Observer, detail::options::DetailOptions};
 /// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
 /// [`outer_layer`](crate::Lookout::outer_layer).
 ///
-/// Put it outside of timeouts, limits and authentication, so that their responses are counted, too.
+/// Put it outside of timeouts, limits and authentication, so that it also counts their responses.
 /// In axum, [`Router::layer`] only wraps the routes added before it. The layer and its service are
 /// cheap to clone.
 ///
@@ -48,7 +48,7 @@ impl<T: Mode> LookoutLayer<T> {
     /// The inner service receives a [`RequestBody`](crate::observe::RequestBody). axum's and
     /// tonic's routers accept any body; for a service that accepts only one type, use tower's
     /// `map_request`. Not available around `reqwest::Client`, which has a body type of its own.
-    /// Defaults to off; it costs an allocation a request.
+    /// Defaults to off, since it costs an allocation per request.
     ///
     /// # Examples
     ///
@@ -77,7 +77,7 @@ impl<T: Mode> LookoutLayer<T> {
     /// Routes added to the returned router are not watched. Requires the feature `axum`.
     ///
     /// Use it with [`Lookout::outer_layer`](crate::Lookout::outer_layer). It costs as much as a
-    /// router's fallback: a few allocations a request.
+    /// router's fallback: a few allocations per request.
     ///
     /// # Examples
     ///

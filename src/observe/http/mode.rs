@@ -38,7 +38,7 @@ pub struct Http;
 #[non_exhaustive]
 pub struct HttpAndGrpc;
 
-/// HTTP requests to a whole router, which reports the route from inside:
+/// HTTP requests to a whole router, where a layer inside reports the route:
 /// [`Lookout::outer_layer`](crate::Lookout::outer_layer).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -32,7 +32,7 @@ pub struct LookoutService<S, T = Http> {
     mode: T,
 }
 
-/// A clone has its own readiness, and so its own wait.
+/// A clone has its own readiness and its own wait.
 impl<S: Clone, T: Clone> Clone for LookoutService<S, T> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.config, self.mode.clone())
@@ -44,8 +44,7 @@ impl<S, T> LookoutService<S, T> {
         Self { inner, config, wait: Wait::default(), mode }
     }
 
-    /// Measures how long the inner client takes to become ready, which is not part of the call's
-    /// duration.
+    /// Measures the time until the inner client is ready, which is not part of the call's duration.
     pub(crate) fn poll_client_ready<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -57,7 +56,7 @@ impl<S, T> LookoutService<S, T> {
         wait.poll(cx, |cx| inner.poll_ready(cx))
     }
 
-    /// Records how long this request waited for its client to become ready, if it waited.
+    /// Records the request's wait for its client, if it waited.
     #[inline]
     pub(crate) fn record_wait(&mut self, state: Option<ExchangeState>) {
         if let (Some(nanos), Some(state)) = (self.wait.take(), state) {
@@ -105,9 +104,9 @@ where
             state => (state, None),
         };
         let (request, hooks) = self.mode.prepare(request, state, upload);
-        // The exchange ends when it is dropped, if `call` panics.
+        // If `call` panics, the drop ends the exchange.
         let mut guard = state.map(|state| Exchange { state, hooks });
-        // Built in place: moving a large future is expensive.
+        // Built in place, since moving a large future is expensive.
         ResponseFuture {
             inner: self.inner.call(request),
             exchange: guard.take(),

@@ -1,6 +1,6 @@
 //! Warns when two layers of one lookout wrap each other, which counts every request twice.
 //!
-//! Only the first requests after a layer is made are checked. Later ones cost a load and a branch.
+//! Only the first requests of a new layer are checked. Later requests cost a load and a branch.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,15 +8,14 @@ use http::Extensions;
 
 use crate::{catch_panic::logged, observe::LookoutId};
 
-/// The next step of each lookout's check. Two lookouts may share an entry, which can only miss a
-/// warning.
+/// The next step of each lookout's check. If two lookouts share an entry, a warning may be missed.
 static DUE: [AtomicU8; ENTRIES] = [const { AtomicU8::new(NOTHING) }; ENTRIES];
 
 const ENTRIES: usize = 256;
 const NOTHING: u8 = 0;
 /// Mark the next request.
 const MARK: u8 = 1;
-/// A request is marked. If the next one carries the mark, two layers have seen it.
+/// A request is marked. If the next request has the mark, it is the same one and passed two layers.
 const CHECK: u8 = 2;
 
 /// The mark, a request extension.

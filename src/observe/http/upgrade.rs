@@ -9,8 +9,8 @@ use crate::{
 ///
 /// If [`upgrades`](crate::LookoutBuilder::upgrades) is set, the layer puts it into the extensions
 /// of each request that asks for an upgrade. The request itself ends with its head (`101`, or a
-/// `2xx` for CONNECT); only the handler knows when the connection closes. An ignored request has
-/// one, too, which counts nothing.
+/// `2xx` for CONNECT); only the handler knows when the connection closes. An ignored request also
+/// has one, which does nothing.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct UpgradeWatch(Vec<ExchangeState>);
 
-/// An upgraded connection, which counts as open until this is dropped.
+/// A guard of an upgraded connection, which counts as open until the guard is dropped.
 #[derive(Debug)]
 #[must_use = "the connection counts as closed when this is dropped"]
 pub struct OpenUpgrade(Vec<ExchangeState>);

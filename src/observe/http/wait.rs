@@ -1,9 +1,9 @@
-//! How long a request waited for its client to become ready.
+//! Measures the wait of a request until its client is ready.
 //!
 //! A service sees the polls of `poll_ready` but not the caller. When a caller gives up, the next
-//! poll may be another caller's, hours later. A caller that still waits polls again when the inner
-//! service wakes it. So a wait counts only if a wake ends it, only up to that wake, and only for a
-//! request that follows immediately.
+//! poll may come from another caller, hours later. A caller that still waits polls again when the
+//! inner service wakes it. So a wait counts only if a wake ends it, only up to that wake, and only
+//! for a request that follows immediately.
 
 use std::{
     num::NonZeroU64,
@@ -16,8 +16,8 @@ use std::{
 
 use crate::series::{RawClock, RawTime};
 
-/// The longest time, in nanoseconds, from the wake to the next poll, and from that poll to the
-/// request. A later caller has given up, and its wait is dropped.
+/// The maximum time, in nanoseconds, from the wake to the next poll, and from that poll to the
+/// request. After a longer time, the caller must have given up, and the wait is dropped.
 const MAX_GAP: u64 = 100_000_000;
 
 /// The wait of one instance of a service. Each clone has its own.
@@ -52,7 +52,7 @@ impl Wake for Wakes {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let now = RawClock::get().now().to_bits().get();
-        // Only the first wake before the next poll ends the wait.
+        // Only the first wake after a poll ends the wait.
         let _ = self.at.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         self.caller.wake_by_ref();
     }
@@ -82,10 +82,10 @@ impl Wait {
             return polled;
         }
         match poll_ready(cx) {
-            // Poll again, so that the service keeps the waker that records the time.
+            // Poll again, so that the service stores the waker that records the time.
             Poll::Pending => self.begin(cx.waker(), poll_ready),
             Poll::Ready(Ok(())) => {
-                // The wait was another caller's.
+                // The wait belonged to another caller.
                 if matches!(self.0.as_deref(), Some(State::Waiting { .. })) {
                     self.0 = None;
                 }
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// A waker that does nothing. Each instance stands for another task.
+    /// A waker that does nothing. Each instance represents another task.
     struct Task;
 
     impl Wake for Task {

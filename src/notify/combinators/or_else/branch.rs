@@ -14,7 +14,8 @@ use crate::{
     notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification, error::cause_of},
 };
 
-/// One of the two notifiers of `or_else`. Logs its failures and its recovery, and honours its `Retry-After`.
+/// One of the two notifiers of `or_else`. Logs its failures and its recovery, and honours its
+/// `Retry-After`.
 #[derive(Debug)]
 pub(crate) struct Branch {
     /// Identifies the branch in the log.

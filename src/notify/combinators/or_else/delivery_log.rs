@@ -5,8 +5,8 @@ use crate::{
     notify::Notification,
 };
 
-/// Records which of two notifiers accepted which firing alerts. Each must get the resolve of every alert that
-/// it accepted, even if the other one accepts the resolve first.
+/// Records which of two notifiers accepted which firing alerts. Each must get the resolve of every
+/// alert that it accepted, even if the other one accepts the resolve first.
 #[derive(Debug, Default)]
 pub(crate) struct SharedDeliveryLog(Mutex<DeliveryLog>);
 
@@ -25,7 +25,8 @@ struct FiringAlert {
     needs_resolve: bool,
 }
 
-/// The maximum number of alerts. If a resolve is dropped, its alert stays until newer alerts push it out.
+/// The maximum number of alerts. If a resolve is dropped, its alert stays until newer alerts push
+/// it out.
 const CAPACITY: usize = 1_000;
 
 impl SharedDeliveryLog {
@@ -44,7 +45,8 @@ impl DeliveryLog {
         repeats
     }
 
-    /// Records that alerts fire again, so the first notifier no longer needs their previous resolve.
+    /// Records that alerts fire again, so the first notifier no longer needs their previous
+    /// resolve.
     pub(crate) fn fire_again(&mut self, notification: &Notification) {
         for alert in notification.alerts.iter().filter(|alert| !is_resolved(alert)) {
             set_needs_resolve(&mut self.first, alert, false);
@@ -89,7 +91,8 @@ impl DeliveryLog {
         needed
     }
 
-    /// Records the alerts that the first notifier accepted. Returns the resolves that the fallback also needs.
+    /// Records the alerts that the first notifier accepted. Returns the resolves that the fallback
+    /// also needs.
     pub(crate) fn accepted_by_first(&mut self, accepted: &Notification) -> Notification {
         forget(&mut self.first, |_| true, accepted);
         let firing = accepted.alerts.iter().filter(|alert| !is_resolved(alert));
@@ -103,7 +106,8 @@ impl DeliveryLog {
         needed
     }
 
-    /// Records that the fallback is about to get these alerts. Returns the firing ones that are new to it.
+    /// Records that the fallback is about to get these alerts. Returns the firing ones that are new
+    /// to it.
     pub(crate) fn sent_to_fallback(&mut self, sent: &Notification) -> Notification {
         let mut new = sent.clone();
         new.retain(|alert| {

@@ -6,9 +6,11 @@ use crate::notify::{Delivered, DeliveryError, DeliveryErrorKind, Notification};
 /// One delivery by the first notifier and, if needed, by the fallback.
 pub(crate) struct Round {
     by_first: Attempt,
-    /// The resolves that the first notifier did not accept, and the fallback accepted in an earlier round.
+    /// The resolves that the first notifier did not accept, and the fallback accepted in an earlier
+    /// round.
     resolved_at_fallback: Notification,
-    /// The alerts that the fallback needs in any case: the first notifier accepted them, or does not need them.
+    /// The alerts that the fallback needs in any case: the first notifier accepted them, or does
+    /// not need them.
     for_fallback: Notification,
     /// The number of alerts in the notification.
     total: usize,
@@ -40,8 +42,8 @@ impl Attempt {
 }
 
 impl Round {
-    /// Records the first notifier's result for `notification`. `for_fallback` contains the other alerts of the
-    /// round, which only the fallback needs.
+    /// Records the first notifier's result for `notification`. `for_fallback` contains the other
+    /// alerts of the round, which only the fallback needs.
     pub(crate) fn new(
         by_first: Result<Delivered, BoxError>,
         notification: Notification,
@@ -57,8 +59,8 @@ impl Round {
         Self { by_first, resolved_at_fallback, for_fallback, total }
     }
 
-    /// The changes that the first notifier failed to deliver, and the alerts that only the fallback needs.
-    /// Alerts that did not fit into the first notifier's message wait for its next one.
+    /// The changes that the first notifier failed to deliver, and the alerts that only the fallback
+    /// needs. Alerts that did not fit into the first notifier's message wait for its next one.
     pub(crate) fn for_fallback(&self) -> Option<Notification> {
         let mut sent = Notification::empty();
         if self.by_first.error.is_some() {
@@ -70,8 +72,8 @@ impl Round {
         Some(sent).filter(|sent| !sent.alerts.is_empty())
     }
 
-    /// Removes these repeats, so that a failure of the fallback does not return them: they become due again by
-    /// themselves.
+    /// Removes these repeats, so that a failure of the fallback does not return them: they become
+    /// due again by themselves.
     pub(crate) fn forget_repeats(&mut self, repeats: &Notification) {
         self.for_fallback.remove(repeats);
     }
@@ -151,8 +153,9 @@ impl Round {
     }
 }
 
-/// The result if only resolves are left that the fallback accepted and the first notifier still needs. The
-/// worker retries them every 30 s and with each change, unless the first notifier rejects them.
+/// The result if only resolves are left that the fallback accepted and the first notifier still
+/// needs. The worker retries them every 30 s and with each change, unless the first notifier
+/// rejects them.
 fn needed_by_first(
     delivered: Delivered,
     resolves: Notification,

@@ -93,8 +93,8 @@ impl Queue {
         Some(entry)
     }
 
-    /// Removes the oldest entries until the others take at most `most` bytes. It keeps the newest entry even if
-    /// that alone is larger.
+    /// Removes the oldest entries until the others take at most `most` bytes. It keeps the newest
+    /// entry even if that alone is larger.
     pub(crate) fn shrink(&mut self, most: usize) -> Vec<Entry> {
         let mut removed = Vec::new();
         while self.bytes > most && self.len() > 1 {

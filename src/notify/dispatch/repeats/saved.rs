@@ -41,8 +41,8 @@ impl Repeats {
         saved.collect()
     }
 
-    /// Restores the repeats of the previous process. A repeat whose time has passed is due now, before the
-    /// receiver resolves its alert.
+    /// Restores the repeats of the previous process. A repeat whose time has passed is due now,
+    /// before the receiver resolves its alert.
     pub(in crate::notify) fn restore(&mut self, saved: Vec<SavedRepeat>) {
         let (now, wall) = (Instant::now(), SystemTime::now());
         // A clock that was set back must not delay a repeat by more than its interval.

@@ -28,8 +28,8 @@ use crate::outcome::Status;
 /// - The request id is the header `x-request-id`. The trace id comes from a valid
 ///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00. Both
 ///   are read when the request reaches the layer.
-/// - The response's bytes are those of its body that were passed on.
-/// - Ignored requests have no line, nor do requests after the lookout's shutdown.
+/// - The response's bytes are those of its body that were sent.
+/// - Ignored requests and requests after the lookout's shutdown have no line.
 /// - A request without a response (cancelled, error, panic) has no status.
 /// - Lines are printable ASCII; other bytes are escaped, so a client can't forge a line. A value is
 ///   cut after 1,024 bytes and then ends in `...`.
@@ -152,8 +152,8 @@ impl AccessLog {
         }
     }
 
-    /// Logs the query strings of the request and of its `Referer`. They may contain secrets, such as
-    /// tokens. Defaults to off.
+    /// Logs the query strings of the request and of its `Referer`. They may contain secrets, such
+    /// as tokens. Defaults to off.
     pub fn with_query(mut self) -> Self {
         self.with_query = true;
         self
@@ -170,9 +170,9 @@ impl AccessLog {
     ///
     /// # Examples
     ///
-    /// Behind one proxy of your own that appends to `X-Forwarded-For`. Only the last address is the
-    /// proxy's; a client can forge all addresses before it, and without such a proxy the last one,
-    /// too.
+    /// Behind one proxy of your own that appends to `X-Forwarded-For`. Only the last address comes
+    /// from the proxy. A client can forge all addresses before it, and without such a proxy also
+    /// the last one.
     ///
     /// ```
     /// use tower_lookout::observe::AccessLog;

@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-/// The longest part of a value that is kept, in bytes.
+/// The maximum length of a value, in bytes.
 const LONGEST: usize = 1_024;
 
 /// A value sent by a client, cut to a limit. It can only be written escaped.
@@ -21,7 +21,7 @@ impl Text {
         Quotable { bytes: &self.0, is_word: false }
     }
 
-    /// The same, with spaces escaped.
+    /// Apache's escaping, with spaces escaped too.
     pub(super) fn word(&self) -> Quotable<'_> {
         Quotable { bytes: &self.0, is_word: true }
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Quotable<'_> {
     }
 }
 
-/// A JSON string in printable ASCII: not all control characters are ASCII.
+/// A JSON string in printable ASCII, since some control characters are not ASCII.
 pub(crate) struct JsonString<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for JsonString<'_> {

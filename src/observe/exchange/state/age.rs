@@ -1,4 +1,4 @@
-//! The age of an exchange, by which stuck requests are found.
+//! The age of an exchange, which shows that a request is stuck.
 
 use super::ExchangeState;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 
 impl ExchangeState {
     /// Lets received bytes reset the request's age. Returns no [`Upload`] if there are too many
-    /// uploads.
+    /// uploads already.
     #[cold]
     #[inline(never)]
     pub(in crate::observe) fn start_upload(self) -> (Self, Option<Upload>) {
@@ -42,7 +42,7 @@ impl ExchangeState {
         }
     }
 
-    /// Removes the exchange from all counts. Only valid before its head is recorded.
+    /// Removes the exchange from all counts. Valid only before its head is recorded.
     #[cold]
     #[inline(never)]
     pub(in crate::observe) fn discard(self) {

@@ -10,7 +10,7 @@ use crate::{
     series::{Ages, End, OptionalHistogram, RawSpan, RawTime, Shard, Store, StreamKind},
 };
 
-/// Records the time to the head, since the client decides how long the body takes. Returns that
+/// Records the time to the head, since the client determines the time of the body. Returns that
 /// time.
 #[inline(never)]
 pub(super) fn record_head(
@@ -86,8 +86,8 @@ impl Write for Complete {
     }
 }
 
-/// Like [`Complete`], for an operation or status that this thread has not seen before. It is a path
-/// of its own so that the common path need not keep the state.
+/// Like [`Complete`], for an operation or status that this thread has not seen before. It is a
+/// separate path, so that the common path need not keep the state.
 #[cold]
 #[inline(never)]
 fn record_first(
