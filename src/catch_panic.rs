@@ -1,5 +1,5 @@
-//! Calls code of the application: closures, notifiers, recorders, subscribers of `tracing`. Its
-//! panic must end neither a request nor an alert.
+//! Catches panics in the application's closures, notifiers, recorders and `tracing` subscribers.
+//! They must end neither a request nor an alert.
 
 use std::{
     any::Any,
@@ -11,11 +11,10 @@ use std::{
     task::Poll,
 };
 
-/// A panic that was caught.
+/// A caught panic.
 ///
-/// Its payload may be of any type, and the drop of that type may panic again: outside of a guard
-/// that would end the caller, and during an unwinding the process. So the payload is dropped within
-/// a guard.
+/// Its payload may have any type, whose drop may panic again. That would end the caller, or during
+/// unwinding the process. So the payload is dropped within [`catch_unwind`].
 pub(crate) struct Panic(Option<Box<dyn Any + Send>>);
 
 impl Panic {
@@ -23,12 +22,12 @@ impl Panic {
         Self(Some(payload))
     }
 
-    /// The text that `panic!` was called with.
+    /// The message of the panic.
     pub(crate) fn message(&self) -> &str {
         self.0.as_deref().map_or(NO_MESSAGE, panic_message)
     }
 
-    /// Goes on with the panic.
+    /// Resumes the panic.
     pub(crate) fn resume(mut self) -> ! {
         std::panic::resume_unwind(self.0.take().unwrap_or_else(|| Box::new(())))
     }
@@ -39,7 +38,7 @@ impl Drop for Panic {
         if let Some(payload) = self.0.take()
             && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
         {
-            // Its drop may panic, too, without an end.
+            // The drop of the new payload may panic as well.
             mem::forget(again);
         }
     }
@@ -53,19 +52,20 @@ impl fmt::Debug for Panic {
 
 const NO_MESSAGE: &str = "no message";
 
-/// The text that `panic!` was called with, of the payload that it made.
+/// The message in a panic's payload.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or(NO_MESSAGE)
 }
 
-/// Calls `call`; an error is its panic.
+/// Calls `call`, and returns its panic as an error.
 #[inline]
 pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(call)).map_err(Panic::new)
 }
 
-/// Awaits `future`; an error is its panic, after which it is not polled again.
+/// Awaits `future`, and returns its panic as an error. The future is not polled again after a
+/// panic.
 pub(crate) async fn guarded_future<F: Future>(future: F) -> Result<F::Output, Panic> {
     let mut future = pin!(future);
     poll_fn(|cx| match guarded(|| future.as_mut().poll(cx)) {
@@ -75,9 +75,8 @@ pub(crate) async fn guarded_future<F: Future>(future: F) -> Result<F::Output, Pa
     .await
 }
 
-/// Logs by a macro of `tracing`. A subscriber may panic, as `tracing_subscriber::fmt` does where
-/// neither standard output nor standard error can be written: then the line is lost, and nothing
-/// else.
+/// Calls `log`, which contains a macro of `tracing`, and ignores its panic. A subscriber may panic:
+/// `tracing_subscriber::fmt` does if it can write neither to standard output nor to standard error.
 pub(crate) fn logged(log: impl FnOnce()) {
     let _ = guarded(log);
 }
@@ -88,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics when it is dropped, with one more of its kind until there are none left.
+    /// Panics when it is dropped, with a payload that panics when it is dropped, and so on.
     struct PanicsWhenDropped(u32);
 
     impl Drop for PanicsWhenDropped {
@@ -104,31 +103,31 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_panics_when_it_is_dropped_ends_nothing() {
+    fn a_payload_that_panics_when_dropped_is_caught() {
         drop(panicking());
         assert_eq!(panicking().unwrap_err().message(), "no message");
     }
 
     #[test]
-    fn a_payload_that_panics_when_it_is_dropped_ends_nothing_during_an_unwinding() {
-        struct GuardsInItsDrop;
+    fn a_payload_that_panics_when_dropped_is_caught_during_unwinding() {
+        struct CatchesInItsDrop;
 
-        impl Drop for GuardsInItsDrop {
+        impl Drop for CatchesInItsDrop {
             fn drop(&mut self) {
                 drop(panicking());
             }
         }
 
         let panic = guarded(|| {
-            let _guards = GuardsInItsDrop;
-            panic!("the first of them");
+            let _catches = CatchesInItsDrop;
+            panic!("the outer panic");
         });
         let panic: Result<(), Panic> = panic;
-        assert_eq!(panic.unwrap_err().message(), "the first of them");
+        assert_eq!(panic.unwrap_err().message(), "the outer panic");
     }
 
     #[test]
-    fn a_panic_goes_on_with_its_payload() {
+    fn a_resumed_panic_keeps_its_payload() {
         let again = catch_unwind(|| {
             guarded(|| panic!("no {}", "broker")).unwrap_or_else(|panic| panic.resume())
         });

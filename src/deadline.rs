@@ -1,4 +1,4 @@
-//! Deadlines that hold whatever the future under them does.
+//! Deadlines that expire even if the future never yields to tokio.
 
 use std::{
     future::{Future, pending, poll_fn},
@@ -13,19 +13,19 @@ use tokio::{
 };
 pub(crate) use tower::timeout::error::Elapsed;
 
-/// Waits for a future until that instant.
+/// Waits for a future until the deadline.
 pub(crate) async fn by<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
     before(Some(deadline), future).await
 }
 
-/// Waits for a future that long; for ever, if the clock can't say when that ends.
+/// Waits for a future for at most `time`; forever if the deadline exceeds the clock's range.
 pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Result<F::Output, Elapsed> {
     before(Instant::now().checked_add(time), future).await
 }
 
-/// The timer has no part in tokio's budget of the task. A future that never has to wait, such as
-/// one that reads from a fast peer, spends that budget with each poll: `tower::timeout` would not
-/// see its own timer expire.
+/// Excludes the timer from tokio's cooperative budget of the task. A future that never waits, such
+/// as one that reads from a fast peer, spends the budget in each poll, so the timer of
+/// `tower::timeout` would never expire.
 async fn before<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
     let timer = async {
         match deadline {
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    /// A future that never has to wait, and never ends.
+    /// A future that never waits and never ends.
     async fn busy() {
         loop {
             consume_budget().await;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_future_that_never_waits_ends_with_its_deadline() {
+    async fn a_future_that_never_waits_ends_at_its_deadline() {
         let (start, short) = (Instant::now(), Duration::from_millis(50));
         assert!(within(short, busy()).await.is_err());
         assert!(within(short, within(Duration::MAX, busy())).await.is_err());
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_output_that_is_ready_by_the_deadline_counts() {
+    async fn an_output_that_is_ready_at_the_deadline_is_returned() {
         assert!(matches!(within(Duration::ZERO, async { 1 }).await, Ok(1)));
         let start = Instant::now();
         assert!(within(Duration::from_secs(10), pending::<()>()).await.is_err());

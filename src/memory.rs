@@ -1,16 +1,16 @@
-//! How many bytes a lookout's figures take, and the most that they may.
+//! The memory of a lookout's figures, and its limit.
 //!
 //! All memory that grows with the traffic is reserved here before it is allocated: the cells of
-//! each thread, the collector's sums, and an allowance for the recorder's copy. Nothing is ever
-//! given back, since counts are not. The windows grow and shrink, so the collector notes their size
-//! at each tick.
+//! each thread, the collector's sums, and an estimate of the recorder's copy. Reservations are
+//! never released, since counts are never dropped. Windows grow and shrink, so the collector sets
+//! their size at each tick.
 
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// The bytes in use, and the bound on them.
+/// The bytes in use, and their limit.
 #[derive(Debug)]
 pub(crate) struct Memory {
     max: usize,
@@ -18,37 +18,37 @@ pub(crate) struct Memory {
     windows: AtomicUsize,
     costs: Costs,
     admitted: Mutex<Admitted>,
-    /// Something was refused.
+    /// Whether a reservation was rejected.
     is_exhausted: AtomicBool,
 }
 
-/// What is allocated besides the series, in bytes.
+/// The sizes of allocations besides the series, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Costs {
     /// A thread's index of its operations.
     pub(crate) shard: usize,
-    /// An operation once, whichever threads meet it.
+    /// An operation, outside the shards.
     pub(crate) operation: usize,
     /// An operation in one shard.
     pub(crate) cells: usize,
 }
 
-/// Each operation may have cells in each shard.
+/// The operations and shards so far. Each operation may have cells in each shard.
 #[derive(Debug, Default)]
 struct Admitted {
     operations: usize,
     shards: usize,
 }
 
-/// How much of the memory a reservation may use up.
+/// The part of the memory that a reservation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// Seven eighths: for what can be counted in less detail.
+    /// Seven eighths, for counts that also exist in less detail.
     Most,
     /// All of it.
     All,
-    /// More than there is: for the few series that everything else shares.
-    Beyond,
+    /// More than the limit, for the few series that further counts share.
+    Unlimited,
 }
 
 impl Memory {
@@ -73,17 +73,17 @@ impl Memory {
         self.reserved.load(Ordering::Relaxed) + self.windows.load(Ordering::Relaxed)
     }
 
-    /// Whether anything was counted in less detail for want of memory.
+    /// Whether the lookout counted anything in less detail for lack of memory.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.is_exhausted.load(Ordering::Relaxed)
     }
 
-    /// Notes the size of the windows, which replaces the last one.
+    /// Sets the size of the windows.
     pub(crate) fn set_windows(&self, bytes: usize) {
         self.windows.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether there is room for so many bytes, by a look that reserves nothing.
+    /// Whether this many bytes are free. Reserves nothing.
     pub(crate) fn has_room(&self, bytes: usize, room: Room) -> bool {
         let has_room = self.used().saturating_add(bytes) <= self.limit(room);
         if !has_room {
@@ -92,7 +92,7 @@ impl Memory {
         has_room
     }
 
-    /// Reserves so many bytes; `false` if they are not there.
+    /// Reserves memory. Returns `false` if it is not free.
     pub(crate) fn reserve(&self, bytes: usize, room: Room) -> bool {
         let most = self.limit(room).saturating_sub(self.windows.load(Ordering::Relaxed));
         let more = |reserved: usize| reserved.checked_add(bytes).filter(|more| *more <= most);
@@ -104,7 +104,7 @@ impl Memory {
         is_reserved
     }
 
-    /// Reserves what an operation takes in all shards there are.
+    /// Reserves memory for a new operation in all shards.
     pub(crate) fn admit_operation(&self, room: Room) -> bool {
         let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.costs.operation + self.costs.cells * admitted.shards;
@@ -113,7 +113,7 @@ impl Memory {
         is_admitted
     }
 
-    /// Reserves what a shard takes for all operations there are.
+    /// Reserves memory for a new shard with all operations.
     pub(crate) fn admit_shard(&self, room: Room) -> bool {
         let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.costs.shard + self.costs.cells * admitted.operations;
@@ -126,7 +126,7 @@ impl Memory {
         match room {
             Room::Most => self.max - self.max / 8,
             Room::All => self.max,
-            Room::Beyond => usize::MAX,
+            Room::Unlimited => usize::MAX,
         }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_counted_in_less_detail_leaves_an_eighth() {
+    fn detailed_counts_leave_an_eighth_of_the_memory() {
         let memory = Memory::new(800, Costs::default());
         assert!(memory.reserve(700, Room::Most) && !memory.is_exhausted());
         assert!(!memory.reserve(1, Room::Most) && memory.is_exhausted());
@@ -145,12 +145,12 @@ mod tests {
         assert!(!memory.reserve(1, Room::All));
         memory.set_windows(0);
         assert!(memory.reserve(50, Room::All));
-        assert!(memory.reserve(10, Room::Beyond));
+        assert!(memory.reserve(10, Room::Unlimited));
         assert_eq!(memory.used(), 810);
     }
 
     #[test]
-    fn each_operation_is_paid_for_in_each_shard() {
+    fn each_operation_is_reserved_in_each_shard() {
         let costs = Costs { shard: 10, operation: 100, cells: 1 };
         let memory = Memory::new(1_000, costs);
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Text that other people control: cut to a bound, and safe for a terminal and a log.
+//! Limits and escapes untrusted text for messages, terminals and logs.
 
 use std::{
     borrow::Cow,
@@ -6,8 +6,8 @@ use std::{
 };
 
 /// Whether a character controls a terminal, ends a line, or changes the direction of the text
-/// around it: C0, DEL and C1, the separators of lines and paragraphs, and the bidirectional
-/// embeddings, overrides and isolates.
+/// around it: C0, DEL and C1, line and paragraph separators, and bidirectional embeddings,
+/// overrides and isolates.
 pub(crate) fn is_control(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -28,19 +28,19 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// The text as one line, by the escapes of [`OneLine`].
+/// The text as one line, escaped like [`OneLine`].
 pub(crate) fn one_line(text: impl fmt::Display) -> String {
     let mut line = OneLine(String::new());
-    // A string takes everything; a `Display` that fails leaves the text that it wrote.
+    // Writing to a string cannot fail. A failed `Display` keeps the text that it wrote before.
     let _ = write!(line, "{text}");
     line.0
 }
 
-/// The first characters of a text as they are displayed, up to `most` characters and about `bytes`
-/// bytes; an end that is cut is replaced by `…`. The text is never held as a whole.
+/// The start of a displayed text, up to `most` characters and about `bytes` bytes; a longer text
+/// ends with `…`. The whole text is never in memory.
 pub(crate) fn limited(text: impl fmt::Display, most: usize, bytes: usize) -> String {
     let mut limited = Limited { text: String::new(), characters: most, bytes, is_cut: false };
-    // The limit ends it with an error.
+    // An error reports the limit.
     let _ = write!(limited, "{text}");
     limited.text
 }
@@ -54,7 +54,7 @@ struct Limited {
 
 impl Write for Limited {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // A `Display` may go on after an error.
+        // A `Display` may continue after an error.
         if self.is_cut {
             return Err(fmt::Error);
         }
@@ -79,7 +79,7 @@ pub(crate) fn count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// A name of at most `most` characters; an end that is cut is replaced by `…`.
+/// The start of a name, up to `most` characters; a longer name ends with `…`.
 pub(crate) fn short(name: Cow<'static, str>, most: usize) -> Cow<'static, str> {
     match name.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &name[..end]).into(),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_at_its_characters_and_at_its_bytes() {
+    fn text_is_limited_in_characters_and_in_bytes() {
         assert_eq!(limited("short", 5, 5), "short");
         assert_eq!(limited("longer", 5, 100), "longe…");
         assert_eq!(limited("ééé", 100, 5), "éé…");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_and_marked() {
+    fn a_longer_name_ends_with_an_ellipsis() {
         assert_eq!(short("Name".into(), 4), "Name");
         assert_eq!(short("Names".into(), 4), "Name…");
     }
@@ -122,7 +122,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_limited_is_a_start_of_the_text(text in any::<String>(), most in 0..20_usize, bytes in 0..40_usize) {
+        fn limited_text_is_a_prefix_of_the_text(text in any::<String>(), most in 0..20_usize, bytes in 0..40_usize) {
             let limited = limited(&text, most, bytes);
             let start = limited.strip_suffix('…').unwrap_or(&limited);
             prop_assert!(text.starts_with(start) || text == limited);

@@ -93,7 +93,7 @@ impl Collected {
     pub(super) fn collect(&mut self, context: &CollectContext<'_>, now: Duration) {
         let CollectContext { shards, store, facade, .. } = context;
         let id = self.id;
-        let cells = || shards.iter().filter_map(|shard| shard.met(id));
+        let cells = || shards.iter().filter_map(|shard| shard.get(id));
         let sum = |count: fn(&OperationCells) -> u64| cells().map(count).fold(0, u64::wrapping_add);
         let ended = sum(OperationCells::ended);
         let optional_records = sum(OperationCells::changes);
@@ -148,7 +148,7 @@ impl Collected {
     fn read_series(&mut self, context: &CollectContext<'_>) -> bool {
         let CollectContext { shards, store, facade, classifier } = context;
         let id = self.id;
-        let cells = || shards.iter().filter_map(|shard| shard.met(id));
+        let cells = || shards.iter().filter_map(|shard| shard.get(id));
         let mut sources = vec![Vec::new(); self.series.len()];
         for found in cells().flat_map(OperationCells::all_series) {
             let index = *self.indexes.entry(found.key).or_insert_with(|| {
@@ -187,7 +187,7 @@ impl Collected {
     /// Reads and exports the optional histograms. Returns whether everything was exported.
     fn export_optional(&mut self, context: &CollectContext<'_>) -> bool {
         let CollectContext { shards, store, facade, .. } = context;
-        let cells = || shards.iter().filter_map(|shard| shard.met(self.id));
+        let cells = || shards.iter().filter_map(|shard| shard.get(self.id));
         let presets = &facade.naming().presets;
         let names = presets.names(self.operation.traffic());
         let mut is_all = true;
@@ -218,7 +218,7 @@ impl Collected {
     }
 
     fn export_streams(&mut self, context: &CollectContext<'_>) {
-        let cells = || context.shards.iter().filter_map(|shard| shard.met(self.id));
+        let cells = || context.shards.iter().filter_map(|shard| shard.get(self.id));
         let presets = &context.facade.naming().presets;
         let names = presets.names(self.operation.traffic());
         for (gauge, kind) in self.streams.iter_mut().zip(StreamKind::ALL) {
@@ -249,7 +249,7 @@ impl Collected {
 
     fn set_in_flight(&mut self, shards: &[Arc<Shard>], facade: &Facade, now: Duration) {
         self.active.set(facade, self.figures.in_flight as f64);
-        let ages = shards.iter().filter_map(|shard| Some(&shard.met(self.id)?.ages));
+        let ages = shards.iter().filter_map(|shard| Some(&shard.get(self.id)?.ages));
         let start = self.oldest_start.at(ages, now.as_secs());
         self.figures.oldest = start.map(|start| certain_age(now, start));
         self.oldest.set(facade, self.figures.oldest.unwrap_or_default().as_secs_f64());

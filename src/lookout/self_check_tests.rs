@@ -54,7 +54,7 @@ impl TestBed {
             cells.start();
             shard.end(cells, id, end, &self.store, 1_000_000);
         }
-        self.store.give_back(shard);
+        self.store.release(shard);
     }
 
     /// The findings at this second since the start.

@@ -20,7 +20,7 @@ pub(crate) enum MethodLabel {
 impl MethodLabel {
     pub(crate) const COUNT: usize = 11;
 
-    /// Whether this is the name of a label value.
+    /// Whether `name` is a value of the label.
     pub(crate) fn is_name(name: &str) -> bool {
         let method = Method::from_bytes(name.as_bytes());
         name == Self::Other.as_str() || method.is_ok_and(|method| Self::of(&method) != Self::Other)

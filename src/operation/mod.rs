@@ -27,12 +27,12 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 /// The route of operations beyond the limit.
 const OVERFLOW: &str = "_OVERFLOW";
 
-/// The gRPC method of calls to methods that the server does not have.
+/// The gRPC method of calls to methods that the server does not implement.
 pub(crate) const OTHER: &str = "_OTHER";
 
-/// The unit by which requests are counted: a method with a route template, such as `POST /orders`,
-/// or a gRPC method, such as `shop.Orders/Create`. For a client it also has a dependency. For a
-/// call with [`Dependency`](crate::observe::Dependency) it is the given operation name.
+/// The unit of all counts: a method with a route template, such as `POST /orders`, or a gRPC
+/// method, such as `shop.Orders/Create`. For a client, it also has a dependency. For a call with
+/// [`Dependency`](crate::observe::Dependency), it is the name passed to the call.
 ///
 /// Its [`Display`](fmt::Display) puts the dependency first: `inventory: GET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,8 +65,8 @@ impl Operation {
     /// The route, by kind of operation:
     ///
     /// - HTTP server: the route template, or `unmatched`.
-    /// - gRPC: the fully qualified method, or `_OTHER` for a method that the server does not have.
-    /// - HTTP client: the server's address if the client distinguishes addresses, or empty.
+    /// - gRPC: the fully qualified method, or `_OTHER` for one that the server does not implement.
+    /// - HTTP client: the server's address if the client distinguishes addresses; otherwise empty.
     /// - Dependency call: the name of the operation.
     ///
     /// `_OVERFLOW` beyond the limit on operations or on memory.

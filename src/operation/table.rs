@@ -36,7 +36,7 @@ pub(crate) struct OperationTable {
     hasher: foldhash::fast::RandomState,
     /// Guards additions.
     listed: Mutex<Listed>,
-    /// The operations without a route, by traffic and method: the most common lookup needs no hash.
+    /// The operations without a route, by traffic and method. The most common lookup needs no hash.
     unmatched: [[OnceLock<OperationId>; MethodLabel::COUNT]; TrafficId::COUNT],
     /// The overflow operations by traffic.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
@@ -129,7 +129,7 @@ impl OperationTable {
                 let number = TrafficId::new(side, protocol).index();
                 listed.traffics.resize(number + 1, traffic);
                 listed.operations.push(overflow);
-                self.memory.admit_operation(Room::Beyond);
+                self.memory.admit_operation(Room::Unlimited);
                 self.overflow_of[id.index()].get_or_init(|| id);
                 self.overflow[number].get_or_init(|| id);
             }
@@ -192,9 +192,9 @@ impl OperationTable {
         })
     }
 
-    /// Like [`unmatched`](Self::unmatched), if it was seen before.
+    /// Like [`unmatched`](Self::unmatched), but `None` if there is no such operation yet.
     #[inline]
-    pub(crate) fn met_unmatched(
+    pub(crate) fn get_unmatched(
         &self,
         traffic: TrafficId,
         method: MethodLabel,
@@ -202,7 +202,7 @@ impl OperationTable {
         self.unmatched[traffic.index()][method as usize].get().copied()
     }
 
-    /// The operations from the id `known` on, so that a reader copies only new ones.
+    /// The operations with ids from `known`, so that a reader copies only new ones.
     pub(crate) fn listed_from(&self, known: usize) -> Vec<Operation> {
         self.listed().operations.get(known..).unwrap_or_default().to_vec()
     }
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn racing_threads_agree_on_ids() {
+    fn concurrent_threads_get_the_same_ids() {
         let table = table(100);
         let ids: Vec<Vec<OperationId>> = thread::scope(|scope| {
             let racers: Vec<_> = (0..4)
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(
             table.listed_from(0).last().unwrap().to_string(),
             "_OVERFLOW: _OVERFLOW",
-            "its name shows it"
+            "the shared one"
         );
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Traffic {
 pub(crate) enum Protocol {
     Http,
     Grpc,
-    /// A future, which may use any protocol.
+    /// A call as a future, with any protocol.
     Call,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Side(u8);
 
 impl Side {
     pub(crate) const SERVER: Self = Self(0);
-    /// The most sides: the server and 63 dependencies.
+    /// The maximum number of sides: the server and 63 dependencies.
     pub(crate) const COUNT: usize = 64;
 
     pub(crate) fn new(number: usize) -> Option<Self> {

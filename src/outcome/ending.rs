@@ -24,7 +24,7 @@ impl Ending {
         }
     }
 
-    /// The outcome, given whether the status of a complete response is a failure.
+    /// The outcome. `is_failure` states whether the status of a complete response is a failure.
     pub(crate) fn outcome(self, is_failure: bool) -> Outcome {
         match self {
             Self::Complete if is_failure => Outcome::Failure,
@@ -37,12 +37,12 @@ impl Ending {
     }
 }
 
-/// The kind of an error of a service or a body, which is the `error_type` label. The label has only
-/// these values; the error's text does not matter.
+/// The kind of an error of a service or a body: the value of the `error_type` label, which has no
+/// other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(dead_code, reason = "some need a client's feature")]
 pub enum ErrorKind {
-    /// None of the others.
+    /// An error of no other kind.
     Other,
     Timeout,
     /// A connection could not be established.

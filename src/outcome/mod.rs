@@ -8,7 +8,7 @@ use std::fmt;
 pub(crate) use self::ending::{Ending, ErrorKind};
 pub use self::status::{GrpcStatus, Status};
 
-/// The outcome of a request or call, which is the `outcome` label of counters.
+/// The outcome of a request or a call: the value of the `outcome` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -22,12 +22,13 @@ pub enum Outcome {
     Failure,
     /// The service or the response body returned an error.
     Error,
-    /// Dropped before the response: the client disconnected, or a timeout outside the layer fired.
+    /// Dropped before the response: the client disconnected, or a timeout outside the layer
+    /// expired.
     Cancelled,
     /// Dropped before the end of the response body. A dropped gRPC call is
     /// [`Cancelled`](Self::Cancelled) instead.
     Aborted,
-    /// The service panicked, or the request was dropped while its thread unwound.
+    /// The service panicked, or a panic on its thread dropped the request.
     Panicked,
 }
 
@@ -51,8 +52,8 @@ impl Outcome {
 
     /// Whether the error ratio counts it: `Failure`, `Error` and `Panicked`.
     ///
-    /// `Cancelled` and `Aborted` are not errors, since a client may disconnect for reasons of its
-    /// own. Their durations still count towards the latency.
+    /// `Cancelled` and `Aborted` are not errors, since a client may disconnect for its own reasons.
+    /// Their durations still count towards the latency.
     pub fn is_error(self) -> bool {
         matches!(self, Self::Failure | Self::Error | Self::Panicked)
     }

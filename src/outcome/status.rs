@@ -13,7 +13,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether the request itself is at fault: an HTTP 4xx, or a [`GrpcStatus::is_client_error`].
+    /// Whether the client caused the error: an HTTP 4xx, or a [`GrpcStatus::is_client_error`].
     pub fn is_client_error(self) -> bool {
         match self {
             Self::Http(status) => status.is_client_error(),
@@ -52,12 +52,12 @@ const NAMES: [&str; 17] = [
 impl GrpcStatus {
     /// The call succeeded.
     pub const OK: Self = Self(0);
-    /// An unknown error; also stands for codes above 16.
+    /// An unknown error, or a code above 16.
     pub const UNKNOWN: Self = Self(2);
-    /// The server does not have the method.
+    /// The server does not implement the method.
     pub const UNIMPLEMENTED: Self = Self(12);
 
-    /// The status with this code; [`UNKNOWN`](Self::UNKNOWN) above 16.
+    /// Returns the status with this code; [`UNKNOWN`](Self::UNKNOWN) above 16.
     pub fn from_code(code: u8) -> Self {
         if usize::from(code) < NAMES.len() { Self(code) } else { Self::UNKNOWN }
     }
@@ -79,7 +79,7 @@ impl GrpcStatus {
         matches!(self.0, 2 | 4 | 12 | 13 | 14 | 15)
     }
 
-    /// Whether the call itself is at fault, like an HTTP 4xx: `INVALID_ARGUMENT`, `NOT_FOUND`,
+    /// Whether the client caused the error, like an HTTP 4xx: `INVALID_ARGUMENT`, `NOT_FOUND`,
     /// `ALREADY_EXISTS`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION`,
     /// `ABORTED`, `OUT_OF_RANGE` and `UNAUTHENTICATED`.
     pub fn is_client_error(self) -> bool {
@@ -95,7 +95,8 @@ impl GrpcStatus {
         }
     }
 
-    /// The status that a client infers from the HTTP status if a response has no gRPC status; see
+    /// The status that a client infers from the HTTP status of a response without a gRPC status;
+    /// see
     /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
     pub(crate) fn of_http(status: StatusCode) -> Self {
         Self(match status.as_u16() {

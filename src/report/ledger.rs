@@ -111,7 +111,7 @@ impl Ledger {
             }
             false => group.texts.add(InOneLine(&group.last.causes), count),
         }
-        group.is_news()
+        group.needs_alert()
     }
 
     /// Lets the alerts of a task that runs again resolve after five minutes without a report.
@@ -152,9 +152,9 @@ impl Ledger {
         let mut has_batch = false;
         for (key, group) in &mut self.groups {
             let is_due = group.alerted_at.is_none_or(|at| now >= at + MINUTE);
-            if group.is_news() && self.immediate_at.len() < MAX_IMMEDIATE {
+            if group.needs_alert() && self.immediate_at.len() < MAX_IMMEDIATE {
                 self.immediate_at.push(now);
-            } else if is_batch_due && (is_due || group.is_news()) && group.unsent > 0 {
+            } else if is_batch_due && (is_due || group.needs_alert()) && group.unsent > 0 {
                 has_batch = true;
             } else {
                 continue;
@@ -187,7 +187,7 @@ impl Ledger {
 
 impl Group {
     /// Whether there is no alert yet, or the severity rose since the last one.
-    fn is_news(&self) -> bool {
+    fn needs_alert(&self) -> bool {
         self.alerted_at.is_none() || self.is_worse
     }
 

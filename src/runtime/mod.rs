@@ -1,6 +1,6 @@
-//! The application's runtime and the process, where the cause of slow requests often is.
+//! Metrics of the application's runtime and of the process, which often cause slow requests.
 //!
-//! The lookout's thread reads all of it, since a blocked runtime cannot report that it is blocked.
+//! The lookout's thread reads them, since a blocked runtime cannot report that it is blocked.
 
 mod probe;
 #[cfg(feature = "process")]
@@ -18,7 +18,7 @@ use crate::{
     facade::{Facade, Gauge, RUNTIME_LAG},
 };
 
-/// The time between two probes. A shorter stall may fall between them.
+/// The time between two probes, which may miss a shorter stall.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The metrics of the application's runtime and of the process.
@@ -55,7 +55,7 @@ impl RuntimeStats {
     pub(crate) fn probe(&mut self) {
         if self.probe.as_mut().is_some_and(|probe| !probe.send()) {
             logged(|| {
-                tracing::debug!("the application's runtime has shut down: it is no longer probed");
+                tracing::debug!("the application's runtime has shut down: probing ends");
             });
             self.probe = None;
         }

@@ -9,8 +9,8 @@ use crate::series::{RawClock, RawTime};
 
 /// Sends tiny tasks to a runtime, one at a time, and measures their delays.
 ///
-/// A handle does not keep the runtime alive. After a shutdown the runtime drops the task, and the
-/// drop reports it.
+/// A handle does not keep the runtime alive. After its shutdown, the runtime drops the task, which
+/// shows that it has shut down.
 #[derive(Debug)]
 pub(super) struct Probe {
     runtime: Handle,
@@ -18,16 +18,16 @@ pub(super) struct Probe {
     delays: Delays,
 }
 
-/// A task that was sent.
+/// A task that was sent to the runtime.
 #[derive(Debug)]
 struct SentTask {
     at: RawTime,
-    fate: Arc<OnceLock<Fate>>,
+    completion: Arc<OnceLock<Completion>>,
 }
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Completion {
     /// It ran after this delay.
     Ran(Duration),
     /// The runtime dropped it at its shutdown.
@@ -41,16 +41,16 @@ impl Probe {
 
     /// Sends the next task if the last one has run. Returns whether the runtime is alive.
     pub(super) fn send(&mut self) -> bool {
-        match self.sent.as_ref().map(|sent| sent.fate.get()) {
+        match self.sent.as_ref().map(|sent| sent.completion.get()) {
             Some(None) => return true,
-            Some(Some(Fate::Dropped)) => return false,
-            Some(Some(Fate::Ran(delay))) => self.delays.add(*delay),
+            Some(Some(Completion::Dropped)) => return false,
+            Some(Some(Completion::Ran(delay))) => self.delays.add(*delay),
             None => {}
         }
-        let (at, fate) = (RawClock::get().now(), Arc::default());
-        let guard = TaskGuard { sent: at, fate: Arc::clone(&fate) };
+        let (at, completion) = (RawClock::get().now(), Arc::default());
+        let guard = TaskGuard { sent: at, completion: Arc::clone(&completion) };
         self.runtime.spawn(async move { guard.ran() });
-        self.sent = Some(SentTask { at, fate });
+        self.sent = Some(SentTask { at, completion });
         true
     }
 
@@ -70,20 +70,20 @@ fn since(sent: RawTime) -> Duration {
 #[derive(Debug)]
 struct TaskGuard {
     sent: RawTime,
-    fate: Arc<OnceLock<Fate>>,
+    completion: Arc<OnceLock<Completion>>,
 }
 
 impl TaskGuard {
     fn ran(&self) {
-        // The cell is empty: only the drop sets it as well.
-        let _ = self.fate.set(Fate::Ran(since(self.sent)));
+        // The cell is empty, since only the drop could have set it.
+        let _ = self.completion.set(Completion::Ran(since(self.sent)));
     }
 }
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        // It fails if the task ran, which set the cell.
-        let _ = self.fate.set(Fate::Dropped);
+        // The cell is set if the task ran.
+        let _ = self.completion.set(Completion::Dropped);
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_was_just_sent_does_not_lower_the_mean() {
+    fn a_new_task_does_not_lower_the_mean() {
         assert_eq!(delays(&[2, 4]).with(Duration::ZERO).mean, MS * 3);
         assert_eq!(delays(&[2, 4]).with(MS * 30).mean, MS * 12);
         assert_eq!(delays(&[]).with(MS * 700).mean, MS * 700);
@@ -164,10 +164,13 @@ mod tests {
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
         assert!(probe.send());
-        assert!(probe.take().worst > first, "the task that waited has run, and counts again");
+        assert!(
+            probe.take().worst > first,
+            "the task has run, and its delay counts at this tick, too"
+        );
         runtime.block_on(tokio::task::yield_now());
         assert!(probe.send());
-        assert_eq!(probe.delays.count, 1, "the delays of the last tick are gone");
+        assert_eq!(probe.delays.count, 1, "the delays of the last tick are not kept");
     }
 
     #[test]

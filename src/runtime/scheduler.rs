@@ -45,8 +45,8 @@ impl Scheduler {
         self.busiest.set(facade, busy_ratio(interval.max_busy_duration, elapsed, 1));
     }
 
-    /// Exports the mean delay of the probes. Tokio measures delays only of tasks that are
-    /// instrumented one by one.
+    /// Exports the mean delay of the probes, since tokio measures only the delays of instrumented
+    /// tasks.
     pub(super) fn export_delay(&mut self, facade: &Facade, mean: Duration) {
         self.poll_delay.set(facade, mean.as_secs_f64());
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_busy_ratio_is_of_all_workers_and_at_most_one() {
+    fn the_busy_ratio_covers_all_workers_and_is_at_most_one() {
         const SECOND: Duration = Duration::from_secs(1);
         assert_eq!(busy_ratio(SECOND, SECOND, 4), 0.25);
         assert_eq!(busy_ratio(SECOND * 3, SECOND, 1), 1.0);

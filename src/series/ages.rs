@@ -9,9 +9,9 @@ use std::{
 
 /// The number of open exchanges by the second of their start.
 ///
-/// A start adds one and an end subtracts one, possibly on another thread: the wrapping sum over all
-/// shards is the number of open ones. The ring holds young exchanges. Its reader takes over older
-/// ones, and finds their ends in a list.
+/// A start adds one and an end subtracts one, possibly on another thread. The wrapping sum over all
+/// shards is the number of open exchanges. The ring holds young exchanges. The reader takes over
+/// older ones, and finds their ends in a list.
 #[derive(Debug)]
 pub(crate) struct Ages {
     seconds: [AtomicU32; SECONDS],
@@ -45,10 +45,10 @@ impl AgeSlot {
 /// An exchange that ends at a younger age is subtracted from the ring.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// The age in seconds at which the reader takes over. It is 30 s more than [`YOUNG`], in case a
-/// thread is suspended between reading the clock and writing, and less than the ring's length, in
-/// case a tick is late.
-const TAKEN_OVER: u64 = 90;
+/// The age in seconds at which the reader takes an exchange over. It is 30 s more than [`YOUNG`],
+/// in case a thread is suspended between reading the clock and writing. It is less than the ring's
+/// length, in case a tick is late.
+const TAKEOVER_AGE: u64 = 90;
 
 impl Ages {
     pub(crate) fn new() -> Self {
@@ -108,16 +108,16 @@ impl Ages {
 pub(crate) struct OldestStart {
     /// The number of old open exchanges, by the second of their start.
     old: BTreeMap<u64, u32>,
-    /// The value of each cell when its second was taken over. Anything beyond belongs to a later
+    /// The value of each cell when its second was taken over. The rest belongs to a later
     /// second.
-    taken: [u32; SECONDS],
+    taken_over: [u32; SECONDS],
     /// The first second that is not taken over yet.
     young_from: u64,
 }
 
 impl Default for OldestStart {
     fn default() -> Self {
-        Self { old: BTreeMap::new(), taken: [0; SECONDS], young_from: 0 }
+        Self { old: BTreeMap::new(), taken_over: [0; SECONDS], young_from: 0 }
     }
 }
 
@@ -134,22 +134,22 @@ impl OldestStart {
                 self.end_late(second, ended);
             }
         }
-        let open = |taken: &[u32; SECONDS], second: u64| {
+        let open = |taken_over: &[u32; SECONDS], second: u64| {
             let slot = second as usize % SECONDS;
             let sum = shards.clone().fold(0_u32, |sum, ages| {
                 sum.wrapping_add(ages.seconds[slot].load(Ordering::Relaxed))
             });
-            sum.wrapping_sub(taken[slot]).cast_signed()
+            sum.wrapping_sub(taken_over[slot]).cast_signed()
         };
-        let young_from = (now + 1).saturating_sub(TAKEN_OVER).max(self.young_from);
+        let young_from = (now + 1).saturating_sub(TAKEOVER_AGE).max(self.young_from);
         let reaches_back_to = (now + 1).saturating_sub(SECONDS as u64);
         for second in self.young_from.max(reaches_back_to)..young_from {
-            let left = open(&self.taken, second);
+            let left = open(&self.taken_over, second);
             self.take_over(second, left);
         }
         self.young_from = young_from;
         // A sum is briefly negative if an end is read before its start.
-        let youngest = || (young_from..=now).find(|second| open(&self.taken, *second) > 0);
+        let youngest = || (young_from..=now).find(|second| open(&self.taken_over, *second) > 0);
         self.old.keys().next().copied().or_else(youngest)
     }
 
@@ -165,8 +165,8 @@ impl OldestStart {
                 }
             }
         }
-        let taken = &mut self.taken[second as usize % SECONDS];
-        *taken = taken.wrapping_add_signed(left);
+        let taken_over = &mut self.taken_over[second as usize % SECONDS];
+        *taken_over = taken_over.wrapping_add_signed(left);
     }
 
     fn end_late(&mut self, second: u64, ended: u32) {
@@ -174,8 +174,8 @@ impl OldestStart {
             self.forget(second, ended);
         } else {
             // Still in the ring: not taken over yet, or skipped by late ticks.
-            let taken = &mut self.taken[second as usize % SECONDS];
-            *taken = taken.wrapping_add(ended);
+            let taken_over = &mut self.taken_over[second as usize % SECONDS];
+            *taken_over = taken_over.wrapping_add(ended);
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    const MOMENT: u64 = 1_000_000;
+    const MILLISECOND: u64 = 1_000_000;
 
     fn oldest(shards: &[&Ages], now: u64) -> Option<u64> {
         OldestStart::default().at(shards.iter().copied(), now)
@@ -230,14 +230,14 @@ mod tests {
             for now in began..began + 24 * 3_600 {
                 // Other exchanges, all of which end.
                 ages.opened(now as u32);
-                close(&ages, now as u32, MOMENT);
+                close(&ages, now as u32, MILLISECOND);
                 assert_eq!(known.at([&ages].into_iter(), now), Some(began), "at {now}");
             }
         }
     }
 
     #[test]
-    fn when_the_older_of_two_hangs_ends_the_other_has_its_own_age() {
+    fn after_the_older_of_two_hangs_the_age_is_that_of_the_other() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
@@ -266,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn an_end_written_minutes_late_leaves_no_hang() {
+    fn an_end_that_is_written_minutes_late_is_counted() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
         for now in 10..300 {
             known.at([&ages].into_iter(), now);
             if now == 150 {
-                // Measured while young, written later.
+                // The end was measured at a young age, and is written later.
                 close(&ages, 10, nanos(1));
             }
         }

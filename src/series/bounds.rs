@@ -14,11 +14,11 @@ pub(crate) struct Bounds {
     upper: Box<[u64]>,
     /// The upper bound of the first cell.
     lowest: u64,
-    /// The first cell of the values in a step, by [`start_of`].
+    /// The first cell of each step, indexed by [`start_of`].
     first: [u16; STARTS],
     /// The recorder's buckets.
     buckets: Buckets,
-    /// The buckets of routes with buckets of their own.
+    /// The buckets of routes with their own buckets.
     families: Box<[(Family, Buckets)]>,
 }
 
@@ -127,9 +127,9 @@ impl Bounds {
         family.map_or(&self.buckets, |index| &self.families[index].1)
     }
 
-    /// The first cell above `threshold`. It is exact for thresholds that the rules have at the
-    /// start, which are bounds. Any other threshold is rounded to the nearest bound, which is
-    /// within 1/9 of it.
+    /// The first cell above `threshold`. It is exact for the thresholds of the rules at the start,
+    /// since these are bounds. Any other threshold is rounded to the nearest bound, which is within
+    /// 1/9 of it.
     pub(crate) fn first_above(&self, threshold: Duration) -> usize {
         let threshold = nanos(threshold);
         let above = self.upper.partition_point(|upper| *upper <= threshold);
@@ -189,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    fn convention() -> Bounds {
+    fn default_bounds() -> Bounds {
         let le = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
         let slow = Family {
             name: "slow".to_owned(),
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_bound_is_inclusive_to_the_nanosecond() {
-        let bounds = convention();
+        let bounds = default_bounds();
         for buckets in [bounds.buckets(None), bounds.buckets(Some(0))] {
             for bucket in 0..buckets.count() - 1 {
                 let (_, le) = buckets.range(bucket);
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_rules_threshold_splits_the_cells() {
-        let bounds = convention();
+        let bounds = default_bounds();
         let above = bounds.first_above(Duration::from_millis(300));
         assert!(bounds.cell_of(300_000_000) < above);
         assert_eq!(bounds.cell_of(300_000_001), above);
@@ -227,16 +227,16 @@ mod tests {
         fn another_threshold_is_rounded_within_the_stated_error(
             nanos in 1_u64 << 15..1 << 42,
         ) {
-            let bounds = convention();
-            let stands = bounds.upper[bounds.first_above(Duration::from_nanos(nanos)) - 1];
-            let error = (stands as f64 - nanos as f64).abs() / nanos as f64;
+            let bounds = default_bounds();
+            let rounded = bounds.upper[bounds.first_above(Duration::from_nanos(nanos)) - 1];
+            let error = (rounded as f64 - nanos as f64).abs() / nanos as f64;
             prop_assert!(error <= Bounds::QUANTILE_ERROR + 1e-6, "{error}");
-            prop_assert!(!bounds.is_exact(Duration::from_nanos(nanos)) || stands == nanos);
+            prop_assert!(!bounds.is_exact(Duration::from_nanos(nanos)) || rounded == nanos);
         }
 
         #[test]
         fn every_duration_is_within_the_bounds_of_its_cell(nanos: u64) {
-            let bounds = convention();
+            let bounds = default_bounds();
             let cell = bounds.cell_of(nanos);
             prop_assert!(nanos <= bounds.upper[cell]);
             prop_assert!(cell == 0 || nanos > bounds.upper[cell - 1]);
@@ -258,7 +258,7 @@ mod tests {
 
         #[test]
         fn the_middle_of_a_cell_is_within_the_stated_error(nanos in (1_u64 << 14) + 1..1 << 42) {
-            let bounds = convention();
+            let bounds = default_bounds();
             let middle = bounds.middle(bounds.cell_of(nanos)) as f64;
             let error = (middle - nanos as f64).abs() / nanos as f64;
             prop_assert!(error <= Bounds::QUANTILE_ERROR + 1e-6, "{error}");

@@ -35,10 +35,10 @@ pub(crate) const SIZES: [u64; 13] = {
 /// The bucket bounds of gRPC messages per call.
 pub(crate) const MESSAGES: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 
-/// The most buckets of a histogram: each adds a line per series to every scrape.
+/// The maximum number of buckets. Each adds a line per series to every scrape.
 const MOST: usize = 200;
 
-/// Describes the problem and its fix if these can't be a histogram's bounds.
+/// The problem and its fix, if these are not valid bounds of a histogram.
 pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
     if buckets.is_empty() {
         Some("there are none: give at least one bound".to_owned())

@@ -14,7 +14,7 @@ use crate::{
 /// convention.
 pub(crate) type FailureFn = dyn Fn(&Operation, Status) -> Option<bool> + Send + Sync;
 
-/// Classifies ends: not for each request, but once for each kind of end.
+/// Classifies ends, once for each kind of end instead of for each request.
 pub(crate) struct Classifier(pub(crate) Option<Box<FailureFn>>);
 
 impl Classifier {
@@ -23,8 +23,7 @@ impl Classifier {
             .by_user(operation, key.status)
             .unwrap_or_else(|| by_convention(operation, key.status));
         match key.ending {
-            // The status is final even though the body was dropped, unless gRPC's was still to
-            // come.
+            // The status is final although the body was dropped, unless a gRPC status was missing.
             Ending::Aborted if is_failure && key.status != StatusKey::GRPC_MISSING => {
                 Outcome::Failure
             }
@@ -36,7 +35,7 @@ impl Classifier {
     /// Calls the user's closure. Returns `None` if it panics, which must end neither a tick nor a
     /// request.
     fn by_user(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
-        // A panic of the log would poison a `Once`, which would then panic at each call.
+        // Not a `Once`: a panic while logging would poison it, and each further call would panic.
         static HAS_LOGGED: AtomicBool = AtomicBool::new(false);
         let (is_failure, status) = self.0.as_ref().zip(status.status())?;
         let called = guarded(|| is_failure(operation, status));

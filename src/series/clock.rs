@@ -10,7 +10,7 @@ static CLOCK: LazyLock<RawClock> = LazyLock::new(RawClock::new);
 #[derive(Debug)]
 pub(crate) struct RawClock {
     clock: Clock,
-    /// The left shift that makes a unit less than a nanosecond.
+    /// The left shift after which a unit is less than a nanosecond.
     shift: u32,
     /// Nanoseconds per shifted unit, times 2⁶⁴.
     nanos: u64,
@@ -19,19 +19,20 @@ pub(crate) struct RawClock {
 }
 
 impl RawClock {
-    const MANY: u32 = 40;
+    /// The calibration uses 2⁴⁰ units, which keeps the rounding error below one in 10⁹.
+    /// The calibration uses 2⁴⁰ units, which keeps the rounding error below one in 10⁹.
+    const SHIFT: u32 = 40;
 
     fn new() -> Self {
         let clock = Clock::new();
-        // Enough units to keep the rounding error below one in 10⁹.
-        let nanos = clock.delta_as_nanos(0, 1 << Self::MANY);
+        let nanos = clock.delta_as_nanos(0, 1 << Self::SHIFT);
         Self::with(clock, nanos)
     }
 
-    /// A clock with this many nanoseconds per 2⁴⁰ units.
+    /// A clock with `nanos` nanoseconds per 2⁴⁰ units.
     fn with(clock: Clock, nanos: u64) -> Self {
-        let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(Self::MANY);
-        let per_unit = u128::from(nanos) << (u64::BITS - Self::MANY);
+        let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(Self::SHIFT);
+        let per_unit = u128::from(nanos) << (u64::BITS - Self::SHIFT);
         let seconds = per_unit / 1_000_000_000;
         Self { clock, shift, nanos: (per_unit >> shift) as u64, seconds: seconds as u64 }
     }
@@ -44,7 +45,7 @@ impl RawClock {
 
     #[inline]
     pub(crate) fn now(&self) -> RawTime {
-        // Off by at most one unit, so that an optional reading takes no more space.
+        // At most one unit too high, so that an `Option<RawTime>` takes no more space.
         RawTime(NonZeroU64::MIN | self.clock.raw())
     }
 
@@ -107,7 +108,7 @@ impl RawSpan {
         Self(shift << Self::BITS | (units >> shift) as u32)
     }
 
-    /// The bits, for a word that may hold another value before.
+    /// The bits to store in an atomic.
     pub(crate) fn to_bits(self) -> u32 {
         self.0
     }
@@ -145,24 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_any_speed_is_converted() {
+    fn the_readings_of_a_clock_of_any_speed_are_converted() {
         let start = RawTime(NonZeroU64::MIN);
         // 5 GHz, 1 GHz, a little slower, 24 MHz, 1 MHz.
-        for nanos_a_unit in [0.2, 1.0, 1.000_001, 1e3 / 24.0, 1e3] {
-            let many = (nanos_a_unit * (1_u64 << RawClock::MANY) as f64) as u64;
-            let clock = RawClock::with(Clock::new(), many);
+        for nanos_per_unit in [0.2, 1.0, 1.000_001, 1e3 / 24.0, 1e3] {
+            let nanos = (nanos_per_unit * (1_u64 << RawClock::SHIFT) as f64) as u64;
+            let clock = RawClock::with(Clock::new(), nanos);
             for units in [0_u64, 1, 1_000, 1 << 33, 1 << 45] {
                 let end = RawTime(NonZeroU64::MIN.saturating_add(units));
-                let exact = units as f64 * nanos_a_unit;
+                let exact = units as f64 * nanos_per_unit;
                 let nanos = clock.nanos(start, end) as f64;
                 assert!(
                     (nanos - exact).abs() <= 1.0 + exact / 1e9,
-                    "{nanos_a_unit}: {units}: {nanos}"
+                    "{nanos_per_unit}: {units}: {nanos}"
                 );
                 let seconds = f64::from(clock.seconds(start, end));
                 assert!(
                     (seconds - exact / 1e9).abs() <= 1.0,
-                    "{nanos_a_unit}: {units}: {seconds} s"
+                    "{nanos_per_unit}: {units}: {seconds} s"
                 );
             }
         }
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_in_the_wrong_order_are_zero_apart() {
+    fn the_time_between_readings_in_the_wrong_order_is_zero() {
         let clock = RawClock::get();
         let (early, late) = (clock.now(), RawTime(NonZeroU64::MAX));
         assert_eq!((clock.nanos(late, early), clock.seconds(late, early)), (0, 0));

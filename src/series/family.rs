@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::operation::Operation;
 
-/// Routes whose histograms have buckets of their own.
+/// Routes whose histograms have their own buckets.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
     pub(crate) name: String,

@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Histogram {
     version: AtomicU64,
-    /// With two unused cache lines at both ends, against false sharing.
+    /// With two unused cache lines at each end, against false sharing.
     cells: Box<[Cell]>,
 }
 
@@ -82,8 +82,8 @@ impl Histogram {
 
     /// Adds a consistent snapshot of the cells to `sums`.
     ///
-    /// Returns `false` and leaves `sums` unchanged if the writer was suspended within a record for
-    /// as long as a reader may wait. The next read picks the record up.
+    /// Returns `false` and leaves `sums` unchanged if the writer stays suspended within a record.
+    /// The next read then includes that record.
     #[must_use]
     pub(crate) fn add_to(&self, sums: &mut [Tally], copy: &mut Vec<Tally>) -> bool {
         for attempt in 0..READ_ATTEMPTS {

@@ -16,7 +16,7 @@ pub(crate) struct SeriesKey {
     pub(crate) labels: LabelSet,
 }
 
-/// An HTTP or gRPC status, no response, or the class of a status beyond the limit.
+/// An HTTP or gRPC status, the class of a status beyond the limit, or no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatusKey(pub(super) u16);
 
@@ -103,12 +103,12 @@ impl StatusKey {
     }
 }
 
-/// The statuses with series of their own: the first [`Statuses::LIMIT`] seen. The limit is against
-/// an upstream that invents statuses.
+/// The statuses with their own series: the first [`Statuses::LIMIT`] seen. The limit protects
+/// against an upstream that sends arbitrary statuses.
 #[derive(Debug)]
 pub(crate) struct Statuses {
     known: Box<[AtomicBool]>,
-    met: AtomicUsize,
+    count: AtomicUsize,
 }
 
 impl Statuses {
@@ -117,32 +117,32 @@ impl Statuses {
     pub(super) fn new() -> Self {
         Self {
             known: (0..1_000).map(|_| AtomicBool::new(false)).collect(),
-            met: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
         }
     }
 
     /// The key under which a status is counted.
-    pub(super) fn key(&self, met: StatusKey) -> StatusKey {
-        let status = met.0;
+    pub(super) fn key(&self, key: StatusKey) -> StatusKey {
+        let status = key.0;
         // No response, or gRPC, which has few statuses.
         if status == 0 || status >= StatusKey::OTHER {
-            return met;
+            return key;
         }
         let known = &self.known[usize::from(status)];
-        if known.load(Ordering::Relaxed) || self.meet(known) { met } else { met.of_class() }
+        if known.load(Ordering::Relaxed) || self.add(known) { key } else { key.of_class() }
     }
 
     /// Adds a status. Returns `false` if the limit is reached.
     #[cold]
-    fn meet(&self, known: &AtomicBool) -> bool {
-        let room = self.met.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |met| {
-            (met < Self::LIMIT).then_some(met + 1)
+    fn add(&self, known: &AtomicBool) -> bool {
+        let added = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < Self::LIMIT).then_some(count + 1)
         });
-        if room.is_ok() && known.swap(true, Ordering::Relaxed) {
+        if added.is_ok() && known.swap(true, Ordering::Relaxed) {
             // Another thread added the status at the same time.
-            self.met.fetch_sub(1, Ordering::Relaxed);
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        room.is_ok()
+        added.is_ok()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::operation::OTHER;
 
-/// One request's values of all user labels, as one number with a digit per label.
+/// The values of all user labels of a request, as one number with a digit per label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LabelSet(pub(super) u16);
 
@@ -48,8 +48,8 @@ struct Values {
     slots: Box<[OnceLock<Value>]>,
     hasher: foldhash::fast::RandomState,
     limit: usize,
-    /// The number of values; the lock guards additions.
-    met: Mutex<usize>,
+    /// The number of values. The lock guards additions.
+    count: Mutex<usize>,
     /// Set once the table is full, so that further values become `_OTHER` without the lock.
     is_full: AtomicBool,
 }
@@ -61,10 +61,11 @@ struct Value {
 }
 
 impl LabelTable {
-    /// The most sets of values. Each has cells of its own, and series in Prometheus.
+    /// The maximum number of sets of values. Each has its own cells, and series in Prometheus.
     pub(crate) const MAX_SETS: usize = 10_000;
 
-    /// Longer values, in bytes, become `_OTHER`: all values are kept in memory.
+    /// The maximum length of a value, in bytes. Longer ones become `_OTHER`, since all stay in
+    /// memory.
     const LONGEST: usize = 128;
 
     /// Creates a table from names and limits.
@@ -122,7 +123,7 @@ impl Values {
             slots: (0..(limit * 2).next_power_of_two()).map(|_| OnceLock::new()).collect(),
             hasher: foldhash::fast::RandomState::default(),
             limit,
-            met: Mutex::new(0),
+            count: Mutex::new(0),
             is_full: AtomicBool::new(false),
         }
     }
@@ -161,16 +162,16 @@ impl Values {
 
     #[cold]
     fn add(&self, value: &str) -> usize {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have added the value meanwhile, and filled the table.
         match self.find(value) {
             Ok(digit) => digit,
-            Err(_) if *met >= self.limit => self.other(),
+            Err(_) if *count >= self.limit => self.other(),
             Err(slot) => {
-                *met += 1;
-                let new = || Value { text: value.into(), digit: *met };
+                *count += 1;
+                let new = || Value { text: value.into(), digit: *count };
                 let digit = self.slots[slot].get_or_init(new).digit;
-                self.is_full.store(*met >= self.limit, Ordering::Release);
+                self.is_full.store(*count >= self.limit, Ordering::Release);
                 digit
             }
         }
@@ -180,8 +181,8 @@ impl Values {
         if digit == self.other() {
             return Some(OTHER.into());
         }
-        let mut met = self.slots.iter().filter_map(OnceLock::get);
-        met.find(|value| value.digit == digit).map(|value| Arc::clone(&value.text))
+        let mut values = self.slots.iter().filter_map(OnceLock::get);
+        values.find(|value| value.digit == digit).map(|value| Arc::clone(&value.text))
     }
 }
 
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_returns_the_values_it_was_made_of() {
+    fn a_set_returns_its_values() {
         let table = LabelTable::new([("tenant", 2), ("plan", 3), ("cache", 1)]);
         assert_eq!(table.sets(), 4 * 5 * 3);
         assert_eq!(texts(&table, LabelSet::NONE), []);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_add_a_value_at_the_same_time_agree_on_its_digit() {
+    fn concurrent_threads_get_the_same_digit_for_a_value() {
         let table = LabelTable::new([("tenant", 50)]);
         let sets = || {
             let values = (0..100).map(|value| value.to_string());

@@ -1,7 +1,7 @@
 //! The counters and histograms that the request path writes.
 //!
 //! Each thread writes to its own [`Shard`] with plain loads and stores on atomics, no
-//! read-modify-write. Frequently written cells are aligned to cache lines of their own. Counts are
+//! read-modify-write. Frequently written cells have their own cache lines. Counts are
 //! never reset, so a reader can't lose an increment: readers sum the shards and take differences.
 
 mod ages;

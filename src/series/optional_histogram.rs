@@ -1,4 +1,4 @@
-/// A histogram that is allocated for an operation with the first recorded value.
+/// A histogram that an operation allocates with its first value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionalHistogram {
     /// The time until a client became ready.
@@ -20,8 +20,8 @@ pub(crate) enum OptionalHistogram {
 impl OptionalHistogram {
     pub(crate) const COUNT: usize = 7;
 
-    /// The histograms exported as they are. `Head` is not: responses that ended with their head are
-    /// added.
+    /// The histograms that are exported unchanged. The exported `Head` also includes the responses
+    /// that ended with their head.
     pub(crate) const ALL: [Self; Self::COUNT - 1] = [
         Self::Wait,
         Self::Stream,
@@ -48,7 +48,7 @@ pub(crate) enum StreamKind {
     Upgrade,
     /// A body of unknown length and type that outlives its head.
     UnknownLength,
-    /// A request whose response waits for news.
+    /// A request whose response waits for an event.
     LongPoll,
 }
 

@@ -12,17 +12,17 @@ impl Shard {
         store: &Store,
         nanos: u64,
     ) {
-        match cells.met_duration(SeriesId::new(end.status, end)) {
+        match cells.get_duration(SeriesId::new(end.status, end)) {
             Some(duration) => cells.end(duration, store.bounds.cell_of(nanos), nanos),
             None => self.first_end(cells, id, end, store, nanos),
         }
     }
 
-    /// Records an end whose status this thread has not seen, has no series of its own, or has user
+    /// Records an end whose series is new to this thread, is shared by a status class, or has user
     /// labels.
     ///
-    /// Without memory for its own series, it goes to the series of its status class; without memory
-    /// for that, to the class of the overflow operation.
+    /// Without memory for a new series, the end goes to the series of its status class. Without
+    /// memory for that one, it goes to the class of the overflow operation.
     #[cold]
     #[inline(never)]
     fn first_end(
@@ -47,10 +47,10 @@ impl Shard {
         }
         let overflow = store.operations.overflow_of(id);
         let others = self.operation(overflow);
-        let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Beyond);
+        let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Unlimited);
         if let Some(duration) = others.series(shared, reserve) {
             cells.end(duration, cell, nanos);
-            // The overflow operation counts no end, so its reader needs this hint.
+            // The overflow operation counts no end, so this change notifies its reader.
             others.changed();
         }
     }
@@ -74,7 +74,7 @@ impl Shard {
             Some(histogram) => (cells, histogram),
             None => {
                 let others = self.operation(store.operations.overflow_of(id));
-                let reserve = |bytes| store.reserve_optional(bytes, Room::Beyond);
+                let reserve = |bytes| store.reserve_optional(bytes, Room::Unlimited);
                 match others.optional_or_new(kind, bounds.cells(), reserve) {
                     Some(histogram) => (others, histogram),
                     None => return,

@@ -9,7 +9,7 @@ use crate::{
     series::{Bounds, Histogram, LabelTable, Limits, StatusKey, shard::Series},
 };
 
-/// A store with one operation and memory for this many further series.
+/// A store with one operation, and memory for `series` series.
 fn store(series: usize) -> (Store, Arc<Shard>, OperationId) {
     let store = |memory| {
         let limits = Limits { operations: 10, memory, ..Limits::default() };

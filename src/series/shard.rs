@@ -59,13 +59,13 @@ pub(crate) struct Series {
 
 type SeriesList = OnceLock<Box<Series>>;
 
-/// The end of an exchange, before its status is limited to those with series of their own.
+/// The end of an exchange, before its status is limited to those with their own series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) status: StatusKey,
     pub(crate) ending: Ending,
     pub(crate) labels: LabelSet,
-    /// Whether the time to the head was recorded before. If not, the head was sent with the end.
+    /// Whether the time to the head is already recorded. If not, the head was sent with the end.
     pub(crate) is_head_recorded: bool,
 }
 
@@ -114,12 +114,12 @@ impl Shard {
     /// The cells of an operation.
     #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
-        self.met(id).unwrap_or_else(|| self.first_of(id))
+        self.get(id).unwrap_or_else(|| self.create(id))
     }
 
     /// The cells of an operation, if this thread has seen it before.
     #[inline]
-    pub(crate) fn met(&self, id: OperationId) -> Option<&OperationCells> {
+    pub(crate) fn get(&self, id: OperationId) -> Option<&OperationCells> {
         self.operations[id.index()].get().map(|cells| &**cells)
     }
 
@@ -130,7 +130,7 @@ impl Shard {
 
     #[cold]
     #[inline(never)]
-    fn first_of(&self, id: OperationId) -> &OperationCells {
+    fn create(&self, id: OperationId) -> &OperationCells {
         self.operations[id.index()].get_or_init(|| Box::new(OperationCells::new(self.layout)))
     }
 }
@@ -163,16 +163,16 @@ impl OperationCells {
         add(&self.ended, 1, Ordering::Release);
     }
 
-    /// The durations of responses that completed with their head, with this status, if there are
+    /// The durations of responses with this status that completed with their head, if there are
     /// any.
     #[inline(always)]
-    pub(crate) fn met_complete(&self, status: StatusKey, labels: LabelSet) -> Option<&Histogram> {
+    pub(crate) fn get_complete(&self, status: StatusKey, labels: LabelSet) -> Option<&Histogram> {
         let end = End { status, ending: Ending::Complete, labels, is_head_recorded: false };
-        self.met_duration(SeriesId::new(status, end))
+        self.get_duration(SeriesId::new(status, end))
     }
 
     #[inline(always)]
-    pub(super) fn met_duration(&self, id: SeriesId) -> Option<&Histogram> {
+    pub(super) fn get_duration(&self, id: SeriesId) -> Option<&Histogram> {
         let mut next = self.first.get();
         while let Some(series) = next
             && series.id != id

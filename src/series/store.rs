@@ -30,8 +30,8 @@ pub(crate) struct Store {
     /// Whether the time to the response's head is recorded.
     pub(crate) has_heads: bool,
     shards: Mutex<Shards>,
-    /// The shared shard: for threads whose storage is already gone, or that found no memory for a
-    /// shard. Its lock keeps a single writer.
+    /// The shared shard, for threads that have destroyed their thread-locals or have no memory for
+    /// a shard. The lock ensures a single writer.
     shared: Mutex<Arc<Shard>>,
     layout: ShardLayout,
     pub(crate) clock: &'static RawClock,
@@ -62,11 +62,11 @@ struct Shards {
 }
 
 impl Store {
-    /// The most lists into which an operation's labelled series are split, so that each is short.
+    /// The maximum number of lists of an operation's labelled series. More lists are shorter.
     const MOST_LISTS: usize = 1_024;
 
-    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges,
-    /// and rules of its own.
+    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges
+    /// and the states of its rules.
     const NAMED: usize = 2 << 10;
 
     pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {
@@ -83,9 +83,9 @@ impl Store {
             cells: size_of::<OperationCells>(),
         };
         let memory = Arc::new(Memory::new(limits.memory, costs));
-        memory.reserve(OperationTable::bytes(limits.operations), Room::Beyond);
+        memory.reserve(OperationTable::bytes(limits.operations), Room::Unlimited);
         let operations = OperationTable::new(limits.operations, Arc::clone(&memory));
-        memory.admit_shard(Room::Beyond);
+        memory.admit_shard(Room::Unlimited);
         let shared = Shard::new(layout);
         let shards = Shards { all: vec![Arc::clone(&shared)], free: Vec::new() };
         Self {
@@ -157,14 +157,14 @@ impl Store {
         Duration::from_nanos(self.clock.nanos(self.epoch, self.clock.now()))
     }
 
-    /// The second since the store's creation in which an exchange started, by which ages are
-    /// counted.
+    /// The second in which an exchange started, since the store's creation. [`Ages`](super::Ages)
+    /// counts by it.
     #[inline]
     pub(crate) fn second(&self, began: RawTime) -> u32 {
         self.clock.seconds(self.epoch, began)
     }
 
-    /// Leases a shard to the calling thread, which returns it when it ends. Returns `None` without
+    /// Leases a shard to the calling thread, which releases it when it ends. Returns `None` without
     /// memory for one: the thread then writes to [the shared one](Self::with_shared).
     pub(crate) fn lease(&self) -> Option<Arc<Shard>> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +177,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn give_back(&self, shard: Arc<Shard>) {
+    pub(crate) fn release(&self, shard: Arc<Shard>) {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).free.push(shard);
     }
 
@@ -197,10 +197,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_thread_gets_the_shard_of_an_ended_one() {
+    fn a_new_thread_gets_the_shard_of_an_ended_one() {
         let store = Store::new(Limits::default(), Bounds::new(&[], &[]), LabelTable::default());
         let shard = store.lease().unwrap();
-        store.give_back(Arc::clone(&shard));
+        store.release(Arc::clone(&shard));
         assert!(Arc::ptr_eq(&store.lease().unwrap(), &shard));
         assert_eq!(store.shards().len(), 2, "the shared one and the leased one");
     }
@@ -212,7 +212,7 @@ mod tests {
         let leased: Vec<_> = std::iter::from_fn(|| store.lease()).collect();
         assert!((1..10).contains(&leased.len()), "{}", leased.len());
         assert!(store.memory.used() <= 200_000 && store.memory.is_exhausted());
-        store.give_back(Arc::clone(&leased[0]));
+        store.release(Arc::clone(&leased[0]));
         assert!(store.lease().is_some() && store.lease().is_none());
     }
 }

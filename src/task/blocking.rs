@@ -8,12 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::{catch_panic::guarded, report};
 
-/// A thread for calls that may block. It runs one call at a time, in their order, and ends when
-/// this is dropped and its calls are done.
+/// A thread for blocking calls. It runs one call at a time, in order. After the drop, it ends once
+/// its calls are done.
 ///
-/// tokio's blocking pool starts a thread when it needs one. Where the system has none left at that
-/// moment, `spawn_blocking` panics, and its call stays in the queue: retries would run it several
-/// times.
+/// tokio's blocking pool starts threads on demand. If the system cannot start one, `spawn_blocking`
+/// panics but keeps the call in its queue, so a retry would run it several times.
 pub(crate) struct BlockingThread {
     name: String,
     calls: Mutex<Option<mpsc::Sender<Call>>>,
@@ -21,40 +20,40 @@ pub(crate) struct BlockingThread {
 
 type Call = Box<dyn FnOnce() + Send>;
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Debug)]
 pub(crate) enum NotCalled {
-    /// The thread can't be started; the call did not run.
+    /// The thread could not be started, so the call did not run.
     NoThread(io::Error),
     /// The call panicked.
     Panicked(String),
 }
 
 impl BlockingThread {
-    /// A thread that [`start`](Self::start) starts, or else the first call.
+    /// Creates a thread. [`start`](Self::start) or the first call starts it.
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), calls: Mutex::default() }
     }
 
-    /// Starts the thread, unless it runs already.
+    /// Starts the thread, unless it is running.
     pub(crate) fn start(&self) -> io::Result<()> {
         self.started().map(|_| ())
     }
 
-    /// Runs `call` on the thread, after the calls before it. It runs to its end though nobody
-    /// awaits this any more.
+    /// Runs `call` on the thread, after the calls before it. The call completes even if this future
+    /// is dropped.
     pub(crate) async fn call<R: Send + 'static>(
         &self,
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, NotCalled> {
         let (done, is_done) = oneshot::channel();
         let call = move || {
-            // The caller may be gone.
+            // The caller may have dropped the future.
             let _ = done.send(guarded(call).map_err(|panic| panic.message().to_owned()));
         };
-        let gone = || NotCalled::NoThread(io::Error::other("the thread is gone"));
-        self.started().map_err(NotCalled::NoThread)?.send(Box::new(call)).map_err(|_| gone())?;
-        is_done.await.map_err(|_| gone())?.map_err(NotCalled::Panicked)
+        let ended = || NotCalled::NoThread(io::Error::other("the thread has ended"));
+        self.started().map_err(NotCalled::NoThread)?.send(Box::new(call)).map_err(|_| ended())?;
+        is_done.await.map_err(|_| ended())?.map_err(NotCalled::Panicked)
     }
 
     fn started(&self) -> io::Result<mpsc::Sender<Call>> {
@@ -66,8 +65,7 @@ impl BlockingThread {
         thread::Builder::new().name(self.name.clone()).spawn(move || {
             report::own_this_thread();
             while let Ok(call) = receiver.recv() {
-                // It guards its own panics; a result that panics when it is dropped ends nothing
-                // either.
+                // The call catches its own panics, but the drop of its result may panic.
                 let _ = guarded(call);
             }
         })?;
@@ -88,8 +86,8 @@ impl fmt::Debug for BlockingThread {
 impl fmt::Display for NotCalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoThread(error) => write!(f, "no thread can be started: {error}"),
-            Self::Panicked(message) => write!(f, "it panicked: {message}"),
+            Self::NoThread(error) => write!(f, "the thread could not be started: {error}"),
+            Self::Panicked(message) => write!(f, "the call panicked: {message}"),
         }
     }
 }
@@ -103,30 +101,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn calls_run_one_after_the_other_and_a_panic_ends_its_own_call_alone() {
+    async fn calls_run_in_order_and_a_panic_ends_only_its_own_call() {
         let thread = BlockingThread::new("test");
         let id = || thread::current().id();
         let first = thread.call(id).await.unwrap();
-        let panicked = thread.call(|| panic!("as the {} asks", "test")).await;
+        let panicked = thread.call(|| panic!("on {}", "purpose")).await;
         let panicked: Result<(), _> = panicked;
-        assert_eq!(panicked.unwrap_err().to_string(), "it panicked: as the test asks");
+        assert_eq!(panicked.unwrap_err().to_string(), "the call panicked: on purpose");
         assert_eq!(thread.call(id).await.unwrap(), first);
         assert_ne!(first, id());
     }
 
     #[tokio::test]
-    async fn a_call_runs_to_its_end_though_nobody_awaits_it() {
+    async fn a_call_completes_after_its_future_is_dropped() {
         let thread = BlockingThread::new("test");
-        let noted = Arc::new(Mutex::new(Vec::new()));
-        let note = |number| {
-            let noted = Arc::clone(&noted);
-            move || noted.lock().unwrap().push(number)
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let record = |number| {
+            let calls = Arc::clone(&calls);
+            move || calls.lock().unwrap().push(number)
         };
-        let mut first = Box::pin(thread.call(note(1)));
+        let mut first = Box::pin(thread.call(record(1)));
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx)));
         let _ = polled.await;
         drop(first);
-        thread.call(note(2)).await.unwrap();
-        assert_eq!(*noted.lock().unwrap(), [1, 2]);
+        thread.call(record(2)).await.unwrap();
+        assert_eq!(*calls.lock().unwrap(), [1, 2]);
     }
 }

@@ -1,5 +1,4 @@
-//! Tasks that must not end: a panic is logged, and the task is restarted. And threads for calls
-//! that may block.
+//! Supervised tasks, which restart after a panic, and threads for blocking calls.
 
 mod blocking;
 
@@ -10,17 +9,17 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::blocking::{BlockingThread, NotCalled};
 use crate::catch_panic::{guarded_future, logged};
 
-/// The pause before the first restart; it doubles with each restart that follows soon.
+/// The pause before the first restart. It doubles with each restart up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A task that has run for this long restarts after the first pause again.
+/// After a run of this length, the next pause is the first one again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// Runs a task of the lookout to its end, and restarts it after each panic. `name` is its name in
-/// the log.
+/// Runs a task of the lookout to its end, and restarts it after each panic. Log lines contain
+/// `name`.
 ///
-/// What a task must keep across a restart belongs to `state`, and not to its future.
+/// The `state` survives a restart; the task's future does not.
 pub(crate) async fn supervised<S, R>(
     name: &str,
     state: &mut S,
@@ -49,13 +48,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_panics_restarts_with_its_state_after_pauses_that_double() {
+    async fn a_panicked_task_restarts_with_its_state_after_doubling_pauses() {
         let begin = Instant::now();
         let mut starts = Vec::new();
         let result = supervised("test", &mut starts, async |starts| {
             starts.push(begin.elapsed().as_millis());
             tokio::task::yield_now().await;
-            assert!(starts.len() >= 4, "a task panics, as the test asks");
+            assert!(starts.len() >= 4, "the test panics on purpose");
             "done"
         })
         .await;

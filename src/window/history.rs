@@ -80,8 +80,8 @@ impl History {
         &self.now
     }
 
-    /// The window of at least this length by the marks of `timeline`. It is shorter only if the
-    /// lookout is younger.
+    /// The shortest window of at least this length that starts at a mark of `timeline`. It is
+    /// shorter than `over` only if the lookout is younger.
     pub(crate) fn window<'a>(&'a self, timeline: &'a Timeline, over: Duration) -> Window<'a> {
         let (tier, mark) = timeline.reference(over);
         let changes = match tier {
@@ -92,7 +92,7 @@ impl History {
             elapsed: timeline.now().saturating_sub(mark.at),
             totals: self.now.since(changes.totals_at(mark.tick)),
             history: self,
-            // Changes after the last minute mark are only in the seconds' tier.
+            // Only the seconds tier has the changes after the last minute mark.
             minutes_after: (tier == Tier::Minutes).then_some(mark.tick),
             seconds_after: match tier {
                 Tier::Seconds => mark.tick,

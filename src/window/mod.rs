@@ -1,4 +1,4 @@
-//! Rolling windows, as differences of sums.
+//! Rolling windows, computed as differences of sums.
 //!
 //! Each tick adds a mark to the [`Timeline`] and the changes to the [`History`] of each operation.
 //! A [`Window`] is the current sums minus those at the newest mark that is at least the window's

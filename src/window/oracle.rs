@@ -1,4 +1,4 @@
-//! Tests windows against an oracle that keeps every request and scans all of them.
+//! Compares windows with an oracle that keeps and scans every request.
 
 use proptest::prelude::*;
 
@@ -170,7 +170,7 @@ proptest! {
 }
 
 #[test]
-fn a_window_is_no_longer_than_the_life_of_the_lookout() {
+fn a_window_is_not_longer_than_the_age_of_the_lookout() {
     let step = Step { tick_after: Duration::from_secs(1), requests: vec![(1_000_000, 1)] };
     let played = play(&[step]);
     let window = played.history.window(&played.timeline, Duration::from_secs(60));

@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     outcomes: [u64; Outcome::COUNT],
-    /// Exchanges with a client error, whatever their outcome.
+    /// Exchanges with a client error, with any outcome.
     client_errors: u64,
     nanos: u128,
 }
@@ -40,7 +40,7 @@ impl Totals {
         difference
     }
 
-    /// The sum of the outcomes instead of a counter of its own, so that errors never exceed it.
+    /// The sum of the outcomes. A separate counter could fall behind the errors.
     pub(crate) fn requests(&self) -> u64 {
         self.outcomes.iter().sum()
     }

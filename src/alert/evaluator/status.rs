@@ -77,7 +77,7 @@ impl Watch {
         let figures = collector.group(group);
         let tracked = self.tracked.get(&target);
         let mut status = self.status(target, tracked, figures, collector);
-        let is_any_met = || {
+        let has_requests = || {
             let mut operations = collector.operations();
             operations.any(|(_, figures)| figures.history.totals().requests() > 0)
         };
@@ -85,7 +85,7 @@ impl Watch {
             let mut operations = collector.operations();
             operations.any(|(operation, _)| self.rule.scope.covers(operation))
         };
-        if self.rule.names_scope() && !matches() && is_any_met() {
+        if self.rule.names_scope() && !matches() && has_requests() {
             status.reason = Some(Reason::NothingMatches);
         }
         vec![status]

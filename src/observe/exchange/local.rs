@@ -30,7 +30,7 @@ struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.store.give_back(Arc::clone(&self.shard));
+        self.store.release(Arc::clone(&self.shard));
     }
 }
 

@@ -115,8 +115,8 @@ impl Write for Unmatched {
     #[inline(always)]
     fn write(self, _core: &Core, store: &Store, shard: &Shard) -> Start {
         let began = store.clock.now();
-        let met = store.operations.met_unmatched(self.traffic, self.method);
-        match met.and_then(|operation| Some((operation, shard.met(operation)?))) {
+        let operation = store.operations.get_unmatched(self.traffic, self.method);
+        match operation.and_then(|operation| Some((operation, shard.get(operation)?))) {
             Some((operation, cells)) => Start::write_to(cells, store, began, operation),
             None => self.write_first(began, store, shard),
         }

@@ -74,9 +74,9 @@ impl Write for Complete {
         let Self { began, operation, flags } = self;
         let now = store.clock.now();
         let took = store.clock.nanos(began, now);
-        if let Some(cells) = shard.met(operation.id())
+        if let Some(cells) = shard.get(operation.id())
             && Ages::is_young(took)
-            && let Some(duration) = cells.met_complete(flags.status(), operation.labels())
+            && let Some(duration) = cells.get_complete(flags.status(), operation.labels())
         {
             cells.ages.closed_young(flags.slot());
             cells.end(duration, store.bounds.cell_of(took), took);
