@@ -12,7 +12,7 @@ use std::{
 };
 
 use quanta::Instant;
-use tower_lookout::{Lookout, Report, Slack};
+use tower_lookout::{Lookout, Report, notify::Slack};
 
 const ALLOWED: Duration = Duration::from_millis(50);
 

@@ -34,6 +34,9 @@
 //! [notifiers](guide::notifiers), [metrics](guide::metrics), [presets](guide::presets),
 //! [operations](guide::operations), and [troubleshooting](guide::troubleshooting).
 //!
+//! Each item is in the module of its topic, or here if its topic has no module. [`Alert`], [`Rule`]
+//! and [`Severity`] are here too, since functions of several modules take them.
+//!
 //! # Features
 //!
 //! By default `axum`, `prometheus` and `tower-http`. Each receiver is a feature: `slack`, `discord`,
@@ -41,9 +44,6 @@
 //! feature they need.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-// The root has the types that a `main` names, and those that its closures and its business code
-// receive or report. All other items are in the module of their topic.
 
 pub mod alert;
 #[doc(hidden)]
@@ -81,8 +81,6 @@ mod window;
 
 #[cfg(feature = "signal")]
 pub use self::lookout::shutdown_signal;
-#[cfg(feature = "slack")]
-pub use self::notify::Slack;
 #[cfg(feature = "tracing-layer")]
 pub use self::report::ReportLayer;
 pub use self::{
@@ -92,7 +90,7 @@ pub use self::{
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
     report::{Report, ReportableError, Reporter, TaskEnd},
-    rule::Rule,
+    rule::{Rule, Severity},
     series::BUCKETS,
 };
 

@@ -35,10 +35,10 @@ use serde_json::Value;
 use tokio::{sync::mpsc, time::timeout};
 use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
-    Report, Slack,
+    Report,
     notify::{
         Alertmanager, DeliveryError, Discord, Email, Notification, Opsgenie, PagerDuty, Ping,
-        SlackBot, Teams, Webhook,
+        Slack, SlackBot, Teams, Webhook,
     },
 };
 

@@ -34,8 +34,8 @@ use tower::{
     service_fn,
 };
 use tower_lookout::{
-    Lookout, LookoutBuilder, Rule, Slack,
-    notify::{DeliveryError, Notification, NotifierExt},
+    Lookout, LookoutBuilder, Rule,
+    notify::{DeliveryError, Notification, NotifierExt, Slack},
     prometheus::Scrape,
 };
 

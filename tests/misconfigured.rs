@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::{Router, body::Body, routing::get};
 use http::Request;
 use tower::ServiceExt;
-use tower_lookout::{Lookout, LookoutBuilder, Rule, rule::Severity};
+use tower_lookout::{Lookout, LookoutBuilder, Rule, Severity};
 
 use logs::Logs;
 use support::{eventually, start};

@@ -24,8 +24,8 @@ use std::{
 
 use tower::{BoxError, service_fn};
 use tower_lookout::{
-    Report, Rule, Slack,
-    notify::{Log, Matcher, Notification, NotifierExt},
+    Report, Rule,
+    notify::{Log, Matcher, Notification, NotifierExt, Slack},
 };
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{

@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashMap, HashSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
@@ -181,4 +181,107 @@ fn a_breaking_change_since_the_last_tag_raises_the_version() {
     let listing = fs::read_to_string(root().join(LISTING)).unwrap();
     let breaking = breaking_changes(&released, &listing);
     assert!(breaking.is_empty(), "{version} follows {tag}, but changes:\n{}", breaking.join("\n"));
+}
+
+/// The module and the name of the type at the start of a path; the module is empty at the root.
+fn type_of(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix("tower_lookout::")?;
+    let (module, path) = match path.split_once("::") {
+        Some((module, path)) if module.starts_with(char::is_lowercase) => (module, path),
+        _ => ("", path),
+    };
+    let name = path.split(|part: char| !part.is_alphanumeric()).next()?;
+    name.starts_with(char::is_uppercase).then_some((module, name))
+}
+
+/// The module and the name of each type and trait. Some are at the root and in a module.
+fn types(listing: &str) -> impl Iterator<Item = (&str, &str)> {
+    items(listing).filter_map(|item| {
+        let declaration = item.split_once("pub ")?.1;
+        let (kind, path) = declaration.split_once(' ')?;
+        matches!(kind, "struct" | "enum" | "trait").then(|| type_of(path))?
+    })
+}
+
+/// The types in a module that functions of at least two other modules take. The root counts as a
+/// module.
+fn shared_types(listing: &str) -> BTreeSet<&str> {
+    let modules: HashMap<_, _> = types(listing)
+        .filter(|(module, _)| !module.is_empty())
+        .map(|(m, name)| (name, m))
+        .collect();
+    let mut takers: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for item in items(listing) {
+        let Some((path, signature)) =
+            item.split_once("fn ").and_then(|(_, function)| function.split_once('('))
+        else {
+            continue;
+        };
+        let Some((module, owner)) = type_of(path) else { continue };
+        let taker = modules.get(owner).copied().unwrap_or(module);
+        let (arguments, result) = signature.split_once(" -> ").unwrap_or((signature, ""));
+        let bounds = result.split_once(" where ").map_or("", |(_, bounds)| bounds);
+        let paths = [arguments, bounds].into_iter().flat_map(|text| {
+            text.split(|part: char| !part.is_alphanumeric() && !matches!(part, '_' | ':'))
+        });
+        for (_, name) in paths.filter_map(type_of) {
+            if modules.get(name).is_some_and(|module| *module != taker) {
+                takers.entry(name).or_default().insert(taker);
+            }
+        }
+    }
+    let shared = takers.into_iter().filter(|(_, modules)| modules.len() > 1);
+    shared.map(|(name, _)| name).collect()
+}
+
+/// The types that are at the root and in a module.
+fn types_at_both(listing: &str) -> BTreeSet<&str> {
+    let (root, modules): (Vec<_>, Vec<_>) =
+        types(listing).partition(|(module, _)| module.is_empty());
+    let root: BTreeSet<_> = root.into_iter().map(|(_, name)| name).collect();
+    modules.into_iter().map(|(_, name)| name).filter(|name| root.contains(name)).collect()
+}
+
+#[test]
+fn a_type_of_a_module_is_at_the_root_if_functions_of_two_other_modules_take_it() {
+    let listing = fs::read_to_string(root().join(LISTING)).unwrap();
+    assert_eq!(types_at_both(&listing), shared_types(&listing));
+    let example = "\
+        pub struct tower_lookout::a::A\n#[non_exhaustive] pub enum tower_lookout::b::B\n\
+        pub struct tower_lookout::R\npub struct tower_lookout::B\n\
+        pub fn tower_lookout::R::f(&self, tower_lookout::b::B) -> tower_lookout::a::A\n\
+        pub fn tower_lookout::a::A::g<F>(F) -> Self where F: Fn(&tower_lookout::b::B)";
+    assert_eq!(shared_types(example), BTreeSet::from(["B"]));
+    assert_eq!(types_at_both(example), BTreeSet::from(["B"]));
+}
+
+/// Sealed traits, and the opaque states of this crate's observers.
+const PRIVATE: [&str; 4] = ["Sealed", "Gives", "Head", "PendingRequest"];
+
+#[test]
+fn no_signature_has_an_unnameable_type_a_fixed_length_or_a_flag() {
+    let listing = fs::read_to_string(root().join(LISTING)).unwrap();
+    let modules: HashSet<_> =
+        items(&listing).filter_map(|item| item.strip_prefix("pub mod ")).collect();
+    let is_unnameable = |path: &str| {
+        let mut parts = path.split("::");
+        let module = path.split("::").take_while(|part| part.starts_with(char::is_lowercase));
+        let module = module.collect::<Vec<_>>().join("::");
+        let is_private = path.starts_with("tower_lookout::") && !modules.contains(&*module);
+        is_private
+            && parts.any(|part| part.starts_with(char::is_uppercase))
+            && !path.split("::").any(|part| PRIVATE.contains(&part))
+    };
+    let of_words = |item: &str, is_bad: &dyn Fn(&str) -> bool| {
+        item.split(|part: char| !part.is_alphanumeric() && !matches!(part, '_' | ':')).any(is_bad)
+    };
+    for item in items(&listing) {
+        assert!(!of_words(item, &is_unnameable), "a private path: {item}");
+        let has_length = item.split("; ").skip(1).any(|rest| rest.starts_with(char::is_numeric));
+        assert!(!has_length, "callers depend on the length of an array: {item}");
+        let arguments = item.split_once('(').map_or("", |(_, signature)| signature);
+        let arguments = arguments.split(" -> ").next().unwrap();
+        let has_flag = item.contains("fn ") && of_words(arguments, &|word| word == "bool");
+        assert!(!has_flag, "a flag, which a call does not explain: {item}");
+    }
 }

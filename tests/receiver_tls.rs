@@ -30,9 +30,9 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED2551
 use rustls::crypto::CryptoProvider;
 use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
-    Report, Slack,
+    Report,
     notify::{
-        AddressError, Alertmanager, DeliveryError, Discord, Notification, PagerDuty, Ping,
+        AddressError, Alertmanager, DeliveryError, Discord, Notification, PagerDuty, Ping, Slack,
         SlackBot, Teams, Webhook,
     },
 };

@@ -27,9 +27,8 @@ use http_body_util::Full;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lookout::{
-    LookoutBuilder, Rule, Slack,
-    notify::{Discord, Log, SlackBot, Teams},
-    rule::Severity,
+    LookoutBuilder, Rule, Severity,
+    notify::{Discord, Log, Slack, SlackBot, Teams},
 };
 
 use in_flight::request;

@@ -23,9 +23,7 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_lookout::{
-    Alert, Lookout, Report, alert::AlertStatus, prometheus::Scrape, rule::Severity,
-};
+use tower_lookout::{Alert, Lookout, Report, Severity, alert::AlertStatus, prometheus::Scrape};
 
 use support::{check_with_promtool, eventually, start, sum};
 

@@ -15,10 +15,9 @@ mod support;
 use std::time::Duration;
 
 use tower_lookout::{
-    Lookout, LookoutBuilder, Report, Rule, Slack,
-    notify::{Matcher, NotifierExt, PagerDuty},
+    Lookout, LookoutBuilder, Report, Rule, Severity,
+    notify::{Matcher, NotifierExt, PagerDuty, Slack},
     prometheus::Scrape,
-    rule::Severity,
 };
 
 use in_flight::request;

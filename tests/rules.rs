@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lookout::{Alert, Lookout, Preset, Rule, rule::Severity};
+use tower_lookout::{Alert, Lookout, Preset, Rule, Severity};
 
 use support::start;
 

@@ -21,8 +21,8 @@ use std::{
 
 use tokio::time::Instant;
 use tower_lookout::{
-    Lookout, LookoutBuilder, Rule, Slack,
-    notify::{Alertmanager, Matcher, NotifierExt, PagerDuty, Webhook},
+    Lookout, LookoutBuilder, Rule,
+    notify::{Alertmanager, Matcher, NotifierExt, PagerDuty, Slack, Webhook},
     prometheus::Scrape,
 };
 

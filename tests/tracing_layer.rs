@@ -16,7 +16,7 @@ use axum::{Router, body::Body, http::Request, http::StatusCode, routing::get};
 use tower::{ServiceExt, service_fn};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use tower_lookout::{
-    Alert, Lookout, ReportLayer, notify::Notification, prometheus::Scrape, rule::Severity,
+    Alert, Lookout, ReportLayer, Severity, notify::Notification, prometheus::Scrape,
 };
 use tracing::{
     Level, error, event, info_span, instrument::WithSubscriber, subscriber::with_default, warn,
@@ -181,7 +181,7 @@ async fn ignored_targets_are_configurable_and_a_dependencys_call_site_is_its_cra
     let (lookout, _scrape, delivered) = collecting_lookout();
     let layer = lookout.reporter().tracing_layer();
     request(layer.clone().ignored_targets([""; 0]), "/fail").await;
-    let also = ReportLayer::IGNORED_TARGETS.into_iter().chain(["orders"]);
+    let also = ReportLayer::IGNORED_TARGETS.iter().copied().chain(["orders"]);
     with_default(registry().with(layer.ignored_targets(also)), || {
         error!(target: "orders", "ignored");
         error!(target: "orders::outbox", "ignored");

@@ -17,10 +17,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tower::{Service, service_fn};
 use tower_lookout::{
-    Lookout, Rule,
+    Lookout, Rule, Severity,
     notify::{Notification, Webhook},
     prometheus::Scrape,
-    rule::Severity,
 };
 
 use in_flight::request;

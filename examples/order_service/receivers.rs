@@ -2,7 +2,10 @@
 
 use std::{env, error::Error};
 
-use tower_lookout::{LookoutBuilder, Slack, notify::SlackBot};
+use tower_lookout::{
+    LookoutBuilder,
+    notify::{Slack, SlackBot},
+};
 
 type Added = Result<LookoutBuilder, Box<dyn Error>>;
 

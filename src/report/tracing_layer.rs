@@ -88,13 +88,13 @@ impl Reporter {
 }
 
 static IGNORED: LazyLock<Arc<[Cow<'static, str>]>> =
-    LazyLock::new(|| ReportLayer::IGNORED_TARGETS.map(Cow::Borrowed).into());
+    LazyLock::new(|| ReportLayer::IGNORED_TARGETS.iter().copied().map(Cow::Borrowed).collect());
 
 impl ReportLayer {
     /// The targets that are ignored by default: layers and libraries that log single responses and
     /// connections, such as tower-http's `response failed`. Rules alert on failed requests instead.
-    pub const IGNORED_TARGETS: [&'static str; 5] =
-        ["tower_http::trace", "axum::rejection", "hyper", "h2", "tonic"];
+    pub const IGNORED_TARGETS: &'static [&'static str] =
+        &["tower_http::trace", "axum::rejection", "hyper", "h2", "tonic"];
 
     /// Ignores the events of these targets and of the modules in them, instead of those of
     /// [`IGNORED_TARGETS`](Self::IGNORED_TARGETS).
@@ -105,8 +105,8 @@ impl ReportLayer {
     /// use tower_lookout::ReportLayer;
     ///
     /// # fn layer(reporter: tower_lookout::Reporter) -> ReportLayer {
-    /// let also = ["sqlx::query"];
-    /// reporter.tracing_layer().ignored_targets(ReportLayer::IGNORED_TARGETS.into_iter().chain(also))
+    /// let targets = ReportLayer::IGNORED_TARGETS.iter().copied().chain(["sqlx::query"]);
+    /// reporter.tracing_layer().ignored_targets(targets)
     /// # }
     /// ```
     pub fn ignored_targets<T>(mut self, targets: impl IntoIterator<Item = T>) -> Self

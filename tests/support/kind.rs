@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tower::Service;
 use tower_lookout::{
-    Lookout, LookoutBuilder, Rule, Slack,
-    notify::{Delivered, DeliveryError, Discord, Notification, PagerDuty, SlackBot, Teams},
+    Lookout, LookoutBuilder, Rule,
+    notify::{Delivered, DeliveryError, Discord, Notification, PagerDuty, Slack, SlackBot, Teams},
     prometheus::Scrape,
 };
 

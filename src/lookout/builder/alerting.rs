@@ -55,7 +55,7 @@ impl LookoutBuilder {
     /// matches: `pagerduty.when(matcher)`, with
     /// [`NotifierExt::when`](crate::notify::NotifierExt::when).
     ///
-    /// `None` adds nothing. [`Slack::from_env`](crate::Slack::from_env) returns `None` if the
+    /// `None` adds nothing. [`Slack::from_env`](crate::notify::Slack::from_env) returns `None` if the
     /// variable is not set.
     ///
     /// The notifier runs on the lookout's thread, so it must not block. Put code that blocks into

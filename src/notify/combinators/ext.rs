@@ -24,7 +24,7 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     /// # Examples
     ///
     /// ```
-    /// use tower_lookout::{Lookout, Slack, notify::{Log, NotifierExt}};
+    /// use tower_lookout::{Lookout, notify::{Log, NotifierExt, Slack}};
     ///
     /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
     /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
@@ -51,7 +51,7 @@ pub trait NotifierExt: Service<Notification, Response: Into<Delivered>> + Sized 
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_lookout::{Lookout, Slack, notify::NotifierExt};
+    /// use tower_lookout::{Lookout, notify::{NotifierExt, Slack}};
     ///
     /// # fn build() -> Result<(), tower_lookout::notify::AddressError> {
     /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;

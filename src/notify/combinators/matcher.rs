@@ -8,7 +8,7 @@ use crate::{alert::Alert, rule::Severity};
 /// # Examples
 ///
 /// ```
-/// use tower_lookout::{notify::Matcher, rule::Severity};
+/// use tower_lookout::{Severity, notify::Matcher};
 ///
 /// let critical = Matcher::new().min_severity(Severity::Critical);
 /// let payments = Matcher::new().label("team", "payments");

@@ -9,7 +9,7 @@ use http::{Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::mode::Mode;
+use super::mode::{Http, Mode};
 use crate::observe::{
     LayerConfig, ResponseHead,
     exchange::{
@@ -33,14 +33,14 @@ pin_project! {
     /// number of bytes in `Content-Length` or the size hint, or a head that allows no body. The
     /// inner body's hints are passed through unchanged.
     #[derive(Debug)]
-    pub struct ResponseBody<B: Body, H: ExchangeHooks = ()> {
+    pub struct ResponseBody<B: Body, T: Mode = Http> {
         #[pin]
         inner: B,
-        exchange: Option<Exchange<H>>,
+        exchange: Option<Exchange<T::ExchangeHooks>>,
         expected: Expected,
     }
 
-    impl<B: Body, H: ExchangeHooks> PinnedDrop for ResponseBody<B, H> {
+    impl<B: Body, T: Mode> PinnedDrop for ResponseBody<B, T> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(exchange) = this.exchange.take() {
@@ -86,14 +86,14 @@ impl Expected {
     }
 }
 
-impl<B: Body, H: ExchangeHooks> ResponseBody<B, H> {
+impl<B: Body, T: Mode> ResponseBody<B, T> {
     /// The common response, of known length and with a plain head, has a separate path. On a path
     /// that may unwind, or that passes the response by reference, the compiler keeps it in memory
     /// and copies it.
     #[inline]
-    pub(crate) fn wrap<T: Mode>(
+    pub(crate) fn wrap(
         response: Response<B>,
-        exchange: &mut Option<Exchange<H>>,
+        exchange: &mut Option<Exchange<T::ExchangeHooks>>,
         rule: BodyRule,
     ) -> Response<Self> {
         let taken = Exchange::take(exchange);
@@ -117,7 +117,10 @@ impl<B: Body, H: ExchangeHooks> ResponseBody<B, H> {
     /// Wraps a plain gRPC response, whose status may be in the head.
     #[cold]
     #[inline(always)]
-    fn wrap_grpc(response: Response<B>, taken: Option<(ExchangeState, H)>) -> Response<Self> {
+    fn wrap_grpc(
+        response: Response<B>,
+        taken: Option<(ExchangeState, T::ExchangeHooks)>,
+    ) -> Response<Self> {
         let (parts, inner) = response.into_parts();
         let status = grpc::status_of_head(parts.status, &parts.headers);
         let exchange = taken.map(|(state, hooks)| {
@@ -136,7 +139,7 @@ impl<B: Body, H: ExchangeHooks> ResponseBody<B, H> {
     #[inline(always)]
     fn wrap_examined(
         response: Response<B>,
-        taken: Option<(ExchangeState, H)>,
+        taken: Option<(ExchangeState, T::ExchangeHooks)>,
         exact: Option<u64>,
         is_grpc: bool,
         rule: BodyRule,
@@ -214,17 +217,17 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// An unwatched body, for layers outside that return their own response.
-impl<B: Body + Default, H: ExchangeHooks> Default for ResponseBody<B, H> {
+impl<B: Body + Default, T: Mode> Default for ResponseBody<B, T> {
     fn default() -> Self {
         Self { inner: B::default(), exchange: None, expected: Expected::UNKNOWN }
     }
 }
 
-impl<B, H> Body for ResponseBody<B, H>
+impl<B, T> Body for ResponseBody<B, T>
 where
     B: Body,
     B::Error: 'static,
-    H: ExchangeHooks,
+    T: Mode,
 {
     type Data = B::Data;
     type Error = B::Error;

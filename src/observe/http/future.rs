@@ -36,7 +36,7 @@ where
     E: 'static,
     T: Mode,
 {
-    type Output = Result<Response<ResponseBody<B, T::ExchangeHooks>>, E>;
+    type Output = Result<Response<ResponseBody<B, T>>, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -47,7 +47,7 @@ where
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(ResponseBody::wrap::<T>(response, this.exchange, *this.rule)))
+                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange, *this.rule)))
             }
             Poll::Ready(Err(error)) => {
                 Exchange::end(this.exchange, Ending::Error(kind_of(&error)));

@@ -1,30 +1,58 @@
-use std::marker::PhantomData;
+use std::{fmt, marker::PhantomData};
 
-use crate::observe::detail::options::DetailOptions;
+use http::Request;
+
+use super::{request_body::RequestBody, upload_body};
+use crate::observe::{
+    detail::{DetailHandle, options::DetailOptions},
+    exchange::{hooks::ExchangeHooks, state::ExchangeState, upload::Upload},
+};
 
 /// The kind of traffic that a layer watches, as a type: code for other kinds is not compiled in,
 /// since even code that does not run slows a request down.
-pub trait Mode: kind::Kind {
+///
+/// This trait is sealed: its only types are those of this module. [`LookoutLayer`] and the types
+/// that it makes are generic over it.
+///
+/// [`LookoutLayer`]: crate::observe::LookoutLayer
+pub trait Mode: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static {
+    /// The body of the requests that the inner service receives: `B`, or a [`RequestBody`] if the
+    /// layer counts bodies or calls observers.
+    type RequestBody<B>;
     /// The same mode with bodies and observers.
     type Detailed: Mode;
+
+    #[doc(hidden)]
+    type ExchangeHooks: ExchangeHooks;
+    #[doc(hidden)]
+    const GRPC: bool;
+    /// Whether a layer inside reports the route.
+    #[doc(hidden)]
+    const TAKES_ROUTE: bool = false;
+
+    /// Whether a request, whose method allows content, has a body that can be wrapped.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
+        upload_body::has_watchable_body(request)
+    }
+
+    /// Prepares the request for the inner service.
+    #[doc(hidden)]
+    fn prepare<B: 'static>(
+        &self,
+        request: Request<B>,
+        state: Option<ExchangeState>,
+        upload: Option<Upload>,
+    ) -> (Request<Self::RequestBody<B>>, Self::ExchangeHooks);
 
     #[doc(hidden)]
     fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Self::Detailed;
 }
 
-macro_rules! impl_mode {
-    ($($plain:ty),*) => {
-        $(impl Mode for $plain {
-            type Detailed = Detailed<Self>;
-
-            fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Detailed<Self> {
-                Detailed { mode: PhantomData, options: DetailOptions::default() }.detailed(set)
-            }
-        })*
-    };
+mod sealed {
+    pub trait Sealed {}
 }
-
-impl_mode!(Http, HttpAndGrpc, Outer);
 
 /// HTTP requests to a server: [`Lookout::layer`](crate::Lookout::layer).
 #[derive(Clone, Copy, Debug)]
@@ -53,128 +81,100 @@ pub struct Detailed<T> {
     options: DetailOptions,
 }
 
+impl<T> Detailed<T> {
+    fn new(set: impl FnOnce(&mut DetailOptions)) -> Self {
+        let mut options = DetailOptions::default();
+        set(&mut options);
+        Self { mode: PhantomData, options }
+    }
+}
+
+macro_rules! impl_plain_mode {
+    ($mode:ty, GRPC = $grpc:literal) => {
+        impl sealed::Sealed for $mode {}
+
+        impl Mode for $mode {
+            type RequestBody<B> = B;
+            type Detailed = Detailed<Self>;
+            type ExchangeHooks = ();
+            const GRPC: bool = $grpc;
+
+            #[inline(always)]
+            fn prepare<B: 'static>(
+                &self,
+                mut request: Request<B>,
+                _: Option<ExchangeState>,
+                upload: Option<Upload>,
+            ) -> (Request<B>, ()) {
+                upload_body::watch_body(&mut request, upload);
+                (request, ())
+            }
+
+            fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Detailed<Self> {
+                Detailed::new(set)
+            }
+        }
+    };
+}
+
+impl_plain_mode!(Http, GRPC = false);
+impl_plain_mode!(HttpAndGrpc, GRPC = true);
+
+impl sealed::Sealed for Outer {}
+
+impl Mode for Outer {
+    type RequestBody<B> = B;
+    type Detailed = Detailed<Self>;
+    type ExchangeHooks = DetailHandle;
+    const GRPC: bool = false;
+    const TAKES_ROUTE: bool = true;
+
+    fn prepare<B: 'static>(
+        &self,
+        mut request: Request<B>,
+        state: Option<ExchangeState>,
+        upload: Option<Upload>,
+    ) -> (Request<B>, DetailHandle) {
+        upload_body::watch_body(&mut request, upload);
+        let handle = DetailHandle::for_route(state);
+        handle.add_route_slot(&mut request);
+        (request, handle)
+    }
+
+    fn detailed(self, set: impl FnOnce(&mut DetailOptions)) -> Detailed<Self> {
+        Detailed::new(set)
+    }
+}
+
+impl<T: Mode> sealed::Sealed for Detailed<T> {}
+
 impl<T: Mode> Mode for Detailed<T> {
+    type RequestBody<B> = RequestBody<B>;
     type Detailed = Self;
+    type ExchangeHooks = DetailHandle;
+    const GRPC: bool = T::GRPC;
+    const TAKES_ROUTE: bool = T::TAKES_ROUTE;
+
+    fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
+        upload_body::may_have_body(request)
+    }
+
+    fn prepare<B: 'static>(
+        &self,
+        mut request: Request<B>,
+        state: Option<ExchangeState>,
+        upload: Option<Upload>,
+    ) -> (Request<RequestBody<B>>, DetailHandle) {
+        let handle = DetailHandle::with_options(state, &request, &self.options);
+        if T::TAKES_ROUTE {
+            handle.add_route_slot(&mut request);
+        }
+        let request = request.map(|body| RequestBody::new(body, &handle, upload));
+        (request, handle)
+    }
 
     fn detailed(mut self, set: impl FnOnce(&mut DetailOptions)) -> Self {
         set(&mut self.options);
         self
-    }
-}
-
-mod kind {
-    use std::fmt;
-
-    use http::Request;
-
-    use super::{
-        super::{request_body::RequestBody, upload_body},
-        Detailed, Http, HttpAndGrpc, Outer,
-    };
-    use crate::observe::{
-        detail::DetailHandle,
-        exchange::{hooks::ExchangeHooks, state::ExchangeState, upload::Upload},
-    };
-
-    /// The private half of [`Mode`](super::Mode).
-    pub trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
-        const GRPC: bool;
-        /// Whether a layer inside reports the route.
-        const TAKES_ROUTE: bool = false;
-        type ExchangeHooks: ExchangeHooks;
-        /// The body type of the inner service's requests.
-        type RequestBody<B>;
-
-        /// Whether a request, whose method allows content, has a body that can be wrapped.
-        #[inline(always)]
-        fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
-            upload_body::has_watchable_body(request)
-        }
-
-        /// Prepares the request for the inner service.
-        fn prepare<B: 'static>(
-            &self,
-            request: Request<B>,
-            state: Option<ExchangeState>,
-            upload: Option<Upload>,
-        ) -> (Request<Self::RequestBody<B>>, Self::ExchangeHooks);
-    }
-
-    impl Kind for Http {
-        const GRPC: bool = false;
-        type ExchangeHooks = ();
-        type RequestBody<B> = B;
-
-        #[inline(always)]
-        fn prepare<B: 'static>(
-            &self,
-            mut request: Request<B>,
-            _: Option<ExchangeState>,
-            upload: Option<Upload>,
-        ) -> (Request<B>, ()) {
-            upload_body::watch_body(&mut request, upload);
-            (request, ())
-        }
-    }
-
-    impl Kind for HttpAndGrpc {
-        const GRPC: bool = true;
-        type ExchangeHooks = ();
-        type RequestBody<B> = B;
-
-        #[inline(always)]
-        fn prepare<B: 'static>(
-            &self,
-            mut request: Request<B>,
-            _: Option<ExchangeState>,
-            upload: Option<Upload>,
-        ) -> (Request<B>, ()) {
-            upload_body::watch_body(&mut request, upload);
-            (request, ())
-        }
-    }
-
-    impl Kind for Outer {
-        const GRPC: bool = false;
-        const TAKES_ROUTE: bool = true;
-        type ExchangeHooks = DetailHandle;
-        type RequestBody<B> = B;
-
-        fn prepare<B: 'static>(
-            &self,
-            mut request: Request<B>,
-            state: Option<ExchangeState>,
-            upload: Option<Upload>,
-        ) -> (Request<B>, DetailHandle) {
-            upload_body::watch_body(&mut request, upload);
-            let handle = DetailHandle::for_route(state);
-            handle.add_route_slot(&mut request);
-            (request, handle)
-        }
-    }
-
-    impl<T: Kind> Kind for Detailed<T> {
-        const GRPC: bool = T::GRPC;
-        const TAKES_ROUTE: bool = T::TAKES_ROUTE;
-        type ExchangeHooks = DetailHandle;
-        type RequestBody<B> = RequestBody<B>;
-
-        fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
-            upload_body::may_have_body(request)
-        }
-
-        fn prepare<B: 'static>(
-            &self,
-            mut request: Request<B>,
-            state: Option<ExchangeState>,
-            upload: Option<Upload>,
-        ) -> (Request<RequestBody<B>>, DetailHandle) {
-            let handle = DetailHandle::with_options(state, &request, &self.options);
-            if T::TAKES_ROUTE {
-                handle.add_route_slot(&mut request);
-            }
-            let request = request.map(|body| RequestBody::new(body, &handle, upload));
-            (request, handle)
-        }
     }
 }

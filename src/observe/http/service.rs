@@ -77,7 +77,7 @@ where
     ResBody: Body,
     T: Mode,
 {
-    type Response = Response<ResponseBody<ResBody, T::ExchangeHooks>>;
+    type Response = Response<ResponseBody<ResBody, T>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, T>;
 

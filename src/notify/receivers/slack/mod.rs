@@ -34,7 +34,7 @@ use crate::notify::{Delivered, DeliveryError, Notification};
 /// # Examples
 ///
 /// ```
-/// use tower_lookout::Slack;
+/// use tower_lookout::notify::Slack;
 ///
 /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?;
 /// assert!(!format!("{slack:?}").contains("secret"));
@@ -70,7 +70,7 @@ impl Slack {
     /// # Examples
     ///
     /// ```
-    /// use tower_lookout::Slack;
+    /// use tower_lookout::notify::Slack;
     ///
     /// let slack = Slack::new("https://hooks.slack.com/services/T000/B000/secret")?
     ///     .mention("<!subteam^S0123456789>")?; // or <!here>, <!channel>, <@U0123456789>

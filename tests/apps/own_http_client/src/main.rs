@@ -11,7 +11,7 @@ use std::{
 async fn main() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "watched")]
     let builder = tower_lookout::Lookout::builder()
-        .notify(tower_lookout::Slack::new("https://localhost:1/secret")?);
+        .notify(tower_lookout::notify::Slack::new("https://localhost:1/secret")?);
     #[cfg(feature = "watched_email")]
     let builder = builder.notify(tower_lookout::notify::Email::new(
         "smtps://localhost:1",

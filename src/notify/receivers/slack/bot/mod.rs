@@ -48,7 +48,7 @@ use crate::{
 /// not end within 1.5 s counts as posted, unless it begins with a failure.
 ///
 /// Clones share their state of the channel. The token is a secret: no log, error or `Debug` output
-/// contains it. [`Slack`](crate::Slack) needs only a webhook instead of an app, but can't edit.
+/// contains it. [`Slack`](crate::notify::Slack) needs only a webhook instead of an app, but can't edit.
 ///
 /// # Examples
 ///
