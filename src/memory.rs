@@ -43,11 +43,11 @@ struct Admitted {
 /// The part of the memory that a reservation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// Seven eighths, for counts that also exist in less detail.
+    /// Seven eighths, for counts that can also be recorded in less detail.
     Most,
     /// All of it.
     All,
-    /// More than the limit, for the few series that further counts share.
+    /// Without a limit, for the few series that all further counts share.
     Unlimited,
 }
 

@@ -66,7 +66,7 @@ impl Failure {
         self.texts.merge_earlier(&earlier.texts);
     }
 
-    /// Keeps only the start of the error.
+    /// Shortens the error, and removes its fields and texts.
     #[cfg(feature = "state")]
     pub(crate) fn shorten(&mut self) {
         self.causes = vec![limited(InOneLine(&self.causes), SHORT, SHORT)];

@@ -122,7 +122,7 @@ pub struct Alert {
 pub enum AlertStatus {
     /// The rule's condition holds, or reports arrive.
     Firing,
-    /// The alert is over.
+    /// The condition no longer holds, or no report has arrived for five minutes.
     Resolved,
 }
 

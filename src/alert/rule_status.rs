@@ -15,7 +15,7 @@ pub struct RuleStatus {
     /// How urgent its alerts are.
     pub severity: Severity,
     /// The evaluated service, route, dependency or operation. A rule for each route has a status
-    /// for each operation, and one for the service until an operation has a verdict.
+    /// for each of its 20 worst operations, or one for the service if no operation has a verdict.
     pub target: Target,
     /// Whether the alert is inactive, pending or firing.
     pub state: RuleState,
@@ -31,7 +31,7 @@ pub struct RuleStatus {
     pub window: Option<Duration>,
     /// The requests in that window.
     pub requests: Option<u64>,
-    /// Why there is no verdict, or why a value past the threshold does not fire.
+    /// The reason for no verdict, or for a value past the threshold that does not fire.
     pub reason: Option<Reason>,
     pub(crate) signal: Signal,
 }

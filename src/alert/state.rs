@@ -18,7 +18,7 @@ pub(crate) enum State {
     },
 }
 
-/// A change of state that is notified.
+/// A change of state that raises a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Fired,

@@ -164,7 +164,7 @@ impl LookoutThread {
                     self.tick().await;
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
-                () = self.reports.wait_for_news() => {
+                () = self.reports.wait_for_new_group() => {
                     self.dispatcher.hand_over(self.reports.changes()).await;
                 }
                 _ = probes.tick(), if self.runtime_stats.has_probe() => self.runtime_stats.probe(),

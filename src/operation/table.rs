@@ -40,7 +40,7 @@ pub(crate) struct OperationTable {
     unmatched: [[OnceLock<OperationId>; MethodLabel::COUNT]; TrafficId::COUNT],
     /// The overflow operations by traffic.
     overflow: [OnceLock<OperationId>; TrafficId::COUNT],
-    /// The overflow operations by id, for records without memory.
+    /// The overflow operation of each id, for records without memory.
     overflow_of: Box<[OnceLock<OperationId>]>,
     limit: usize,
     memory: Arc<Memory>,

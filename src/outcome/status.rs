@@ -95,9 +95,9 @@ impl GrpcStatus {
         }
     }
 
-    /// The status that a client infers from the HTTP status of a response without a gRPC status;
-    /// see
-    /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
+    /// The gRPC status that a client infers from the HTTP status of a response without one.
+    ///
+    /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
     pub(crate) fn of_http(status: StatusCode) -> Self {
         Self(match status.as_u16() {
             400 => 13,

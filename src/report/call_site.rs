@@ -37,7 +37,7 @@ impl CallSite {
 impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.file.as_ref() {
-            "" => f.write_str("several places"),
+            "" => f.write_str("several locations"),
             file => write!(f, "{file}:{}", self.line),
         }
     }
@@ -129,7 +129,7 @@ mod tests {
         {
             assert_eq!(CallSite::new(path, 42).to_string(), format!("{path}:42"));
         }
-        assert_eq!(CallSite::unknown().to_string(), "several places");
+        assert_eq!(CallSite::unknown().to_string(), "several locations");
         assert!(CallSite::new("x".repeat(1_000_000), 1).to_string().chars().count() < 210);
     }
 }

@@ -83,7 +83,7 @@ impl Reporter {
     ///
     /// The first call in a process sets a [panic hook](panic::set_hook), which calls the previous
     /// hook. A panicking thread never waits for a lock of the lookout. Up to 1,000 panics wait with
-    /// their messages for the lookout's thread; an alert `Panic` at `several places` counts any
+    /// their messages for the lookout's thread; an alert `Panic` at `several locations` counts any
     /// further ones. The panic of a supervised task is reported once, as the end of that task.
     /// Panics on the lookout's own thread, such as those of a notifier, are logged and not
     /// reported. With `panic = "abort"` the process ends before the lookout can send an alert.
@@ -117,7 +117,7 @@ impl Reporter {
         IS_SUPERVISED.set(before);
         let seen = UNREPORTED.take();
         match (polled, seen) {
-            (Err(panic), seen) => Err((panic, seen.map(|seen| seen.place))),
+            (Err(panic), seen) => Err((panic, seen.map(|seen| seen.location))),
             (Ok(polled), caught) => {
                 // The task caught the panic and continues, so nothing else reports it.
                 if let Some(caught) = caught {

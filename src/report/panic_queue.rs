@@ -17,26 +17,26 @@ const MOST_WAITING: usize = 1_000;
 /// The name of the alert.
 const NAME: &str = "Panic";
 
-/// A panic as the panic hook sees it.
+/// A panic, with the details that the panic hook gets.
 #[derive(Clone, Debug)]
 pub(super) struct Panicked {
     message: String,
-    pub(super) place: CallSite,
+    pub(super) location: CallSite,
     thread: String,
 }
 
 impl Panicked {
     pub(super) fn of(info: &PanicHookInfo<'_>) -> Self {
         let message = panic_message(info.payload());
-        let place = info.location().map_or_else(CallSite::unknown, |location| {
+        let location = info.location().map_or_else(CallSite::unknown, |location| {
             CallSite::new(location.file().to_owned(), location.line())
         });
         let thread = bounded(thread::current().name().unwrap_or("unnamed"));
-        Self { message: bounded(message), place, thread }
+        Self { message: bounded(message), location, thread }
     }
 
     pub(super) fn into_report(self) -> Report {
-        Report::new(NAME, self.message).at(self.place).field("thread", self.thread)
+        Report::new(NAME, self.message).at(self.location).field("thread", self.thread)
     }
 }
 

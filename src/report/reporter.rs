@@ -108,11 +108,12 @@ impl Reports {
     }
 
     /// Waits for the first report of a group.
-    pub(crate) async fn wait_for_news(&self) {
+    pub(crate) async fn wait_for_new_group(&self) {
         self.is_new.notified().await;
     }
 
-    /// The alerts that are due. Called each tick, and after [`wait_for_news`](Self::wait_for_news).
+    /// The alerts that are due. Called each tick, and after
+    /// [`wait_for_new_group`](Self::wait_for_new_group).
     pub(crate) fn changes(&self) -> Vec<Alert> {
         let mut inner = self.lock();
         self.record_panics(&mut inner);
@@ -128,7 +129,7 @@ impl Reports {
         inner.ledger.close(self.store.elapsed(), &self.origin)
     }
 
-    /// Records that a task that does not restart by itself runs again.
+    /// Records that a supervised task runs again.
     pub(super) fn task_resumed(&self, name: &str, site: &CallSite) {
         self.lock().ledger.task_resumed(name, site);
     }

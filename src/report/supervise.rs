@@ -167,9 +167,9 @@ impl Reporter {
     ) -> Option<Panic> {
         let (report, panic) = match end {
             Ok(end) => (end.into_report(), None),
-            Err((panic, place)) => {
-                let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
-                let text = format!("the task panicked{place}: {}", panic.message());
+            Err((panic, location)) => {
+                let at = location.map(|location| format!(" at {location}")).unwrap_or_default();
+                let text = format!("the task panicked{at}: {}", panic.message());
                 (Report::new(name.clone(), text), Some(panic))
             }
         };

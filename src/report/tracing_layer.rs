@@ -91,7 +91,7 @@ static IGNORED: LazyLock<Arc<[Cow<'static, str>]>> =
     LazyLock::new(|| ReportLayer::IGNORED_TARGETS.iter().copied().map(Cow::Borrowed).collect());
 
 impl ReportLayer {
-    /// The targets that are ignored by default: layers and libraries that log single responses and
+    /// The default of ignored targets: layers and libraries that log single responses and
     /// connections, such as tower-http's `response failed`. Rules alert on failed requests instead.
     pub const IGNORED_TARGETS: &'static [&'static str] =
         &["tower_http::trace", "axum::rejection", "hyper", "h2", "tonic"];
@@ -154,7 +154,7 @@ impl ReportLayer {
             causes.add(text);
         }
         if causes.0.is_empty() {
-            causes.add(format_args!("an error of {target}"));
+            causes.add(format_args!("error logged by {target}"));
         }
         let report = Report::with(logged.name.unwrap_or(NAME.into()), causes).at(site);
         let fields = logged.fields.into_vec().into_iter().chain([("target".into(), target)]);

@@ -268,7 +268,7 @@ impl Rule {
                 ))
             } else if OWN_LABELS.contains(&&**label) {
                 Setting::Labels.problem(format!(
-                    "label {label:?} has no effect, since each alert has a label of that name: use \
+                    "label {label:?} has no effect, since each alert already has this label: use \
                      another name"
                 ))
             } else {
@@ -280,7 +280,7 @@ impl Rule {
 
 fn duration_problem(setting: Setting, name: &str, duration: Duration) -> Option<Problem> {
     if duration.is_zero() {
-        setting.problem(format!("{name} {duration:?} is not a duration: use more than 0"))
+        setting.problem(format!("{name} {duration:?} is too short: use more than 0"))
     } else if duration > window::LONGEST {
         setting
             .problem(format!("{name} {duration:?} is longer than the history: use at most an hour"))

@@ -26,14 +26,14 @@ impl Rule {
         match &self.scope {
             Scope::Service => signal,
             Scope::EachRoute => format!("{signal}PerRoute"),
-            Scope::Route(text) => format!("{signal}On{}", word(text, "Route")),
-            Scope::Dependency(name) => format!("{signal}Of{}", word(name, "Dependency")),
+            Scope::Route(text) => format!("{signal}On{}", camel_case_or(text, "Route")),
+            Scope::Dependency(name) => format!("{signal}Of{}", camel_case_or(name, "Dependency")),
         }
     }
 }
 
 /// The text in camel case, or `otherwise` if it has no ASCII letter or digit.
-fn word(text: &str, otherwise: &str) -> String {
+fn camel_case_or(text: &str, otherwise: &str) -> String {
     let word = camel_case(text);
     if word.is_empty() { otherwise.to_owned() } else { word }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-/// Why a rule has no verdict, or does not fire although its value is past the threshold.
+/// The reason for no verdict, or for a value past the threshold that does not fire.
 ///
 /// Its [`Display`](fmt::Display) is a short phrase, such as `7 of 20 requests`.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,9 +46,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotEvaluated => f.write_str("not evaluated yet"),
-            Self::NoRuntime => f.write_str("no runtime is watched"),
+            Self::NoRuntime => f.write_str("no runtime is measured"),
             Self::NoRequests => f.write_str("no request has ended yet"),
-            Self::NothingMatches => f.write_str("no request has matched its scope"),
+            Self::NothingMatches => f.write_str("no request has matched the rule's scope"),
             Self::TooFewRequests { requests, needed } => {
                 write!(f, "{requests} of {needed} requests")
             }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burn_rate_shows_how_long_the_budget_lasts() {
+    fn the_outlook_of_a_burn_rate_is_the_time_until_the_budget_is_spent() {
         let outlook = |burn_rate| Signal::BurnRate { objective: 0.999 }.outlook(burn_rate);
         for (burn_rate, lasts) in
             [(14.4, "2.1 days"), (21.3, "1.4 days"), (31.0, "23.2 hours"), (1_000.0, "43 minutes")]

@@ -20,7 +20,6 @@ pub(crate) struct RawClock {
 
 impl RawClock {
     /// The calibration uses 2⁴⁰ units, which keeps the rounding error below one in 10⁹.
-    /// The calibration uses 2⁴⁰ units, which keeps the rounding error below one in 10⁹.
     const SHIFT: u32 = 40;
 
     fn new() -> Self {

@@ -62,7 +62,7 @@ struct Shards {
 }
 
 impl Store {
-    /// The maximum number of lists of an operation's labelled series. More lists are shorter.
+    /// The maximum number of lists of an operation's labelled series. More lists make each shorter.
     const MOST_LISTS: usize = 1_024;
 
     /// Bytes for the names, labels and handles of an exported series. An operation also has gauges

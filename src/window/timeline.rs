@@ -50,8 +50,8 @@ impl Timeline {
         if is_minute {
             self.minutes.push_back(mark);
         }
-        forget(&mut self.seconds, now, SECONDS);
-        forget(&mut self.minutes, now, LONGEST);
+        drop_old(&mut self.seconds, now, SECONDS);
+        drop_old(&mut self.minutes, now, LONGEST);
         Tick {
             number: mark.tick,
             minute_since: is_minute.then_some(last_minute.tick),
@@ -87,8 +87,9 @@ impl Timeline {
     }
 }
 
-/// Drops all marks at least `reach` old, except the newest of them, which the longest window needs.
-fn forget(marks: &mut VecDeque<Mark>, now: Duration, reach: Duration) {
+/// Drops the marks that are at least `reach` old, except the newest, which the longest window
+/// needs.
+fn drop_old(marks: &mut VecDeque<Mark>, now: Duration, reach: Duration) {
     while marks.get(1).is_some_and(|mark| now.saturating_sub(mark.at) >= reach) {
         marks.pop_front();
     }

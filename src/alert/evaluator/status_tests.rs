@@ -62,17 +62,17 @@ fn a_status_gives_the_reason_for_no_verdict() {
     assert_eq!(after(ratio(), 7, 1, 0), format!("{unknown}, 7 requests in 7s: 7 of 20 requests"));
     assert_eq!(
         after(lag, 7, 1, 0),
-        "HighRuntimeLag: inactive, runtime lag unknown (threshold: above 1 s): no runtime is watched"
+        "HighRuntimeLag: inactive, runtime lag unknown (threshold: above 1 s): no runtime is measured"
     );
     assert_eq!(
         after(ratio().route("/b"), 7, 1, 0),
         "HighErrorRatioOnB · /b: inactive, error ratio unknown (threshold: above 1%), 0 requests in \
-         7s: no request has matched its scope"
+         7s: no request has matched the rule's scope"
     );
     assert_eq!(
         after(ratio().dependency("inventory"), 7, 1, 0),
         "HighErrorRatioOfInventory · inventory: inactive, error ratio unknown (threshold: above 1%), \
-         0 requests in 7s: no request has matched its scope"
+         0 requests in 7s: no request has matched the rule's scope"
     );
     assert_eq!(
         after(Rule::throughput().below(1).over(secs(30)), 7, 0, 0),
