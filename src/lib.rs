@@ -20,9 +20,9 @@
 //!     .layer(lookout.layer())
 //!     .route("/metrics", get(scrape)); // added after the layer, so it is not watched
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//! axum::serve(listener, app).await?;
-//! lookout.shutdown().await; // delivers the queued alerts
-//! # Ok(())
+//! let served = axum::serve(listener, app).await;
+//! lookout.shutdown().await; // delivers the queued alerts, also after an error of the server
+//! # Ok(served?)
 //! # }
 //! ```
 //!
