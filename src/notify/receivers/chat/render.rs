@@ -64,6 +64,12 @@ pub(crate) trait Markup {
 
     /// A time, in the reader's time zone if the receiver supports that, and in UTC.
     fn date(time: SystemTime) -> String;
+
+    /// The size of a text, in the unit of the receiver's limits. Defaults to its characters, markup
+    /// included.
+    fn size(text: &str) -> usize {
+        text.chars().count()
+    }
 }
 
 /// Escapes a text and cuts it to `most` characters.
@@ -171,8 +177,8 @@ pub(crate) fn is_urgent(notification: &Notification, named: usize) -> bool {
     })
 }
 
-/// The service, the instance, the version and the severity, and as many labels as fit into `most`
-/// characters.
+/// The service, the instance, the version and the severity, and as many labels as fit into `most`,
+/// a [size](Markup::size).
 pub(crate) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     let named =
         |name: &str, value: &str| format!("{} {}", plain::<M>(name, MAX_NAME), code::<M>(value));
@@ -181,16 +187,16 @@ pub(crate) fn origin<M: Markup>(alert: &Alert, most: usize) -> String {
     parts.extend(alert.origin.version.iter().map(|version| named("version", version)));
     parts.push(format!("severity {}", alert.severity));
     parts.extend(alert.labels.iter().map(|(name, value)| named(name, value)));
-    joined(parts, " · ", most)
+    joined::<M>(parts, " · ", most)
 }
 
 /// The titles of alerts for which a message has no room in full, and how many titles fit into
-/// `most` characters. The next message contains the rest.
+/// `most`, a [size](Markup::size). The next message contains the rest.
 pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize) {
     const HEAD: usize = 60;
     let mut room = most.saturating_sub(HEAD);
     let fits = |title: &String| {
-        let size = title.chars().count() + 1;
+        let size = M::size(title) + 1;
         let has_room = size <= room;
         room = room.saturating_sub(size);
         has_room
@@ -205,15 +211,15 @@ pub(crate) fn others<M: Markup>(alerts: &[Alert], most: usize) -> (String, usize
     (format!("{}\n{}", M::bold(&head), titles.join("\n")), named)
 }
 
-/// Joins as many parts as fit into `most` characters. `…` replaces the rest.
-pub(crate) fn joined(parts: Vec<String>, between: &str, most: usize) -> String {
+/// Joins as many parts as fit into `most`, a [size](Markup::size). `…` replaces the rest.
+pub(crate) fn joined<M: Markup>(parts: Vec<String>, between: &str, most: usize) -> String {
     let mut text = String::new();
     let mut room = most;
     let mut left = parts.len();
     for part in parts {
         left -= 1;
         let between = if text.is_empty() { "" } else { between };
-        let size = between.chars().count() + part.chars().count();
+        let size = M::size(between) + M::size(&part);
         let for_mark = if left > 0 { 2 } else { 0 };
         if size + for_mark > room {
             text.push_str(" …");

@@ -35,7 +35,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
         let title = plain::<Markdown>(&headline(alert, changes), TITLE);
         let mut lines = lines::<Markdown>(alert, changes, now);
         lines.push(origin::<Markdown>(alert, ORIGIN));
-        let description = joined(lines, "\n", DESCRIPTION);
+        let description = joined::<Markdown>(lines, "\n", DESCRIPTION);
         let size = title.chars().count() + description.chars().count();
         let time = alert.ends_at.unwrap_or(alert.starts_at);
         let embed = json!({

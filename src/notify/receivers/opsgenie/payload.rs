@@ -77,7 +77,7 @@ fn close(alert: &Alert, changes: u32, now: SystemTime) -> Action {
 fn description(alert: &Alert, changes: u32, now: SystemTime, most: usize) -> String {
     let mut lines = lines::<PlainText>(alert, changes, now);
     lines.push(origin::<PlainText>(alert, ORIGIN));
-    joined(lines, "\n", most)
+    joined::<PlainText>(lines, "\n", most)
 }
 
 fn priority(severity: Severity) -> &'static str {

@@ -35,7 +35,7 @@ pub(super) fn payload(notification: &Notification, now: SystemTime) -> (Value, u
     let (parts, rest) = fit(notification, IN_FULL, TOTAL - OTHERS, |alert, changes| {
         // A header shows plain text, so nothing is escaped.
         let header = cut(&headline(alert, changes), HEADER);
-        let section = joined(lines::<Mrkdwn>(alert, changes, now), "\n", SECTION);
+        let section = joined::<Mrkdwn>(lines::<Mrkdwn>(alert, changes, now), "\n", SECTION);
         let context = origin::<Mrkdwn>(alert, CONTEXT);
         let size = [&header, &section, &context].map(|text| text.chars().count()).iter().sum();
         let header = json!({"type": "plain_text", "text": header});

@@ -1,16 +1,15 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
 
-use super::{
-    posted::MessageRef,
-    response::{Rejection, classify},
-};
+use super::response::{MessageRef, classify};
 use crate::notify::{
     Notification,
     receivers::{
-        chat::render::is_urgent,
+        chat::{
+            bot::{Bot, Rejection},
+            render::is_urgent,
+        },
         http::{AddressError, Endpoint, Headers},
         slack::{mention::Mention, payload::payload},
     },
@@ -35,13 +34,6 @@ const BASE: &str = "https://slack.com/api";
 
 /// Slack's response repeats the message, with escapes of up to six bytes per character.
 const RESPONSE_LIMIT: usize = 256 * 1_024;
-
-/// Slack's rate limit for posts to a channel. Edits have a separate one, which responses report.
-const POST_INTERVAL: Duration = Duration::from_secs(1);
-
-/// When the next message may be posted.
-#[derive(Debug, Default)]
-pub(super) struct NextPost(Option<Instant>);
 
 impl Api {
     #[cfg(feature = "state")]
@@ -90,39 +82,48 @@ impl Api {
         self.update = self.post.sibling(UPDATE);
     }
 
-    /// Posts a message to the channel, or to a thread.
-    pub(super) async fn post(
+    async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<MessageRef>, Rejection> {
+        let response = method.clone().post(self.headers.clone().into(), body.to_string());
+        classify(&response.await.map_err(Rejection::Failed)?, SystemTime::now())
+    }
+}
+
+impl Bot for Api {
+    type Message = MessageRef;
+
+    const NAME: &'static str = NAME;
+
+    /// Slack's rate limit for posts to a channel. Edits have a separate one, which responses report.
+    const POST_INTERVAL: Duration = Duration::from_secs(1);
+
+    fn fitting(&self, notification: &Notification) -> usize {
+        payload(notification, SystemTime::now()).1
+    }
+
+    /// A reply is a post to the message's thread.
+    async fn post(
         &self,
-        next: &mut NextPost,
-        thread: Option<&MessageRef>,
+        reply_to: Option<&MessageRef>,
         notification: &Notification,
     ) -> Result<Option<MessageRef>, Rejection> {
-        if let Some(next) = next.0 {
-            sleep_until(next).await;
-        }
-        next.0 = Some(Instant::now() + POST_INTERVAL);
         let (mut body, named) = payload(notification, SystemTime::now());
         // The first message of a thread has mentioned them already.
-        let mentions = thread.is_none() && is_urgent(notification, named);
+        let mentions = reply_to.is_none() && is_urgent(notification, named);
         if let Some(mention) = self.mention.as_ref().filter(|_| mentions) {
             mention.add_to(&mut body);
         }
-        body["channel"] = json!(thread.map_or(&self.channel, |thread| &thread.channel));
-        if let Some(thread) = thread {
+        body["channel"] = json!(reply_to.map_or(&self.channel, |thread| &thread.channel));
+        if let Some(thread) = reply_to {
             body["thread_ts"] = json!(thread.ts);
         }
-        let posted = self.call(&self.post, &body).await;
-        // Slack counts from the arrival of a post, which may be delayed.
-        next.0 = Some(Instant::now() + POST_INTERVAL);
-        posted
+        self.call(&self.post, &body).await
     }
 
-    /// Replaces the content of a message.
-    pub(super) async fn update(
+    async fn edit(
         &self,
         message: &MessageRef,
         notification: &Notification,
-    ) -> Result<Option<MessageRef>, Rejection> {
+    ) -> Result<(), Rejection> {
         let (mut body, _) = payload(notification, SystemTime::now());
         let body = json!({
             "channel": message.channel,
@@ -132,12 +133,7 @@ impl Api {
             // Without this, an edit turns names into links. A post does not.
             "parse": "none",
         });
-        self.call(&self.update, &body).await
-    }
-
-    async fn call(&self, method: &Endpoint, body: &Value) -> Result<Option<MessageRef>, Rejection> {
-        let response = method.clone().post(self.headers.clone().into(), body.to_string());
-        classify(&response.await.map_err(Rejection::Failed)?, SystemTime::now())
+        self.call(&self.update, &body).await.map(|_| ())
     }
 }
 

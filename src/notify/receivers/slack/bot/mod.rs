@@ -1,33 +1,21 @@
 mod api;
 #[cfg(feature = "toml")]
 mod config;
-mod posted;
 mod response;
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
-use tokio::sync::Mutex;
 use tower_service::Service;
 
-use self::{
-    api::{Api, NextPost},
-    posted::{Action, MessageRef, PostedMessages},
-    response::Rejection,
-};
-use crate::{
-    alert::AlertStatus,
-    catch_panic::logged,
-    notify::{
-        Delivered, DeliveryError, DeliveryErrorKind, Notification,
-        error::chain,
-        receivers::http::{AddressError, tls_settings},
+use self::api::Api;
+use crate::notify::{
+    Delivered, DeliveryError, Notification,
+    receivers::{
+        chat::bot::{BotFuture, Chat},
+        http::{AddressError, tls_settings},
     },
 };
 
@@ -63,14 +51,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SlackBot {
     api: Api,
-    channel: Arc<Mutex<Channel>>,
-}
-
-/// The state of the channel.
-#[derive(Debug, Default)]
-struct Channel {
-    posted: PostedMessages,
-    next_post: NextPost,
+    channel: Chat<Api>,
 }
 
 impl SlackBot {
@@ -82,7 +63,7 @@ impl SlackBot {
     /// contains whitespace.
     pub fn new(token: impl AsRef<str>, channel: impl AsRef<str>) -> Result<Self, AddressError> {
         let api = Api::new(token.as_ref(), channel.as_ref())?;
-        Ok(Self { api, channel: Arc::default() })
+        Ok(Self { api, channel: Chat::default() })
     }
 
     /// Mentions a user, a group or the channel in each message with a critical alert that has
@@ -127,90 +108,14 @@ impl crate::notify::receivers::address::Addressed for SlackBot {
 impl Service<Notification> for SlackBot {
     type Response = Delivered;
     type Error = DeliveryError;
-    type Future = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + Send>>;
+    type Future = BotFuture;
 
     /// Always ready: the rate limit applies between posts, and a notification may need several.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DeliveryError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, notification: Notification) -> Self::Future {
-        let (api, channel) = (self.api.clone(), Arc::clone(&self.channel));
-        Box::pin(async move { channel.lock().await.deliver(&api, notification).await })
-    }
-}
-
-impl Channel {
-    /// Delivers a notification, one action at a time. Each completed action is recorded at once, so
-    /// a retry skips it, even if this future is dropped half-way.
-    async fn deliver(
-        &mut self,
-        api: &Api,
-        mut left: Notification,
-    ) -> Result<Delivered, DeliveryError> {
-        let total = left.alerts.len();
-        let mut failure: Option<DeliveryError> = None;
-        let (mut rejected, mut are_together) = (Notification::empty(), false);
-        let mut reminders = left.clone();
-        reminders.retain_changes(|alert, changes| {
-            changes == 0 && alert.status == AlertStatus::Firing && self.posted.is_posted(alert)
-        });
-        left.retain(|alert| !self.posted.is_posted(alert));
-        while let Some(action) = self.posted.next(&left) {
-            let action = action.cut_to_fit(SystemTime::now());
-            match (self.run(api, &action).await, action.message()) {
-                (Ok(message), _) => {
-                    if let Some(posted) = self.posted.done(action, message) {
-                        left.remove(&posted);
-                    }
-                }
-                (Err(rejection), Some(message)) if rejection.allows_new_message() => {
-                    let reason = chain(&DeliveryError::from(rejection));
-                    logged(|| {
-                        tracing::info!(reason, "Slack rejected an update: posting a new message");
-                    });
-                    self.posted.forget(message);
-                }
-                // The rejection concerns these alerts only, so the others are still tried.
-                (Err(rejection), None) if rejection.allows_new_message() => {
-                    left.remove(action.alerts());
-                    rejected.append(action.alerts());
-                    are_together |= action.alerts().alerts.len() > 1;
-                    // If one of several failures can be retried, nothing is dropped.
-                    let retryable = failure.filter(|error| !error.kind().is_permanent());
-                    failure = Some(retryable.unwrap_or_else(|| rejection.into()));
-                }
-                (Err(rejection), _) => {
-                    failure = Some(rejection.into());
-                    break;
-                }
-            }
-        }
-        self.posted.settle();
-        // Reminders go to the channel, since a reply in a thread notifies nobody.
-        while failure.is_none() && !reminders.alerts.is_empty() {
-            let action = Action::Digest(reminders.clone()).cut_to_fit(SystemTime::now());
-            match self.run(api, &action).await {
-                Ok(_) => reminders.remove(action.alerts()),
-                Err(rejection) => failure = Some(rejection.into()),
-            }
-        }
-        left.append(&reminders);
-        left.append(&rejected);
-        let Some(error) = failure else { return Ok(Delivered::default()) };
-        // Alerts that were rejected one by one need no bisection.
-        let is_bisected = are_together || error.kind() != DeliveryErrorKind::Rejected;
-        let error =
-            if is_bisected { error } else { error.with_kind(DeliveryErrorKind::Undeliverable) };
-        Delivered::default().except(left, total, error)
-    }
-
-    async fn run(&mut self, api: &Api, action: &Action) -> Result<Option<MessageRef>, Rejection> {
-        let next = &mut self.next_post;
-        match action {
-            Action::Post(alerts) | Action::Digest(alerts) => api.post(next, None, alerts).await,
-            Action::Reply(_, thread, alerts) => api.post(next, Some(thread), alerts).await,
-            Action::Edit(_, message, alerts) => api.update(message, alerts).await,
-        }
+    fn call(&mut self, notification: Notification) -> BotFuture {
+        self.channel.deliver(self.api.clone(), notification)
     }
 }

@@ -2,39 +2,24 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::posted::MessageRef;
 use crate::notify::{
     DeliveryError,
-    receivers::{http::ApiResponse, slack::classify::is_error_code},
+    receivers::{chat::bot::Rejection, http::ApiResponse, slack::classify::is_error_code},
 };
 
-/// The reason why a call of Slack's API failed.
-#[derive(Debug)]
-pub(super) enum Rejection {
-    /// A classified failure.
-    Failed(DeliveryError),
-    /// An error code without a class of its own. After a failed edit or reply, Slack may still
-    /// accept a new message.
-    Other(String),
+/// Slack's reference to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MessageRef {
+    /// The channel's ID: an edit does not accept the name.
+    pub(super) channel: String,
+    pub(super) ts: String,
 }
 
-impl Rejection {
-    /// Whether Slack may accept a new message after it rejected an edit or a reply.
-    pub(super) fn allows_new_message(&self) -> bool {
-        match self {
-            Self::Failed(error) => error.kind().is_permanent(),
-            Self::Other(_) => true,
-        }
-    }
-}
-
-impl From<Rejection> for DeliveryError {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Failed(error) => error,
-            // An unknown error drops no alert.
-            Rejection::Other(code) => Self::misconfigured(code),
-        }
+impl MessageRef {
+    /// Reads the reference from the response to a post.
+    fn parse(response: &Value) -> Option<Self> {
+        let text = |name: &str| Some(response[name].as_str()?.to_owned());
+        Some(Self { channel: text("channel")?, ts: text("ts")? })
     }
 }
 

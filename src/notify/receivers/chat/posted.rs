@@ -1,38 +1,43 @@
-use std::{collections::VecDeque, time::SystemTime};
+//! Which messages a bot has posted, and its next action.
 
-use serde_json::Value;
-
-use crate::{
-    alert::{Alert, AlertStatus},
-    notify::{Notification, receivers::slack::payload::payload},
+use std::{
+    collections::{HashMap, VecDeque},
+    time::SystemTime,
 };
 
-/// The messages that were posted to the channel, and the alerts that they show.
+use crate::{
+    alert::{Alert, AlertStatus, Cause},
+    notify::Notification,
+};
+
+/// The messages that were posted to the chat, and the alerts that they show. `R` is the receiver's
+/// reference to a message.
 ///
-/// An alert has one message at a time; later changes edit it and reply in its thread. This state
-/// shows which actions are complete, so a retry does not repeat them.
-#[derive(Debug, Default)]
-pub(super) struct PostedMessages {
+/// An alert has one message at a time; later changes edit it and reply to it. This state shows which
+/// actions are complete, so a retry does not repeat them.
+#[derive(Debug)]
+pub(super) struct PostedMessages<R> {
     /// The oldest first.
-    messages: VecDeque<Message>,
+    messages: VecDeque<Message<R>>,
     /// The number of the next message.
     number: u64,
 }
 
 #[derive(Debug)]
-struct Message {
+struct Message<R> {
     number: u64,
-    /// `None` if Slack's response did not contain it.
-    reference: Option<MessageRef>,
+    /// `None` if the response did not contain it.
+    reference: Option<R>,
     alerts: Vec<PostedAlert>,
 }
 
 /// An alert in a message.
 #[derive(Debug)]
 struct PostedAlert {
+    fingerprint: u64,
     /// The alert as the message shows it.
     shown: Alert,
-    /// The last change that was posted, in the message or in its thread.
+    /// The last change that was posted, in the message or in a reply to it.
     latest: Change,
 }
 
@@ -40,46 +45,45 @@ struct PostedAlert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Change(AlertStatus, SystemTime, u64);
 
-/// Slack's reference to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MessageRef {
-    /// The channel's ID: an edit does not accept the name.
-    pub(super) channel: String,
-    pub(super) ts: String,
-}
-
-/// One call of Slack's API.
+/// One call of the receiver's API.
 #[derive(Debug)]
-pub(super) enum Action {
+pub(super) enum Action<R> {
     /// Posts a new message for these alerts.
     Post(Notification),
     /// Edits the message with this number, so that it shows these alerts.
-    Edit(u64, MessageRef, Notification),
-    /// Posts these changes in the thread of the message with this number.
-    Reply(u64, MessageRef, Notification),
-    /// Posts these changes to the channel, since they belong to too many threads.
+    Edit(u64, R, Notification),
+    /// Posts these changes as a reply to the message with this number.
+    Reply(u64, R, Notification),
+    /// Posts these changes to the chat, since they belong to too many messages.
     Digest(Notification),
 }
 
-/// The most new messages, or threads, that one notification posts to, at one second each. For more,
-/// one message is posted for all.
+/// The most new messages, or replies, that one notification posts, at one second each. For more, one
+/// message is posted for all.
 const MAX_SEPARATE: usize = 3;
 
 /// The most alerts that are remembered.
 const CAPACITY: usize = 1_000;
 
-impl PostedMessages {
+impl<R> Default for PostedMessages<R> {
+    fn default() -> Self {
+        Self { messages: VecDeque::new(), number: 0 }
+    }
+}
+
+impl<R: Clone> PostedMessages<R> {
     /// Whether this change is complete: the message shows it, and it was posted.
     pub(super) fn is_posted(&self, alert: &Alert) -> bool {
         let change = Change::of(alert);
-        self.find(alert)
+        self.find(alert.fingerprint())
             .is_some_and(|(_, known)| known.latest == change && Change::of(&known.shown) == change)
     }
 
     /// The next action for these changes, none of which is complete.
-    pub(super) fn next(&self, left: &Notification) -> Option<Action> {
+    pub(super) fn next(&self, left: &Notification) -> Option<Action<R>> {
         // Looked up once, since there may be many alerts and many messages.
-        let numbers: Vec<_> = left.alerts.iter().map(|alert| self.number_of(alert)).collect();
+        let numbers: Vec<_> =
+            left.alerts.iter().map(|alert| self.number_of(alert.fingerprint())).collect();
         let of = |number| {
             let mut numbers = numbers.iter();
             let mut of_it = left.clone();
@@ -94,32 +98,28 @@ impl PostedMessages {
             }
             return Some(Action::Post(fresh));
         }
-        let mut threads: Vec<_> = self
+        let mut changed: Vec<_> = self
             .messages
             .iter()
             .filter(|message| numbers.contains(&Some(message.number)))
             .collect();
-        let are_many = threads.len() > MAX_SEPARATE;
+        let are_many = changed.len() > MAX_SEPARATE;
         if !are_many {
-            threads.truncate(1);
+            changed.truncate(1);
         }
-        let edit = threads.iter().find_map(|message| message.edit(&of(Some(message.number))));
-        edit.or_else(|| match threads.as_slice() {
+        let edit = changed.iter().find_map(|message| message.edit(&of(Some(message.number))));
+        edit.or_else(|| match changed.as_slice() {
             _ if are_many => Some(Action::Digest(left.clone())),
             [message] => {
-                let thread = message.reference.clone()?;
-                Some(Action::Reply(message.number, thread, of(Some(message.number))))
+                let reference = message.reference.clone()?;
+                Some(Action::Reply(message.number, reference, of(Some(message.number))))
             }
             _ => None,
         })
     }
 
     /// Records a completed action. Returns the alerts that are complete now.
-    pub(super) fn done(
-        &mut self,
-        action: Action,
-        reference: Option<MessageRef>,
-    ) -> Option<Notification> {
+    pub(super) fn done(&mut self, action: Action<R>, reference: Option<R>) -> Option<Notification> {
         match action {
             Action::Post(fresh) => {
                 self.add(reference, &fresh);
@@ -140,12 +140,8 @@ impl PostedMessages {
     }
 
     /// Adds a message with these alerts.
-    fn add(&mut self, reference: Option<MessageRef>, notification: &Notification) {
-        let alerts: Vec<_> = notification
-            .alerts
-            .iter()
-            .map(|alert| PostedAlert { shown: alert.clone(), latest: Change::of(alert) })
-            .collect();
+    fn add(&mut self, reference: Option<R>, notification: &Notification) {
+        let alerts: Vec<_> = notification.alerts.iter().map(PostedAlert::new).collect();
         while !self.messages.is_empty() && self.known() + alerts.len() > CAPACITY {
             let over = self.messages.iter().position(Message::is_over);
             self.messages.remove(over.unwrap_or(0));
@@ -160,13 +156,14 @@ impl PostedMessages {
 
     /// Records that this change was posted.
     fn record(&mut self, alert: &Alert) {
-        let number = self.number_of(alert);
+        let fingerprint = alert.fingerprint();
+        let number = self.number_of(fingerprint);
         let known = self
             .messages
             .iter_mut()
             .filter(|message| Some(message.number) == number)
             .flat_map(|message| &mut message.alerts)
-            .find(|known| is_same(alert, &known.shown));
+            .find(|known| known.fingerprint == fingerprint);
         if let Some(known) = known {
             known.latest = Change::of(alert);
         }
@@ -184,30 +181,29 @@ impl PostedMessages {
     }
 
     /// The message that an alert's next change updates.
-    fn number_of(&self, alert: &Alert) -> Option<u64> {
-        let (message, known) = self.find(alert)?;
+    fn number_of(&self, fingerprint: u64) -> Option<u64> {
+        let (message, known) = self.find(fingerprint)?;
         let is_open = known.latest.0 == AlertStatus::Firing;
         (is_open && message.reference.is_some()).then_some(message.number)
     }
 
     /// The newest message with this alert.
-    fn find(&self, alert: &Alert) -> Option<(&Message, &PostedAlert)> {
+    fn find(&self, fingerprint: u64) -> Option<(&Message<R>, &PostedAlert)> {
         let mut all = self
             .messages
             .iter()
             .rev()
             .flat_map(|message| message.alerts.iter().map(move |known| (message, known)));
-        all.find(|(_, known)| is_same(alert, &known.shown))
+        all.find(|(_, known)| known.fingerprint == fingerprint)
     }
 }
 
-impl Action {
+impl<R> Action<R> {
     /// Drops the alerts that do not fit into one message. They are left for the next action.
-    pub(super) fn cut_to_fit(mut self, now: SystemTime) -> Self {
+    /// `fitting` returns the number of alerts that fit.
+    pub(super) fn cut_to_fit(mut self, fitting: impl Fn(&Notification) -> usize) -> Self {
         if let Self::Post(alerts) | Self::Digest(alerts) = &mut self {
-            let (_, named) = payload(alerts, now);
-            alerts.alerts.truncate(named);
-            alerts.changes.truncate(named);
+            alerts.split_off(fitting(alerts));
         }
         self
     }
@@ -230,30 +226,38 @@ impl Action {
     }
 }
 
-impl Message {
+impl<R: Clone> Message<R> {
     /// The edit that makes this message show `news`; `None` if it does already.
-    fn edit(&self, news: &Notification) -> Option<Action> {
+    fn edit(&self, news: &Notification) -> Option<Action<R>> {
+        let news: HashMap<_, _> =
+            news.alerts.iter().map(|alert| (alert.fingerprint(), alert)).collect();
         let mut differs = false;
         let alerts: Vec<_> = self
             .alerts
             .iter()
-            .map(|PostedAlert { shown, .. }| {
-                match news.alerts.iter().find(|alert| is_same(alert, shown)) {
-                    Some(alert) if Change::of(alert) != Change::of(shown) => {
-                        differs = true;
-                        showing(alert, shown)
-                    }
-                    _ => shown.clone(),
+            .map(|PostedAlert { fingerprint, shown, .. }| match news.get(fingerprint) {
+                Some(alert) if Change::of(alert) != Change::of(shown) => {
+                    differs = true;
+                    showing(alert, shown)
                 }
+                _ => shown.clone(),
             })
             .collect();
-        let changes = vec![1; alerts.len()];
         let reference = self.reference.clone().filter(|_| differs)?;
-        Some(Action::Edit(self.number, reference, Notification::with_changes(alerts, changes)))
+        Some(Action::Edit(self.number, reference, Notification::new(alerts)))
     }
+}
 
+impl<R> Message<R> {
     fn is_over(&self) -> bool {
         self.alerts.iter().all(|known| known.latest.0 == AlertStatus::Resolved)
+    }
+}
+
+impl PostedAlert {
+    fn new(alert: &Alert) -> Self {
+        let fingerprint = alert.fingerprint();
+        Self { fingerprint, shown: alert.clone(), latest: Change::of(alert) }
     }
 }
 
@@ -264,26 +268,14 @@ impl Change {
     }
 }
 
-impl MessageRef {
-    /// Reads the reference from the response to a post.
-    pub(super) fn parse(response: &Value) -> Option<Self> {
-        let text = |name: &str| Some(response[name].as_str()?.to_owned());
-        Some(Self { channel: text("channel")?, ts: text("ts")? })
-    }
-}
-
 /// The alert as the message is to show it: a resolved alert keeps its top routes.
 fn showing(alert: &Alert, shown: &Alert) -> Alert {
     let mut alert = alert.clone();
-    if let Some(breach) = alert.breach_mut().filter(|breach| breach.top.is_empty()) {
-        breach.top = shown.top().to_vec();
+    match &mut alert.cause {
+        Cause::Rule(breach) if breach.top.is_empty() => breach.top = shown.top().to_vec(),
+        _ => {}
     }
     alert
-}
-
-/// Whether two changes belong to one alert. Another lookout may use a clone of this notifier.
-fn is_same(one: &Alert, other: &Alert) -> bool {
-    one.identity() == other.identity() && one.origin == other.origin
 }
 
 #[cfg(test)]
