@@ -39,9 +39,8 @@
 //!
 //! # Features
 //!
-//! By default `axum`, `prometheus` and `tower-http`. Each receiver is a feature: `slack`, `discord`,
-//! `teams`, `pagerduty`, `opsgenie`, `email`, `alertmanager` and `webhook`. Items below name the
-//! feature they need.
+//! By default `axum`, `prometheus` and `tower-http`. Each [receiver](guide::notifiers#all-receivers)
+//! has a feature. Items below name the feature they need.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

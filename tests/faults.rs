@@ -4,21 +4,13 @@
 //! The worker's tests (retries, delays, counters) are in `src/notify/dispatch/worker_tests.rs`, in
 //! virtual time. `receivers.rs` and `email.rs` test both together.
 
-#![cfg(all(
-    feature = "alertmanager",
-    feature = "discord",
-    feature = "email",
-    feature = "opsgenie",
-    feature = "pagerduty",
-    feature = "prometheus",
-    feature = "slack",
-    feature = "teams",
-    feature = "webhook"
-))]
+#![cfg(all(feature = "prometheus", feature = "receivers"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/fault.rs"]
 mod fault;
+#[path = "support/kind.rs"]
+mod kind;
 #[path = "support/logs.rs"]
 mod logs;
 #[path = "support/mail_server.rs"]
@@ -36,51 +28,15 @@ use tokio::{sync::mpsc, time::timeout};
 use tower::{Service, ServiceExt, service_fn, util::BoxService};
 use tower_lookout::{
     Report,
-    notify::{
-        Alertmanager, DeliveryError, Discord, Email, Notification, Opsgenie, PagerDuty, Ping,
-        Slack, SlackBot, Teams, Webhook,
-    },
+    notify::{Email, Notification},
 };
 
 use fault::Fault;
+use kind::{KINDS, Kind, Notifier, Success};
 use logs::{Logs, assert_no_secret};
 use mail_server::{Fault as MailFault, MailServer};
 use receiver::{Receiver, Reply};
 use support::start;
-
-type Notifier = BoxService<Notification, (), DeliveryError>;
-
-/// A receiver's name, and the notifier for a URL.
-type Named = (&'static str, fn(&str) -> Notifier);
-
-/// Each HTTP receiver, with its secrets.
-const RECEIVERS: [Named; 9] = [
-    ("slack", |url| boxed(Slack::new(url).unwrap())),
-    ("slackbot", |url| boxed(SlackBot::new("xoxb-s3cret", "#alerts").unwrap().url(url).unwrap())),
-    ("discord", |url| boxed(Discord::new(url).unwrap())),
-    ("teams", |url| boxed(Teams::new(url).unwrap())),
-    ("pagerduty", |url| {
-        boxed(PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap().url(url).unwrap())
-    }),
-    ("opsgenie", |url| boxed(Opsgenie::new("s3cret").unwrap().url(url).unwrap())),
-    ("webhook", |url| {
-        boxed(Webhook::new(url).unwrap().header("authorization", "Bearer s3cret").unwrap())
-    }),
-    ("alertmanager", |url| {
-        boxed(Alertmanager::new([url]).unwrap().header("authorization", "Bearer s3cret").unwrap())
-    }),
-    ("ping", |url| boxed(Ping::new(url).unwrap())),
-];
-
-fn boxed<N>(notifier: N) -> Notifier
-where
-    N: Service<Notification, Error = DeliveryError> + std::fmt::Debug + Send + 'static,
-    N::Future: Send,
-{
-    let debug = format!("{notifier:?}");
-    assert!(!debug.contains("s3cret"), "{debug}");
-    BoxService::new(notifier.map_response(|_| ()))
-}
 
 /// The outcome of a delivery, by its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,44 +64,45 @@ const fn answer(status: u16, retry_after: &'static str) -> Fault {
 /// A date beyond the longest delay.
 const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 
-/// A fault, its outcome, and the receivers with another outcome.
-type Row = (Fault, Fate, &'static [(&'static str, Fate)]);
+/// A fault, and its outcome with a receiver.
+type Row = (Fault, fn(&Kind) -> Fate);
 
 #[rustfmt::skip]
 const FAULTS: [Row; 29] = [
-    (Fault::Refused, Retried, &[]),
-    (Fault::NoSuchHost, Retried, &[]),
-    (Fault::NoTls, Retried, &[]),
-    (Fault::Untrusted, Retried, &[]),
-    (Fault::Closed, Retried, &[]),
+    (Fault::Refused, |_| Retried),
+    (Fault::NoSuchHost, |_| Retried),
+    (Fault::NoTls, |_| Retried),
+    (Fault::Untrusted, |_| Retried),
+    (Fault::Closed, |_| Retried),
     // A retry might post an accepted message twice.
-    (Fault::BrokenOff(200), Taken, &[]),
-    (Fault::BrokenOff(500), Retried, &[]),
+    (Fault::BrokenOff(200), |_| Taken),
+    (Fault::BrokenOff(500), |_| Retried),
     // The same for a response that does not end in time. The beginning of a bot's may be a failure.
-    (Fault::Endless(200, ""), Taken, &[]),
-    (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), Taken, &[("slackbot", Retried)]),
-    (Fault::Endless(404, ""), Broken, &[]),
-    (Fault::Endless(500, ""), Retried, &[]),
-    (Fault::Reply(Reply::Hang), Hangs, &[]),
-    // Most receivers ignore the body of a success. Slack reports errors in it.
-    (answer(200, ""), Taken, &[("slack", Rejected), ("slackbot", Rejected)]),
-    (answer(302, ""), Broken, &[]),
-    (answer(400, ""), Rejected, &[]),
-    (answer(401, ""), Broken, &[]),
-    (answer(403, ""), Broken, &[]),
-    (answer(404, ""), Broken, &[]),
-    (answer(408, ""), Retried, &[]),
-    (answer(410, ""), Broken, &[]),
-    (answer(413, ""), Rejected, &[]),
-    (answer(429, "7"), RetriedAfter(7), &[]),
-    (answer(429, DATE), RetriedAfter(3_600), &[]),
-    // PagerDuty's limit is per minute.
-    (answer(429, ""), RetriedAfter(1), &[("pagerduty", RetriedAfter(60))]),
-    (answer(500, ""), Retried, &[]),
-    (answer(500, "7"), Retried, &[]),
-    (answer(502, ""), Retried, &[]),
-    (answer(503, ""), Retried, &[]),
-    (answer(503, "7"), RetriedAfter(7), &[]),
+    (Fault::Endless(200, ""), |_| Taken),
+    (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), |kind| match kind.success {
+        Success::CheckedWhenIncomplete => Retried,
+        _ => Taken,
+    }),
+    (Fault::Endless(404, ""), |_| Broken),
+    (Fault::Endless(500, ""), |_| Retried),
+    (Fault::Reply(Reply::Hang), |_| Hangs),
+    (answer(200, ""), |kind| if kind.success == Success::Ignored { Taken } else { Rejected }),
+    (answer(302, ""), |_| Broken),
+    (answer(400, ""), |_| Rejected),
+    (answer(401, ""), |_| Broken),
+    (answer(403, ""), |_| Broken),
+    (answer(404, ""), |_| Broken),
+    (answer(408, ""), |_| Retried),
+    (answer(410, ""), |_| Broken),
+    (answer(413, ""), |_| Rejected),
+    (answer(429, "7"), |_| RetriedAfter(7)),
+    (answer(429, DATE), |_| RetriedAfter(3_600)),
+    (answer(429, ""), |kind| RetriedAfter(kind.delay)),
+    (answer(500, ""), |_| Retried),
+    (answer(500, "7"), |_| Retried),
+    (answer(502, ""), |_| Retried),
+    (answer(503, ""), |_| Retried),
+    (answer(503, "7"), |_| RetriedAfter(7)),
 ];
 
 /// The same for mail, with SMTP replies (RFC 5321 §4.2). A reply is logged, except the reply to the
@@ -235,7 +192,9 @@ async fn deliver(
 }
 
 fn email(url: &str) -> Notifier {
-    boxed(Email::new(url, "alerts@example.com", ["oncall@example.com"]).unwrap())
+    let email = Email::new(url, "alerts@example.com", ["oncall@example.com"]).unwrap();
+    assert!(!format!("{email:?}").contains("s3cret"), "{email:?}");
+    BoxService::new(email)
 }
 
 /// A receiver with a fault, and the expected outcome.
@@ -250,16 +209,13 @@ struct Case {
 /// Each receiver with each fault.
 async fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (name, notifier) in RECEIVERS {
-        for (fault, usual, exceptions) in FAULTS {
-            let other = exceptions.iter().find(|(receiver, _)| *receiver == name);
+    for kind in KINDS {
+        for (fault, expected) in FAULTS {
             let (url, receiver) = fault.serve().await;
-            cases.push(Case {
-                what: format!("{name} {fault:?}"),
-                notifier: notifier(&url),
-                expected: other.map_or(usual, |(_, fate)| *fate),
-                receiver,
-            });
+            let (notifier, debug) = (kind.notifier)(&url);
+            assert!(!debug.contains("s3cret"), "{debug}");
+            let what = format!("{} {fault:?}", kind.name);
+            cases.push(Case { what, notifier, expected: expected(kind), receiver });
         }
     }
     for (fault, expected) in MAIL_FAULTS {
@@ -299,38 +255,25 @@ async fn each_fault_is_classified_by_each_receiver_without_showing_a_secret() {
     assert_no_secret(&logs);
 }
 
-/// The parts of [`HOSTILE`] that would have an effect at each receiver. Alertmanager and webhooks
-/// get texts unescaped, since their consumers escape them.
-const DANGERS: [(&str, &[&str]); 8] = [
-    ("slack", &["<!channel>", "\u{1b}"]),
-    ("slackbot", &["<!channel>", "\u{1b}"]),
-    ("discord", &["[x](http://x)", "\u{1b}"]),
-    ("teams", &["[x](http://x)", "\u{1b}"]),
-    ("pagerduty", &["\u{1b}"]),
-    ("opsgenie", &["\u{1b}"]),
-    ("webhook", &[]),
-    ("alertmanager", &[]),
-];
-
 #[tokio::test]
 async fn user_text_is_inert_at_each_receiver() {
     let hostile = hostile().await;
-    for ((name, notifier), (receiver, dangers)) in RECEIVERS.iter().zip(DANGERS) {
-        assert_eq!(*name, receiver);
+    // A ping has no body.
+    for Kind { name, notifier, dangers, .. } in KINDS.iter().filter(|kind| kind.name != "ping") {
         let server = Receiver::new([]);
         let url = server.serve().await;
-        notifier(&url).oneshot(hostile.clone()).await.ok();
+        notifier(&url).0.oneshot(hostile.clone()).await.ok();
         let posts = server.posts();
         let mut texts = Vec::new();
         posts.iter().for_each(|post| strings(&post.body, &mut texts));
         assert!(texts.iter().any(|text| text.contains("everyone")), "{name} got: {texts:?}");
-        for danger in dangers {
+        for danger in *dangers {
             assert!(
                 !texts.iter().any(|text| text.contains(danger)),
                 "{name} {danger:?}: {texts:?}"
             );
         }
-        if receiver == "discord" {
+        if *name == "discord" {
             assert_eq!(posts[0].body["allowed_mentions"]["parse"], serde_json::json!([]));
         }
     }

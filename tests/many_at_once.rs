@@ -1,12 +1,6 @@
 //! A shared dependency fails, and a hundred alerts fire within a second: each receiver gets every alert.
 
-#![cfg(all(
-    feature = "discord",
-    feature = "pagerduty",
-    feature = "prometheus",
-    feature = "slack",
-    feature = "teams"
-))]
+#![cfg(all(feature = "prometheus", feature = "receivers"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/kind.rs"]
@@ -78,7 +72,7 @@ async fn each_of_a_hundred_alerts_is_delivered_without_retries_or_drops() {
     each(|kind| async move {
         let receiver = kind.receiver([]);
         let url = receiver.serve().await;
-        let (_lookout, scrape) = failing(|builder| (kind.add)(builder, &url).0).await;
+        let (_lookout, scrape) = failing(|builder| kind.add(builder, &url)).await;
         eventually(60, kind.name, || (named(&receiver).len() == 100).then_some(())).await;
         let counted = kind.counters(&scrape);
         assert_eq!(counted[1..], [0.0; 3], "{}", kind.name);
@@ -147,7 +141,7 @@ async fn a_rejected_alert_is_dropped_without_the_other_alerts_of_its_message() {
     each(|kind| async move {
         let receiver = kind.receiver([]).refusing("/r142");
         let url = receiver.serve().await;
-        let (_lookout, scrape) = failing(|builder| (kind.add)(builder, &url).0).await;
+        let (_lookout, scrape) = failing(|builder| kind.add(builder, &url)).await;
         eventually(60, kind.name, || (named(&receiver).len() == 99).then_some(())).await;
         let dropped = || (kind.counters(&scrape)[3] == 1.0).then_some(());
         eventually(60, &format!("{} drops one", kind.name), dropped).await;

@@ -1,15 +1,7 @@
 //! TLS of the HTTP receivers: private authorities, client certificates, hosts without root
 //! certificates, and the environment's proxies.
 
-#![cfg(all(
-    feature = "alertmanager",
-    feature = "discord",
-    feature = "pagerduty",
-    feature = "prometheus",
-    feature = "slack",
-    feature = "teams",
-    feature = "webhook"
-))]
+#![cfg(all(feature = "prometheus", feature = "receivers"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "support/authority.rs"]

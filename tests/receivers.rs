@@ -1,13 +1,7 @@
 //! Receivers that are down, slow, reject or hang: no request waits, each lost alert is counted, and
 //! recovery needs no restart.
 
-#![cfg(all(
-    feature = "discord",
-    feature = "pagerduty",
-    feature = "prometheus",
-    feature = "slack",
-    feature = "teams"
-))]
+#![cfg(all(feature = "prometheus", feature = "receivers"))]
 
 #[path = "support/in_flight.rs"]
 mod in_flight;
@@ -32,7 +26,7 @@ use tower_lookout::{
 };
 
 use in_flight::request;
-use kind::{KINDS, each};
+use kind::{KINDS, each, with_state};
 use logs::{Logs, assert_no_secret};
 use receiver::{Receiver, Reply};
 use support::{eventually, start, sum};
@@ -146,7 +140,7 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
         let urls = [hanging.serve().await, healthy.serve().await];
         let (lookout, scrape) = start(|builder| {
             let builder = builder.rule(Rule::in_flight().above(0)).shutdown_timeout(Duration::ZERO);
-            urls.iter().fold(builder, |builder, url| (kind.add)(builder, url).0)
+            urls.iter().fold(builder, |builder, url| kind.add(builder, url))
         });
         let _in_flight = request(&lookout);
         kind.delivered(5, &healthy, &[kind.firing]).await;
@@ -230,7 +224,7 @@ async fn only_failed_events_are_retried_or_dropped() {
         let (lookout, scrape) = start(|builder| {
             let rule = |name| Rule::in_flight().above(0).named(name);
             let builder = ["A", "B", "C"].into_iter().map(rule).fold(builder, LookoutBuilder::rule);
-            (kind.add)(builder.shutdown_timeout(Duration::ZERO), &url).0
+            kind.add(builder.shutdown_timeout(Duration::ZERO), &url)
         });
         let _in_flight = request(&lookout);
         kind.counted(6, &scrape, counters).await;
@@ -250,12 +244,10 @@ async fn a_failure_is_logged_once_and_no_output_contains_a_secret() {
         let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.taken];
         let receiver = kind.receiver(script);
         let url = receiver.serve().await;
-        let mut debug = String::new();
+        let (notifier, debug) = (kind.notifier)(&url);
         let (lookout, scrape) = start(|builder| {
             let builder = builder.rule(Rule::in_flight().above(0)).notify(Log::new());
-            let (builder, of_notifier) = (kind.add)(builder, &url);
-            debug = of_notifier;
-            builder
+            builder.notify_as(kind.name, notifier)
         });
         let in_flight = request(&lookout);
         eventually(5, "a rejection", || (receiver.posts().len() == 1).then_some(())).await;
@@ -273,7 +265,7 @@ async fn a_failure_is_logged_once_and_no_output_contains_a_secret() {
     let count = |parts: [&str; 2]| {
         logs.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     };
-    for kind in KINDS {
+    for kind in with_state() {
         let notifier = format!("notifier=\"{}\"", kind.name);
         assert_eq!(count(["notifier is misconfigured", &notifier]), 1, "{logs}");
         assert_eq!(count(["notifier recovered", &notifier]), 1, "{logs}");

@@ -63,23 +63,15 @@
 //!
 //! # Notifiers
 //!
-//! Each `[[notifier]]` has a `kind`. Each kind except `log` needs the feature with its name, unless
-//! stated otherwise:
+//! Each `[[notifier]]` has a `kind`: `log`, or the kind of a
+//! [receiver](crate::guide::notifiers#all-receivers), whose type documents its keys. The type's
+//! feature must be enabled. All kinds but `log` have these optional keys, too:
 //!
-//! | `kind` | keys |
+//! | key | value |
 //! |---|---|
-//! | `log` | |
-//! | `slack`, `discord`, `teams` | `url`, a secret; `mention`, for critical alerts |
-//! | `slackbot` (feature `slack`) | `token`, a secret; `channel`; `mention`; `url` |
-//! | `pagerduty` | `routing_key`, a secret; `url` |
-//! | `opsgenie` | `api_key`, a secret; `url` |
-//! | `webhook` | `url`, a secret; `headers`, a table of secrets |
-//! | `alertmanager` | `members`, a URL or a list; `headers`, a table of secrets; `resend_every` |
-//! | `email` | `server`, `from`, `to` (one or a list); `user` and `password`, a secret; `hello_name` |
-//! | all but `log` | the TLS keys below |
-//!
-//! The TLS keys are `root_certificate`, in PEM, `client_certificate`, in PEM, with `client_key`, a
-//! secret, and `bundled_roots`, `true` or `false` (feature `bundled-roots`).
+//! | `root_certificate` | in PEM |
+//! | `client_certificate`, `client_key` | both in PEM; the key is a secret |
+//! | `bundled_roots` | `true` or `false` (feature `bundled-roots`) |
 //!
 //! All kinds have these optional keys:
 //!

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, fs};
 
 use super::*;
+use crate::notify::{EXAMPLES, KINDS};
 
 fn load(text: &str) -> Result<Config, ConfigError> {
     Source::Text(text.to_owned()).load(&[])
@@ -98,8 +99,42 @@ fn each_kind_accepts_its_keys() {
     }
 }
 
+/// An example, with a secret of the form that its comment shows in place of each variable.
+fn with_secrets(example: &str) -> String {
+    let lines = example.lines().map(|line| {
+        let (line, secret) = match line.split_once("# such as ") {
+            Some((line, secret)) => (line, secret),
+            None => (line, "secret"),
+        };
+        match (line.find("{ env = "), line.find("\" }")) {
+            (Some(start), Some(end)) => format!("{}'{secret}'{}", &line[..start], &line[end + 3..]),
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_documentation_of_each_kind_is_a_valid_section_with_all_of_its_keys() {
+    let docs = include_str!("mod.rs");
+    let compiled: Vec<_> =
+        KINDS.iter().filter(|kind| kind.make.is_some()).map(|kind| kind.name).collect();
+    for [kind, example] in EXAMPLES.iter().filter(|[kind, _]| compiled.contains(kind)) {
+        let text = format!("allow_inline_secrets = true\n{}", with_secrets(example));
+        assert_eq!(names(&text), [*kind], "{text}");
+        let error = rejection(&format!("{text}\nan_unknown_key = true"));
+        let (_, keys) = error.split_once("unknown key: the keys are ").expect(&error);
+        for key in keys.split(", ") {
+            let is_in_example = example.lines().any(|line| line.starts_with(&format!("{key} = ")));
+            let is_common = docs.contains(&format!("`{key}`"));
+            assert!(is_in_example || is_common, "{kind}.toml has no {key}");
+        }
+    }
+}
+
 #[test]
 fn a_problem_with_a_notifier_names_line_key_and_fix() {
+    let kinds: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
     for (text, expected) in [
         ("[notifier]", "config:1: notifier: write it as [[notifier]]"),
         ("[[notifier]]", "config:1: notifier: has no kind: set one such as \"slack\""),
@@ -109,8 +144,7 @@ fn a_problem_with_a_notifier_names_line_key_and_fix() {
         ),
         (
             "[[notifier]]\nkind = 'carrier pigeon'",
-            "config:2: notifier.kind: \"carrier pigeon\" is unknown: use one of log, slack, \
-             slackbot, discord, teams, pagerduty, opsgenie, webhook, alertmanager, email",
+            "config:2: notifier.kind: \"carrier pigeon\" is unknown: use one of KINDS",
         ),
         (
             "[[notifier]]\nkind = 'log'\nnmae = 'it'",
@@ -134,7 +168,7 @@ fn a_problem_with_a_notifier_names_line_key_and_fix() {
             "config:1: allow_inline_secrets: \"yes\" is not a boolean: use true or false",
         ),
     ] {
-        assert_eq!(rejection(text), expected, "{text}");
+        assert_eq!(rejection(text), expected.replace("KINDS", &kinds.join(", ")), "{text}");
     }
     let cycle = "
         notifier = [

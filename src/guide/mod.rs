@@ -36,6 +36,7 @@ pub mod errors {}
 pub mod rules {}
 
 #[doc = include_str!("notifiers.md")]
+#[doc = crate::notify::receiver_table!()]
 #[doc(alias("slack", "pagerduty", "email", "silence", "receivers"))]
 pub mod notifiers {}
 

@@ -44,6 +44,8 @@ pub(crate) use self::dispatch::{
     stats::Stats,
     worker::Worker,
 };
+#[cfg(all(test, feature = "toml"))]
+pub(crate) use self::receivers::EXAMPLES;
 #[cfg(all(feature = "state", any(feature = "_http", feature = "email")))]
 pub(crate) use self::receivers::address_hash;
 use self::receivers::closure::ClosureNotifier;
@@ -55,6 +57,7 @@ pub(crate) use self::receivers::http::check_clients;
 pub use self::receivers::ping::Ping;
 #[cfg(any(feature = "_http", feature = "email"))]
 pub use self::receivers::public::*;
+pub(crate) use self::receivers::receiver_table;
 #[cfg(feature = "toml")]
 pub(crate) use self::receivers::{KINDS, Kind, Receiver};
 pub use self::{

@@ -1,4 +1,4 @@
-//! The notifiers that post over HTTP, for tests that run against each of them.
+//! The table of the HTTP receivers: each has one row, and passes each test that reads the table.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -7,10 +7,13 @@ use std::{fmt::Debug, future::Future, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use tower::Service;
+use tower::{Service, ServiceExt, util::BoxService};
 use tower_lookout::{
     Lookout, LookoutBuilder, Rule,
-    notify::{Delivered, DeliveryError, Discord, Notification, PagerDuty, Slack, SlackBot, Teams},
+    notify::{
+        Alertmanager, Delivered, DeliveryError, Discord, Notification, Opsgenie, PagerDuty, Ping,
+        Slack, SlackBot, Teams, Webhook,
+    },
     prometheus::Scrape,
 };
 
@@ -19,87 +22,165 @@ use crate::{
     support::{eventually, start, sum},
 };
 
-/// A notifier that posts over HTTP, and the format of its posts and responses.
+pub(crate) type Notifier = BoxService<Notification, Delivered, DeliveryError>;
+
+/// A receiver, and how its posts and responses look. `s3cret` marks its secrets.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// Adds the notifier with this URL, and returns its `Debug` output as well.
-    pub(crate) add: fn(LookoutBuilder, &str) -> (LookoutBuilder, String),
-    /// The receiver's response to a post that it accepts.
+    /// The notifier with this URL, and its `Debug` output.
+    pub(crate) notifier: fn(&str) -> (Notifier, String),
+    /// The parts of a hostile text that would have an effect, so no post contains them. See
+    /// `faults.rs`.
+    pub(crate) dangers: &'static [&'static str],
+    /// Its response to a post that it accepts.
     pub(crate) taken: Reply,
-    /// The field of a post that contains the alert's state, and its values `firing` and `resolved`.
-    pub(crate) state: fn(&Value) -> &Value,
+    /// How it reads the body of a success.
+    pub(crate) success: Success,
+    /// The delay after a 429 that names none, in seconds.
+    pub(crate) delay: u64,
+    /// The state of the alert in a post; `None` if its posts have it nowhere, or not in the first
+    /// line of a field.
+    pub(crate) state: Option<fn(&Value) -> &Value>,
+    /// The values of the state.
     pub(crate) firing: &'static str,
     pub(crate) resolved: &'static str,
     /// The states that are posted for an alert that resolved before it was delivered.
     pub(crate) late: &'static [&'static str],
 }
 
-/// The kinds, one per line. Each passes each test.
+/// How a receiver's notifier reads the body of a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// It does not.
+    Ignored,
+    /// It rejects a body that the receiver does not send.
+    Checked,
+    /// It does the same, and retries if an incomplete body begins with a failure.
+    CheckedWhenIncomplete,
+}
+
+/// The usual values.
+const USUAL: Kind = Kind {
+    name: "",
+    notifier: |_| panic!("a row sets it"),
+    dangers: &["\u{1b}"],
+    taken: Reply::Answer(202, "", ""),
+    success: Success::Ignored,
+    delay: 1,
+    state: None,
+    firing: "",
+    resolved: "",
+    late: &[],
+};
+
+/// The rows.
 pub(crate) static KINDS: &[Kind] = &[
     Kind {
         name: "slack",
-        add: |builder, url| add(builder, Slack::new(url).unwrap()),
+        notifier: |url| boxed(Slack::new(url).unwrap()),
+        dangers: &["<!channel>", "\u{1b}"],
         taken: Reply::Answer(200, "", "ok"),
-        state: |post| &post["blocks"][0]["text"]["text"],
+        success: Success::Checked,
+        state: Some(|post| &post["blocks"][0]["text"]["text"]),
         firing: "🔴 [FIRING] HighInFlight · test",
         resolved: "🟢 [RESOLVED] HighInFlight · test",
         late: &["🟢 [RESOLVED] HighInFlight · test"],
+        ..USUAL
     },
     Kind {
         name: "slackbot",
-        add: |builder, url| {
-            add(builder, SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(url).unwrap())
-        },
+        notifier: |url| boxed(SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(url).unwrap()),
+        dangers: &["<!channel>", "\u{1b}"],
         taken: Reply::Answer(200, "", r#"{"ok":true}"#),
-        state: |post| &post["blocks"][0]["text"]["text"],
+        success: Success::CheckedWhenIncomplete,
+        state: Some(|post| &post["blocks"][0]["text"]["text"]),
         firing: "🔴 [FIRING] HighInFlight · test",
         resolved: "🟢 [RESOLVED] HighInFlight · test",
         late: &["🟢 [RESOLVED] HighInFlight · test"],
+        ..USUAL
     },
     Kind {
         name: "discord",
-        add: |builder, url| add(builder, Discord::new(url).unwrap()),
+        notifier: |url| boxed(Discord::new(url).unwrap()),
+        dangers: &["[x](http://x)", "\u{1b}"],
         taken: Reply::Answer(204, "", ""),
-        state: |post| &post["embeds"][0]["title"],
+        state: Some(|post| &post["embeds"][0]["title"]),
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
         late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
+        ..USUAL
     },
     Kind {
         name: "teams",
-        add: |builder, url| add(builder, Teams::new(url).unwrap()),
-        taken: Reply::Answer(202, "", ""),
-        state: |post| &post["attachments"][0]["content"]["body"][0]["items"][0]["text"],
+        notifier: |url| boxed(Teams::new(url).unwrap()),
+        dangers: &["[x](http://x)", "\u{1b}"],
+        state: Some(|post| &post["attachments"][0]["content"]["body"][0]["items"][0]["text"]),
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
         late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
+        ..USUAL
     },
     Kind {
         name: "pagerduty",
-        add: |builder, url| add(builder, PagerDuty::new(KEY).unwrap().url(url).unwrap()),
+        notifier: |url| {
+            let pagerduty = PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap();
+            boxed(pagerduty.url(url).unwrap())
+        },
         taken: Reply::Answer(202, "", "{}"),
-        state: |post| &post["event_action"],
+        // PagerDuty's limit is per minute.
+        delay: 60,
+        state: Some(|post| &post["event_action"]),
         firing: "trigger",
         resolved: "resolve",
         late: &["trigger", "resolve"],
+        ..USUAL
     },
+    Kind {
+        name: "opsgenie",
+        notifier: |url| boxed(Opsgenie::new("s3cret").unwrap().url(url).unwrap()),
+        ..USUAL
+    },
+    Kind {
+        name: "webhook",
+        notifier: |url| {
+            let webhook = Webhook::new(url).unwrap();
+            boxed(webhook.header("authorization", "Bearer s3cret").unwrap())
+        },
+        // The program that gets it escapes the texts.
+        dangers: &[],
+        ..USUAL
+    },
+    Kind {
+        name: "alertmanager",
+        notifier: |url| {
+            let alertmanager = Alertmanager::new([url]).unwrap();
+            boxed(alertmanager.header("authorization", "Bearer s3cret").unwrap())
+        },
+        // Its templates escape the texts.
+        dangers: &[],
+        ..USUAL
+    },
+    Kind { name: "ping", notifier: |url| boxed(Ping::new(url).unwrap()), ..USUAL },
 ];
 
-const KEY: &str = "0123456789abcdef0123456789s3cret";
-
-fn add<N>(builder: LookoutBuilder, notifier: N) -> (LookoutBuilder, String)
+fn boxed<N>(notifier: N) -> (Notifier, String)
 where
     N: Service<Notification, Error = DeliveryError> + Debug + Send + 'static,
     N::Response: Into<Delivered>,
     N::Future: Send,
 {
     let debug = format!("{notifier:?}");
-    (builder.notify(notifier), debug)
+    (BoxService::new(notifier.map_response(Into::into)), debug)
 }
 
-/// Runs a test for each kind concurrently.
+/// The receivers whose posts have the state of an alert.
+pub(crate) fn with_state() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().filter(|kind| kind.state.is_some())
+}
+
+/// Runs a test for each receiver whose posts have the state of an alert, concurrently.
 pub(crate) async fn each<F: Future<Output = ()>>(test: impl Fn(&'static Kind) -> F) {
-    join_all(KINDS.iter().map(test)).await;
+    join_all(with_state().map(test)).await;
 }
 
 impl Kind {
@@ -107,18 +188,24 @@ impl Kind {
         Receiver::taking(self.taken, script)
     }
 
+    /// Adds the notifier with this URL.
+    pub(crate) fn add(&self, builder: LookoutBuilder, url: &str) -> LookoutBuilder {
+        builder.notify_as(self.name, (self.notifier)(url).0)
+    }
+
     /// A lookout whose only alert fires while a request is in flight.
     pub(crate) fn lookout(&self, url: &str) -> (Lookout, Scrape) {
         start(|builder| {
             let builder = builder.rule(Rule::in_flight().above(0));
-            (self.add)(builder.shutdown_timeout(Duration::ZERO), url).0
+            self.add(builder.shutdown_timeout(Duration::ZERO), url)
         })
     }
 
     /// The states in the accepted posts.
     pub(crate) fn taken(&self, receiver: &Receiver) -> Vec<String> {
-        let posts = receiver.taken();
-        posts.iter().map(|post| (self.state)(&post.body).as_str().unwrap().to_owned()).collect()
+        let state = self.state.unwrap();
+        let line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+        receiver.taken().iter().map(|post| line(state(&post.body).as_str().unwrap())).collect()
     }
 
     /// Waits until the accepted posts have these states.

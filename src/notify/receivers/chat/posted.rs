@@ -13,8 +13,8 @@ use crate::{
 /// The messages that were posted to the chat, and the alerts that they show. `R` is the receiver's
 /// reference to a message.
 ///
-/// An alert has one message at a time; later changes edit it and reply to it. This state shows which
-/// actions are complete, so a retry does not repeat them.
+/// An alert has one message at a time; later changes edit it and reply to it. This state shows
+/// which actions are complete, so a retry does not repeat them.
 #[derive(Debug)]
 pub(super) struct PostedMessages<R> {
     /// The oldest first.
@@ -58,8 +58,8 @@ pub(super) enum Action<R> {
     Digest(Notification),
 }
 
-/// The most new messages, or replies, that one notification posts, at one second each. For more, one
-/// message is posted for all.
+/// The most new messages, or replies, that one notification posts, at one second each. For more,
+/// one message is posted for all.
 const MAX_SEPARATE: usize = 3;
 
 /// The most alerts that are remembered.
