@@ -12,7 +12,7 @@ use tower_lookout::{
     Lookout, LookoutBuilder, Rule,
     notify::{
         Alertmanager, Delivered, DeliveryError, Discord, Notification, Opsgenie, PagerDuty, Ping,
-        Slack, SlackBot, Teams, Webhook,
+        Slack, SlackBot, Teams, Telegram, Webhook,
     },
     prometheus::Scrape,
 };
@@ -118,6 +118,18 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
         late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
+        ..USUAL
+    },
+    Kind {
+        name: "telegram",
+        notifier: |url| boxed(Telegram::new("123:s3cret", "-100").unwrap().url(url).unwrap()),
+        dangers: &["<script>", "<!channel>", "\u{1b}"],
+        taken: Reply::Answer(200, "", r#"{"ok":true}"#),
+        success: Success::Checked,
+        state: Some(|post| &post["text"]),
+        firing: "<b>🔴 [FIRING] HighInFlight · test</b>",
+        resolved: "<b>🟢 [RESOLVED] HighInFlight · test</b>",
+        late: &["<b>🟢 [RESOLVED] HighInFlight · test</b>"],
         ..USUAL
     },
     Kind {

@@ -142,6 +142,10 @@ receivers! {
     mod teams {
         Teams { kind: "teams", delivers_to: "the webhook of a workflow, as an adaptive card" }
     }
+    #[cfg(feature = "telegram")]
+    mod telegram {
+        Telegram { kind: "telegram", delivers_to: "a chat, through a bot: edits the alert's message, follow-ups as replies" }
+    }
     #[cfg(feature = "pagerduty")]
     mod pagerduty {
         PagerDuty { kind: "pagerduty", delivers_to: "the Events API v2: triggers and resolves" }
