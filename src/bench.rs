@@ -10,12 +10,15 @@ use crate::{
     alert::{Change, Evaluator, Origin, State, Timing},
     collect::{Collector, Figures},
     facade::{Facade, MetricNaming},
+    notify::Dispatcher,
     operation::{MethodLabel, TrafficId},
     outcome::{Ending, Outcome},
+    report::Reports,
     rule::Rule,
     series::{
         BUCKETS, Bounds, Classifier, End, LabelSet, LabelTable, Limits, Shard, StatusKey, Store,
     },
+    snapshot::Publisher,
     window::{Timeline, Totals},
 };
 
@@ -25,6 +28,8 @@ pub struct Ticker {
     shards: Vec<Arc<Shard>>,
     collector: Collector,
     evaluator: Evaluator,
+    publisher: Publisher,
+    second: u64,
 }
 
 impl Ticker {
@@ -44,17 +49,24 @@ impl Ticker {
         let groups = Evaluator::groups(&rules);
         let mut facade = Facade::new(None, MetricNaming::default());
         facade.resolve();
+        let collector = Collector::new(
+            Arc::clone(&store),
+            facade,
+            Arc::new(Classifier(None)),
+            groups,
+            Vec::new(),
+        );
+        let origin = Arc::new(Origin::default());
+        let evaluator = Evaluator::new(rules, Arc::clone(&origin));
+        let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
+        let dispatcher = Arc::new(Dispatcher::new(Vec::new(), origin));
         Self {
+            publisher: Publisher::new(&evaluator, &collector, reports, dispatcher).0,
             shards: (0..shards).filter_map(|_| store.lease()).collect(),
-            collector: Collector::new(
-                Arc::clone(&store),
-                facade,
-                Arc::new(Classifier(None)),
-                groups,
-                Vec::new(),
-            ),
-            evaluator: Evaluator::new(rules, Arc::new(Origin::default())),
+            collector,
+            evaluator,
             store,
+            second: 0,
         }
     }
 
@@ -89,10 +101,17 @@ impl Ticker {
         self.store.memory.used()
     }
 
-    /// Runs one tick with its evaluation. Returns the number of alerts that changed.
+    /// Runs the tick of the next simulated second, with its evaluation. Returns the number of alerts
+    /// that changed.
     pub fn tick(&mut self) -> usize {
-        self.collector.tick(self.store.elapsed());
+        self.second += 1;
+        self.collector.tick(Duration::from_secs(self.second));
         self.evaluator.evaluate(&self.collector, SystemTime::now()).len()
+    }
+
+    /// Publishes the snapshot of the last tick.
+    pub fn publish(&mut self) {
+        self.publisher.publish(&self.evaluator, &self.collector, SystemTime::now());
     }
 }
 

@@ -73,6 +73,7 @@ mod report;
 pub mod rule;
 mod runtime;
 mod series;
+pub mod snapshot;
 mod stable_hash;
 mod task;
 mod text;
@@ -85,12 +86,13 @@ pub use self::report::ReportLayer;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},
-    lookout::{Lookout, LookoutBuilder, LookoutStatus, ReloadError, Reloaded, StartError},
+    lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},
     report::{Report, ReportableError, Reporter, TaskEnd},
     rule::{Rule, Severity},
     series::BUCKETS,
+    snapshot::Snapshot,
 };
 
 // Compiles the code of the README.

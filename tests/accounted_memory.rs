@@ -16,6 +16,7 @@ fn what_is_allocated_is_within_what_is_accounted_for() {
                 for _ in 0..3 {
                     ticker.touch(operations, statuses);
                     ticker.tick();
+                    ticker.publish();
                 }
                 ticker
             });

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use self::modules::Modules;
 
 /// A module uses only itself and modules before it.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "catch_panic",
     "stable_hash",
     "text",
@@ -31,6 +31,7 @@ const ORDER: [&str; 27] = [
     "report",
     "task",
     "notify",
+    "snapshot",
     "prometheus",
     "config",
     "lookout",

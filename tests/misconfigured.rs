@@ -154,6 +154,17 @@ async fn the_status_is_served_as_json_and_says_why_a_rule_does_not_fire() {
     assert_eq!((&rule["value"], &rule["reason"]), (&().into(), &"7 of 20 requests".into()));
     assert_eq!(rule["threshold"], 0.01);
     assert_eq!(status["rules"][1]["window_seconds"], serde_json::Value::Null);
+    assert_eq!(status["scopes"][0]["total_requests"], 7);
+    let operation = &status["operations"][0];
+    assert_eq!(operation["target"], "GET /orders");
+    assert_eq!(
+        (&operation["in_flight"], &operation["last_minute"]["requests"]),
+        (&0.into(), &7.into())
+    );
+    assert_eq!(
+        (&status["alerts"], &status["notifiers"]),
+        (&[(); 0][..].into(), &[(); 0][..].into())
+    );
 
     let text = scrape.render();
     let value = |name: &str, rule: &str| support::sum(&text, name, &[("rule", rule)]);

@@ -12,7 +12,6 @@ use std::{
 use metrics::Label;
 
 pub(crate) use self::replace::Replaced;
-use self::status::RuleGauges;
 use super::{
     Alert, Breach, Cause, Contribution, Origin, Target,
     state::{Change, State, Timing},
@@ -33,6 +32,7 @@ const TOP: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Evaluator {
     rules: Vec<Watch>,
+    groups: Groups,
     origin: Arc<Origin>,
 }
 
@@ -45,8 +45,6 @@ struct Watch {
     /// One entry for the service, a route or a dependency. A rule for each route has one for each
     /// operation that has had a verdict.
     tracked: HashMap<Target, Tracked>,
-    /// Created with the first status.
-    gauges: Option<RuleGauges>,
 }
 
 #[derive(Debug)]
@@ -73,11 +71,41 @@ struct Earlier {
     errors: u64,
 }
 
+/// The service, then each route and each dependency that a rule names, without duplicates. The
+/// collector sums their operations.
+#[derive(Debug)]
+struct Groups(Vec<(Scope, Target)>);
+
+impl Groups {
+    fn of(rules: &[Rule]) -> Self {
+        let mut groups = vec![(Scope::Service, Target::Service)];
+        for Rule { scope, .. } in rules {
+            let target = match scope {
+                Scope::EachRoute => continue,
+                Scope::Service => Target::Service,
+                Scope::Route(route) => Target::Route(route.clone()),
+                Scope::Dependency(name) => Target::Dependency(name.clone()),
+            };
+            if !groups.iter().any(|(known, _)| known == scope) {
+                groups.push((scope.clone(), target));
+            }
+        }
+        Self(groups)
+    }
+
+    /// The index and the target of a scope; `None` for each route.
+    fn find(&self, scope: &Scope) -> Option<(usize, &Target)> {
+        let mut groups = self.0.iter().enumerate();
+        groups.find_map(|(group, (known, target))| (known == scope).then_some((group, target)))
+    }
+}
+
 impl Evaluator {
     /// The rules must have been checked.
     pub(crate) fn new(rules: Vec<Rule>, origin: Arc<Origin>) -> Self {
+        let groups = Groups::of(&rules);
         let rules = rules.into_iter().map(Watch::new).collect();
-        Self { rules, origin }
+        Self { rules, groups, origin }
     }
 
     /// The rules, in their order.
@@ -87,26 +115,35 @@ impl Evaluator {
 
     /// Replaces the rules with checked ones, as if none had fired yet.
     pub(crate) fn restart(&mut self, rules: Vec<Rule>) {
+        self.groups = Groups::of(&rules);
         self.rules = rules.into_iter().map(Watch::new).collect();
     }
 
-    /// One group of operations per rule, in the order of the rules.
+    /// The groups of operations that the collector must sum for these rules.
     pub(crate) fn groups(rules: &[Rule]) -> Vec<Member> {
-        rules
-            .iter()
-            .map(|rule| {
-                let (scope, is_each) = (rule.scope.clone(), rule.is_each_route());
-                Box::new(move |operation: &Operation| !is_each && scope.covers(operation)) as Member
-            })
-            .collect()
+        let member = |(scope, _): (Scope, Target)| {
+            Box::new(move |operation: &Operation| scope.covers(operation)) as Member
+        };
+        Groups::of(rules).0.into_iter().map(member).collect()
+    }
+
+    /// The firing alerts of the last tick.
+    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
+        let tracked = self.rules.iter().flat_map(|watch| watch.tracked.values());
+        tracked.filter_map(|tracked| tracked.firing.as_ref())
+    }
+
+    /// The target of each group, in their order: the service is the first.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.groups.0.iter().map(|(_, target)| target)
     }
 
     /// Evaluates every rule; `wall` is the time of day of the last tick.
     pub(crate) fn evaluate(&mut self, collector: &Collector, wall: SystemTime) -> Vec<Alert> {
         let mut changes = Vec::new();
-        for (group, watch) in self.rules.iter_mut().enumerate() {
-            if let Some(target) = target_of(&watch.rule) {
-                let figures = collector.group(group);
+        for watch in &mut self.rules {
+            if let Some((group, target)) = self.groups.find(&watch.rule.scope) {
+                let (target, figures) = (target.clone(), collector.group(group));
                 changes.extend(watch.evaluate(target, figures, collector, &self.origin, wall));
                 continue;
             }
@@ -124,13 +161,7 @@ impl Evaluator {
 
 impl Watch {
     fn new(rule: Rule) -> Self {
-        Self {
-            name: rule.name().into(),
-            timing: Timing::of(&rule),
-            rule,
-            tracked: HashMap::new(),
-            gauges: None,
-        }
+        Self { name: rule.name().into(), timing: Timing::of(&rule), rule, tracked: HashMap::new() }
     }
 
     fn evaluate(
@@ -290,11 +321,11 @@ fn alert_labels(
     [rule_label(name), severity].into_iter().chain(target_labels(target, naming)).collect()
 }
 
-fn rule_label(name: &Arc<str>) -> Label {
+pub(crate) fn rule_label(name: &Arc<str>) -> Label {
     Label::new("rule", metrics::SharedString::from_shared(Arc::clone(name)))
 }
 
-fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
+pub(crate) fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
     match target {
         // No rule has the target of a report.
         Target::Service | Target::CallSite(_) => Vec::new(),
@@ -307,16 +338,6 @@ fn target_labels(target: &Target, naming: &MetricNaming) -> Vec<Label> {
     }
 }
 
-/// The target of a rule; `None` if it evaluates each operation.
-fn target_of(rule: &Rule) -> Option<Target> {
-    match &rule.scope {
-        Scope::EachRoute => None,
-        Scope::Service => Some(Target::Service),
-        Scope::Route(route) => Some(Target::Route(route.clone())),
-        Scope::Dependency(name) => Some(Target::Dependency(name.clone())),
-    }
-}
-
 #[cfg(test)]
 #[path = "evaluator_tests.rs"]
-mod tests;
+pub(crate) mod tests;

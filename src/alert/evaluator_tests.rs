@@ -15,24 +15,24 @@ use crate::{
     },
 };
 
-pub(super) struct Play {
-    store: Arc<Store>,
+pub(crate) struct Play {
+    pub(crate) store: Arc<Store>,
     shard: Arc<Shard>,
-    pub(super) collector: Collector,
-    pub(super) evaluator: Evaluator,
-    pub(super) second: u64,
+    pub(crate) collector: Collector,
+    pub(crate) evaluator: Evaluator,
+    pub(crate) second: u64,
     /// The time of day at the start.
     pub(super) clock_ahead: Duration,
 }
 
-pub(super) const MS: u64 = 1_000_000;
+pub(crate) const MS: u64 = 1_000_000;
 
 impl Play {
-    pub(super) fn new(rules: impl Into<Vec<Rule>>) -> Self {
+    pub(crate) fn new(rules: impl Into<Vec<Rule>>) -> Self {
         Self::with_recorder(rules, None)
     }
 
-    pub(super) fn with_recorder(
+    pub(crate) fn with_recorder(
         rules: impl Into<Vec<Rule>>,
         recorder: Option<SharedRecorder>,
     ) -> Self {
@@ -63,7 +63,7 @@ impl Play {
         }
     }
 
-    fn started(&self, route: &str, count: u64) {
+    pub(crate) fn started(&self, route: &str, count: u64) {
         let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         let cells = self.shard.operation(id);
         for _ in 0..count {
@@ -82,14 +82,14 @@ impl Play {
         }
     }
 
-    pub(super) fn requests(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
+    pub(crate) fn requests(&self, route: &str, count: u64, nanos: u64, ending: Ending) {
         let id = self.store.operations.id_of(TrafficId::HTTP_SERVER, MethodLabel::Get, route);
         (0..count).for_each(|_| self.shard.operation(id).start());
         self.ended(route, count, nanos, ending);
     }
 
     /// Ends the second, and returns the alerts that changed.
-    fn tick(&mut self) -> Vec<Alert> {
+    pub(crate) fn tick(&mut self) -> Vec<Alert> {
         self.second += 1;
         self.collector.tick(Duration::from_secs(self.second));
         // The system clock drifts from the monotonic one.
@@ -105,7 +105,7 @@ impl Play {
     }
 
     /// Repeats `each` every second, and returns each change with its second.
-    pub(super) fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
+    pub(crate) fn play(&mut self, seconds: u64, each: impl Fn(&Self)) -> Vec<(u64, Alert)> {
         let mut changes = Vec::new();
         for _ in 0..seconds {
             each(self);

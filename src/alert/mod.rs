@@ -23,6 +23,8 @@ use std::{
 };
 
 #[cfg(test)]
+pub(crate) use self::evaluator::tests::{MS, Play};
+#[cfg(test)]
 #[allow(unused_imports, reason = "the notifiers are features")]
 pub(crate) use self::failure::test_report;
 #[cfg(feature = "state")]
@@ -36,7 +38,7 @@ pub use self::{
     texts::{DistinctTexts, TextCount},
 };
 pub(crate) use self::{
-    evaluator::{Evaluator, Replaced},
+    evaluator::{Evaluator, Replaced, rule_label, target_labels},
     failure::InOneLine,
     state::{Change, State, Timing},
 };

@@ -10,7 +10,6 @@ mod self_check;
 mod shutdown_signal;
 #[cfg(feature = "state")]
 mod state;
-mod status;
 mod thread;
 
 use std::{fmt, sync::Arc};
@@ -27,7 +26,6 @@ pub use self::{
     builder::LookoutBuilder,
     error::StartError,
     reloaded::{ReloadError, Reloaded},
-    status::LookoutStatus,
 };
 use self::{self_check::Layers, thread::Command};
 use crate::{
@@ -36,6 +34,7 @@ use crate::{
     operation::{self, Call, Side},
     report::{Reporter, Reports},
     series::Store,
+    snapshot::Snapshot,
 };
 
 /// A handle to a running lookout. Clones share the lookout.
@@ -82,7 +81,7 @@ struct Inner {
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
     commands: mpsc::UnboundedSender<Command>,
-    status: watch::Receiver<Arc<LookoutStatus>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
     layers: Arc<Layers>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
@@ -238,7 +237,7 @@ impl Lookout {
         Reporter::new(Arc::clone(&self.inner.reports))
     }
 
-    /// Returns the state at the last tick, at most a second ago: each rule's value, threshold,
+    /// Returns the [`Snapshot`] of the last tick, at most a second ago: each rule's value, threshold,
     /// window, requests and state, and the reason if there is no verdict. Use it to find out why a
     /// rule does not fire; see [troubleshooting](crate::guide::troubleshooting). After
     /// [`shutdown`](Self::shutdown) it no longer changes.
@@ -251,14 +250,14 @@ impl Lookout {
     /// use tower_lookout::{Lookout, Rule};
     ///
     /// let lookout = Lookout::builder().rules(Rule::defaults()).start()?;
-    /// for rule in lookout.status().rules {
+    /// for rule in lookout.status().rules.iter() {
     ///     println!("{rule}"); // HighErrorRatio: inactive, error ratio unknown …: 7 of 20 requests
     /// }
     /// # Ok::<_, tower_lookout::StartError>(())
     /// ```
     #[doc(alias("health", "readiness"))]
-    pub fn status(&self) -> LookoutStatus {
-        LookoutStatus::clone(&self.inner.status.borrow())
+    pub fn status(&self) -> Snapshot {
+        Snapshot::clone(&self.inner.snapshots.borrow())
     }
 
     /// Sends a test alert and its resolve through each notifier, and returns the result of each

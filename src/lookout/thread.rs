@@ -7,14 +7,14 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
-use super::{LookoutStatus, ReloadError, Reloaded, heartbeat::Heartbeat, self_check::SelfCheck};
+use super::{ReloadError, Reloaded, heartbeat::Heartbeat, self_check::SelfCheck};
 use crate::{
     alert::{Alert, Evaluator},
     catch_panic::{guarded, guarded_future, logged},
@@ -25,13 +25,14 @@ use crate::{
     rule::Rule,
     runtime::{PROBE_INTERVAL, RuntimeStats},
     series::{Bounds, Store},
+    snapshot::Publisher,
     task::supervised,
 };
 
 /// The work of the lookout's own thread: the tick, the evaluation of the rules, the deliveries. It
 /// does not use the application's runtime, since it must report when that runtime is blocked.
 pub(super) struct LookoutThread {
-    pub(super) status: watch::Sender<Arc<LookoutStatus>>,
+    pub(super) publisher: Publisher,
     pub(super) self_check: SelfCheck,
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
@@ -193,11 +194,9 @@ impl LookoutThread {
             let lag = self.runtime_stats.tick(&collector.facade);
             collector.note_runtime_lag(lag);
             let changes = self.evaluator.evaluate(&collector, wall);
-            // A panic in the status must not lose the alerts.
+            // A panic in the snapshot must not lose the alerts.
             let _ = guarded(|| {
-                let status =
-                    LookoutStatus::of(&mut self.evaluator, &collector, &self.dispatcher, wall);
-                self.status.send_replace(Arc::new(status));
+                self.publisher.publish(&self.evaluator, &collector, wall);
                 self.self_check.tick(&collector, &self.evaluator);
             });
             changes
@@ -239,9 +238,7 @@ impl LookoutThread {
         collector.regroup(Evaluator::groups(&rules));
         let (replaced, changes) =
             self.evaluator.replace(rules, &collector.facade, SystemTime::now());
-        let status =
-            LookoutStatus::of(&mut self.evaluator, &collector, &self.dispatcher, SystemTime::now());
-        self.status.send_replace(Arc::new(status));
+        self.publisher.publish(&self.evaluator, &collector, SystemTime::now());
         drop(collector);
         for needs in &needs_restart {
             logged(|| tracing::warn!("{needs}"));

@@ -121,6 +121,12 @@ impl Ledger {
         }
     }
 
+    /// The firing alerts.
+    pub(super) fn firing(&self, origin: &Arc<Origin>) -> Vec<Alert> {
+        let alerted = self.groups.iter().filter(|(_, group)| group.alerted_at.is_some());
+        alerted.map(|(key, group)| group.firing(key, origin)).collect()
+    }
+
     fn key_of(&self, report: &Report) -> GroupKey {
         let key = GroupKey {
             name: report.name.as_ref().into(),

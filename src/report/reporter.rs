@@ -165,7 +165,6 @@ impl Reports {
     }
 
     /// The firing alerts.
-    #[cfg(feature = "state")]
     pub(crate) fn firing(&self) -> Vec<Alert> {
         self.lock().ledger.firing(&self.origin)
     }

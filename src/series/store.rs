@@ -65,8 +65,8 @@ impl Store {
     /// The maximum number of lists of an operation's labelled series. More lists make each shorter.
     const MOST_LISTS: usize = 1_024;
 
-    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges
-    /// and the states of its rules.
+    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges,
+    /// the states of its rules, and a status in the snapshot.
     const NAMED: usize = 2 << 10;
 
     pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {

@@ -26,6 +26,32 @@ struct Changes {
     changes: VecDeque<Change>,
     /// The number of cells of all changes.
     cells: usize,
+    /// The sums of the cells of all changes, which spare a window over all of them a walk.
+    sums: CellSums,
+}
+
+/// `(cell, durations)`, in the order of the cells, without zeros.
+#[derive(Debug, Default)]
+struct CellSums(Vec<(u16, u64)>);
+
+impl CellSums {
+    fn add(&mut self, cells: &[(u16, u32)]) {
+        for (cell, count) in cells {
+            match self.0.binary_search_by_key(cell, |(cell, _)| *cell) {
+                Ok(place) => self.0[place].1 += u64::from(*count),
+                Err(place) => self.0.insert(place, (*cell, u64::from(*count))),
+            }
+        }
+    }
+
+    fn subtract(&mut self, cells: &[(u16, u32)]) {
+        for (cell, count) in cells {
+            if let Ok(place) = self.0.binary_search_by_key(cell, |(cell, _)| *cell) {
+                self.0[place].1 -= u64::from(*count);
+            }
+        }
+        self.0.retain(|(_, count)| *count > 0);
+    }
 }
 
 #[derive(Debug)]
@@ -130,11 +156,19 @@ impl Changes {
 
     fn push(&mut self, change: Change) {
         self.cells += change.cells.len();
+        self.sums.add(&change.cells);
         self.changes.push_back(change);
     }
 
     fn bytes(&self) -> usize {
-        self.changes.capacity() * size_of::<Change>() + self.cells * size_of::<(u16, u32)>()
+        self.changes.capacity() * size_of::<Change>()
+            + self.cells * size_of::<(u16, u32)>()
+            + self.sums.0.capacity() * size_of::<(u16, u64)>()
+    }
+
+    /// The sums of the cells if all changes are after this tick.
+    fn sums_after(&self, tick: u64) -> Option<&CellSums> {
+        self.changes.front().is_none_or(|first| first.tick > tick).then_some(&self.sums)
     }
 
     fn after(&self, tick: u64) -> impl Iterator<Item = &Change> {
@@ -154,6 +188,7 @@ impl Changes {
         while self.changes.front().is_some_and(|change| change.tick <= oldest) {
             if let Some(change) = self.changes.pop_front() {
                 self.cells -= change.cells.len();
+                self.sums.subtract(&change.cells);
                 self.before = change.totals;
             }
         }
@@ -213,35 +248,54 @@ impl Window<'_> {
     /// bounds; otherwise the threshold is rounded to the nearest one.
     pub(crate) fn slower_than(&self, threshold: Duration, bounds: &Bounds) -> u64 {
         let above = bounds.first_above(threshold);
-        self.cells()
-            .filter(|(cell, _)| usize::from(*cell) >= above)
-            .map(|(_, count)| u64::from(count))
-            .sum()
+        self.cells().filter(|(cell, _)| usize::from(*cell) >= above).map(|(_, count)| count).sum()
     }
 
     /// The `q`-quantile of the durations, with a relative error of at most 1/9; `None` without
     /// requests.
     pub(crate) fn quantile(&self, q: f64, bounds: &Bounds) -> Option<Duration> {
-        let mut counts = vec![0_u64; bounds.cells()];
-        for (cell, count) in self.cells() {
-            counts[usize::from(cell)] += u64::from(count);
-        }
-        let total: u64 = counts.iter().sum();
-        let rank = ((q * total as f64).ceil() as u64).clamp(1, total.max(1));
-        let mut below = 0;
-        let cell = counts.iter().position(|count| {
-            below += count;
-            below >= rank
-        })?;
-        Some(Duration::from_nanos(bounds.middle(cell)))
+        self.quantiles([q], bounds).map(|[quantile]| quantile)
     }
 
-    /// `(cell, durations)`. A cell appears once per change.
-    fn cells(&self) -> impl Iterator<Item = (u16, u32)> {
-        let minutes = self.minutes_after.map(|tick| self.history.minutes.after(tick));
-        let seconds = self.history.seconds.after(self.seconds_after);
-        minutes.into_iter().flatten().chain(seconds).flat_map(|change| change.cells.iter().copied())
+    /// Several quantiles in one pass over the durations.
+    pub(crate) fn quantiles<const N: usize>(
+        &self,
+        qs: [f64; N],
+        bounds: &Bounds,
+    ) -> Option<[Duration; N]> {
+        let mut counts = vec![0_u64; bounds.cells()];
+        for (cell, count) in self.cells() {
+            counts[usize::from(cell)] += count;
+        }
+        let total: u64 = counts.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        Some(qs.map(|q| {
+            let rank = ((q * total as f64).ceil() as u64).clamp(1, total);
+            let mut below = 0;
+            let is_reached = |count: &u64| {
+                below += count;
+                below >= rank
+            };
+            let cell = counts.iter().position(is_reached).unwrap_or(counts.len() - 1);
+            Duration::from_nanos(bounds.middle(cell))
+        }))
     }
+
+    /// `(cell, durations)`. A cell may appear several times.
+    fn cells(&self) -> impl Iterator<Item = (u16, u64)> {
+        let minutes = self.minutes_after.map(|tick| cells(&self.history.minutes, tick));
+        minutes.into_iter().flatten().chain(cells(&self.history.seconds, self.seconds_after))
+    }
+}
+
+fn cells(changes: &Changes, after: u64) -> impl Iterator<Item = (u16, u64)> {
+    let sums = changes.sums_after(after);
+    let rest = sums.is_none().then(|| changes.after(after));
+    let rest = rest.into_iter().flatten().flat_map(|change| &change.cells);
+    let rest = rest.map(|(cell, count)| (*cell, u64::from(*count)));
+    sums.into_iter().flat_map(|sums| sums.0.iter().copied()).chain(rest)
 }
 
 #[cfg(test)]

@@ -21,4 +21,4 @@ use std::time::Duration;
 pub(crate) const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The length of the tier that keeps every tick.
-const SECONDS: Duration = Duration::from_secs(60);
+pub(crate) const SECONDS: Duration = Duration::from_secs(60);

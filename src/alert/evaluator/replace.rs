@@ -1,6 +1,6 @@
 use std::{mem, time::SystemTime};
 
-use super::{Evaluator, Tracked, Watch, alert_labels};
+use super::{Evaluator, Groups, Tracked, Watch, alert_labels};
 use crate::{alert::Alert, facade::Facade, rule::Rule};
 
 /// The number of rules that a replacement kept, changed, added and removed.
@@ -24,6 +24,7 @@ impl Evaluator {
         facade: &Facade,
         wall: SystemTime,
     ) -> (Replaced, Vec<Alert>) {
+        self.groups = Groups::of(&rules);
         let mut old = mem::take(&mut self.rules);
         let (mut replaced, mut changes) = (Replaced::default(), Vec::new());
         for rule in rules {
@@ -81,10 +82,7 @@ impl Watch {
     }
 
     /// Returns the resolves of the firing alerts.
-    fn end(mut self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
-        if let Some(gauges) = &mut self.gauges {
-            gauges.leave(facade);
-        }
+    fn end(self, facade: &Facade, wall: SystemTime) -> Vec<Alert> {
         let ended = self.tracked.into_values().filter_map(|mut tracked| {
             tracked.leave(facade);
             tracked.firing.map(|firing| firing.resolved_by_removal(wall))

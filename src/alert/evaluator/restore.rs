@@ -9,12 +9,6 @@ use crate::{
 };
 
 impl Evaluator {
-    /// The firing alerts of the last tick.
-    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
-        let tracked = self.rules.iter().flat_map(|watch| watch.tracked.values());
-        tracked.filter_map(|tracked| tracked.firing.as_ref())
-    }
-
     /// Restores the alerts that fired when the last process ended; `wall` is now.
     ///
     /// They keep firing until a verdict resolves them, or until the rule's longest window passes

@@ -1,66 +1,20 @@
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Evaluator, State, Target, Tracked, Watch, rule_label, target_labels, target_of};
+use super::{Evaluator, Groups, State, Target, Tracked, Watch};
 use crate::{
     alert::{Origin, RuleState, RuleStatus},
     collect::{Collector, Figures},
     evaluate::Reading,
-    facade::{Facade, Gauge, MetricNaming, RULE_THRESHOLD, RULE_VALUE},
-    rule::{Comparison, Reason, Rule},
+    rule::{Comparison, Reason},
 };
 
 /// The maximum number of statuses of a rule for each route.
 const WORST: usize = 20;
 
-/// The gauges of a rule's value and threshold, with one series each. A rule for each route shows
-/// its worst operation.
-#[derive(Debug)]
-pub(super) struct RuleGauges {
-    value: Gauge,
-    threshold: Gauge,
-}
-
-impl RuleGauges {
-    fn new(name: &Arc<str>, rule: &Rule, naming: &MetricNaming) -> Self {
-        let labels = || {
-            let target = target_of(rule).unwrap_or(Target::Service);
-            [rule_label(name)].into_iter().chain(target_labels(&target, naming)).collect::<Vec<_>>()
-        };
-        Self {
-            value: Gauge::new(RULE_VALUE, labels()),
-            threshold: Gauge::new(RULE_THRESHOLD, labels()),
-        }
-    }
-
-    fn set(&mut self, facade: &Facade, status: &RuleStatus) {
-        self.value.set(facade, status.value.unwrap_or(f64::NAN));
-        self.threshold.set(facade, status.threshold);
-    }
-
-    /// Sets the gauges to `NaN`, since a recorder may keep the series of a removed rule.
-    pub(super) fn leave(&mut self, facade: &Facade) {
-        self.value.set(facade, f64::NAN);
-        self.threshold.set(facade, f64::NAN);
-    }
-}
-
 impl Evaluator {
-    /// The results of the last tick, in the order of the rules. Also sets the gauges of value and
-    /// threshold.
-    pub(crate) fn statuses(&mut self, collector: &Collector) -> Vec<RuleStatus> {
-        let mut all = Vec::new();
-        for (group, watch) in self.rules.iter_mut().enumerate() {
-            let of_rule = watch.statuses(group, collector);
-            if let Some(first) = of_rule.first() {
-                let (name, rule) = (&watch.name, &watch.rule);
-                let naming = collector.facade.naming();
-                let gauges =
-                    watch.gauges.get_or_insert_with(|| RuleGauges::new(name, rule, naming));
-                gauges.set(&collector.facade, first);
-            }
-            all.extend(of_rule);
-        }
-        all
+    /// The status of each rule at the last tick, in the order of the rules.
+    pub(crate) fn statuses(&self, collector: &Collector) -> Vec<RuleStatus> {
+        self.rules.iter().flat_map(|watch| watch.statuses(&self.groups, collector)).collect()
     }
 
     /// The service and its instance.
@@ -72,11 +26,12 @@ impl Evaluator {
 impl Watch {
     /// One status for the service, a route or a dependency. A rule for each route has one for each
     /// of its worst operations.
-    fn statuses(&self, group: usize, collector: &Collector) -> Vec<RuleStatus> {
-        let Some(target) = target_of(&self.rule) else { return self.worst(collector) };
-        let figures = collector.group(group);
-        let tracked = self.tracked.get(&target);
-        let mut status = self.status(target, tracked, figures, collector);
+    fn statuses(&self, groups: &Groups, collector: &Collector) -> Vec<RuleStatus> {
+        let Some((group, target)) = groups.find(&self.rule.scope) else {
+            return self.worst(collector);
+        };
+        let tracked = self.tracked.get(target);
+        let mut status = self.status(target.clone(), tracked, collector.group(group), collector);
         let has_requests = || {
             let mut operations = collector.operations();
             operations.any(|(_, figures)| figures.history.totals().requests() > 0)

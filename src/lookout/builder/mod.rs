@@ -26,7 +26,7 @@ use self::{check::router, labels::UserLabel};
 #[cfg(feature = "state")]
 use super::state::StateKeeper;
 use super::{
-    Inner, Lookout, LookoutStatus, StartError,
+    Inner, Lookout, StartError,
     heartbeat::Heartbeat,
     self_check::{Layers, SelfCheck, log_start},
     thread::{LookoutThread, spawn, warn_without_runtime},
@@ -44,6 +44,7 @@ use crate::{
     rule::{self, Rule},
     runtime::RuntimeStats,
     series::{BUCKETS, Bounds, Classifier, FailureFn, Family, LabelTable, Limits, Store},
+    snapshot::{Publisher, Snapshot},
 };
 
 /// The settings of a [`Lookout`]. [`start`](Self::start) checks them.
@@ -199,7 +200,7 @@ impl LookoutBuilder {
         let core = Arc::new(Core::new(Arc::clone(&store), Arc::clone(&classifier), observe));
         let layers = Arc::<Layers>::default();
         let service = self.origin.service.clone();
-        let (thread, status) = self.build_thread(&store, classifier, &layers)?;
+        let (thread, snapshots) = self.build_thread(&store, classifier, &layers)?;
         let (reports, dispatcher) = (Arc::clone(&thread.reports), Arc::clone(&thread.dispatcher));
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
@@ -207,8 +208,8 @@ impl LookoutBuilder {
         let notifiers: Vec<_> =
             dispatcher.queues().iter().map(|queue| queue.name.clone()).collect();
         let (rules, has_recorder) = {
-            let status = status.borrow();
-            (status.rules.len(), status.has_recorder)
+            let snapshot = snapshots.borrow();
+            (snapshot.rules.len(), snapshot.has_recorder)
         };
         log_start(&service, rules, &notifiers, has_recorder);
         Ok(Lookout {
@@ -218,7 +219,7 @@ impl LookoutBuilder {
                 reports,
                 dispatcher,
                 commands,
-                status,
+                snapshots,
                 layers,
                 #[cfg(feature = "toml")]
                 reloadable,
@@ -234,7 +235,7 @@ impl LookoutBuilder {
         store: &Arc<Store>,
         classifier: Arc<Classifier>,
         layers: &Arc<Layers>,
-    ) -> Result<(LookoutThread, watch::Receiver<Arc<LookoutStatus>>), StartError> {
+    ) -> Result<(LookoutThread, watch::Receiver<Arc<Snapshot>>), StartError> {
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
         let origin = Arc::new(self.origin);
@@ -254,6 +255,10 @@ impl LookoutBuilder {
             Evaluator::groups(&self.rules),
             exports(&reports, &dispatcher, &heartbeats),
         );
+        #[cfg_attr(
+            not(feature = "state"),
+            expect(unused_mut, reason = "the state is restored into it")
+        )]
         let mut evaluator = Evaluator::new(self.rules, Arc::clone(&origin));
         #[cfg(feature = "state")]
         let keeper = self.state_path.map(|path| {
@@ -266,10 +271,10 @@ impl LookoutBuilder {
         workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
         #[cfg(feature = "state")]
         keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
-        let status = LookoutStatus::of(&mut evaluator, &collector, &dispatcher, SystemTime::now());
-        let (status, seen) = watch::channel(Arc::new(status));
+        let (publisher, snapshots) =
+            Publisher::new(&evaluator, &collector, Arc::clone(&reports), Arc::clone(&dispatcher));
         let thread = LookoutThread {
-            status,
+            publisher,
             self_check: SelfCheck::new(Arc::clone(layers)),
             store: Arc::clone(store),
             collector: share(collector),
@@ -283,7 +288,7 @@ impl LookoutBuilder {
             #[cfg(feature = "state")]
             keeper,
         };
-        Ok((thread, seen))
+        Ok((thread, snapshots))
     }
 
     /// Builds the store. Moves the labels and the bucket families into the configuration of the

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Group, GroupKey, Ledger, MAX_GROUPS};
 use crate::{
-    alert::{Alert, Failure, Origin, SavedTexts, fields},
+    alert::{Failure, Origin, SavedTexts, fields},
     report::CallSite,
     rule::Severity,
 };
@@ -102,12 +102,6 @@ impl Ledger {
             .collect();
     }
 
-    /// The firing alerts.
-    pub(in crate::report) fn firing(&self, origin: &Arc<Origin>) -> Vec<Alert> {
-        let alerted = self.groups.iter().filter(|(_, group)| group.alerted_at.is_some());
-        alerted.map(|(key, group)| group.firing(key, origin)).collect()
-    }
-
     /// The number of groups, and of those without an alert yet.
     pub(in crate::report) fn group_counts(&self) -> (usize, usize) {
         let new = self.groups.values().filter(|group| group.alerted_at.is_none());
@@ -123,7 +117,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Report;
+    use crate::{alert::Alert, report::Report};
 
     /// A report from a fixed call site.
     fn report(name: &str) -> Report {

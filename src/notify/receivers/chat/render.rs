@@ -140,7 +140,11 @@ fn measured_line<M: Markup>(alert: &Alert) -> String {
     let condition = plain::<M>(&alert.condition(), MAX_NAME);
     match (alert.status, alert.breach().and_then(|breach| breach.window)) {
         (AlertStatus::Firing, Some((over, requests))) => {
-            format!("{measured} · {condition} · {} in {}", count(requests, "request"), whole_seconds(over))
+            format!(
+                "{measured} · {condition} · {} in {}",
+                count(requests, "request"),
+                whole_seconds(over)
+            )
         }
         _ => format!("{measured} · {condition}"),
     }

@@ -137,7 +137,10 @@ fn the_first_alert_after_a_start_notes_that_earlier_alerts_are_unknown() {
         ),
         "{message}"
     );
-    assert!(text(&message, 1).ends_with("Earlier alerts may have ended without a resolve._"), "{message}");
+    assert!(
+        text(&message, 1).ends_with("Earlier alerts may have ended without a resolve._"),
+        "{message}"
+    );
 }
 
 #[test]
