@@ -166,3 +166,59 @@ fn text_can_not_end_a_code_span_or_a_link() {
     assert!(text(&message, 1).ends_with("\n<https://a/b?x%3E1%7Cy&amp;z|Runbook>"));
     assert!(text(&message, 2).starts_with("service `a'&lt;!here&gt;' b` · "));
 }
+
+/// The lines of the picture in README, without their markup.
+fn lines_of_picture() -> Vec<String> {
+    let picture = include_str!("../../../../docs/images/slack.svg");
+    let lines = picture.lines().filter(|line| line.starts_with("<text"));
+    let plain = |line: &str| -> String {
+        line.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text).collect()
+    };
+    lines.map(plain).collect()
+}
+
+#[test]
+fn the_picture_in_readme_shows_these_messages() {
+    let mut firing = test_alert("HighErrorRatio", AlertStatus::Firing);
+    firing.summary = Some("Too many requests fail.".to_owned());
+    firing.starts_at = std::time::UNIX_EPOCH + Duration::from_secs(10 * 3_600 + 19 * 60 + 19);
+    let (instance, version) = ("orders-6d5f:3".to_owned(), Some("0.1.0".to_owned()));
+    firing.origin = Origin { service: "orders".to_owned(), instance, version }.into();
+    let breach = firing.breach_mut().unwrap();
+    (breach.value, breach.peak) = (Some(15.0 / 544.0), 0.079);
+    breach.window = Some((Duration::from_secs(11), 544));
+    (breach.requests, breach.errors) = (1_644, 43);
+    let top = [
+        (MethodLabel::Get, "/orders/{id}", "13 of 435 failed (2.99%), 87% of all failures"),
+        (MethodLabel::Post, "/orders", "2 of 109 failed (1.83%), 13% of all failures"),
+    ];
+    breach.top = top
+        .map(|(method, route, detail)| Contribution {
+            operation: Operation::of_server(method, route),
+            share: 0.5,
+            detail: detail.to_owned(),
+        })
+        .into();
+    let mut resolved = firing.clone();
+    let breach = resolved.breach_mut().unwrap();
+    breach.value = Some(0.0);
+    (breach.window, breach.top) = (None, Vec::new());
+    let resolved = resolved.resolved_at(firing.starts_at + Duration::from_secs(22));
+
+    // Slack shows the time in the zone of the reader, here an hour before UTC.
+    let shown = |text: &str| -> String {
+        let (before, date) = text.split_once("<!date^").unwrap();
+        let (_, after) = date.split_once('>').unwrap();
+        format!("{before}11:19:19 today{after}").replace(['*', '`'], "")
+    };
+    let mut lines = Vec::new();
+    for alert in [firing, resolved] {
+        let now = alert.starts_at;
+        let message = payload(&Notification::new([alert]), now).0;
+        let title = text(&message, 0).trim_start_matches(|mark: char| !mark.is_ascii());
+        lines.push(title.trim_start().to_owned());
+        lines.extend(shown(text(&message, 1)).lines().map(str::to_owned));
+        lines.push(text(&message, 2).replace('`', ""));
+    }
+    assert_eq!(lines_of_picture(), lines);
+}
