@@ -1,9 +1,9 @@
-//! What a service asks of others, under watch: hyper-util's client and reqwest's, with retries, a
-//! timeout, a limit and a rule, against an inventory that fails at times.
+//! Watches the outbound requests of a service through hyper-util's and reqwest's clients, with
+//! retries, a timeout, a limit and a rule. The upstream, an inventory, sometimes fails.
 //!
 //! `cargo run -p examples --example client`
 
-#![expect(clippy::print_stdout, reason = "a person reads along")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::{
     future,
@@ -29,20 +29,20 @@ use tower_lookout::{Lookout, Rule, prometheus};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let scrape = prometheus::install()?;
-    let (alerts, mut told) = mpsc::unbounded_channel();
+    let (alerts, mut received) = mpsc::unbounded_channel();
     let lookout = Lookout::builder()
         .service("orders")
         .rule(Rule::error_ratio().above(0.5).dependency("inventory").summary("Stock is unknown."))
         .on_alert(move |alert| {
             println!("{alert}\n");
-            // Nobody listens once this is over.
+            // The receiver is gone during the shutdown.
             let _ = alerts.send(());
         })
         .start()?;
     let inventory = inventory().await?;
     let hyper = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
 
-    // reqwest's client, with the layer around it. An answer counts once its body is read.
+    // reqwest's client, with the layer around it. A response counts when its body has been read.
     let reqwest = reqwest::Client::builder().no_proxy().build()?;
     let reqwest = lookout.client_layer("inventory").layer(reqwest);
     let stock = reqwest::Request::new(Method::GET, format!("{inventory}/stock").parse()?);
@@ -51,19 +51,23 @@ async fn main() -> Result<(), BoxError> {
         reqwest.clone().oneshot(request).await?.bytes().await?;
     }
 
-    // hyper-util's, with the caller's requests watched outside of the retries, and attempts inside.
+    // hyper-util's client. The outer layer watches the caller's requests, the inner one each
+    // attempt.
     let patient = ServiceBuilder::new()
         .layer(lookout.client_layer("inventory"))
-        .layer(RetryLayer::new(Again { left: 2 }))
+        .layer(RetryLayer::new(RetryServerErrors { left: 2 }))
         .layer(lookout.attempt_layer("inventory"))
         .layer(TimeoutLayer::new(Duration::from_millis(200)))
         .service(hyper.clone());
     for _ in 0..3 {
         get(patient.clone(), &inventory, "flaky").await?;
     }
-    assert!(get(patient.clone(), &inventory, "never").await.is_err(), "the timeout ends it");
+    assert!(
+        get(patient.clone(), &inventory, "never").await.is_err(),
+        "the timeout ends the request"
+    );
 
-    // Two at once through a limit of one: the second has to wait until the client is ready for it.
+    // Two requests at once with a limit of one: the second waits until the client is ready.
     let limited = ServiceBuilder::new()
         .layer(lookout.client_layer("inventory"))
         .layer(ConcurrencyLimitLayer::new(1))
@@ -71,28 +75,31 @@ async fn main() -> Result<(), BoxError> {
     let slow = || get(limited.clone(), &inventory, "slow");
     tokio::try_join!(slow(), slow())?;
 
-    // A port that was closed a moment ago.
+    // A port without a listener.
     let closed = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let payments = lookout.client_layer("payments").layer(hyper);
-    assert!(get(payments, &format!("http://{closed}"), "pay").await.is_err(), "nobody listens");
+    assert!(
+        get(payments, &format!("http://{closed}"), "pay").await.is_err(),
+        "there is no listener"
+    );
 
-    // An outage, of which the lookout speaks with its next tick.
+    // An outage. The alert fires at the next tick.
     for _ in 0..20 {
         get(patient.clone(), &inventory, "down").await?;
     }
-    time::timeout(Duration::from_secs(5), told.recv()).await?;
+    time::timeout(Duration::from_secs(5), received.recv()).await?;
 
-    tell(&scrape.render());
+    print_series(&scrape.render());
     lookout.shutdown().await;
     Ok(())
 }
 
-/// The upstream: `flaky` fails every other time, `slow` takes a while, `never` does not answer.
+/// The upstream: `flaky` fails every other time, `slow` takes 100 ms, `never` does not respond.
 async fn inventory() -> Result<String, BoxError> {
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
     const DOWN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
     let flaky = async || {
-        let is_up = ASKED.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        let is_up = REQUESTS.fetch_add(1, Ordering::Relaxed) % 2 == 1;
         if is_up { StatusCode::OK } else { DOWN }
     };
     let app = Router::new()
@@ -107,7 +114,7 @@ async fn inventory() -> Result<String, BoxError> {
     Ok(format!("http://{address}"))
 }
 
-/// Asks, and reads the answer to its end.
+/// Sends a request, and reads the response to its end.
 async fn get<S, B>(client: S, server: &str, path: &str) -> Result<(), BoxError>
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: Into<BoxError>>,
@@ -119,13 +126,13 @@ where
     Ok(())
 }
 
-/// Tries again what failed with a status from 500 on.
+/// Retries responses with a status from 500 on.
 #[derive(Clone)]
-struct Again {
+struct RetryServerErrors {
     left: usize,
 }
 
-impl<B, R: Clone, E> Policy<Request<R>, Response<B>, E> for Again {
+impl<B, R: Clone, E> Policy<Request<R>, Response<B>, E> for RetryServerErrors {
     type Future = future::Ready<()>;
 
     fn retry(
@@ -143,21 +150,29 @@ impl<B, R: Clone, E> Policy<Request<R>, Response<B>, E> for Again {
     }
 }
 
-/// Series of the scrape, with a sentence for each excerpt.
-fn tell(scrape: &str) {
+/// Prints series of the scrape, each excerpt with a heading.
+fn print_series(scrape: &str) {
     let requests = "http_client_requests_total";
     let durations = "http_client_request_duration_seconds_count";
     let wait = "http_client_ready_wait_seconds_count";
-    for (sentence, metric, label) in [
-        ("What the caller got, after retries:", requests, r#"inventory",call="logical""#),
-        ("What that took, each attempt:", requests, r#"call="attempt""#),
-        ("It never answered, and the timeout inside of the layer fired:", durations, "timeout"),
-        ("There was no connection:", durations, "payments"),
-        ("The wait for the limit, which is no time of the request:", wait, ""),
-        ("The rule fires, on this dependency:", "lookout_alert_state", ""),
+    for (heading, metric, label) in [
+        (
+            "The responses that the caller got, after retries:",
+            requests,
+            r#"inventory",call="logical""#,
+        ),
+        ("Each attempt:", requests, r#"call="attempt""#),
+        (
+            "A request without a response, ended by the timeout inside the layer:",
+            durations,
+            "timeout",
+        ),
+        ("A request without a connection:", durations, "payments"),
+        ("The wait for the limit, which is not part of the duration:", wait, ""),
+        ("The rule fires for this dependency:", "lookout_alert_state", ""),
     ] {
-        println!("{sentence}");
-        let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
-        scrape.lines().filter(is_it).for_each(|line| println!("  {line}"));
+        println!("{heading}");
+        let matches = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
+        scrape.lines().filter(matches).for_each(|line| println!("  {line}"));
     }
 }

@@ -1,6 +1,6 @@
-//! README's `main` without Slack: an axum service that is watched, and prints its alerts.
+//! README's `main` without Slack: watches an axum service, and prints its alerts.
 
-#![expect(clippy::print_stdout, reason = "a person reads along")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::error::Error;
 

@@ -1,9 +1,9 @@
-//! A tonic server and a tonic client under watch, both in one process: what is counted for each call,
-//! on either side, and what a stream shows while it is open.
+//! Watches a tonic server and a tonic client in one process. Prints the counts of each call on both
+//! sides, and the metrics of a stream while it is open.
 //!
 //! `cargo run -p examples --example tonic`
 
-#![expect(clippy::print_stdout, reason = "a person reads along")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::{error::Error, time::Duration};
 
@@ -48,34 +48,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let channel = ServiceBuilder::new().layer(lookout.client_layer("health")).service(channel);
     let mut client = HealthClient::new(channel.clone());
 
-    // Unary calls: three that are served, and one that asks for what is not there.
+    // Unary calls: three succeed, and one requests an unknown service.
     reporter.set_service_status("orders", ServingStatus::Serving).await;
     for _ in 0..3 {
         client.check(about("orders")).await?;
     }
-    let refused = client.check(about("payments")).await;
-    assert_eq!(refused.map_err(|status| status.code()).err(), Some(Code::NotFound));
+    let not_found = client.check(about("payments")).await;
+    assert_eq!(not_found.map_err(|status| status.code()).err(), Some(Code::NotFound));
 
-    // A bidirectional call, and the same of a service that this server does not have.
+    // A bidirectional call, and one to a service that this server does not have.
     let mut listing = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
-    let asked = stream::iter(["", "grpc.health.v1.Health"].map(list_services));
-    let mut lists = listing.server_reflection_info(asked).await?.into_inner();
+    let requests = stream::iter(["", "grpc.health.v1.Health"].map(list_services));
+    let mut lists = listing.server_reflection_info(requests).await?.into_inner();
     while lists.message().await?.is_some() {}
     let mut old = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
     let unknown = old.server_reflection_info(stream::empty()).await;
     assert_eq!(unknown.map_err(|status| status.code()).err(), Some(Code::Unimplemented));
 
-    // A stream: a message now and at each change, until the client has seen enough.
+    // A stream with a message at the start and at each change, until the client drops it.
     let mut changes = client.watch(about("orders")).await?.into_inner();
     changes.message().await?;
     for status in [ServingStatus::NotServing, ServingStatus::Serving] {
         reporter.set_service_status("orders", status).await;
         changes.message().await?;
     }
-    tell(&scrape.render(), &WHILE_OPEN);
+    print_series(&scrape.render(), &WHILE_OPEN);
 
     drop(changes);
-    tell(&time::timeout(Duration::from_secs(5), all_ended(&scrape)).await?, &AT_THE_END);
+    print_series(&time::timeout(Duration::from_secs(5), all_ended(&scrape)).await?, &AT_THE_END);
     server.abort();
     lookout.shutdown().await;
     Ok(())
@@ -90,7 +90,7 @@ fn list_services(of: &str) -> v1::ServerReflectionRequest {
     v1::ServerReflectionRequest { host: String::new(), message_request: Some(list) }
 }
 
-/// The server learns a moment later that its client has left.
+/// Waits until the server has noticed that its client has disconnected, and returns the scrape.
 async fn all_ended(scrape: &Scrape) -> String {
     let mut pace = time::interval(Duration::from_millis(10));
     loop {
@@ -103,27 +103,35 @@ async fn all_ended(scrape: &Scrape) -> String {
     }
 }
 
-/// Series of the scrape that have a label, with a sentence for each excerpt.
-fn tell(scrape: &str, excerpts: &[[&str; 3]]) {
-    for [sentence, metric, label] in excerpts {
-        println!("{sentence}");
-        let is_it = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
-        scrape.lines().filter(is_it).for_each(|line| println!("  {line}"));
+/// Prints series of the scrape with a label, each excerpt with a heading.
+fn print_series(scrape: &str, excerpts: &[[&str; 3]]) {
+    for [heading, metric, label] in excerpts {
+        println!("{heading}");
+        let matches = |line: &&str| line.split('{').next() == Some(metric) && line.contains(label);
+        scrape.lines().filter(matches).for_each(|line| println!("  {line}"));
     }
 }
 
 const WHILE_OPEN: [[&str; 3]; 2] = [
-    ["A stream is open, seen from the server:", "rpc_server_active_streams", "Watch"],
-    ["The same from the client:", "rpc_client_active_streams", "Watch"],
+    ["An open stream, at the server:", "rpc_server_active_streams", "Watch"],
+    ["The same stream, at the client:", "rpc_client_active_streams", "Watch"],
 ];
 
 const AT_THE_END: [[&str; 3]; 8] = [
-    ["Served, to the last message and status:", "rpc_server_calls_total", r#""OK""#],
-    ["The caller's mistake, so no failure of the server:", "rpc_server_calls_total", "NOT_FOUND"],
-    ["All that the server does not have is one method:", "rpc_server_calls_total", "_OTHER"],
-    ["The client left the stream, which is no failure:", "rpc_server_calls_total", "Watch"],
-    ["The same calls, as their caller saw them:", "rpc_client_calls_total", r#""OK""#],
-    ["To the caller all but OK is a failure:", "rpc_client_calls_total", "failure"],
-    ["It cancelled the stream itself:", "rpc_client_calls_total", "Watch"],
-    ["A stream's life, which is no latency:", "rpc_server_stream_duration_seconds_count", ""],
+    ["Complete calls, with their status:", "rpc_server_calls_total", r#""OK""#],
+    [
+        "An error of the caller, which is not a failure of the server:",
+        "rpc_server_calls_total",
+        "NOT_FOUND",
+    ],
+    ["Unknown methods, which share one series:", "rpc_server_calls_total", "_OTHER"],
+    ["The client dropped the stream, which is not a failure:", "rpc_server_calls_total", "Watch"],
+    ["The same calls, at the client:", "rpc_client_calls_total", r#""OK""#],
+    ["For a client, any status but OK is a failure:", "rpc_client_calls_total", "failure"],
+    ["The client cancelled the stream:", "rpc_client_calls_total", "Watch"],
+    [
+        "The lifetime of the stream, which is not a latency:",
+        "rpc_server_stream_duration_seconds_count",
+        "",
+    ],
 ];

@@ -1,5 +1,5 @@
-//! The access log and other observers over real sockets: one line per request, in the standard
-//! formats, which no client can forge.
+//! The access log and other observers over real sockets: each request has one line in a standard
+//! format, which a client cannot forge.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -62,11 +62,11 @@ async fn serve(app: Router) -> SocketAddr {
 }
 
 /// Sends a raw request with these headers. Returns the response.
-async fn ask(address: SocketAddr, request: &[u8], headers: &[&[u8]]) -> String {
+async fn fetch(address: SocketAddr, request: &[u8], headers: &[&[u8]]) -> String {
     let mut stream = send(address, request, headers).await;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    String::from_utf8(response).unwrap()
 }
 
 async fn send(address: SocketAddr, request: &[u8], headers: &[&[u8]]) -> TcpStream {
@@ -134,7 +134,7 @@ async fn unknown_values_are_a_dash_or_null() {
     let layer = layer.observer(AccessLog::combined()).observer(AccessLog::json());
     let app = router("bare", get(|| async {})).layer(layer);
     let headers: [&[u8]; 3] = [b"user-agent:", b"x-request-id:", b"traceparent: 00-0-0-01"];
-    ask(serve(app).await, b"GET /bare/1", &headers).await;
+    fetch(serve(app).await, b"GET /bare/1", &headers).await;
     let [combined, object] = lines("bare", 2).await.try_into().unwrap();
     let expected = r#"- - - [] "GET /bare/1 HTTP/1.1" 200 - "-" "-""#;
     assert_eq!(without_date(&combined.message), expected);
@@ -154,10 +154,10 @@ async fn no_client_can_forge_a_line() {
     let agent = b"user-agent: x\" 200 1\t\\ \xc2\x9b31m \xff";
     let id = b"x-request-id: 1\" trace_id=\"2";
     let address = serve(app).await;
-    ask(address, b"GET /hostile/\"a\\b%0a{\"", &[agent, id]).await;
+    fetch(address, b"GET /hostile/\"a\\b%0a{\"", &[agent, id]).await;
     // hyper rejects control characters.
-    let refused = ask(address, b"GET /hostile/2", &[b"user-agent: \x1b[31m"]).await;
-    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    let rejected = fetch(address, b"GET /hostile/2", &[b"user-agent: \x1b[31m"]).await;
+    assert!(rejected.starts_with("HTTP/1.1 400"), "{rejected}");
 
     let [combined, object] = lines("hostile", 2).await.try_into().unwrap();
     assert_eq!(
@@ -179,7 +179,7 @@ async fn long_values_are_cut() {
     let long = "x".repeat(4_000);
     let agent = format!("user-agent: {long}");
     let request = format!("GET /long/{long}");
-    ask(serve(app).await, request.as_bytes(), &[agent.as_bytes()]).await;
+    fetch(serve(app).await, request.as_bytes(), &[agent.as_bytes()]).await;
     let object = object("long").await;
     assert_eq!(object["user_agent"], format!("{}...", &long[..1_024]));
     assert_eq!(object["path"], format!("/long/{}...", &long[..1_018]));
@@ -204,7 +204,7 @@ async fn configured_values_are_in_the_line() {
         b"x-correlation-id: 9",
         b"x-forwarded-for: 192.0.2.7, 10.0.0.1",
     ];
-    ask(serve(app).await, b"GET /asked/1?page=2", &headers).await;
+    fetch(serve(app).await, b"GET /asked/1?page=2", &headers).await;
     let [log, forwarded] = lines("asked", 2).await.try_into().unwrap();
     assert_eq!(
         without_date(&log.message),
@@ -222,9 +222,9 @@ async fn unfinished(name: &str, route: axum::routing::MethodRouter, leaves_after
     let layer = layer.observer(AccessLog::common());
     let address = serve(router(name, route).layer(layer)).await;
     let mut stream = send(address, format!("GET /{name}/1").as_bytes(), &[]).await;
-    let mut answer = Vec::new();
-    while !String::from_utf8_lossy(&answer).ends_with(leaves_after) {
-        assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+    let mut response = Vec::new();
+    while !String::from_utf8_lossy(&response).ends_with(leaves_after) {
+        assert!(stream.read_buf(&mut response).await.unwrap() > 0);
     }
     let has_come = || scrape.render().contains("http_server_active_requests").then_some(());
     eventually(5, "the request", has_come).await;
@@ -247,45 +247,45 @@ async fn a_request_without_a_complete_response_has_one_line() {
     });
     let aborted = unfinished("aborted", endless, "first\r\n").await;
     assert_eq!(aborted, json!([200, "aborted", 5, "200 5"]));
-    let panics = get(|| async { panic!("as the test asks") as &str });
+    let panics = get(|| async { panic!("intended by the test") as &str });
     assert_eq!(unfinished("panicked", panics, "").await, json!([null, "panicked", 0, "- -"]));
 }
 
 /// Counts its calls, and panics.
 struct Panics {
-    at_begin: bool,
-    told: Arc<AtomicU64>,
+    at_start: bool,
+    ends: Arc<AtomicU64>,
 }
 
 impl Observer for Panics {
     type State = ();
 
     fn on_request(&self, _: &RequestHead<'_>) {
-        assert!(!self.at_begin, "as the test asks");
+        assert!(!self.at_start, "intended by the test");
     }
 
     fn on_end(&self, (): (), _: &RequestEnd<'_>) {
-        self.told.fetch_add(1, Relaxed);
-        panic!("as the test asks");
+        self.ends.fetch_add(1, Relaxed);
+        panic!("intended by the test");
     }
 }
 
 #[tokio::test]
 async fn a_panicking_observer_affects_neither_the_request_nor_other_observers() {
     let (lookout, scrape) = start(|builder| builder);
-    let told = Arc::new(AtomicU64::new(0));
-    let panics = |at_begin| Panics { at_begin, told: told.clone() };
+    let ends = Arc::new(AtomicU64::new(0));
+    let panics = |at_start| Panics { at_start, ends: ends.clone() };
     let layer = lookout.layer().observer(panics(true)).observer(panics(false));
-    let app = router("harmless", get(|| async { "an answer" }))
-        .route("/harmless/panic", get(|| async { panic!("as the test asks") as &str }))
+    let app = router("harmless", get(|| async { "a response" }))
+        .route("/harmless/panic", get(|| async { panic!("intended by the test") as &str }))
         .layer(layer.observer(AccessLog::json()));
     let address = serve(app).await;
-    let answer = ask(address, b"GET /harmless/1", &[]).await;
-    assert!(answer.ends_with("an answer"), "{answer}");
+    let response = fetch(address, b"GET /harmless/1", &[]).await;
+    assert!(response.ends_with("a response"), "{response}");
     // `on_end` is called while the thread unwinds.
-    assert_eq!(ask(address, b"GET /harmless/panic", &[]).await, "");
+    assert_eq!(fetch(address, b"GET /harmless/panic", &[]).await, "");
     lines("harmless", 2).await;
-    assert_eq!(told.load(Relaxed), 2, "one that panicked at the beginning is told no end");
+    assert_eq!(ends.load(Relaxed), 2, "no end follows a start that panicked");
     for outcome in ["success", "panicked"] {
         let labels = [("outcome", outcome)];
         assert_eq!(sum(&scrape.render(), "http_server_requests_total", &labels), 1.0);
@@ -319,12 +319,13 @@ async fn a_grpc_call_has_its_status_in_a_field() {
     assert!(common.message.ends_with(r#""POST /shop.Orders/Find HTTP/2.0" 200 -"#), "{common:?}");
     assert_eq!(common.fields["grpc_status"], "NOT_FOUND");
     let object: Value = serde_json::from_str(&object.message).unwrap();
-    let told = json!([object["status"], object["grpc_status"], object["route"], object["version"]]);
-    assert_eq!(told, json!([null, "NOT_FOUND", "shop.Orders/Find", "HTTP/2.0"]));
+    let found =
+        json!([object["status"], object["grpc_status"], object["route"], object["version"]]);
+    assert_eq!(found, json!([null, "NOT_FOUND", "shop.Orders/Find", "HTTP/2.0"]));
 }
 
 /// A service without a socket, since the test's subscriber is set for one thread.
-fn answer(lookout: &Lookout, log: AccessLog) {
+fn respond(lookout: &Lookout, log: AccessLog) {
     let layer = lookout.layer().observer(log);
     let service = layer.layer(service_fn(|_: Request<_>| async {
         tracing::info!("handled");
@@ -351,8 +352,8 @@ fn a_writer_can_receive_only_the_lines() {
         .with_filter(filter_fn(|event| event.target() == AccessLog::TARGET));
     let lookout = lookout();
     with_default(tracing_subscriber::registry().with(lines), || {
-        answer(&lookout, AccessLog::common());
-        answer(&lookout, AccessLog::common());
+        respond(&lookout, AccessLog::common());
+        respond(&lookout, AccessLog::common());
     });
     let mut written = String::new();
     reader.read_to_string(&mut written).unwrap();
@@ -361,7 +362,7 @@ fn a_writer_can_receive_only_the_lines() {
 }
 
 #[test]
-fn a_disabled_log_keeps_no_data() {
+fn a_disabled_log_stores_no_data() {
     let asked = Arc::new(AtomicU64::new(0));
     let counts = asked.clone();
     let log = AccessLog::common().remote_addr(move |_| {
@@ -369,7 +370,7 @@ fn a_disabled_log_keeps_no_data() {
         None
     });
     let lookout = lookout();
-    with_default(NoSubscriber::new(), || answer(&lookout, log));
+    with_default(NoSubscriber::new(), || respond(&lookout, log));
     assert_eq!(asked.load(Relaxed), 0);
 }
 
@@ -382,7 +383,7 @@ async fn inside_a_nest_the_path_has_no_prefix() {
     let nested = router("nested", get(|| async {})).layer(inside);
     let outside = lookout.layer().observer(AccessLog::json());
     let app = Router::new().nest("/api", nested).layer(outside);
-    ask(serve(app).await, b"GET /api/nested/1", &[b"x-inside: yes"]).await;
+    fetch(serve(app).await, b"GET /api/nested/1", &[b"x-inside: yes"]).await;
     for line in lines("nested", 2).await {
         let object: Value = serde_json::from_str(&line.message).unwrap();
         let is_inside = object["request_id"] == "yes";

@@ -1,12 +1,12 @@
-//! What the figures take is accounted for. A binary of its own: the recorder frees its blocks on whichever
-//! thread comes by, and the allocations are counted by thread.
+//! The memory of the figures is accounted for. A separate binary, since the recorder may free its
+//! blocks on any thread, and allocations are counted per thread.
 
 #![cfg(feature = "prometheus")]
 
 use tower_lookout::{bench::Ticker, prometheus};
 
 #[test]
-fn what_is_allocated_is_within_what_is_accounted_for() {
+fn allocated_memory_is_within_the_accounted_memory() {
     for (operations, statuses, shards) in [(400, 1, 1), (30, 64, 1), (100, 8, 3)] {
         let (recorder, scrape) = prometheus::build().unwrap();
         let mut made = None;
@@ -20,12 +20,13 @@ fn what_is_allocated_is_within_what_is_accounted_for() {
                 }
                 ticker
             });
-            // The recorder sorts the samples into its buckets, and frees their blocks some epochs later.
+            // The recorder moves the samples into its buckets, and frees their blocks some epochs
+            // later.
             (0..8).for_each(|_| drop(scrape.render()));
             made = Some(ticker);
         });
         let (kept, used) = (allocated.bytes_current as f64, made.unwrap().memory() as f64);
-        // The rest is what each process has once.
+        // The rest is allocated once per process.
         assert!(kept <= used + 300_000.0 && used < 2.0 * kept, "{kept} of {used} bytes");
     }
 }

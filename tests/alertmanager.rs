@@ -168,7 +168,7 @@ fn replica() {
     runtime.block_on(async {
         let (lookout, _scrape) = lookout(&[url], &instance);
         let _in_flight = request(&lookout);
-        // Until it is killed, but not for ever.
+        // The test kills it earlier.
         tokio::time::sleep(Duration::from_secs(120)).await;
     });
 }
@@ -186,7 +186,7 @@ async fn a_real_alertmanager_groups_replicas_and_resolves_a_killed_one() {
     replicas[1].take();
     let second = eventually(30, "the resolve", || receiver.posts().get(1).cloned()).await;
     assert_eq!(states(&second), pairs(&[("a", "firing"), ("b", "resolved"), ("c", "firing")]));
-    assert_eq!(receiver.posts().len(), 2, "what is posted again is no news");
+    assert_eq!(receiver.posts().len(), 2, "a repeat sends no new message");
 }
 
 #[tokio::test]
@@ -274,8 +274,8 @@ async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
         let (lookout, scrape) = lookout(&urls, "one");
         let _in_flight = request(&lookout);
         eventually(3, "the healthy one", || (!healthy.taken().is_empty()).then_some(())).await;
-        let what = format!("the other after {reply:?}");
-        eventually(seconds, &what, || (!failing.taken().is_empty()).then_some(())).await;
+        let event = format!("the failing one after {reply:?}");
+        eventually(seconds, &event, || (!failing.taken().is_empty()).then_some(())).await;
         eventually(2, "counters", || (counters(&scrape)[0] >= 2.0).then_some(())).await;
         assert_eq!(counters(&scrape)[1..], [1.0, 0.0], "after {reply:?}");
         lookout.shutdown().await;

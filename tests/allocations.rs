@@ -30,7 +30,7 @@ use support::{start, sum};
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("no future of this test waits"),
     }
 }
 
@@ -45,7 +45,7 @@ where
         match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(frame)) => drop(frame.unwrap()),
             Poll::Ready(None) => break,
-            Poll::Pending => panic!("nothing here waits"),
+            Poll::Pending => panic!("no future of this test waits"),
         }
     }
 }

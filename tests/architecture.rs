@@ -51,14 +51,17 @@ fn a_module_uses_only_modules_before_it() {
     for (from, to) in Modules::of_crate(source_folder()).uses() {
         if let ([from_room, ..], [to_room, ..]) = (&from[..], &to[..]) {
             let (from, to) = (from.join("::"), to.join("::"));
-            assert!(place(to_room) <= place(from_room), "{from} uses {to}, which stands after it");
+            assert!(
+                place(to_room) <= place(from_room),
+                "{from} uses {to}, which comes after it in the order"
+            );
         }
     }
 }
 
 #[test]
-fn modules_in_a_folder_use_each_other_in_no_circle() {
-    let mut circles = Vec::new();
+fn modules_in_a_folder_have_no_import_cycles() {
+    let mut cycles = Vec::new();
     for (folder, edges) in Modules::of_crate(source_folder()).siblings() {
         let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in edges.keys() {
@@ -66,11 +69,11 @@ fn modules_in_a_folder_use_each_other_in_no_circle() {
         }
         for ((from, to), example) in &edges {
             if reaches(&targets, to, from) {
-                circles.push(format!("{}: {from} -> {to} ({example})", folder.join("::")));
+                cycles.push(format!("{}: {from} -> {to} ({example})", folder.join("::")));
             }
         }
     }
-    assert!(circles.is_empty(), "uses that are part of a circle:\n{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "import cycles:\n{}", cycles.join("\n"));
 }
 
 /// Whether a walk along the uses leads from one module to another.

@@ -45,7 +45,7 @@ fn app() -> Router {
         .route("/blind", post(|| async { "not read" }))
         .route("/large", get(|| async { vec![7; LARGE] }))
         .route("/endless", get(endless))
-        .route("/panic", post(async |_: Bytes| -> Bytes { panic!("as the test asks") }))
+        .route("/panic", post(async |_: Bytes| -> Bytes { panic!("intended by the test") }))
 }
 
 async fn serve(app: Router) -> SocketAddr {
@@ -187,7 +187,7 @@ async fn a_client_counts_sent_and_received_bytes() {
 }
 
 /// Makes a unary call and one of each kind of stream, counted on both sides.
-async fn ask_grpc(lookout: &Lookout) {
+async fn call_grpc(lookout: &Lookout) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::builder().layer(lookout.grpc_layer().bodies()).add_service(Echo);
@@ -207,7 +207,7 @@ async fn ask_grpc(lookout: &Lookout) {
 #[tokio::test]
 async fn a_grpc_call_counts_its_messages_in_both_directions_on_both_sides() {
     let (lookout, scrape) = start(|builder| builder);
-    ask_grpc(&lookout).await;
+    call_grpc(&lookout).await;
     let expected = [
         ("Unary", [1.0, 1.0]),
         ("ServerStream", [1.0, 3.0]),
@@ -236,7 +236,7 @@ async fn a_grpc_call_counts_its_messages_in_both_directions_on_both_sides() {
 #[tokio::test]
 async fn go_grpc_middlewares_preset_has_messages_as_counters() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
-    ask_grpc(&lookout).await;
+    call_grpc(&lookout).await;
     let expected = [
         ("grpc_server_msg_received_total", 6.0),
         ("grpc_server_msg_sent_total", 8.0),

@@ -89,23 +89,23 @@ async fn a_family_of_routes(prefix: Option<&str>) {
 
 #[test]
 fn invalid_families_are_rejected() {
-    let refused = |set: fn(LookoutBuilder) -> LookoutBuilder| {
+    let rejected = |set: fn(LookoutBuilder) -> LookoutBuilder| {
         set(Lookout::builder()).start().unwrap_err().to_string()
     };
     assert_eq!(
-        refused(|builder| builder.buckets_for("very slow", ["/"], SLOW)),
+        rejected(|builder| builder.buckets_for("very slow", ["/"], SLOW)),
         "buckets_for: \"very slow\" cannot be part of a metric name: use letters, digits and _"
     );
     assert_eq!(
-        refused(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("a", ["/b"], SLOW)),
+        rejected(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("a", ["/b"], SLOW)),
         "buckets_for: \"a\" is declared twice: declare all its routes at once"
     );
     assert_eq!(
-        refused(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("b", ["/a"], SLOW)),
+        rejected(|builder| builder.buckets_for("a", ["/a"], SLOW).buckets_for("b", ["/a"], SLOW)),
         "buckets_for: \"/a\" is in two families: remove it from one"
     );
     assert_eq!(
-        refused(|builder| builder.buckets_for("a", ["/a"], [])),
+        rejected(|builder| builder.buckets_for("a", ["/a"], [])),
         "buckets_for: \"a\": there are none: give at least one bound"
     );
     let unsorted = prometheus::Builder::new().buckets_for("a", SLOW.into_iter().rev()).build();

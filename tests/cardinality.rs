@@ -1,5 +1,5 @@
-//! Whatever clients send, the number of series and the memory stay at their bound, and what is past the
-//! bound is visible; and promtool has nothing to say against any of the metrics.
+//! For any requests of clients, the number of series and the memory stay within their limits.
+//! Requests beyond a limit are visible, and promtool accepts all metrics.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -27,11 +27,11 @@ use support::{check_with_promtool, series, start, sum};
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("no future of this test waits"),
     }
 }
 
-/// Numbers that look random and are the same each time.
+/// Pseudo-random numbers with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -44,9 +44,8 @@ impl Random {
 
 type Answer = Ready<Result<Response<Full<&'static [u8]>>, Infallible>>;
 
-/// Answers HTTP with the status that it is asked for, and gRPC as a server does that knows no method,
-/// or a few.
-fn answer(request: Request<Empty<&'static [u8]>>) -> Answer {
+/// Responds to HTTP with the requested status, and to gRPC as a server with few methods or none.
+fn respond(request: Request<Empty<&'static [u8]>>) -> Answer {
     let mut response = Response::new(Full::new(&b""[..]));
     if request.headers().contains_key("content-type") {
         let is_known = request.uri().path().starts_with("/shop.");
@@ -82,7 +81,7 @@ fn random_request(random: &mut Random) -> Request<Empty<&'static [u8]>> {
 }
 
 fn send(layer: LookoutLayer<HttpAndGrpc>, random: &mut Random, requests: u64) {
-    let mut service = layer.layer(service_fn(answer));
+    let mut service = layer.layer(service_fn(respond));
     for _ in 0..requests {
         let response = poll_now(service.call(random_request(random))).unwrap();
         let mut body = pin!(response.into_body());
@@ -93,7 +92,7 @@ fn send(layer: LookoutLayer<HttpAndGrpc>, random: &mut Random, requests: u64) {
 }
 
 #[test]
-fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
+fn a_million_requests_with_random_names_keep_series_and_memory_within_the_limits() {
     let (lookout, scrape) = start(|builder| builder.max_operations(100).server_address());
     let layers = [lookout.grpc_layer(), lookout.client_layer("anybody")];
     let mut random = Random(1);
@@ -124,19 +123,19 @@ fn a_million_requests_of_random_names_leave_series_and_memory_at_their_bound() {
     .map(|name| sum(&text, name, &[]))
     .iter()
     .sum();
-    assert_eq!(all, 1_000_000.0, "each is counted");
+    assert_eq!(all, 1_000_000.0, "each request is counted");
     assert!(sum(&text, "lookout_overflowed_requests_total", &[]) > 0.0, "the overflow is visible");
     assert!(text.contains(r#"http_request_method="_OTHER",http_route="unmatched""#));
     let unknown = [("rpc_method", "_OTHER"), ("rpc_response_status_code", "UNIMPLEMENTED")];
     assert!(sum(&text, "rpc_server_calls_total", &unknown) > 0.0);
-    assert!(!text.contains("agent"), "what a client says of itself is no label");
+    assert!(!text.contains("agent"), "data of a client is not a label");
     check_with_promtool(&text);
 }
 
 #[test]
-fn with_each_preset_the_series_stay_at_their_bound() {
+fn with_each_preset_the_series_stay_within_the_limit() {
     const OPERATIONS: usize = 20;
-    // A status each up to the bound, the classes of the rest, and none.
+    // One series per status up to the limit, one per class for the rest, and one without a status.
     const ENDS: usize = 64 + 9 + 1;
 
     let http = ["http_server_requests_total", "http_client_requests_total"];
@@ -161,9 +160,9 @@ fn with_each_preset_the_series_stay_at_their_bound() {
         let text = scrape.render();
         let all = || http.iter().chain(&rpc);
         let counted: f64 = all().map(|name| sum(&text, name, &[])).sum();
-        assert_eq!(counted, 20_000.0, "{preset:?}: each is counted");
+        assert_eq!(counted, 20_000.0, "{preset:?}: each request is counted");
         for name in all() {
-            // Besides the operations there is the one that overflows.
+            // One more operation counts the overflow.
             let found = series(&text, name).count();
             assert!(found <= (OPERATIONS + 1) * ENDS, "{preset:?}: {found} series of {name}");
         }

@@ -164,7 +164,7 @@ async fn the_wait_for_a_client_is_not_part_of_the_calls_duration() {
 
 #[tokio::test]
 async fn the_server_address_is_a_label_if_configured() {
-    let address = listen(Router::new().route("/{what}", any(upstream))).await;
+    let address = listen(Router::new().route("/{status}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| builder.server_address());
     let client = lookout.client_layer("upstream").layer(reqwest_client());
     let request =
@@ -197,11 +197,11 @@ async fn the_server_address_is_case_insensitive() {
 #[tokio::test]
 async fn an_abandoned_wait_under_a_buffer_is_not_recorded_for_the_next_request() {
     let (lookout, scrape) = start(|builder| builder);
-    let (answer, answers) = tokio::sync::watch::channel(false);
+    let (respond, responds) = tokio::sync::watch::channel(false);
     let slow = service_fn(move |_: Request<()>| {
-        let mut answers = answers.clone();
+        let mut responds = responds.clone();
         async move {
-            answers.wait_for(|answers| *answers).await.unwrap();
+            responds.wait_for(|responds| *responds).await.unwrap();
             Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new()))
         }
     });
@@ -223,7 +223,7 @@ async fn an_abandoned_wait_under_a_buffer_is_not_recorded_for_the_next_request()
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         gives_up.abort();
     }
-    answer.send(true).unwrap();
+    respond.send(true).unwrap();
     first.await.unwrap().unwrap();
     // The client is now ready and idle.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -236,7 +236,7 @@ async fn an_abandoned_wait_under_a_buffer_is_not_recorded_for_the_next_request()
 
 #[tokio::test]
 async fn reqwests_requests_have_the_users_labels() {
-    let address = listen(Router::new().route("/{what}", any(upstream))).await;
+    let address = listen(Router::new().route("/{status}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| {
         builder
             .request_label("shelf", 2, |request| Some(request.uri.query()?.into()))
@@ -255,7 +255,7 @@ async fn reqwests_requests_have_the_users_labels() {
 
 #[tokio::test]
 async fn reqwests_requests_can_be_ignored() {
-    let address = listen(Router::new().route("/{what}", any(upstream))).await;
+    let address = listen(Router::new().route("/{status}", any(upstream))).await;
     let (lookout, scrape) = start(|builder| builder.ignore(|request| request.uri.path() == "/204"));
     let client = lookout.client_layer("upstream").layer(reqwest_client());
     for path in ["200", "204"] {

@@ -1,5 +1,5 @@
-//! Nobody reads the log any more: standard output and standard error are pipes without a reader.
-//! `tracing_subscriber::fmt` panics then at each line. The service goes on.
+//! Standard output and standard error are pipes without a reader, so `tracing_subscriber::fmt`
+//! panics at each line. The service continues.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may stop")]
@@ -19,18 +19,18 @@ use tower_lookout::observe::AccessLog;
 
 use support::{Process, start, sum};
 
-/// Set in the process that serves.
+/// Set in the child process, which serves.
 const SERVES: &str = "LOOKOUT_TEST_SERVES";
 
 #[test]
-fn a_service_goes_on_when_nobody_reads_its_log() {
+fn a_service_continues_when_nobody_reads_its_log() {
     if env::var_os(SERVES).is_some() {
         serve();
         return;
     }
     let mut service = Process::spawn(
         Command::new(env::current_exe().unwrap())
-            .args(["--exact", "a_service_goes_on_when_nobody_reads_its_log", "--nocapture"])
+            .args(["--exact", "a_service_continues_when_nobody_reads_its_log", "--nocapture"])
             .env(SERVES, "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped()),
@@ -40,15 +40,15 @@ fn a_service_goes_on_when_nobody_reads_its_log() {
     drop(service.0.stderr.take());
 
     for number in 0..5 {
-        let response = ask(address, &format!("/orders/{number}"));
+        let response = request(address, &format!("/orders/{number}"));
         assert!(response.starts_with("HTTP/1.1 200 OK"), "request {number}: {response:?}");
     }
     // The request ends while the panic unwinds: a second panic would end the process.
-    assert_eq!(ask(address, "/panic"), "");
-    let response = ask(address, "/orders/5");
+    assert_eq!(request(address, "/panic"), "");
+    let response = request(address, "/orders/5");
     assert!(response.starts_with("HTTP/1.1 200 OK"), "after the panic: {response:?}");
 
-    let scrape = ask(address, "/metrics");
+    let scrape = request(address, "/metrics");
     let counted = |outcome| sum(&scrape, "http_server_requests_total", &[("outcome", outcome)]);
     assert_eq!([counted("success"), counted("panicked")], [6.0, 1.0], "{scrape}");
     assert!(service.0.try_wait().unwrap().is_none(), "the service still runs");
@@ -64,8 +64,8 @@ fn address(output: impl BufRead) -> SocketAddr {
     panic!("the service does not listen");
 }
 
-/// The response as it comes, empty if the connection is closed without one.
-fn ask(address: SocketAddr, path: &str) -> String {
+/// The whole response; empty if the connection is closed without one.
+fn request(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
@@ -75,7 +75,7 @@ fn ask(address: SocketAddr, path: &str) -> String {
 }
 
 async fn panics() -> &'static str {
-    panic!("as the test asks")
+    panic!("intended by the test")
 }
 
 #[tokio::main]

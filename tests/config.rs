@@ -24,9 +24,9 @@ type Messages = Arc<Mutex<Vec<String>>>;
 
 fn watch(builder: LookoutBuilder) -> (Lookout, Messages) {
     let received = Messages::default();
-    let taken = Arc::clone(&received);
+    let messages = Arc::clone(&received);
     let builder = builder.service("orders").on_alert(move |alert| {
-        taken.lock().unwrap().push(format!("{}: {}", alert.title(), alert.measured()));
+        messages.lock().unwrap().push(format!("{}: {}", alert.title(), alert.measured()));
     });
     (builder.start().unwrap(), received)
 }
@@ -78,10 +78,10 @@ async fn an_invalid_file_leaves_the_rules_unchanged() {
     let (lookout, received) = watch(Lookout::builder().config(file.path()));
     wait_for(&received, &[IDLE_FIRES]).await;
     file.write("[[rule]]\nsignal = 'in_flight'\nbelow = '1'");
-    let refused = lookout.reload().await.unwrap_err();
+    let error = lookout.reload().await.unwrap_err();
     let path = file.path().display();
     assert_eq!(
-        refused.to_string(),
+        error.to_string(),
         format!("{path}:3: rule.below: \"1\" is not a number: write one without quotes")
     );
     fs::remove_file(file.path()).unwrap();
@@ -96,8 +96,8 @@ async fn an_invalid_file_leaves_the_rules_unchanged() {
 
 #[tokio::test]
 async fn an_unusable_file_fails_the_start() {
-    let refused = Lookout::builder().config("no/such.toml").start().unwrap_err();
-    assert!(refused.to_string().starts_with("no/such.toml: can't be read: "), "{refused}");
+    let error = Lookout::builder().config("no/such.toml").start().unwrap_err();
+    assert!(error.to_string().starts_with("no/such.toml: can't be read: "), "{error}");
 }
 
 #[tokio::test]
@@ -105,8 +105,8 @@ async fn replaced_rules_are_checked_like_at_the_start() {
     let (lookout, received) = watch(Lookout::builder().config_str(IDLE));
     wait_for(&received, &[IDLE_FIRES]).await;
     assert!(matches!(lookout.reload().await, Err(ReloadError::NoFile)));
-    let refused = lookout.replace_rules([Rule::error_ratio()]).await.unwrap_err();
-    assert!(refused.to_string().starts_with("rule `HighErrorRatio`: has no threshold"));
+    let error = lookout.replace_rules([Rule::error_ratio()]).await.unwrap_err();
+    assert!(error.to_string().starts_with("rule `HighErrorRatio`: has no threshold"));
 
     let idle = || Rule::in_flight().below(1).named("Idle");
     let reloaded = lookout.replace_rules([idle()]).await.unwrap();
@@ -121,8 +121,8 @@ async fn replaced_rules_are_checked_like_at_the_start() {
     );
     wait_for(&received, &[IDLE_FIRES]).await;
     lookout.shutdown().await;
-    let refused = lookout.replace_rules([idle()]).await;
-    assert!(matches!(refused, Err(ReloadError::Ended)), "{refused:?}");
+    let error = lookout.replace_rules([idle()]).await;
+    assert!(matches!(error, Err(ReloadError::Ended)), "{error:?}");
 }
 
 /// The example file, and each file in the docs.

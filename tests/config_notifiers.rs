@@ -66,9 +66,9 @@ async fn the_files_receiver_gets_alerts_and_its_fallback_those_that_fail() {
     }
     assert_eq!(slack.posts()[0].titles(), ["🔴 [FIRING] Idle · test"]);
     assert_eq!(pagerduty.posts()[0].body["routing_key"], env!("CARGO_PKG_NAME"));
-    let told = &webhook.posts()[0];
-    assert_eq!(told.body["alerts"][0]["labels"]["alertname"], "Idle");
-    assert_eq!(told.headers["authorization"], "Bearer s3cret");
+    let post = &webhook.posts()[0];
+    assert_eq!(post.body["alerts"][0]["labels"]["alertname"], "Idle");
+    assert_eq!(post.headers["authorization"], "Bearer s3cret");
     lookout.shutdown().await;
     let text = scrape.render();
     for (notifier, sent) in [("slack", 1.0), ("oncall", 1.0), ("webhook", 0.0)] {
@@ -78,7 +78,7 @@ async fn the_files_receiver_gets_alerts_and_its_fallback_those_that_fail() {
     assert_eq!(
         webhook.posts().len(),
         1,
-        "the fallback gets only what the first notifier fails to deliver"
+        "the fallback gets only the alerts that the first notifier fails to deliver"
     );
 }
 
@@ -141,12 +141,9 @@ async fn changed_notifiers_need_a_restart_and_a_missing_secret_fails_the_reload(
         ["the notifiers of the file have changed: alerts go to the old ones until a restart"]
     );
     file.write("[[notifier]]\nkind = 'slack'\nurl = { file = 's3cret' }\n");
-    let refused = lookout.reload().await.unwrap_err().to_string();
-    assert!(
-        refused.contains("lookout.toml:3: notifier.url: its file can't be read: "),
-        "{refused}"
-    );
+    let error = lookout.reload().await.unwrap_err().to_string();
+    assert!(error.contains("lookout.toml:3: notifier.url: its file can't be read: "), "{error}");
     lookout.shutdown().await;
-    assert!(!refused.contains("s3cret"), "{refused}");
+    assert!(!error.contains("s3cret"), "{error}");
     assert_no_secret(&logs.text());
 }

@@ -26,11 +26,11 @@ use support::{check_with_promtool, eventually, start, sum};
 fn run<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("no future of this test waits"),
     }
 }
 
-fn refused() -> io::Error {
+fn connection_refused() -> io::Error {
     io::ErrorKind::ConnectionRefused.into()
 }
 
@@ -52,7 +52,7 @@ fn a_call_is_counted_once_with_any_outcome() {
     let orders = Orders { postgres: lookout.dependency("postgres").database("postgresql") };
     assert_eq!(run(orders.find(7)).unwrap(), 7);
     let Orders { postgres } = orders.clone();
-    assert!(run(postgres.call("find_order", ready(Err::<(), _>(refused())))).is_err());
+    assert!(run(postgres.call("find_order", ready(Err::<(), _>(connection_refused())))).is_err());
 
     // Started and dropped.
     {
@@ -145,8 +145,8 @@ fn a_closure_classifies_any_output_and_its_panic_counts_as_an_error() {
 fn boxed_errors_and_their_causes_are_classified_by_type() {
     let (lookout, scrape) = start(|builder| builder);
     let queue = lookout.dependency("queue");
-    let boxed: Box<dyn std::error::Error + Send + Sync> = refused().into();
-    let wrapped = io::Error::other(refused());
+    let boxed: Box<dyn std::error::Error + Send + Sync> = connection_refused().into();
+    let wrapped = io::Error::other(connection_refused());
     run(queue.call("publish", ready(Err::<(), _>(boxed)))).unwrap_err();
     run(queue.call("publish", ready(Err::<(), _>(wrapped)))).unwrap_err();
     let text = scrape.render();
@@ -198,7 +198,7 @@ async fn rules_of_a_dependency_see_its_errors_and_its_stuck_calls() {
     });
     let postgres = lookout.dependency("postgres").database("postgresql");
     for _ in 0..50 {
-        postgres.call("find_order", ready(Err::<(), _>(refused()))).await.unwrap_err();
+        postgres.call("find_order", ready(Err::<(), _>(connection_refused()))).await.unwrap_err();
     }
     let kafka = lookout.dependency("kafka").messaging("kafka");
     let stuck = tokio::spawn(kafka.call("publish", pending::<io::Result<()>>()));

@@ -1,4 +1,4 @@
-//! A gRPC server's descriptor makes its methods known, and what they stream.
+//! A gRPC server's descriptor declares its methods and which of their sides stream.
 
 #![cfg(all(feature = "prost", feature = "prometheus"))]
 
@@ -14,7 +14,7 @@ use tower_lookout::Preset;
 use support::{start, sum};
 
 #[tokio::test]
-async fn a_method_of_the_descriptor_is_told_apart_before_it_was_ever_answered() {
+async fn a_method_of_the_descriptor_has_its_own_series_before_its_first_response() {
     let (lookout, scrape) = start(|builder| {
         builder
             .preset(Preset::GoGrpcMiddleware)

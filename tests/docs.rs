@@ -62,8 +62,8 @@ fn each_link_to_a_section_of_the_guide_finds_its_heading() {
     }
 }
 
-/// The text of all source files, with each value that is formatted as `…` and string literals joined
-/// over their lines.
+/// The text of all source files, with each value that is formatted as `…` and string literals
+/// joined over their lines.
 fn source(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

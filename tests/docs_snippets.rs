@@ -1,5 +1,5 @@
-//! Serves the code of README and the guide over real sockets, and checks the counts. The lines between
-//! `DOCS:` and `:DOCS` are copied from there.
+//! Serves the code of README and the guide over real sockets, and checks the counts. The lines
+//! between `DOCS:` and `:DOCS` are copied from there.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop")]
@@ -66,7 +66,7 @@ async fn get_status(address: SocketAddr, path: &str) -> u16 {
     send(address, Method::GET, path, &[]).await.0
 }
 
-/// Fails unless exactly one request is counted in all, and has these labels.
+/// Fails unless exactly one request is counted, with these labels.
 async fn counts_once(scrape: &Scrape, labels: &[(&str, &str)]) {
     let counted = |labels: &[_]| sum(&scrape.render(), "http_server_requests_total", labels);
     eventually(5, "a request is counted", || (counted(&[]) > 0.0).then_some(())).await;
@@ -106,7 +106,7 @@ fn stacked(lookout: &tower_lookout::Lookout) -> Router {
 }
 
 #[tokio::test]
-async fn a_layer_that_is_added_last_counts_whatever_the_router_answers() {
+async fn a_layer_that_is_added_last_counts_every_response_of_the_router() {
     let preflight = [("origin", "https://shop.example"), ("access-control-request-method", "POST")];
     for (method, path, headers, status, labels) in [
         (
@@ -142,7 +142,7 @@ async fn a_layer_that_is_added_last_counts_whatever_the_router_answers() {
 }
 
 #[tokio::test]
-async fn a_timeout_is_a_failure_by_its_status_and_408_is_none() {
+async fn a_timeout_with_504_is_a_failure_and_one_with_408_is_not() {
     for (status, outcome) in [
         (StatusCode::GATEWAY_TIMEOUT, "failure"),
         (StatusCode::SERVICE_UNAVAILABLE, "failure"),
@@ -182,7 +182,7 @@ async fn an_outer_layer_is_served_in_one_line_and_counts_by_route() {
 }
 
 #[tokio::test]
-async fn around_takes_a_service_with_a_body_of_its_own_and_bodies_are_counted() {
+async fn around_accepts_a_service_with_its_own_body_type_and_bodies_are_counted() {
     let (lookout, scrape) = start(|builder| builder);
     let router = Router::new()
         .route("/echo", post(|order: String| async { order }))
@@ -326,7 +326,7 @@ async fn a_tonic_server_counts_its_calls() {
 
 /// Each part of this file between the two marks is in README or in a page of the guide.
 #[test]
-fn the_lines_that_are_served_are_those_of_the_docs() {
+fn the_served_lines_are_those_of_the_docs() {
     let lines =
         |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
     // Readers do not see the lines that rustdoc hides.

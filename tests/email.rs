@@ -1,4 +1,4 @@
-//! Mail servers that are down, reject or hang: which failures are retried, and that no output
+//! Mail servers that are down, reject or hang. Temporary failures are retried, and no output
 //! contains the password.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
@@ -80,9 +80,9 @@ async fn a_healthy_server_gets_a_firing_mail_and_a_resolved_reply() {
     let [firing, resolved] = &server.mails()[..] else { panic!("two mails") };
     assert_eq!(firing.recipients, TO);
     let parse = |raw| mail_parser::MessageParser::default().parse(raw).unwrap();
-    let (first, answer) = (parse(&firing.raw), parse(&resolved.raw));
-    assert_eq!(answer.in_reply_to().as_text(), first.message_id());
-    eventually(2, "goodbye", || server.heard().contains(&"QUIT".to_owned()).then_some(())).await;
+    let (first, reply) = (parse(&firing.raw), parse(&resolved.raw));
+    assert_eq!(reply.in_reply_to().as_text(), first.message_id());
+    eventually(2, "goodbye", || server.received().contains(&"QUIT".to_owned()).then_some(())).await;
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_transient_failure_is_retried() {
         Fault::Answer("RCPT", "450 4.2.0 greylisted"),
         Fault::Answer("DATA", "452 4.3.1 no space"),
         Fault::Answer(".", "451 4.3.0 not stored"),
-        Fault::Answer("EHLO", "what is that?"),
+        Fault::Answer("EHLO", "nonsense"),
         Fault::Drop("RCPT"),
         Fault::Drop("."),
     ];
@@ -116,10 +116,10 @@ async fn a_transient_failure_is_retried() {
         let server = MailServer::new([fault]);
         let (lookout, scrape) = lookout(&server.serve().await);
         let _in_flight = request(&lookout);
-        let what = format!("the mail after {fault:?}");
-        eventually(10, &what, || (server.subjects() == [FIRING]).then_some(())).await;
+        let event = format!("the mail after {fault:?}");
+        eventually(10, &event, || (server.subjects() == [FIRING]).then_some(())).await;
         let expected = [1.0, 1.0, 1.0, 0.0];
-        eventually(2, &what, || (counters(&scrape) == expected).then_some(())).await;
+        eventually(2, &event, || (counters(&scrape) == expected).then_some(())).await;
     });
     futures_util::future::join_all(played).await;
 }
@@ -138,11 +138,11 @@ async fn a_misconfigured_server_is_retried_with_the_next_change_without_a_restar
         let email = Email::new(server.serve().await, FROM, TO).unwrap();
         let (lookout, scrape, failures) = lookout_with_failures(email);
         let in_flight = request(&lookout);
-        let what = format!("the mail after {fault:?}");
-        eventually(5, &what, || (counters(&scrape)[1] == 1.0).then_some(())).await;
+        let event = format!("the mail after {fault:?}");
+        eventually(5, &event, || (counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
-        eventually(5, &what, || (server.subjects() == [RESOLVED]).then_some(())).await;
-        assert_eq!(*failures.lock().unwrap(), ["the notifier is misconfigured"], "{what}");
+        eventually(5, &event, || (server.subjects() == [RESOLVED]).then_some(())).await;
+        assert_eq!(*failures.lock().unwrap(), ["the notifier is misconfigured"], "{event}");
         assert_eq!(counters(&scrape)[3], 0.0, "nothing is dropped");
     });
     futures_util::future::join_all(played).await;
@@ -156,20 +156,20 @@ async fn a_server_without_tls_gets_no_password_and_no_mail_by_default() {
     let _in_flight = request(&lookout);
     let reason = eventually(5, "a failure", || failures.lock().unwrap().first().cloned()).await;
     assert_eq!(reason, "the notifier is misconfigured");
-    let heard = server.heard();
+    let heard = server.received();
     let is_greeting = |line: &String| line.starts_with("EHLO") || line == "QUIT";
     assert!(!heard.is_empty() && heard.iter().all(is_greeting), "{heard:?}");
 }
 
 #[tokio::test]
 async fn a_rejected_mail_is_dropped_and_counted() {
-    let server = MailServer::new([Fault::Answer(".", "554 5.6.0 refused for what it is")]);
+    let server = MailServer::new([Fault::Answer(".", "554 5.6.0 content rejected")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
     eventually(3, "dropped", || (counters(&scrape)[3] == 1.0).then_some(())).await;
     drop(in_flight);
     eventually(5, "the next", || (server.subjects() == [RESOLVED]).then_some(())).await;
-    assert_eq!(server.connections(), 2, "the first was not tried again");
+    assert_eq!(server.connections(), 2, "the first is not retried");
 }
 
 /// The recipients and the subject of each mail.
@@ -238,11 +238,12 @@ async fn a_hanging_server_times_out_but_not_after_it_accepted_the_mail() {
         emails.into_iter().fold(builder, |builder, email| builder.notify(email))
     });
     let _in_flight = request(&lookout);
-    eventually(20, "the second try", || (servers[0].subjects() == [FIRING]).then_some(())).await;
+    eventually(20, "the second attempt", || (servers[0].subjects() == [FIRING]).then_some(()))
+        .await;
     let sent =
         |name| sum(&scrape.render(), "lookout_notifications_sent_total", &[("notifier", name)]);
     eventually(2, "sent", || (["email", "email-2"].map(sent) == [1.0, 1.0]).then_some(())).await;
-    assert_eq!(servers[1].connections(), 1, "what is taken is not sent again");
+    assert_eq!(servers[1].connections(), 1, "an accepted mail is not sent again");
 }
 
 /// Sends an endless line on each connection, at first or after the greeting. Returns the address,
@@ -289,8 +290,8 @@ async fn a_server_that_is_slow_to_accept_a_mail_gets_it_once() {
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
-    eventually(25, "it is taken", || (counters(&scrape)[0] == 1.0).then_some(())).await;
-    assert_eq!(counters(&scrape)[1..], [1.0, 1.0, 0.0], "not taken in time");
+    eventually(25, "the server accepts it", || (counters(&scrape)[0] == 1.0).then_some(())).await;
+    assert_eq!(counters(&scrape)[1..], [1.0, 1.0, 0.0], "not accepted in time");
     drop(in_flight);
     eventually(5, "resolved", || (server.mails().len() == 2).then_some(())).await;
     assert_eq!(
@@ -304,10 +305,10 @@ async fn changes_while_a_mail_is_in_flight_are_in_the_next_one() {
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
-    let has_it = || server.heard().contains(&"DATA".to_owned()).then_some(());
+    let has_it = || server.received().contains(&"DATA".to_owned()).then_some(());
     eventually(5, "the server has it", has_it).await;
     drop(in_flight);
-    eventually(25, "both are taken", || (server.mails().len() == 2).then_some(())).await;
+    eventually(25, "the server accepts both", || (server.mails().len() == 2).then_some(())).await;
     assert_eq!(server.subjects(), [FIRING, RESOLVED]);
     eventually(5, "counted", || (counters(&scrape)[0] == 1.0).then_some(())).await;
     assert_eq!((server.connections(), counters(&scrape)[3]), (2, 0.0), "each is sent once");
@@ -330,8 +331,9 @@ async fn no_output_contains_the_password_and_failures_are_logged_once() {
     eventually(10, "the mail", || (server.subjects() == [RESOLVED]).then_some(())).await;
     lookout.shutdown().await;
 
-    let said = server.heard().into_iter().find(|line| line.starts_with("AUTH PLAIN ")).unwrap();
-    let encoded = said.rsplit(' ').next().unwrap();
+    let command =
+        server.received().into_iter().find(|line| line.starts_with("AUTH PLAIN ")).unwrap();
+    let encoded = command.rsplit(' ').next().unwrap();
     assert_eq!(encoded, "AGxvb2tvdXQAczNjcmV0", "the password was sent");
     let logs = logs.text();
     assert!(logs.contains("lettre"), "{logs}");

@@ -71,10 +71,10 @@ impl Sink {
         // aiosmtpd has read the files by now.
         fs::remove_dir_all(&folder).unwrap();
         let mails = Arc::new(Mutex::new(Vec::new()));
-        let taken = Arc::clone(&mails);
+        let received = Arc::clone(&mails);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                taken.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+                received.lock().unwrap().push(serde_json::from_str(&line).unwrap());
             }
         });
         Self { _process: process, port, mails }

@@ -144,7 +144,7 @@ async fn a_server_that_rejects_starttls_gets_no_password_and_no_mail() {
     let authority = Authority::new();
     for (reply, expected) in [
         ("454 TLS not available\r\n", "not delivered: STARTTLS: 454 TLS not available"),
-        ("502 what?\r\n", "the notifier is misconfigured: STARTTLS: 502 what?"),
+        ("502 unknown command\r\n", "the notifier is misconfigured: STARTTLS: 502 unknown command"),
     ] {
         let mode = Mode::StartTls { reply };
         let server = MailTlsServer::new(mode, &authority.sign("localhost"), None);

@@ -1,4 +1,5 @@
-//! The examples that end by themselves, as a user runs them: what they print is what is counted.
+//! Runs the examples that end by themselves, as a user does. They print the counts of their
+//! requests.
 
 #![cfg(all(feature = "hyper", feature = "prometheus", feature = "reqwest", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -10,21 +11,21 @@ use std::{env, process::Stdio, time::Duration};
 use support::sum;
 use tokio::{process::Command, time::timeout};
 
-/// Runs an example, which cargo puts beside the tests, and gives what it printed.
+/// Runs an example, which cargo puts beside the tests, and returns its output.
 async fn output(example: &str) -> String {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(example);
     assert!(path.is_file(), "build it first: cargo build -p examples --example {example}");
     let run = Command::new(path).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(Duration::from_secs(30), run).await.unwrap().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{example}: {errors}\n{said}");
-    said.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+    assert!(output.status.success() && errors.is_empty(), "{example}: {errors}\n{printed}");
+    printed.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }
 
-/// Fails unless exactly these series of `name` were printed, each once and with its value.
-fn prints(text: &str, name: &str, expected: &[(&[(&str, &str)], f64)]) {
+/// Fails unless exactly these series of `name` are printed, each once and with its value.
+fn check(text: &str, name: &str, expected: &[(&[(&str, &str)], f64)]) {
     for (labels, value) in expected {
         assert_eq!(sum(text, name, labels), *value, "{name} {labels:?} in\n{text}");
     }
@@ -33,7 +34,7 @@ fn prints(text: &str, name: &str, expected: &[(&[(&str, &str)], f64)]) {
 }
 
 #[tokio::test]
-async fn the_grpc_example_tells_every_call_on_both_sides() {
+async fn the_grpc_example_prints_every_call_on_both_sides() {
     const CHECK: (&str, &str) = ("rpc_method", "grpc.health.v1.Health/Check");
     const WATCH: (&str, &str) = ("rpc_method", "grpc.health.v1.Health/Watch");
     const LIST: &str = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -49,7 +50,7 @@ async fn the_grpc_example_tells_every_call_on_both_sides() {
         (&[("rpc_method", "_OTHER"), status("UNIMPLEMENTED"), outcome("failure")], 1.0),
         (&[WATCH, status("none"), outcome("cancelled")], 1.0),
     ];
-    prints(&text, "rpc_server_calls_total", server);
+    check(&text, "rpc_server_calls_total", server);
     let client: &[(&[_], f64)] = &[
         (&[CHECK, status("OK"), outcome("success")], 3.0),
         (&[CHECK, status("NOT_FOUND"), outcome("failure")], 1.0),
@@ -57,17 +58,17 @@ async fn the_grpc_example_tells_every_call_on_both_sides() {
         (&[("rpc_method", OLD_LIST), status("UNIMPLEMENTED"), outcome("failure")], 1.0),
         (&[WATCH, status("none"), outcome("cancelled")], 1.0),
     ];
-    prints(&text, "rpc_client_calls_total", client);
+    check(&text, "rpc_client_calls_total", client);
     for side in ["server", "client"] {
         let open: &[(&[_], f64)] = &[(&[WATCH, ("kind", "grpc")], 1.0)];
-        prints(&text, &format!("rpc_{side}_active_streams"), open);
+        check(&text, &format!("rpc_{side}_active_streams"), open);
     }
     let streams: &[(&[_], f64)] = &[(&[WATCH], 1.0), (&[("rpc_method", LIST)], 1.0)];
-    prints(&text, "rpc_server_stream_duration_seconds_count", streams);
+    check(&text, "rpc_server_stream_duration_seconds_count", streams);
 }
 
 #[tokio::test]
-async fn the_client_example_tells_calls_attempts_errors_and_the_alert() {
+async fn the_client_example_prints_calls_attempts_errors_and_the_alert() {
     let text = output("client").await;
     let [inventory, payments] = ["inventory", "payments"].map(|name| ("dependency", name));
     let [call, attempt] = ["logical", "attempt"].map(|name| ("call", name));
@@ -81,16 +82,16 @@ async fn the_client_example_tells_calls_attempts_errors_and_the_alert() {
         (&[inventory, attempt, outcome("failure")], 63.0),
         (&[inventory, attempt, outcome("error")], 1.0),
     ];
-    prints(&text, "http_client_requests_total", requests);
+    check(&text, "http_client_requests_total", requests);
     let errors: &[(&[_], f64)] = &[
         (&[inventory, call, ("error_type", "timeout")], 1.0),
         (&[inventory, attempt, ("error_type", "timeout")], 1.0),
         (&[payments, call, ("error_type", "connect")], 1.0),
     ];
-    prints(&text, "http_client_request_duration_seconds_count", errors);
-    prints(&text, "http_client_ready_wait_seconds_count", &[(&[inventory, call], 1.0)]);
+    check(&text, "http_client_request_duration_seconds_count", errors);
+    check(&text, "http_client_ready_wait_seconds_count", &[(&[inventory, call], 1.0)]);
     let state: &[(&[_], f64)] = &[(&[("rule", "HighErrorRatioOfInventory"), inventory], 2.0)];
-    prints(&text, "lookout_alert_state", state);
+    check(&text, "lookout_alert_state", state);
     let alerts = text.lines().filter(|line| line.starts_with("[FIRING]")).collect::<Vec<_>>();
     let [alert] = alerts[..] else { panic!("{alerts:?}") };
     assert!(

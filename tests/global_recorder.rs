@@ -1,5 +1,5 @@
-//! The global recorder, which may be installed after the first requests. A binary of its own, since
-//! there is one global a process.
+//! The global recorder, which may be installed after the first requests. A separate binary, since a
+//! process has only one.
 
 #![cfg(feature = "prometheus")]
 mod support;
@@ -14,7 +14,7 @@ use tower_lookout::{Lookout, prometheus};
 use support::{eventually, sum};
 
 #[tokio::test]
-async fn what_was_counted_before_the_recorder_came_is_carried_over() {
+async fn a_recorder_that_is_installed_late_receives_the_earlier_counts() {
     let lookout = Lookout::builder().start().unwrap();
     let service = lookout.layer().layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
@@ -28,7 +28,7 @@ async fn what_was_counted_before_the_recorder_came_is_carried_over() {
         .await;
     assert_eq!(count("http_server_request_duration_seconds_count"), 3.0);
 
-    // From here on a scrape is never stale.
+    // From here on, each scrape is current.
     for sent in 4..100 {
         service.clone().oneshot(Request::new(())).await.unwrap();
         assert_eq!(count("http_server_requests_total"), f64::from(sent));
@@ -40,7 +40,7 @@ async fn what_was_counted_before_the_recorder_came_is_carried_over() {
     let again = prometheus::install().unwrap_err().to_string();
     assert!(again.contains("installed already"), "{again}");
 
-    // What the application records itself goes through the same recorder.
+    // The application's own metrics use the same recorder.
     metrics::counter!("orders_total").increment(2);
     assert_eq!(count("orders_total"), 2.0);
     let sampled = || count("http_server_throughput_requests_per_second_count") > 0.0;

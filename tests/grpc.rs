@@ -100,7 +100,7 @@ async fn a_method_needs_a_response_or_a_declaration_so_clients_cannot_invent_one
         (UNARY, "ok", UNARY, UNARY, OK),
         // A method is unknown before its first response.
         (UNARY, "panic", "_OTHER", UNARY, ["", "panicked", "panicked"]),
-        // Rejected by an interceptor, whatever the method.
+        // An interceptor rejects the call before the method lookup.
         (UNARY, "status 16", "_OTHER", UNARY, ["UNAUTHENTICATED", "success", ""]),
         ("test.Echo/Nothing", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
         ("no.Service/Unary", "", "_OTHER", "_OTHER", UNIMPLEMENTED),
@@ -248,16 +248,16 @@ async fn a_generated_client_with_an_interceptor_accepts_a_watched_channel() {
     let channel = lookout.client_layer("health").layer(connect(address).await);
     let mut client = tonic_health::pb::health_client::HealthClient::with_interceptor(
         channel,
-        |request: tonic::Request<()>| match request.metadata().get("refuse") {
-            Some(_) => Err(tonic::Status::unauthenticated("refused before it was sent")),
+        |request: tonic::Request<()>| match request.metadata().get("reject") {
+            Some(_) => Err(tonic::Status::unauthenticated("rejected before it was sent")),
             None => Ok(request),
         },
     );
-    let asked = tonic_health::pb::HealthCheckRequest::default;
-    client.check(asked()).await.unwrap();
-    let mut refused = tonic::Request::new(asked());
-    refused.metadata_mut().insert("refuse", "1".parse().unwrap());
-    client.check(refused).await.unwrap_err();
+    let health_request = tonic_health::pb::HealthCheckRequest::default;
+    client.check(health_request()).await.unwrap();
+    let mut rejected = tonic::Request::new(health_request());
+    rejected.metadata_mut().insert("reject", "1".parse().unwrap());
+    client.check(rejected).await.unwrap_err();
 
     // A call that the interceptor rejects never reaches the dependency.
     let check = ["grpc.health.v1.Health/Check", "OK", "success", ""];

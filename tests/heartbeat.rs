@@ -1,4 +1,5 @@
-//! The heartbeat: a receiver gets a message at each interval while the process is alive, and no other.
+//! The heartbeat: a receiver gets a message at each interval while the process is alive, and no
+//! other message.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
 

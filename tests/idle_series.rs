@@ -1,5 +1,5 @@
-//! A recorder with an idle timeout drops series that nobody writes to. They come back with their full
-//! totals, and states that last do not go away.
+//! A recorder with an idle timeout drops series that do not change. They return with their full
+//! totals, and gauges of a current state stay.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -29,7 +29,7 @@ fn with_idle_timeout(exporter: PrometheusBuilder) -> PrometheusBuilder {
     exporter.idle_timeout(MetricKindMask::ALL, Some(IDLE))
 }
 
-/// Answers a `POST` never, and all else at once.
+/// Never responds to a `POST`, and responds to other requests at once.
 async fn request(lookout: &Lookout, method: &str) {
     let service = lookout.layer().layer(service_fn(|request: Request<()>| async move {
         if request.method() == "POST" {
@@ -45,8 +45,8 @@ fn totals(text: &str) -> [f64; 3] {
     TOTALS.map(|name| sum(text, name, &[("http_request_method", "GET")]))
 }
 
-/// Sends requests with pauses in which their series are dropped.
-async fn come_and_go(lookout: &Lookout, render: impl Fn() -> String) {
+/// Sends requests with pauses, during which the recorder drops their series.
+async fn send_with_pauses(lookout: &Lookout, render: impl Fn() -> String) {
     let mut sent = 0.0;
     for more in [3, 1, 1] {
         for _ in 0..more {
@@ -59,7 +59,7 @@ async fn come_and_go(lookout: &Lookout, render: impl Fn() -> String) {
 }
 
 #[tokio::test]
-async fn what_the_builders_exporter_dropped_comes_back_with_its_full_total() {
+async fn a_series_dropped_by_the_builders_exporter_returns_with_its_full_total() {
     let (recorder, scrape) =
         prometheus::Builder::new().exporter(with_idle_timeout).build().unwrap();
     let builder = Lookout::builder().recorder(recorder).rule(Rule::error_ratio().above(0.5));
@@ -71,30 +71,30 @@ async fn what_the_builders_exporter_dropped_comes_back_with_its_full_total() {
     let active = [("http_request_method", "POST")];
     let is_active = |text: &str| sum(text, "http_server_active_requests", &active) == 1.0;
     eventually(5, "the request", || is_active(&scrape.render()).then_some(())).await;
-    come_and_go(&lookout, || {
+    send_with_pauses(&lookout, || {
         let text = scrape.render();
-        assert!(is_active(&text), "what is in flight is never idle: {text}");
+        assert!(is_active(&text), "a request in flight is never idle: {text}");
         text
     })
     .await;
 
     hangs.abort();
     let gauge = || series(&scrape.render(), "http_server_active_requests").count();
-    eventually(5, "the drop of a gauge at rest", || (gauge() == 0).then_some(())).await;
+    eventually(5, "the drop of an unchanged gauge", || (gauge() == 0).then_some(())).await;
     let hangs = tokio::spawn(async move { request(&lookout, "POST").await });
     eventually(5, "the gauge", || is_active(&scrape.render()).then_some(())).await;
     hangs.abort();
 }
 
 #[tokio::test]
-async fn what_the_applications_exporter_dropped_comes_back_with_its_full_total() {
+async fn a_series_dropped_by_the_applications_exporter_returns_with_its_full_total() {
     let handle = with_idle_timeout(PrometheusBuilder::new()).install_recorder().unwrap();
     let lookout = Lookout::builder().start().unwrap();
-    come_and_go(&lookout, || handle.render()).await;
+    send_with_pauses(&lookout, || handle.render()).await;
 }
 
 #[tokio::test]
-async fn of_two_lookouts_that_share_a_series_no_later_count_is_lost() {
+async fn two_lookouts_that_share_a_series_lose_no_later_count() {
     let (recorder, scrape) =
         prometheus::Builder::new().exporter(with_idle_timeout).build().unwrap();
     let recorder = Arc::new(recorder);

@@ -92,16 +92,16 @@ async fn requests_ignored_by_route_or_extension_leave_no_trace() {
     let is_over = |text: &String| sum(text, COUNTER, &[]) == 1.0;
     let text = eventually(5, "the order", || Some(scrape.render()).filter(is_over)).await;
     check_ignored(&text, "/orders/{id}");
-    // Still none when a tick could have exported their age.
+    // Still none after a tick, which would have exported their age.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     check_ignored(&scrape.render(), "/orders/{id}");
 }
 
-/// Counts its calls.
+/// Counts the ends that it observes.
 #[derive(Clone, Default)]
-struct Told(Arc<AtomicUsize>);
+struct Ends(Arc<AtomicUsize>);
 
-impl Observer for Told {
+impl Observer for Ends {
     type State = ();
 
     fn on_request(&self, _: &RequestHead<'_>) {}
@@ -133,14 +133,14 @@ async fn with_an_outer_layer_ignored_requests_leave_no_trace() {
 #[tokio::test]
 async fn ignored_requests_reach_no_observer_and_their_bodies_are_not_counted() {
     let (lookout, scrape) = start(ignoring);
-    let (inside, outside) = (Told::default(), Told::default());
+    let (inside, outside) = (Ends::default(), Ends::default());
     send_all(&with_ignored_routes().layer(lookout.layer().bodies().observer(inside.clone()))).await;
     check_ignored(&scrape.render(), "/orders/{id}");
     let router = with_ignored_routes().layer(lookout.route_layer());
     send_all(&lookout.outer_layer().bodies().observer(outside.clone()).layer(router)).await;
     let text = scrape.render();
     check(&text, &[], 2.0);
-    assert_eq!([inside, outside].map(|told| told.0.load(Ordering::Relaxed)), [1, 1]);
+    assert_eq!([inside, outside].map(|ends| ends.0.load(Ordering::Relaxed)), [1, 1]);
     for size in ["http_server_request_body_size_bytes", "http_server_response_body_size_bytes"] {
         assert_eq!(sum(&text, &format!("{size}_count"), &[]), 2.0, "{text}");
     }
@@ -170,7 +170,7 @@ async fn no_counter_decreases_when_a_start_is_undone() {
     let started = || sum(&scrape.render(), "grpc_server_started_total", &[]);
     assert_eq!(started(), 1.0);
     drop(probe.await.unwrap());
-    assert_eq!(started(), 1.0, "it was told already");
+    assert_eq!(started(), 1.0, "the start is already exported");
     for calls in [1.0, 2.0] {
         let call = Request::post("/shop.Orders/Create").header("content-type", "application/grpc");
         drop(service.call(call.body(()).unwrap()).await.unwrap());
@@ -220,7 +220,7 @@ async fn the_extension_has_no_effect_unless_configured() {
 }
 
 #[test]
-fn an_unknown_grpc_method_is_forgotten_with_its_call() {
+fn the_name_of_an_unknown_grpc_method_is_dropped_with_its_call() {
     let (lookout, scrape) = start(ignoring);
     let mut service = lookout.grpc_layer().layer(service_fn(|request: Request<()>| {
         let mut response = Response::new(Full::new(Bytes::new()));
@@ -248,9 +248,9 @@ fn an_unknown_grpc_method_is_forgotten_with_its_call() {
 
 #[test]
 fn unmatched_cannot_be_ignored_as_a_route() {
-    let refused = Lookout::builder().ignore_routes(["/healthz", "unmatched"]).start().unwrap_err();
+    let error = Lookout::builder().ignore_routes(["/healthz", "unmatched"]).start().unwrap_err();
     assert_eq!(
-        refused.to_string(),
+        error.to_string(),
         "ignore_routes: \"unmatched\" is not a route: exclude such requests with .ignore(..)"
     );
 }

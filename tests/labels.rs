@@ -270,11 +270,11 @@ fn an_invalid_label_is_rejected_with_the_field_and_a_fix() {
         rejected(|builder| builder.constant_label("a", "b").handler_label("a", 1)),
         "handler_label: \"a\" is declared twice: remove one"
     );
-    for bound in [0, 1_001, usize::MAX] {
-        let error = Lookout::builder().handler_label("a", bound).start().unwrap_err().to_string();
+    for limit in [0, 1_001, usize::MAX] {
+        let error = Lookout::builder().handler_label("a", limit).start().unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("handler_label: \"a\" has a limit of {bound} values: use one from 1 to 1,000")
+            format!("handler_label: \"a\" has a limit of {limit} values: use one from 1 to 1,000")
         );
     }
     assert_eq!(

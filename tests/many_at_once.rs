@@ -1,4 +1,5 @@
-//! A shared dependency fails, and a hundred alerts fire within a second: each receiver gets every alert.
+//! A shared dependency fails, and a hundred alerts fire within a second: each receiver gets every
+//! alert.
 
 #![cfg(all(feature = "prometheus", feature = "receivers"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -153,13 +154,13 @@ async fn a_rejected_alert_is_dropped_without_the_other_alerts_of_its_message() {
 #[tokio::test]
 async fn a_healthy_receiver_gets_all_of_two_thousand_alerts_of_one_tick() {
     const ROUTES: usize = 995;
-    let taken = Arc::new(Mutex::new(BTreeSet::new()));
+    let accepted = Arc::new(Mutex::new(BTreeSet::new()));
     let receiver = service_fn({
-        let taken = Arc::clone(&taken);
+        let accepted = Arc::clone(&accepted);
         move |notification: Notification| {
             let alerts = notification.alerts.iter();
             let names = alerts.map(|alert| (alert.name.to_string(), alert.title()));
-            taken.lock().unwrap().extend(names);
+            accepted.lock().unwrap().extend(names);
             ready(Ok::<_, Infallible>(()))
         }
     });
@@ -180,7 +181,7 @@ async fn a_healthy_receiver_gets_all_of_two_thousand_alerts_of_one_tick() {
         let request = Request::get(format!("/r{route}")).body(String::new()).unwrap();
         drop(service.clone().oneshot(request).await.unwrap());
     }
-    let count = || taken.lock().unwrap().len();
+    let count = || accepted.lock().unwrap().len();
     eventually(30, "all alerts", || (count() == 2 * ROUTES).then_some(())).await;
     assert_eq!(sum(&scrape.render(), "lookout_notifications_dropped_total", &[]), 0.0);
 }

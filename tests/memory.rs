@@ -1,5 +1,5 @@
-//! `max_memory` bounds a lookout for any traffic on any number of threads: every request is counted, with
-//! less detail above the limit.
+//! `max_memory` bounds a lookout for any traffic on any number of threads: every request is
+//! counted, with less detail above the limit.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -43,14 +43,14 @@ fn poll_now<F: Future>(future: F) -> F::Output {
 
 type Answer = Ready<Result<Response<Empty<&'static [u8]>>, Infallible>>;
 
-fn answer(request: Request<()>) -> Answer {
+fn respond(request: Request<()>) -> Answer {
     let status: u16 = request.headers()["x-status"].to_str().unwrap().parse().unwrap();
     ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
 }
 
 /// Sends a request for each operation and status.
 fn send_all(lookout: &Lookout) {
-    let mut service = lookout.layer().layer(service_fn(answer));
+    let mut service = lookout.layer().layer(service_fn(respond));
     for nth in 0..STATUSES {
         for operation in 0..OPERATIONS {
             let request = Request::get(format!("/{operation}")).header("x-status", status(nth));
@@ -132,7 +132,7 @@ fn label_values_above_the_limit_share_a_series() {
             request.headers.get("x-tenant")?.to_str().ok().map(Into::into)
         })
     });
-    let mut service = lookout.layer().layer(service_fn(answer));
+    let mut service = lookout.layer().layer(service_fn(respond));
     for tenant in 0..1_000 {
         for status in [200, 500, 503] {
             let request = Request::get("/").header("x-status", status).header("x-tenant", tenant);

@@ -1,4 +1,4 @@
-//! Settings that cannot work: `start()` rejects them, or the log says so once.
+//! Settings without an effect: `start()` rejects them, or the log has one warning.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -27,7 +27,7 @@ fn ratio() -> Rule {
 
 #[test]
 fn settings_without_an_effect_are_rejected_at_the_start() {
-    for (rule, says) in [
+    for (rule, expected) in [
         (ratio().route("/a").dependency("b"), "route and dependency are mutually exclusive"),
         (ratio().below(0.001), "above and below are mutually exclusive"),
         (
@@ -36,7 +36,7 @@ fn settings_without_an_effect_are_rejected_at_the_start() {
         ),
     ] {
         let error = rejected(|builder| builder.rule(rule));
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     assert_eq!(
         rejected(|builder| builder.route_templates(["/orders/:id"])),
@@ -51,43 +51,43 @@ fn settings_without_an_effect_are_rejected_at_the_start() {
 
 #[cfg(feature = "toml")]
 #[tokio::test]
-async fn an_empty_file_is_rejected_at_the_start_and_at_a_reload_unless_it_says_so() {
+async fn an_empty_file_is_rejected_at_the_start_and_at_a_reload_unless_it_sets_defaults() {
     let path = std::env::temp_dir().join(format!("lookout-empty-{}.toml", std::process::id()));
     std::fs::write(&path, "defaults = true").unwrap();
     let lookout = Lookout::builder().config(&path).start().unwrap();
     std::fs::write(&path, "# nothing\n").unwrap();
-    let says = format!(
+    let expected = format!(
         "{}:1: has no rule and no notifier: if that is intended, set defaults = false",
         path.display()
     );
-    assert_eq!(lookout.reload().await.unwrap_err().to_string(), says);
-    assert_eq!(Lookout::builder().config(&path).start().unwrap_err().to_string(), says);
+    assert_eq!(lookout.reload().await.unwrap_err().to_string(), expected);
+    assert_eq!(Lookout::builder().config(&path).start().unwrap_err().to_string(), expected);
     std::fs::write(&path, "defaults = false").unwrap();
     assert_eq!(lookout.reload().await.unwrap().removed, 3);
     std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]
-async fn the_start_is_one_line_and_each_gap_one_warning() {
+async fn the_start_logs_one_line_and_one_warning_for_each_missing_setting() {
     let logs = Logs::of_all();
     let (lookout, _scrape) = start(|builder| builder.service("gaps").rules(Rule::defaults()));
     let (_, _scrape) = start(|builder| builder.service("gaps").on_alert(|_| ()));
     let text = logs.text();
-    let count = |says: &str| {
+    let count = |message: &str| {
         let lines = text.lines().filter(|line| line.contains("service=\"gaps\""));
-        lines.filter(|line| line.contains(says)).count()
+        lines.filter(|line| line.contains(message)).count()
     };
     assert_eq!(count("lookout::self_check: the lookout has started"), 2, "{text}");
     assert_eq!(count("rules=3 notifiers=\"\" recorder=\"found\""), 1, "{text}");
     assert_eq!(count("rules=0 notifiers=\"on_alert\" recorder=\"found\""), 1, "{text}");
-    assert_eq!(count("there are rules and no notifier"), 1, "{text}");
-    assert_eq!(count("there are notifiers and no rule"), 1, "{text}");
+    assert_eq!(count("there are rules but no notifier"), 1, "{text}");
+    assert_eq!(count("there are notifiers but no rules"), 1, "{text}");
 
     let twice = || logs.text().matches("a request passed two layers of the same lookout").count();
     let once = Router::new().route("/a", get(|| async { "a" })).layer(lookout.layer());
     let both = once.clone().layer(lookout.layer());
     for (app, times) in [(once, 0), (both, 1)] {
-        // Only the first request after a layer was made is looked at.
+        // Only the first requests of a new layer are checked.
         let _ = lookout.layer();
         for _ in 0..3 {
             let request = Request::builder().uri("/a").body(Body::empty()).unwrap();
@@ -97,7 +97,7 @@ async fn the_start_is_one_line_and_each_gap_one_warning() {
     }
     let (lookout, _scrape) = start(|builder| builder.rules(Rule::defaults()));
 
-    // A layer around the router knows no route.
+    // A layer around the router does not see the route.
     let router = Router::new().route("/orders", get(|| async { "orders" }));
     let app = tower::ServiceBuilder::new().layer(lookout.layer()).service(router);
     for _ in 0..100 {
@@ -117,7 +117,7 @@ async fn the_start_is_one_line_and_each_gap_one_warning() {
 }
 
 #[tokio::test]
-async fn the_status_is_served_as_json_and_says_why_a_rule_does_not_fire() {
+async fn the_status_is_served_as_json_with_the_reason_why_a_rule_does_not_fire() {
     let (lookout, scrape) = start(|builder| {
         let ratio = Rule::error_ratio().above(0.01).severity(Severity::Critical);
         builder

@@ -1,5 +1,5 @@
-//! A prefix and constant labels are on all metrics, lookouts with different names share a process, and
-//! invalid names are rejected.
+//! A prefix and constant labels are on all metrics, lookouts with different names share a process,
+//! and invalid names are rejected.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 

@@ -79,7 +79,8 @@ impl OrderService {
     }
 }
 
-/// Injects a fault, expects one message of `rule` within the limit, and one resolve after the fault ends.
+/// Injects a fault, expects one message of `rule` within the limit, and one resolve after the fault
+/// ends.
 async fn check_fault(fault: &str, rule: &str, within: Duration) {
     let receiver = Receiver::new([]);
     let service = OrderService::start(&receiver.serve().await);

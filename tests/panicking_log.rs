@@ -64,7 +64,8 @@ async fn alerts_are_delivered_while_each_log_event_panics() {
     let receiver = Receiver::new([Reply::Answer(503, "", "")]);
     let slack = Slack::new(receiver.serve().await).unwrap();
     let (lookout, _scrape) = start(|builder| {
-        // `Log` is the first notifier. No notifier matches `Lost`, and the lookout logs that as well.
+        // `Log` is the first notifier. No notifier matches `Lost`, and the lookout logs that as
+        // well.
         let others = || !Matcher::new().rule("Lost");
         let log = Log::new().when(others());
         builder.rule(Rule::in_flight().above(0)).notify(log).notify(slack.when(others()))

@@ -1,5 +1,5 @@
-//! Each preset over real sockets, compared line by line: the metrics that its dashboards query have the
-//! same values, and all other metrics have the lookout's own names.
+//! Each preset over real sockets, compared line by line: the metrics that its dashboards query have
+//! the same values, and all other metrics have the lookout's own names.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -97,14 +97,26 @@ async fn spring_boot_has_its_names_and_labels() {
         r#"http_server_active_requests{method="GET",uri="unmatched"} 0"#,
     ])
     .await;
+    let client = |labels| {
+        format!(
+            r#"http_client_requests_seconds_count{{client_name="shop",call="logical",{labels}}} 1"#
+        )
+    };
     for line in [
-        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="POST",uri="none",status="200",outcome="SUCCESS",exception="none"} 1"#,
-        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="404",outcome="CLIENT_ERROR",exception="404"} 1"#,
-        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="connect"} 1"#,
-        r#"http_client_requests_seconds_count{client_name="shop",call="logical",method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="cancelled"} 1"#,
-        r#"http_client_active_requests{client_name="shop",call="logical",method="GET"} 0"#,
-        r#"http_server_response_head_duration_seconds_count{method="POST",uri="/orders/{id}"} 1"#,
-        r#"http_server_oldest_active_request_seconds{method="POST",uri="/orders/{id}"} 0"#,
+        client(r#"method="POST",uri="none",status="200",outcome="SUCCESS",exception="none""#),
+        client(r#"method="GET",uri="none",status="404",outcome="CLIENT_ERROR",exception="404""#),
+        client(
+            r#"method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="connect""#,
+        ),
+        client(
+            r#"method="GET",uri="none",status="CLIENT_ERROR",outcome="UNKNOWN",exception="cancelled""#,
+        ),
+        r#"http_client_active_requests{client_name="shop",call="logical",method="GET"} 0"#
+            .to_owned(),
+        r#"http_server_response_head_duration_seconds_count{method="POST",uri="/orders/{id}"} 1"#
+            .to_owned(),
+        r#"http_server_oldest_active_request_seconds{method="POST",uri="/orders/{id}"} 0"#
+            .to_owned(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -153,7 +165,19 @@ async fn go_grpc_middleware_has_its_names_and_labels() {
             .grpc_type("test.Echo/ServerStream", GrpcType::ServerStream)
     });
     ask_grpc(&lookout).await;
-    let text = eventually_lines(&scrape, &[
+    let started = |labels, count| {
+        format!(r#"grpc_client_started_total{{dependency="echo",call="logical",{labels}}} {count}"#)
+    };
+    let client = [
+        started(r#"grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary""#, 4),
+        started(r#"grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers""#, 1),
+        started(r#"grpc_type="unary",grpc_service="test.Echo",grpc_method="Nothing""#, 1),
+        started(
+            r#"grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream""#,
+            1,
+        ),
+    ];
+    let server = [
         r#"grpc_server_started_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary"} 4"#,
         r#"grpc_server_started_total{grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
         r#"grpc_server_started_total{grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
@@ -168,12 +192,9 @@ async fn go_grpc_middleware_has_its_names_and_labels() {
         r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
         r#"grpc_server_handling_seconds_count{grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
         r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 1"#,
-        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="Unary"} 4"#,
-        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="NoTrailers"} 1"#,
-        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="unary",grpc_service="test.Echo",grpc_method="Nothing"} 1"#,
-        r#"grpc_client_started_total{dependency="echo",call="logical",grpc_type="server_stream",grpc_service="test.Echo",grpc_method="ServerStream"} 1"#,
-    ])
-    .await;
+    ];
+    let expected: Vec<_> = server.into_iter().chain(client.iter().map(String::as_str)).collect();
+    let text = eventually_lines(&scrape, &expected).await;
     let handled = [("dependency", "echo"), ("grpc_method", "Unary"), ("grpc_code", "Canceled")];
     assert_eq!(sum(&text, "grpc_client_handled_total", &handled), 1.0);
     let own = [("grpc_type", "server_stream"), ("grpc_method", "ServerStream")];
@@ -182,10 +203,10 @@ async fn go_grpc_middleware_has_its_names_and_labels() {
 }
 
 #[tokio::test]
-async fn no_counter_falls_when_a_start_moves_to_its_method() {
+async fn no_counter_decreases_when_a_start_moves_to_its_method() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
-    let answers = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&answers);
+    let responses = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&responses);
     let mut service = lookout.grpc_layer().layer(service_fn(move |request: Request<()>| {
         let gate = Arc::clone(&gate);
         async move {
@@ -203,7 +224,7 @@ async fn no_counter_falls_when_a_start_moves_to_its_method() {
         let request = request.header("content-type", "application/grpc").body(()).unwrap();
         tokio::spawn(service.call(request))
     };
-    // The lookout learns the method from its first answer.
+    // The lookout learns the method from its first response.
     let first = call("Create");
     let hangs = call("Hang");
     tokio::task::yield_now().await;
@@ -212,7 +233,7 @@ async fn no_counter_falls_when_a_start_moves_to_its_method() {
     assert_eq!(sum(&text, "rpc_server_active_calls", &other), 2.0);
     assert_eq!(sum(&text, "grpc_server_started_total", &[]), 0.0);
 
-    answers.add_permits(1);
+    responses.add_permits(1);
     first.await.unwrap().unwrap();
     let started = r#"grpc_server_started_total{grpc_type="unary",grpc_service="shop.Orders",grpc_method="Create"} 1"#;
     let none = r#"grpc_server_started_total{grpc_type="unary",grpc_service="unknown",grpc_method="_OTHER"} 0"#;

@@ -153,8 +153,8 @@ async fn a_real_prometheus_scrapes_every_request() {
             .find(|(found, _)| *found == bucket);
         assert_eq!(infinite.map(|(_, value)| value), Some(count), "{labels}");
     }
-    // A scrape is not a snapshot: it may contain a tick's counters while the histograms follow in the
-    // next scrape.
+    // A scrape is not a snapshot: it may contain a tick's counters while the histograms follow in
+    // the next scrape.
     let durations = "sum(http_server_request_duration_seconds_count)";
     let all = (total + 5) as f64;
     assert_eq!(server.wait_for(durations, all).await, all);
@@ -201,9 +201,9 @@ impl PrometheusServer {
     /// Runs an instant query and returns its only value.
     fn query(&self, query: &str) -> Option<f64> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = get_text(self.address, &format!("/api/v1/query?query={encoded}"))?;
-        let answer: serde_json::Value = serde_json::from_str(&answer).ok()?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+        let response = get_text(self.address, &format!("/api/v1/query?query={encoded}"))?;
+        let response: serde_json::Value = serde_json::from_str(&response).ok()?;
+        response["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
     /// Returns the value of a query once it reaches `expected`, or its value after 30 seconds.
@@ -228,7 +228,7 @@ fn get_text(address: SocketAddr, path: &str) -> Option<String> {
 
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nhost: test\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    Some(response.split_once("\r\n\r\n")?.1.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The listing of the public API in `docs/public-api.txt`, which shows in a diff what a change does to it.
+//! The listing of the public API in `docs/public-api.txt`, whose diff shows each change of the API.
 //!
 //! `.ci/public-api` checks the listing, `.ci/public-api --write` writes it anew.
 
@@ -19,7 +19,7 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What a program prints, or `None` if it fails.
+/// The output of a program, or `None` if it fails.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
@@ -31,8 +31,8 @@ fn rustdoc_version() -> String {
     version.split(" (").next().unwrap().trim().to_owned()
 }
 
-/// The first line of the listing names the rustdoc that wrote it: another version may write other items,
-/// or a format that the renderer can't read.
+/// The first line of the listing names the rustdoc that wrote it: another version may write other
+/// items, or a format that the renderer can't read.
 fn header() -> String {
     format!("# {}, all features; `.ci/public-api --write` writes this file", rustdoc_version())
 }
@@ -62,8 +62,8 @@ fn rendered() -> String {
     items.filter(|item| !follows_from_others(item)).collect()
 }
 
-/// Whether an item adds nothing to the others: a method of a trait whose `impl` is listed, or an auto
-/// trait. A type without `Send`, `Sync` or `Unpin` is listed.
+/// Whether an item adds nothing to the others: a method of a trait whose `impl` is listed, or an
+/// auto trait. A type without `Send`, `Sync` or `Unpin` is listed.
 fn follows_from_others(item: &str) -> bool {
     const METHODS: [&str; 7] = [
         "::assert_receiver_is_total_eq(&self)",
@@ -83,7 +83,8 @@ fn follows_from_others(item: &str) -> bool {
         })
 }
 
-/// The trait of an `impl` without generic parameters of its own, with `!` where it is not implemented.
+/// The trait of an `impl` without generic parameters of its own, with `!` where it is not
+/// implemented.
 fn implemented_trait(item: &str) -> Option<&str> {
     let (start, _) = item.strip_prefix("impl")?.split_once(" for ")?;
     start.rsplit(' ').next()
@@ -125,7 +126,7 @@ fn compatible_part(version: &str) -> &str {
 }
 
 #[test]
-fn a_breaking_part_of_a_version_is_its_first_that_is_not_zero() {
+fn the_breaking_part_of_a_version_is_the_first_that_is_not_zero() {
     assert_eq!(compatible_part("1.4.2"), "1");
     assert_eq!(compatible_part("0.3.1"), "0.3");
 }

@@ -149,8 +149,8 @@ async fn each_cipher_suite_and_group_of_rustls_is_supported() {
     assert_eq!(all.cipher_suites.len(), 9);
     for suite in &all.cipher_suites {
         for group in &all.kx_groups {
-            let what = format!("{suite:?} {group:?}");
-            let own = if what.contains("_RSA_") { &rsa } else { &ecdsa };
+            let name = format!("{suite:?} {group:?}");
+            let own = if name.contains("_RSA_") { &rsa } else { &ecdsa };
             let provider = CryptoProvider {
                 cipher_suites: vec![*suite],
                 kx_groups: vec![*group],
@@ -158,7 +158,7 @@ async fn each_cipher_suite_and_group_of_rustls_is_supported() {
             };
             let server = TlsServer::start_with(provider, own, None);
             let slack = Slack::new(&server.url).unwrap().root_certificate(&authority.root).unwrap();
-            assert_eq!(deliver(boxed(slack), &notification).await, Ok(()), "{what}");
+            assert_eq!(deliver(boxed(slack), &notification).await, Ok(()), "{name}");
         }
     }
 }

@@ -128,7 +128,7 @@ async fn a_rejected_message_is_dropped_and_counted() {
         eventually(5, "dropped", || (kind.counters(&scrape)[3] == 1.0).then_some(())).await;
         drop(in_flight);
         kind.delivered(5, &receiver, &[kind.resolved]).await;
-        assert_eq!(receiver.posts().len(), 2, "{}: the first was not tried again", kind.name);
+        assert_eq!(receiver.posts().len(), 2, "{}: the first is not retried", kind.name);
     })
     .await;
 }
@@ -172,9 +172,13 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
 #[tokio::test]
 async fn only_a_new_critical_alert_mentions_users() {
     for (severity, is_mentioned) in [(Severity::Critical, true), (Severity::Warning, false)] {
-        let taken = |status, body| Receiver::taking(Reply::Answer(status, "", body), []);
-        let receivers =
-            [taken(200, "ok"), taken(200, r#"{"ok":true}"#), taken(204, ""), taken(202, "")];
+        let accepting = |status, body| Receiver::taking(Reply::Answer(status, "", body), []);
+        let receivers = [
+            accepting(200, "ok"),
+            accepting(200, r#"{"ok":true}"#),
+            accepting(204, ""),
+            accepting(202, ""),
+        ];
         let mut urls = Vec::new();
         for receiver in &receivers {
             urls.push(receiver.serve().await);
@@ -229,11 +233,15 @@ async fn only_failed_events_are_retried_or_dropped() {
         let _in_flight = request(&lookout);
         kind.counted(6, &scrape, counters).await;
         assert_eq!(receiver.posts().len(), posts);
-        let mut taken: Vec<_> =
+        let mut classes: Vec<_> =
             receiver.taken().iter().map(|post| post.body["payload"]["class"].to_string()).collect();
-        taken.sort();
-        taken.dedup();
-        assert_eq!(taken.len(), receiver.taken().len(), "none was taken twice: {taken:?}");
+        classes.sort();
+        classes.dedup();
+        assert_eq!(
+            classes.len(),
+            receiver.taken().len(),
+            "no event is accepted twice: {classes:?}"
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! Reports use bounded memory, however many the application sends, and the state file at its largest
-//! remains readable.
+//! Reports use bounded memory, however many the application sends, and the state file at its
+//! largest remains readable.
 
 #![cfg(all(feature = "prometheus", feature = "state"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]

@@ -27,7 +27,7 @@ async fn alerts(act: impl AsyncFnOnce(&tower_lookout::Reporter)) -> Vec<Alert> {
     std::mem::take(&mut delivered.lock().unwrap())
 }
 
-fn refused() -> io::Error {
+fn connection_refused() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionRefused, "no broker at kafka:9092")
 }
 
@@ -41,9 +41,9 @@ fn lines(alerts: &[Alert]) -> Vec<String> {
 #[tokio::test]
 async fn errors_of_anyhow_and_eyre_are_reported_with_their_causes() {
     let delivered = alerts(async |reporter| {
-        let error: anyhow::Result<()> = Err(refused()).context("the order was not sent");
+        let error: anyhow::Result<()> = Err(connection_refused()).context("the order was not sent");
         reporter.report(&error.unwrap_err());
-        let error = eyre::Report::new(refused()).wrap_err("the order was not stored");
+        let error = eyre::Report::new(connection_refused()).wrap_err("the order was not stored");
         reporter.send(Report::of(&error).named("OrderNotStored"));
     })
     .await;
@@ -64,12 +64,12 @@ async fn boxed_borrowed_and_shared_errors_are_reported() {
     let delivered = alerts(async |reporter| {
         let boxed: Box<dyn Error + Send + Sync> = "a text".into();
         reporter.report(&boxed);
-        let local: Box<dyn Error> = Box::new(refused());
+        let local: Box<dyn Error> = Box::new(connection_refused());
         reporter.report(&local);
-        let borrowed: &dyn Error = &refused();
+        let borrowed: &dyn Error = &connection_refused();
         reporter.report(borrowed);
-        reporter.report(&refused());
-        let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());
+        reporter.report(&connection_refused());
+        let shared: Arc<dyn Error + Send + Sync> = Arc::new(connection_refused());
         reporter.report(&shared);
     })
     .await;

@@ -27,7 +27,7 @@ use tower_lookout::{Alert, Lookout, Report, Severity, alert::AlertStatus, promet
 
 use support::{check_with_promtool, eventually, start, sum};
 
-/// The broker refused an event.
+/// The broker did not accept an event.
 #[derive(Debug)]
 struct NotSent(io::Error);
 

@@ -1,5 +1,5 @@
-//! A process ends during an alert, by SIGKILL or SIGTERM, and the next one continues it. Each process is
-//! this test binary, which runs its ignored test `process`.
+//! A process ends during an alert, by SIGKILL or SIGTERM, and the next one continues it. Each
+//! process is this test binary, which runs its ignored test `process`.
 
 #![cfg(all(
     feature = "prometheus",
@@ -43,7 +43,7 @@ const INSTANCE: &str = "LOOKOUT_TEST_INSTANCE";
 
 /// A service that executes the lines of its input. Its alert fires while a request is held.
 #[tokio::test]
-#[ignore = "it is what the other tests start"]
+#[ignore = "the other tests start it as a process"]
 async fn process() {
     let (Ok(url), Ok(state)) = (env::var(URL), env::var(STATE)) else { return };
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr);
@@ -83,11 +83,11 @@ struct Service(Process);
 
 impl Service {
     fn start(url: &str, state: &Path) -> Self {
-        Self::called(None, url, state)
+        Self::named(None, url, state)
     }
 
-    /// Without a name it is a new instance.
-    fn called(instance: Option<&str>, url: &str, state: &Path) -> Self {
+    /// Without a name, the process is a new instance.
+    fn named(instance: Option<&str>, url: &str, state: &Path) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.envs(instance.map(|instance| (INSTANCE, instance)));
         command.args(["--exact", "process", "--ignored", "--nocapture"]);
@@ -96,7 +96,7 @@ impl Service {
         Self(Process::spawn(&mut command))
     }
 
-    fn say(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         writeln!(self.0.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
@@ -123,7 +123,7 @@ impl Service {
 }
 
 /// The received alerts by status and name.
-fn told(receiver: &Receiver) -> Vec<String> {
+fn accepted(receiver: &Receiver) -> Vec<String> {
     let posts = receiver.taken();
     let alerts = posts.iter().flat_map(|post| post.body["alerts"].as_array().unwrap());
     let word = |alert: &serde_json::Value, key: &str| alert[key].as_str().unwrap().to_owned();
@@ -132,19 +132,19 @@ fn told(receiver: &Receiver) -> Vec<String> {
         .collect()
 }
 
-async fn is_told(receiver: &Receiver, expected: &[&str]) {
+async fn wait_for(receiver: &Receiver, expected: &[&str]) {
     eventually(10, &format!("{expected:?}"), || {
-        let told = told(receiver);
-        (told.len() >= expected.len()).then_some(())
+        let accepted = accepted(receiver);
+        (accepted.len() >= expected.len()).then_some(())
     })
     .await;
-    assert_eq!(told(receiver), expected);
+    assert_eq!(accepted(receiver), expected);
 }
 
 /// Waits until the file has this state.
-async fn has_saved(state: &File, what: impl Fn(&str) -> bool) {
+async fn has_saved(state: &File, condition: impl Fn(&str) -> bool) {
     eventually(15, "the state", || {
-        fs::read_to_string(state.path()).ok().filter(|text| what(text)).map(drop)
+        fs::read_to_string(state.path()).ok().filter(|text| condition(text)).map(drop)
     })
     .await;
 }
@@ -167,19 +167,19 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
     ] {
         let (receiver, state) = (Receiver::new([]), no_file());
         let url = receiver.serve().await;
-        let mut service = Service::called(instance, &url, state.path());
-        service.say("hold");
-        is_told(&receiver, &messages[..1].concat()).await;
+        let mut service = Service::named(instance, &url, state.path());
+        service.send("hold");
+        wait_for(&receiver, &messages[..1].concat()).await;
         has_saved(&state, is_delivered).await;
         service.kill();
 
-        let mut service = Service::called(instance, &url, state.path());
-        service.say("hold");
+        let mut service = Service::named(instance, &url, state.path());
+        service.send("hold");
         // It is alive and sends another alert, but not that one.
-        service.say("Alive");
-        is_told(&receiver, &messages[..2].concat()).await;
-        service.say("let go");
-        is_told(&receiver, &messages.concat()).await;
+        service.send("Alive");
+        wait_for(&receiver, &messages[..2].concat()).await;
+        service.send("let go");
+        wait_for(&receiver, &messages.concat()).await;
         let posts = receiver.taken();
         let [first, .., last] = &posts[..] else { panic!("several posts") };
         let alert = |post: &receiver::Post| {
@@ -200,12 +200,12 @@ async fn the_next_process_resolves_an_alert_that_is_over() {
     let (receiver, state) = (Receiver::new([]), no_file());
     let url = receiver.serve().await;
     let mut service = Service::start(&url, state.path());
-    service.say("hold");
-    is_told(&receiver, &[FIRING]).await;
+    service.send("hold");
+    wait_for(&receiver, &[FIRING]).await;
     has_saved(&state, is_delivered).await;
     service.kill();
     let _service = Service::start(&url, state.path());
-    is_told(&receiver, &[FIRING, RESOLVED]).await;
+    wait_for(&receiver, &[FIRING, RESOLVED]).await;
 }
 
 #[tokio::test]
@@ -215,27 +215,27 @@ async fn the_next_process_delivers_the_alerts_of_a_killed_one() {
     drop(free);
     let state = no_file();
     let mut service = Service::start(&receiver::url(address), state.path());
-    service.say("OrderEventLost");
+    service.send("OrderEventLost");
     has_saved(&state, |text| text.contains("waiting\":[{")).await;
     service.kill();
 
     let receiver = Receiver::new([]);
     let url = receiver.serve_at(address).await;
     let _service = Service::start(&url, state.path());
-    is_told(&receiver, &["firing OrderEventLost"]).await;
+    wait_for(&receiver, &["firing OrderEventLost"]).await;
 }
 
 #[tokio::test]
 async fn repeated_reports_are_in_the_file_before_they_are_sent() {
     let (receiver, state) = (Receiver::new([]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
-    service.say("OrderEventLost");
-    is_told(&receiver, &["firing OrderEventLost"]).await;
-    // The delivery triggers a write, and so does the next tick. Both include the repeats so far. Later
-    // repeats have no other write.
+    service.send("OrderEventLost");
+    wait_for(&receiver, &["firing OrderEventLost"]).await;
+    // The delivery triggers a write, and so does the next tick. Both include the repeats so far.
+    // Later repeats have no other write.
     for unsent in [100, 200, 300] {
         for _ in 0..100 {
-            service.say("OrderEventLost");
+            service.send("OrderEventLost");
         }
         has_saved(&state, |text| text.contains(&format!("\"unsent\":{unsent}"))).await;
     }
@@ -245,8 +245,8 @@ async fn repeated_reports_are_in_the_file_before_they_are_sent() {
 async fn a_damaged_file_is_set_aside_and_the_service_runs() {
     let (receiver, state) = (Receiver::new([]), File::new("lookout.json", "{\"version\":1,"));
     let mut service = Service::start(&receiver.serve().await, state.path());
-    service.say("Alive");
-    is_told(&receiver, &["firing Alive"]).await;
+    service.send("Alive");
+    wait_for(&receiver, &["firing Alive"]).await;
     let log = service.kill();
     assert!(log.contains("WARN") && log.contains("set-aside"), "{log}");
     let aside = state.path().with_file_name("lookout.json.set-aside");
@@ -261,15 +261,15 @@ async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_u
             // The first start: there are no earlier alerts.
             fs::remove_file(state.path()).unwrap();
         }
-        let (sent, told) = std::sync::mpsc::channel();
+        let (sender, alerts) = std::sync::mpsc::channel();
         let lookout = Lookout::builder()
             .state_path(state.path())
-            .on_alert(move |alert| sent.send(alert.unknown_before.is_some()).unwrap())
+            .on_alert(move |alert| sender.send(alert.unknown_before.is_some()).unwrap())
             .start()
             .unwrap();
         lookout.reporter().send(Report::new("Lost", "no broker answers"));
-        let said = eventually(5, "the alert", || told.try_recv().ok()).await;
-        assert_eq!(said, is_unknown);
+        let found = eventually(5, "the alert", || alerts.try_recv().ok()).await;
+        assert_eq!(found, is_unknown);
         lookout.shutdown().await;
     }
 }
@@ -278,11 +278,11 @@ async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_u
 async fn a_terminated_process_delivers_its_alerts_first() {
     let (receiver, state) = (Receiver::new([Reply::Answer(503, "", "")]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
-    service.say("OrderEventLost");
-    eventually(10, "a try", || (receiver.posts().len() == 1).then_some(())).await;
+    service.send("OrderEventLost");
+    eventually(10, "an attempt", || (receiver.posts().len() == 1).then_some(())).await;
     let (ended, log) = tokio::task::spawn_blocking(|| service.terminate()).await.unwrap();
     assert!(ended.success(), "{ended} {log}");
-    assert_eq!(told(&receiver), ["firing OrderEventLost"]);
+    assert_eq!(accepted(&receiver), ["firing OrderEventLost"]);
 }
 
 #[tokio::test]
@@ -290,25 +290,25 @@ async fn undelivered_alerts_of_a_terminated_process_are_logged_and_kept() {
     let (receiver, state) = (Receiver::new([Reply::Hang]), no_file());
     let url = receiver.serve().await;
     let mut service = Service::start(&url, state.path());
-    service.say("OrderEventLost");
-    eventually(10, "a try", || (receiver.posts().len() == 1).then_some(())).await;
+    service.send("OrderEventLost");
+    eventually(10, "an attempt", || (receiver.posts().len() == 1).then_some(())).await;
     let (ended, log) = tokio::task::spawn_blocking(|| service.terminate()).await.unwrap();
     assert!(ended.success(), "{ended} {log}");
     assert!(log.contains("OrderEventLost") && log.contains("saved for the next start"), "{log}");
     let _service = Service::start(&url, state.path());
-    is_told(&receiver, &["firing OrderEventLost"]).await;
+    wait_for(&receiver, &["firing OrderEventLost"]).await;
 }
 
 #[test]
 fn a_directory_as_state_path_is_rejected_and_not_changed() {
     let file = no_file();
     let folder = file.path().parent().unwrap().to_owned();
-    for (path, says) in [
+    for (path, expected) in [
         (folder.clone(), "is a directory: use a file in it"),
         (folder.join(".."), "is not the path of a file"),
     ] {
         let error = Lookout::builder().state_path(&path).start().unwrap_err().to_string();
-        assert!(error.starts_with("state_path: ") && error.contains(says), "{error}");
+        assert!(error.starts_with("state_path: ") && error.contains(expected), "{error}");
     }
     assert!(folder.is_dir());
 }

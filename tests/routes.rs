@@ -87,7 +87,7 @@ async fn in_axum_the_route_is_the_matched_path() {
 }
 
 /// A layer that responds itself, like authentication.
-fn refuse() -> impl Layer<
+fn reject_all() -> impl Layer<
     axum::routing::Route,
     Service: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
                  + Clone
@@ -153,12 +153,12 @@ async fn a_response_of_a_layer_in_between_has_no_route() {
     let router = Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
         .layer(lookout.route_layer())
-        .layer(refuse());
+        .layer(reject_all());
     send(&lookout.outer_layer().layer(router), "GET", "/orders/1").await;
     let text = scrape.render();
     assert_eq!(operations(&text), [("GET unmatched".to_owned(), 1.0)]);
-    let refused = [("status_class", "4xx"), ("outcome", "success")];
-    assert_eq!(sum(&text, "http_server_requests_total", &refused), 1.0);
+    let rejected = [("status_class", "4xx"), ("outcome", "success")];
+    assert_eq!(sum(&text, "http_server_requests_total", &rejected), 1.0);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_request_that_hangs_outside_its_router_ends_with_its_route() {
     let (lookout, scrape) = start(|builder| builder);
     let router = Router::new()
         .route("/hang", get(std::future::pending::<&str>))
-        .route("/panic", get(|| async { panic!("as the test asks") as &str }))
+        .route("/panic", get(|| async { panic!("intended by the test") as &str }))
         .layer(lookout.route_layer());
     let app = lookout.outer_layer().layer(router);
     let request = |path| Request::get(path).body(Body::empty()).unwrap();
@@ -221,10 +221,9 @@ async fn without_a_router_templates_name_the_route() {
             ("GET unmatched".to_owned(), 1.0),
         ]
     );
-    let refused = Lookout::builder().route_templates(["/a/{id}", "/a/{name}"]).start().unwrap_err();
+    let error = Lookout::builder().route_templates(["/a/{id}", "/a/{name}"]).start().unwrap_err();
     assert!(
-        refused.to_string().contains("route_templates")
-            && refused.to_string().contains("/a/{name}")
+        error.to_string().contains("route_templates") && error.to_string().contains("/a/{name}")
     );
 }
 
@@ -280,21 +279,22 @@ async fn two_lookouts_in_a_process_count_independently() {
 
 #[tokio::test]
 async fn invalid_settings_are_rejected_with_the_field_and_the_fix() {
-    let refused = |builder: tower_lookout::LookoutBuilder| builder.start().unwrap_err().to_string();
+    let rejected =
+        |builder: tower_lookout::LookoutBuilder| builder.start().unwrap_err().to_string();
     let builder = Lookout::builder;
-    assert_eq!(refused(builder().max_operations(0)), "max_operations: 0 is not from 1 to 100,000");
+    assert_eq!(rejected(builder().max_operations(0)), "max_operations: 0 is not from 1 to 100,000");
     assert_eq!(
-        refused(builder().service(" ")),
+        rejected(builder().service(" ")),
         "service: the name is empty: set the name of the service"
     );
     let milliseconds = |all: [u64; 2]| all.map(std::time::Duration::from_millis);
     assert_eq!(
-        refused(builder().buckets(milliseconds([10, 5]))),
+        rejected(builder().buckets(milliseconds([10, 5]))),
         "buckets: 5ms does not come after 10ms: put them in order"
     );
-    assert_eq!(refused(builder().buckets([])), "buckets: there are none: give at least one bound");
+    assert_eq!(rejected(builder().buckets([])), "buckets: there are none: give at least one bound");
     assert_eq!(
-        refused(builder().rule(tower_lookout::Rule::error_ratio().above(1.5))),
+        rejected(builder().rule(tower_lookout::Rule::error_ratio().above(1.5))),
         "rule `HighErrorRatio`: above 1.5 can never hold: a ratio is from 0 to 1, so that 1% is 0.01"
     );
 }

@@ -1,5 +1,5 @@
-//! Matchers route each alert to its notifiers. A failing notifier does not delay the others, and alerts
-//! that no notifier matches are counted.
+//! Matchers route each alert to its notifiers. A failing notifier does not delay the others, and
+//! alerts that no notifier matches are counted.
 
 #![cfg(all(feature = "pagerduty", feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]

@@ -1,4 +1,4 @@
-//! Rules that one builder takes together, and what single signals see over a running service.
+//! Rules that work together in one builder, and single signals of a running service.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]

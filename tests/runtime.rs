@@ -1,5 +1,5 @@
-//! The metrics of the application's runtime and of the process. A blocked runtime raises its alert while
-//! it is blocked. Without a runtime there are neither metrics nor alerts of it.
+//! The metrics of the application's runtime and of the process. A blocked runtime raises its alert
+//! while it is blocked. Without a runtime there are neither metrics nor alerts of it.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -29,9 +29,9 @@ fn application() -> Runtime {
 }
 
 /// Waits on a runtime of its own.
-fn wait_for<T>(seconds: u64, what: &str, find: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(seconds: u64, event: &str, find: impl FnMut() -> Option<T>) -> T {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(eventually(seconds, what, find))
+    runtime.block_on(eventually(seconds, event, find))
 }
 
 /// Blocks both workers until the returned sender is dropped.

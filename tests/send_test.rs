@@ -51,9 +51,9 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
     let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
     let [chat_url, hook_url, cluster_url, pager_url] =
         [chat.serve().await, hook.serve().await, cluster.serve().await, pager.serve().await];
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let received = Arc::new(Mutex::new(Vec::new()));
     let (lookout, scrape) = lookout(|builder| {
-        let heard = Arc::clone(&heard);
+        let received = Arc::clone(&received);
         let second = Duration::from_secs(1);
         let pagerduty = PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap();
         let nothing = Matcher::new().rule("NoSuchRule");
@@ -62,7 +62,7 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
             .notify(pagerduty.url(pager_url).unwrap().when(nothing))
             .notify(Webhook::new(hook_url).unwrap())
             .notify(Alertmanager::new([cluster_url]).unwrap().resend_every(second))
-            .on_alert(move |alert| heard.lock().unwrap().push(alert.title()))
+            .on_alert(move |alert| received.lock().unwrap().push(alert.title()))
     });
     assert_eq!(
         lines(&lookout).await,
@@ -79,7 +79,7 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
     assert_eq!(opens["dedup_key"], closes["dedup_key"]);
     eventually(4, "the webhook's", || (hook.taken().len() == 2).then_some(())).await;
     assert_eq!(hook.taken()[1].body["status"], "resolved");
-    eventually(4, "the closure's", || (heard.lock().unwrap().len() == 2).then_some(())).await;
+    eventually(4, "the closure's", || (received.lock().unwrap().len() == 2).then_some(())).await;
 
     // In Alertmanager it expires, since it is not posted again.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -136,7 +136,7 @@ async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
     assert!(limited_says.took < quick, "{:?} of {:?}", limited_says.took, asked.elapsed());
     assert!(limited_says.to_string().contains("429"), "{limited_says}");
     assert_eq!(limited.posts().len(), 1);
-    // A misconfigured notifier is tried again, since somebody may have fixed it.
+    // A misconfigured notifier is called again, since somebody may have fixed it.
     assert_eq!(gone.posts().len(), 2);
 }
 

@@ -283,7 +283,7 @@ async fn a_cancelled_delivery_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_edited_is_replaced() {
+async fn a_message_that_cannot_be_edited_is_replaced() {
     for word in [
         r#"{"ok":false,"error":"message_not_found"}"#,
         r#"{"ok":false,"error":"cant_update_message"}"#,
@@ -303,8 +303,8 @@ async fn a_message_that_can_not_be_edited_is_replaced() {
 
 #[tokio::test]
 async fn a_thread_that_rejects_replies_is_replaced_by_a_new_message() {
-    let refused = taken(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
-    let (receiver, mut bot) = bot([TAKEN, TAKEN, refused]).await;
+    let rejected = taken(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
+    let (receiver, mut bot) = bot([TAKEN, TAKEN, rejected]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
     deliver(&mut bot, resolved(&fired)).await.unwrap();

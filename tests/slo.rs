@@ -14,7 +14,7 @@ use tower_lookout::{Alert, Rule};
 
 use support::{series, start};
 
-async fn answer(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::from("done"));
     if request.uri().path() == "/pay" {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -31,7 +31,7 @@ async fn a_violated_slo_fires_with_its_burn_rate_and_the_failing_route() {
             .rule(Rule::slo(0.999).confidence(0.95))
             .on_alert(move |alert| sent.send(alert.clone()).unwrap())
     });
-    let service = lookout.layer().layer(service_fn(answer));
+    let service = lookout.layer().layer(service_fn(respond));
     for number in 0..40 {
         let path = if number % 2 == 0 { "/pay" } else { "/orders" };
         let request = Request::builder().uri(path).body(()).unwrap();

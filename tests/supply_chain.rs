@@ -1,4 +1,5 @@
-//! The crates that an application builds because of this one: their licences, sources and duplicates.
+//! The crates that an application builds because of this one: their licences, sources and
+//! duplicates.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 

@@ -1,5 +1,6 @@
-//! A process that can start no thread for a while, as in a container at its limit of threads: closures are
-//! called, and the state is written, all the same. It is this test binary again, for its ignored test alone.
+//! A process that cannot start threads for a while, as in a container at its thread limit, still
+//! calls closures and writes the state. The process is this test binary, which runs its ignored
+//! test.
 
 #![cfg(all(feature = "prometheus", feature = "state", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -25,7 +26,7 @@ const STATE: &str = "LOOKOUT_TEST_STATE";
 
 /// Reports each line of its input, and prints the alerts that its closure is called with.
 #[test]
-#[ignore = "it is what the other test starts"]
+#[ignore = "the other test starts it as a process"]
 fn process() {
     let Ok(state) = env::var(STATE) else { return };
     let lookout = Lookout::builder()
@@ -34,7 +35,7 @@ fn process() {
         .start()
         .unwrap();
     for name in stdin().lines() {
-        lookout.reporter().send(Report::new(name.unwrap(), "as the test asks"));
+        lookout.reporter().send(Report::new(name.unwrap(), "sent by the test"));
     }
     exit(0);
 }
@@ -52,7 +53,7 @@ fn memory(process: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn closures_are_called_once_and_the_state_is_written_though_no_thread_can_be_started() {
+async fn closures_are_called_once_and_the_state_is_written_while_no_thread_can_start() {
     let Some(prlimit) = program("prlimit") else { return };
     let state = File::new("state.json", "");
     fs::remove_file(state.path()).unwrap();
@@ -80,7 +81,7 @@ async fn closures_are_called_once_and_the_state_is_written_though_no_thread_can_
     };
 
     eventually(20, "the first write", || has_saved("version").then_some(())).await;
-    // A thread that tokio keeps for a while would hide the shortage.
+    // An idle thread of tokio would hide the shortage.
     let is_idle = || !threads(id).iter().any(|name| name.starts_with("tokio-"));
     eventually(20, "no idle thread", || is_idle().then_some(())).await;
     // The stack of a thread takes 2 MiB.

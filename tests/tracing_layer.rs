@@ -222,7 +222,7 @@ async fn a_notifier_that_logs_errors_while_it_delivers_causes_no_loop() {
             *counted.lock().unwrap() += 1;
             error!(target: "http_client", "a delivery, and nothing is wrong");
             error!(target: "tower_lookout::notify", "nor here");
-            std::future::ready(Err::<(), _>("not taken"))
+            std::future::ready(Err::<(), _>("not accepted"))
         }))
     });
     // The global default applies to all threads, so only one test of this binary may set it.

@@ -72,7 +72,7 @@ async fn trickle(stream: &mut TcpStream, bytes: usize) {
     }
 }
 
-async fn is_answered(stream: &mut TcpStream) {
+async fn expect_response(stream: &mut TcpStream) {
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
@@ -87,7 +87,7 @@ async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
     let mut stream = post_to(address, "/upload", 20).await;
     let begun = time::Instant::now();
     trickle(&mut stream, 20).await;
-    is_answered(&mut stream).await;
+    expect_response(&mut stream).await;
     assert!(begun.elapsed() > ALLOWED * 2);
     assert_eq!(raised.try_recv(), Err(mpsc::TryRecvError::Empty));
     eventually(3, "the age of nothing", || {
@@ -99,9 +99,9 @@ async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
     stream.write_all(b"x").await.unwrap();
     let title = eventually(8, "an alert", || raised.try_recv().ok()).await;
     assert_eq!(title, "[FIRING] StuckRequests · test");
-    // The rest arrives in the end.
+    // The rest of the body arrives.
     stream.write_all(&[b'x'; 19]).await.unwrap();
-    is_answered(&mut stream).await;
+    expect_response(&mut stream).await;
     let title = eventually(8, "its end", || raised.try_recv().ok()).await;
     assert_eq!(title, "[RESOLVED] StuckRequests · test");
     assert_eq!(sum(&scrape.render(), OLDEST, &[]), 0.0);
@@ -155,7 +155,11 @@ async fn a_handler_that_hangs_after_the_last_byte_is_stuck_since_that_byte() {
     let address = listen(router().layer(lookout.layer())).await;
     let mut stream = post_to(address, "/hang", 20).await;
     trickle(&mut stream, 20).await;
-    assert_eq!(raised.try_recv(), Err(mpsc::TryRecvError::Empty), "it has just begun to hang");
+    assert_eq!(
+        raised.try_recv(),
+        Err(mpsc::TryRecvError::Empty),
+        "the handler has just begun to hang"
+    );
     let title = eventually(8, "an alert", || raised.try_recv().ok()).await;
     assert_eq!(title, "[FIRING] StuckRequests · test");
     drop(stream);

@@ -160,9 +160,9 @@ async fn each_response_has_its_effect() {
             assert!(waited >= Duration::from_secs(2), "{waited:?}");
         }
         drop(in_flight);
-        let told_of_resolve =
+        let resolve_accepted =
             || receiver.taken().pop().filter(|post| post.body["status"] == "resolved");
-        eventually(5, &format!("the resolve after a {status}"), told_of_resolve).await;
+        eventually(5, &format!("the resolve after a {status}"), resolve_accepted).await;
     }
 }
 

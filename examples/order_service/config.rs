@@ -8,7 +8,7 @@ pub(crate) fn path() -> Option<PathBuf> {
     std::env::var_os("LOOKOUT_CONFIG").map(PathBuf::from)
 }
 
-/// Adds the file, or else these rules.
+/// Adds the file, or these rules if no file is set.
 pub(crate) fn add(
     builder: LookoutBuilder,
     rules: impl IntoIterator<Item = Rule>,

@@ -1,4 +1,4 @@
-//! Sends an event for each order, after the request was answered.
+//! Sends an event for each order after the response.
 
 use std::{error::Error, fmt, io};
 
@@ -26,8 +26,8 @@ impl Error for NotSent {
     }
 }
 
-/// Sends the events. The client has its answer already, so no status shows a failure: the task reports
-/// it.
+/// Sends the events. The client already has the response, so no status can show a failure. The task
+/// reports it instead.
 pub(crate) async fn send(mut events: mpsc::UnboundedReceiver<u64>, faults: Faults, to: Reporter) {
     while let Some(order) = events.recv().await {
         if let Err(error) = publish(&faults) {

@@ -1,4 +1,4 @@
-//! The incident. Each step waits for its alert.
+//! Simulates an incident. Each step waits for its alert.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ impl Incident {
 
     pub(crate) async fn run(mut self, has_incident: bool, address: SocketAddr) {
         if has_incident {
-            self.play().await;
+            self.simulate().await;
         }
         println!("Next:");
         println!("  curl http://{address}/metrics");
@@ -41,7 +41,7 @@ impl Incident {
         }
     }
 
-    async fn play(&mut self) {
+    async fn simulate(&mut self) {
         self.print("healthy: 50 requests per second, a few milliseconds each");
         self.rest(Duration::from_secs(5)).await;
 

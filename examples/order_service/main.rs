@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p order-service --example order_service [-- --manual] [-- --no-traffic]`
 //!
-//! By default it sends itself traffic over HTTP and plays an incident: the database gets slow, then
-//! orders fail, then both faults are fixed. With `--manual` you inject the faults, by `POST /faults`
-//! and `DELETE /faults`. With `--no-traffic` you send the traffic too.
+//! By default it sends itself traffic over HTTP and simulates an incident: the database gets slow,
+//! then orders fail, then both faults are fixed. With `--manual` you inject the faults, by `POST
+//! /faults` and `DELETE /faults`. With `--no-traffic` you send the traffic too.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -13,12 +13,13 @@
 //! | `LOOKOUT_STATE_PATH` | a file that keeps alerts across a restart (feature `state`) |
 //! | `LOOKOUT_CONFIG` | a file of rules and notifiers, which `SIGHUP` reads again (feature `toml`) |
 //!
-//! Without `LOOKOUT_CONFIG`, each receiver whose variable is set gets the alerts: `SLACK_WEBHOOK_URL`,
-//! `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and with the features of these names `DISCORD_WEBHOOK_URL`,
-//! `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`, `HEARTBEAT_URL` (feature `webhook`),
-//! `ALERTMANAGER_URL` (several with commas), and `SMTP_URL` with `MAIL_FROM` and `MAIL_TO`.
+//! Without `LOOKOUT_CONFIG`, each receiver whose variable is set gets the alerts:
+//! `SLACK_WEBHOOK_URL`, `SLACK_BOT_TOKEN` with `SLACK_CHANNEL`, and with the features of these
+//! names `DISCORD_WEBHOOK_URL`, `TEAMS_WEBHOOK_URL`, `PAGERDUTY_ROUTING_KEY`, `WEBHOOK_URL`,
+//! `HEARTBEAT_URL` (feature `webhook`), `ALERTMANAGER_URL` (several with commas), and `SMTP_URL`
+//! with `MAIL_FROM` and `MAIL_TO`.
 
-#![expect(clippy::print_stdout, reason = "a person reads along")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod config;
 mod events;

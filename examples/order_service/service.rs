@@ -1,4 +1,5 @@
-//! The service: orders in a database that can get slow or fail, and events for a broker that can be down.
+//! The service: orders in a database that can get slow or fail, and events for a broker that can be
+//! down.
 
 use std::{sync::Arc, time::Duration};
 

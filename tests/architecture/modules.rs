@@ -1,4 +1,5 @@
-//! Reads the modules of the crate and what each of them uses, through `crate::`, `super::` and `self::`.
+//! Reads the modules of the crate and the modules that each of them uses, through `crate::`,
+//! `super::` and `self::`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +16,11 @@ pub(crate) type ModulePath = Vec<String>;
 struct Module {
     /// Absolute paths: a module, or a module and one of its items.
     used: BTreeSet<ModulePath>,
-    /// What its `use` declarations bind, by name. Other modules reach these through it.
+    /// The bindings of its `use` declarations, by name. Other modules may use these through it.
     bound: BTreeMap<String, ModulePath>,
 }
 
-/// All modules of the crate but its tests.
+/// All modules of the crate except its tests.
 pub(crate) struct Modules(BTreeMap<ModulePath, Module>);
 
 impl Modules {
@@ -56,7 +57,7 @@ impl Modules {
     /// The module that defines the item at a path, through re-exports.
     fn definition(&self, path: &[String]) -> Option<&ModulePath> {
         let mut path = path.to_vec();
-        // A chain of re-exports is short; the bound ends one that is a circle.
+        // A chain of re-exports is short. The limit ends a cycle.
         for _ in 0..8 {
             let length = (0..=path.len()).rev().find(|n| self.0.contains_key(&path[..*n]))?;
             let (module, definition) = self.0.get_key_value(&path[..length])?;
@@ -110,7 +111,7 @@ fn file_of(folder: &Path, name: &str) -> PathBuf {
     if file.is_file() { file } else { folder.join(name).join("mod.rs") }
 }
 
-/// Reads one module; its children are read after it.
+/// Reads one module. Its children are read later.
 struct Reader {
     path: ModulePath,
     module: Module,
@@ -118,7 +119,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// `None` where a path begins with none of `crate`, `super` and `self`.
+    /// `None` if the path does not begin with `crate`, `super` or `self`.
     fn absolute(&self, path: &[String]) -> Option<ModulePath> {
         let mut rest = path;
         let mut base = match path.first()?.as_str() {

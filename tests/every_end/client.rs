@@ -59,9 +59,9 @@ where
 {
     match play.end {
         End::TimeoutInside => BoxService::new(TimeoutLayer::new(TIMEOUT).layer(client)),
-        End::Panic => {
-            BoxService::new(client.map_request(|_| panic!("as the test asks")).map_err(Into::into))
-        }
+        End::Panic => BoxService::new(
+            client.map_request(|_| panic!("intended by the test")).map_err(Into::into),
+        ),
         _ => BoxService::new(client.map_err(Into::into)),
     }
 }

@@ -66,9 +66,9 @@ fn around(routes: Routes, end: End, lookout: Option<&Lookout>, head_seen: &Arc<N
     };
     let inside = match end {
         End::MissingTrailers => boxed(routes.map_response(|response| response.map(untrailed))),
-        End::ServiceError => {
-            boxed(service_fn(|_| async { Err::<Response<Body>, _>(io::Error::other("as asked")) }))
-        }
+        End::ServiceError => boxed(service_fn(|_| async {
+            Err::<Response<Body>, _>(io::Error::other("intended by the test"))
+        })),
         End::BodyError => boxed(routes.map_response(breaks(io::ErrorKind::Other))),
         End::BodyTimeout => boxed(routes.map_response(breaks(io::ErrorKind::TimedOut))),
         End::TimeoutInside => boxed(TimeoutLayer::new(TIMEOUT).layer(routes)),

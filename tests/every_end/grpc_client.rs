@@ -41,7 +41,7 @@ pub(crate) async fn play(play: &Play) {
             echo::call(channel, method, message).await.unwrap_err();
         }
         End::Panic => {
-            let panics = channel.map_request(|_| panic!("as the test asks"));
+            let panics = channel.map_request(|_| panic!("intended by the test"));
             let call = async move { echo::call(layer.layer(panics), method, message).await };
             tokio::spawn(call).await.unwrap_err();
         }

@@ -86,7 +86,7 @@ async fn handle(answer: Answer) -> Result<Response<Script>, io::Error> {
             Ok(response.body(body).unwrap())
         }
         Answer::Error => Err(io::Error::other("no database")),
-        Answer::Panic => panic!("a handler panics, as the test asks"),
+        Answer::Panic => panic!("intended by the test"),
         Answer::Hang => pending().await,
     }
 }

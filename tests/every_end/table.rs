@@ -326,7 +326,7 @@ fn no_content(traffic: Traffic) -> Cell {
     match traffic {
         AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("204", "success", ""),
         Reqwest | HyperClient => head("204", "success", ""),
-        // Tells an `EventSource` not to reconnect.
+        // An `EventSource` does not reconnect after it.
         Sse => head("204", "success", ""),
         WebSocket => NO_BODY,
         Unary | ServerStream | ClientStream | Bidi => POST,

@@ -71,7 +71,7 @@ impl Drop for AlertmanagerServer {
     }
 }
 
-/// An address where nothing listens yet.
+/// An address without a listener.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

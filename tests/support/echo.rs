@@ -1,4 +1,5 @@
-//! A gRPC service whose behaviour each message controls, and its client, both without generated code.
+//! A gRPC service whose behaviour each message controls, and its client, both without generated
+//! code.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]

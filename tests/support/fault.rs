@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::receiver::{Receiver, Reply};
 
-/// The fault that a post meets.
+/// A fault between a notifier and its receiver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// The connection is refused.
@@ -34,7 +34,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Serves the fault. Returns a URL that contains a secret, and the receiver if one records posts.
+    /// Serves the fault. Returns a URL that contains a secret, and the receiver if one records
+    /// posts.
     pub(crate) async fn serve(self) -> (String, Option<Receiver>) {
         let url = match self {
             Self::Refused => {

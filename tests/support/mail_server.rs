@@ -18,8 +18,8 @@ use tokio::{
     time::sleep,
 };
 
-/// The fault of one connection. It replaces the usual reply to the command with this prefix: `""` is the
-/// connection itself, `.` the end of the message.
+/// The fault of one connection. It replaces the usual reply to the command with this prefix: `""`
+/// is the connection itself, `.` the end of the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     None,
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl MailServer {
-    /// Each connection meets the next fault of the script. Later connections meet none.
+    /// Each connection has the next fault of the script. Later connections have none.
     pub(crate) fn new(script: impl IntoIterator<Item = Fault>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         Self { script, state: Arc::default() }
@@ -136,7 +136,7 @@ impl MailServer {
     }
 
     /// Every command that the server received.
-    pub(crate) fn heard(&self) -> Vec<String> {
+    pub(crate) fn received(&self) -> Vec<String> {
         self.state.lock().unwrap().commands.clone()
     }
 

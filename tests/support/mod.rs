@@ -1,4 +1,5 @@
-//! Shared helpers: a lookout with its own recorder, values from its scrape, and waits with a deadline.
+//! Shared helpers: a lookout with its own recorder, values from its scrape, and waits with a
+//! deadline.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and reports a skip")]
@@ -47,7 +48,7 @@ pub(crate) fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (
 /// Polls until `find` returns `Some`, for at most `seconds`.
 pub(crate) async fn eventually<T>(
     seconds: u64,
-    what: &str,
+    event: &str,
     mut find: impl FnMut() -> Option<T>,
 ) -> T {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
@@ -55,7 +56,7 @@ pub(crate) async fn eventually<T>(
         if let Some(found) = find() {
             return found;
         }
-        assert!(tokio::time::Instant::now() < deadline, "not within {seconds} s: {what}");
+        assert!(tokio::time::Instant::now() < deadline, "not within {seconds} s: {event}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -66,8 +67,9 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     programs(&[name], name, |_| true)
 }
 
-/// Finds the first program on the search path that has one of these names and fits the test. A machine
-/// may have several with one name, such as the system's Python and one of a version manager.
+/// Finds the first program on the search path that has one of these names and fits the test. A
+/// machine may have several with one name, such as the system's Python and one of a version
+/// manager.
 pub(crate) fn programs(
     names: &[&str],
     needed: &str,

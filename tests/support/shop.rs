@@ -1,4 +1,5 @@
-//! An axum shop and a gRPC echo service. A client with the same lookout sends requests of every kind.
+//! An axum shop and a gRPC echo service. A client with the same lookout sends requests of every
+//! kind.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
