@@ -99,6 +99,15 @@ impl fmt::Display for Json<SystemTime> {
     }
 }
 
+impl fmt::Display for Json<Option<SystemTime>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => Json(time).fmt(f),
+            None => f.write_str("null"),
+        }
+    }
+}
+
 impl fmt::Display for Json<Duration> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_secs_f64().fmt(f)
@@ -114,8 +123,12 @@ impl fmt::Display for Json<Option<Duration>> {
 impl fmt::Display for Json<&NotifierStatus> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NotifierStatus { name, waiting, sent, failed, retried, dropped, .. } = self.0;
+        let (sent_at, failed_at) = (self.0.last_sent_at, self.0.last_failed_at);
         write!(f, "{{\"notifier\":{},\"waiting\":{waiting},\"sent\":{sent},", Json(&**name))?;
-        write!(f, "\"failed\":{failed},\"retried\":{retried},\"dropped\":{dropped}}}")
+        write!(f, "\"failed\":{failed},\"retried\":{retried},\"dropped\":{dropped},")?;
+        write!(f, "\"is_failing\":{},", self.0.is_failing)?;
+        write!(f, "\"last_sent_at\":{},\"last_failed_at\":{},", Json(sent_at), Json(failed_at))?;
+        write!(f, "\"last_error\":{}}}", Json(self.0.last_error.as_deref()))
     }
 }
 

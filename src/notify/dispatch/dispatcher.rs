@@ -52,7 +52,7 @@ impl Dispatcher {
 
     /// The status of each notifier.
     pub(crate) fn statuses(&self) -> Vec<NotifierStatus> {
-        self.queues.iter().map(|queue| status(queue)).collect()
+        self.queues.iter().map(|queue| queue.status()).collect()
     }
 
     /// Queues changes. It yields to the workers, which run on the same thread, so that they can
@@ -124,18 +124,6 @@ impl Dispatcher {
                 );
             });
         }
-    }
-}
-
-fn status(queue: &NotifierQueue) -> NotifierStatus {
-    let stats = &queue.stats;
-    NotifierStatus {
-        name: queue.name.clone(),
-        waiting: queue.waiting(),
-        sent: stats.sent.load(Ordering::Relaxed),
-        failed: stats.failed.load(Ordering::Relaxed),
-        retried: stats.retried.load(Ordering::Relaxed),
-        dropped: stats.dropped.load(Ordering::Relaxed),
     }
 }
 

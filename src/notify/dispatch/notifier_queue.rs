@@ -24,7 +24,7 @@ use super::{
     stats::count,
     test_queue::{Test, TestReceiver},
 };
-use crate::notify::{Delivered, Matcher, Notification, Stats};
+use crate::notify::{Delivered, Matcher, Notification, NotifierStatus, Stats};
 use crate::{
     alert::{Alert, AlertStatus},
     catch_panic::logged,
@@ -114,6 +114,11 @@ impl NotifierQueue {
     pub(crate) fn note_unknown(&self, start: SystemTime, is_lost: bool) {
         let until = (!is_lost).then(|| Instant::now() + UNKNOWN_FOR);
         self.lock().unknown = Some(Unknown { start, until });
+    }
+
+    /// The deliveries so far.
+    pub(crate) fn status(&self) -> NotifierStatus {
+        self.stats.status(&self.name, self.waiting())
     }
 
     /// The number of alerts that are queued or in flight.

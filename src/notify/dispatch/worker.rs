@@ -151,8 +151,8 @@ impl Worker {
             // The queue merges alerts until the notifier, which may have a rate limit, is ready.
             let ready = self.ready().await;
             let arrivals = queue.arrivals();
-            if ready.is_err() {
-                count(&queue.stats.failed, 1);
+            if let Err(error) = &ready {
+                queue.stats.attempt_failed(&**error);
             }
             let delivered = match (ready, queue.take_test()) {
                 (ready, Some(test)) => match self.deliver_test(&queue, test, ready).await {
@@ -198,7 +198,7 @@ impl Worker {
             return Tested::Delivered;
         };
         if was_called {
-            count(&queue.stats.failed, 1);
+            queue.stats.attempt_failed(&*failure.error);
         }
         test.finish(Err(DeliveryError::copy_of(&*failure.error)));
         match DeliveryErrorKind::of(&failure.error) {
@@ -227,7 +227,7 @@ impl Worker {
             }
             return Ok(());
         };
-        count(&queue.stats.failed, 1);
+        queue.stats.attempt_failed(&*failure.error);
         if failure.is_partial {
             queue.delivered(delivered);
         }

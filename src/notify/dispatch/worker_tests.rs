@@ -131,6 +131,24 @@ async fn each_kind_of_failure_is_retried_at_its_time_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_status_has_the_last_error_until_a_delivery_succeeds() {
+    let (queue, ..) = worker([Reply::Fails(DeliveryError::temporary("503"))]);
+    assert_eq!((queue.status().is_failing, queue.status().last_sent_at), (false, None));
+    queue.put(test_alert("A", AlertStatus::Firing));
+    sleep(Duration::from_millis(100)).await;
+    let failing = queue.status();
+    assert!(failing.is_failing && failing.last_failed_at.is_some());
+    let line = "test: 0 sent, 1 failed, 0 dropped, 1 waiting, last error: 503";
+    assert_eq!(failing.to_string(), line);
+
+    sleep(Duration::from_secs(5)).await;
+    let recovered = queue.status();
+    assert_eq!((recovered.is_failing, recovered.last_error.as_deref()), (false, Some("503")));
+    assert!(recovered.last_sent_at >= recovered.last_failed_at);
+    assert_eq!(recovered.to_string(), "test: 1 sent, 1 failed, 0 dropped, 0 waiting");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_misconfigured_notifier_is_retried_at_the_next_change() {
     let (queue, calls, _worker) = worker([Reply::Fails(DeliveryError::misconfigured("404"))]);
     queue.put(test_alert("A", AlertStatus::Firing));
