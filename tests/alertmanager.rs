@@ -234,10 +234,10 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     let member = Receiver::new([]);
     let (lookout, _scrape) = lookout(&[member.serve().await], "one");
     let _in_flight = request(&lookout);
-    eventually(5, "the alert", || member.taken().pop()).await;
+    eventually(5, "the alert", || member.accepted().pop()).await;
     let rule = Rule::in_flight().above(0).label("team", "pay");
     lookout.replace_rules([rule]).await.unwrap();
-    let both = || member.taken().into_iter().find(|post| post.body[1].is_object());
+    let both = || member.accepted().into_iter().find(|post| post.body[1].is_object());
     let post = eventually(5, "both", both).await;
     let states = [0, 1].map(|place| {
         let alert = &post.body[place];
@@ -246,7 +246,7 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     });
     assert_eq!(states, [("shop", true), ("pay", false)]);
     let is_single = |post: &Post| post.body[0]["labels"]["team"] == "pay";
-    eventually(5, "the new one alone", || member.taken().pop().filter(is_single)).await;
+    eventually(5, "the new one alone", || member.accepted().pop().filter(is_single)).await;
 }
 
 /// The notifier's counters: sent, failed, dropped.
@@ -273,9 +273,9 @@ async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
         let urls = [failing.serve().await, healthy.serve().await];
         let (lookout, scrape) = lookout(&urls, "one");
         let _in_flight = request(&lookout);
-        eventually(3, "the healthy one", || (!healthy.taken().is_empty()).then_some(())).await;
+        eventually(3, "the healthy one", || (!healthy.accepted().is_empty()).then_some(())).await;
         let event = format!("the failing one after {reply:?}");
-        eventually(seconds, &event, || (!failing.taken().is_empty()).then_some(())).await;
+        eventually(seconds, &event, || (!failing.accepted().is_empty()).then_some(())).await;
         eventually(2, "counters", || (counters(&scrape)[0] >= 2.0).then_some(())).await;
         assert_eq!(counters(&scrape)[1..], [1.0, 0.0], "after {reply:?}");
         lookout.shutdown().await;
@@ -300,7 +300,7 @@ async fn a_delivery_that_all_members_fail_is_retried_unless_all_reject_it() {
         eventually(5, "a failure", || (counters(&scrape)[1] == 1.0).then_some(())).await;
         drop(in_flight);
         for member in &members {
-            eventually(5, "the member", || (!member.taken().is_empty()).then_some(())).await;
+            eventually(5, "the member", || (!member.accepted().is_empty()).then_some(())).await;
         }
         assert_eq!(counters(&scrape)[1..], expected);
         lookout.shutdown().await;

@@ -40,21 +40,21 @@ use support::start;
 
 /// The outcome of a delivery, by its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Taken,
+enum Outcome {
+    Accepted,
     /// Retried with backoff.
     Retried,
     /// Retried after this number of seconds.
     RetriedAfter(u64),
     /// Retried slowly, and logged as an error once: a misconfiguration.
-    Broken,
+    Misconfigured,
     /// Dropped and counted.
     Rejected,
     /// Timed out by the worker after 10 s, and retried.
-    Hangs,
+    TimedOut,
 }
 
-use Fate::{Broken, Hangs, Rejected, Retried, RetriedAfter, Taken};
+use Outcome::{Accepted, Misconfigured, Rejected, Retried, RetriedAfter, TimedOut};
 
 /// A response that repeats the request, as some do.
 const fn answer(status: u16, retry_after: &'static str) -> Fault {
@@ -65,9 +65,8 @@ const fn answer(status: u16, retry_after: &'static str) -> Fault {
 const DATE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
 
 /// A fault, and its outcome with a receiver.
-type Row = (Fault, fn(&Kind) -> Fate);
+type Row = (Fault, fn(&Kind) -> Outcome);
 
-#[rustfmt::skip]
 const FAULTS: [Row; 29] = [
     (Fault::Refused, |_| Retried),
     (Fault::NoSuchHost, |_| Retried),
@@ -75,25 +74,26 @@ const FAULTS: [Row; 29] = [
     (Fault::Untrusted, |_| Retried),
     (Fault::Closed, |_| Retried),
     // A retry might post an accepted message twice.
-    (Fault::BrokenOff(200), |_| Taken),
+    (Fault::BrokenOff(200), |_| Accepted),
     (Fault::BrokenOff(500), |_| Retried),
-    // The same for a response that does not end in time. The beginning of a bot's may be a failure.
-    (Fault::Endless(200, ""), |_| Taken),
+    // The same for a response that does not end in time. The start of a bot's response may show a
+    // failure.
+    (Fault::Endless(200, ""), |_| Accepted),
     (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), |kind| match kind.success {
         Success::CheckedWhenIncomplete => Retried,
-        _ => Taken,
+        _ => Accepted,
     }),
-    (Fault::Endless(404, ""), |_| Broken),
+    (Fault::Endless(404, ""), |_| Misconfigured),
     (Fault::Endless(500, ""), |_| Retried),
-    (Fault::Reply(Reply::Hang), |_| Hangs),
-    (answer(200, ""), |kind| if kind.success == Success::Ignored { Taken } else { Rejected }),
-    (answer(302, ""), |_| Broken),
+    (Fault::Reply(Reply::Hang), |_| TimedOut),
+    (answer(200, ""), |kind| if kind.success == Success::Ignored { Accepted } else { Rejected }),
+    (answer(302, ""), |_| Misconfigured),
     (answer(400, ""), |_| Rejected),
-    (answer(401, ""), |_| Broken),
-    (answer(403, ""), |_| Broken),
-    (answer(404, ""), |_| Broken),
+    (answer(401, ""), |_| Misconfigured),
+    (answer(403, ""), |_| Misconfigured),
+    (answer(404, ""), |_| Misconfigured),
     (answer(408, ""), |_| Retried),
-    (answer(410, ""), |_| Broken),
+    (answer(410, ""), |_| Misconfigured),
     (answer(413, ""), |_| Rejected),
     (answer(429, "7"), |_| RetriedAfter(7)),
     (answer(429, DATE), |_| RetriedAfter(3_600)),
@@ -107,34 +107,33 @@ const FAULTS: [Row; 29] = [
 
 /// The same for mail, with SMTP replies (RFC 5321 §4.2). A reply is logged, except the reply to the
 /// login, which may contain the password.
-#[rustfmt::skip]
-const MAIL_FAULTS: [(MailFault, Fate); 17] = [
-    (MailFault::None, Taken),
+const MAIL_FAULTS: [(MailFault, Outcome); 17] = [
+    (MailFault::None, Accepted),
     (MailFault::Drop(""), Retried),
     (MailFault::Drop("DATA"), Retried),
-    (MailFault::Hang("RCPT"), Hangs),
+    (MailFault::Hang("RCPT"), TimedOut),
     (MailFault::Answer("", "421 4.3.2 \u{1b}[31mshutting down"), Retried),
     (MailFault::Answer("", "HTTP/1.1 200 OK"), Retried),
-    (MailFault::Answer("", "554 5.3.2 \u{1b}[31mno mail here"), Broken),
+    (MailFault::Answer("", "554 5.3.2 \u{1b}[31mno mail here"), Misconfigured),
     (MailFault::Answer("AUTH", "454 4.7.0 s3cret try later"), Retried),
-    (MailFault::Answer("AUTH", "535 5.7.8 s3cret wrong"), Broken),
+    (MailFault::Answer("AUTH", "535 5.7.8 s3cret wrong"), Misconfigured),
     (MailFault::Answer("MAIL", "451 4.3.0 \u{1b}[31mlocal error"), Retried),
-    (MailFault::Answer("MAIL", "550 5.7.1 \u{1b}[31mnot from you"), Broken),
+    (MailFault::Answer("MAIL", "550 5.7.1 \u{1b}[31mnot from you"), Misconfigured),
     (MailFault::Answer("RCPT", "450 4.2.0 \u{1b}[31mgreylisted"), Retried),
-    (MailFault::Answer("RCPT", "550 5.1.1 \u{1b}[31munknown"), Broken),
+    (MailFault::Answer("RCPT", "550 5.1.1 \u{1b}[31munknown"), Misconfigured),
     (MailFault::Answer("DATA", "452 4.3.1 \u{1b}[31mno space"), Retried),
     (MailFault::Answer(".", "451 4.3.0 \u{1b}[31mnot stored"), Retried),
     (MailFault::Answer(".", "552 5.3.4 \u{1b}[31mtoo large"), Rejected),
-    (MailFault::Answer(".", "554 5.6.0 \u{1b}[31mrefused for what it is"), Rejected),
+    (MailFault::Answer(".", "554 5.6.0 \u{1b}[31mcontent rejected"), Rejected),
 ];
 
-/// Mail server addresses that can't be reached.
-const MAIL_URLS: [(&str, Fate); 4] = [
+/// Mail server addresses that cannot be reached.
+const MAIL_URLS: [(&str, Outcome); 4] = [
     ("smtp://lookout:s3cret@127.0.0.1:1?tls=none", Retried),
     ("smtp://NO_SUCH_HOST?tls=none", Retried),
     // A server without TLS, for an address that requires it.
     ("smtps://lookout:s3cret@SERVER", Retried),
-    ("smtp://lookout:s3cret@SERVER", Broken),
+    ("smtp://lookout:s3cret@SERVER", Misconfigured),
 ];
 
 /// An alert whose texts would have an effect if they were not escaped.
@@ -158,14 +157,14 @@ const HOSTILE: &str = "<!channel> @everyone [x](http://x) <script> \u{1b}[31m\r\
 async fn deliver(
     mut notifier: Notifier,
     notification: Notification,
-    expected: Fate,
-    what: &str,
-) -> Fate {
+    expected: Outcome,
+    case: &str,
+) -> Outcome {
     let call = notifier.ready().await.unwrap().call(notification);
-    // A hanging receiver hangs for ever: the worker's own tests cover its timeout.
-    let limit = Duration::from_secs(if expected == Hangs { 2 } else { 20 });
-    let Ok(delivered) = timeout(limit, call).await else { return Hangs };
-    let Err(error) = delivered else { return Taken };
+    // A hanging receiver never responds. The tests of the worker cover its timeout.
+    let limit = Duration::from_secs(if expected == TimedOut { 2 } else { 20 });
+    let Ok(delivered) = timeout(limit, call).await else { return TimedOut };
+    let Err(error) = delivered else { return Accepted };
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -173,11 +172,11 @@ async fn deliver(
         source = cause.source();
     }
     for word in ["\u{1b}", "\r", "\n", "<!channel>", "@everyone"] {
-        assert!(!text.contains(word), "{what}: {text}");
+        assert!(!text.contains(word), "{case}: {text}");
     }
     let debug = format!("{error:?}");
     for secret in ["s3cret", "AHMzY3JldA"] {
-        assert!(!text.contains(secret) && !debug.contains(secret), "{what}: {text} {debug}");
+        assert!(!text.contains(secret) && !debug.contains(secret), "{case}: {text} {debug}");
     }
     let after = debug.split_once("RetryAfter(").and_then(|(_, rest)| rest.split_once(')'));
     match (error.to_string().as_str(), after) {
@@ -185,9 +184,9 @@ async fn deliver(
             RetriedAfter(wait.trim_end_matches('s').parse::<f64>().unwrap().ceil() as u64)
         }
         ("not delivered", None) => Retried,
-        ("the notifier is misconfigured", None) => Broken,
+        ("the notifier is misconfigured", None) => Misconfigured,
         ("the receiver rejected the message", None) => Rejected,
-        other => panic!("{what}: {other:?}"),
+        other => panic!("{case}: {other:?}"),
     }
 }
 
@@ -199,9 +198,9 @@ fn email(url: &str) -> Notifier {
 
 /// A receiver with a fault, and the expected outcome.
 struct Case {
-    what: String,
+    name: String,
     notifier: Notifier,
-    expected: Fate,
+    expected: Outcome,
     /// The receiver that records the posts, if one gets them.
     receiver: Option<Receiver>,
 }
@@ -214,20 +213,20 @@ async fn cases() -> Vec<Case> {
             let (url, receiver) = fault.serve().await;
             let (notifier, debug) = (kind.notifier)(&url);
             assert!(!debug.contains("s3cret"), "{debug}");
-            let what = format!("{} {fault:?}", kind.name);
-            cases.push(Case { what, notifier, expected: expected(kind), receiver });
+            let name = format!("{} {fault:?}", kind.name);
+            cases.push(Case { name, notifier, expected: expected(kind), receiver });
         }
     }
     for (fault, expected) in MAIL_FAULTS {
         let notifier = email(&MailServer::new([fault]).serve().await);
-        let what = format!("email {fault:?}");
-        cases.push(Case { what, notifier, expected, receiver: None });
+        let name = format!("email {fault:?}");
+        cases.push(Case { name, notifier, expected, receiver: None });
     }
     for (url, expected) in MAIL_URLS {
         let served = MailServer::new([]).serve().await;
         let server = served.split(['@', '?']).nth(1).unwrap();
-        let what = url.replace("SERVER", server).replace("NO_SUCH_HOST", &"x".repeat(64));
-        cases.push(Case { notifier: email(&what), what, expected, receiver: None });
+        let name = url.replace("SERVER", server).replace("NO_SUCH_HOST", &"x".repeat(64));
+        cases.push(Case { notifier: email(&name), name, expected, receiver: None });
     }
     cases
 }
@@ -240,12 +239,12 @@ async fn each_fault_is_classified_by_each_receiver_without_showing_a_secret() {
     let cases = cases().await.into_iter().map(|case| {
         let hostile = hostile.clone();
         async move {
-            let Case { what, notifier, expected, receiver } = case;
-            let fate = deliver(notifier, hostile, expected, &what).await;
+            let Case { name, notifier, expected, receiver } = case;
+            let outcome = deliver(notifier, hostile, expected, &name).await;
             // The worker decides when to retry.
             let posts = receiver.map_or(1, |receiver| receiver.posts().len());
-            let is_wrong = fate != expected || posts != 1;
-            is_wrong.then(|| format!("{what}: {fate:?}, not {expected:?}; {posts} posts"))
+            let is_wrong = outcome != expected || posts != 1;
+            is_wrong.then(|| format!("{name}: {outcome:?}, not {expected:?}; {posts} posts"))
         }
     });
     let wrong: Vec<_> = join_all(cases).await.into_iter().flatten().collect();

@@ -64,7 +64,7 @@ fn routes() -> impl Iterator<Item = String> {
 
 /// The routes that the accepted posts contain.
 fn named(receiver: &Receiver) -> BTreeSet<String> {
-    let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
+    let posts: String = receiver.accepted().iter().map(|post| post.body.to_string()).collect();
     routes().filter(|route| posts.contains(route.as_str())).collect()
 }
 
@@ -127,7 +127,7 @@ async fn a_retry_layer_posts_no_delivered_alert_again() {
         failing(|builder| builder.notify_as("slack", RetryLayer::new(Once(true)).layer(slack)))
             .await;
     eventually(60, "all alerts", || (named(&receiver).len() == 100).then_some(())).await;
-    let posts: String = receiver.taken().iter().map(|post| post.body.to_string()).collect();
+    let posts: String = receiver.accepted().iter().map(|post| post.body.to_string()).collect();
     for route in routes() {
         // An alert names its route in the title and in the list of top routes.
         let count = posts.matches(&route).count();

@@ -73,7 +73,7 @@ async fn alerts_are_delivered_while_each_log_event_panics() {
     lookout.reporter().send(Report::new("Lost", "matches no notifier"));
     lookout.reporter().send(Report::new("EventLost", "no broker"));
     let in_flight = request(&lookout);
-    let titles = || receiver.taken().iter().flat_map(receiver::Post::titles).collect::<Vec<_>>();
+    let titles = || receiver.accepted().iter().flat_map(receiver::Post::titles).collect::<Vec<_>>();
     let has = |title: &str| titles().iter().any(|found| found.contains(title)).then_some(());
     eventually(20, "the report", || has("[FIRING] EventLost")).await;
     eventually(20, "the alert", || has("[FIRING] HighInFlight").or(has("[FIRING: "))).await;

@@ -83,7 +83,7 @@ async fn a_retry_includes_the_changes_since_the_failure() {
         eventually(5, "a failure", || (receiver.posts().len() == 1).then_some(())).await;
         drop(in_flight);
         kind.delivered(10, &receiver, kind.late).await;
-        let text = receiver.taken().last().unwrap().body.to_string();
+        let text = receiver.accepted().last().unwrap().body.to_string();
         assert!(text.contains("were merged into this"), "{text}");
         kind.counted(2, &scrape, [1.0, 2.0, 2.0, 0.0]).await;
     })
@@ -172,7 +172,7 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
 #[tokio::test]
 async fn only_a_new_critical_alert_mentions_users() {
     for (severity, is_mentioned) in [(Severity::Critical, true), (Severity::Warning, false)] {
-        let accepting = |status, body| Receiver::taking(Reply::Answer(status, "", body), []);
+        let accepting = |status, body| Receiver::replying(Reply::Answer(status, "", body), []);
         let receivers = [
             accepting(200, "ok"),
             accepting(200, r#"{"ok":true}"#),
@@ -233,13 +233,16 @@ async fn only_failed_events_are_retried_or_dropped() {
         let _in_flight = request(&lookout);
         kind.counted(6, &scrape, counters).await;
         assert_eq!(receiver.posts().len(), posts);
-        let mut classes: Vec<_> =
-            receiver.taken().iter().map(|post| post.body["payload"]["class"].to_string()).collect();
+        let mut classes: Vec<_> = receiver
+            .accepted()
+            .iter()
+            .map(|post| post.body["payload"]["class"].to_string())
+            .collect();
         classes.sort();
         classes.dedup();
         assert_eq!(
             classes.len(),
-            receiver.taken().len(),
+            receiver.accepted().len(),
             "no event is accepted twice: {classes:?}"
         );
     }
@@ -249,7 +252,7 @@ async fn only_failed_events_are_retried_or_dropped() {
 async fn a_failure_is_logged_once_and_no_output_contains_a_secret() {
     let logs = Logs::of_all();
     each(|kind| async move {
-        let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.taken];
+        let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.accepting];
         let receiver = kind.receiver(script);
         let url = receiver.serve().await;
         let (notifier, debug) = (kind.notifier)(&url);

@@ -124,7 +124,7 @@ impl Service {
 
 /// The received alerts by status and name.
 fn accepted(receiver: &Receiver) -> Vec<String> {
-    let posts = receiver.taken();
+    let posts = receiver.accepted();
     let alerts = posts.iter().flat_map(|post| post.body["alerts"].as_array().unwrap());
     let word = |alert: &serde_json::Value, key: &str| alert[key].as_str().unwrap().to_owned();
     alerts
@@ -180,7 +180,7 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
         wait_for(&receiver, &messages[..2].concat()).await;
         service.send("let go");
         wait_for(&receiver, &messages.concat()).await;
-        let posts = receiver.taken();
+        let posts = receiver.accepted();
         let [first, .., last] = &posts[..] else { panic!("several posts") };
         let alert = |post: &receiver::Post| {
             let alerts = post.body["alerts"].as_array().unwrap();

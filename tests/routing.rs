@@ -49,7 +49,7 @@ fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout
 
 /// The title of each message that this Slack accepted.
 fn titles(slack: &Receiver) -> Vec<String> {
-    slack.taken().iter().flat_map(|post| post.titles()).collect()
+    slack.accepted().iter().flat_map(|post| post.titles()).collect()
 }
 
 fn counter(scrape: &Scrape, kind: &str, labels: &[(&str, &str)]) -> f64 {
@@ -58,7 +58,7 @@ fn counter(scrape: &Scrape, kind: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[tokio::test]
 async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
-    let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
+    let pager = Receiver::replying(Reply::Answer(202, "", "{}"), []);
     let chat = Receiver::new([]);
     let (pager_url, chat_url) = (pager.serve().await, chat.serve().await);
     let (lookout, scrape) = lookout(|builder| {
@@ -67,9 +67,9 @@ async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
     let first = request(&lookout);
     eventually(4, "the warning", || (titles(&chat).len() == 1).then_some(())).await;
     let second = request(&lookout);
-    eventually(4, "the page", || (pager.taken().len() == 1).then_some(())).await;
+    eventually(4, "the page", || (pager.accepted().len() == 1).then_some(())).await;
     drop(second);
-    eventually(4, "its resolve", || (pager.taken().len() == 2).then_some(())).await;
+    eventually(4, "its resolve", || (pager.accepted().len() == 2).then_some(())).await;
     drop(first);
     eventually(4, "the last resolve", || (titles(&chat).len() == 4).then_some(())).await;
     lookout.shutdown().await;
@@ -94,7 +94,7 @@ async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
 
 #[tokio::test]
 async fn an_alert_for_the_chat_does_not_wait_for_a_failing_pager() {
-    let pager = Receiver::taking(Reply::Answer(500, "", ""), []);
+    let pager = Receiver::replying(Reply::Answer(500, "", ""), []);
     let (spare, chat) = (Receiver::new([]), Receiver::new([]));
     let urls = [pager.serve().await, spare.serve().await, chat.serve().await];
     let (lookout, scrape) = lookout(|builder| {

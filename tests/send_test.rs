@@ -48,7 +48,7 @@ async fn lines(lookout: &Lookout) -> Vec<String> {
 #[tokio::test]
 async fn each_receiver_gets_the_test_and_it_is_resolved() {
     let [chat, hook, cluster] = [(); 3].map(|()| Receiver::new([]));
-    let pager = Receiver::taking(Reply::Answer(202, "", "{}"), []);
+    let pager = Receiver::replying(Reply::Answer(202, "", "{}"), []);
     let [chat_url, hook_url, cluster_url, pager_url] =
         [chat.serve().await, hook.serve().await, cluster.serve().await, pager.serve().await];
     let received = Arc::new(Mutex::new(Vec::new()));
@@ -69,22 +69,22 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
         ["slack", "pagerduty", "webhook", "alertmanager", "on_alert"]
             .map(|name| format!("{name}: delivered in"))
     );
-    let titles = || chat.taken().iter().flat_map(|post| post.titles()).collect::<Vec<_>>();
+    let titles = || chat.accepted().iter().flat_map(|post| post.titles()).collect::<Vec<_>>();
     eventually(4, "Slack's resolve", || (titles().len() == 2).then_some(())).await;
     assert_eq!(titles(), ["🔴 [FIRING] LookoutTest · test", "🟢 [RESOLVED] LookoutTest · test"]);
-    assert!(chat.taken()[0].body.to_string().contains("This is a test: nothing is wrong"));
-    eventually(4, "PagerDuty's", || (pager.taken().len() == 2).then_some(())).await;
-    let [opens, closes] = [0, 1].map(|at| pager.taken()[at].body.clone());
+    assert!(chat.accepted()[0].body.to_string().contains("This is a test: nothing is wrong"));
+    eventually(4, "PagerDuty's", || (pager.accepted().len() == 2).then_some(())).await;
+    let [opens, closes] = [0, 1].map(|at| pager.accepted()[at].body.clone());
     assert_eq!([&opens["event_action"], &closes["event_action"]], ["trigger", "resolve"]);
     assert_eq!(opens["dedup_key"], closes["dedup_key"]);
-    eventually(4, "the webhook's", || (hook.taken().len() == 2).then_some(())).await;
-    assert_eq!(hook.taken()[1].body["status"], "resolved");
+    eventually(4, "the webhook's", || (hook.accepted().len() == 2).then_some(())).await;
+    assert_eq!(hook.accepted()[1].body["status"], "resolved");
     eventually(4, "the closure's", || (received.lock().unwrap().len() == 2).then_some(())).await;
 
     // In Alertmanager it expires, since it is not posted again.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert_eq!(cluster.taken().len(), 1);
-    let alert = &cluster.taken()[0].body[0];
+    assert_eq!(cluster.accepted().len(), 1);
+    let alert = &cluster.accepted()[0].body[0];
     assert_eq!(alert["labels"]["alertname"], "LookoutTest");
     assert!(alert["endsAt"].as_str() > alert["startsAt"].as_str());
 
@@ -100,9 +100,9 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
 
 #[tokio::test]
 async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
-    let gone = Receiver::taking(Reply::Answer(404, "", "no_service"), []);
+    let gone = Receiver::replying(Reply::Answer(404, "", "no_service"), []);
     let limited = Receiver::new([Reply::Answer(429, "600", "")]);
-    let silent = Receiver::taking(Reply::Hang, []);
+    let silent = Receiver::replying(Reply::Hang, []);
     let [gone_url, limited_url, silent_url] =
         [gone.serve().await, limited.serve().await, silent.serve().await];
     let (lookout, _scrape) = lookout(|builder| {

@@ -32,15 +32,15 @@ use support::{eventually, start, sum};
 const TOKEN: &str = "xoxb-1-s3cret";
 
 /// Slack's response to an accepted message. Each message has the reference `1.1`.
-const TAKEN: Reply = taken(r#"{"ok":true,"channel":"C1","ts":"1.1","message":{}}"#);
+const POSTED: Reply = ok(r#"{"ok":true,"channel":"C1","ts":"1.1","message":{}}"#);
 
-const fn taken(answer: &'static str) -> Reply {
+const fn ok(answer: &'static str) -> Reply {
     Reply::Answer(200, "", answer)
 }
 
 /// A receiver that responds by this script, and a bot that posts to it.
 async fn bot(script: impl IntoIterator<Item = Reply>) -> (Receiver, SlackBot) {
-    let receiver = Receiver::taking(TAKEN, script);
+    let receiver = Receiver::replying(POSTED, script);
     let url = receiver.serve().await;
     (receiver, SlackBot::new(TOKEN, "#alerts").unwrap().url(url).unwrap())
 }
@@ -139,7 +139,7 @@ fn texts(post: &Post) -> String {
 
 #[tokio::test]
 async fn a_resolve_edits_the_alerts_message_and_replies_in_its_thread() {
-    let receiver = Receiver::taking(TAKEN, []);
+    let receiver = Receiver::replying(POSTED, []);
     let url = receiver.serve().await;
     let (lookout, scrape) = start(|builder| {
         let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();
@@ -232,9 +232,9 @@ async fn a_repeated_report_is_counted_in_its_message_and_its_thread() {
 #[tokio::test]
 async fn posts_are_a_second_apart_and_edits_do_not_wait() {
     let (receiver, mut bot) = bot([
-        taken(r#"{"ok":true,"channel":"C1","ts":"1.1"}"#),
-        taken(r#"{"ok":true,"channel":"C1","ts":"2.2"}"#),
-        taken(r#"{"ok":true,"channel":"C1","ts":"3.3"}"#),
+        ok(r#"{"ok":true,"channel":"C1","ts":"1.1"}"#),
+        ok(r#"{"ok":true,"channel":"C1","ts":"2.2"}"#),
+        ok(r#"{"ok":true,"channel":"C1","ts":"3.3"}"#),
     ])
     .await;
     let fired = fired().await;
@@ -259,7 +259,7 @@ async fn posts_are_a_second_apart_and_edits_do_not_wait() {
 #[tokio::test]
 async fn a_rate_limit_half_way_is_honoured_and_nothing_is_posted_twice() {
     let limited = Reply::Answer(429, "7", r#"{"ok":false,"error":"ratelimited"}"#);
-    let (receiver, mut bot) = bot([TAKEN, TAKEN, limited]).await;
+    let (receiver, mut bot) = bot([POSTED, POSTED, limited]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
     let error = deliver(&mut bot, resolved(&fired)).await.unwrap_err();
@@ -272,7 +272,7 @@ async fn a_rate_limit_half_way_is_honoured_and_nothing_is_posted_twice() {
 
 #[tokio::test]
 async fn a_cancelled_delivery_is_resumed() {
-    let (receiver, mut bot) = bot([TAKEN, TAKEN, Reply::Hang]).await;
+    let (receiver, mut bot) = bot([POSTED, POSTED, Reply::Hang]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
     let hangs = deliver(&mut bot, resolved(&fired));
@@ -290,7 +290,7 @@ async fn a_message_that_cannot_be_edited_is_replaced() {
         r#"{"ok":false,"error":"edit_window_closed"}"#,
         r#"{"ok":false,"error":"a_word_of_tomorrow"}"#,
     ] {
-        let (receiver, mut bot) = bot([TAKEN, taken(word)]).await;
+        let (receiver, mut bot) = bot([POSTED, ok(word)]).await;
         let fired = fired().await;
         deliver(&mut bot, fired.clone()).await.unwrap();
         deliver(&mut bot, resolved(&fired)).await.unwrap();
@@ -303,8 +303,8 @@ async fn a_message_that_cannot_be_edited_is_replaced() {
 
 #[tokio::test]
 async fn a_thread_that_rejects_replies_is_replaced_by_a_new_message() {
-    let rejected = taken(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
-    let (receiver, mut bot) = bot([TAKEN, TAKEN, rejected]).await;
+    let rejected = ok(r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#);
+    let (receiver, mut bot) = bot([POSTED, POSTED, rejected]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
     deliver(&mut bot, resolved(&fired)).await.unwrap();
@@ -326,7 +326,7 @@ async fn a_resolve_without_a_known_message_gets_a_new_one() {
 
 #[tokio::test]
 async fn a_rejected_alert_is_dropped_and_the_others_are_posted() {
-    let receiver = Receiver::taking(TAKEN, [taken(r#"{"ok":false,"error":"invalid_blocks"}"#)]);
+    let receiver = Receiver::replying(POSTED, [ok(r#"{"ok":false,"error":"invalid_blocks"}"#)]);
     let url = receiver.serve().await;
     let (lookout, scrape) = start(|builder| {
         let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();
@@ -345,7 +345,7 @@ async fn a_rejected_alert_is_dropped_and_the_others_are_posted() {
 
 #[tokio::test]
 async fn an_unknown_error_of_one_message_affects_no_other_and_drops_nothing() {
-    let (receiver, mut bot) = bot([taken(r#"{"ok":false,"error":"a_word_of_tomorrow"}"#)]).await;
+    let (receiver, mut bot) = bot([ok(r#"{"ok":false,"error":"a_word_of_tomorrow"}"#)]).await;
     let fired = fired().await;
     let both = || all(["A", "B"].map(|name| named(&fired, name)));
     let error = deliver(&mut bot, both()).await.unwrap_err();
@@ -359,9 +359,9 @@ async fn an_unknown_error_of_one_message_affects_no_other_and_drops_nothing() {
 async fn a_misconfiguration_is_logged_with_the_fix_and_without_the_token() {
     // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
-    let receiver = Receiver::taking(
-        TAKEN,
-        [taken(r#"{"ok":false,"error":"not_in_channel","needed":"s3cret"}"#)],
+    let receiver = Receiver::replying(
+        POSTED,
+        [ok(r#"{"ok":false,"error":"not_in_channel","needed":"s3cret"}"#)],
     );
     let url = receiver.serve().await;
     let bot = SlackBot::new(TOKEN, "#alerts").unwrap().url(&url).unwrap();

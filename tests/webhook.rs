@@ -65,14 +65,14 @@ async fn a_message_contains_the_change_and_all_other_firing_alerts() {
     let receiver = Receiver::new([]);
     let (lookout, _scrape) = lookout(&receiver.serve().await);
     let first = request(&lookout);
-    eventually(3, "the first", || (receiver.taken().len() == 1).then_some(())).await;
+    eventually(3, "the first", || (receiver.accepted().len() == 1).then_some(())).await;
     let second = request(&lookout);
-    eventually(3, "the second", || (receiver.taken().len() == 2).then_some(())).await;
+    eventually(3, "the second", || (receiver.accepted().len() == 2).then_some(())).await;
     drop(second);
-    eventually(3, "the third", || (receiver.taken().len() == 3).then_some(())).await;
+    eventually(3, "the third", || (receiver.accepted().len() == 3).then_some(())).await;
     drop(first);
-    eventually(3, "the fourth", || (receiver.taken().len() == 4).then_some(())).await;
-    let posts = receiver.taken();
+    eventually(3, "the fourth", || (receiver.accepted().len() == 4).then_some(())).await;
+    let posts = receiver.accepted();
     let all: Vec<_> = posts.iter().map(|post| states(&post.body)).collect();
     assert_eq!(
         all,
@@ -103,14 +103,14 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     let receiver = Receiver::new([]);
     let (lookout, _scrape) = lookout(&receiver.serve().await);
     let in_flight = request(&lookout);
-    eventually(3, "the first", || (receiver.taken().len() == 1).then_some(())).await;
+    eventually(3, "the first", || (receiver.accepted().len() == 1).then_some(())).await;
     let rule = || Rule::in_flight().above(0).severity(Severity::Critical);
     lookout.replace_rules([rule().label("team", "shop")]).await.unwrap();
-    eventually(3, "the other severity", || (receiver.taken().len() == 2).then_some(())).await;
+    eventually(3, "the other severity", || (receiver.accepted().len() == 2).then_some(())).await;
     lookout.replace_rules([rule().label("team", "pay")]).await.unwrap();
-    eventually(3, "the other team", || (receiver.taken().len() == 3).then_some(())).await;
+    eventually(3, "the other team", || (receiver.accepted().len() == 3).then_some(())).await;
     drop(in_flight);
-    eventually(3, "the end", || (receiver.taken().len() == 4).then_some(())).await;
+    eventually(3, "the end", || (receiver.accepted().len() == 4).then_some(())).await;
 
     let known = |post: &receiver::Post| {
         let alerts = post.body["alerts"].as_array().unwrap();
@@ -122,7 +122,7 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
         });
         words.collect::<Vec<_>>()
     };
-    let all: Vec<_> = receiver.taken().iter().map(known).collect();
+    let all: Vec<_> = receiver.accepted().iter().map(known).collect();
     assert_eq!(
         all,
         [
@@ -161,7 +161,7 @@ async fn each_response_has_its_effect() {
         }
         drop(in_flight);
         let resolve_accepted =
-            || receiver.taken().pop().filter(|post| post.body["status"] == "resolved");
+            || receiver.accepted().pop().filter(|post| post.body["status"] == "resolved");
         eventually(5, &format!("the resolve after a {status}"), resolve_accepted).await;
     }
 }
@@ -177,7 +177,7 @@ async fn no_output_contains_a_secret() {
     let in_flight = request(&lookout);
     eventually(3, "a rejection", || (receiver.posts().len() == 1).then_some(())).await;
     drop(in_flight);
-    eventually(10, "the message", || receiver.taken().pop()).await;
+    eventually(10, "the message", || receiver.accepted().pop()).await;
     lookout.shutdown().await;
     for text in [&debug, &scrape.render()] {
         assert!(!text.contains("s3cret"), "{text}");
@@ -209,7 +209,7 @@ async fn a_rejected_group_does_not_affect_the_others() {
     assert_eq!(delivered.left().unwrap().alerts.len(), 1);
     assert_eq!(delivered.error().unwrap().to_string(), "the receiver rejected the message");
     let posts = receiver.posts();
-    let taken: Vec<_> = posts.iter().map(|post| post.was_taken).collect();
-    assert_eq!(taken, [false, true]);
+    let accepted: Vec<_> = posts.iter().map(|post| post.was_accepted).collect();
+    assert_eq!(accepted, [false, true]);
     assert_eq!(posts[1].body["groupLabels"]["instance"], "instance-two");
 }

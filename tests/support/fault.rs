@@ -71,7 +71,7 @@ impl Fault {
                 .await
             }
             Self::Reply(reply) => {
-                let receiver = Receiver::taking(reply, []);
+                let receiver = Receiver::replying(reply, []);
                 return (receiver.serve().await, Some(receiver));
             }
         };

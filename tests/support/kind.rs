@@ -33,7 +33,7 @@ pub(crate) struct Kind {
     /// `faults.rs`.
     pub(crate) dangers: &'static [&'static str],
     /// Its response to a post that it accepts.
-    pub(crate) taken: Reply,
+    pub(crate) accepting: Reply,
     /// How it reads the body of a success.
     pub(crate) success: Success,
     /// The delay after a 429 that names none, in seconds.
@@ -64,7 +64,7 @@ const USUAL: Kind = Kind {
     name: "",
     notifier: |_| panic!("a row sets it"),
     dangers: &["\u{1b}"],
-    taken: Reply::Answer(202, "", ""),
+    accepting: Reply::Answer(202, "", ""),
     success: Success::Ignored,
     delay: 1,
     state: None,
@@ -79,7 +79,7 @@ pub(crate) static KINDS: &[Kind] = &[
         name: "slack",
         notifier: |url| boxed(Slack::new(url).unwrap()),
         dangers: &["<!channel>", "\u{1b}"],
-        taken: Reply::Answer(200, "", "ok"),
+        accepting: Reply::Answer(200, "", "ok"),
         success: Success::Checked,
         state: Some(|post| &post["blocks"][0]["text"]["text"]),
         firing: "🔴 [FIRING] HighInFlight · test",
@@ -91,7 +91,7 @@ pub(crate) static KINDS: &[Kind] = &[
         name: "slackbot",
         notifier: |url| boxed(SlackBot::new("xoxb-1-s3cret", "#alerts").unwrap().url(url).unwrap()),
         dangers: &["<!channel>", "\u{1b}"],
-        taken: Reply::Answer(200, "", r#"{"ok":true}"#),
+        accepting: Reply::Answer(200, "", r#"{"ok":true}"#),
         success: Success::CheckedWhenIncomplete,
         state: Some(|post| &post["blocks"][0]["text"]["text"]),
         firing: "🔴 [FIRING] HighInFlight · test",
@@ -103,7 +103,7 @@ pub(crate) static KINDS: &[Kind] = &[
         name: "discord",
         notifier: |url| boxed(Discord::new(url).unwrap()),
         dangers: &["[x](http://x)", "\u{1b}"],
-        taken: Reply::Answer(204, "", ""),
+        accepting: Reply::Answer(204, "", ""),
         state: Some(|post| &post["embeds"][0]["title"]),
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
@@ -124,7 +124,7 @@ pub(crate) static KINDS: &[Kind] = &[
         name: "telegram",
         notifier: |url| boxed(Telegram::new("123:s3cret", "-100").unwrap().url(url).unwrap()),
         dangers: &["<script>", "<!channel>", "\u{1b}"],
-        taken: Reply::Answer(200, "", r#"{"ok":true}"#),
+        accepting: Reply::Answer(200, "", r#"{"ok":true}"#),
         success: Success::Checked,
         state: Some(|post| &post["text"]),
         firing: "<b>🔴 [FIRING] HighInFlight · test</b>",
@@ -138,7 +138,7 @@ pub(crate) static KINDS: &[Kind] = &[
             let pagerduty = PagerDuty::new("0123456789abcdef0123456789s3cret").unwrap();
             boxed(pagerduty.url(url).unwrap())
         },
-        taken: Reply::Answer(202, "", "{}"),
+        accepting: Reply::Answer(202, "", "{}"),
         // PagerDuty's limit is per minute.
         delay: 60,
         state: Some(|post| &post["event_action"]),
@@ -197,7 +197,7 @@ pub(crate) async fn each<F: Future<Output = ()>>(test: impl Fn(&'static Kind) ->
 
 impl Kind {
     pub(crate) fn receiver(&self, script: impl IntoIterator<Item = Reply>) -> Receiver {
-        Receiver::taking(self.taken, script)
+        Receiver::replying(self.accepting, script)
     }
 
     /// Adds the notifier with this URL.
@@ -214,18 +214,20 @@ impl Kind {
     }
 
     /// The states in the accepted posts.
-    pub(crate) fn taken(&self, receiver: &Receiver) -> Vec<String> {
+    pub(crate) fn accepted(&self, receiver: &Receiver) -> Vec<String> {
         let state = self.state.unwrap();
         let line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
-        receiver.taken().iter().map(|post| line(state(&post.body).as_str().unwrap())).collect()
+        receiver.accepted().iter().map(|post| line(state(&post.body).as_str().unwrap())).collect()
     }
 
     /// Waits until the accepted posts have these states.
     pub(crate) async fn delivered(&self, seconds: u64, receiver: &Receiver, states: &[&str]) {
-        let what = format!("{states:?} by {}", self.name);
-        eventually(seconds, &what, || (self.taken(receiver).len() == states.len()).then_some(()))
-            .await;
-        assert_eq!(self.taken(receiver), states, "{}", self.name);
+        let event = format!("{states:?} by {}", self.name);
+        eventually(seconds, &event, || {
+            (self.accepted(receiver).len() == states.len()).then_some(())
+        })
+        .await;
+        assert_eq!(self.accepted(receiver), states, "{}", self.name);
     }
 
     /// The notifier's counters: sent, failed, retried, dropped.
@@ -238,7 +240,7 @@ impl Kind {
     }
 
     pub(crate) async fn counted(&self, seconds: u64, scrape: &Scrape, counters: [f64; 4]) {
-        let what = format!("{counters:?} of {}", self.name);
-        eventually(seconds, &what, || (self.counters(scrape) == counters).then_some(())).await;
+        let event = format!("{counters:?} of {}", self.name);
+        eventually(seconds, &event, || (self.counters(scrape) == counters).then_some(())).await;
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Post {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
-    pub(crate) was_taken: bool,
+    pub(crate) was_accepted: bool,
 }
 
 impl Post {
@@ -52,7 +52,7 @@ impl Post {
 #[derive(Clone)]
 pub(crate) struct Receiver {
     /// The response after the end of the script.
-    taken: Reply,
+    reply: Reply,
     /// Posts that contain this text are rejected.
     refused: Option<&'static str>,
     script: Arc<Mutex<VecDeque<Reply>>>,
@@ -62,13 +62,13 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Responds by the script, and with Slack's `ok` after its end.
     pub(crate) fn new(script: impl IntoIterator<Item = Reply>) -> Self {
-        Self::taking(OK, script)
+        Self::replying(OK, script)
     }
 
-    /// Responds by the script, and with `taken` after its end.
-    pub(crate) fn taking(taken: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
+    /// Responds by the script, and with `reply` after its end.
+    pub(crate) fn replying(reply: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
-        Self { taken, refused: None, script, posts: Arc::default() }
+        Self { reply, refused: None, script, posts: Arc::default() }
     }
 
     /// Rejects each post that contains this text.
@@ -96,12 +96,12 @@ impl Receiver {
         let scripted = self.script.lock().unwrap().pop_front();
         let reply = match self.refused {
             Some(refused) if body.contains(refused) => Reply::Answer(413, "", ""),
-            _ => scripted.unwrap_or(self.taken),
+            _ => scripted.unwrap_or(self.reply),
         };
-        let was_taken = matches!(reply, Reply::Answer(200..300, _, _));
+        let was_accepted = matches!(reply, Reply::Answer(200..300, _, _));
         let body = serde_json::from_str(&body).unwrap();
         let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-        let post = Post { at: Instant::now(), path, query, headers, body, was_taken };
+        let post = Post { at: Instant::now(), path, query, headers, body, was_accepted };
         self.posts.lock().unwrap().push(post);
         match reply {
             Reply::Answer(status, retry_after, body) => {
@@ -120,8 +120,8 @@ impl Receiver {
     }
 
     /// The posts with a successful response.
-    pub(crate) fn taken(&self) -> Vec<Post> {
-        self.posts().into_iter().filter(|post| post.was_taken).collect()
+    pub(crate) fn accepted(&self) -> Vec<Post> {
+        self.posts().into_iter().filter(|post| post.was_accepted).collect()
     }
 }
 

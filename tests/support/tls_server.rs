@@ -44,11 +44,11 @@ impl TlsServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
-        let taken = Arc::clone(&requests);
+        let counter = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (config, taken) = (Arc::clone(&config), Arc::clone(&taken));
-                thread::spawn(move || serve(stream.unwrap(), config, &taken));
+                let (config, counter) = (Arc::clone(&config), Arc::clone(&counter));
+                thread::spawn(move || serve(stream.unwrap(), config, &counter));
             }
         });
         Self { url: format!("https://localhost:{port}/secret"), requests }
