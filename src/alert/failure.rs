@@ -30,8 +30,8 @@ pub struct Failure {
 }
 
 /// The maximum length of the causes in one line, in characters and in bytes.
-const LONGEST: usize = 1_000;
-const LONGEST_BYTES: usize = 4_000;
+const MAX_CHARS: usize = 1_000;
+const MAX_BYTES: usize = 4_000;
 
 /// The maximum length of a shortened text, in characters and in bytes.
 #[cfg(feature = "state")]
@@ -40,7 +40,7 @@ const SHORT: usize = 200;
 impl Failure {
     /// The error with its causes in one line; see [`InOneLine`].
     pub(super) fn text(&self) -> String {
-        limited(InOneLine(&self.causes), LONGEST, LONGEST_BYTES)
+        limited(InOneLine(&self.causes), MAX_CHARS, MAX_BYTES)
     }
 
     /// The number of reports and their call site.
@@ -137,6 +137,6 @@ mod tests {
         };
         assert_eq!(text(&["not sent", "no broker", "refused"]), "not sent: no broker: refused");
         assert_eq!(text(&["not sent: no broker", "no broker"]), "not sent: no broker");
-        assert_eq!(text(&[&"é".repeat(2_000)]).chars().count(), LONGEST + 1);
+        assert_eq!(text(&[&"é".repeat(2_000)]).chars().count(), MAX_CHARS + 1);
     }
 }

@@ -27,16 +27,16 @@ pub struct TextCount {
 }
 
 /// The maximum number of listed texts.
-const MOST: usize = 10;
+const MAX_LISTED: usize = 10;
 
 /// The maximum length of a text, in characters and in bytes.
-const LONGEST: usize = 200;
-const LONGEST_BYTES: usize = 400;
+const MAX_CHARS: usize = 200;
+const MAX_BYTES: usize = 400;
 
 impl DistinctTexts {
     /// Counts reports with the same text.
     pub(crate) fn add(&mut self, text: impl fmt::Display, count: u64) {
-        self.count(limited(text, LONGEST, LONGEST_BYTES), count);
+        self.count(limited(text, MAX_CHARS, MAX_BYTES), count);
     }
 
     /// The approximate memory of the texts, in bytes.
@@ -54,7 +54,7 @@ impl DistinctTexts {
     }
 
     fn count(&mut self, text: String, count: u64) {
-        let is_full = self.listed.len() >= MOST;
+        let is_full = self.listed.len() >= MAX_LISTED;
         match self.listed.iter_mut().find(|listed| listed.text == text) {
             Some(listed) => listed.count = listed.count.saturating_add(count),
             None if is_full => self.others = self.others.saturating_add(count),
@@ -102,8 +102,8 @@ mod tests {
     fn the_list_is_bounded_and_counts_every_report() {
         let mut texts = DistinctTexts::default();
         (0..1_000).for_each(|order| texts.add(format!("order {order} {}", "é".repeat(9_000)), 1));
-        assert_eq!((texts.listed.len(), texts.others), (MOST, 990));
-        assert!(texts.listed.iter().all(|listed| listed.text.len() <= LONGEST_BYTES + 3));
+        assert_eq!((texts.listed.len(), texts.others), (MAX_LISTED, 990));
+        assert!(texts.listed.iter().all(|listed| listed.text.len() <= MAX_BYTES + 3));
         assert_eq!(texts.lines().last().unwrap(), "990× with other texts");
     }
 
@@ -120,6 +120,6 @@ mod tests {
         };
         let mut later = many("later");
         later.merge_earlier(&many("earlier"));
-        assert_eq!((later.listed.len(), later.others), (MOST, 20));
+        assert_eq!((later.listed.len(), later.others), (MAX_LISTED, 20));
     }
 }

@@ -10,11 +10,11 @@ pub(super) struct CallSite {
 }
 
 /// The maximum length of a path, in characters.
-const LONGEST: usize = 200;
+const MAX_CHARS: usize = 200;
 
 impl CallSite {
     pub(super) fn new(file: impl Into<Cow<'static, str>>, line: u32) -> Self {
-        Self { file: short(from_crate(file.into()), LONGEST), line }
+        Self { file: short(from_crate(file.into()), MAX_CHARS), line }
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{LONGEST, LONGEST_BYTES, LONGEST_NAME, MOST};
+use super::{MAX_CHARS, MAX_ITEMS, MAX_NAME_CHARS, MAX_TOTAL_BYTES};
 use crate::text::{limited, short};
 
 /// The causes of an error.
@@ -13,9 +13,9 @@ impl Texts {
     /// Adds the text, cut to the remaining size.
     pub(super) fn add(&mut self, text: impl fmt::Display) {
         let used: usize = self.0.iter().map(String::len).sum();
-        let left = LONGEST_BYTES.saturating_sub(used);
-        if left > 0 && self.0.len() < MOST {
-            self.0.push(limited(text, LONGEST, left));
+        let left = MAX_TOTAL_BYTES.saturating_sub(used);
+        if left > 0 && self.0.len() < MAX_ITEMS {
+            self.0.push(limited(text, MAX_CHARS, left));
         }
     }
 }
@@ -27,14 +27,14 @@ pub(super) struct Fields(Vec<(Cow<'static, str>, String)>);
 impl Fields {
     /// Adds the field, cut to the remaining size.
     pub(super) fn add(&mut self, name: Cow<'static, str>, value: impl fmt::Display) {
-        if self.0.len() >= MOST {
+        if self.0.len() >= MAX_ITEMS {
             return;
         }
-        let name = short(name, LONGEST_NAME);
+        let name = short(name, MAX_NAME_CHARS);
         let used: usize = self.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let left = LONGEST_BYTES.saturating_sub(used + name.len());
+        let left = MAX_TOTAL_BYTES.saturating_sub(used + name.len());
         if left > 0 {
-            self.0.push((name, limited(value, LONGEST, left)));
+            self.0.push((name, limited(value, MAX_CHARS, left)));
         }
     }
 
@@ -67,10 +67,10 @@ mod tests {
             fields.add("n".repeat(1_000_000).into(), "日".repeat(1_000_000));
         }
         let bytes: usize = texts.0.iter().map(String::len).sum();
-        assert!((4_000..=LONGEST_BYTES + 3).contains(&bytes), "{bytes}");
+        assert!((4_000..=MAX_TOTAL_BYTES + 3).contains(&bytes), "{bytes}");
         let fields = fields.into_vec();
         let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        assert!((4_000..=LONGEST_BYTES + 3).contains(&bytes), "{bytes}");
+        assert!((4_000..=MAX_TOTAL_BYTES + 3).contains(&bytes), "{bytes}");
     }
 
     #[test]
@@ -80,6 +80,6 @@ mod tests {
             texts.add("x");
             fields.add("name".into(), 1);
         }
-        assert_eq!((texts.0.len(), fields.into_vec().len()), (MOST, MOST));
+        assert_eq!((texts.0.len(), fields.into_vec().len()), (MAX_ITEMS, MAX_ITEMS));
     }
 }

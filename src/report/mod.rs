@@ -92,16 +92,16 @@ fn is_own_thread() -> bool {
 }
 
 /// The maximum number of causes, and of fields, of a report.
-const MOST: usize = 32;
+const MAX_ITEMS: usize = 32;
 
 /// The maximum length of a text, in characters.
-const LONGEST: usize = 1_000;
+const MAX_CHARS: usize = 1_000;
 
 /// The maximum total size of a report's causes, and of its fields, in bytes.
-const LONGEST_BYTES: usize = 4 << 10;
+const MAX_TOTAL_BYTES: usize = 4 << 10;
 
 /// The maximum length of a name, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// The name of a report whose error type is unknown.
 const UNKNOWN: &str = "Error";
@@ -126,7 +126,7 @@ impl Report {
     pub fn of<K>(error: &(impl ReportableError<K> + ?Sized)) -> Self {
         let error_type = error.error_type();
         let end =
-            error_type.char_indices().nth(LONGEST_NAME).map_or(error_type.len(), |(end, _)| end);
+            error_type.char_indices().nth(MAX_NAME_CHARS).map_or(error_type.len(), |(end, _)| end);
         let name = if error_type.is_empty() { UNKNOWN } else { type_word(error_type) };
         let mut causes = Texts::default();
         for text in texts(error.as_error()) {
@@ -146,7 +146,7 @@ impl Report {
     #[track_caller]
     fn with(name: Cow<'static, str>, causes: Texts) -> Self {
         Self {
-            name: short(name, LONGEST_NAME),
+            name: short(name, MAX_NAME_CHARS),
             group: None,
             severity: Severity::Critical,
             error_type: "",
@@ -163,7 +163,7 @@ impl Report {
     /// Use a few fixed names, since each name is a separate alert. Defaults to the last segment of
     /// the error's type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.name = short(name.into(), LONGEST_NAME);
+        self.name = short(name.into(), MAX_NAME_CHARS);
         self
     }
 
@@ -182,7 +182,7 @@ impl Report {
     /// let report = Report::new("PaymentFailed", "declined").grouped_by("provider-a");
     /// ```
     pub fn grouped_by(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.group = Some(short(key.into(), LONGEST_NAME));
+        self.group = Some(short(key.into(), MAX_NAME_CHARS));
         self
     }
 

@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderValue, Method, header::HeaderName};
 
-use super::{LONGEST_NAME, Report, Reporter};
+use super::{MAX_NAME_CHARS, Report, Reporter};
 use crate::{
     observe::{Observer, RequestEnd, RequestHead, ResponseHead},
     text::short,
@@ -67,7 +67,7 @@ impl Observer for Reporter {
         if let Some(mut report) = report {
             let operation = end.operation;
             // All errors of a type share a call site, so the operation separates their alerts.
-            report.group.get_or_insert_with(|| short(operation.to_string().into(), LONGEST_NAME));
+            report.group.get_or_insert_with(|| short(operation.to_string().into(), MAX_NAME_CHARS));
             self.send(report.of_request(&method, Some(operation.route()), &ids));
         }
     }

@@ -12,7 +12,7 @@ use super::{CallSite, Report};
 use crate::{catch_panic::panic_message, causes::bounded};
 
 /// The maximum number of panics in the queue; further ones are only counted.
-const MOST_WAITING: usize = 1_000;
+const MAX_QUEUED: usize = 1_000;
 
 /// The name of the alert.
 const NAME: &str = "Panic";
@@ -50,7 +50,7 @@ pub(super) struct PanicQueue {
 
 impl PanicQueue {
     pub(super) fn new() -> (Self, Receiver<Panicked>) {
-        let (sender, receiver) = channel(MOST_WAITING);
+        let (sender, receiver) = channel(MAX_QUEUED);
         let panics = Self { sender, missed: AtomicU64::new(0), is_hooked: AtomicBool::new(false) };
         (panics, receiver)
     }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, convert::identity, future::poll_fn, pin::pin, task::Poll,
 
 use tokio::time::sleep;
 
-use super::{CallSite, LONGEST_NAME, Report, ReportableError, Reporter};
+use super::{CallSite, MAX_NAME_CHARS, Report, ReportableError, Reporter};
 use crate::{
     catch_panic::{Panic, guarded},
     text::short,
@@ -63,7 +63,7 @@ mod sealed {
 
 /// The shortest and the longest pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// After a run of this length, the next pause is the shortest again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
@@ -95,7 +95,7 @@ impl Reporter {
         N: Into<Cow<'static, str>>,
         F: Future<Output: TaskEnd<K>>,
     {
-        let name = short(name.into(), LONGEST_NAME);
+        let name = short(name.into(), MAX_NAME_CHARS);
         let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
             reporter.reports.task_resumed(&name, &site);
@@ -122,7 +122,7 @@ impl Reporter {
         M: FnMut() -> F,
         F: Future<Output: TaskEnd<K>>,
     {
-        let name = short(name.into(), LONGEST_NAME);
+        let name = short(name.into(), MAX_NAME_CHARS);
         let (reporter, site) = (self.clone(), CallSite::caller());
         async move {
             let mut pause = FIRST_PAUSE;
@@ -138,7 +138,7 @@ impl Reporter {
                     pause = FIRST_PAUSE;
                 }
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
             }
         }
     }

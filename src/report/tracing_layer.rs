@@ -14,7 +14,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
-    CallSite, LONGEST, LONGEST_BYTES, LONGEST_NAME, Report, Reporter,
+    CallSite, MAX_CHARS, MAX_NAME_CHARS, MAX_TOTAL_BYTES, Report, Reporter,
     evidence::{Fields, Texts},
     is_own_thread,
 };
@@ -261,13 +261,13 @@ impl Logged {
     }
 
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let text = |most| limited(value, most, LONGEST_BYTES);
+        let text = |most| limited(value, most, MAX_TOTAL_BYTES);
         match field.name() {
-            "message" => self.message = Some(text(LONGEST)),
-            NAME_FIELD => self.name = Some(text(LONGEST_NAME).into()),
-            "log.target" => self.target = Some(text(LONGEST_NAME)),
-            "log.file" => self.file = Some(text(LONGEST)),
-            "log.line" => self.line = text(LONGEST_NAME).parse().ok(),
+            "message" => self.message = Some(text(MAX_CHARS)),
+            NAME_FIELD => self.name = Some(text(MAX_NAME_CHARS).into()),
+            "log.target" => self.target = Some(text(MAX_NAME_CHARS)),
+            "log.file" => self.file = Some(text(MAX_CHARS)),
+            "log.line" => self.line = text(MAX_NAME_CHARS).parse().ok(),
             "log.module_path" => {}
             name => self.fields.add(name.into(), value),
         }

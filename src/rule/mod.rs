@@ -315,8 +315,8 @@ impl Rule {
         self
     }
 
-    /// Sets the statistical confidence required to fire, such as 0.95: between 0.5 and 1,
-    /// exclusively. It ignores ratios that exceed the threshold by chance. It does not apply when an alert
+    /// Sets the statistical confidence required to fire, between 0.5 and 1, such as 0.95. It
+    /// excludes ratios that exceed the threshold by chance. It does not apply when an alert
     /// resolves, so an alert does not flap with the number of requests. Only for
     /// [`error_ratio`](Self::error_ratio), [`client_error_ratio`](Self::client_error_ratio),
     /// [`slow_ratio`](Self::slow_ratio) and [`slo`](Self::slo). Defaults to none: the ratio alone

@@ -36,14 +36,14 @@ pub(crate) const SIZES: [u64; 13] = {
 pub(crate) const MESSAGES: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 
 /// The maximum number of buckets. Each adds a line per series to every scrape.
-const MOST: usize = 200;
+const MAX_BUCKETS: usize = 200;
 
 /// The problem and its fix, if these are not valid bounds of a histogram.
 pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
     if buckets.is_empty() {
         Some("there are none: give at least one bound".to_owned())
-    } else if buckets.len() > MOST {
-        Some(format!("{} are too many: use at most {MOST}", buckets.len()))
+    } else if buckets.len() > MAX_BUCKETS {
+        Some(format!("{} are too many: use at most {MAX_BUCKETS}", buckets.len()))
     } else if buckets[0].is_zero() {
         Some("the first is 0: begin above it".to_owned())
     } else {

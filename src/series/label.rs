@@ -66,7 +66,7 @@ impl LabelTable {
 
     /// The maximum length of a value, in bytes. Longer ones become `_OTHER`, since all stay in
     /// memory.
-    const LONGEST: usize = 128;
+    const MAX_BYTES: usize = 128;
 
     /// Creates a table from names and limits.
     pub(crate) fn new<'a>(labels: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
@@ -97,7 +97,7 @@ impl LabelTable {
         let UserLabel { values, weight, .. } = &self.0[index];
         let digit = match value.len() {
             0 => 0,
-            1..=Self::LONGEST => values.digit(value),
+            1..=Self::MAX_BYTES => values.digit(value),
             _ => values.other(),
         };
         LabelSet(set.0 + (weight * digit) as u16)

@@ -63,23 +63,25 @@ struct Shards {
 
 impl Store {
     /// The maximum number of lists of an operation's labelled series. More lists make each shorter.
-    const MOST_LISTS: usize = 1_024;
+    const MAX_LISTS: usize = 1_024;
 
     /// Bytes for the names, labels and handles of an exported series. An operation also has gauges,
     /// the states of its rules, and a status in the snapshot.
-    const NAMED: usize = 2 << 10;
+    const SERIES_OVERHEAD: usize = 2 << 10;
 
     pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {
         let clock = RawClock::get();
         let layout = ShardLayout {
             operations: OperationTable::capacity_of(limits.operations),
             cells: bounds.cells(),
-            labelled: labels.sets().min(Self::MOST_LISTS),
+            labelled: labels.sets().min(Self::MAX_LISTS),
         };
         let exported_cost = Self::exported_cost(&bounds);
         let costs = Costs {
             shard: Shard::bytes(layout),
-            operation: exported_cost + 5 * Self::NAMED + bounds.cells() * size_of::<u32>(),
+            operation: exported_cost
+                + 5 * Self::SERIES_OVERHEAD
+                + bounds.cells() * size_of::<u32>(),
             cells: size_of::<OperationCells>(),
         };
         let memory = Arc::new(Memory::new(limits.memory, costs));
@@ -111,7 +113,7 @@ impl Store {
     /// the recorder's buckets.
     fn exported_cost(bounds: &Bounds) -> usize {
         let buckets = bounds.buckets(None).count();
-        Self::NAMED + (bounds.cells() + 2 * buckets) * size_of::<Tally>() + 1_024
+        Self::SERIES_OVERHEAD + (bounds.cells() + 2 * buckets) * size_of::<Tally>() + 1_024
     }
 
     /// Reserves memory for a series in one shard and, if it is new to all shards, outside them.

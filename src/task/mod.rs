@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::blocking::{BlockingThread, NotCalled};
 use crate::catch_panic::{guarded_future, logged};
 
-/// The pause before the first restart. It doubles with each restart up to [`LONGEST_PAUSE`].
+/// The pause before the first restart. It doubles with each restart up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// After a run of this length, the next pause is the first one again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub(crate) async fn supervised<S, R>(
         logged(|| tracing::error!(task = name, reason, ?pause, "a task panicked: it restarts"));
         drop(panic);
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The maximum number of statuses of a rule for each route.
-const WORST: usize = 20;
+const MAX_STATUSES: usize = 20;
 
 impl Evaluator {
     /// The status of each rule at the last tick, in the order of the rules.
@@ -68,7 +68,7 @@ impl Watch {
             let by_state = Reverse(state(one)).cmp(&Reverse(state(other)));
             by_state.then(self.severity_of(other).total_cmp(&self.severity_of(one)))
         });
-        let of_known = known.into_iter().take(WORST).map(|(target, tracked, figures)| {
+        let of_known = known.into_iter().take(MAX_STATUSES).map(|(target, tracked, figures)| {
             self.status(target, Some(tracked), figures, collector)
         });
         let mut statuses: Vec<_> = of_known.collect();
