@@ -254,3 +254,12 @@ fn unmatched_cannot_be_ignored_as_a_route() {
         "ignore_routes: \"unmatched\" is not a route: exclude such requests with .ignore(..)"
     );
 }
+
+#[test]
+fn a_route_with_a_method_is_rejected_as_a_setting() {
+    let error = Lookout::builder().ignore_routes(["GET /healthz"]).start().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "ignore_routes: \"GET /healthz\" is not a route: leave out the method, as in \"/orders/{id}\""
+    );
+}

@@ -31,10 +31,21 @@ impl Layers {
     }
 }
 
+/// A route in a setting of the builder, which some request should have.
+#[derive(Debug)]
+pub(super) struct RouteSetting {
+    /// The builder's method.
+    pub(super) name: &'static str,
+    pub(super) route: String,
+    /// Set once a request was ignored for its route.
+    pub(super) has_ignored: Arc<AtomicBool>,
+}
+
 /// Looks for settings that match nothing at each tick.
 #[derive(Debug)]
 pub(super) struct SelfCheck {
     layers: Arc<Layers>,
+    settings: Vec<RouteSetting>,
     /// The keys of the logged findings.
     logged: HashSet<String>,
 }
@@ -55,8 +66,8 @@ const ROUTE_AFTER: Duration = Duration::from_secs(3_600);
 const UNMATCHED_REQUESTS: u64 = 100;
 
 impl SelfCheck {
-    pub(super) fn new(layers: Arc<Layers>) -> Self {
-        Self { layers, logged: HashSet::new() }
+    pub(super) fn new(layers: Arc<Layers>, settings: Vec<RouteSetting>) -> Self {
+        Self { layers, settings, logged: HashSet::new() }
     }
 
     pub(super) fn tick(&mut self, collector: &Collector, evaluator: &Evaluator) {
@@ -109,13 +120,22 @@ impl SelfCheck {
         for rule in evaluator.rules() {
             let warning = match &rule.scope {
                 Scope::Service | Scope::EachRoute => continue,
-                Scope::Route(text) => seen.route_warning(rule, text, now),
+                Scope::Route(text) => {
+                    let place = format!("rule `{}`", rule.name());
+                    seen.route_warning(&place, method_and_route(text), now)
+                }
                 Scope::Dependency(name) if now >= LAYERS_AFTER => {
                     seen.dependency_warning(rule, name)
                 }
                 Scope::Dependency(_) => None,
             };
             found.extend(warning.map(|warning| (format!("{:?}", rule.scope), warning)));
+        }
+        for RouteSetting { name, route, has_ignored } in &self.settings {
+            if !has_ignored.load(Ordering::Relaxed) {
+                let warning = seen.route_warning(name, (None, route), now);
+                found.extend(warning.map(|warning| (format!("{name} {route}"), warning)));
+            }
         }
         found
     }
@@ -153,8 +173,13 @@ impl Seen {
         seen
     }
 
-    fn route_warning(&self, rule: &Rule, text: &str, now: Duration) -> Option<String> {
-        let (method, route) = method_and_route(text);
+    /// The warning about a method and route that no request has. `place` names the rule or setting.
+    fn route_warning(
+        &self,
+        place: &str,
+        (method, route): (Option<&str>, &str),
+        now: Duration,
+    ) -> Option<String> {
         let is_route = |served: &&(&str, Arc<str>)| *served.1 == *route;
         let is_served = self
             .served
@@ -164,11 +189,11 @@ impl Seen {
         if is_served || !self.is_serving {
             return None;
         }
-        let name = rule.name();
+        let text = method.map_or(route.to_owned(), |method| format!("{method} {route}"));
         let is_old_style = |part: &str| part.starts_with([':', '*']);
         if self.routed > 0 && route.split('/').any(is_old_style) {
             return Some(format!(
-                "rule `{name}`: no request has the route {text:?}: axum 0.8 writes a parameter as {{id}} \
+                "{place}: no request has the route {text:?}: axum 0.8 writes a parameter as {{id}} \
                  and not as :id"
             ));
         }
@@ -179,11 +204,11 @@ impl Seen {
             nearest(route, self.served.iter().map(|(_, served)| &**served))
         };
         match near {
-            Some(near) if now >= LAYERS_AFTER => Some(format!(
-                "rule `{name}`: no request has the route {text:?}: did you mean {near:?}?"
-            )),
+            Some(near) if now >= LAYERS_AFTER => {
+                Some(format!("{place}: no request has the route {text:?}: did you mean {near:?}?"))
+            }
             None if now >= ROUTE_AFTER => Some(format!(
-                "rule `{name}`: no request has had the route {text:?} for an hour: write it as in the \
+                "{place}: no request has had the route {text:?} for an hour: write it as in the \
                  label http_route"
             )),
             _ => None,

@@ -29,7 +29,7 @@ impl TestBed {
             Evaluator::groups(&rules),
             Vec::new(),
         );
-        let check = SelfCheck::new(Arc::default());
+        let check = SelfCheck::new(Arc::default(), Vec::new());
         check.layers.note(Side::SERVER);
         Self {
             store,
@@ -91,7 +91,7 @@ fn a_missing_recorder_is_found_after_ten_seconds() {
 #[test]
 fn a_missing_layer_is_found_after_one_minute_and_an_idle_layer_after_five() {
     let mut without = TestBed::new([ratio()]);
-    without.check = SelfCheck::new(Arc::default());
+    without.check = SelfCheck::new(Arc::default(), Vec::new());
     assert_eq!(without.at(59), Vec::<String>::new());
     assert!(without.at(60)[0].starts_with("the lookout has no layer"));
 
@@ -153,4 +153,42 @@ fn a_rarely_requested_route_is_found_after_an_hour() {
     let found = bed.at(3_600);
     assert_eq!(found.len(), 2);
     assert!(found[1].contains("no request has had the route \"/admin\" for an hour"), "{found:?}");
+}
+
+fn ignoring(route: &str) -> RouteSetting {
+    RouteSetting { name: "ignore_routes", route: route.to_owned(), has_ignored: Arc::default() }
+}
+
+#[test]
+fn a_setting_for_a_route_that_no_request_has_is_found_like_a_rules_route() {
+    let mut bed = TestBed::new([]);
+    let long_poll = RouteSetting { name: "long_polls", ..ignoring("/changes") };
+    bed.check.settings = vec![ignoring("/files/*path"), long_poll];
+    bed.requests("/orders", 1_000);
+    let old_style = "ignore_routes: no request has the route \"/files/*path\": axum 0.8 writes a \
+                     parameter as {id} and not as :id";
+    assert_eq!(bed.at(3_599), [old_style]);
+    let found = bed.at(3_600);
+    assert_eq!(found.len(), 2);
+    assert!(
+        found[1].starts_with("long_polls: no request has had the route \"/changes\""),
+        "{found:?}"
+    );
+    bed.requests("/changes", 1);
+    assert_eq!(bed.at(3_601), [old_style]);
+}
+
+#[cfg(feature = "toml")]
+#[test]
+fn an_ignored_route_is_found_if_only_a_similar_route_has_requests() {
+    let mut bed = TestBed::new([]);
+    let (misspelt, right) = (ignoring("/healtz"), ignoring("/readyz"));
+    right.has_ignored.store(true, Ordering::Relaxed);
+    bed.check.settings = vec![misspelt, right];
+    bed.requests("/healthz", 1);
+    bed.requests("/ready", 1);
+    assert_eq!(
+        bed.at(60),
+        ["ignore_routes: no request has the route \"/healtz\": did you mean \"/healthz\"?"]
+    );
 }

@@ -3,8 +3,10 @@ use std::sync::Arc;
 use super::{LookoutBuilder, labels};
 use crate::{
     lookout::StartError,
+    lookout::self_check::RouteSetting,
     operation::UNMATCHED,
     rule,
+    rule::method_and_route,
     series::{Family, bucket_problem},
 };
 
@@ -68,13 +70,21 @@ impl LookoutBuilder {
                 "cannot be combined with route_fn: remove one of them".to_owned(),
             );
         }
-        if self.observe.ignored_routes.contains(UNMATCHED) {
+        if self.observe.ignored_routes.contains_key(UNMATCHED) {
             return setting(
                 "ignore_routes",
                 format!("{UNMATCHED:?} is not a route: exclude such requests with .ignore(..)"),
             );
         }
-        Ok(())
+        let settings = self.route_settings();
+        let with_method = |route: &str| method_and_route(route).0.is_some();
+        match settings.iter().find(|setting| with_method(&setting.route)) {
+            Some(RouteSetting { name, route, .. }) => setting(
+                name,
+                format!("{route:?} is not a route: leave out the method, as in \"/orders/{{id}}\""),
+            ),
+            None => Ok(()),
+        }
     }
 
     #[cfg(feature = "state")]

@@ -191,6 +191,7 @@ impl LookoutBuilder {
         #[cfg(feature = "_http")]
         crate::notify::check_clients();
         self.rules = rule::with_names(self.rules);
+        let route_settings = self.route_settings();
         if !self.templates.is_empty() {
             self.observe.route = Some(Naming::Templates(router(&self.templates)?));
         }
@@ -200,7 +201,8 @@ impl LookoutBuilder {
         let core = Arc::new(Core::new(Arc::clone(&store), Arc::clone(&classifier), observe));
         let layers = Arc::<Layers>::default();
         let service = self.origin.service.clone();
-        let (thread, snapshots) = self.build_thread(&store, classifier, &layers)?;
+        let self_check = SelfCheck::new(Arc::clone(&layers), route_settings);
+        let (thread, snapshots) = self.build_thread(&store, classifier, self_check)?;
         let (reports, dispatcher) = (Arc::clone(&thread.reports), Arc::clone(&thread.dispatcher));
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
@@ -234,7 +236,7 @@ impl LookoutBuilder {
         self,
         store: &Arc<Store>,
         classifier: Arc<Classifier>,
-        layers: &Arc<Layers>,
+        self_check: SelfCheck,
     ) -> Result<(LookoutThread, watch::Receiver<Arc<Snapshot>>), StartError> {
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
@@ -275,7 +277,7 @@ impl LookoutBuilder {
             Publisher::new(&evaluator, &collector, Arc::clone(&reports), Arc::clone(&dispatcher));
         let thread = LookoutThread {
             publisher,
-            self_check: SelfCheck::new(Arc::clone(layers)),
+            self_check,
             store: Arc::clone(store),
             collector: share(collector),
             runtime_stats: RuntimeStats::new(runtime),

@@ -1,7 +1,8 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::LookoutBuilder;
 use crate::{
+    lookout::self_check::RouteSetting,
     observe::{Naming, RequestHead},
     operation::Operation,
     outcome::Status,
@@ -86,7 +87,8 @@ impl LookoutBuilder {
     /// [`ignore`](Self::ignore).
     #[doc(alias("healthz", "exclude"))]
     pub fn ignore_routes(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.observe.ignored_routes.extend(routes.into_iter().map(Into::into));
+        let routes = routes.into_iter().map(|route| (route.into(), Arc::default()));
+        self.observe.ignored_routes.extend(routes);
         self
     }
 
@@ -183,5 +185,57 @@ impl LookoutBuilder {
     pub fn without_head_durations(mut self) -> Self {
         self.limits.has_heads = false;
         self
+    }
+
+    /// The routes that some request should have. The methods of
+    /// [`grpc_type`](Self::grpc_type) are not among them, since a service need not call them all.
+    pub(super) fn route_settings(&self) -> Vec<RouteSetting> {
+        let of = |name, route: &String| RouteSetting {
+            name,
+            route: route.clone(),
+            has_ignored: Arc::default(),
+        };
+        let long_polls = self.observe.long_polls.iter().map(|route| of("long_polls", route));
+        let families = self.families.iter().flat_map(|family| &family.routes);
+        let families = families.map(|route| of("buckets_for", route));
+        let ignored = self.observe.ignored_routes.iter().map(|(route, has_request)| RouteSetting {
+            has_ignored: Arc::clone(has_request),
+            ..of("ignore_routes", route)
+        });
+        let mut settings: Vec<_> = long_polls.chain(families).chain(ignored).collect();
+        settings
+            .sort_unstable_by(|one, other| (one.name, &one.route).cmp(&(other.name, &other.route)));
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::atomic::Ordering};
+
+    use http::{Request, Response};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    use crate::Lookout;
+
+    #[tokio::test]
+    async fn an_ignored_request_marks_its_route_as_requested() {
+        let builder = Lookout::builder()
+            .route_templates(["/healthz", "/readyz", "/orders"])
+            .ignore_routes(["/healthz", "/readyz"]);
+        let settings = builder.route_settings();
+        let lookout = builder.start().unwrap();
+        let service = lookout.layer().layer(service_fn(|_: Request<String>| async {
+            Ok::<_, Infallible>(Response::new(String::new()))
+        }));
+        for path in ["/healthz", "/orders"] {
+            let request = Request::get(path).body(String::new()).unwrap();
+            service.clone().oneshot(request).await.unwrap();
+        }
+        let marked: Vec<_> = settings
+            .iter()
+            .map(|setting| (&*setting.route, setting.has_ignored.load(Ordering::Relaxed)))
+            .collect();
+        assert_eq!(marked, [("/healthz", true), ("/readyz", false)]);
     }
 }

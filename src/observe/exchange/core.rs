@@ -1,5 +1,5 @@
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -36,7 +36,8 @@ pub(crate) struct Core {
 pub(crate) struct ObserveConfig {
     pub(crate) route: Option<Naming>,
     pub(crate) ignore: Option<Box<IgnoreFn>>,
-    pub(crate) ignored_routes: HashSet<String>,
+    /// The ignored routes. The flag is set by the first request that is ignored for its route.
+    pub(crate) ignored_routes: HashMap<String, Arc<AtomicBool>>,
     /// The long-poll routes and gRPC methods.
     pub(crate) long_polls: HashSet<String>,
     /// The sources, in the order of the store's labels.
@@ -71,7 +72,11 @@ impl Core {
     }
 
     pub(crate) fn ignores_route(&self, route: &str) -> bool {
-        self.config.ignored_routes.contains(route)
+        let Some(has_request) = self.config.ignored_routes.get(route) else { return false };
+        if !has_request.load(Ordering::Relaxed) {
+            has_request.store(true, Ordering::Relaxed);
+        }
+        true
     }
 
     pub(crate) fn is_long_poll(&self, operation: OperationId) -> bool {
