@@ -156,9 +156,9 @@ async fn a_server_without_tls_gets_no_password_and_no_mail_by_default() {
     let _in_flight = request(&lookout);
     let reason = eventually(5, "a failure", || failures.lock().unwrap().first().cloned()).await;
     assert_eq!(reason, "the notifier is misconfigured");
-    let heard = server.received();
+    let commands = server.received();
     let is_greeting = |line: &String| line.starts_with("EHLO") || line == "QUIT";
-    assert!(!heard.is_empty() && heard.iter().all(is_greeting), "{heard:?}");
+    assert!(!commands.is_empty() && commands.iter().all(is_greeting), "{commands:?}");
 }
 
 #[tokio::test]

@@ -112,29 +112,32 @@ async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
             .notify_as("silent", Webhook::new(silent_url).unwrap())
             .on_alert(|_| thread::sleep(Duration::from_secs(15)))
     });
-    let asked = Instant::now();
+    let start = Instant::now();
     let found = lines(&lookout).await;
-    assert!(asked.elapsed() < Duration::from_secs(14), "{:?}", asked.elapsed());
-    let starts = [
+    assert!(start.elapsed() < Duration::from_secs(14), "{:?}", start.elapsed());
+    let expected = [
         "gone: failed after the notifier is misconfigured: ",
         "limited: failed after not delivered yet: 429",
         "silent: failed after not delivered: ",
         "on_alert: failed after not delivered: request timed out",
     ];
-    for (line, start) in found.iter().zip(starts) {
-        assert!(line.starts_with(start), "{line}");
+    for (line, expected) in found.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
         assert!(!line.contains("s3cret"), "{line}");
     }
 
     // A notifier that waits for `Retry-After` fails at once and stays idle.
-    let asked = Instant::now();
-    let again = lookout.send_test();
-    tokio::pin!(again);
+    let start = Instant::now();
+    let second = lookout.send_test();
+    tokio::pin!(second);
     let quick = Duration::from_millis(500);
-    assert!(tokio::time::timeout(quick, &mut again).await.is_err(), "the others take their time");
-    let limited_says = again.await.swap_remove(1);
-    assert!(limited_says.took < quick, "{:?} of {:?}", limited_says.took, asked.elapsed());
-    assert!(limited_says.to_string().contains("429"), "{limited_says}");
+    assert!(
+        tokio::time::timeout(quick, &mut second).await.is_err(),
+        "the other notifiers are slower"
+    );
+    let result = second.await.swap_remove(1);
+    assert!(result.took < quick, "{:?} of {:?}", result.took, start.elapsed());
+    assert!(result.to_string().contains("429"), "{result}");
     assert_eq!(limited.posts().len(), 1);
     // A misconfigured notifier is called again, since somebody may have fixed it.
     assert_eq!(gone.posts().len(), 2);

@@ -368,8 +368,8 @@ async fn a_misconfiguration_is_logged_with_the_fix_and_without_the_token() {
     let debug = format!("{bot:?}");
     let (lookout, scrape) = start(|builder| builder.rule(Rule::in_flight().above(0)).notify(bot));
     let in_flight = request(&lookout);
-    let broken = "the notifier is misconfigured: not_in_channel: invite the bot to the channel";
-    eventually(5, "the hint", || logs.text().contains(broken).then_some(())).await;
+    let hint = "reason=\"not_in_channel: invite the bot to the channel";
+    eventually(5, "the hint", || logs.text().contains(hint).then_some(())).await;
     drop(in_flight);
     eventually(5, "the resolve", || (receiver.posts().len() == 2).then_some(())).await;
     lookout.shutdown().await;

@@ -44,7 +44,7 @@ pub(super) struct Collected {
     oldest: Gauge,
 }
 
-/// What the collection of each operation needs.
+/// The data that the collection of each operation needs.
 #[derive(Debug)]
 pub(super) struct CollectContext<'a> {
     pub(super) shards: &'a [Arc<Shard>],

@@ -40,8 +40,8 @@ pub(crate) fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
         let (labels, value) = rest.rsplit_once(' ')?;
-        let is_it = labels.is_empty() || labels.starts_with('{');
-        is_it.then(|| (labels, value.parse().unwrap()))
+        let is_series = labels.is_empty() || labels.starts_with('{');
+        is_series.then(|| (labels, value.parse().unwrap()))
     })
 }
 

@@ -137,18 +137,25 @@ mod tests {
         alert.summary = Some("Too many fail.".to_owned());
         let labels = r#"{"alertname":"HighErrorRatio","instance":"host-1:42","service":"orders","severity":"critical"}"#;
         let annotations = r#"{"description":"error ratio 20.3% (threshold: above 1%)","summary":"Too many fail."}"#;
-        let alerts = format!(
-            r#"[{{"status":"firing","labels":{labels},"annotations":{annotations},"startsAt":"2026-11-18T11:06:40Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"","fingerprint":"{:016x}"}}]"#,
-            fingerprint(&super::labels(&alert))
-        );
+        let alerts = [
+            format!(r#"[{{"status":"firing","labels":{labels},"annotations":{annotations},"#),
+            r#""startsAt":"2026-11-18T11:06:40Z","endsAt":"0001-01-01T00:00:00Z","#.to_owned(),
+            format!(
+                r#""generatorURL":"","fingerprint":"{:016x}"}}]"#,
+                fingerprint(&super::labels(&alert))
+            ),
+        ]
+        .concat();
         let group = r#"{"instance":"host-1:42","service":"orders"}"#;
         let key = r#""{}:{instance=\"host-1:42\", service=\"orders\"}""#;
-        assert_eq!(
-            serde_json::to_string(&Payload::new(&[alert])).unwrap(),
-            format!(
-                r#"{{"receiver":"tower-lookout","status":"firing","alerts":{alerts},"groupLabels":{group},"commonLabels":{labels},"commonAnnotations":{annotations},"externalURL":"","version":"4","groupKey":{key},"truncatedAlerts":0}}"#
-            )
-        );
+        let expected = [
+            format!(r#"{{"receiver":"tower-lookout","status":"firing","alerts":{alerts},"#),
+            format!(r#""groupLabels":{group},"commonLabels":{labels},"#),
+            format!(r#""commonAnnotations":{annotations},"externalURL":"","version":"4","#),
+            format!(r#""groupKey":{key},"truncatedAlerts":0}}"#),
+        ]
+        .concat();
+        assert_eq!(serde_json::to_string(&Payload::new(&[alert])).unwrap(), expected);
     }
 
     #[test]

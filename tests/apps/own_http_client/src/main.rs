@@ -31,9 +31,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let response = reqwest::Client::new().get(url).send().await?;
     println!("{} {}", response.status(), response.text().await?);
 
-    // Without TLS in its features, reqwest says so; it does not begin to speak it.
-    let refused = reqwest::Client::new().get("https://127.0.0.1:1/").send().await;
-    println!("{:?}", refused.map_err(|error| error.to_string()));
+    // Without a TLS feature, reqwest returns an error.
+    let rejected = reqwest::Client::new().get("https://127.0.0.1:1/").send().await;
+    println!("{:?}", rejected.map_err(|error| error.to_string()));
 
     #[cfg(feature = "own_tls")]
     {
