@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::notify::receivers::chat::render::Markup;
+use crate::notify::receivers::chat::{render::Markup, text::utc};
 
 /// Telegram's HTML: <https://core.telegram.org/bots/api#html-style>.
 pub(super) struct Html;
@@ -39,7 +39,7 @@ impl Markup for Html {
 
     /// In UTC: Telegram converts no times.
     fn date(time: SystemTime) -> String {
-        humantime::format_rfc3339_seconds(time).to_string()
+        utc(time)
     }
 
     /// UTF-16 code units of the text that readers see: Telegram applies its limit after it has

@@ -27,7 +27,7 @@ fn a_firing_message_begins_with_the_status_and_shows_value_time_routes_and_links
         "<b>🔴 [FIRING] HighErrorRatio · orders</b>\n\
          <b>error ratio 20.3%</b> · threshold: above 1% · 512 requests in 10s\n\
          Too many &lt;requests&gt; fail.\n\
-         firing since 2026-11-18T11:06:40Z, for 2s\n\
+         firing since 2026-11-18 11:06:40 UTC, for 2s\n\
          <b>Top routes</b>\n\
          • <code>POST /orders</code> · 85 of 410 failed\n\
          <a href=\"https://wiki.example.com/errors?a=1&amp;b=&quot;2&quot;\">Runbook</a>\n\
@@ -41,7 +41,7 @@ fn a_resolved_message_shows_value_peak_and_duration_and_is_silent() {
     let resolved = test_alert("HighErrorRatio", AlertStatus::Resolved);
     let (text, named) = message(vec![resolved.clone()]);
     assert!(text.starts_with("<b>🟢 [RESOLVED] HighErrorRatio · orders</b>\n"), "{text}");
-    assert!(text.contains("lasted 34s, from 2026-11-18T11:06:40Z\npeak 22.1%"), "{text}");
+    assert!(text.contains("lasted 34s, from 2026-11-18 11:06:40 UTC\npeak 22.1%"), "{text}");
     assert_eq!(named, 1);
     assert!(is_silent(&Notification::new([resolved.clone()])));
     let firing = test_alert("StuckRequests", AlertStatus::Firing);
