@@ -88,6 +88,7 @@ fn a_call_is_counted_once_with_any_outcome() {
     }
     assert_eq!(sum(&text, durations, &[]), 4.0);
     assert!(!text.contains("call=\"") && !text.contains("status_class"), "{text}");
+    assert!(!text.contains("response_head"), "a call that is a future has no head: {text}");
     check_with_promtool(&text);
 }
 

@@ -101,7 +101,7 @@ fn a_pause_in_the_traffic_resolves_a_budget_alert_after_minutes_and_not_after_an
     let [(at, resolved)] = &changes[..] else { panic!("one change: {:?}", titles(&changes)) };
     // The short window of five minutes, or six whole minutes, and as long without a verdict.
     assert!((300 + 599..=300 + 660).contains(at), "at {at}");
-    assert_eq!(resolved.measured(), "burn rate unknown: too few requests");
+    assert_eq!(resolved.measured(), "burn rate unknown: too few requests to confirm the recovery");
 }
 
 #[test]

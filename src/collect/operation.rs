@@ -78,9 +78,10 @@ impl Collected {
             series: Vec::new(),
             indexes: HashMap::default(),
             ended_requests: Vec::new(),
-            head: store
-                .has_heads
-                .then(|| CollectedHistogram::new(names.head, &operation, labels(), &store.bounds)),
+            head: names
+                .head()
+                .filter(|_| store.has_heads)
+                .map(|name| CollectedHistogram::new(name, &operation, labels(), &store.bounds)),
             optional: [const { None }; OptionalHistogram::ALL.len()],
             streams: [const { None }; StreamKind::ALL.len()],
             active: Gauge::new(names.active, active),

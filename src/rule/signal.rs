@@ -75,7 +75,7 @@ impl Signal {
     pub(crate) fn unknown(self) -> &'static str {
         match self {
             Self::RuntimeLag => "the runtime has stopped",
-            _ => "too few requests",
+            _ => "too few requests to confirm the recovery",
         }
     }
 

@@ -74,7 +74,10 @@ fn without_traffic_an_alert_fires_for_the_length_of_its_window_and_resolves_as_u
     let changes = play.play(20, |_| ());
     assert_eq!(titles(&changes), [(10, "[RESOLVED] HighErrorRatio · orders".to_owned())]);
     assert_eq!(changes[0].1.breach().unwrap().value, None);
-    assert_eq!(changes[0].1.measured(), "error ratio unknown: too few requests");
+    assert_eq!(
+        changes[0].1.measured(),
+        "error ratio unknown: too few requests to confirm the recovery"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{facade::metric::Metric, series::OptionalHistogram};
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) duration: &'static str,
-    pub(crate) head: &'static str,
+    pub(super) head: &'static str,
     /// The counter of started requests, which few presets have.
     pub(crate) started: Option<&'static str>,
     /// The counter of ended requests; `None` if the count of the duration serves as the counter.
@@ -44,6 +44,11 @@ pub(super) enum Role {
 }
 
 impl Names {
+    /// The name of the histogram of times to the head; `None` for a call that is a future.
+    pub(crate) fn head(&self) -> Option<&'static str> {
+        (self.role != Role::Future).then_some(self.head)
+    }
+
     /// The name of a histogram that few operations have.
     pub(crate) fn optional(&self, histogram: OptionalHistogram) -> Option<&'static str> {
         match histogram {

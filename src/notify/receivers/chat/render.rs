@@ -155,8 +155,8 @@ fn top_lines<M: Markup>(alert: &Alert) -> Vec<String> {
         return Vec::new();
     }
     let head = M::bold(match alert.status {
-        AlertStatus::Firing => "Top routes",
-        AlertStatus::Resolved => "Top routes while firing",
+        AlertStatus::Firing => "Top operations",
+        AlertStatus::Resolved => "Top operations while firing",
     });
     let routes = alert.top().iter().map(|top| {
         let operation = code::<M>(&top.operation.to_string());

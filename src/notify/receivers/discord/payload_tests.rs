@@ -34,7 +34,7 @@ fn a_firing_embed_shows_value_target_severity_time_and_top_routes() {
                 "description": "**error ratio 20.3%** · threshold: above 1% · 512 requests in 10s\n\
                     Too many requests fail.\n\
                     firing since <t:1795000000:T> <t:1795000000:d> (11:06:40 UTC), for 2s\n\
-                    **Top routes**\n\
+                    **Top operations**\n\
                     • `POST /orders/{id}` · 85 of 410 failed (20.7%), 83% of all failures\n\
                     [Runbook](https://wiki.example.com/errors_%28all%29) · \
                     [Dashboard](https://grafana.example.com/d/1)\n\

@@ -47,7 +47,9 @@ fn html_of(section: &Section) -> String {
         lines.push("</ul>".to_owned());
     }
     if !section.top.is_empty() {
-        lines.push("<p style=\"margin-bottom:0\"><strong>Top routes</strong></p>\n<ul>".to_owned());
+        lines.push(
+            "<p style=\"margin-bottom:0\"><strong>Top operations</strong></p>\n<ul>".to_owned(),
+        );
         lines.extend(section.top.iter().map(|(operation, adds)| {
             format!("<li><code>{}</code> · {}</li>", escape(operation), escape(adds))
         }));

@@ -60,7 +60,7 @@ fn a_firing_mail_shows_value_target_severity_time_and_top_routes_in_text_and_htm
          error ratio 20.3% · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
          firing since 2026-11-18 11:06:40 UTC, for 2s\n\n\
-         Top routes:\n- POST /orders · 85 of 410 failed (20.7%), 83% of all failures\n\n\
+         Top operations:\n- POST /orders · 85 of 410 failed (20.7%), 83% of all failures\n\n\
          Runbook: https://wiki.example.com/errors?a=1&b=2\n\
          Dashboard: https://grafana.example.com/d/1\n\n\
          service: orders\ninstance: host-1:42\nversion: 1.2.3\nseverity: critical\nteam: shop\n"

@@ -24,7 +24,7 @@ fn text_of(section: &Section) -> String {
         lines.extend(section.texts.iter().map(|text| format!("- {text}")));
     }
     if !section.top.is_empty() {
-        lines.extend([String::new(), "Top routes:".to_owned()]);
+        lines.extend([String::new(), "Top operations:".to_owned()]);
         lines.extend(section.top.iter().map(|(operation, adds)| format!("- {operation} · {adds}")));
     }
     lines.extend(section.remarks.iter().cloned());

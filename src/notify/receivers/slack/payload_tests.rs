@@ -41,7 +41,7 @@ fn a_firing_message_shows_value_target_severity_time_and_top_routes() {
         "*error ratio 20.3%* · threshold: above 1% · 512 requests in 10s\n\
          Too many requests fail.\n\
          firing since <!date^1795000000^{time_secs} {date_short_pretty}|2026-11-18 11:06:40 UTC> (11:06:40 UTC), for 2s\n\
-         *Top routes*\n\
+         *Top operations*\n\
          • `POST /orders` · 85 of 410 failed (20.7%), 83% of all failures\n\
          <https://wiki.example.com/errors|Runbook> · <https://grafana.example.com/d/1|Dashboard>"
     );

@@ -50,7 +50,7 @@ fn a_firing_card_shows_value_target_severity_time_and_top_routes() {
             "Too many requests fail.\n\nSee the\\_log.",
             "firing since {{TIME(2026-11-18T11:06:40Z)}} {{DATE(2026-11-18T11:06:40Z, SHORT)}} \
              (11:06:40 UTC), for 2s",
-            "**Top routes**",
+            "**Top operations**",
             "• POST /orders/{id} · 85 of 410 failed (20.7%), 83% of all failures",
             "[Runbook](https://wiki.example.com/errors_%28all%29) · \
              [Dashboard](https://grafana.example.com/d/1)",

@@ -28,7 +28,7 @@ fn a_firing_message_begins_with_the_status_and_shows_value_time_routes_and_links
          <b>error ratio 20.3%</b> · threshold: above 1% · 512 requests in 10s\n\
          Too many &lt;requests&gt; fail.\n\
          firing since 2026-11-18 11:06:40 UTC, for 2s\n\
-         <b>Top routes</b>\n\
+         <b>Top operations</b>\n\
          • <code>POST /orders</code> · 85 of 410 failed\n\
          <a href=\"https://wiki.example.com/errors?a=1&amp;b=&quot;2&quot;\">Runbook</a>\n\
          service <code>orders</code> · instance <code>host-1:42</code> · version <code>1.2.3</code> · \
