@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write},
+    time::Duration,
 };
 
 /// Whether a character controls a terminal, ends a line, or changes the direction of the text
@@ -34,6 +35,12 @@ pub(crate) fn one_line(text: impl fmt::Display) -> String {
     // Writing to a string cannot fail. A failed `Display` keeps the text that it wrote before.
     let _ = write!(line, "{text}");
     line.0
+}
+
+/// A duration rounded to whole seconds, such as `1m 5s`.
+pub(crate) fn whole_seconds(duration: Duration) -> impl fmt::Display {
+    let seconds = duration.saturating_add(Duration::from_millis(500)).as_secs();
+    humantime::format_duration(Duration::from_secs(seconds))
 }
 
 /// The start of a displayed text, up to `most` characters and about `bytes` bytes; a longer text

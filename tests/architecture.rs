@@ -1,9 +1,15 @@
-//! The order of the modules.
+//! The order of the modules, and what the receivers may use.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "architecture/modules.rs"]
 mod modules;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use self::modules::Modules;
 
@@ -109,4 +115,51 @@ fn each_test_file_is_a_target() {
         let target = format!("path = \"{name}\"");
         assert!(!name.ends_with(".rs") || manifest.contains(&target), "no [[test]] with {target}");
     }
+}
+
+/// A receiver in another crate can do all that a built-in one does with an alert, a notification and
+/// a response: the built-in ones call only their public methods.
+#[test]
+fn receivers_call_no_private_method_of_alerts_and_notifications() {
+    let contract = ["alert", "notify/delivered.rs", "notify/error.rs", "notify/notification.rs"];
+    let contract: String = contract.iter().map(|path| text(&source_folder().join(path))).collect();
+    let receivers = text(&source_folder().join("notify/receivers"));
+    let private: BTreeSet<_> = ["pub(crate) fn ", "pub(super) fn ", "pub(super) const fn "]
+        .iter()
+        .flat_map(|start| contract.split(start).skip(1))
+        .map(|rest| rest.split(['(', '<']).next().unwrap_or_default())
+        .collect();
+    assert!(private.contains("identity") && private.contains("breach_mut"), "{private:?}");
+    for name in private {
+        let definition = |visibility: &str| format!("{visibility}fn {name}");
+        let is_ambiguous = OTHER_METHODS.contains(&name)
+            || contract.contains(&definition("    pub "))
+            || receivers.contains(&definition(""));
+        for call in [format!(".{name}("), format!("Notification::{name}"), format!("Alert::{name}")]
+        {
+            assert!(
+                is_ambiguous || !receivers.contains(&call),
+                "{call} is private: make it public"
+            );
+        }
+    }
+}
+
+/// Names of private methods of the contract that types of other crates have, too.
+const OTHER_METHODS: [&str; 2] = ["bytes", "replace"];
+
+/// The code of a file, or of all files in a folder, without tests and comments.
+fn text(path: &Path) -> String {
+    if path.is_dir() {
+        let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        return entries.map(|path| text(&path)).collect();
+    }
+    let name = path.file_name().unwrap().to_string_lossy();
+    if !name.ends_with(".rs") || name.ends_with("tests.rs") {
+        return String::new();
+    }
+    let code = fs::read_to_string(path).unwrap();
+    let end = code.find("#[cfg(test)]\nmod tests").unwrap_or(code.len());
+    let lines = code[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
 }

@@ -1,7 +1,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
-use super::{DistinctTexts, whole_seconds};
-use crate::text::limited;
+use super::DistinctTexts;
+use crate::text::{limited, whole_seconds};
 
 /// The evidence of an alert that [reports](crate::Report) raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

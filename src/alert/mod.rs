@@ -4,6 +4,7 @@ mod cause;
 mod construct;
 mod evaluator;
 mod failure;
+mod labels;
 mod notice;
 mod origin;
 mod reported;
@@ -48,7 +49,7 @@ use crate::{
     operation::Operation,
     rule::Severity,
     stable_hash::stable_hash,
-    text::{OneLine, one_line},
+    text::{OneLine, one_line, whole_seconds},
 };
 
 /// One change of an alert: it fires, or it is resolved.
@@ -272,8 +273,10 @@ impl Alert {
         stable_hash(&self.identity_parts())
     }
 
-    /// The texts that [`fingerprint`](Self::fingerprint) hashes.
-    pub(crate) fn identity_parts(&self) -> Vec<Cow<'_, str>> {
+    /// The texts that [`fingerprint`](Self::fingerprint) hashes: the service, the instance, the name
+    /// and the target; for a report also the error's type and the group. Use them for a key that
+    /// people can read.
+    pub fn identity_parts(&self) -> Vec<Cow<'_, str>> {
         let target = match &self.target {
             Target::CallSite(site) => site.as_str().into(),
             _ => self.target_name().into(),
@@ -313,12 +316,6 @@ impl fmt::Display for Alert {
             Cause::Notice(_) => Ok(()),
         }
     }
-}
-
-/// A duration rounded to whole seconds, such as `1m 5s`.
-pub(crate) fn whole_seconds(duration: Duration) -> impl fmt::Display {
-    let seconds = duration.saturating_add(Duration::from_millis(500)).as_secs();
-    humantime::format_duration(Duration::from_secs(seconds))
 }
 
 impl fmt::Display for AlertStatus {

@@ -47,12 +47,12 @@ impl Alert {
     }
 
     /// The type of the reported error; empty if it is unknown, or if no report raised this alert.
-    pub(crate) fn error_type(&self) -> &str {
+    pub fn error_type(&self) -> &str {
         self.failure().map_or("", |failure| &failure.error_type)
     }
 
     /// The group of the reports; empty if there is none, or if no report raised this alert.
-    pub(crate) fn group(&self) -> &str {
+    pub fn group(&self) -> &str {
         self.failure().map_or("", |failure| &failure.group)
     }
 

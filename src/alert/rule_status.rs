@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::Target;
 use crate::rule::{Comparison, Reason, Severity, Signal};
+use crate::text::whole_seconds;
 
 /// The result of a rule at the last tick, and the reason why it does not fire.
 ///
@@ -90,7 +91,7 @@ impl fmt::Display for RuleStatus {
         }
         write!(f, " (threshold: {} {})", self.comparison, self.show(self.threshold))?;
         if let (Some(window), Some(requests)) = (self.window, self.requests) {
-            write!(f, ", {requests} requests in {}", super::whole_seconds(window))?;
+            write!(f, ", {requests} requests in {}", whole_seconds(window))?;
         }
         match &self.reason {
             Some(reason) => write!(f, ": {reason}"),

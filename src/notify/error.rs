@@ -152,12 +152,7 @@ impl Error for DeliveryError {
 /// and any other error with its causes.
 pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> String {
     match error.downcast_ref::<DeliveryError>() {
-        Some(error) => chain(&*error.source),
-        None => chain(error),
+        Some(error) => one_line(&*error.source),
+        None => one_line(error),
     }
-}
-
-/// An error with its causes, in one line of bounded length.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    one_line(error)
 }

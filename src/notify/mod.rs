@@ -30,7 +30,6 @@ mod combinators;
 mod delivered;
 mod dispatch;
 mod error;
-mod labels;
 mod notification;
 mod receivers;
 mod status;

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{DeliveryError, error::chain};
+use super::DeliveryError;
+use crate::causes::one_line;
 use crate::text::OneLine;
 
 /// The result of a test message; see [`Lookout::send_test`](crate::Lookout::send_test).
@@ -31,7 +32,7 @@ impl fmt::Display for TestDelivery {
         let mut f = OneLine(f);
         match &self.result {
             Ok(()) => write!(f, "{}: delivered in {took}", self.notifier),
-            Err(error) => write!(f, "{}: failed after {took}: {}", self.notifier, chain(error)),
+            Err(error) => write!(f, "{}: failed after {took}: {}", self.notifier, one_line(error)),
         }
     }
 }

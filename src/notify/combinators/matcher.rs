@@ -1,6 +1,5 @@
 use std::ops::Not;
 
-use crate::notify::labels::labels;
 use crate::{alert::Alert, rule::Severity};
 
 /// Selects the alerts of a notifier: those that meet every condition.
@@ -102,9 +101,10 @@ impl Condition {
         match self {
             Self::Severity(severity) => alert.severity == *severity,
             Self::MinSeverity(severity) => alert.severity >= *severity,
-            Self::Label(name, value) => {
-                labels(alert).get(name).map_or(value.is_empty(), |found| found == value)
-            }
+            Self::Label(name, value) => alert
+                .identifying_labels()
+                .get(name)
+                .map_or(value.is_empty(), |found| found == value),
             Self::Reported => alert.failure().is_some(),
             Self::Either(one, other) => one.matches(alert) || other.matches(alert),
             Self::Not(matcher) => !matcher.matches(alert),

@@ -14,12 +14,12 @@ use tower::{BoxError, Service, ServiceExt, util::BoxService};
 
 use super::{notifier_queue::NotifierQueue, stats::count, test_queue::Test};
 use crate::notify::{
-    ClosureNotifier, Delivered, DeliveryError, DeliveryErrorKind, Notification,
-    error::{cause_of, chain},
+    ClosureNotifier, Delivered, DeliveryError, DeliveryErrorKind, Notification, error::cause_of,
 };
 use crate::{
     alert::Alert,
     catch_panic::{Panic, guarded, logged},
+    causes::one_line,
     deadline::{Elapsed, within},
     task::{BlockingThread, supervised},
 };
@@ -264,7 +264,7 @@ impl Worker {
         } else {
             self.rejected = self.rejected.saturating_add(1);
             self.suspects = self.suspects.saturating_sub(sent);
-            queue.rejected(&chain(&*failure.error));
+            queue.rejected(&one_line(&*failure.error));
         }
     }
 

@@ -9,10 +9,10 @@ use std::{
 use super::NAME;
 use crate::{
     catch_panic::logged,
+    causes::one_line,
     deadline::within,
     notify::{
         DeliveryError,
-        error::chain,
         receivers::http::{AddressError, Endpoint},
     },
 };
@@ -69,7 +69,7 @@ impl Member {
                 logged(|| {
                     tracing::warn!(
                         member = self.position,
-                        reason = chain(error),
+                        reason = one_line(error),
                         "Alertmanager failed"
                     );
                 });

@@ -4,10 +4,7 @@ use serde::Serialize;
 
 use crate::{
     alert::Alert,
-    notify::{
-        labels::{Labels, labels},
-        receivers::prometheus::annotations::{annotations, ended, instant},
-    },
+    notify::receivers::prometheus::annotations::{Labels, annotations, ended, instant},
 };
 
 /// An alert in the format of `POST /api/v2/alerts`.
@@ -32,7 +29,7 @@ impl PostableAlert {
         };
         let ends_at = ends_at.max(alert.starts_at);
         Self {
-            labels: labels(alert),
+            labels: alert.identifying_labels(),
             annotations: annotations(alert),
             starts_at: instant(alert.starts_at),
             ends_at: instant(ends_at),

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use super::text::{escaped, impact, time_line};
 use crate::notify::Notification;
 use crate::{
-    alert::{Alert, AlertStatus, whole_seconds},
+    alert::{Alert, AlertStatus},
     rule::Severity,
-    text::{count, is_control},
+    text::{count, is_control, whole_seconds},
 };
 
 /// The longest measured value, which may be an error with its causes. All limits here count

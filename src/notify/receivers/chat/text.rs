@@ -4,8 +4,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    alert::{Alert, AlertStatus, Cause, whole_seconds},
-    text::is_control,
+    alert::{Alert, AlertStatus, Cause},
+    text::{is_control, whole_seconds},
 };
 
 /// Since when the alert fires, or how long it lasted. `date` formats a time.

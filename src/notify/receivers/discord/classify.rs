@@ -33,7 +33,7 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::notify::{DeliveryErrorKind, error::chain};
+    use crate::{causes::one_line, notify::DeliveryErrorKind};
 
     fn error(status: u16, retry_after: &str, text: &str) -> Option<tower::BoxError> {
         let mut headers = HeaderMap::new();
@@ -80,7 +80,7 @@ mod tests {
         let error =
             error(404, "", r#"{"code": 10015, "message": "/api/webhooks/s3cret"}"#).unwrap();
         assert_eq!(
-            chain(&*error),
+            one_line(&*error),
             "the notifier is misconfigured: 404 Not Found, Discord error 10015"
         );
     }

@@ -1,12 +1,12 @@
 use std::time::SystemTime;
 
 use crate::{
-    alert::{Alert, AlertStatus, whole_seconds},
+    alert::{Alert, AlertStatus},
     notify::{
         Notification,
         receivers::chat::text::{cut, cut_line, impact, time_line, utc},
     },
-    text::count,
+    text::{count, whole_seconds},
 };
 
 /// The longest text of a user, in characters.

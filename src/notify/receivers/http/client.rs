@@ -20,7 +20,8 @@ use tower::BoxError;
 use super::{address::Address, connector::Connector};
 use crate::{
     catch_panic::logged,
-    notify::{DeliveryError, error::chain, receivers::tls::Trust},
+    causes::one_line,
+    notify::{DeliveryError, receivers::tls::Trust},
 };
 
 type Hyper = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
@@ -50,7 +51,7 @@ pub(crate) fn check_clients() {
     let unchecked = mem::take(&mut *UNCHECKED.lock().unwrap_or_else(PoisonError::into_inner));
     for shared in unchecked.iter().filter_map(Weak::upgrade) {
         if let Err(error) = shared.build() {
-            let reason = chain(&*error);
+            let reason = one_line(&*error);
             let receiver = shared.receiver;
             logged(|| tracing::error!(receiver, reason, "notifier has no HTTP client"));
         }

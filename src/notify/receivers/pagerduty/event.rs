@@ -3,13 +3,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    alert::{Alert, AlertStatus, whole_seconds},
+    alert::{Alert, AlertStatus},
     notify::receivers::{
         chat::text::cut,
         incident::{dedup_key, summary},
     },
     rule::Severity,
-    text::count,
+    text::{count, whole_seconds},
 };
 
 /// PagerDuty's limits, in characters: <https://developer.pagerduty.com/docs/send-alert-event>.

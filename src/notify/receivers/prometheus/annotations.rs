@@ -1,9 +1,12 @@
 //! An alert's annotations for Alertmanager.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
-use crate::alert::{Alert, AlertStatus, whole_seconds};
-use crate::notify::labels::Labels;
+use crate::alert::{Alert, AlertStatus};
+use crate::text::whole_seconds;
+
+/// The labels or the annotations of an alert.
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The annotations: `summary`, `description`, `runbook_url` and `dashboard_url`.
 pub(crate) fn annotations(alert: &Alert) -> Labels {
@@ -64,7 +67,6 @@ mod tests {
     use super::*;
     use crate::{
         alert::{Contribution, Failure, test_alert, test_report},
-        notify::labels::labels,
         operation::{MethodLabel, Operation},
         rule::{Severity, Signal},
     };
@@ -86,7 +88,7 @@ mod tests {
         firing.runbook = Some("https://wiki.example.com/errors".to_owned());
         firing.dashboard = Some("https://grafana.example.com/d/1".to_owned());
         let resolved = test_alert("R", AlertStatus::Resolved);
-        assert_eq!(labels(&firing), labels(&resolved));
+        assert_eq!(firing.identifying_labels(), resolved.identifying_labels());
         assert_eq!(
             shown(&annotations(&firing)),
             "dashboard_url=https://grafana.example.com/d/1 \
@@ -137,7 +139,7 @@ mod tests {
         let origin = test_alert("R", AlertStatus::Firing).origin;
         let name = "OrderEventLost".into();
         let alert = Alert::of_failure(&name, Severity::Critical, failure, UNIX_EPOCH, &origin);
-        let labels = labels(&alert);
+        let labels = alert.identifying_labels();
         assert_eq!(labels["call_site"], "src/events.rs:42");
         assert_eq!(labels["error_type"], "orders::EventError");
         assert_eq!(
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn several_reports_are_described_by_each_of_their_texts() {
         let alert = test_report();
-        assert_eq!(labels(&alert)["group"], "POST /orders");
+        assert_eq!(alert.identifying_labels()["group"], "POST /orders");
         assert_eq!(
             annotations(&alert)["description"],
             "not sent: <no broker> (reported 3 times in 1m at src/orders.rs:42)\n2× not sent: <no \

@@ -1,11 +1,11 @@
 use std::{
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use crate::alert::{Alert, AlertStatus};
 use crate::notify::Notification;
-use crate::notify::labels::labels;
 
 /// The alerts that a receiver holds as firing, for receivers that identify alerts by labels.
 #[derive(Clone, Debug, Default)]
@@ -15,21 +15,22 @@ impl FiringSet {
     /// Adds the firing alerts that an earlier process delivered.
     pub(crate) fn restore(&self, notification: &Notification) {
         let mut firing = self.lock();
-        for alert in &notification.restored {
-            if !firing.iter().any(|known| known.identity() == alert.identity()) {
-                firing.push(alert.clone());
-            }
-        }
+        let known = fingerprints(&firing);
+        let unknown =
+            notification.restored.iter().filter(|alert| !known.contains(&alert.fingerprint()));
+        firing.extend(unknown.cloned());
     }
 
     /// Resolves for alerts whose labels differ in `changes`, such as the severity. The receiver
     /// takes the new labels for another alert, and would keep the old one firing.
     pub(crate) fn relabelled(&self, changes: &[Alert]) -> Vec<Alert> {
         let now = SystemTime::now();
+        let changes: HashMap<_, _> =
+            changes.iter().map(|change| (change.fingerprint(), change)).collect();
         let firing = self.lock();
         let relabelled = firing.iter().filter(|old| {
-            let new = changes.iter().find(|change| change.identity() == old.identity());
-            new.is_some_and(|new| labels(new) != labels(old))
+            let new = changes.get(&old.fingerprint());
+            new.is_some_and(|new| new.identifying_labels() != old.identifying_labels())
         });
         relabelled.map(|alert| alert.clone().resolved_at(now.max(alert.starts_at))).collect()
     }
@@ -37,13 +38,16 @@ impl FiringSet {
     /// The firing alerts that are not in `changes`.
     #[cfg(feature = "webhook")]
     pub(crate) fn others(&self, changes: &[Alert]) -> Vec<Alert> {
-        self.lock().iter().filter(|alert| !contains(changes, alert)).cloned().collect()
+        let changed = fingerprints(changes);
+        let firing = self.lock();
+        firing.iter().filter(|alert| !changed.contains(&alert.fingerprint())).cloned().collect()
     }
 
     /// Records that the receiver accepted these changes.
     pub(crate) fn record(&self, changes: &[Alert]) {
+        let changed = fingerprints(changes);
         let mut firing = self.lock();
-        firing.retain(|alert| !contains(changes, alert));
+        firing.retain(|alert| !changed.contains(&alert.fingerprint()));
         let new = changes.iter().filter(|change| change.status == AlertStatus::Firing);
         firing.extend(new.cloned());
     }
@@ -53,8 +57,8 @@ impl FiringSet {
     }
 }
 
-fn contains(changes: &[Alert], alert: &Alert) -> bool {
-    changes.iter().any(|change| change.identity() == alert.identity())
+fn fingerprints(alerts: &[Alert]) -> HashSet<u64> {
+    alerts.iter().map(Alert::fingerprint).collect()
 }
 
 #[cfg(test)]
@@ -74,7 +78,7 @@ mod tests {
             let relabelled = set.relabelled(&[milder]);
             assert_eq!(relabelled.len(), 1);
             assert_eq!(relabelled[0].title(), "[RESOLVED] A · orders");
-            assert_eq!(labels(&relabelled[0]), labels(&firing));
+            assert_eq!(relabelled[0].identifying_labels(), firing.identifying_labels());
         }
         set.record(&[test_alert("A", AlertStatus::Resolved)]);
         let milder = Alert { severity: Severity::Info, ..firing };

@@ -35,7 +35,7 @@ mod tests {
     use http::{HeaderMap, StatusCode, header};
 
     use super::*;
-    use crate::notify::{DeliveryErrorKind, error::chain};
+    use crate::{causes::one_line, notify::DeliveryErrorKind};
 
     #[test]
     fn each_response_is_classified_and_shows_only_its_error_code() {
@@ -70,7 +70,7 @@ mod tests {
                 ApiResponse { status, headers, text: text.to_owned(), is_truncated: false };
             let error = classify(&response, SystemTime::now()).err().map(tower::BoxError::from);
             assert_eq!(error.as_ref().map(DeliveryErrorKind::of), expected, "{status}");
-            let reason = error.as_ref().map(|error| chain(&**error)).unwrap_or_default();
+            let reason = error.as_ref().map(|error| one_line(&**error)).unwrap_or_default();
             assert!(reason.ends_with(expected_text) && !reason.contains("s3cret"), "{reason}");
         }
     }

@@ -122,7 +122,7 @@ impl Service<Notification> for Webhook {
                         let over: Vec<_> = group.alerts.iter().filter(is_over).cloned().collect();
                         firing.record(&over);
                         let before = rejected.map(|(_, alerts)| alerts);
-                        let mut all = before.unwrap_or_else(Notification::empty);
+                        let mut all = before.unwrap_or_else(|| Notification::new([]));
                         all.append(&group);
                         rejected = Some((error, all));
                     }

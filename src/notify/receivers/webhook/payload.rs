@@ -2,10 +2,7 @@ use serde::Serialize;
 
 use crate::{
     alert::{Alert, AlertStatus},
-    notify::{
-        labels::{Labels, labels},
-        receivers::prometheus::annotations::{annotations, ended, instant},
-    },
+    notify::receivers::prometheus::annotations::{Labels, annotations, ended, instant},
 };
 
 /// The body of Alertmanager's webhook, version 4, with the fields in Alertmanager's order:
@@ -70,7 +67,7 @@ impl Payload {
 
 impl AlertPayload {
     fn new(alert: &Alert) -> Self {
-        let labels = labels(alert);
+        let labels = alert.identifying_labels();
         Self {
             status: word(alert.status),
             fingerprint: format!("{:016x}", fingerprint(&labels)),
@@ -142,7 +139,7 @@ mod tests {
             r#""startsAt":"2026-11-18T11:06:40Z","endsAt":"0001-01-01T00:00:00Z","#.to_owned(),
             format!(
                 r#""generatorURL":"","fingerprint":"{:016x}"}}]"#,
-                fingerprint(&super::labels(&alert))
+                fingerprint(&alert.identifying_labels())
             ),
         ]
         .concat();

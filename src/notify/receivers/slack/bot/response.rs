@@ -128,7 +128,7 @@ mod tests {
     use http::{HeaderMap, StatusCode, header};
 
     use super::*;
-    use crate::notify::{DeliveryErrorKind, error::chain};
+    use crate::{causes::one_line, notify::DeliveryErrorKind};
 
     fn response(status: u16, retry_after: Option<&str>, text: &str) -> ApiResponse {
         let mut headers = HeaderMap::new();
@@ -145,7 +145,7 @@ mod tests {
 
     fn failed(response: &ApiResponse) -> (DeliveryErrorKind, String) {
         match classify(response, SystemTime::now()) {
-            Err(Rejection::Failed(error)) => (error.kind(), chain(&error)),
+            Err(Rejection::Failed(error)) => (error.kind(), one_line(&error)),
             other => panic!("{other:?}"),
         }
     }
