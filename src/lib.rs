@@ -92,7 +92,6 @@ pub use self::{
     report::{Report, ReportableError, Reporter, TaskEnd},
     rule::{Rule, Severity},
     series::BUCKETS,
-    snapshot::Snapshot,
 };
 
 // Compiles the code of the README.

@@ -256,8 +256,8 @@ fn a_type_of_a_module_is_at_the_root_if_functions_of_two_other_modules_take_it()
     assert_eq!(types_at_both(example), BTreeSet::from(["B"]));
 }
 
-/// Sealed traits, and the opaque states of this crate's observers.
-const PRIVATE: [&str; 4] = ["Sealed", "Gives", "Head", "PendingRequest"];
+/// The modules of sealed traits, and the opaque states of this crate's observers.
+const PRIVATE: [&str; 3] = ["sealed", "Head", "PendingRequest"];
 
 #[test]
 fn no_signature_has_an_unnameable_type_a_fixed_length_or_a_flag() {

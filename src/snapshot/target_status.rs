@@ -39,9 +39,9 @@ pub struct WindowStatus {
     pub client_errors: u64,
     /// The exact mean duration; `None` without requests.
     pub mean: Option<Duration>,
-    /// The median duration, accurate to 11 %; `None` without requests.
+    /// The median duration, accurate to 11%; `None` without requests.
     pub p50: Option<Duration>,
-    /// The 99th percentile of the durations, accurate to 11 %; `None` without requests.
+    /// The 99th percentile of the durations, accurate to 11%; `None` without requests.
     pub p99: Option<Duration>,
 }
 
