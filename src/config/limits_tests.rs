@@ -1,4 +1,4 @@
-//! Limits: special files, long files, and files with many problems.
+//! Tests of the limits: special files, large files, and files with many problems.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ fn rejection(source: Source) -> ConfigError {
     source.load(&[]).unwrap_err()
 }
 
-/// A path for this test process.
+/// Returns a temporary path that no other test process uses.
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("lookout-config-{}-{name}", std::process::id()))
 }
@@ -58,7 +58,7 @@ fn an_error_lists_a_hundred_problems_and_counts_the_rest() {
 }
 
 #[test]
-fn a_long_text_is_shortened() {
+fn a_long_text_is_shortened_in_the_error() {
     let word = "x".repeat(100_000);
     for text in [
         format!("{word} = 1"),
@@ -72,7 +72,7 @@ fn a_long_text_is_shortened() {
 }
 
 #[test]
-fn a_file_has_at_most_two_hundred_notifiers() {
+fn a_file_with_more_than_two_hundred_notifiers_is_rejected() {
     let text: String =
         (0..20_000).map(|n| format!("[[notifier]]\nkind = 'log'\nname = 'n{n}'\n")).collect();
     let text = rejection(Source::Text(text)).to_string();

@@ -47,25 +47,25 @@
 //! | `min_requests`, `min_errors` | an integer |
 //! | `confidence` | a percentage or a number |
 //! | `scope`, `route`, `dependency` | at most one of them: `scope` is `service` or `each_route`, the others are names |
-//! | `name` | a text ([`Rule::named`]) |
+//! | `name` | a string ([`Rule::named`]) |
 //! | `severity` | `info`, `warning` or `critical` |
-//! | `labels` | a table of texts |
-//! | `summary`, `runbook`, `dashboard` | a text |
+//! | `labels` | a table of strings |
+//! | `summary`, `runbook`, `dashboard` | a string |
 //!
 //! The signals are `mean_latency`, `latency_quantile`, `slow_ratio`, `error_ratio`,
 //! `client_error_ratio`, `slo`, `throughput`, `in_flight`, `oldest_in_flight` and `runtime_lag`. A
 //! threshold is a duration for latencies, ages and lags, a percentage or a number for ratios, and a
 //! number for the others.
 //!
-//! A duration is a text such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests
+//! A duration is a string such as `"500ms"` or `"1m 30s"`. An unknown key is an error that suggests
 //! the nearest known key. The file must be a regular file of at most 1 MiB with at most 200
-//! notifiers. Files of secrets must also be regular files of at most 1 MiB.
+//! notifiers. Secret files must also be regular files of at most 1 MiB.
 //!
 //! # Notifiers
 //!
 //! Each `[[notifier]]` has a `kind`: `log`, or the kind of a
 //! [receiver](crate::guide::notifiers#all-receivers), whose type documents its keys. The type's
-//! feature must be enabled. All kinds but `log` have these optional keys, too:
+//! feature must be enabled. All kinds except `log` also have these optional keys:
 //!
 //! | key | value |
 //! |---|---|
@@ -84,25 +84,25 @@
 //!
 //! A fallback gets no other alerts, unless it has a `when`.
 //!
-//! An alert must match all keys of `when`, like the setters of [`Matcher`](crate::notify::Matcher).
-//! For a list, it must match one value:
+//! `when` selects the alerts that match all of its keys, which correspond to the setters of
+//! [`Matcher`](crate::notify::Matcher). A list matches if any of its values does:
 //!
 //! | key | value |
 //! |---|---|
 //! | `severity` | one of `info`, `warning` and `critical`, or a list |
 //! | `min_severity` | one of `info`, `warning` and `critical` |
 //! | `rule` | a name, or a list |
-//! | `labels` | a table of texts or lists; an empty text matches alerts without the label |
+//! | `labels` | a table of strings or lists; an empty string matches alerts without the label |
 //! | `reported` | `true` for reports, `false` for alerts of rules |
-//! | `not` | a table of these keys, which must not all match |
+//! | `not` | a table of these keys; excludes the alerts that match all of them |
 //!
 //! # Secrets
 //!
 //! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path
-//! starts in the folder of this file. A secret in plain text is an error, so that nobody commits
-//! one, unless the file begins with `allow_inline_secrets = true`. Other addresses may be plain
-//! text if they contain no `@`, since then they contain no password. No error, log or `Debug`
-//! output contains a secret.
+//! is resolved against the folder of this file. A plain-text secret is an error, so that nobody
+//! commits one; `allow_inline_secrets = true` at the top of the file permits it. Other addresses
+//! may be plain text unless they contain an `@`, which may follow a password. No error, log or
+//! `Debug` output contains a secret.
 //!
 //! [`BurnRate`]: crate::rule::BurnRate
 //! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
@@ -128,11 +128,11 @@ use crate::{
     rule::{self, Rule},
 };
 
-/// The source of the text.
+/// The file to load, or its text.
 #[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
-    /// It may contain secrets.
+    /// Not shown in `Debug` output, since it may contain secrets.
     Text(String),
 }
 
@@ -162,7 +162,7 @@ impl Source {
         matches!(self, Self::File(_))
     }
 
-    /// Reads and checks the source. `given` are the rules set in code.
+    /// Reads and checks the source. `given` are the rules that the code adds.
     pub(crate) fn load(&self, given: &[Rule]) -> Result<Config, ConfigError> {
         match self {
             Self::Text(text) => parse("config".into(), Path::new(""), text, given),

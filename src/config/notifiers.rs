@@ -61,7 +61,7 @@ pub(super) fn notifiers<'a>(
 
 fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<NotifierEntry<'a>> {
     section.left().for_each(|(key, value)| secrets.add(key, value));
-    // The other keys depend on the kind, so they are not checked without one.
+    // The valid keys depend on the kind, so without a kind they are not checked.
     let kind = kind(&mut section)?;
     let name = section.read("name", value::text).unwrap_or_else(|| kind.name.to_owned());
     let position = section.position_of("or_else");
@@ -73,7 +73,7 @@ fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Notifier
     Some(NotifierEntry { section, name, receiver, or_else, repeat_every, matcher })
 }
 
-/// The kind of a section, if this build has it.
+/// Reads the kind of a section. Returns `None` if this build does not include it.
 fn kind(section: &mut Section<'_>) -> Option<&'static Kind> {
     section.require("kind", "set one such as \"slack\"", |value| {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
@@ -131,7 +131,7 @@ fn is_in_cycle(entry: &NotifierEntry<'_>, entries: &[NotifierEntry<'_>]) -> bool
     false
 }
 
-/// The receiver with its chain of fallbacks, at most `most` notifiers.
+/// Builds the receiver with its chain of fallbacks, at most `most` notifiers in total.
 fn service(
     entry: &NotifierEntry<'_>,
     entries: &[NotifierEntry<'_>],
@@ -148,7 +148,7 @@ fn named<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e Not
 }
 
 impl NotifierEntry<'_> {
-    /// The name of its fallback.
+    /// Returns the name of its fallback.
     fn other(&self) -> Option<&str> {
         self.or_else.as_ref().map(|(_, other)| &**other)
     }

@@ -19,7 +19,7 @@ fn rejection(text: &str) -> String {
     load(text).err().unwrap_or_else(|| panic!("the file is accepted: {text}")).to_string()
 }
 
-/// An environment variable that serves as a secret, and a variable that is not set.
+/// A variable that Cargo sets, which serves as a secret.
 #[cfg(feature = "slack")]
 const SECRET: &str = "{ env = 'CARGO_PKG_NAME' }";
 #[cfg(feature = "slack")]
@@ -99,7 +99,7 @@ fn each_kind_accepts_its_keys() {
     }
 }
 
-/// An example, with a secret of the form that its comment shows in place of each variable.
+/// Replaces each environment variable of an example with the secret that its comment shows.
 fn with_secrets(example: &str) -> String {
     let lines = example.lines().map(|line| {
         let (line, secret) = match line.split_once("# such as ") {
@@ -115,7 +115,7 @@ fn with_secrets(example: &str) -> String {
 }
 
 #[test]
-fn the_documentation_of_each_kind_is_a_valid_section_with_all_of_its_keys() {
+fn the_example_of_each_kind_is_a_valid_section_with_all_keys() {
     let docs = include_str!("mod.rs");
     let compiled: Vec<_> =
         KINDS.iter().filter(|kind| kind.make.is_some()).map(|kind| kind.name).collect();
@@ -133,7 +133,7 @@ fn the_documentation_of_each_kind_is_a_valid_section_with_all_of_its_keys() {
 }
 
 #[test]
-fn a_problem_with_a_notifier_names_line_key_and_fix() {
+fn a_problem_with_a_notifier_names_its_line_key_and_fix() {
     let kinds: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
     for (text, expected) in [
         ("[notifier]", "config:1: notifier: write it as [[notifier]]"),
@@ -302,7 +302,7 @@ fn an_invalid_setting_is_rejected_with_its_key() {
 
 #[test]
 #[cfg(not(feature = "discord"))]
-fn a_kind_that_is_not_compiled_in_names_its_feature() {
+fn the_error_for_a_kind_that_is_not_compiled_in_names_its_feature() {
     assert_eq!(
         rejection("[[notifier]]\nkind = 'discord'\nurl = 's3cret'"),
         "config:2: notifier.kind: \"discord\" is not compiled in: enable the feature \"discord\" of \
@@ -338,7 +338,7 @@ fn a_changed_notifier_or_secret_changes_the_fingerprint() {
 
 #[cfg(all(feature = "discord", feature = "slack", feature = "teams"))]
 #[test]
-fn the_mention_of_a_chat_is_checked() {
+fn an_invalid_mention_is_rejected_with_an_example() {
     let load = |kind: &str, mention: &str| {
         let text = format!(
             "allow_inline_secrets = true\n[[notifier]]\nkind = '{kind}'\nurl = 'https://x/y'\n\

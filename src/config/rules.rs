@@ -22,7 +22,7 @@ pub(super) const SIGNALS: [(&str, Make, &[&str]); 10] = [
 
 /// Reads the rule of a section, and records its problems. Returns `None` if it has no condition.
 pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
-    // The other keys depend on the signal, so they are not checked without one.
+    // The valid keys depend on the signal, so without a signal they are not checked.
     let rule = signal(&mut section)?;
     let rule = rest(&mut section, rule);
     let rule = threshold(&mut section, rule);
@@ -135,7 +135,7 @@ fn scope(section: &mut Section<'_>, rule: Rule) -> Rule {
     });
     let rule = set(section, rule, "route", value::text, Rule::route);
     let rule = set(section, rule, "dependency", value::text, Rule::dependency);
-    // All three keys are read, so that none counts as unknown.
+    // Read all three keys, so that `finish` reports none of them as unknown.
     if is_ambiguous { unscoped } else { rule }
 }
 

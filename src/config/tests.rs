@@ -52,7 +52,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn each_signal_has_its_rule() {
+fn each_signal_with_its_settings_creates_the_same_rule_as_in_code() {
     for (text, rule) in [
         ("signal = 'mean_latency'\nabove = '3s'", Rule::mean_latency().above(ms(3_000))),
         (
@@ -117,7 +117,7 @@ fn each_key_calls_its_setter() {
     }
 }
 
-/// The text of a file, and its problem.
+/// The text of a file, and the expected problem.
 const FILES: &[(&str, &str)] = &[
     ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
     (
@@ -194,7 +194,7 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The keys of a rule with the signal `error_ratio`, and the problem.
+/// The keys of a rule with the signal `error_ratio`, and the expected problem.
 const RULES: &[(&str, &str)] = &[
     (
         "above = '1.5'",
@@ -250,23 +250,23 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "above = 0.1\nlabels = { team = 1 }",
-        "config:4: rule.labels: team: 1 is not a text: put it in quotes",
+        "config:4: rule.labels: team: 1 is not a string: put it in quotes",
     ),
     (
         "above = 0.1\nsummary = ''",
-        "config:4: rule.summary: is empty: set a text, or remove the key",
+        "config:4: rule.summary: is empty: set a value, or remove the key",
     ),
     (
         "above = 0.1\nhold_fro = '1s'",
         "config:4: rule.hold_fro: unknown key: did you mean hold_for?",
     ),
-    // The names in Prometheus.
+    // Prometheus's names of these keys.
     ("above = 0.1\nfor = '1m'", "config:4: rule.for: unknown key: did you mean hold_for?"),
     ("above = 0.1\nalert = 'Errors'", "config:4: rule.alert: unknown key: did you mean name?"),
 ];
 
 #[test]
-fn a_problem_names_line_key_and_fix() {
+fn a_problem_names_its_line_key_and_fix() {
     for (text, expected) in FILES {
         assert_eq!(rejection(text), *expected, "{text}");
     }
@@ -277,7 +277,7 @@ fn a_problem_names_line_key_and_fix() {
 }
 
 #[test]
-fn all_problems_are_listed_in_the_order_of_the_lines() {
+fn all_problems_are_listed_by_line() {
     let text = "\
 defaults = true
 [[rule]]
@@ -307,7 +307,7 @@ above = 0.01
 }
 
 #[test]
-fn a_rule_cannot_have_the_name_of_a_rule_in_code() {
+fn a_rule_with_the_name_of_a_rule_in_code_is_rejected() {
     let given = [Rule::error_ratio().above(0.5).named("Errors")];
     let text = "[[rule]]\nsignal = 'error_ratio'\nabove = 0.1\nname = 'Errors'";
     let rejected = Source::Text(text.to_owned()).load(&given).unwrap_err();
@@ -330,7 +330,7 @@ fn invalid_toml_is_rejected_with_its_line() {
 }
 
 #[test]
-fn an_unreadable_file_is_named_by_its_path() {
+fn the_error_for_an_unreadable_file_contains_its_path() {
     let error = Source::File("no/such.toml".into()).load(&[]).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -35,12 +35,12 @@ pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
     matcher
 }
 
-/// A matcher for any of these values. There is at least one.
+/// Builds a matcher for any of these values. There must be at least one.
 fn any<T>(some: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
     some.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
 }
 
-/// The values of each label. An empty value matches alerts without the label.
+/// Reads the values of each label. An empty value matches alerts without the label.
 fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
     let of_one = |value: &DeValue<'_>| match value.as_str() {
         Some(text) => Ok(text.to_owned()),

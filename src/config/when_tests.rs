@@ -1,4 +1,4 @@
-//! The `when` and `repeat_every` of a notifier.
+//! Tests of a notifier's `when` and `repeat_every`.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn any() -> Matcher {
 }
 
 #[test]
-fn each_key_of_when_must_match_with_any_value_of_a_list() {
+fn an_alert_must_match_each_key_of_when_and_any_value_of_a_list() {
     let team = |team: &str| any().label("team", team);
     for (when, matcher) in [
         ("{}", any()),
@@ -49,7 +49,7 @@ fn each_key_of_when_must_match_with_any_value_of_a_list() {
 }
 
 #[test]
-fn a_problem_in_when_names_line_and_key() {
+fn a_problem_in_when_names_its_line_and_key() {
     for (text, expected) in [
         ("when = 'critical'", "3: notifier.when: \"critical\" is not a table: write { … }"),
         (
@@ -70,7 +70,7 @@ fn a_problem_in_when_names_line_and_key() {
         ),
         (
             "when = { labels = { team = 1 } }",
-            "3: notifier.when.labels: team: 1 is not a text: put it in quotes",
+            "3: notifier.when.labels: team: 1 is not a string: put it in quotes",
         ),
         (
             "repeat_every = 4",

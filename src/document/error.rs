@@ -17,8 +17,7 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// The problems, at least one. If there are more than 100, a last line contains the number of
-    /// the others.
+    /// Returns the problems, at least one. If there are more than 100, a last line counts the rest.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(String::as_str)
     }

@@ -32,15 +32,15 @@ const MAX_PROBLEMS: usize = 100;
 /// A table of the file. Readers take its keys one by one, and report the remaining keys as unknown.
 pub(crate) struct Section<'a> {
     document: &'a Document<'a>,
-    /// Its path in errors, such as `notifier.when`; empty for the whole file.
+    /// The section's path in errors, such as `notifier.when`; empty for the whole file.
     path: String,
-    /// Its offset in the text.
+    /// The section's offset in the text.
     start: usize,
     left: BTreeMap<Cow<'a, str>, (usize, DeValue<'a>)>,
     known: Vec<&'static str>,
 }
 
-/// The positions of a section's keys, for problems that are found after all keys are read.
+/// The positions of a section's keys, for problems that show only after all keys are read.
 pub(crate) struct Positions<'a> {
     path: String,
     start: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Positions<'a> {
 }
 
 impl Positions<'_> {
-    /// The offset and the path of a key, or of the section if the key is missing.
+    /// Returns the offset and the path of a key, or those of the section if the key is missing.
     pub(crate) fn of(&self, key: &str) -> (usize, String) {
         match self.keys.get(key) {
             Some(start) => (*start, format!("{}.{key}", self.path)),
@@ -116,13 +116,13 @@ impl<'a> Section<'a> {
         Self { document, path, start, left, known: Vec::new() }
     }
 
-    /// The positions of the keys. Call it before the keys are read.
+    /// Returns the positions of all keys. Must be called before the first key is read.
     pub(crate) fn positions(&self) -> Positions<'a> {
         let keys = self.left.iter().map(|(key, (start, _))| (key.clone(), *start)).collect();
         Positions { path: self.path.clone(), start: self.start, keys }
     }
 
-    /// The offset of a key, or of the section if the key is missing.
+    /// Returns the offset of a key, or that of the section if the key is missing.
     pub(crate) fn position_of(&self, key: &str) -> usize {
         self.left.get(key).map_or(self.start, |(start, _)| *start)
     }
@@ -131,8 +131,8 @@ impl<'a> Section<'a> {
         self.left.contains_key(key)
     }
 
-    /// Reads a key. Returns `None` if the key is missing, or if `read` fails; then it records the
-    /// error.
+    /// Reads a key. Returns `None` if the key is missing. If `read` fails, records the error and
+    /// returns `None`, too.
     pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
@@ -156,7 +156,7 @@ impl<'a> Section<'a> {
         self.read(key, read)
     }
 
-    /// The tables of `[[key]]`.
+    /// Reads the tables of `[[key]]`.
     pub(crate) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some((start, value)) = self.take(key) else { return Vec::new() };
         let path = self.at(key);
@@ -181,7 +181,7 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
-    /// The table of a key.
+    /// Reads the table of a key.
     pub(crate) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
         let (start, value) = self.take(key)?;
         let path = self.at(key);
@@ -195,7 +195,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The keys that have not been read yet.
+    /// Returns the keys that have not been read yet.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&str, &DeValue<'a>)> {
         self.left.iter().map(|(key, (_, value))| (&**key, value))
     }
@@ -210,7 +210,7 @@ impl<'a> Section<'a> {
         self.document.report(self.start, &self.path, problem);
     }
 
-    /// Records each unknown key, with the nearest known one.
+    /// Records each unread key as unknown, and suggests the nearest known key.
     pub(crate) fn finish(self) {
         let mut unknown: Vec<_> =
             self.left.iter().map(|(key, (start, _))| (*start, &**key)).collect();

@@ -13,14 +13,14 @@ use crate::files;
 /// Reads secrets from environment variables and files. Errors contain no secret, and no text that
 /// may be a misplaced secret.
 pub(crate) struct Secrets<'a> {
-    /// Relative paths start in this folder.
+    /// Relative paths are resolved against this folder.
     folder: &'a Path,
     is_inline_allowed: bool,
-    /// A hash of all notifier settings and secrets, to detect changes on a reload.
+    /// A hash of all notifier settings and secrets, which detects changes on a reload.
     read: RefCell<DefaultHasher>,
 }
 
-/// The maximum size of a secret's file, in bytes. A certificate bundle has a few hundred thousand.
+/// The maximum size of a secret file, in bytes. A certificate bundle takes a few hundred thousand.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// The fix for a missing secret.
@@ -77,7 +77,7 @@ impl<'a> Secrets<'a> {
         hash_value(value, &mut *self.read.borrow_mut());
     }
 
-    /// A fingerprint of all notifier settings and secrets.
+    /// Returns the hash of all notifier settings and secrets.
     pub(crate) fn fingerprint(&self) -> u64 {
         self.read.borrow().finish()
     }
@@ -99,7 +99,7 @@ impl<'a> Secrets<'a> {
 
 fn from_env(name: &str) -> Result<String, String> {
     env::var(name).map_err(|error| {
-        // Any other text may be the secret itself, so the error does not contain it.
+        // Anything else may be the secret itself, so the error does not contain it.
         let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let is_shown = name.contains('_') && name.bytes().all(is_name);
         let shown = if is_shown { name } else { "named by env" };
@@ -108,13 +108,14 @@ fn from_env(name: &str) -> Result<String, String> {
                 format!("the environment variable {shown} is not set: set it before the start")
             }
             env::VarError::NotUnicode(_) => {
-                format!("the environment variable {shown} is not UTF-8: set it to a text")
+                format!("the environment variable {shown} is not UTF-8: set it to UTF-8 text")
             }
         }
     })
 }
 
-/// Hashes a value without its position in the file, so that a move does not count as a change.
+/// Hashes a value without its position, so that moving it within the file does not count as a
+/// change.
 fn hash_value(value: &DeValue<'_>, into: &mut impl Hasher) {
     match value {
         DeValue::Array(list) => {

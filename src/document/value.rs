@@ -1,4 +1,4 @@
-//! Reads values of the file. Each problem ends with the fix.
+//! Reads the values of a file. Each problem ends with its fix.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use crate::rule::{Threshold, Unit, WindowRange};
 
-/// A value for an error.
+/// Formats a value for an error.
 pub(crate) fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", shortened(text)),
@@ -19,7 +19,7 @@ pub(crate) fn shown(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A text for an error, shortened.
+/// Shortens a string for an error.
 pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -27,7 +27,7 @@ pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A list of words for an error, shortened.
+/// Joins a list of words for an error, and shortens it.
 pub(crate) fn listed(words: &[&str]) -> String {
     let more = words.len().saturating_sub(MAX_LISTED);
     let and_more = (more > 0).then(|| format!("and {more} more"));
@@ -35,18 +35,18 @@ pub(crate) fn listed(words: &[&str]) -> String {
     listed.chain(and_more).collect::<Vec<_>>().join(", ")
 }
 
-/// The maximum length of a text in an error, in characters.
+/// The maximum length of a string in an error, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// The maximum number of words in an error, and of the known words that an unknown one is compared
-/// with.
+/// The maximum number of words in an error, and the number of known words compared with an unknown
+/// one.
 const MAX_LISTED: usize = 30;
 
-/// The maximum length of a word that is compared with others, in bytes. A comparison takes time in
-/// proportion to the product of both lengths.
+/// The maximum length of a word that is compared with others, in bytes. The time of a comparison
+/// grows with the product of both lengths.
 const MAX_WORD: usize = 64;
 
-/// Names in Prometheus of keys that have another name here.
+/// Prometheus's names of keys, and the names that they have here.
 const SYNONYMS: [(&str, &str); 6] = [
     ("alert", "name"),
     ("for", "hold_for"),
@@ -56,7 +56,7 @@ const SYNONYMS: [(&str, &str); 6] = [
     ("dashboard_url", "dashboard"),
 ];
 
-/// The known word that is nearest to an unknown one.
+/// Finds the known word that is nearest to an unknown one.
 pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
     let synonym = synonym.and_then(|(_, ours)| words.iter().find(|known| *known == ours));
@@ -72,10 +72,10 @@ pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
 pub(crate) fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) if text.trim().is_empty() => {
-            Err("is empty: set a text, or remove the key".to_owned())
+            Err("is empty: set a value, or remove the key".to_owned())
         }
         DeValue::String(text) => Ok(text.clone().into_owned()),
-        other => Err(format!("{} is not a text: put it in quotes", shown(other))),
+        other => Err(format!("{} is not a string: put it in quotes", shown(other))),
     }
 }
 
