@@ -7,15 +7,15 @@ use std::{
     time::Duration,
 };
 
-/// The number of open exchanges by the second of their start.
+/// The number of open exchanges, by the second in which they started.
 ///
 /// A start adds one and an end subtracts one, possibly on another thread. The wrapping sum over all
-/// shards is the number of open exchanges. The ring holds young exchanges. The reader takes over
-/// older ones, and finds their ends in a list.
+/// shards is the number of open exchanges. The ring counts young exchanges. The reader keeps the
+/// counts of older ones, and writers add the ends of those to a list.
 #[derive(Debug)]
 pub(crate) struct Ages {
     seconds: [AtomicU32; SECONDS],
-    /// The number of old exchanges that ended, by the second of their start.
+    /// The number of old exchanges that ended, by the second in which they started.
     late: Mutex<BTreeMap<u64, u32>>,
 }
 
@@ -42,12 +42,12 @@ impl AgeSlot {
     }
 }
 
-/// An exchange that ends at a younger age is subtracted from the ring.
+/// Below this age, the end of an exchange is subtracted from the ring.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// The age in seconds at which the reader takes an exchange over. It is 30 s more than [`YOUNG`],
-/// in case a thread is suspended between reading the clock and writing. It is less than the ring's
-/// length, in case a tick is late.
+/// The age in seconds at which the reader moves an exchange from the ring to its own counts. It is
+/// 30 s above [`YOUNG`], since a thread may be suspended between reading the clock and writing, and
+/// below the ring's length, since a tick may be late.
 const TAKEOVER_AGE: u64 = 90;
 
 impl Ages {
@@ -55,7 +55,7 @@ impl Ages {
         Self { seconds: [const { AtomicU32::new(0) }; SECONDS], late: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Counts a start in `second`. Returns its slot in the ring.
+    /// Counts a start in this second. Returns its slot in the ring.
     #[inline]
     pub(crate) fn opened(&self, second: u32) -> AgeSlot {
         let slot = AgeSlot::of(second);
@@ -63,8 +63,8 @@ impl Ages {
         slot
     }
 
-    /// Counts the end of an exchange at `age`, in nanoseconds. `second` is only called for an old
-    /// one.
+    /// Counts the end of an exchange at an age in nanoseconds. Calls `second` only for an old
+    /// exchange.
     #[inline]
     pub(crate) fn closed(&self, slot: AgeSlot, age: u64, second: impl FnOnce() -> u32) {
         if Self::is_young(age) {
@@ -74,7 +74,7 @@ impl Ages {
         }
     }
 
-    /// Whether an exchange of this age, in nanoseconds, is still in the ring.
+    /// Returns whether an exchange of this age, in nanoseconds, is still in the ring.
     #[inline]
     pub(crate) fn is_young(age: u64) -> bool {
         age < YOUNG.as_nanos() as u64
@@ -95,7 +95,7 @@ impl Ages {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A plain load and store, since only one thread writes.
+    /// Uses a plain load and store, since only one thread writes.
     #[inline]
     fn add(&self, slot: AgeSlot, by: u32) {
         let cell = &self.seconds[usize::from(slot.0) % SECONDS];
@@ -106,10 +106,10 @@ impl Ages {
 /// The reader's state of an operation's open exchanges, kept from tick to tick.
 #[derive(Debug)]
 pub(crate) struct OldestStart {
-    /// The number of old open exchanges, by the second of their start.
+    /// The number of old open exchanges, by the second in which they started.
     old: BTreeMap<u64, u32>,
-    /// The value of each cell when its second was taken over. The rest belongs to a later
-    /// second.
+    /// The value of each cell when its second was taken over. A later value minus this one counts
+    /// the cell's next second.
     taken_over: [u32; SECONDS],
     /// The first second that is not taken over yet.
     young_from: u64,
@@ -122,8 +122,8 @@ impl Default for OldestStart {
 }
 
 impl OldestStart {
-    /// The second in which the oldest open exchange started, at second `now`. Must be called at
-    /// each tick while an exchange is open.
+    /// Returns the second in which the oldest exchange started that is open at second `now`. Must
+    /// be called at each tick while an exchange is open.
     pub(crate) fn at<'a>(
         &mut self,
         shards: impl Iterator<Item = &'a Ages> + Clone,
@@ -148,7 +148,7 @@ impl OldestStart {
             self.take_over(second, left);
         }
         self.young_from = young_from;
-        // A sum is briefly negative if an end is read before its start.
+        // A sum is negative for a moment if the reader sees an end before its start.
         let youngest = || (young_from..=now).find(|second| open(&self.taken_over, *second) > 0);
         self.old.keys().next().copied().or_else(youngest)
     }
@@ -157,7 +157,7 @@ impl OldestStart {
         if left > 0 {
             self.old.insert(second, left.cast_unsigned());
         } else {
-            // A thread was suspended for so long that its ends arrived after the takeover.
+            // A thread was suspended so long that its ends arrived after the takeover.
             for _ in left..0 {
                 let is_same_cell = |old: &u64| old % SECONDS as u64 == second % SECONDS as u64;
                 if let Some(old) = self.old.keys().copied().find(is_same_cell) {
@@ -173,7 +173,8 @@ impl OldestStart {
         if self.old.contains_key(&second) {
             self.forget(second, ended);
         } else {
-            // Still in the ring: not taken over yet, or skipped by late ticks.
+            // The exchange is still in the ring: its second is not taken over yet, or late ticks
+            // skipped it.
             let taken_over = &mut self.taken_over[second as usize % SECONDS];
             *taken_over = taken_over.wrapping_add(ended);
         }
@@ -222,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_gets_older_second_by_second_for_a_day() {
+    fn the_age_of_a_hang_grows_each_second_for_a_day() {
         for began in [0, 605, 3_839, 3_840, 7_679] {
             let ages = Ages::new();
             ages.opened(began as u32);
             let mut known = OldestStart::default();
             for now in began..began + 24 * 3_600 {
-                // Other exchanges, all of which end.
+                // Other exchanges start and end.
                 ages.opened(now as u32);
                 close(&ages, now as u32, MILLISECOND);
                 assert_eq!(known.at([&ages].into_iter(), now), Some(began), "at {now}");
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_older_of_two_hangs_the_age_is_that_of_the_other() {
+    fn when_the_older_of_two_hangs_ends_the_age_is_that_of_the_other() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn after_minutes_without_ticks_a_hang_looks_younger_but_its_end_is_found() {
+    fn after_minutes_without_ticks_a_hang_seems_younger_but_its_end_is_counted() {
         let ages = Ages::new();
         let mut known = OldestStart::default();
         ages.opened(10);
@@ -273,7 +274,7 @@ mod tests {
         for now in 10..300 {
             known.at([&ages].into_iter(), now);
             if now == 150 {
-                // The end was measured at a young age, and is written later.
+                // The thread measured the end at a young age, and writes it later.
                 close(&ages, 10, nanos(1));
             }
         }

@@ -5,9 +5,9 @@ use crate::operation::Operation;
 
 /// The upper bounds of a histogram's cells, in nanoseconds.
 ///
-/// They are log-linear, four per octave from 16 µs to 73 min, and split at the recorder's `le`
-/// bounds and the rules' thresholds. So the same cells give exact Prometheus buckets, the exact
-/// share above a threshold, and quantiles with a relative error of at most 1/9.
+/// The bounds are log-linear, four per octave from 16 µs to 73 min, plus the recorder's `le` bounds
+/// and the rules' thresholds. So the same cells yield exact Prometheus buckets, the exact share
+/// above a threshold, and quantiles with a relative error of at most 1/9.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     /// The inclusive upper bound of each cell, ascending; the last one is `u64::MAX`.
@@ -29,17 +29,18 @@ const STEPS: usize = 2 + ((HIGHEST - LOWEST) as usize) * (1 << SUB_BITS);
 const STARTS: usize = 64 << SUB_BITS;
 
 impl Bounds {
-    /// The largest relative error of a quantile between 16 µs and 73 min: half the width of a step
-    /// over its middle, 1/(2·4+1). Below 16 µs the error is below 16 µs.
+    /// The maximum relative error of a quantile between 16 µs and 73 min: half the width of a step
+    /// divided by its middle, 1/(2·4+1). Below 16 µs the error is less than 16 µs.
     #[cfg(test)]
     pub(crate) const QUANTILE_ERROR: f64 = 1.0 / 9.0;
 
-    /// `le` must be ascending and above zero; the builder checks it.
+    /// `le` must be ascending and above zero, which the builder checks.
     pub(crate) fn new(le: &[Duration], thresholds: &[Duration]) -> Self {
         Self::with_families(le, Vec::new(), thresholds)
     }
 
-    /// Also splits the cells at the bounds of all families, so that each family has exact buckets.
+    /// Like [`new`](Self::new), but also splits the cells at the bounds of each family, so that its
+    /// buckets are exact, too.
     pub(crate) fn with_families(
         le: &[Duration],
         families: Vec<Family>,
@@ -65,7 +66,7 @@ impl Bounds {
         bounds
     }
 
-    /// Bounds of values other than durations.
+    /// Creates the bounds of values that are not durations.
     pub(crate) fn of(le: &[u64]) -> Self {
         Self::of_unit(1.0, le, &[])
     }
@@ -80,7 +81,8 @@ impl Bounds {
         for octave in LOWEST..u64::BITS - 1 {
             for sub in 0..1_u128 << SUB_BITS {
                 let start = (((1 << SUB_BITS) + sub) << octave).div_ceil(1 << SUB_BITS) as u64;
-                // Beyond the highest step, a float may be rounded up into the next step.
+                // Beyond the highest step, the conversion to a float may round up into the next
+                // step.
                 let below = start.min(1 << HIGHEST);
                 let cell = upper.partition_point(|upper| *upper <= below);
                 first[usize::from(start_of(start + 1))] = cell as u16;
@@ -91,17 +93,17 @@ impl Bounds {
         Self { buckets, families: Box::default(), upper: upper.into(), lowest, first }
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     pub(crate) fn cells(&self) -> usize {
         self.upper.len()
     }
 
-    /// The cell of a duration. Its bounds are `(lower, upper]`, since Prometheus's `le` is
-    /// inclusive.
+    /// Returns the cell of a duration. A cell's bounds are `(lower, upper]`, since Prometheus's
+    /// `le` is inclusive.
     #[inline]
     pub(crate) fn cell_of(&self, nanos: u64) -> usize {
-        // Most operations are always above or always below, so the branch is predicted, and the
-        // shortest durations wait for no lookup.
+        // The durations of most operations are always above or always below, so the CPU predicts
+        // this branch, and the shortest durations need no lookup.
         if nanos <= self.lowest {
             return 0;
         }
@@ -112,24 +114,24 @@ impl Bounds {
         cell
     }
 
-    /// The family of an operation, if it has one.
+    /// Returns the family of an operation, if it has one.
     pub(crate) fn family_of(&self, operation: &Operation) -> Option<usize> {
         self.families.iter().position(|(family, _)| family.has(operation))
     }
 
-    /// The name of a family.
+    /// Returns the name of a family.
     pub(crate) fn family(&self, index: usize) -> &str {
         &self.families[index].0.name
     }
 
-    /// The recorder's buckets for a family; `None` for all other routes.
+    /// Returns the recorder's buckets for a family, or with `None` those for all other routes.
     pub(crate) fn buckets(&self, family: Option<usize>) -> &Buckets {
         family.map_or(&self.buckets, |index| &self.families[index].1)
     }
 
-    /// The first cell above `threshold`. It is exact for the thresholds of the rules at the start,
-    /// since these are bounds. Any other threshold is rounded to the nearest bound, which is within
-    /// 1/9 of it.
+    /// Returns the first cell above `threshold`. The result is exact for the thresholds of the
+    /// rules at the start, since these are bounds. Any other threshold is rounded to the nearest
+    /// bound, which is within 1/9 of it.
     pub(crate) fn first_above(&self, threshold: Duration) -> usize {
         let threshold = nanos(threshold);
         let above = self.upper.partition_point(|upper| *upper <= threshold);
@@ -139,12 +141,13 @@ impl Bounds {
         above + usize::from(is_nearer_to_upper)
     }
 
-    /// Whether a threshold is one of the bounds and so is evaluated exactly.
+    /// Returns whether a threshold is one of the bounds, so that it is evaluated exactly.
     pub(crate) fn is_exact(&self, threshold: Duration) -> bool {
         self.upper.binary_search(&nanos(threshold)).is_ok()
     }
 
-    /// The representative value of a cell: the one with the least relative error to both bounds.
+    /// Returns the representative value of a cell: the one with the least relative error to both
+    /// bounds.
     pub(crate) fn middle(&self, cell: usize) -> u64 {
         let lower = if cell == 0 { 0 } else { self.upper[cell - 1] };
         if cell + 1 == self.upper.len() {
@@ -155,22 +158,22 @@ impl Bounds {
     }
 }
 
-/// Nanoseconds, saturating at five centuries.
+/// Converts a duration to nanoseconds, and saturates after five centuries.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The log-linear step of a duration, before the splits: the float's exponent and first mantissa
-/// bits, of which one byte distinguishes 64 octaves. Zero, and values too large for the sign, are
-/// in the lowest step.
+/// Returns the log-linear step of a duration, before the splits: the exponent and the first
+/// mantissa bits of the float. One byte distinguishes 64 octaves. Zero, and values so large that
+/// they become negative, are in the lowest step.
 #[inline]
 fn start_of(nanos: u64) -> u8 {
-    // One less, because the bounds are inclusive above.
+    // Subtract one, since upper bounds are inclusive.
     let value = nanos.wrapping_sub(1) as i64 as f64;
     (value.to_bits() >> (f64::MANTISSA_DIGITS - 1 - SUB_BITS)) as u8
 }
 
-/// The inclusive upper bound of a log-linear step.
+/// Returns the inclusive upper bound of a log-linear step.
 fn step_upper(step: usize) -> u64 {
     if step == 0 {
         return 1 << LOWEST;
@@ -224,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn another_threshold_is_rounded_within_the_stated_error(
+        fn any_other_threshold_is_rounded_within_the_documented_error(
             nanos in 1_u64 << 15..1 << 42,
         ) {
             let bounds = default_bounds();
@@ -257,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn the_middle_of_a_cell_is_within_the_stated_error(nanos in (1_u64 << 14) + 1..1 << 42) {
+        fn the_middle_of_a_cell_is_within_the_documented_error(nanos in (1_u64 << 14) + 1..1 << 42) {
             let bounds = default_bounds();
             let middle = bounds.middle(bounds.cell_of(nanos)) as f64;
             let error = (middle - nanos as f64).abs() / nanos as f64;

@@ -38,7 +38,7 @@ pub(crate) const MESSAGES: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1
 /// The maximum number of buckets. Each adds a line per series to every scrape.
 const MAX_BUCKETS: usize = 200;
 
-/// The problem and its fix, if these are not valid bounds of a histogram.
+/// Returns the problem and its fix, unless these are valid bounds of a histogram.
 pub(crate) fn bucket_problem(buckets: &[Duration]) -> Option<String> {
     if buckets.is_empty() {
         Some("there are none: give at least one bound".to_owned())

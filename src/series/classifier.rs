@@ -10,11 +10,11 @@ use crate::{
     outcome::{Ending, Outcome, Status},
 };
 
-/// Decides whether a status is a failure of an operation. `None` leaves it to OpenTelemetry's
-/// convention.
+/// Decides whether a status is a failure of an operation. For `None`, OpenTelemetry's convention
+/// decides.
 pub(crate) type FailureFn = dyn Fn(&Operation, Status) -> Option<bool> + Send + Sync;
 
-/// Classifies ends, once for each kind of end instead of for each request.
+/// Classifies the ends of requests: once for each kind of end, not for each request.
 pub(crate) struct Classifier(pub(crate) Option<Box<FailureFn>>);
 
 impl Classifier {
@@ -23,7 +23,8 @@ impl Classifier {
             .by_user(operation, key.status)
             .unwrap_or_else(|| by_convention(operation, key.status));
         match key.ending {
-            // The status is final although the body was dropped, unless a gRPC status was missing.
+            // The client dropped the body, but the status is final, unless the gRPC status is
+            // missing.
             Ending::Aborted if is_failure && key.status != StatusKey::GRPC_MISSING => {
                 Outcome::Failure
             }
@@ -32,10 +33,11 @@ impl Classifier {
         }
     }
 
-    /// Calls the user's closure. Returns `None` if it panics, which must end neither a tick nor a
-    /// request.
+    /// Calls the user's closure. Returns `None` if it panics, since a panic must not end a tick or
+    /// a request.
     fn by_user(&self, operation: &Operation, status: StatusKey) -> Option<bool> {
-        // Not a `Once`: a panic while logging would poison it, and each further call would panic.
+        // Not a `Once`: a panic while logging would poison it, and then each further call would
+        // panic.
         static HAS_LOGGED: AtomicBool = AtomicBool::new(false);
         let (is_failure, status) = self.0.as_ref().zip(status.status())?;
         let called = guarded(|| is_failure(operation, status));
@@ -54,8 +56,8 @@ impl Classifier {
     }
 }
 
-/// Whether a status is a failure by OpenTelemetry's convention, which differs for servers and
-/// clients.
+/// Returns whether a status is a failure by OpenTelemetry's convention, which differs for servers
+/// and clients.
 fn by_convention(operation: &Operation, status: StatusKey) -> bool {
     let is_client = operation.dependency().is_some();
     match status.status() {

@@ -5,12 +5,12 @@ use quanta::Clock;
 /// The process's raw clock, calibrated once and read without a lock.
 static CLOCK: LazyLock<RawClock> = LazyLock::new(RawClock::new);
 
-/// A raw clock with factors to nanoseconds and seconds. A conversion takes the upper half of one
-/// product: a shift across both halves would take longer than the multiplication.
+/// A raw clock with its conversion factors to nanoseconds and seconds. A conversion takes the upper
+/// half of one product, since a shift across both halves would be slower than the multiplication.
 #[derive(Debug)]
 pub(crate) struct RawClock {
     clock: Clock,
-    /// The left shift after which a unit is less than a nanosecond.
+    /// The left shift that makes a unit shorter than a nanosecond.
     shift: u32,
     /// Nanoseconds per shifted unit, times 2⁶⁴.
     nanos: u64,
@@ -28,7 +28,7 @@ impl RawClock {
         Self::with(clock, nanos)
     }
 
-    /// A clock with `nanos` nanoseconds per 2⁴⁰ units.
+    /// Creates a clock with `nanos` nanoseconds per 2⁴⁰ units.
     fn with(clock: Clock, nanos: u64) -> Self {
         let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(Self::SHIFT);
         let per_unit = u128::from(nanos) << (u64::BITS - Self::SHIFT);
@@ -36,7 +36,7 @@ impl RawClock {
         Self { clock, shift, nanos: (per_unit >> shift) as u64, seconds: seconds as u64 }
     }
 
-    /// The process's clock. The first call calibrates it, which takes up to 200 ms.
+    /// Returns the process's clock. The first call calibrates it, which takes up to 200 ms.
     #[inline]
     pub(crate) fn get() -> &'static Self {
         &CLOCK
@@ -44,17 +44,17 @@ impl RawClock {
 
     #[inline]
     pub(crate) fn now(&self) -> RawTime {
-        // At most one unit too high, so that an `Option<RawTime>` takes no more space.
+        // At most one unit too high; never zero, so that an `Option<RawTime>` takes no more space.
         RawTime(NonZeroU64::MIN | self.clock.raw())
     }
 
-    /// Nanoseconds between two readings; 0 if `later` is not later.
+    /// Returns the nanoseconds between two readings; 0 if `later` is not later.
     #[inline]
     pub(crate) fn nanos(&self, earlier: RawTime, later: RawTime) -> u64 {
         self.nanos_of_units(later.units_since(earlier))
     }
 
-    /// Nanoseconds of a span.
+    /// Converts a span to nanoseconds.
     pub(crate) fn nanos_of(&self, span: RawSpan) -> u64 {
         self.nanos_of_units(span.units())
     }
@@ -64,7 +64,7 @@ impl RawClock {
         ((u128::from(units << self.shift) * u128::from(self.nanos)) >> 64) as u64
     }
 
-    /// Whole seconds between two readings; 0 if `later` is not later.
+    /// Returns the whole seconds between two readings; 0 if `later` is not later.
     #[inline]
     pub(crate) fn seconds(&self, earlier: RawTime, later: RawTime) -> u32 {
         ((u128::from(later.units_since(earlier)) * u128::from(self.seconds)) >> 64) as u32
@@ -92,14 +92,14 @@ impl RawTime {
 }
 
 /// The time between two readings in 32 bits: exact up to about 40 ms, then with a relative error
-/// below 10⁻⁸. Five bits hold the shift of the rest.
+/// below 10⁻⁸. Five bits hold the shift, the others the shifted value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RawSpan(u32);
 
 impl RawSpan {
     const BITS: u32 = 27;
 
-    /// Zero if `later` is not later.
+    /// Measures the span between two readings. It is zero if `later` is not later.
     pub(crate) fn between(earlier: RawTime, later: RawTime) -> Self {
         // 2⁵⁸ units are years, longer than a process runs.
         let units = later.units_since(earlier).min((1 << (Self::BITS + 31)) - 1);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readings_of_a_clock_of_any_speed_are_converted() {
+    fn conversions_are_correct_for_a_clock_of_any_frequency() {
         let start = RawTime(NonZeroU64::MIN);
         // 5 GHz, 1 GHz, a little slower, 24 MHz, 1 MHz.
         for nanos_per_unit in [0.2, 1.0, 1.000_001, 1e3 / 24.0, 1e3] {

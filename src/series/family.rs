@@ -7,12 +7,12 @@ use crate::operation::Operation;
 pub(crate) struct Family {
     pub(crate) name: String,
     pub(crate) routes: Vec<String>,
-    /// Upper bounds, ascending and above zero.
+    /// The upper bounds, ascending and above zero.
     pub(crate) buckets: Vec<Duration>,
 }
 
 impl Family {
-    /// Whether the operation is one of the routes. Only servers have routes.
+    /// Returns whether the operation is one of the routes. Only servers have routes.
     pub(crate) fn has(&self, operation: &Operation) -> bool {
         operation.dependency().is_none()
             && self.routes.iter().any(|route| *route == operation.route())
@@ -26,7 +26,8 @@ pub(crate) struct Buckets {
     le: Box<[u64]>,
     /// The bucket of each cell; above the last `le` it is `+Inf`.
     of: Box<[u16]>,
-    /// The recorder's unit in the cells' unit: 10⁹ for seconds in nanoseconds.
+    /// The recorder's unit, measured in the cells' unit: 10⁹ if the recorder has seconds and the
+    /// cells have nanoseconds.
     unit: f64,
 }
 
@@ -42,17 +43,17 @@ impl Buckets {
         value / self.unit
     }
 
-    /// The number of buckets, including `+Inf`.
+    /// Returns the number of buckets, including `+Inf`.
     pub(crate) fn count(&self) -> usize {
         self.le.len() + 1
     }
 
-    /// The bucket of a cell.
+    /// Returns the bucket of a cell.
     pub(crate) fn of(&self, cell: usize) -> usize {
         usize::from(self.of[cell])
     }
 
-    /// The bounds `(lower, upper]` of a bucket; `+Inf` ends at `u64::MAX`.
+    /// Returns the bounds `(lower, upper]` of a bucket; `+Inf` ends at `u64::MAX`.
     pub(crate) fn range(&self, bucket: usize) -> (u64, u64) {
         let lower = if bucket == 0 { 0 } else { self.le[bucket - 1] };
         (lower, self.le.get(bucket).copied().unwrap_or(u64::MAX))

@@ -4,18 +4,18 @@ use std::{
     thread,
 };
 
-/// The cells of one histogram in one shard, each a count and a sum.
+/// The cells of one histogram in one shard. Each cell is a count and a sum.
 ///
 /// It is a seqlock with one writer: the version is odd during a write, so that a reader never sees
 /// a count without its sum. The writer never waits for a reader.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     version: AtomicU64,
-    /// With two unused cache lines at each end, against false sharing.
+    /// Two cache lines at each end are unused, which prevents false sharing.
     cells: Box<[Cell]>,
 }
 
-/// The number of unused cells before the first one and after the last.
+/// The number of unused cells before the first cell and after the last.
 const PADDING: usize = 8;
 
 /// Aligned, so that no cell spans two cache lines.
@@ -39,7 +39,7 @@ impl Tally {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
-    /// The first `most` of these durations, assuming that all are equal.
+    /// Returns the tally of the first `most` of these durations, as if all were equal.
     pub(crate) fn first(self, most: u64) -> Self {
         if self.count <= most {
             return self;
@@ -59,7 +59,7 @@ impl Histogram {
         Self { version: AtomicU64::new(0), cells }
     }
 
-    /// The bytes of a histogram's cells.
+    /// Returns the size of a histogram's cells, in bytes.
     pub(super) fn bytes(cells: usize) -> usize {
         (cells + 2 * PADDING) * size_of::<Cell>()
     }
@@ -75,15 +75,15 @@ impl Histogram {
         self.version.store(version + 2, Ordering::Release);
     }
 
-    /// Increases with each record.
+    /// Returns a number that increases with each record.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
     /// Adds a consistent snapshot of the cells to `sums`.
     ///
-    /// Returns `false` and leaves `sums` unchanged if the writer stays suspended within a record.
-    /// The next read then includes that record.
+    /// Returns `false` and leaves `sums` unchanged if the writer is suspended in the middle of a
+    /// record. The next read includes that record.
     #[must_use]
     pub(crate) fn add_to(&self, sums: &mut [Tally], copy: &mut Vec<Tally>) -> bool {
         for attempt in 0..READ_ATTEMPTS {

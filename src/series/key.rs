@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::LabelSet;
 use crate::outcome::{Ending, GrpcStatus, Status};
 
-/// The end of an exchange: its status, its ending, and the values of the user's labels.
+/// How an exchange ended: its status, its ending, and the values of the user's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesKey {
     pub(crate) status: StatusKey,
@@ -16,7 +16,7 @@ pub(crate) struct SeriesKey {
     pub(crate) labels: LabelSet,
 }
 
-/// An HTTP or gRPC status, the class of a status beyond the limit, or no status.
+/// An HTTP or gRPC status, the class of an HTTP status beyond the limit, or no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatusKey(pub(super) u16);
 
@@ -44,7 +44,7 @@ impl StatusKey {
         Self(Self::GRPC + u16::from(status.code()))
     }
 
-    /// The bits to store in a request's state.
+    /// Returns the bits to store in a request's state.
     #[inline]
     pub(crate) fn to_bits(self) -> u16 {
         self.0
@@ -55,7 +55,8 @@ impl StatusKey {
         Self(bits)
     }
 
-    /// The key of the status's class. gRPC has few statuses, so a gRPC status stays itself.
+    /// Returns the key of the status's class. gRPC has few statuses, so a gRPC status keeps its own
+    /// key.
     pub(super) fn of_class(self) -> Self {
         match self.0 {
             1..Self::OTHER => Self(Self::OTHER + self.class()),
@@ -63,7 +64,7 @@ impl StatusKey {
         }
     }
 
-    /// The status. For a status beyond the limit, the first one of its class.
+    /// Returns the status. A status beyond the limit becomes the first one of its class.
     pub(crate) fn status(self) -> Option<Status> {
         match self.0 {
             0 | 30_000.. => None,
@@ -76,7 +77,7 @@ impl StatusKey {
         }
     }
 
-    /// The value of the status label; `None` without a status.
+    /// Returns the value of the status label; `None` without a status.
     pub(crate) fn label(self) -> Option<Cow<'static, str>> {
         match self.status()? {
             Status::Grpc(status) => Some(status.name().into()),
@@ -85,7 +86,7 @@ impl StatusKey {
         }
     }
 
-    /// The value of the `status_class` label, for HTTP.
+    /// Returns the value of the `status_class` label, for HTTP.
     pub(crate) fn class_label(self) -> &'static str {
         match self.class() {
             0 => "none",
@@ -103,8 +104,8 @@ impl StatusKey {
     }
 }
 
-/// The statuses with their own series: the first [`Statuses::LIMIT`] seen. The limit protects
-/// against an upstream that sends arbitrary statuses.
+/// The statuses that have their own series: the first [`Statuses::LIMIT`] that occur. The limit
+/// protects against an upstream that sends arbitrary statuses.
 #[derive(Debug)]
 pub(crate) struct Statuses {
     known: Box<[AtomicBool]>,
@@ -121,10 +122,10 @@ impl Statuses {
         }
     }
 
-    /// The key under which a status is counted.
+    /// Returns the key under which a status is counted.
     pub(super) fn key(&self, key: StatusKey) -> StatusKey {
         let status = key.0;
-        // No response, or gRPC, which has few statuses.
+        // There is no response, or the status is one of gRPC's few.
         if status == 0 || status >= StatusKey::OTHER {
             return key;
         }
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_beyond_the_limit_keep_only_their_class() {
+    fn statuses_beyond_the_limit_share_the_series_of_their_class() {
         let statuses = Statuses::new();
         for status in 100..100 + Statuses::LIMIT as u16 {
             assert_eq!(labels(&statuses, status).0, Some(status.to_string().into()));
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_response_there_is_no_status_and_the_class_is_none() {
+    fn without_a_response_the_status_is_missing_and_the_class_is_none() {
         assert_eq!((StatusKey::NONE.label(), StatusKey::NONE.class_label()), (None, "none"));
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::operation::OTHER;
 
-/// The values of all user labels of a request, as one number with a digit per label.
+/// The values of all user labels of a request, as one number that has a digit for each label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LabelSet(pub(super) u16);
 
@@ -16,7 +16,7 @@ impl LabelSet {
     /// No label has a value.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The bits to store in a request's state.
+    /// Returns the bits to store in a request's state.
     #[inline]
     pub(crate) fn to_bits(self) -> u16 {
         self.0
@@ -28,7 +28,7 @@ impl LabelSet {
     }
 }
 
-/// The user's labels with the values seen so far.
+/// The user's labels with the values that have occurred so far.
 #[derive(Debug, Default)]
 pub(crate) struct LabelTable(Vec<UserLabel>);
 
@@ -42,7 +42,7 @@ struct UserLabel {
 
 /// The values of one label: bounded, append-only, and looked up without a lock.
 ///
-/// Open addressing, at most half full, as in the table of operations.
+/// Uses open addressing and stays at most half full, like the table of operations.
 #[derive(Debug)]
 struct Values {
     slots: Box<[OnceLock<Value>]>,
@@ -61,11 +61,12 @@ struct Value {
 }
 
 impl LabelTable {
-    /// The maximum number of sets of values. Each has its own cells, and series in Prometheus.
+    /// The maximum number of sets of values. Each set has its own cells, and its own series in
+    /// Prometheus.
     pub(crate) const MAX_SETS: usize = 10_000;
 
-    /// The maximum length of a value, in bytes. Longer ones become `_OTHER`, since all stay in
-    /// memory.
+    /// The maximum length of a value, in bytes. Longer values become `_OTHER`, since every value
+    /// stays in memory.
     const MAX_BYTES: usize = 128;
 
     /// Creates a table from names and limits.
@@ -79,7 +80,7 @@ impl LabelTable {
         Self(labels.collect())
     }
 
-    /// The number of sets of values for labels with these limits.
+    /// Returns the number of sets of values for labels with these limits.
     pub(crate) fn sets_of(limits: impl IntoIterator<Item = usize>) -> usize {
         limits.into_iter().map(digits).fold(1, usize::saturating_mul)
     }
@@ -92,7 +93,7 @@ impl LabelTable {
         &self.0[index].name
     }
 
-    /// Adds a value for the label at `index`, which must have none yet.
+    /// Adds a value for the label at `index`, which must not have a value yet.
     pub(crate) fn with(&self, set: LabelSet, index: usize, value: &str) -> LabelSet {
         let UserLabel { values, weight, .. } = &self.0[index];
         let digit = match value.len() {
@@ -103,7 +104,7 @@ impl LabelTable {
         LabelSet(set.0 + (weight * digit) as u16)
     }
 
-    /// The names and values of the labels that have a value.
+    /// Returns the names and values of the labels that have a value.
     pub(crate) fn texts(&self, set: LabelSet) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
         self.0.iter().filter_map(move |UserLabel { name, values, weight }| {
             let digit = usize::from(set.0) / weight % values.digits();
@@ -112,7 +113,7 @@ impl LabelTable {
     }
 }
 
-/// The number of digits: one for no value, one per value, one for `_OTHER`.
+/// Returns the number of digits: one for no value, one per value, one for `_OTHER`.
 fn digits(limit: usize) -> usize {
     limit.saturating_add(2)
 }
@@ -136,9 +137,10 @@ impl Values {
         self.limit + 1
     }
 
-    /// The digit of a value. Adds a new value; beyond the limit, returns the digit of `_OTHER`.
+    /// Returns the digit of a value, and adds the value if it is new. Beyond the limit, returns the
+    /// digit of `_OTHER`.
     fn digit(&self, value: &str) -> usize {
-        // Read before the lookup: once full, the table never changes.
+        // Read this before the lookup: once the table is full, it never changes.
         let is_full = self.is_full.load(Ordering::Acquire);
         match self.find(value) {
             Ok(digit) => digit,
@@ -147,7 +149,7 @@ impl Values {
         }
     }
 
-    /// The digit of a value, or the empty slot where it belongs.
+    /// Returns the digit of a value, or the empty slot where it belongs.
     fn find(&self, value: &str) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
         let mut slot = self.hasher.hash_one(value) as usize & mask;
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_returns_its_values() {
+    fn a_set_yields_the_values_that_were_added() {
         let table = LabelTable::new([("tenant", 2), ("plan", 3), ("cache", 1)]);
         assert_eq!(table.sets(), 4 * 5 * 3);
         assert_eq!(texts(&table, LabelSet::NONE), []);
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn values_beyond_the_limit_or_too_long_become_other() {
+    fn values_that_are_too_long_or_beyond_the_limit_become_other() {
         let table = LabelTable::new([("tenant", 2)]);
         let shown = |value: &str| texts(&table, table.with(LabelSet::NONE, 0, value));
         assert_eq!(shown(OTHER), [pair("tenant", OTHER)]);
@@ -250,7 +252,7 @@ mod tests {
             threads.into_iter().map(|thread| thread.join()).collect::<Result<Vec<_>, _>>()
         });
         let all = all.expect("no thread panics");
-        // A value beyond the limit stays beyond it.
+        // A value beyond the limit remains `_OTHER`.
         let last = sets();
         for (value, set) in last.iter().enumerate() {
             let is_other = texts(&table, *set) == [pair("tenant", OTHER)];

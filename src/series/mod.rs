@@ -1,8 +1,8 @@
 //! The counters and histograms that the request path writes.
 //!
-//! Each thread writes to its own [`Shard`] with plain loads and stores on atomics, no
-//! read-modify-write. Frequently written cells have their own cache lines. Counts are
-//! never reset, so a reader can't lose an increment: readers sum the shards and take differences.
+//! Each thread writes to its own [`Shard`] with plain loads and stores of atomics, without a
+//! read-modify-write. Frequently written cells have their own cache lines. Counts are never reset,
+//! so a reader can't lose an increment: readers sum the shards and take differences.
 
 mod ages;
 mod bounds;

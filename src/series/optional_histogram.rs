@@ -1,19 +1,19 @@
-/// A histogram that an operation allocates with its first value.
+/// A histogram that an operation allocates when it records the first value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionalHistogram {
-    /// The time until a client became ready.
+    /// The time for which a request waited until its client was ready.
     Wait,
     /// The time from the request to the end of its stream.
     Stream,
-    /// Bytes of a request's body.
+    /// The bytes of a request's body.
     RequestSize,
-    /// Bytes of a response's body.
+    /// The bytes of a response's body.
     ResponseSize,
-    /// gRPC messages of a request.
+    /// The gRPC messages of a request.
     RequestMessages,
-    /// gRPC messages of a response.
+    /// The gRPC messages of a response.
     ResponseMessages,
-    /// The time to the response's head, if it was recorded before the end.
+    /// The time to the response's head, for responses whose body ended later.
     Head,
 }
 
@@ -31,7 +31,7 @@ impl OptionalHistogram {
         Self::ResponseMessages,
     ];
 
-    /// Whether it holds body sizes in bytes.
+    /// Returns whether the histogram holds body sizes in bytes.
     pub(crate) fn is_size(self) -> bool {
         matches!(self, Self::RequestSize | Self::ResponseSize)
     }
@@ -42,9 +42,9 @@ impl OptionalHistogram {
 pub(crate) enum StreamKind {
     /// Server-sent events.
     EventStream,
-    /// gRPC with more than one message.
+    /// A gRPC response with more than one message.
     Grpc,
-    /// An upgraded connection: WebSocket, CONNECT.
+    /// An upgraded connection, such as a WebSocket or a CONNECT tunnel.
     Upgrade,
     /// A body of unknown length and type that outlives its head.
     UnknownLength,
@@ -56,7 +56,7 @@ impl StreamKind {
     pub(crate) const ALL: [Self; 5] =
         [Self::EventStream, Self::Grpc, Self::Upgrade, Self::UnknownLength, Self::LongPoll];
 
-    /// The `kind` label.
+    /// Returns the value of the `kind` label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::EventStream => "event_stream",

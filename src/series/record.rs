@@ -2,7 +2,8 @@ use super::{End, LabelSet, OperationCells, OptionalHistogram, Shard, Store, shar
 use crate::{memory::Room, operation::OperationId};
 
 impl Shard {
-    /// Records an end of an operation, given its cells, and its duration in nanoseconds.
+    /// Records the end of an exchange with its duration in nanoseconds. `cells` belong to its
+    /// operation.
     #[inline]
     pub(crate) fn end(
         &self,
@@ -22,7 +23,7 @@ impl Shard {
     /// labels.
     ///
     /// Without memory for a new series, the end goes to the series of its status class. Without
-    /// memory for that one, it goes to the class of the overflow operation.
+    /// memory for that series either, it goes to the same class of the overflow operation.
     #[cold]
     #[inline(never)]
     fn first_end(
@@ -50,7 +51,8 @@ impl Shard {
         let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Unlimited);
         if let Some(duration) = others.series(shared, reserve) {
             cells.end(duration, cell, nanos);
-            // The overflow operation counts no end, so this change notifies its reader.
+            // The overflow operation counts no end, so count a change: otherwise its reader would
+            // not look.
             others.changed();
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     series::{Bounds, Histogram, LabelTable, Limits, StatusKey, shard::Series},
 };
 
-/// A store with one operation, and memory for `series` series.
+/// Creates a store with one operation, and memory for this number of series.
 fn store(series: usize) -> (Store, Arc<Shard>, OperationId) {
     let store = |memory| {
         let limits = Limits { operations: 10, memory, ..Limits::default() };
@@ -41,7 +41,7 @@ fn count(histogram: &Histogram, store: &Store) -> u64 {
     sums.iter().map(|sum| sum.count).sum()
 }
 
-/// The statuses of an operation's series, with their counts.
+/// Returns the statuses of an operation's series, with their counts.
 fn statuses(store: &Store, cells: &OperationCells) -> Vec<(String, u64)> {
     let label = |series: &Series| series.key.status.label().unwrap().into_owned();
     cells.all_series().map(|series| (label(series), count(&series.duration, store))).collect()
@@ -52,7 +52,7 @@ fn pairs(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn without_memory_a_status_shares_its_class_and_then_the_overflow() {
+fn without_memory_a_status_is_counted_in_its_class_and_then_in_the_overflow() {
     let (store, shard, id) = store(16);
     let more = [500, 503, 404, 302, 101, 204];
     for status in (200..230).chain(more) {
@@ -80,7 +80,7 @@ fn without_memory_a_status_shares_its_class_and_then_the_overflow() {
 }
 
 #[test]
-fn without_memory_for_its_label_a_request_is_counted_without_it() {
+fn without_memory_for_a_label_a_request_is_counted_without_the_label() {
     let (store, shard, id) = store(1);
     let tenant = store.labels.with(LabelSet::NONE, 0, "a");
     end(&store, &shard, id, 200, tenant);

@@ -18,15 +18,15 @@ pub(crate) struct ShardLayout {
     pub(crate) labelled: usize,
 }
 
-/// The counts of one thread, for all operations. An operation is allocated when the thread first
-/// sees it.
+/// The counts of one thread, for all operations. The cells of an operation are allocated when the
+/// thread first uses it.
 #[derive(Debug)]
 pub(crate) struct Shard {
     operations: Box<[OnceLock<Box<OperationCells>>]>,
     layout: ShardLayout,
 }
 
-/// The cells of one operation, in one shard.
+/// The cells of one operation in one shard.
 ///
 /// Aligned to two cache lines against false sharing: the prefetcher loads pairs of lines.
 #[derive(Debug)]
@@ -36,18 +36,18 @@ pub(crate) struct OperationCells {
     started: AtomicU64,
     ended: AtomicU64,
     first: SeriesList,
-    /// Series with user labels, in lists by their labels.
+    /// The series with user labels. The labels determine the list.
     labelled: OnceLock<Box<[SeriesList]>>,
     optional: [OnceLock<Box<Histogram>>; OptionalHistogram::COUNT],
-    /// The number of changes besides starts and ends.
+    /// The number of changes other than starts and ends.
     changes: AtomicU64,
     /// Opened and closed streams, by [`StreamKind`].
     streams: [[AtomicU64; 2]; StreamKind::ALL.len()],
     layout: ShardLayout,
 }
 
-/// The durations of one operation's exchanges with one kind of end. A list in the order of first
-/// use, so that the most common end is found first.
+/// The durations of one operation's exchanges with one kind of end. The series form a list in the
+/// order of their first use, since the most common end usually occurs first.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Series {
@@ -59,7 +59,7 @@ pub(crate) struct Series {
 
 type SeriesList = OnceLock<Box<Series>>;
 
-/// The end of an exchange, before its status is limited to those with their own series.
+/// The end of an exchange, with its status before the limit on statuses applies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) status: StatusKey,
@@ -92,12 +92,12 @@ impl SeriesId {
 }
 
 impl Series {
-    /// The bytes of a series.
+    /// Returns the size of a series, in bytes.
     fn bytes(cells: usize) -> usize {
         size_of::<Self>() + Histogram::bytes(cells)
     }
 
-    /// Whether the durations are also times to the head.
+    /// Returns whether the durations are also times to the head.
     fn has_heads(&self) -> bool {
         self.id.0 & SeriesId::HEAD_RECORDED == 0 && self.key.status != StatusKey::NONE
     }
@@ -111,19 +111,19 @@ impl Shard {
         })
     }
 
-    /// The cells of an operation.
+    /// Returns the cells of an operation. Allocates them when the thread first uses it.
     #[inline]
     pub(crate) fn operation(&self, id: OperationId) -> &OperationCells {
         self.get(id).unwrap_or_else(|| self.create(id))
     }
 
-    /// The cells of an operation, if this thread has seen it before.
+    /// Returns the cells of an operation, if this thread has used it before.
     #[inline]
     pub(crate) fn get(&self, id: OperationId) -> Option<&OperationCells> {
         self.operations[id.index()].get().map(|cells| &**cells)
     }
 
-    /// The bytes of an empty shard.
+    /// Returns the size of an empty shard, in bytes.
     pub(super) fn bytes(layout: ShardLayout) -> usize {
         size_of::<Self>() + layout.operations * size_of::<OnceLock<Box<OperationCells>>>()
     }
@@ -159,12 +159,12 @@ impl OperationCells {
     #[inline]
     pub(crate) fn end(&self, duration: &Histogram, cell: usize, nanos: u64) {
         duration.record(cell, nanos);
-        // Released last: a reader that sees the end also sees its duration.
+        // The release comes last, so that a reader that sees the end also sees its duration.
         add(&self.ended, 1, Ordering::Release);
     }
 
-    /// The durations of responses with this status that completed with their head, if there are
-    /// any.
+    /// Returns the durations of responses with this status that completed with their head, if there
+    /// are any.
     #[inline(always)]
     pub(crate) fn get_complete(&self, status: StatusKey, labels: LabelSet) -> Option<&Histogram> {
         let end = End { status, ending: Ending::Complete, labels, is_head_recorded: false };
@@ -182,18 +182,18 @@ impl OperationCells {
         next.map(|series| &series.duration)
     }
 
-    /// Undoes a start, which moves to another operation or is ignored.
+    /// Undoes a start, since the exchange moves to another operation or is ignored.
     pub(crate) fn unstart(&self) {
         add(&self.started, u64::MAX, Ordering::Relaxed);
     }
 
-    /// Counts a change besides starts and ends. Released after the change, so that a reader that
-    /// sees the count also sees the change.
+    /// Counts a change other than a start or an end. Call it after the change: a reader that sees
+    /// the count also sees the change.
     pub(super) fn changed(&self) {
         add(&self.changes, 1, Ordering::Release);
     }
 
-    /// The histogram. Allocates it if there is none and `reserve` grants its bytes.
+    /// Returns an optional histogram. Allocates it if there is none and `reserve` grants its bytes.
     pub(super) fn optional_or_new(
         &self,
         kind: OptionalHistogram,
@@ -207,7 +207,7 @@ impl OperationCells {
         Some(histogram.get_or_init(|| Box::new(Histogram::new(cells))))
     }
 
-    /// The number of changes besides starts and ends.
+    /// Returns the number of changes other than starts and ends.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -228,7 +228,7 @@ impl OperationCells {
         self.changed();
     }
 
-    /// The numbers of streams opened and closed on this thread.
+    /// Returns how many streams were opened and closed on this thread.
     pub(crate) fn streams(&self, kind: StreamKind) -> [u64; 2] {
         self.streams[kind as usize].each_ref().map(|count| count.load(Ordering::Relaxed))
     }
@@ -241,7 +241,7 @@ impl OperationCells {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// All series of this operation on this thread.
+    /// Returns all series of this operation on this thread.
     #[inline]
     pub(crate) fn all_series(&self) -> impl Iterator<Item = &Series> {
         let lists = iter::once(&self.first).chain(self.labelled.get().into_iter().flatten());
@@ -249,7 +249,7 @@ impl OperationCells {
         series.map(|series| &**series)
     }
 
-    /// All histograms that hold times to the response's head.
+    /// Returns all histograms that hold times to the response's head.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Histogram> {
         let with_the_end = self.all_series().filter(|series| series.has_heads());
         self.optional(OptionalHistogram::Head)
@@ -257,8 +257,8 @@ impl OperationCells {
             .chain(with_the_end.map(|series| &series.duration))
     }
 
-    /// The durations of this kind of end. Allocates the series if there is none and `reserve`
-    /// grants its bytes.
+    /// Returns the durations of this kind of end. Allocates the series if there is none and
+    /// `reserve` grants its bytes.
     pub(super) fn series(&self, end: End, reserve: impl Fn(usize) -> bool) -> Option<&Histogram> {
         let id = SeriesId::new(end.status, end);
         let mut link = self.list_of(end.labels, &reserve)?;
@@ -278,7 +278,8 @@ impl OperationCells {
         }
     }
 
-    /// The list in which a series with these labels is kept.
+    /// Returns the list of the series with these labels. Allocates it if `reserve` grants its
+    /// bytes.
     fn list_of(&self, labels: LabelSet, reserve: impl Fn(usize) -> bool) -> Option<&SeriesList> {
         if labels == LabelSet::NONE {
             return Some(&self.first);

@@ -23,15 +23,15 @@ pub(crate) struct Store {
     pub(crate) statuses: Statuses,
     pub(crate) labels: LabelTable,
     pub(crate) memory: Arc<Memory>,
-    /// The series whose memory outside the shards is reserved: the collector's sums, the recorder's
-    /// copy.
+    /// The series that have reserved memory outside the shards, for the collector's sums and the
+    /// recorder's copy.
     exported: Mutex<HashSet<(OperationId, SeriesKey), foldhash::fast::RandomState>>,
     exported_cost: usize,
     /// Whether the time to the response's head is recorded.
     pub(crate) has_heads: bool,
     shards: Mutex<Shards>,
-    /// The shared shard, for threads that have destroyed their thread-locals or have no memory for
-    /// a shard. The lock ensures a single writer.
+    /// The shared shard, for a thread whose thread-locals are destroyed, or that gets no memory for
+    /// its own shard. The lock ensures a single writer.
     shared: Mutex<Arc<Shard>>,
     layout: ShardLayout,
     pub(crate) clock: &'static RawClock,
@@ -42,7 +42,7 @@ pub(crate) struct Store {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) operations: usize,
-    /// In bytes.
+    /// The memory, in bytes.
     pub(crate) memory: usize,
     /// Whether the time to the response's head is recorded.
     pub(crate) has_heads: bool,
@@ -62,11 +62,12 @@ struct Shards {
 }
 
 impl Store {
-    /// The maximum number of lists of an operation's labelled series. More lists make each shorter.
+    /// The maximum number of lists of an operation's labelled series. More lists make each list
+    /// shorter.
     const MAX_LISTS: usize = 1_024;
 
-    /// Bytes for the names, labels and handles of an exported series. An operation also has gauges,
-    /// the states of its rules, and a status in the snapshot.
+    /// The bytes of the names, labels and handles of an exported series. They also cover an
+    /// operation's gauges, the states of its rules, and its status in the snapshot.
     const SERIES_OVERHEAD: usize = 2 << 10;
 
     pub(crate) fn new(limits: Limits, bounds: Bounds, labels: LabelTable) -> Self {
@@ -109,8 +110,8 @@ impl Store {
         }
     }
 
-    /// The bytes of a histogram outside the shards: the collector's sums and exported values, and
-    /// the recorder's buckets.
+    /// Returns the size of a histogram outside the shards, in bytes: the collector's sums, the
+    /// exported values, and the recorder's buckets.
     fn exported_cost(bounds: &Bounds) -> usize {
         let buckets = bounds.buckets(None).count();
         Self::SERIES_OVERHEAD + (bounds.cells() + 2 * buckets) * size_of::<Tally>() + 1_024
@@ -154,20 +155,20 @@ impl Store {
         }
     }
 
-    /// The time since the store was created.
+    /// Returns the time since the store was created.
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.clock.nanos(self.epoch, self.clock.now()))
     }
 
-    /// The second in which an exchange started, since the store's creation. [`Ages`](super::Ages)
-    /// counts by it.
+    /// Returns the second in which an exchange started, since the store's creation.
+    /// [`Ages`](super::Ages) counts exchanges by it.
     #[inline]
     pub(crate) fn second(&self, began: RawTime) -> u32 {
         self.clock.seconds(self.epoch, began)
     }
 
-    /// Leases a shard to the calling thread, which releases it when it ends. Returns `None` without
-    /// memory for one: the thread then writes to [the shared one](Self::with_shared).
+    /// Leases a shard to the calling thread, which releases it when the thread ends. Returns `None`
+    /// without memory for a shard: the thread then writes to [the shared one](Self::with_shared).
     pub(crate) fn lease(&self) -> Option<Arc<Shard>> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         shards.free.pop().or_else(|| {
@@ -188,7 +189,7 @@ impl Store {
         write(&self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// All shards, for readers.
+    /// Returns all shards, for readers.
     pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).all.clone()
     }
