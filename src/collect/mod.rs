@@ -81,7 +81,7 @@ impl Collector {
 
     /// Exports everything for a scrape, if the calling thread uses the lookout's recorder.
     pub(crate) fn export(&mut self) {
-        if self.facade.in_sight() {
+        if self.facade.sees_recorder() {
             self.collect(self.store.elapsed());
         }
     }

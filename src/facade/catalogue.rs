@@ -1,4 +1,4 @@
-//! All metrics as data: the metrics of requests from the presets, and the others from a table.
+//! All metrics as data: the presets name the metrics of requests, and tables list the others.
 
 use metrics::Unit;
 
@@ -37,9 +37,10 @@ pub(crate) const TOKIO_BUSY: &str = "tokio_runtime_busy_ratio";
 pub(crate) const TOKIO_BUSIEST: &str = "tokio_runtime_busiest_worker_ratio";
 pub(crate) const TOKIO_POLL_DELAY: &str = "tokio_runtime_mean_poll_delay_seconds";
 
-/// The metrics that no preset changes. `promtool check metrics` requires a help text for each.
+/// The metrics that have the same names with every preset. `promtool check metrics` requires a help
+/// text for each.
 const COMMON: &[Metric] = &[
-    // The name already ends in "per second", and an exporter may append the unit.
+    // The name already ends in "per second", so it has no unit that an exporter could append.
     Metric::histogram(
         THROUGHPUT,
         Unit::Count,
@@ -54,7 +55,7 @@ const COMMON: &[Metric] = &[
         Unit::Bytes,
         "Memory of the figures, with an allowance for the recorder's copy; bounded by max_memory.",
     ),
-    // A rule with a scope adds the labels of its operation, route or dependency.
+    // The gauge of a rule with a scope also has the labels of the operation, route or dependency.
     Metric::gauge(
         ALERT_STATE,
         Unit::Count,
@@ -144,7 +145,7 @@ const SCHEDULER: &[Metric] = &[
     .feature(Feature::RuntimeMetrics),
 ];
 
-/// All metrics with the names of these presets, including those that this build does not export.
+/// Returns all metrics, named by these presets, including those that this build does not export.
 pub(crate) fn metrics(presets: &Presets) -> impl Iterator<Item = Metric> + use<> {
     presets.all_names().into_iter().flat_map(|names| names.metrics()).chain(common())
 }
@@ -154,7 +155,7 @@ pub(super) fn common() -> impl Iterator<Item = Metric> {
     [COMMON, PROCESS, SCHEDULER].into_iter().flatten().copied()
 }
 
-/// Whether any metric has a label of this name, with any preset.
+/// Returns whether any metric of any preset has a label of this name.
 pub(super) fn has_label(name: &str) -> bool {
     let all = Presets::names_of_every_preset().flat_map(|names| names.metrics()).chain(common());
     all.into_iter().any(|metric| metric.label_names().any(|label| label == name))
@@ -168,7 +169,7 @@ mod tests {
 
     const GUIDE: &str = include_str!("../guide/metrics.md");
 
-    /// A row of the table in the guide.
+    /// Formats a metric as a row of the guide's table.
     fn row(metric: &Metric) -> String {
         let Metric { name, help, .. } = metric;
         let labels: Vec<_> = metric.label_names().map(|label| format!("`{label}`")).collect();

@@ -7,7 +7,7 @@ use super::{
     metric_naming::MetricNaming,
 };
 
-/// Describes to the recorder each metric that this build exports.
+/// Passes the description of each metric that this build exports to the recorder.
 pub(super) fn describe(recorder: &dyn Recorder, naming: &MetricNaming) {
     for metric in catalogue::metrics(&naming.presets).filter(Metric::is_exported) {
         describe_metric(recorder, naming, metric);
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::facade::{THROUGHPUT, presets::Presets};
 
-    /// The names in a scrape of all metrics of all presets.
+    /// Returns the names in a scrape after recording each metric of each preset.
     fn rendered(exporter: PrometheusBuilder) -> BTreeSet<String> {
         let metadata = Metadata::new("test", Level::INFO, None);
         let recorder = exporter.build_recorder();
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     #[expect(deprecated, reason = "applications use it, and it does something else")]
-    fn names_do_not_change_if_the_exporter_appends_units_and_suffixes() {
+    fn an_exporter_that_appends_units_and_suffixes_changes_no_name() {
         let plain = rendered(PrometheusBuilder::new());
         assert!(plain.contains(THROUGHPUT) && plain.len() > 60, "{plain:?}");
         assert_eq!(rendered(PrometheusBuilder::new().set_enable_unit_suffix(true)), plain);

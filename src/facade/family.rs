@@ -1,4 +1,4 @@
-/// The name of a histogram for routes with their own buckets. The name contains the family before
+/// Returns the name of a histogram for routes with their own buckets. It contains the family before
 /// the unit, since a recorder chooses the buckets by the name.
 pub(crate) fn of_family(name: &str, family: &str) -> String {
     let stem = name.strip_suffix("_seconds").unwrap_or(name);

@@ -4,13 +4,13 @@ use metrics::{Key, KeyName, Label, Recorder, SharedString};
 
 use super::Facade;
 
-/// A handle of the facade. It registers at first use, and again after the recorder has changed or
-/// has dropped the series.
+/// A handle to a recorder's series. It registers the series at first use, and again after the
+/// recorder has changed or has dropped the series.
 ///
 /// A recorder may drop an idle series without notifying the handle, which then writes to a cell
-/// that nobody reads. But a recorder with a registry keeps the key of each series. So each handle
-/// registers with its own allocation of the name: if nothing else refers to the allocation, the
-/// recorder has dropped the series.
+/// that nobody reads. The handle detects this through the key, which a recorder with a registry
+/// keeps for as long as the series. Each handle allocates the name of its key itself: once nothing
+/// else refers to the allocation, the recorder has dropped the series.
 #[derive(Debug)]
 pub(super) struct Handle<H> {
     key: Key,
@@ -23,8 +23,8 @@ struct Registered<H> {
     handle: H,
     /// The name of the registered key.
     name: Arc<str>,
-    /// Whether the recorder keeps that key. A recorder without a registry does not. A recorder that
-    /// has an equal key, because another lookout shares the series, does not either.
+    /// Whether the recorder has been seen to keep this key. A recorder without a registry never
+    /// does, nor does one that already has an equal key because another lookout shares the series.
     is_kept: bool,
 }
 
@@ -54,7 +54,7 @@ impl<H> Registered<H> {
                 Presence::Kept
             }
             (false, true) => Presence::Dropped,
-            // Right after the registration, only a queue may have kept the key.
+            // The recorder may never have kept this key, or not for long, as a queue does.
             (false, false) => Presence::Unknown,
         }
     }
@@ -65,10 +65,9 @@ impl<H> Handle<H> {
         Self { key: Key::from_parts(name, labels), registered: None }
     }
 
-    /// Returns the handle, and whether its series starts from zero, so that it needs the whole
-    /// total.
+    /// Returns the handle, and whether its series starts at zero and so needs the whole total.
     ///
-    /// If there is something to write (`is_due`), it registers the series again unless the recorder
+    /// If there is something to write (`is_due`), registers the series again unless the recorder
     /// certainly has it. Otherwise a dropped series stays dropped.
     pub(super) fn take(
         &mut self,
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
     use crate::facade::{self, MetricNaming};
 
-    /// A recorder that keeps the registered keys, or holds them in a queue for a while.
+    /// The keys that a recorder keeps, or holds in a queue for a while.
     struct Keys {
         registry: Registry<Key, AtomicStorage>,
         queue: Option<Mutex<Vec<Key>>>,
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_series_returns_with_its_total_at_the_next_change() {
+    fn a_dropped_series_is_registered_again_with_its_total_at_the_next_change() {
         let (keys, facade, mut counter) = start(None);
         for total in [3, 4] {
             counter.set(&facade, total);

@@ -6,9 +6,9 @@ use crate::series::{Buckets, Tally};
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// A counter that is set to a total. It increments the recorder's counter by the difference to the
-/// last total, so the counts of several lookouts with one recorder add up. The recorder's
-/// `absolute` would keep the greater total instead.
+/// A counter that is set to a total. It adds the increase since the last total to the recorder's
+/// counter, so that the counts of several lookouts with one recorder add up. The recorder's
+/// `absolute` would keep the greatest total instead.
 #[derive(Debug)]
 pub(crate) struct Counter {
     handle: Handle<metrics::Counter>,
@@ -32,8 +32,8 @@ impl Counter {
                 self.exported = 0;
             }
             let new = total - self.exported;
-            // The first increment may be 0, so that the counter is exported from the start. Later
-            // ones are not, so that the recorder can drop an idle series.
+            // Write the first increment even if it is 0, so that the counter is exported from the
+            // start. Skip later zeros, so that the recorder can drop an idle series.
             if is_from_zero || new > 0 {
                 handle.increment(new);
             }
@@ -42,7 +42,7 @@ impl Counter {
         });
     }
 
-    /// Raises the counter to a total of the process, which is the same in all lookouts.
+    /// Raises the counter to a total that all lookouts of the process share.
     #[cfg(feature = "process")]
     pub(crate) fn raise(&mut self, facade: &Facade, total: u64) {
         facade.guard(|| {
@@ -54,8 +54,8 @@ impl Counter {
     }
 }
 
-/// A gauge. Set it at each tick while its state lasts, so that the recorder does not drop it as
-/// idle.
+/// A gauge. Set it at each tick for as long as it is valid, so that the recorder does not drop it
+/// as idle.
 #[derive(Debug)]
 pub(crate) struct Gauge(Handle<metrics::Gauge>);
 
@@ -74,7 +74,7 @@ impl Gauge {
     }
 }
 
-/// A histogram that exports the increase of its cells since the last export.
+/// A histogram that exports the samples that its cells have gained since the last export.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     handle: Handle<metrics::Histogram>,
@@ -89,19 +89,19 @@ impl Histogram {
         Self { handle: Handle::new(name, labels), exported: Vec::new(), is_unsettled: false }
     }
 
-    /// Records one sample, for a histogram without cells.
+    /// Records one sample of a histogram that has no cells.
     pub(crate) fn record(&mut self, facade: &Facade, value: f64) {
         facade.guard(|| self.take(facade, true).record(value));
     }
 
-    /// Exports the increase of `cells` since the last export, and returns whether all of it was
-    /// exported.
+    /// Exports the samples that `cells` have gained since the last export. Returns whether it
+    /// exported all of them.
     ///
-    /// It records the new samples of a bucket as that many samples of their mean. The mean lies in
-    /// the bucket, so the counts and `_sum` stay exact.
+    /// Records the new samples of a bucket as the same number of samples of their mean. The mean
+    /// lies in the bucket, so the counts and `_sum` stay exact.
     ///
-    /// It exports at most [`AT_ONCE`] samples of a bucket at a time. Recorders keep each sample for
-    /// a while, and a recorder that is installed late may have to receive a billion.
+    /// Exports at most [`AT_ONCE`] samples of a bucket at a time. Recorders keep each sample for a
+    /// while, and a recorder that is installed late may be due a billion samples.
     #[must_use]
     pub(crate) fn export(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
@@ -146,7 +146,7 @@ impl Histogram {
 /// The maximum number of samples of a bucket in one export.
 const AT_ONCE: u64 = 1_000_000;
 
-/// The mean, kept above the bucket's lower bound despite rounding.
+/// Returns the mean, kept above the bucket's lower bound despite rounding.
 fn mean(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
     let mean = tally.nanos as f64 / tally.count as f64;
     let lowest = if lower == 0 { 0 } else { lower + 1 };
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_two_lookouts_in_one_series_add_up() {
+    fn the_counts_of_two_lookouts_add_up_in_one_series() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         let mut facade = Facade::new(Some(Arc::new(recorder)), MetricNaming::default());

@@ -7,7 +7,8 @@ pub(crate) struct Metric {
     pub(crate) kind: Kind,
     pub(crate) unit: Unit,
     pub(crate) help: &'static str,
-    /// In two parts, since most metrics of requests share the labels of the operation.
+    /// The names of the labels, in two parts, since most metrics of requests share the operation's
+    /// labels.
     labels: [&'static [&'static str]; 2],
     feature: Option<Feature>,
 }
@@ -63,17 +64,17 @@ impl Metric {
         Self { feature: Some(feature), ..self }
     }
 
-    /// The names of its labels, without those that the user adds.
+    /// Returns the names of its labels, without those that the user adds.
     pub(crate) fn label_names(&self) -> impl Iterator<Item = &'static str> {
         self.labels.into_iter().flatten().copied()
     }
 
-    /// Whether this build exports the metric.
+    /// Returns whether this build exports the metric.
     pub(crate) fn is_exported(&self) -> bool {
         self.feature.is_none_or(Feature::is_enabled)
     }
 
-    /// The name of the Cargo feature that the metric needs.
+    /// Returns the name of the Cargo feature that the metric needs.
     #[cfg(test)]
     pub(super) fn feature_name(&self) -> Option<&'static str> {
         self.feature.map(|feature| match feature {

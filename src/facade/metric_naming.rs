@@ -12,20 +12,20 @@ pub(crate) struct MetricNaming {
     pub(crate) prefix: Option<String>,
     /// The constant labels of every metric.
     pub(crate) labels: Vec<Label>,
-    /// The families of routes with their own buckets, whose histograms have their own names.
+    /// The families of routes that have their own buckets. Each has histograms under its own names.
     pub(crate) families: Vec<String>,
 }
 
-/// The start of axum-prometheus's names, which a prefix replaces, as there.
+/// The start of axum-prometheus's names. A prefix replaces it, as in that crate.
 const REPLACED: &str = "axum_";
 
 impl MetricNaming {
-    /// A metric's whole name.
+    /// Returns a metric's full name.
     pub(super) fn name(&self, name: &'static str) -> KeyName {
         self.prefixed(name).map_or(KeyName::from_const_str(name), KeyName::from)
     }
 
-    /// A metric's name and labels, with the prefix and the constant labels.
+    /// Returns a metric's name and labels, with the prefix and the constant labels.
     pub(super) fn key<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
         let name = self.prefixed(key.name());
         if name.is_none() && self.labels.is_empty() {
@@ -41,13 +41,13 @@ impl MetricNaming {
         Some(format!("{prefix}_{}", after_prefix(name)))
     }
 
-    /// The first invalid setting, with the problem and the fix.
+    /// Returns the first invalid setting, with the problem and the fix.
     pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
         let prefix = self.prefix.as_deref().and_then(prefix_problem);
         let label = || {
             let mut labels = self.labels.iter().enumerate();
-            labels.find_map(|(place, label)| {
-                let mut before = self.labels[..place].iter().map(Label::key);
+            labels.find_map(|(index, label)| {
+                let mut before = self.labels[..index].iter().map(Label::key);
                 label_problem(label.key(), |name| before.any(|label| label == name))
             })
         };
@@ -57,7 +57,7 @@ impl MetricNaming {
     }
 }
 
-/// The part of a name that follows a prefix.
+/// Returns the part of a name that follows a prefix.
 pub(crate) fn after_prefix(name: &str) -> &str {
     name.strip_prefix(REPLACED).unwrap_or(name)
 }
@@ -74,8 +74,8 @@ fn prefix_problem(prefix: &str) -> Option<String> {
     }
 }
 
-/// The problem with the name of a user's label, if there is one. `is_taken` checks the user's other
-/// labels.
+/// Returns the problem with the name of a user's label, if there is one. `is_taken` reports whether
+/// another label of the user has the name.
 pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) -> Option<String> {
     if !is_name(name) {
         Some(format!("{name:?} is not a label name: use letters, digits and _, no digit first"))
@@ -90,7 +90,7 @@ pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) 
     }
 }
 
-/// Whether the text is a valid name of a metric or a label in Prometheus.
+/// Returns whether Prometheus accepts the text as the name of a metric or a label.
 pub(crate) fn is_name(name: &str) -> bool {
     name.bytes().enumerate().all(|(at, byte)| {
         byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit())

@@ -50,7 +50,7 @@ use crate::catch_panic::{guarded, logged};
 /// A recorder that several threads share.
 pub(crate) type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 
-/// The recorder of the builder, or else the global one as soon as it is installed.
+/// The connection to a recorder: the builder's, or else the global one as soon as it is installed.
 pub(crate) struct Facade {
     given: Option<SharedRecorder>,
     naming: MetricNaming,
@@ -66,13 +66,13 @@ impl Facade {
         Self { given, naming, resolved: 0, epoch: 0, is_broken: AtomicBool::new(false) }
     }
 
-    /// The names and labels of the metrics.
+    /// Returns the names and labels of the metrics.
     pub(crate) fn naming(&self) -> &MetricNaming {
         &self.naming
     }
 
-    /// Looks up the recorder again. A handle that was registered before the global recorder was
-    /// installed never records, so after a change all handles register again and export their
+    /// Looks up the recorder again. A handle that registered before the global recorder was
+    /// installed records nothing. So after a change all handles register again and export their
     /// totals.
     pub(crate) fn resolve(&mut self) {
         let address = self.address();
@@ -84,25 +84,25 @@ impl Facade {
         }
     }
 
-    /// Whether the calling thread uses the resolved recorder. A thread inside
-    /// `metrics::with_local_recorder` uses another one, and must not export anything.
-    pub(crate) fn in_sight(&self) -> bool {
+    /// Returns whether the calling thread sees the resolved recorder. A thread inside
+    /// `metrics::with_local_recorder` sees another one, and must not export anything.
+    pub(crate) fn sees_recorder(&self) -> bool {
         self.address() == self.resolved
     }
 
-    /// Whether the builder has a recorder, or a global one is installed.
+    /// Returns whether the builder has a recorder, or a global one is installed.
     pub(crate) fn has_recorder(&self) -> bool {
-        // Without a recorder the facade has a no-op one, which has no state.
+        // Without a recorder, `metrics` returns a no-op recorder, which has no size.
         self.given.is_some() || self.with(|recorder| size_of_val(recorder) > 0)
     }
 
-    /// A number that changes with the recorder.
+    /// Returns a number that changes with the recorder.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// Calls the recorder. If it panics, the panic is logged and the recorder is not called again,
-    /// so that the rules are still evaluated.
+    /// Calls the recorder. If it panics, logs the panic and does not call the recorder again, so
+    /// that the lookout still evaluates its rules.
     fn guard(&self, call: impl FnOnce()) {
         if !self.is_broken.load(Ordering::Relaxed) && guarded(call).is_err() {
             self.is_broken.store(true, Ordering::Relaxed);

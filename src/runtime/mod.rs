@@ -1,4 +1,5 @@
-//! Metrics of the application's runtime and of the process, which often cause slow requests.
+//! Metrics of the application's runtime and of the process. A busy runtime often causes slow
+//! requests.
 //!
 //! The lookout's thread reads them, since a blocked runtime cannot report that it is blocked.
 
@@ -18,7 +19,7 @@ use crate::{
     facade::{Facade, Gauge, RUNTIME_LAG},
 };
 
-/// The time between two probes, which may miss a shorter stall.
+/// The time between two probes. They may miss a shorter stall.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The metrics of the application's runtime and of the process.
@@ -67,7 +68,7 @@ impl RuntimeStats {
         self.process.export(facade);
         #[cfg(feature = "runtime-metrics")]
         if let Some(scheduler) = &mut self.scheduler {
-            // Before the next probe, which would count as a task.
+            // Export before the next probe is sent, since the scheduler would count it as a task.
             scheduler.export(facade);
         }
         self.probe();
@@ -78,7 +79,7 @@ impl RuntimeStats {
         }
         let lag = delays.map(|delays| delays.worst);
         if lag.is_some() || self.is_lag_exported {
-            // After a shutdown the gauge must not keep the last lag.
+            // After the runtime has shut down, the gauge must not keep the last lag.
             self.lag.set(facade, lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
             self.is_lag_exported = lag.is_some();
         }

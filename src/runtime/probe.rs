@@ -9,8 +9,8 @@ use crate::series::{RawClock, RawTime};
 
 /// Sends tiny tasks to a runtime, one at a time, and measures their delays.
 ///
-/// A handle does not keep the runtime alive. After its shutdown, the runtime drops the task, which
-/// shows that it has shut down.
+/// A handle does not keep the runtime alive. A runtime that has shut down drops the task without
+/// running it, which reveals the shutdown.
 #[derive(Debug)]
 pub(super) struct Probe {
     runtime: Handle,
@@ -28,9 +28,9 @@ struct SentTask {
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Completion {
-    /// It ran after this delay.
+    /// The runtime ran it after this delay.
     Ran(Duration),
-    /// The runtime dropped it at its shutdown.
+    /// The runtime dropped it because of its shutdown.
     Dropped,
 }
 
@@ -54,7 +54,7 @@ impl Probe {
         true
     }
 
-    /// Takes the delays since the last call, with that of a task that still waits.
+    /// Takes the delays since the last call, including that of a task that still waits.
     pub(super) fn take(&mut self) -> Delay {
         let waiting = self.sent.as_ref().map(|sent| since(sent.at));
         std::mem::take(&mut self.delays).with(waiting.unwrap_or_default())
@@ -66,7 +66,7 @@ fn since(sent: RawTime) -> Duration {
     Duration::from_nanos(clock.nanos(sent, clock.now()))
 }
 
-/// Belongs to a task, and records how the task ends.
+/// Moves into a task, and records how the task ends.
 #[derive(Debug)]
 struct TaskGuard {
     sent: RawTime,
@@ -75,14 +75,14 @@ struct TaskGuard {
 
 impl TaskGuard {
     fn ran(&self) {
-        // The cell is empty, since only the drop could have set it.
+        // Cannot fail: only the drop could have set the cell before.
         let _ = self.completion.set(Completion::Ran(since(self.sent)));
     }
 }
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        // The cell is set if the task ran.
+        // Has no effect if the task ran, since the cell is set then.
         let _ = self.completion.set(Completion::Dropped);
     }
 }
@@ -113,8 +113,8 @@ impl Delays {
         self.count += 1;
     }
 
-    /// Includes a task that still waits. Its delay is at least `waiting`, so it must not lower the
-    /// mean.
+    /// Includes a task that still waits. Its delay will be at least `waiting`, so it must not lower
+    /// the mean.
     fn with(self, waiting: Duration) -> Delay {
         let mean = self.sum.checked_div(self.count).unwrap_or_default();
         Delay {

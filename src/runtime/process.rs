@@ -43,10 +43,11 @@ impl Process {
     }
 }
 
-/// In the order of [`GAUGES`]; `None` for a value that the system does not report.
+/// Returns the values in the order of [`GAUGES`], with `None` for a value that the system does not
+/// report.
 fn values(used: &Metrics) -> [Option<f64>; GAUGES.len()] {
     let plain = |value: Option<u64>| value.map(|value| value as f64);
-    // 0 means no limit. As a number, it would make each ratio to the limit infinite.
+    // 0 means no limit. Exported as 0, it would make each ratio to the limit infinite.
     let limit = |value| plain(value).map(|value| if value == 0.0 { f64::INFINITY } else { value });
     [
         plain(used.open_fds),

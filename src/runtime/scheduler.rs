@@ -45,15 +45,14 @@ impl Scheduler {
         self.busiest.set(facade, busy_ratio(interval.max_busy_duration, elapsed, 1));
     }
 
-    /// Exports the mean delay of the probes, since tokio measures only the delays of instrumented
-    /// tasks.
+    /// Exports the mean delay of the probes. tokio measures the delays of instrumented tasks only.
     pub(super) fn export_delay(&mut self, facade: &Facade, mean: Duration) {
         self.poll_delay.set(facade, mean.as_secs_f64());
     }
 }
 
-/// The busy share of the workers' time. A worker reports its time when it parks, which may be in a
-/// later interval, so the ratio is limited to 1.
+/// Returns the busy share of the workers' time. A worker reports its time when it parks, possibly
+/// in a later interval, so the ratio is limited to 1.
 fn busy_ratio(busy: Duration, elapsed: Duration, workers: usize) -> f64 {
     let all = elapsed.as_secs_f64() * workers as f64;
     if all > 0.0 { (busy.as_secs_f64() / all).min(1.0) } else { 0.0 }

@@ -11,11 +11,11 @@ use crate::{
     observe::JsonString,
 };
 
-/// Incremented by each incompatible change of the JSON, so that readers can reject an unknown
+/// Increment it with each incompatible change of the JSON, so that readers can reject an unknown
 /// version.
 const FORMAT_VERSION: u32 = 1;
 
-/// Writes a status as JSON without a library, since `serde_json` is optional.
+/// Writes a value as JSON. Uses no library, since `serde_json` is optional.
 pub(super) struct Json<T>(pub(super) T);
 
 impl fmt::Display for Json<&Snapshot> {
@@ -161,7 +161,7 @@ impl fmt::Display for Json<Option<&str>> {
     }
 }
 
-/// JSON has no NaN and no infinity, so these become `null`.
+/// Writes NaN and infinity, which JSON does not have, as `null`.
 impl fmt::Display for Json<Option<f64>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.filter(|number| number.is_finite()) {

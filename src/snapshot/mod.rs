@@ -1,4 +1,4 @@
-//! The state of a lookout at a tick, for all its readers.
+//! The state of a lookout at a tick, published for all readers.
 
 mod json;
 mod publisher;
@@ -22,8 +22,8 @@ use crate::{
 /// value or the reason why it has no verdict, the figures of the service and of each operation, the
 /// firing alerts, and the deliveries of each notifier.
 ///
-/// A clone shares its lists. Its [`Display`](fmt::Display) is a line for each rule and each
-/// notifier. With the feature `axum` it is a response, as JSON.
+/// A clone shares the lists. [`Display`](fmt::Display) writes a line for each rule and each
+/// notifier. With the feature `axum`, a handler can return the snapshot as a JSON response.
 ///
 /// # Examples
 ///
@@ -52,25 +52,25 @@ pub struct Snapshot {
     pub uptime: Duration,
     /// Whether a metrics recorder was found.
     pub has_recorder: bool,
-    /// One for each rule, in their order. A rule for each route has up to 20, of the worst
-    /// operations.
+    /// The status of each rule, in the order of the rules. A rule that evaluates each route has up
+    /// to 20 statuses, those of its worst operations.
     pub rules: Arc<[RuleStatus]>,
-    /// The length of [`last_minute`](TargetStatus::last_minute): 60 s, less after a start, and more
-    /// after a late tick.
+    /// The length of [`last_minute`](TargetStatus::last_minute): 60 s, but less in the first minute
+    /// and more after a late tick.
     pub window: Duration,
-    /// The service, then each route and each dependency that a rule names.
+    /// The requests of the service, then of each route and each dependency that a rule names.
     pub scopes: Arc<[Arc<TargetStatus>]>,
-    /// One for each operation, in the order of their first requests.
+    /// The requests of each operation, in the order of their first requests.
     pub operations: Arc<[Arc<TargetStatus>]>,
-    /// The firing alerts: of rules, and of reports.
+    /// The firing alerts of rules and of reports.
     pub alerts: Arc<[Alert]>,
-    /// One for each notifier, in their order.
+    /// The deliveries of each notifier, in the order of the notifiers.
     pub notifiers: Arc<[NotifierStatus]>,
 }
 
 impl Snapshot {
-    /// The snapshot as a JSON object, in ASCII. Durations are in seconds, and unknown values are
-    /// `null`. `format_version` is 1; it changes when a field is renamed or removed.
+    /// Returns the snapshot as a JSON object in ASCII. Durations are in seconds, and unknown values
+    /// are `null`. `format_version` is 1; it changes when a field is renamed or removed.
     pub fn to_json(&self) -> String {
         json::Json(self).to_string()
     }

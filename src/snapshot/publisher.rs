@@ -28,7 +28,7 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes a first snapshot, before any tick, and returns the channel of the readers.
+    /// Publishes a first snapshot before any tick, and returns the channel for readers.
     pub(crate) fn new(
         evaluator: &Evaluator,
         collector: &Collector,
@@ -42,7 +42,7 @@ impl Publisher {
         (publisher, readers)
     }
 
-    /// Publishes the state after a tick, or after a replacement of the rules.
+    /// Publishes the state after a tick, or after the rules were replaced.
     pub(crate) fn publish(&mut self, evaluator: &Evaluator, collector: &Collector, at: SystemTime) {
         let snapshot = self.next(evaluator, collector, at);
         self.gauges.set(&snapshot.rules, &collector.facade);
@@ -59,14 +59,14 @@ impl Publisher {
         Arc::clone(&self.reports)
     }
 
-    /// The next snapshot. It shares the parts of the previous one that are the same.
+    /// Builds the next snapshot. It shares unchanged parts with the previous one.
     fn next(&self, evaluator: &Evaluator, collector: &Collector, at: SystemTime) -> Arc<Snapshot> {
         let previous = Arc::clone(&self.channel.borrow());
         let (timeline, bounds) = (collector.timeline(), collector.bounds());
         let targets = evaluator.targets().enumerate();
         let scopes =
             targets.map(|(group, target)| (TargetRef::Scope(target), collector.group(group)));
-        // Each lookout has operations for the overflow, which rarely occurs.
+        // Every lookout has operations for the overflow: omit those without requests.
         let operations = collector.operations().filter(|(operation, figures)| {
             !operation.is_overflow() || figures.history.totals().requests() > 0
         });
@@ -111,7 +111,7 @@ impl Snapshot {
     }
 }
 
-/// The previous list if it is equal.
+/// Returns the previous list if the current one is equal.
 fn shared<T: PartialEq>(previous: &Arc<[T]>, current: Vec<T>) -> Arc<[T]> {
     if **previous == *current { Arc::clone(previous) } else { current.into() }
 }

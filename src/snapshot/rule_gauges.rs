@@ -5,8 +5,8 @@ use crate::{
     facade::{Facade, Gauge, RULE_THRESHOLD, RULE_VALUE},
 };
 
-/// The gauges of the value and the threshold of each rule. A rule that evaluates each route has one
-/// series, of the worst operation.
+/// The gauges of each rule's value and threshold. A rule that evaluates each route has one series,
+/// which shows its worst operation.
 #[derive(Debug, Default)]
 pub(super) struct RuleGauges(HashMap<(Arc<str>, Option<Target>), Pair>);
 
@@ -14,7 +14,7 @@ pub(super) struct RuleGauges(HashMap<(Arc<str>, Option<Target>), Pair>);
 struct Pair {
     value: Gauge,
     threshold: Gauge,
-    /// The rule was in the last snapshot.
+    /// Whether the rule was in the last snapshot.
     is_current: bool,
 }
 
@@ -25,14 +25,14 @@ impl RuleGauges {
         for status in rules {
             let key = (Arc::clone(&status.rule), labelled_target(&status.target).cloned());
             let pair = self.0.entry(key).or_insert_with(|| Pair::new(status, facade));
-            // The worst operation of a rule is the first one.
+            // The first status of a rule is that of its worst operation.
             if !pair.is_current {
                 pair.set(status.value.unwrap_or(f64::NAN), status.threshold, facade);
             }
             pair.is_current = true;
         }
         self.0.retain(|_, pair| {
-            // The recorder keeps the series, which must not show the value of a rule that is gone.
+            // The recorder keeps the series, which must not show the last value of a removed rule.
             if !pair.is_current {
                 pair.set(f64::NAN, f64::NAN, facade);
             }
@@ -61,7 +61,8 @@ impl Pair {
     }
 }
 
-/// The target that a rule names. The operations of a rule for each route share its series.
+/// Returns the target if the rule names it. The operations of a rule that evaluates each route
+/// share its series.
 fn labelled_target(target: &Target) -> Option<&Target> {
     matches!(target, Target::Route(_) | Target::Dependency(_)).then_some(target)
 }

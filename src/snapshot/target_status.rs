@@ -8,20 +8,21 @@ use crate::{
     window::{SECONDS, Timeline, Window},
 };
 
-/// The requests of one target at a tick: of the service, a route, a dependency, or an operation.
+/// The requests of one target at a tick. A target is the service, a route, a dependency, or an
+/// operation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TargetStatus {
-    /// Which requests these figures count.
+    /// The target of the requests.
     pub target: Target,
-    /// The requests that ended since the start.
+    /// The number of requests that ended since the start.
     pub total_requests: u64,
-    /// How many of those failed.
+    /// The number of them that failed.
     pub total_errors: u64,
-    /// The requests in flight.
+    /// The number of requests in flight.
     pub in_flight: u64,
-    /// The age of the oldest request that still waits for the head of its response. It is up to a
-    /// second too low. `None` without such a request.
+    /// The age of the oldest request that still waits for its response's head; `None` without such
+    /// a request. The actual age may be up to a second higher.
     pub oldest_in_flight: Option<Duration>,
     /// The requests that ended in the [last minute](super::Snapshot::window).
     pub last_minute: WindowStatus,
@@ -31,11 +32,11 @@ pub struct TargetStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WindowStatus {
-    /// The requests.
+    /// The number of requests.
     pub requests: u64,
-    /// How many of them failed, as the signal error ratio counts.
+    /// The number of them that failed, as the signal `error_ratio` counts failures.
     pub errors: u64,
-    /// How many of them were rejected with a client error (4xx).
+    /// The number of them that were rejected with a client error (4xx).
     pub client_errors: u64,
     /// The exact mean duration; `None` without requests.
     pub mean: Option<Duration>,
@@ -45,7 +46,7 @@ pub struct WindowStatus {
     pub p99: Option<Duration>,
 }
 
-/// The status of several targets. A status that does not change is shared between snapshots.
+/// The statuses of several targets. Snapshots share each status that has not changed.
 pub(super) type TargetStatuses = Arc<[Arc<TargetStatus>]>;
 
 impl TargetStatus {
@@ -61,8 +62,8 @@ impl TargetStatus {
         }
     }
 
-    /// Whether a status of these figures would be equal. Without new requests a window changes only
-    /// when it loses some.
+    /// Returns whether these figures would yield an equal status. Without new requests, a window
+    /// changes only when old requests leave it.
     fn is_current(&self, figures: &Figures, window: impl FnOnce() -> u64) -> bool {
         let is_same = self.total_requests == figures.history.totals().requests()
             && self.in_flight == figures.in_flight
@@ -84,7 +85,7 @@ impl WindowStatus {
         }
     }
 
-    /// The share of requests that failed, from 0 to 1; `None` without requests.
+    /// Returns the share of requests that failed, from 0 to 1, or `None` without requests.
     pub fn error_ratio(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
     }
@@ -114,8 +115,8 @@ impl TargetRef<'_> {
     }
 }
 
-/// The status of each target, in their order. Reuses each status that is still current, and the
-/// whole list if all are.
+/// Returns the status of each target, in the order of the targets. Reuses each status that is still
+/// current, and the whole list if all are.
 pub(super) fn updated<'f>(
     previous: &TargetStatuses,
     targets: impl Iterator<Item = (TargetRef<'f>, &'f Figures)>,
@@ -124,23 +125,23 @@ pub(super) fn updated<'f>(
 ) -> TargetStatuses {
     let mut count = 0;
     let mut changed = Vec::new();
-    for (place, (target, figures)) in targets.enumerate() {
+    for (index, (target, figures)) in targets.enumerate() {
         count += 1;
         let window = || figures.history.window(timeline, SECONDS);
-        let known = previous.get(place).filter(|known| target.is(&known.target));
+        let known = previous.get(index).filter(|known| target.is(&known.target));
         if !known.is_some_and(|known| known.is_current(figures, || window().requests())) {
             let status = TargetStatus::new(target.to_target(), figures, &window(), bounds);
-            changed.push((place, Arc::new(status)));
+            changed.push((index, Arc::new(status)));
         }
     }
     if changed.is_empty() && count == previous.len() {
         return Arc::clone(previous);
     }
     let mut changed = changed.into_iter().peekable();
-    let status = |place: usize| match changed.next_if(|(next, _)| *next == place) {
+    let status = |index: usize| match changed.next_if(|(next, _)| *next == index) {
         Some((_, status)) => status,
-        // Each place beyond the previous list has changed.
-        None => Arc::clone(&previous[place]),
+        // An index beyond the previous list is always in `changed`.
+        None => Arc::clone(&previous[index]),
     };
     (0..count).map(status).collect()
 }

@@ -1,4 +1,4 @@
-//! Snapshots of traces of requests, second by second.
+//! Tests of the snapshots of simulated requests, tick by tick.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use proptest::prelude::*;
@@ -12,13 +12,13 @@ use crate::{
     rule::Rule,
 };
 
-/// A trace of requests with its snapshots.
-struct Watched {
+/// Simulated requests with a publisher of their snapshots.
+struct PublishedPlay {
     play: Play,
     publisher: Publisher,
 }
 
-impl Watched {
+impl PublishedPlay {
     fn new(rules: impl Into<Vec<Rule>>) -> Self {
         Self::of(Play::new(rules))
     }
@@ -40,7 +40,7 @@ impl Watched {
     }
 }
 
-/// A publisher with a snapshot of the state now.
+/// Creates a publisher with a snapshot of the current state.
 fn publisher(play: &Play) -> Publisher {
     let origin = Arc::clone(play.evaluator.origin());
     let reports = Reports::new(Arc::clone(&play.store), Arc::clone(&origin));
@@ -57,8 +57,9 @@ fn names(targets: &[Arc<TargetStatus>]) -> Vec<String> {
 }
 
 #[test]
-fn a_snapshot_has_the_figures_of_the_service_of_each_named_scope_and_of_each_operation() {
-    let mut watched = Watched::new([ratio(), ratio().route("/b"), ratio().route("/b").named("B")]);
+fn a_snapshot_has_the_figures_of_the_service_and_of_each_scope_and_operation() {
+    let mut watched =
+        PublishedPlay::new([ratio(), ratio().route("/b"), ratio().route("/b").named("B")]);
     for _ in 0..90 {
         watched.play.requests("/a", 1, 20 * MS, Ending::Complete);
         watched.play.requests("/b", 2, 400 * MS, Ending::Complete);
@@ -89,7 +90,7 @@ fn a_snapshot_has_the_figures_of_the_service_of_each_named_scope_and_of_each_ope
 
 #[test]
 fn a_snapshot_shares_each_part_that_has_not_changed() {
-    let mut watched = Watched::new([ratio()]);
+    let mut watched = PublishedPlay::new([ratio()]);
     watched.play.requests("/a", 5, MS, Ending::Complete);
     watched.play.requests("/b", 5, MS, Ending::Complete);
     let first = watched.tick();
@@ -106,7 +107,7 @@ fn a_snapshot_shares_each_part_that_has_not_changed() {
 
 #[test]
 fn the_firing_alerts_of_rules_and_of_reports_are_in_the_snapshot() {
-    let mut watched = Watched::new([ratio()]);
+    let mut watched = PublishedPlay::new([ratio()]);
     let reporter = crate::Reporter::new(watched.publisher.reports());
     reporter.send(crate::Report::new("OrderLost", "no broker"));
     let _ = watched.publisher.reports().changes();
@@ -136,10 +137,11 @@ fn gauges(snapshotter: &Snapshotter) -> Vec<(String, usize, f64)> {
 }
 
 #[test]
-fn a_rule_for_each_route_has_one_gauge_of_the_worst_operation_until_the_rule_is_gone() {
+fn a_rule_for_each_route_has_one_gauge_of_its_worst_operation_until_it_is_removed() {
     let recorder = Arc::new(DebuggingRecorder::new());
     let snapshotter = recorder.snapshotter();
-    let mut watched = Watched::of(Play::with_recorder([ratio().each_route()], Some(recorder)));
+    let mut watched =
+        PublishedPlay::of(Play::with_recorder([ratio().each_route()], Some(recorder)));
     for _ in 0..10 {
         for route in 0..30 {
             let name = format!("/{route:02}");
@@ -158,8 +160,8 @@ fn a_rule_for_each_route_has_one_gauge_of_the_worst_operation_until_the_rule_is_
 }
 
 #[test]
-fn after_a_replacement_of_the_rules_each_scope_has_its_own_figures() {
-    let mut watched = Watched::new([ratio().route("/a")]);
+fn after_the_rules_are_replaced_each_scope_has_its_own_figures() {
+    let mut watched = PublishedPlay::new([ratio().route("/a")]);
     watched.play.requests("/a", 1, MS, Ending::Complete);
     watched.play.requests("/b", 1, MS, Ending::Complete);
     watched.tick();
@@ -172,7 +174,7 @@ fn after_a_replacement_of_the_rules_each_scope_has_its_own_figures() {
 
 #[test]
 fn the_json_has_the_figures_in_seconds() {
-    let mut watched = Watched::new([]);
+    let mut watched = PublishedPlay::new([]);
     watched.play.requests("/a\"", 1, 20 * MS, Ending::Panicked);
     let json: serde_json::Value = serde_json::from_str(&watched.tick().to_json()).unwrap();
     let p50 = json["operations"][0]["last_minute"]["p50_seconds"].as_f64().unwrap();
@@ -200,12 +202,12 @@ fn the_json_has_the_figures_in_seconds() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A shared part could be out of date.
+    /// Shared parts must not be out of date.
     #[test]
-    fn a_snapshot_after_others_equals_one_that_is_built_at_once(
+    fn an_incremental_snapshot_equals_one_built_from_scratch(
         seconds in prop::collection::vec(prop::collection::vec((0..3_u8, 0..3_u64, 0..2_u64), 0..3), 1..150),
     ) {
-        let mut watched = Watched::new([ratio(), ratio().route("/1"), ratio().each_route()]);
+        let mut watched = PublishedPlay::new([ratio(), ratio().route("/1"), ratio().each_route()]);
         for requests in seconds {
             for (route, count, starts) in requests {
                 let route = format!("/{route}");

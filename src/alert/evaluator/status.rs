@@ -8,24 +8,24 @@ use crate::{
     rule::{Comparison, Reason},
 };
 
-/// The maximum number of statuses of a rule for each route.
+/// The maximum number of statuses of a rule that evaluates each route.
 const MAX_STATUSES: usize = 20;
 
 impl Evaluator {
-    /// The status of each rule at the last tick, in the order of the rules.
+    /// Returns the status of each rule at the last tick, in the order of the rules.
     pub(crate) fn statuses(&self, collector: &Collector) -> Vec<RuleStatus> {
         self.rules.iter().flat_map(|watch| watch.statuses(&self.groups, collector)).collect()
     }
 
-    /// The service and its instance.
+    /// Returns the service and its instance.
     pub(crate) fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
 }
 
 impl Watch {
-    /// One status for the service, a route or a dependency. A rule for each route has one for each
-    /// of its worst operations.
+    /// Returns one status for the service, a route or a dependency. For a rule that evaluates each
+    /// route, returns one status for each of its worst operations.
     fn statuses(&self, groups: &Groups, collector: &Collector) -> Vec<RuleStatus> {
         let Some((group, target)) = groups.find(&self.rule.scope) else {
             return self.worst(collector);
@@ -66,14 +66,14 @@ impl Watch {
         }
         known.sort_by(|(_, one, _), (_, other, _)| {
             let by_state = Reverse(state(one)).cmp(&Reverse(state(other)));
-            by_state.then(self.severity_of(other).total_cmp(&self.severity_of(one)))
+            by_state.then(self.excess_of(other).total_cmp(&self.excess_of(one)))
         });
         let of_known = known.into_iter().take(MAX_STATUSES).map(|(target, tracked, figures)| {
             self.status(target, Some(tracked), figures, collector)
         });
         let mut statuses: Vec<_> = of_known.collect();
         if statuses.is_empty() {
-            // No route has a verdict yet: the busiest one gives the reason.
+            // No route has a verdict yet, so show the reason of the busiest one.
             statuses.push(match busiest {
                 Some((_, figures)) => self.status(Target::Service, None, figures, collector),
                 None => self.without_figures(Target::Service, Reason::NoRequests),
@@ -82,9 +82,9 @@ impl Watch {
         statuses
     }
 
-    /// The last value as a multiple of the threshold, or its inverse for a rule that fires below
-    /// it. Negative without a value.
-    fn severity_of(&self, tracked: &Tracked) -> f64 {
+    /// Returns the last value as a multiple of the threshold, or the inverse for a rule that fires
+    /// below its threshold. Returns a negative number without a value.
+    fn excess_of(&self, tracked: &Tracked) -> f64 {
         let Some((comparison, _)) = self.rule.condition() else { return -1.0 };
         tracked.last.as_ref().map_or(-1.0, |Reading { value, threshold, .. }| match comparison {
             Comparison::Above => value / threshold.max(f64::MIN_POSITIVE),

@@ -1,4 +1,4 @@
-//! The metrics of the crate axum-prometheus, which has them for servers only.
+//! The metrics of the crate axum-prometheus, which covers servers only.
 
 use metrics::Label;
 

@@ -61,13 +61,13 @@ impl Labelling for GoGrpcMiddleware {
     }
 }
 
-/// The parts of `shop.Orders/Create`. A route for several methods, such as `_OTHER`, has no
-/// service.
+/// Splits `shop.Orders/Create` into its service and its method. A route that several methods share,
+/// such as `_OTHER`, has no service.
 fn service_and_method(route: &str) -> (&str, &str) {
     route.split_once('/').unwrap_or(("unknown", route))
 }
 
-/// Go's name of the gRPC status, also for a call that ended without a status.
+/// Returns Go's name of the gRPC status, also for a call that ended without a status.
 fn code(key: SeriesKey) -> &'static str {
     match (key.ending, key.status.status()) {
         (Ending::Complete, Some(Status::Grpc(status))) => CODES[usize::from(status.code())],
@@ -85,7 +85,7 @@ fn code(key: SeriesKey) -> &'static str {
     }
 }
 
-/// By number.
+/// The names of the statuses, by number.
 const CODES: [&str; 17] = [
     "OK",
     "Canceled",

@@ -11,14 +11,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcType {
-    /// One message from each side.
+    /// The client and the server each send one message.
     #[default]
     Unary,
-    /// Any number from the client, one from the server.
+    /// The client sends any number of messages, the server sends one.
     ClientStream,
-    /// One from the client, any number from the server.
+    /// The client sends one message, the server sends any number.
     ServerStream,
-    /// Any number from each side.
+    /// The client and the server each send any number of messages.
     BidiStream,
 }
 

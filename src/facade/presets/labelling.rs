@@ -11,16 +11,17 @@ use crate::{
 
 /// The labels of a preset. Each preset also lists their names in its [`Names`](super::Names).
 pub(super) trait Labelling {
-    /// The labels of an operation, which differ for each operation, so that no two share a gauge.
+    /// Returns the labels of an operation. No two operations have the same labels, so that none
+    /// share a gauge.
     fn operation(&self, operation: &Operation, options: &LabelOptions) -> Vec<Label>;
 
-    /// A further label of the requests in flight, the durations and the body sizes.
+    /// Returns a further label of the requests in flight, the durations and the body sizes.
     fn scheme(&self, _operation: &Operation, _options: &LabelOptions) -> Option<Label> {
         None
     }
 
-    /// The further labels of a duration, in addition to the labels of its operation. Several kinds
-    /// of end may share them.
+    /// Adds the further labels of a duration to the labels of its operation. Several kinds of end
+    /// may have the same labels.
     fn duration(
         &self,
         _labels: &mut Vec<Label>,
@@ -30,7 +31,8 @@ pub(super) trait Labelling {
     ) {
     }
 
-    /// The further labels of a counter of ended requests. Defaults to the labels of the duration.
+    /// Adds the further labels of the counter of ended requests. Defaults to the labels of the
+    /// duration.
     fn ended(
         &self,
         labels: &mut Vec<Label>,
@@ -45,7 +47,7 @@ pub(super) trait Labelling {
 /// The settings of the lookout that affect the labels of an operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelOptions {
-    /// Whether the served requests are `https`, for the label `url_scheme`.
+    /// Whether the server's requests are `https`, for the label `url_scheme`.
     pub(crate) is_https: bool,
     /// The types by gRPC method.
     pub(crate) grpc_types: HashMap<String, GrpcType>,
@@ -83,8 +85,8 @@ pub(super) fn route(operation: &Operation) -> SharedString {
     SharedString::from_shared(operation.shared_route())
 }
 
-/// OpenTelemetry's `error.type`: the status of a failure, the kind of an error, or else the
-/// outcome. A success must not have it.
+/// Returns OpenTelemetry's `error.type`: the status of a failure, the kind of an error, or else the
+/// outcome. By its convention, a success does not have the attribute.
 pub(super) fn error_type(key: SeriesKey, outcome: Outcome) -> Option<Cow<'static, str>> {
     match (outcome, key.ending) {
         (Outcome::Success, _) => None,

@@ -7,15 +7,15 @@ use crate::{facade::metric::Metric, series::OptionalHistogram};
 pub(crate) struct Names {
     pub(crate) duration: &'static str,
     pub(super) head: &'static str,
-    /// The counter of started requests, which few presets have.
+    /// The counter of started requests; `None` for most presets.
     pub(crate) started: Option<&'static str>,
-    /// The counter of ended requests; `None` if the count of the duration serves as the counter.
+    /// The counter of ended requests; `None` if the histogram's `_count` serves as the counter.
     pub(crate) ended: Option<&'static str>,
     pub(crate) active: &'static str,
     pub(crate) oldest: &'static str,
     pub(crate) stream: &'static str,
     pub(crate) streams: &'static str,
-    /// The wait for a client, which only clients record.
+    /// The time until the client is ready, which only clients record.
     pub(crate) wait: &'static str,
     /// The sizes of the bodies of requests and of responses.
     pub(crate) sizes: [&'static str; 2],
@@ -37,9 +37,9 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Server,
-    /// A client, which may also wait until it is ready.
+    /// A client, whose requests may wait until it is ready.
     Client,
-    /// A call that is a future, without a head and a body.
+    /// A call that is a plain future, without a head and a body.
     Future,
 }
 
@@ -49,7 +49,7 @@ impl Names {
         (self.role != Role::Future).then_some(self.head)
     }
 
-    /// The name of a histogram that few operations have.
+    /// Returns the name of an optional histogram.
     pub(crate) fn optional(&self, histogram: OptionalHistogram) -> Option<&'static str> {
         match histogram {
             OptionalHistogram::Head => Some(self.head),
@@ -62,7 +62,7 @@ impl Names {
         }
     }
 
-    /// The counter of such a histogram's sum, if the preset has one.
+    /// Returns the name of the counter of an optional histogram's sum, if the preset has one.
     pub(crate) fn total(&self, histogram: OptionalHistogram) -> Option<&'static str> {
         match histogram {
             OptionalHistogram::RequestMessages => self.message_totals.map(|totals| totals[0]),
@@ -71,13 +71,13 @@ impl Names {
         }
     }
 
-    /// All metrics, for the catalogue.
+    /// Returns all metrics, for the catalogue.
     pub(in crate::facade) fn metrics(&self) -> impl Iterator<Item = Metric> {
         let exchange = (self.role != Role::Future).then(|| self.exchange_metrics());
         self.operation_metrics().chain(exchange.into_iter().flatten())
     }
 
-    /// The metrics of every operation, including calls that are futures.
+    /// Returns the metrics that every operation has, including plain futures.
     fn operation_metrics(&self) -> impl Iterator<Item = Metric> {
         let &Self { started, ended, operation_labels: operation, .. } = self;
         let duration = Metric::histogram(
@@ -107,7 +107,7 @@ impl Names {
         .chain(ended.map(|metric| metric.labels_and(operation, self.ended_labels)))
     }
 
-    /// The metrics of heads, streams, bodies and messages.
+    /// Returns the metrics of heads, streams, bodies and messages.
     fn exchange_metrics(&self) -> impl Iterator<Item = Metric> {
         let operation = self.operation_labels;
         let [request, response] = self.sizes;

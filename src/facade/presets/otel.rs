@@ -114,7 +114,7 @@ pub(super) const DEPENDENCY: Names = Names {
     ..FUTURE
 };
 
-/// A future has no status.
+/// The names for plain futures, which have no status.
 const FUTURE: Names = Names {
     role: Role::Future,
     duration_labels: &["error_type"],
@@ -143,8 +143,8 @@ impl Labelling for OpenTelemetry {
         labels
     }
 
-    /// All requests of a lookout have the same value, since the client chooses the scheme of its
-    /// request and a proxy may terminate TLS.
+    /// Returns the same value for all requests of a lookout, since a client can send any scheme and
+    /// a proxy may terminate TLS.
     fn scheme(&self, operation: &Operation, options: &LabelOptions) -> Option<Label> {
         let traffic = operation.traffic();
         let is_served_http = traffic.protocol == Protocol::Http && traffic.dependency.is_none();
@@ -199,7 +199,7 @@ fn status_label(operation: &Operation) -> &'static str {
     if operation.is_grpc() { "rpc_response_status_code" } else { "http_response_status_code" }
 }
 
-/// HTTP's class of statuses, or gRPC's status. A future has neither.
+/// Returns the class of an HTTP status, or gRPC's status. A plain future has neither.
 fn class(operation: &Operation, key: SeriesKey) -> Option<(&'static str, Cow<'static, str>)> {
     match operation.traffic().protocol {
         Protocol::Grpc => {

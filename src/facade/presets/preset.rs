@@ -1,8 +1,8 @@
 /// A set of metric names and labels, so that existing dashboards keep working.
 ///
-/// A preset names the metrics that it knows. The other metrics keep their names, with the preset's
-/// labels of the operation, so that one variable of a dashboard selects in all of them. The presets
-/// differ in names and labels only; the counts are the same. See the
+/// A preset renames the metrics that its model has. The other metrics keep their names and get the
+/// preset's labels of the operation, so that one dashboard variable filters all of them. The
+/// presets differ only in names and labels; the counts are the same. See the
 /// [guide](crate::guide::presets).
 ///
 /// | preset | HTTP server | HTTP client | gRPC |
@@ -38,9 +38,9 @@ pub enum Preset {
     /// - The `uri` of a request without a route is `NOT_FOUND` for the status 404, `REDIRECTION`
     ///   for 3xx, otherwise `UNKNOWN`. In metrics without a status it is `unmatched`. For a client
     ///   it is `none`.
-    /// - The `_count` of the histogram is the counter. There is no `_max`, since no counts can yield
-    ///   it. The gauge of requests in flight is `http_server_active_requests`, since Micrometer's
-    ///   name for it depends on the version.
+    /// - The `_count` of the histogram is the counter. There is no `_max`, since it cannot be
+    ///   computed from counts. The gauge of requests in flight is `http_server_active_requests`,
+    ///   since Micrometer's name for it depends on the version.
     SpringBoot,
     /// The metrics of the crate axum-prometheus: `axum_http_requests_total` and
     /// `axum_http_requests_duration_seconds` with the labels `method`, `status` and `endpoint`, and
@@ -48,7 +48,7 @@ pub enum Preset {
     ///
     /// - The `endpoint` of a request without a route is `unmatched`, never its path.
     /// - Without a response, `status` is `none`. axum-prometheus does not count such requests.
-    /// - Durations end with the response, not with its head.
+    /// - Durations include the response's body, not only the time to its head.
     AxumPrometheus,
     /// The metrics of go-grpc-middleware: `grpc_server_started_total`, `grpc_server_handled_total`
     /// and `grpc_server_handling_seconds` with the labels `grpc_type`, `grpc_service`,
@@ -58,10 +58,10 @@ pub enum Preset {
     /// - A layer does not see the descriptor of a method, so `grpc_type` is `unary` unless
     ///   [`grpc_type`](crate::LookoutBuilder::grpc_type) declares it, or `grpc_descriptor` (feature
     ///   `prost`) declares all methods of a server.
-    /// - A call of an unknown method has the `grpc_service` `unknown`, and counts as started when it
-    ///   has ended.
+    /// - A call of an unknown method has the `grpc_service` `unknown`, and counts as started only
+    ///   once it has ended.
     /// - Without a status, `grpc_code` is `Canceled` for a dropped call, `DeadlineExceeded` after a
-    ///   timeout, `Unavailable` without a connection, `ResourceExhausted` if a limit rejected it,
-    ///   otherwise `Unknown`.
+    ///   timeout, `Unavailable` if the connection failed, `ResourceExhausted` if a limit rejected
+    ///   the call, otherwise `Unknown`.
     GoGrpcMiddleware,
 }

@@ -41,7 +41,7 @@ const NAMES: [&Names; 12] = [
 ];
 
 impl Presets {
-    /// Selects a preset for its protocol.
+    /// Selects a preset for the protocol that it supports.
     pub(crate) fn select(&mut self, preset: Preset) {
         match preset {
             Preset::OpenTelemetry => (self.http, self.grpc) = (preset, preset),
@@ -50,7 +50,7 @@ impl Presets {
         }
     }
 
-    /// The names of the metrics of a kind of traffic.
+    /// Returns the metric names of a kind of traffic.
     pub(crate) fn names(&self, traffic: &Traffic) -> &'static Names {
         match traffic.dependency.as_ref().and_then(Dependency::system) {
             Some(System::Database(_)) => &otel::DATABASE,
@@ -60,7 +60,7 @@ impl Presets {
         }
     }
 
-    /// The names of each kind of traffic.
+    /// Returns the metric names of each kind of traffic.
     pub(in crate::facade) fn all_names(&self) -> [&'static Names; 7] {
         [
             self.names_of(Protocol::Http, false),
@@ -82,35 +82,37 @@ impl Presets {
         self.names_of(Protocol::Http, false)
     }
 
-    /// The names of the duration histograms of every preset. They all have the same buckets.
+    /// Returns the names of the duration histograms of every preset. They all have the same
+    /// buckets.
     #[cfg(feature = "prometheus")]
     pub(crate) fn all_durations() -> impl Iterator<Item = &'static str> {
         NAMES.iter().flat_map(|names| [names.duration, names.head, names.stream, names.wait])
     }
 
-    /// The names of the histograms of body sizes.
+    /// Returns the names of the histograms of body sizes.
     #[cfg(feature = "prometheus")]
     pub(crate) fn all_sizes() -> impl Iterator<Item = &'static str> {
         NAMES.iter().flat_map(|names| names.sizes)
     }
 
-    /// The names of the histograms of gRPC messages.
+    /// Returns the names of the histograms of gRPC messages.
     #[cfg(feature = "prometheus")]
     pub(crate) fn all_messages() -> impl Iterator<Item = &'static str> {
         NAMES.iter().filter_map(|names| names.messages).flatten()
     }
 
-    /// The labels of an operation, which differ for each operation, so that no two share a gauge.
+    /// Returns the labels of an operation. No two operations have the same labels, so that none
+    /// share a gauge.
     pub(crate) fn operation_labels(&self, operation: &Operation) -> Vec<Label> {
         self.labelling(operation.traffic()).operation(operation, &self.options)
     }
 
-    /// A further label of the requests in flight and the body sizes.
+    /// Returns a further label of the requests in flight and the body sizes.
     pub(crate) fn scheme_label(&self, operation: &Operation) -> Option<Label> {
         self.labelling(operation.traffic()).scheme(operation, &self.options)
     }
 
-    /// The labels of a duration. Several kinds of end may share them.
+    /// Returns the labels of a duration. Several kinds of end may have the same labels.
     pub(crate) fn duration_labels(
         &self,
         operation: &Operation,
@@ -123,7 +125,7 @@ impl Presets {
         labels
     }
 
-    /// The labels of a counter of ended requests.
+    /// Returns the labels of the counter of ended requests.
     pub(crate) fn ended_labels(
         &self,
         operation: &Operation,
@@ -135,7 +137,7 @@ impl Presets {
         labels
     }
 
-    /// The labels of a rule's route, for one method or all.
+    /// Returns the labels of a rule's route, for one method or for all methods.
     pub(crate) fn route_labels(&self, method: Option<&str>, route: &str) -> Vec<Label> {
         let HttpLabels { method: method_label, route: route_label } = match self.http {
             Preset::SpringBoot => spring_boot::HTTP_LABELS,
@@ -155,7 +157,7 @@ impl Presets {
         }
     }
 
-    /// The selected preset if it applies to this traffic, or else OpenTelemetry's.
+    /// Returns the selected preset if it applies to this traffic, or else OpenTelemetry's.
     fn preset(&self, protocol: Protocol, is_client: bool) -> Preset {
         match protocol {
             Protocol::Http if is_client && self.http == Preset::AxumPrometheus => {
@@ -228,7 +230,7 @@ mod tests {
         ]
     }
 
-    /// Each kind of traffic, for servers and clients.
+    /// Returns each kind of traffic, for servers and clients.
     fn traffic() -> impl Iterator<Item = Arc<Traffic>> {
         sides().into_iter().flat_map(|dependency| {
             let protocols = Dependency::protocols(dependency.as_ref()).iter();
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_differ_in_their_labels_with_each_preset() {
+    fn with_each_preset_no_two_operations_have_the_same_labels() {
         let routes =
             ["", "unmatched", "UNKNOWN", "_OVERFLOW", "_OTHER", "/", "/a/{b}", "a/b", "a/c"];
         for preset in PRESETS {
@@ -264,7 +266,7 @@ mod tests {
         }
     }
 
-    /// The kinds of end that a request of this traffic may have.
+    /// Returns the ends that a request of this traffic may have.
     fn ends(protocol: Protocol) -> Vec<(SeriesKey, Outcome)> {
         let status = match protocol {
             Protocol::Http => StatusKey::http(StatusCode::INTERNAL_SERVER_ERROR),

@@ -66,7 +66,7 @@ impl Labelling for SpringBoot {
     }
 }
 
-/// Micrometer's `uri` of a request that matched no route.
+/// Returns Micrometer's `uri` for a request that matched no route.
 fn unmatched_uri(key: SeriesKey) -> &'static str {
     match key.status.status() {
         Some(Status::Http(status)) if status == 404 => "NOT_FOUND",

@@ -11,9 +11,9 @@ impl LookoutBuilder {
     ///
     /// A restored alert keeps its start, its peak and its instance, since receivers identify it by
     /// the instance. Its windows start empty: without traffic it resolves as unknown after the
-    /// longest window, and at once if its rule is gone. A pending alert starts over. A report that
-    /// was sent before continues as a repeat, and resolves five minutes after the start at the
-    /// earliest.
+    /// longest window. It resolves immediately if its rule has been removed. A pending alert starts
+    /// over. A report that was sent before continues as a repeat, and resolves five minutes after
+    /// the start at the earliest.
     ///
     /// The file is JSON, readable by its owner alone. A separate thread rewrites it when an alert
     /// changes, its peak rises, or a message is delivered; this delays no request and no tick. A
