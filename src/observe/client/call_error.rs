@@ -4,7 +4,7 @@ use std::{error::Error, ops::Deref};
 /// implements [`Error`], or one that dereferences to it, such as a boxed error, `anyhow::Error` or
 /// `eyre::Report`.
 ///
-/// The compiler infers `Marker`, which distinguishes these kinds of types.
+/// The compiler infers `Marker`, which distinguishes these types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that `Dependency::call` can classify",
     label = "neither implements `Error` nor dereferences to one",

@@ -22,15 +22,15 @@ use crate::{
     outcome::{Ending, ErrorKind},
 };
 
-/// Watches calls to a dependency that are plain futures: a database, a cache, a queue, an SDK. Made
-/// by [`Lookout::dependency`](crate::Lookout::dependency). See the
+/// Watches calls to a dependency, such as a database, a cache, a queue or an SDK. The calls are
+/// plain futures. Created by [`Lookout::dependency`](crate::Lookout::dependency). See the
 /// [guide](crate::guide::clients#watch-sqlx-redis-kafka-or-an-sdk).
 ///
 /// It is cheap to clone and works on any thread, with or without a runtime. A call is in flight
-/// from its first poll; its end records a duration and an outcome. In the steady state a call
-/// allocates nothing. After the lookout has shut down, calls run uncounted.
+/// from its first poll. When it ends, its duration and outcome are recorded. In the steady state a
+/// call allocates nothing. After the lookout has shut down, calls run but are not counted.
 ///
-/// The names of the metrics depend on the kind. The labels are `dependency` and those listed:
+/// The metric's name depends on the kind. Each metric has the label `dependency` and these labels:
 ///
 /// | kind | duration | labels |
 /// |---|---|---|
@@ -95,19 +95,19 @@ impl Dependency {
         Self::of(self.lookout, self.called.name, System::Messaging(system.into()))
     }
 
-    /// The dependency's name, as in rules and in the `dependency` label.
+    /// Returns the dependency's name, which rules and the `dependency` label use.
     pub fn name(&self) -> &str {
         &self.called.name
     }
 
     /// Watches a call that returns a `Result`. An `Err` counts as `error`, with an `error_type`
-    /// derived from its type and its causes. A drop before the end counts as `cancelled`, a panic
-    /// as `panicked`.
+    /// derived from its type and its causes. A call that is dropped before its end counts as
+    /// `cancelled`, one that panics as `panicked`.
     ///
-    /// `operation` names the call, such as `find_order`. Use few, fixed names: each has its own
+    /// `operation` names the call, such as `find_order`. Use a few fixed names: each has its own
     /// series, and names beyond [`max_operations`](crate::LookoutBuilder::max_operations) share
-    /// `_OVERFLOW`. The error implements [`Error`](std::error::Error) or dereferences to a
-    /// type that does, as boxed errors and `anyhow::Error` do. For other outputs, use
+    /// `_OVERFLOW`. The error must implement [`Error`](std::error::Error), or dereference to a type
+    /// that does, as boxed errors and `anyhow::Error` do. For other outputs, use
     /// [`call_with`](Self::call_with).
     ///
     /// # Examples
@@ -203,8 +203,8 @@ impl fmt::Debug for Dependency {
     }
 }
 
-/// The classifier of [`Dependency::call`], a function pointer so that the future's type can be
-/// named.
+/// The classifier of [`Dependency::call`]. It is a function pointer, so that the future's type can
+/// be named.
 pub type ClassifyFn<O> = fn(&O) -> CallResult;
 
 /// The result of a call, returned by the closure of [`Dependency::call_with`].
@@ -212,18 +212,18 @@ pub type ClassifyFn<O> = fn(&O) -> CallResult;
 pub struct CallResult(Ending);
 
 impl CallResult {
-    /// The call succeeded.
+    /// Reports that the call succeeded.
     pub fn success() -> Self {
         Self(Ending::Complete)
     }
 
-    /// The call failed with this error. The `error_type`, such as `timeout` or `connect`, is
-    /// derived from the types of the error and its causes, never from their texts.
+    /// Reports that the call failed with this error. The `error_type`, such as `timeout` or
+    /// `connect`, is derived from the types of the error and its causes, never from their texts.
     pub fn error(error: &(dyn std::error::Error + 'static)) -> Self {
         Self(Ending::Error(kind_of_error(error)))
     }
 
-    /// The call failed without an error value. The `error_type` is `error`.
+    /// Reports that the call failed without an error value. The `error_type` is `error`.
     pub fn failure() -> Self {
         Self(Ending::Error(ErrorKind::Other))
     }
@@ -239,7 +239,7 @@ struct CallStart {
 
 impl CallStart {
     fn begin(self) -> Option<Exchange> {
-        let route = Route::Looked(self.operation);
+        let route = Route::LookedUp(self.operation);
         let key = OperationKey { traffic: self.traffic, method: MethodLabel::Other, route };
         ExchangeState::begin(self.lookout, &key).map(|state| Exchange { state, hooks: () })
     }

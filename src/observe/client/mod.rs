@@ -1,4 +1,4 @@
-//! Outbound calls: a `reqwest` client, and calls to dependencies that do not use HTTP.
+//! Outbound calls: a `reqwest` client, and plain futures such as database calls.
 
 pub(super) mod call_error;
 pub(super) mod dependency;

@@ -1,4 +1,4 @@
-//! Converts between reqwest's own request and response types and those of `http`.
+//! Adapts `reqwest::Client`: converts its request and response types to those of `http` and back.
 
 use std::{
     marker::PhantomData,
@@ -65,8 +65,8 @@ where
     }
 }
 
-/// Wraps a streaming body, so that sent bytes reset the request's age. A body in memory is not
-/// wrapped, since reqwest may send it again after a redirect.
+/// Wraps a streaming body, so that sent bytes reset the request's age. Leaves a body in memory as
+/// it is, since reqwest may send it again after a redirect.
 fn watch_body(state: ExchangeState, request: &mut reqwest::Request) -> ExchangeState {
     let Some(body) = request.body_mut() else { return state };
     if body.as_bytes().is_some() {

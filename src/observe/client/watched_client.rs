@@ -5,11 +5,11 @@ use tower_service::Service;
 
 use crate::observe::{HttpAndGrpc, LookoutService};
 
-/// A watched `reqwest::Client` with reqwest's own request builder. Made by
+/// A watched `reqwest::Client` with reqwest's own request builder. Created by
 /// [`Lookout::client`](crate::Lookout::client).
 ///
-/// It is cheap to clone. [`new`](Self::new) sends the requests through any tower stack, for retries
-/// or limits.
+/// It is cheap to clone. Use [`new`](Self::new) to send the requests through a tower stack, for
+/// example with retries or limits.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub struct WatchedClient<S = LookoutService<reqwest::Client, HttpAndGrpc>> {
 }
 
 impl<S: Clone> WatchedClient<S> {
-    /// Builds requests with `client` and sends them through `service`.
+    /// Creates a client that builds requests with `client` and sends them through `service`.
     pub fn new(client: reqwest::Client, service: S) -> Self {
         Self { requests: client, service }
     }
@@ -124,7 +124,8 @@ impl<S> WatchedRequest<S> {
     ///
     /// # Errors
     ///
-    /// If the request cannot be built, which is not counted, or if the service returns an error.
+    /// Fails if the request cannot be built, which is not counted, or if the service returns an
+    /// error.
     pub async fn send(self) -> Result<reqwest::Response, S::Error>
     where
         S: Service<reqwest::Request, Response = reqwest::Response, Error: From<reqwest::Error>>,

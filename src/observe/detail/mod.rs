@@ -1,5 +1,6 @@
-//! Details of an exchange for layers that count bodies, call observers, or learn the route from a
-//! layer inside. They cost one allocation per request, which the bodies of both directions share.
+//! The details of an exchange, for a layer that counts bodies, calls observers, or gets the route
+//! from a layer inside. They cost one allocation per request, which the request's and the
+//! response's body share.
 
 pub(super) mod access_log;
 pub(super) mod observer;
@@ -39,7 +40,7 @@ pub(super) struct Detail {
     observers: Mutex<Vec<Box<dyn Observation>>>,
 }
 
-/// The state of the exchange, which the layers inside can change.
+/// The state of the exchange. A layer inside can change it.
 struct Current {
     state: ExchangeState,
     has_ended: bool,
@@ -89,7 +90,7 @@ impl Detail {
         self.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the observers with the end of the exchange.
+    /// Reports the end of the exchange to the observers.
     fn on_end(&self, state: &ExchangeState, ending: Ending) {
         let observers = mem::take(&mut *self.observers());
         if observers.is_empty() {
@@ -125,12 +126,12 @@ impl fmt::Debug for Detail {
     }
 }
 
-/// An exchange's handle to its details; empty for an ignored exchange.
+/// The handle of an exchange to its details; empty for an ignored exchange.
 #[derive(Debug, Default)]
 pub struct DetailHandle(Option<Arc<Detail>>);
 
 impl DetailHandle {
-    /// Details for a layer that only learns the route from a layer inside.
+    /// Creates the details for a layer that only gets the route from a layer inside.
     pub(super) fn for_route(state: Option<ExchangeState>) -> Self {
         Self::new(state, false, Vec::new())
     }

@@ -43,20 +43,20 @@ use crate::{
 /// ```
 #[doc(alias("callback"))]
 pub trait Observer: Send + Sync + 'static {
-    /// The data kept from [`on_request`](Self::on_request) to [`on_end`](Self::on_end); `()` for
+    /// The data to keep from [`on_request`](Self::on_request) to [`on_end`](Self::on_end); `()` for
     /// none.
     type State: Send + 'static;
 
-    /// A request arrived.
+    /// Called when a request arrives.
     fn on_request(&self, head: &RequestHead<'_>) -> Self::State;
 
-    /// The response's head arrived. Does nothing by default.
+    /// Called when the response's head arrives. Does nothing by default.
     fn on_response(&self, state: &mut Self::State, head: &ResponseHead<'_>) {
         let _ = (state, head);
     }
 
-    /// The request ended, with any [`Outcome`]. Called exactly once, unless the lookout is shut
-    /// down earlier.
+    /// Called exactly once, when the request ends with any [`Outcome`], unless the lookout shuts
+    /// down before.
     fn on_end(&self, state: Self::State, end: &RequestEnd<'_>);
 }
 
@@ -109,7 +109,7 @@ impl<O: Observer> Observation for Observing<O> {
     }
 }
 
-/// An observer of any type, shared by a layer and its services.
+/// An observer of any type, which a layer and its services share.
 pub(crate) type SharedObserver = Arc<dyn AnyObserver>;
 
 /// An observer of any type.
@@ -125,7 +125,7 @@ impl<O: Observer> AnyObserver for O {
     }
 }
 
-/// Catches and logs an observer's panic. [`logged`] also catches a panic of the log itself.
+/// Catches and logs an observer's panic. [`logged`] also catches a panic in the logger.
 fn log_panic<R>(call: impl FnOnce() -> R) -> Option<R> {
     let called = guarded(call);
     if let Err(panic) = &called {

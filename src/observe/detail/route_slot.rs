@@ -11,8 +11,8 @@ use crate::{
     operation::MethodLabel,
 };
 
-/// A request extension through which a layer inside a router reports the route to the layer
-/// outside.
+/// A request extension through which a layer inside a router reports the route to the layer around
+/// the router.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteSlot {
     detail: Arc<Detail>,
@@ -32,7 +32,7 @@ impl DetailHandle {
 }
 
 impl RouteSlot {
-    /// Sets the route of the exchange. Returns its state, with `None` inside if the route is
+    /// Sets the route of the exchange and returns its state, or `Some(None)` if the route is
     /// ignored. Returns `None` if no layer of this lookout waits for the route.
     pub(crate) fn set_route(
         &self,

@@ -25,8 +25,8 @@ pub(crate) struct Core {
     pub(crate) classifier: Arc<Classifier>,
     pub(crate) config: ObserveConfig,
     closed: AtomicBool,
-    /// The names of unknown gRPC methods, while their calls wait for a response. Only one call
-    /// takes each lock.
+    /// The names of unknown gRPC methods while their calls wait for a response. Only one call uses
+    /// each lock.
     unknown: Slots<Mutex<Option<Box<str>>>>,
     pub(crate) uploads: Uploads,
 }
@@ -36,11 +36,11 @@ pub(crate) struct Core {
 pub(crate) struct ObserveConfig {
     pub(crate) route: Option<Naming>,
     pub(crate) ignore: Option<Box<IgnoreFn>>,
-    /// The ignored routes. The flag is set by the first request that is ignored for its route.
+    /// The ignored routes. The first request that is ignored for its route sets the flag.
     pub(crate) ignored_routes: HashMap<String, Arc<AtomicBool>>,
     /// The long-poll routes and gRPC methods.
     pub(crate) long_polls: HashSet<String>,
-    /// The sources, in the order of the store's labels.
+    /// The sources of the labels, in the order of the store's labels.
     pub(crate) labels: Vec<LabelSource>,
     /// Whether [`IgnoreResponse`] is honoured.
     pub(crate) unwatched_responses: bool,
@@ -89,20 +89,21 @@ impl Core {
                 .is_some_and(|operation| long_polls.contains(operation.route()))
     }
 
-    /// Finds the route by the user's closure or templates. Returns `None` if it is ignored.
-    pub(crate) fn named(
+    /// Finds the route with the user's closure or templates. Returns `None` if the route is
+    /// ignored.
+    pub(crate) fn find_route(
         &self,
         method: MethodLabel,
         head: &RequestHead<'_>,
     ) -> Option<Route<'static>> {
-        let looked = |route: &str| {
+        let look_up = |route: &str| {
             let operations = &self.store.operations;
             (!self.ignores_route(route))
-                .then(|| Route::Looked(operations.id_of(TrafficId::HTTP_SERVER, method, route)))
+                .then(|| Route::LookedUp(operations.id_of(TrafficId::HTTP_SERVER, method, route)))
         };
         let naming = self.config.route.as_ref();
-        let named = naming.and_then(|naming| call_user(|| naming.route(head, looked)));
-        named.unwrap_or(Some(Route::Unmatched))
+        let found = naming.and_then(|naming| call_user(|| naming.route(head, look_up)));
+        found.unwrap_or(Some(Route::Unmatched))
     }
 
     pub(crate) fn label_request(&self, head: &RequestHead<'_>) -> LabelSet {
@@ -146,12 +147,12 @@ impl Core {
         Some(set)
     }
 
-    /// Keeps the name of a method until its response arrives. Returns the number under which
-    /// [`recall`](Self::recall) finds it, or `None` if too many are kept or the name is too long
-    /// for a real method.
+    /// Keeps the name of a method until its response arrives. Returns the number with which
+    /// [`recall`](Self::recall) finds it. Returns `None` if too many names are kept, or if the name
+    /// is too long for a real method.
     pub(crate) fn remember(&self, method: &str) -> Option<u16> {
-        const LONGEST: usize = 256;
-        if method.len() > LONGEST {
+        const MAX_BYTES: usize = 256;
+        if method.len() > MAX_BYTES {
             return None;
         }
         let (number, name) = self.unknown.take()?;
@@ -168,8 +169,7 @@ impl Core {
         name
     }
 
-    /// Lets the threads drop their shards of this lookout. Requests that end afterwards are not
-    /// counted.
+    /// Lets the threads drop their shards of this lookout. Requests that end later are not counted.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }

@@ -4,9 +4,9 @@ use crate::{catch_panic::guarded, causes::causes, outcome::ErrorKind};
 
 /// Classifies an error of a service or a body by its type and its predicates, never by its text.
 /// Recognises the errors of tower, tower-http, axum, hyper, reqwest, tonic and the standard
-/// library, also as the cause of another error.
+/// library, even if they are the cause of another error.
 ///
-/// `source()` is application code. If it panics, the kind is `error`.
+/// If `source()`, which is application code, panics, the kind is `error`.
 pub(crate) fn kind_of<E: 'static>(error: &E) -> ErrorKind {
     let kind = guarded(|| as_error(error).map_or(ErrorKind::Other, kind_of_chain));
     kind.unwrap_or(ErrorKind::Other)
@@ -60,7 +60,7 @@ fn of_middleware(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         return Some(ErrorKind::TooLarge);
     }
     let is_stopped = error.downcast_ref().is_some_and(tokio::task::JoinError::is_cancelled);
-    // A buffer's task ends with its runtime or by a panic; the call gets no response.
+    // A buffer's task ended with its runtime or panicked, so the call gets no response.
     (is_stopped || error.is::<tower::buffer::error::Closed>()).then_some(ErrorKind::Cancelled)
 }
 
@@ -166,7 +166,7 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     None
 }
 
-/// Downcasts the error to the first of the types that fits.
+/// Downcasts the error to the first type that fits.
 macro_rules! return_if_known {
     ($error:ident: $($(#[$when:meta])* $known:ty),* $(,)?) => {
         $(
@@ -178,8 +178,8 @@ macro_rules! return_if_known {
     };
 }
 
-/// Downcasts to the error types that services and bodies commonly use: `Service::Error` need not
-/// implement `Error`.
+/// Downcasts to the error types that services and bodies commonly use, since `Service::Error` need
+/// not implement `Error`.
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<tower::BoxError>() {
         return Some(&**error);

@@ -30,7 +30,7 @@ fn the_kind_depends_on_types_and_never_on_texts() {
 }
 
 #[test]
-fn a_known_error_is_found_in_every_common_error_type() {
+fn a_known_error_is_found_within_each_common_error_type() {
     let elapsed = tower::timeout::error::Elapsed::new;
     let boxed: [Box<dyn Any>; 7] = [
         Box::new(elapsed()),
@@ -110,7 +110,7 @@ async fn a_body_over_its_limit_is_too_large() {
 
 #[cfg(feature = "tower-http")]
 #[tokio::test(start_paused = true)]
-async fn a_body_that_tower_http_times_out_is_a_timeout() {
+async fn a_timeout_of_a_body_by_tower_http_is_a_timeout() {
     let hangs = || Hangs;
     let second = Duration::from_secs(1);
     let body = tower_http::timeout::TimeoutBody::new(second, hangs());
@@ -158,7 +158,7 @@ fn a_tonic_status_without_a_cause_is_classified_by_its_code() {
     assert_eq!(kind_of(&status), ErrorKind::ConnectionReset, "the cause is more specific");
 }
 
-/// Its source is itself or the other variant, or its `source()` panics.
+/// An error that is its own source or the source of its source, or whose `source()` panics.
 #[derive(Debug)]
 enum Odd {
     Itself,

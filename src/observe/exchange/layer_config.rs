@@ -16,11 +16,11 @@ pub(crate) struct LayerConfig {
     pub(crate) reads_requests: bool,
     /// Whether some requests or routes are ignored.
     pub(crate) ignores: bool,
-    /// Whether a closure or templates of the user name routes.
+    /// Whether the user's closure or templates name routes.
     pub(crate) names_routes: bool,
     /// Whether requests for an upgrade get an `UpgradeWatch`.
     pub(crate) watches_upgrades: bool,
-    /// Whether closures of the user label requests.
+    /// Whether the user's closures label requests.
     pub(crate) labels: bool,
     /// Whether some routes are long polls.
     pub(crate) has_long_polls: bool,
@@ -31,7 +31,7 @@ pub(crate) struct LayerConfig {
 }
 
 impl LayerConfig {
-    /// The settings of a server's layer.
+    /// Creates the settings of a server's layer.
     pub(crate) fn new(lookout: LookoutId, config: &ObserveConfig) -> Self {
         let ignores = config.ignore.is_some() || !config.ignored_routes.is_empty();
         let names_routes = config.route.is_some();
@@ -60,13 +60,13 @@ impl LayerConfig {
         }
     }
 
-    /// Whether the user's closure ignores this request.
+    /// Returns whether the user's closure ignores this request.
     pub(crate) fn ignores_request(self, head: &RequestHead<'_>) -> bool {
         self.ignores
             && local::with_core(self.lookout, move |core| core.ignores(head)).unwrap_or_default()
     }
 
-    /// Whether the route is ignored. Only servers have routes.
+    /// Returns whether the route is ignored. Only servers have routes.
     pub(crate) fn ignores_route(self, route: &str) -> bool {
         self.ignores
             && !self.side.is_client()

@@ -11,8 +11,8 @@ use std::{
 use super::core::Core;
 use crate::series::{Shard, Store};
 
-/// A lookout's number, of 28 bits, never reused within a process. A request copies it instead of an
-/// `Arc`.
+/// A lookout's number. It has 28 bits, and a process never reuses it. A request copies it instead
+/// of an `Arc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LookoutId(pub(crate) u32);
 
@@ -20,7 +20,7 @@ impl LookoutId {
     const COUNT: u32 = 1 << 28;
 }
 
-/// A thread's lease of a shard. The shard goes to another thread when this one ends.
+/// A thread's lease of a shard. When the thread ends, another one may lease the shard.
 struct Lease {
     id: LookoutId,
     shard: Arc<Shard>,
@@ -34,8 +34,8 @@ impl Drop for Lease {
     }
 }
 
-/// The leases of a thread. The first one is permanent and so needs no borrow flag, since nearly
-/// every process has one lookout. Leases of further lookouts are dropped when the lookouts are
+/// The leases of a thread. Nearly every process has one lookout, so the first lease is permanent
+/// and needs no borrow flag. The leases of further lookouts are dropped when the lookouts are
 /// closed.
 struct Leases {
     first: OnceCell<Lease>,
@@ -47,7 +47,7 @@ thread_local! {
         const { Leases { first: OnceCell::new(), further: RefCell::new(Vec::new()) } };
 }
 
-/// The lookouts that are open.
+/// The open lookouts.
 static OPEN: RwLock<Vec<(LookoutId, Arc<Core>)>> = RwLock::new(Vec::new());
 
 /// Registers a lookout. Returns `None` when the process has used up all numbers.
@@ -68,16 +68,16 @@ pub(crate) fn close(id: LookoutId) {
 
 impl Leases {
     fn with_further<W: Write>(&self, id: LookoutId, write: W) -> Option<W::Written> {
-        // Mutably borrowed only while a lease is added, which calls no user code. So a route
-        // closure that makes requests itself also finds its shard.
+        // The list is mutably borrowed only while a lease is added, which calls no user code. So a
+        // route closure that sends requests itself also finds its shard.
         let further = self.further.try_borrow().ok()?;
         let lease = further.iter().find(|lease| lease.id == id)?;
         Some(write.write(&lease.core, &lease.store, &lease.shard))
     }
 }
 
-/// Writes to a lookout and to the thread's shard of it. The steps of every request are types
-/// instead of closures, since their method can be `#[inline(always)]`.
+/// A write to a lookout and to the thread's shard of it. The writes of every request are types
+/// instead of closures, since a method can be `#[inline(always)]`.
 pub(crate) trait Write: Copy {
     type Written;
 
@@ -111,8 +111,8 @@ pub(crate) fn with_all<R>(
     write(id, Closure(then))
 }
 
-/// Reads from the lookout. Never holds the lock of the shared shard: `read` may call a user's
-/// closure, which may make requests itself.
+/// Reads from the lookout. Never holds the lock of the shared shard, since `read` may call a user's
+/// closure, which may send requests itself.
 pub(crate) fn with_core<R>(id: LookoutId, read: impl Fn(&Core) -> R + Copy) -> Option<R> {
     let found = LEASES.try_with(|leases| match leases.first.get() {
         Some(first) if first.id == id => Some(read(&first.core)),
@@ -125,7 +125,7 @@ pub(crate) fn with_core<R>(id: LookoutId, read: impl Fn(&Core) -> R + Copy) -> O
 }
 
 /// Writes to this thread's shard. Returns `None` if the lookout is closed and the thread has no
-/// shard.
+/// shard of it.
 #[inline(always)]
 pub(crate) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let written = LEASES.try_with(|leases| match leases.first.get() {
@@ -134,23 +134,23 @@ pub(crate) fn write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     });
     match written {
         Ok(Some(written)) => Some(written),
-        _ => elsewhere(id, write),
+        _ => write_further(id, write),
     }
 }
 
-/// Writes to a further lookout's shard, or leases one.
+/// Writes to the shard of a further lookout. Leases the shard if the thread has none.
 #[cold]
 #[inline(never)]
-fn elsewhere<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
+fn write_further<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     match LEASES.try_with(|leases| leases.with_further(id, write)) {
         Ok(Some(written)) => Some(written),
-        _ => first_with(id, write),
+        _ => lease_and_write(id, write),
     }
 }
 
-/// Leases a shard and writes to it. Writes to the shared shard if the thread's storage is already
-/// dropped, or if there is no memory for another shard.
-fn first_with<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
+/// Leases a shard and writes to it. Writes to the shared shard if the thread-locals are already
+/// destroyed, or if there is no memory for another shard.
+fn lease_and_write<W: Write>(id: LookoutId, write: W) -> Option<W::Written> {
     let core = find(id)?;
     let leased = LEASES.try_with(|leases| {
         let mut further = leases.further.try_borrow_mut().ok()?;

@@ -1,7 +1,7 @@
-//! One request with its response, from its start to its end.
+//! An exchange: one request with its response, from its start to its end.
 //!
-//! [`Core`](core::Core) holds a lookout's data for the request path, [`local`] finds a thread's
-//! shard of it. [`ExchangeState`] travels with the request; [`Exchange`] ends it exactly once.
+//! [`Core`](core::Core) holds a lookout's data for the request path, and [`local`] finds a thread's
+//! shard of it. [`ExchangeState`] travels with the request, and [`Exchange`] ends it exactly once.
 
 pub(super) mod core;
 pub(super) mod error_kind;
@@ -23,9 +23,9 @@ use crate::outcome::Ending;
 
 /// One request with its response. It ends exactly once: in [`end`](Self::end) or on drop.
 ///
-/// Functions that are not inlined take the [`ExchangeState`] by value and never the address of an
-/// `Exchange`. Once its address escapes, the compiler keeps it in memory, stores it field by field
-/// and loads it back in larger pieces that wait for those stores.
+/// Functions that are not inlined take the [`ExchangeState`] by value, never the address of an
+/// `Exchange`. If the address escapes, the compiler keeps the exchange in memory. It then stores
+/// field by field and loads larger pieces, which must wait for the stores.
 #[derive(Debug)]
 pub(crate) struct Exchange<H: ExchangeHooks = ()> {
     pub(super) state: ExchangeState,
@@ -33,8 +33,7 @@ pub(crate) struct Exchange<H: ExchangeHooks = ()> {
 }
 
 impl<H: ExchangeHooks> Exchange<H> {
-    /// Takes out the updated state and the hooks. Returns `None` if the exchange has become
-    /// ignored.
+    /// Takes out the updated state and the hooks. Returns `None` if the exchange is now ignored.
     #[inline]
     pub(super) fn take(exchange: &mut Option<Self>) -> Option<(ExchangeState, H)> {
         let (mut state, mut hooks) = Self::into_parts(exchange)?;
@@ -77,8 +76,8 @@ fn record<H: ExchangeHooks>(mut state: ExchangeState, mut hooks: H, ending: Endi
     }
 }
 
-/// Ends the exchange as panicked if it is dropped while a panic of the inner service unwinds, even
-/// if a layer outside catches the panic.
+/// Ends the exchange as panicked if a panic of the inner service drops it, even if a layer outside
+/// catches the panic.
 pub(super) struct PanicGuard<'a, H: ExchangeHooks>(&'a mut Option<Exchange<H>>);
 
 impl<'a, H: ExchangeHooks> PanicGuard<'a, H> {
@@ -109,7 +108,7 @@ impl<H: ExchangeHooks> Drop for Exchange<H> {
     }
 }
 
-/// Records the given ending, or the ending of a drop in this state.
+/// Records this ending, or without one the ending of a drop in this state.
 #[cold]
 #[inline(never)]
 fn record_dropped<H: ExchangeHooks>(state: ExchangeState, hooks: H, ending: Option<Ending>) {

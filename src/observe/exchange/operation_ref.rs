@@ -1,8 +1,8 @@
 use super::local::LookoutId;
 use crate::{operation::OperationId, series::LabelSet};
 
-/// A lookout, a set of label values and an operation in one word (28, 16 and 20 bits). Each further
-/// field would be stored and loaded several times on its way from the service into the body.
+/// A lookout, a set of label values and an operation in one word (28, 16 and 20 bits). Separate
+/// fields would each be stored and loaded several times on the way from the service into the body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OperationRef(u64);
 

@@ -5,10 +5,10 @@ use crate::{
     series::{AgeSlot, StatusKey, StreamKind},
 };
 
-/// Status, [`Stream`], protocol and age slot in one word.
+/// The status, the [`Stream`], the protocol and the age slot in one word.
 ///
-/// Until a gRPC method is confirmed, the number of its remembered name takes the bits of the
-/// status.
+/// Until the response confirms an unknown gRPC method, the bits of the status hold the number of
+/// its remembered name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseFlags(u32);
 
@@ -23,7 +23,7 @@ impl ResponseFlags {
     const SLOT: u32 = 24;
     const UPLOAD: u32 = 1 << 31;
 
-    /// The flags of responses that need more than a status and a duration recorded.
+    /// The flags of responses for which more than a status and a duration must be recorded.
     const SPECIAL: u32 = Self::UNKNOWN
         | Self::HEAD_RECORDED
         | Self::LONG_POLL
@@ -31,7 +31,7 @@ impl ResponseFlags {
         | Stream::Events as u32
         | Stream::Grpc as u32;
 
-    /// The flags before there is a response.
+    /// Creates the flags of a request that has no response yet.
     #[inline]
     pub(crate) fn new(is_grpc: bool, slot: AgeSlot) -> Self {
         let grpc = if is_grpc { Self::GRPC } else { 0 };
@@ -48,7 +48,7 @@ impl ResponseFlags {
         Self(self.0 & !Self::STATUS | u32::from(status.to_bits()))
     }
 
-    /// The status; `NONE` before the response.
+    /// Returns the status; `NONE` before the response.
     #[inline]
     pub(crate) fn status(self) -> StatusKey {
         StatusKey::from_bits(self.0 as u16)
@@ -64,7 +64,7 @@ impl ResponseFlags {
         self.0 & Self::GRPC != 0
     }
 
-    /// The age slot in which the exchange started.
+    /// Returns the age slot in which the exchange started.
     #[inline]
     pub(crate) fn slot(self) -> AgeSlot {
         AgeSlot::from_bits((self.0 >> Self::SLOT) as u8 & 0x7f)
@@ -75,7 +75,7 @@ impl ResponseFlags {
         Self(self.0 & !Self::STATUS | Self::UNKNOWN | u32::from(number))
     }
 
-    /// Removes the number of a remembered method name.
+    /// Takes out the number of a remembered method name.
     pub(crate) fn take_unknown(self) -> (Self, u16) {
         (Self(self.0 & !Self::STATUS & !Self::UNKNOWN), self.0 as u16)
     }
@@ -94,13 +94,13 @@ impl ResponseFlags {
         Self(self.0 & !Self::UPLOAD | Self::HEAD_RECORDED)
     }
 
-    /// Whether the route is a long poll, or a gRPC method that responds after the client's last
-    /// message.
+    /// Returns whether the route is a long poll, or a gRPC method that responds only after the
+    /// client's last message.
     pub(crate) fn is_long_poll(self) -> bool {
         self.0 & Self::LONG_POLL != 0
     }
 
-    /// The kind under which an open long poll is counted.
+    /// Returns the kind under which an open long poll is counted.
     pub(crate) fn long_poll_kind(self) -> StreamKind {
         if self.is_grpc() { StreamKind::Grpc } else { StreamKind::LongPoll }
     }
@@ -109,7 +109,7 @@ impl ResponseFlags {
         Self(self.0 & !Self::UPLOAD | Self::LONG_POLL)
     }
 
-    /// Whether received bytes reset the request's age until the response's head is sent.
+    /// Returns whether received bytes reset the request's age until the response's head is sent.
     #[inline]
     pub(crate) fn is_upload(self) -> bool {
         self.0 & Self::UPLOAD != 0
@@ -132,13 +132,13 @@ impl ResponseFlags {
         self.0 & Self::STREAM == stream as u32
     }
 
-    /// Whether the response is an open stream as soon as its body outlives its head. A gRPC
-    /// response becomes one with its second message.
+    /// Returns whether the response counts as an open stream as soon as its body outlives its head.
+    /// A gRPC response becomes a stream with its second message.
     pub(crate) fn is_stream_after_head(self) -> bool {
         self.is(Stream::Maybe) && !self.is_grpc()
     }
 
-    /// The kind of stream that the response declares to be.
+    /// Returns the kind of stream that the response declares itself to be.
     #[inline]
     pub(crate) fn stream_kind(self) -> Option<StreamKind> {
         match self.0 & Self::STREAM {
@@ -154,13 +154,13 @@ impl ResponseFlags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stream {
-    /// Its length is known.
+    /// The length is known.
     No = 0,
-    /// Its length is unknown: a stream if it stays open for long.
+    /// The length is unknown. The response counts as a stream if it stays open for long.
     Maybe = 1 << 18,
-    /// Its content type is `text/event-stream`.
+    /// The content type is `text/event-stream`.
     Events = 1 << 19,
-    /// It has more than one gRPC message.
+    /// The response has more than one gRPC message.
     Grpc = 1 << 20,
 }
 

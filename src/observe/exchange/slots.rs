@@ -1,4 +1,4 @@
-//! Numbered slots for data that belongs to a request but does not travel with it.
+//! Numbered slots for data of a request that does not fit into its state.
 
 use std::sync::{
     OnceLock,
@@ -11,15 +11,15 @@ const CHUNK: usize = 1_024;
 /// The number of slots, so that each number fits in 16 bits.
 const CAPACITY: u32 = (CHUNKS * CHUNK) as u32;
 
-/// A bounded pool of numbered slots. Released slots form a stack, so taking and releasing a slot
-/// needs no lock and a constant number of steps.
+/// A bounded pool of numbered slots. Released slots form a stack, so that taking and releasing a
+/// slot needs no lock and takes a constant number of steps.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     chunks: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
-    /// The released slot on top of the stack, as [`Link`] in the lower half. The upper half counts
-    /// changes, against the ABA problem.
+    /// The lower half is a [`Link`] to the released slot on top of the stack. The upper half counts
+    /// changes, which prevents the ABA problem.
     top: AtomicU64,
-    /// All slots with lower numbers have been taken at least once.
+    /// The lowest number of a slot that has never been taken.
     first_unused: AtomicU32,
 }
 
@@ -42,7 +42,8 @@ impl<T: Default> Slots<T> {
         }
     }
 
-    /// Takes a slot, with the value it was released with. Returns `None` if all are taken.
+    /// Takes a slot, with the value that it had when it was released. Returns `None` if all slots
+    /// are taken.
     pub(crate) fn take(&self) -> Option<(u16, &T)> {
         let number = self.pop().or_else(|| {
             let next = |unused| (unused < CAPACITY).then_some(unused + 1);
@@ -52,7 +53,7 @@ impl<T: Default> Slots<T> {
         Some((number, &self.slot(number).value))
     }
 
-    /// The value of a taken slot.
+    /// Returns the value of a taken slot.
     pub(crate) fn get(&self, number: u16) -> &T {
         &self.slot(number).value
     }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// The number of this thread's accesses to slots.
+        /// Counts this thread's accesses to slots.
         pub(super) static VISITED: Cell<u64> = const { Cell::new(0) };
     }
 
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(visits(take_and_release), steps);
         assert!(steps < 5, "{steps} steps");
 
-        // Released slots between the taken ones do not add any cost either.
+        // Gaps between the taken slots cost nothing, either.
         taken.iter().step_by(2).for_each(|number| slots.release(*number));
         assert_eq!(visits(take_and_release), steps);
     }
@@ -154,7 +155,7 @@ mod tests {
                 scope.spawn(|| {
                     for round in 0..5_000 {
                         let held: Vec<_> = (0..=round % 3).map(|_| slots.take().unwrap()).collect();
-                        // A second holder would find it locked.
+                        // A second holder would find the slot locked.
                         let locks: Vec<_> =
                             held.iter().map(|(_, slot)| slot.try_lock().unwrap()).collect();
                         drop(locks);

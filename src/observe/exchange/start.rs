@@ -8,14 +8,14 @@ use crate::{
     series::{AgeSlot, OperationCells, RawTime, Shard, Store},
 };
 
-/// The operation that an HTTP request belongs to, before it is looked up.
+/// The key of the operation to which an HTTP request belongs.
 pub(crate) struct OperationKey<'a> {
     pub(crate) traffic: TrafficId,
     pub(crate) method: MethodLabel,
     pub(crate) route: Route<'a>,
 }
 
-/// The start of an exchange: its time and its operation. It is returned in two registers.
+/// The start of an exchange: its time and its operation. Functions return it in two registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) began: RawTime,
@@ -24,7 +24,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// The gRPC method is unknown.
+    /// Set if the gRPC method is unknown.
     const UNKNOWN: u64 = 1 << 40;
 
     #[inline]
@@ -48,7 +48,7 @@ impl Start {
         match key.route {
             Route::Unmatched => Self::unmatched(lookout, key.traffic, key.method),
             Route::Template(route) => Self::routed(lookout, key.traffic, key.method, route),
-            Route::Looked(operation) => Self::looked(lookout, operation),
+            Route::LookedUp(operation) => Self::looked_up(lookout, operation),
         }
     }
 
@@ -78,7 +78,7 @@ impl Start {
     }
 
     #[inline(never)]
-    fn looked(lookout: LookoutId, operation: OperationId) -> Option<Self> {
+    fn looked_up(lookout: LookoutId, operation: OperationId) -> Option<Self> {
         local::with(lookout, move |store, shard| {
             Self::write(store, shard, store.clock.now(), operation)
         })
@@ -102,7 +102,7 @@ impl Start {
     }
 }
 
-/// A request without a route.
+/// The start of a request without a route.
 #[derive(Clone, Copy)]
 struct Unmatched {
     traffic: TrafficId,
@@ -124,7 +124,7 @@ impl Write for Unmatched {
 }
 
 impl Unmatched {
-    /// Finds an operation that this thread has not seen before.
+    /// Starts a request of an operation that this thread has not used before.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {
@@ -133,7 +133,7 @@ impl Unmatched {
     }
 }
 
-/// A gRPC call.
+/// The start of a gRPC call.
 #[derive(Clone, Copy)]
 struct Called<'a> {
     side: Side,
@@ -145,7 +145,7 @@ impl Called<'_> {
         TrafficId::new(self.side, Protocol::Grpc)
     }
 
-    /// Handles an unknown method. Names from this process's own clients are trusted.
+    /// Starts a call of an unknown method. Trusts the names that clients in this process use.
     #[cold]
     #[inline(never)]
     fn write_first(self, began: RawTime, store: &Store, shard: &Shard) -> Start {

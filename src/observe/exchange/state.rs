@@ -28,7 +28,7 @@ pub struct ExchangeState {
     operation: OperationRef,
     flags: ResponseFlags,
     /// The time from the start to the response's head, once [`record_head`](Self::record_head) has
-    /// recorded it. Before that, the number of an upload.
+    /// recorded it. Before, the number of an upload.
     head: RawSpan,
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct Summary {
     pub(crate) duration: Duration,
 }
 
-/// A response of unknown length whose body outlives its head by this time, in nanoseconds, counts
-/// as a stream. Its latency is the time to its head.
+/// A response of unknown length counts as a stream if its body outlives its head by this time, in
+/// nanoseconds. Its latency is then the time to its head.
 const STREAM_AFTER: u64 = 10_000_000_000;
 
 impl ExchangeState {
@@ -66,12 +66,12 @@ impl ExchangeState {
         Self { began: start.began, operation, flags, head: RawSpan::default() }
     }
 
-    /// The head of a gRPC response arrived. Its status may still come in the trailers.
+    /// Adds the head of a gRPC response. Its status may still come in the trailers.
     #[inline]
     pub(crate) fn with_grpc_response(mut self, status: StatusKey, headers: &HeaderMap) -> Self {
         if self.is_unknown() {
-            // A router, an interceptor or a layer that rejects a call before the method lookup sets
-            // the status in the head, or an HTTP content type.
+            // A router, an interceptor or a layer that rejects a call before the method lookup puts
+            // the status into the head, or sets an HTTP content type.
             let may_be_served = matches!(status, StatusKey::GRPC_MISSING | StatusKey::GRPC_OK);
             let is_served = may_be_served && grpc::is_grpc(headers);
             (self.operation, self.flags) =
@@ -80,7 +80,7 @@ impl ExchangeState {
         self.with_response(status, Stream::Maybe)
     }
 
-    /// The response's head arrived.
+    /// Adds the response's head.
     #[inline]
     pub(crate) fn with_response(self, status: StatusKey, stream: Stream) -> Self {
         Self { flags: self.flags.with(status, stream), ..self }
@@ -96,8 +96,8 @@ impl ExchangeState {
         self.operation.lookout()
     }
 
-    /// Marks an unknown gRPC method. It counts as `_OTHER` until the response shows that the server
-    /// has the method.
+    /// Marks the gRPC method as unknown. The call counts as `_OTHER` until the response shows that
+    /// the server has the method.
     #[cold]
     #[inline(never)]
     fn with_unknown(self, method: &str) -> Self {
@@ -119,7 +119,7 @@ impl ExchangeState {
             Route::Template(route) => {
                 self.moved(TrafficId::HTTP_SERVER, method, route).detect_long_poll()
             }
-            Route::Unmatched | Route::Looked(_) => self,
+            Route::Unmatched | Route::LookedUp(_) => self,
         }
     }
 
@@ -188,7 +188,7 @@ impl ExchangeState {
         });
     }
 
-    /// Records the request's wait until its client was ready.
+    /// Records how long the request waited until its client was ready.
     #[cold]
     #[inline(never)]
     pub(crate) fn record_wait(self, nanos: u64) {
@@ -197,8 +197,8 @@ impl ExchangeState {
         });
     }
 
-    /// Records the end. Every exchange ends here. All further calls pass the fields in registers,
-    /// since a copy of the state would be in memory.
+    /// Records the end. Every exchange ends here. The calls below pass the fields in registers,
+    /// since the whole state would be passed in memory.
     #[inline]
     pub(crate) fn record(self, ending: Ending) {
         let Self { began, operation, flags, head } = self;
@@ -209,7 +209,7 @@ impl ExchangeState {
         }
     }
 
-    /// The ending of an exchange that is dropped in this state.
+    /// Returns the ending of an exchange that is dropped in this state.
     pub(crate) fn ending_on_drop(self) -> Ending {
         if thread::panicking() {
             Ending::Panicked
@@ -220,8 +220,8 @@ impl ExchangeState {
         }
     }
 
-    /// Whether a client has not read any of an HTTP response's body. A client that drops such a
-    /// response needed only its head.
+    /// Returns whether a client has not read any of an HTTP response's body. A client that drops
+    /// such a response needed only the head.
     pub(crate) fn is_unread_by_client(self) -> bool {
         let is_unread = !self.is_grpc() && !self.flags.is_head_recorded();
         let is_client = |core: &Core| {
@@ -231,7 +231,7 @@ impl ExchangeState {
         is_unread && local::with_core(self.lookout(), is_client).unwrap_or_default()
     }
 
-    /// The status; `NONE` without a response.
+    /// Returns the status; `NONE` without a response.
     fn status(self) -> StatusKey {
         if self.is_unknown() { StatusKey::NONE } else { self.flags.status() }
     }
@@ -244,7 +244,7 @@ impl ExchangeState {
         }
     }
 
-    /// The end of this exchange, for observers. Returns `None` once the lookout is closed.
+    /// Returns the end of this exchange, for observers. Returns `None` once the lookout is closed.
     pub(crate) fn summary(&self, ending: Ending) -> Option<Summary> {
         let key = SeriesKey { status: self.status(), ending, labels: self.operation.labels() };
         let summary = local::with_core(self.lookout(), move |core| {
@@ -257,7 +257,8 @@ impl ExchangeState {
         summary.flatten()
     }
 
-    /// Records the sizes of both bodies, in bytes and for gRPC also in messages: request, response.
+    /// Records the sizes of the request's and the response's body, in bytes and for gRPC also in
+    /// messages.
     pub(crate) fn record_sizes(&self, bytes: [u64; 2], messages: Option<[u64; 2]>) {
         local::with(self.lookout(), move |store, shard| {
             let record = |histogram, value| {
@@ -272,9 +273,9 @@ impl ExchangeState {
         });
     }
 
-    /// Records the response's head after the first poll that does not complete the body. The head
-    /// has been sent by then, since a server polls the body immediately. A body that completes with
-    /// the first poll ends at the same moment, which saves a clock read.
+    /// Records the response's head after the first poll of the body, unless that poll completes the
+    /// body. The head has been sent by then, since a server polls the body immediately. For a body
+    /// that completes with the first poll, head and end coincide, which saves a clock read.
     #[inline]
     pub(crate) fn record_head(&mut self) {
         if !self.flags.is_head_recorded()
@@ -298,14 +299,14 @@ impl ExchangeState {
         }
     }
 
-    /// Sets gRPC's status from the trailers, which override the head.
+    /// Sets the gRPC status from the trailers, which override the head.
     #[inline]
     pub(crate) fn set_status(&mut self, status: StatusKey) {
         self.flags = self.flags.with_status(status);
     }
 
-    /// The latency of a stream in nanoseconds: the time to its head, or for a long poll, which
-    /// waits intentionally, the time after its head. Returns `None` if the response is not a
+    /// Returns the latency of a stream in nanoseconds: the time to its head, or for a long poll,
+    /// which waits intentionally, the time after its head. Returns `None` if the response is not a
     /// stream.
     fn stream_latency(&self, store: &Store, now: RawTime) -> Option<u64> {
         let is_head_recorded = self.flags.is_head_recorded();
@@ -325,8 +326,8 @@ impl ExchangeState {
     }
 }
 
-/// Decides whether the server has an unknown gRPC method. If so, moves the exchange to the method's
-/// operation.
+/// Decides from the response whether the server has an unknown gRPC method. If so, moves the
+/// exchange to the method's operation.
 #[cold]
 #[inline(never)]
 fn resolve_unknown(

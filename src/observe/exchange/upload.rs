@@ -1,6 +1,6 @@
 use super::local::{self, LookoutId};
 
-/// The handle of a request's body to the age of the request.
+/// Connects a request's body to the age of the request.
 #[derive(Debug)]
 pub struct Upload {
     lookout: LookoutId,
@@ -12,8 +12,8 @@ impl Upload {
         Self { lookout, number }
     }
 
-    /// The service read a part of the body. Returns whether the request still waits for its
-    /// response.
+    /// Called when the service reads a part of the body. Returns whether the request still waits
+    /// for its response.
     pub(crate) fn on_data(&self) -> bool {
         let number = self.number;
         let is_waiting = local::with_all(self.lookout, move |core, store, shard| {

@@ -1,9 +1,9 @@
-//! A request whose body is still arriving is not stuck: its age counts from the last byte that the
-//! service read.
+//! The ages of uploads. A request is not stuck while its body arrives, so its age counts from the
+//! last byte that the service read.
 //!
-//! The body moves the age at most once a second, and the exchange closes it. Both find it by a
-//! number, since the exchange has no room for a pointer. The slot is released when neither needs
-//! it.
+//! The body resets the age at most once a second, and the exchange closes it. Both find the age by
+//! a number, since the exchange has no room for a pointer. The slot is released when neither needs
+//! it any longer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,12 +17,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Uploads(Slots<AtomicU64>);
 
-/// The start of an upload's age, in seconds, and its operation, in one word.
+/// The second in which an upload's age starts, and its operation, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Age(u64);
 
 impl Age {
-    /// The request is no longer among the ages.
+    /// Set once the request is no longer counted by its age.
     const CLOSED: u64 = 1 << 63;
     const BODY_DROPPED: u64 = 1 << 62;
 
@@ -64,12 +64,12 @@ impl Uploads {
         Some(number)
     }
 
-    /// Counts the age from this second on. Returns the previous age if it started in another
+    /// Restarts the age in this second. Returns the previous age if it started in an earlier
     /// second.
     ///
     /// # Errors
     ///
-    /// The request is no longer among the ages.
+    /// The request is no longer counted by its age.
     fn refresh(&self, number: u16, second: u32) -> Result<Option<Age>, ()> {
         self.change(number, |age| (age.second() < second).then(|| age.with_second(second)))
     }
@@ -79,7 +79,7 @@ impl Uploads {
         self.change(number, |age| Some(age.with_operation(operation))).ok().flatten()
     }
 
-    /// Closes the age of a request. Returns it unless it was closed before.
+    /// Closes the age of a request. Returns the age, unless it was closed before.
     fn close(&self, number: u16) -> Option<Age> {
         let age = Age(self.0.get(number).fetch_or(Age::CLOSED, Ordering::AcqRel));
         if age.0 & Age::BODY_DROPPED != 0 {
@@ -105,7 +105,7 @@ impl Uploads {
         }
     }
 
-    /// Moves the request's age to the current second. Returns whether the request is still open.
+    /// Restarts the request's age in the current second. Returns whether the request is still open.
     pub(super) fn refresh_age(&self, number: u16, store: &Store, shard: &Shard) -> bool {
         let now = store.second(store.clock.now());
         match self.refresh(number, now) {
@@ -156,7 +156,7 @@ mod tests {
     const OPERATION: OperationId = OperationId::new(3);
 
     #[test]
-    fn an_age_moves_at_most_once_a_second_and_never_back() {
+    fn an_age_restarts_at_most_once_a_second_and_never_earlier() {
         let uploads = Uploads::new();
         let number = uploads.begin(OPERATION, 10).unwrap();
         assert_eq!(uploads.refresh(number, 10), Ok(None));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_released_when_the_request_and_its_body_are_gone() {
+    fn a_slot_is_released_when_the_request_and_its_body_have_ended() {
         let uploads = Uploads::new();
         let begin = || uploads.begin(OPERATION, 0).unwrap();
         let [body_first, response_first] = [begin(), begin()];

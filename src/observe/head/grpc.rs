@@ -9,29 +9,29 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::media_type;
 use crate::{outcome::GrpcStatus, series::StatusKey};
 
-/// Whether the content type is gRPC's. gRPC-Web counts as HTTP: its trailers are inside the body,
-/// so no layer sees the status.
+/// Returns whether the content type is gRPC's. gRPC-Web counts as HTTP: its trailers are inside the
+/// body, so no layer sees the status.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     value(headers, &header::CONTENT_TYPE)
         .is_some_and(|kind| media_type::is_with_suffix(kind, "application/grpc"))
 }
 
-/// The fully qualified method: `shop.Orders/Create` for `/shop.Orders/Create`.
+/// Returns the fully qualified method: `shop.Orders/Create` for `/shop.Orders/Create`.
 #[inline]
 pub(crate) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
-/// Parsed once, not at each lookup.
+/// The header's name, parsed once instead of at each lookup.
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The status in a head or in trailers, if there is one.
+/// Returns the status in a head or in trailers, if there is one.
 pub(crate) fn status(headers: &HeaderMap) -> Option<GrpcStatus> {
     value(headers, &GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()))
 }
 
-/// A header's first value. For the few headers and trailers of gRPC, comparing is faster than
-/// hashing.
+/// Returns a header's first value. gRPC has so few headers and trailers that comparing them is
+/// faster than hashing.
 fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     const FEW: usize = 8;
     if headers.len() > FEW {
@@ -40,7 +40,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValu
     headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// The status in a head; `GRPC_MISSING` if it may still come in the trailers.
+/// Returns the status in a head, or `GRPC_MISSING` if it may still come in the trailers.
 pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey {
     match status(headers) {
         None if http == StatusCode::OK => StatusKey::GRPC_MISSING,
@@ -48,13 +48,13 @@ pub(crate) fn status_of_head(http: StatusCode, headers: &HeaderMap) -> StatusKey
     }
 }
 
-/// Counts the messages in a body. Each has a prefix of a flag and its length in four bytes.
+/// Counts the messages in a body. Each message has a prefix: a flag, and its length in four bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Framing {
-    /// The remaining bytes of the current message; inside a prefix, the part of the length read so
-    /// far.
+    /// The remaining bytes of the current message. Inside a prefix, the part of the length that has
+    /// been read.
     left: u32,
-    /// The number of bytes read of the current prefix.
+    /// The number of bytes of the current prefix that have been read.
     prefix: u8,
 }
 
@@ -82,8 +82,8 @@ impl Framing {
         }
     }
 
-    /// If a part of the data cannot be read, the rest of the body counts as one message, since
-    /// later prefixes cannot be found reliably.
+    /// Counts the messages in data of several pieces. If some of the data cannot be read, the rest
+    /// of the body counts as part of the current message, since later prefixes cannot be found.
     #[cold]
     fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
         const MOST: usize = 16;
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    /// Exposes only its first piece, as `Buf` allows.
+    /// A buffer that exposes only its first piece, as `Buf` allows.
     struct Opaque<B>(B);
 
     impl<B: Buf> Buf for Opaque<B> {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_is_detected_by_content_type_and_grpc_web_is_http() {
+    fn grpc_is_detected_by_its_content_type_and_grpc_web_is_http() {
         let is = |kind: &str| {
             is_grpc(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]))
         };
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_comes_from_the_head_or_the_http_status_or_is_missing() {
+    fn the_status_comes_from_the_head_or_from_the_http_status_or_is_missing() {
         let mut headers = HeaderMap::new();
         assert_eq!(status_of_head(StatusCode::OK, &headers), StatusKey::GRPC_MISSING);
         let unavailable = StatusKey::grpc(GrpcStatus::from_code(14));

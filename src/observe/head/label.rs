@@ -19,9 +19,10 @@ pub(crate) type RequestLabelFn =
 pub(crate) type ResponseLabelFn =
     dyn for<'a> Fn(&ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// Label values from a handler, which puts them into the extensions of its response.
+/// Label values that a handler sets, in the extensions of its response.
 ///
-/// Only labels declared with [`handler_label`](crate::LookoutBuilder::handler_label) are used.
+/// Only labels that are declared with [`handler_label`](crate::LookoutBuilder::handler_label) are
+/// recorded.
 ///
 /// # Examples
 ///
@@ -54,8 +55,8 @@ impl Labels {
     }
 }
 
-/// Calls a user's closure. Returns `None` if it panics: a missing route or label must not fail the
-/// request.
+/// Calls a user's closure. Returns `None` if it panics, since a missing route or label must not
+/// fail the request.
 pub(crate) fn call_user<T>(closure: impl FnOnce() -> Option<T>) -> Option<T> {
     guarded(closure).unwrap_or_default()
 }

@@ -2,18 +2,18 @@
 
 use http::HeaderValue;
 
-/// Whether a content type is this media type. Parameters are ignored.
+/// Returns whether a content type is this media type. Ignores parameters.
 pub(crate) fn is(content_type: &HeaderValue, media_type: &str) -> bool {
     rest(content_type, media_type).is_some_and(|rest| !matches!(rest.first(), Some(b'+')))
 }
 
-/// Whether a content type is this media type, or one with a suffix such as `+proto`.
+/// Returns whether a content type is this media type, with or without a suffix such as `+proto`.
 #[inline]
 pub(crate) fn is_with_suffix(content_type: &HeaderValue, media_type: &str) -> bool {
     rest(content_type, media_type).is_some()
 }
 
-/// The rest of the header after the media type; `None` for any other media type.
+/// Returns the rest of the header after the media type; `None` for any other media type.
 #[inline]
 fn rest<'a>(content_type: &'a HeaderValue, media_type: &str) -> Option<&'a [u8]> {
     let (start, rest) = content_type.as_bytes().split_at_checked(media_type.len())?;

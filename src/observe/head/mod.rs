@@ -1,4 +1,4 @@
-//! Reads request and response heads: routes, labels, gRPC, trace ids. Holds no state of an
+//! Reads the heads of requests and responses: routes, labels, gRPC, trace ids. Keeps no state of an
 //! exchange.
 
 pub(super) mod grpc;

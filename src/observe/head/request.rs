@@ -2,7 +2,7 @@ use std::mem;
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
-/// A request without its body, as closures and observers see it.
+/// A request without its body, for closures and observers.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
@@ -33,7 +33,7 @@ impl<'a> RequestHead<'a> {
 /// The head of a request, moved out of it while it is examined.
 ///
 /// If a function that is not inlined took a reference into the request, the compiler would keep a
-/// copy of every request, even of those that are not examined.
+/// copy of every request in memory, even if nothing examines it.
 pub(crate) struct TakenHead {
     pub(crate) method: Method,
     pub(crate) uri: Uri,

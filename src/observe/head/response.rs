@@ -1,6 +1,6 @@
 use http::{Extensions, HeaderMap, Response, StatusCode, response::Parts};
 
-/// A response without its body, as closures and observers see it.
+/// A response without its body, for closures and observers.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {

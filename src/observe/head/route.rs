@@ -10,8 +10,8 @@ use crate::operation::OperationId;
 pub(crate) enum Route<'a> {
     Unmatched,
     Template(&'a str),
-    /// The operation is already looked up.
-    Looked(OperationId),
+    /// The operation has already been looked up.
+    LookedUp(OperationId),
 }
 
 impl<'a> Route<'a> {
@@ -20,7 +20,7 @@ impl<'a> Route<'a> {
         Self::by_router(request.extensions())
     }
 
-    /// The route matched by axum's router, if the request has passed through one.
+    /// Returns the route that axum's router matched, if the request has passed through a router.
     #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum sets one"))]
     #[inline]
     pub(crate) fn by_router(extensions: &'a Extensions) -> Self {

@@ -1,6 +1,6 @@
 use std::array;
 
-/// The trace id of a valid `traceparent` header of version 00. See
+/// Returns the trace id of a valid `traceparent` header of version 00. See
 /// <https://www.w3.org/TR/trace-context/>.
 pub(crate) fn trace_id(traceparent: &[u8]) -> Option<&str> {
     let mut parts = str::from_utf8(traceparent).ok()?.split('-');

@@ -25,13 +25,13 @@ use crate::{
 };
 
 pin_project! {
-    /// A response body that detects its own end. If it is dropped earlier, the request counts as
-    /// `aborted`, a gRPC call as `cancelled`.
+    /// A response body that detects its own end. If it is dropped before, the request counts as
+    /// `aborted`, or as `cancelled` for a gRPC call.
     ///
-    /// hyper does not always poll a body to its end. So the body is complete at the first of: its
-    /// end, trailers, `is_end_stream` (before the first frame, after a frame, or on drop), the
-    /// number of bytes in `Content-Length` or the size hint, or a head that allows no body. The
-    /// inner body's hints are passed through unchanged.
+    /// hyper does not always poll a body to its end. So the body is complete as soon as one of
+    /// these occurs: its end, trailers, `is_end_stream` (before the first frame, after a frame, or
+    /// on drop), the number of bytes in `Content-Length` or the size hint, or a head that allows no
+    /// body. The inner body's hints are passed on unchanged.
     #[derive(Debug)]
     pub struct ResponseBody<B: Body, T: Mode = Http> {
         #[pin]
@@ -50,8 +50,8 @@ pin_project! {
     }
 }
 
-/// The expected remainder of a body in one word: a number of bytes, or for gRPC the state of its
-/// framing.
+/// The rest of a body that is still expected, in one word: a number of bytes, or for gRPC the state
+/// of its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expected(u64);
 
@@ -87,9 +87,9 @@ impl Expected {
 }
 
 impl<B: Body, T: Mode> ResponseBody<B, T> {
-    /// The common response, of known length and with a plain head, has a separate path. On a path
-    /// that may unwind, or that passes the response by reference, the compiler keeps it in memory
-    /// and copies it.
+    /// Wraps a response. The common response, of known length and with a plain head, has a separate
+    /// path: where a call may unwind, or takes the response by reference, the compiler keeps the
+    /// response in memory and copies it.
     #[inline]
     pub(crate) fn wrap(
         response: Response<B>,
@@ -114,7 +114,7 @@ impl<B: Body, T: Mode> ResponseBody<B, T> {
         }
     }
 
-    /// Wraps a plain gRPC response, whose status may be in the head.
+    /// Wraps a plain gRPC response. Its status may be in the head.
     #[cold]
     #[inline(always)]
     fn wrap_grpc(
@@ -133,8 +133,8 @@ impl<B: Body, T: Mode> ResponseBody<B, T> {
         Response::from_parts(parts, Self { inner, exchange, expected })
     }
 
-    /// Wraps any other response. Inlined, so that the response is not passed through memory, but
-    /// cold.
+    /// Wraps any other response. It is cold, but inlined, so that the response is not passed
+    /// through memory.
     #[cold]
     #[inline(always)]
     fn wrap_examined(
@@ -169,9 +169,9 @@ impl<B: Body, T: Mode> ResponseBody<B, T> {
 pub(crate) struct BodyRule(u8);
 
 impl BodyRule {
-    /// HEAD: never a body.
+    /// HEAD: the response never has a body.
     const NEVER: u8 = 1;
-    /// CONNECT: on success, the connection becomes a tunnel.
+    /// CONNECT: on success there is no body, since the connection becomes a tunnel.
     const NOT_ON_SUCCESS: u8 = 2;
     const READS_HEAD: u8 = 4;
 
@@ -185,7 +185,7 @@ impl BodyRule {
         Self(if config.reads_responses { body | Self::READS_HEAD } else { body })
     }
 
-    /// Whether only the response's status matters.
+    /// Returns whether only the response's status matters.
     #[inline]
     fn is_plain(self) -> bool {
         self.0 == 0
@@ -195,8 +195,8 @@ impl BodyRule {
         self.0 & Self::READS_HEAD != 0
     }
 
-    /// Whether a response with this status ends with its head, even if the service returned a body.
-    /// hyper drops such bodies unpolled.
+    /// Returns whether a response with this status ends with its head, even if the service returned
+    /// a body. hyper drops such a body without polling it.
     fn is_bodiless(self, status: StatusCode) -> bool {
         is_bodiless(status)
             || self.0 & Self::NEVER != 0
@@ -204,7 +204,7 @@ impl BodyRule {
     }
 }
 
-/// Whether this status allows no body for any method.
+/// Returns whether this status allows no body for any method.
 #[inline]
 fn is_bodiless(status: StatusCode) -> bool {
     // The most common status comes first.
@@ -242,8 +242,8 @@ where
         let polled = this.inner.as_mut().poll_frame(cx);
         guard.disarm();
         let Some(Exchange { state, hooks }) = this.exchange else { return polled };
-        // A frame or an error that is passed by reference is moved out first. Otherwise the
-        // compiler keeps the whole poll result in memory and copies it.
+        // Move a frame or an error out before passing it by reference. Otherwise the compiler keeps
+        // the whole poll result in memory and copies it.
         match polled {
             Poll::Ready(Some(Ok(frame))) if state.is_grpc() => {
                 let mut messages = 0;
@@ -297,7 +297,7 @@ where
     }
 }
 
-/// Ends the exchange of a dropped body. The body may be complete even if it was never polled, or
+/// Ends the exchange of a dropped body. The body may be complete although it was never polled, or
 /// not polled after its last frame.
 #[cold]
 #[inline(never)]

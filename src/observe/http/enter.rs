@@ -1,4 +1,4 @@
-//! The start of an HTTP or gRPC request in a layer.
+//! Starts an HTTP or gRPC request in a layer.
 
 use std::{borrow::Cow, mem};
 
@@ -43,7 +43,7 @@ impl LayerConfig {
             let key = OperationKey { traffic, method, route: Route::Unmatched };
             return ExchangeState::begin(self.lookout, &key);
         }
-        // Only the method and the router's route are needed.
+        // The layer needs only the method and the router's route.
         let traffic = TrafficId::HTTP_SERVER;
         let key = OperationKey { traffic, method, route: Route::of(request) };
         ExchangeState::begin(self.lookout, &key)
@@ -85,7 +85,7 @@ impl LayerConfig {
             host.as_deref().map_or(Route::Unmatched, Route::Template)
         } else {
             match Route::by_router(&head.extensions) {
-                Route::Unmatched if self.names_routes => self.named(head, method)?,
+                Route::Unmatched if self.names_routes => self.find_route(head, method)?,
                 Route::Template(route) if self.ignores_route(route) => return None,
                 route => route,
             }
@@ -95,14 +95,15 @@ impl LayerConfig {
         ExchangeState::begin(self.lookout, &key)
     }
 
-    /// Finds the route by the user's closure or templates. Returns `None` if it is ignored.
-    fn named(self, head: &TakenHead, method: MethodLabel) -> Option<Route<'static>> {
+    /// Finds the route with the user's closure or templates. Returns `None` if the route is
+    /// ignored.
+    fn find_route(self, head: &TakenHead, method: MethodLabel) -> Option<Route<'static>> {
         let head = &head.as_head();
-        local::with_core(self.lookout, move |core| core.named(method, head)).flatten()
+        local::with_core(self.lookout, move |core| core.find_route(method, head)).flatten()
     }
 }
 
-/// Hosts are case-insensitive (RFC 3986 §3.2.2).
+/// Converts a host to lower case, since hosts are case-insensitive (RFC 3986 §3.2.2).
 fn lower_case(host: &str) -> Cow<'_, str> {
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         host.to_ascii_lowercase().into()

@@ -18,12 +18,12 @@ use super::{
 };
 use crate::observe::{LayerConfig, Observer, detail::options::DetailOptions};
 
-/// A layer that counts each request. Made by [`Lookout::layer`](crate::Lookout::layer),
+/// A layer that counts each request. Created by [`Lookout::layer`](crate::Lookout::layer),
 /// [`grpc_layer`](crate::Lookout::grpc_layer), [`client_layer`](crate::Lookout::client_layer) and
 /// [`outer_layer`](crate::Lookout::outer_layer).
 ///
-/// Put it outside of timeouts, limits and authentication, so that it also counts their responses.
-/// In axum, [`Router::layer`] only wraps the routes added before it. The layer and its service are
+/// Add it outside of timeouts, limits and authentication, so that it also counts their responses.
+/// In axum, [`Router::layer`] wraps only the routes added before it. The layer and its service are
 /// cheap to clone.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
@@ -42,8 +42,8 @@ impl<T: Mode> LookoutLayer<T> {
     /// in messages.
     ///
     /// The sizes are those of the data that passes the layer, not those in headers: zero for HEAD,
-    /// the part sent before an abort, and compressed bytes if the compression is inside. Each body
-    /// is one sample, recorded when both bodies are dropped.
+    /// only the part sent before an abort, and the compressed bytes if the layer is outside of the
+    /// compression. Each body is one sample, which is recorded when both bodies have been dropped.
     ///
     /// The inner service receives a [`RequestBody`](crate::observe::RequestBody). axum's and
     /// tonic's routers accept any body; for a service that accepts only one type, use tower's
@@ -66,9 +66,9 @@ impl<T: Mode> LookoutLayer<T> {
         self.detailed(|options| options.counts_sizes = true)
     }
 
-    /// Adds an observer, which is called for each request. Call it again to add more. Costs the
-    /// same as [`bodies`](Self::bodies), and is not available around `reqwest::Client` either.
-    /// Defaults to none.
+    /// Adds an observer, which is called for each request. Each call adds another one. An observer
+    /// costs as much as [`bodies`](Self::bodies), and is not available around `reqwest::Client`
+    /// either. Defaults to none.
     pub fn observer(self, observer: impl Observer) -> LookoutLayer<T::Detailed> {
         self.detailed(|options| options.observers.push(Arc::new(observer)))
     }

@@ -8,18 +8,18 @@ use crate::observe::{
     exchange::{hooks::ExchangeHooks, state::ExchangeState, upload::Upload},
 };
 
-/// The kind of traffic that a layer watches, as a type: code for other kinds is not compiled in,
-/// since even code that does not run slows a request down.
+/// The kind of traffic that a layer watches. It is a type, so that a layer contains no code for
+/// other kinds: even code that does not run slows a request down.
 ///
-/// This trait is sealed: its only types are those of this module. [`LookoutLayer`] and the types
-/// that it makes are generic over it.
+/// This trait is sealed: only the types below implement it. [`LookoutLayer`] and the types that it
+/// creates are generic over it.
 ///
 /// [`LookoutLayer`]: crate::observe::LookoutLayer
 pub trait Mode: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static {
     /// The body of the requests that the inner service receives: `B`, or a [`RequestBody`] if the
     /// layer counts bodies or calls observers.
     type RequestBody<B>;
-    /// The same mode with bodies and observers.
+    /// The same mode with body sizes and observers.
     type Detailed: Mode;
 
     #[doc(hidden)]
@@ -30,7 +30,7 @@ pub trait Mode: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static {
     #[doc(hidden)]
     const TAKES_ROUTE: bool = false;
 
-    /// Whether a request, whose method allows content, has a body that can be wrapped.
+    /// Returns whether the request has a body that can be wrapped. Its method must allow content.
     #[doc(hidden)]
     #[inline(always)]
     fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {

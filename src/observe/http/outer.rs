@@ -1,4 +1,5 @@
-//! Reports a route from inside a router to the layer around it, through a slot in the request.
+//! Reports a route from inside a router to the layer around the router, through a slot in the
+//! request.
 
 use std::task::{Context, Poll};
 
@@ -12,8 +13,9 @@ use crate::{
     operation::MethodLabel,
 };
 
-/// Reports the route of each request to the [`outer_layer`](crate::Lookout::outer_layer) around the
-/// router. Made by [`Lookout::route_layer`](crate::Lookout::route_layer).
+/// A layer inside a router that reports the route of each request to the
+/// [`outer_layer`](crate::Lookout::outer_layer) around the router. Created by
+/// [`Lookout::route_layer`](crate::Lookout::route_layer).
 #[derive(Clone, Copy, Debug)]
 pub struct RouteLayer(pub(crate) LayerConfig);
 

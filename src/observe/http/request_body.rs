@@ -19,7 +19,7 @@ pin_project! {
     /// A request body that counts its bytes as the inner service reads them. A
     /// [`Detailed`](crate::observe::Detailed) layer passes it to the inner service.
     ///
-    /// The inner body's hints are passed through unchanged.
+    /// The inner body's hints are passed on unchanged.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -36,7 +36,7 @@ impl<B> RequestBody<B> {
     }
 }
 
-/// An uncounted body, for layers that make their own requests.
+/// Creates a body that is not counted, for layers that create requests themselves.
 impl<B: Default> Default for RequestBody<B> {
     fn default() -> Self {
         Self { inner: UploadBody::default(), detail: None, framing: Framing::default() }

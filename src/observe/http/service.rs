@@ -21,7 +21,7 @@ use crate::{
     operation::MethodLabel,
 };
 
-/// A service that counts its requests. Made by a [`LookoutLayer`](crate::observe::LookoutLayer).
+/// A service that counts its requests. Created by a [`LookoutLayer`](crate::observe::LookoutLayer).
 ///
 /// The request and error types stay the same; the response's body becomes a [`ResponseBody`].
 #[derive(Debug)]
@@ -44,7 +44,8 @@ impl<S, T> LookoutService<S, T> {
         Self { inner, config, wait: Wait::default(), mode }
     }
 
-    /// Measures the time until the inner client is ready, which is not part of the call's duration.
+    /// Polls the inner client, and measures the time until it is ready, which is not part of the
+    /// call's duration.
     pub(crate) fn poll_client_ready<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,7 +107,7 @@ where
         let (request, hooks) = self.mode.prepare(request, state, upload);
         // If `call` panics, the drop ends the exchange.
         let mut guard = state.map(|state| Exchange { state, hooks });
-        // Built in place, since moving a large future is expensive.
+        // Build the future in the return value, since moving a large future is expensive.
         ResponseFuture {
             inner: self.inner.call(request),
             exchange: guard.take(),

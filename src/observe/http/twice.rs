@@ -9,42 +9,43 @@ use http::Extensions;
 use crate::{catch_panic::logged, observe::LookoutId};
 
 /// The next step of each lookout's check. If two lookouts share an entry, a warning may be missed.
-static DUE: [AtomicU8; ENTRIES] = [const { AtomicU8::new(NOTHING) }; ENTRIES];
+static NEXT_STEPS: [AtomicU8; ENTRIES] = [const { AtomicU8::new(NOTHING) }; ENTRIES];
 
 const ENTRIES: usize = 256;
 const NOTHING: u8 = 0;
-/// Mark the next request.
+/// The next request must be marked.
 const MARK: u8 = 1;
-/// A request is marked. If the next request has the mark, it is the same one and passed two layers.
+/// A request has been marked. If the next request has the mark, it is the same one in a second
+/// layer.
 const CHECK: u8 = 2;
 
-/// The mark, a request extension.
+/// A request extension that serves as the mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Counted(LookoutId);
 
-fn due(lookout: LookoutId) -> &'static AtomicU8 {
-    &DUE[lookout.0 as usize % ENTRIES]
+fn next_step(lookout: LookoutId) -> &'static AtomicU8 {
+    &NEXT_STEPS[lookout.0 as usize % ENTRIES]
 }
 
-/// Starts the check when a server's layer is made.
+/// Starts the check when a server's layer is created.
 pub(crate) fn arm(lookout: LookoutId) {
-    due(lookout).store(MARK, Ordering::Relaxed);
+    next_step(lookout).store(MARK, Ordering::Relaxed);
 }
 
-/// Whether the next request must be checked.
+/// Returns whether the next request must be checked.
 #[inline(always)]
 pub(crate) fn is_armed(lookout: LookoutId) -> bool {
-    due(lookout).load(Ordering::Relaxed) != NOTHING
+    next_step(lookout).load(Ordering::Relaxed) != NOTHING
 }
 
 /// Marks a request, or warns if it is already marked. Takes and returns its extensions.
 #[cold]
 #[inline(never)]
 pub(crate) fn check(lookout: LookoutId, mut extensions: Extensions) -> Extensions {
-    let due = due(lookout);
-    if due.compare_exchange(MARK, CHECK, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    let next_step = next_step(lookout);
+    if next_step.compare_exchange(MARK, CHECK, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         extensions.insert(Counted(lookout));
-    } else if due.swap(NOTHING, Ordering::Relaxed) == CHECK
+    } else if next_step.swap(NOTHING, Ordering::Relaxed) == CHECK
         && extensions.get() == Some(&Counted(lookout))
     {
         logged(|| {

@@ -7,10 +7,10 @@ use crate::{
 
 /// Watches an upgraded connection, such as a WebSocket, on behalf of its handler.
 ///
-/// If [`upgrades`](crate::LookoutBuilder::upgrades) is set, the layer puts it into the extensions
-/// of each request that asks for an upgrade. The request itself ends with its head (`101`, or a
-/// `2xx` for CONNECT); only the handler knows when the connection closes. An ignored request also
-/// has one, which does nothing.
+/// If [`upgrades`](crate::LookoutBuilder::upgrades) is set, the layer adds it to the extensions of
+/// each request that asks for an upgrade. The request itself ends with the response's head (`101`,
+/// or a `2xx` for CONNECT); only the handler knows when the connection closes. An ignored request
+/// also gets one, which does nothing.
 ///
 /// # Examples
 ///
@@ -29,13 +29,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct UpgradeWatch(Vec<ExchangeState>);
 
-/// A guard of an upgraded connection, which counts as open until the guard is dropped.
+/// A guard for an upgraded connection. The connection counts as open until the guard is dropped.
 #[derive(Debug)]
 #[must_use = "the connection counts as closed when this is dropped"]
 pub struct OpenUpgrade(Vec<ExchangeState>);
 
 impl UpgradeWatch {
-    /// Adds the watch of a request; `None` for an ignored one. Nested layers share one watch.
+    /// Adds the watch of a request, which has no state if the request is ignored. Nested layers
+    /// share one watch.
     pub(crate) fn add_to(extensions: &mut Extensions, state: Option<ExchangeState>) {
         match extensions.get_mut::<Self>() {
             Some(Self(all)) => all.extend(state),
@@ -45,7 +46,7 @@ impl UpgradeWatch {
         }
     }
 
-    /// Moves the request to another operation; `None` if it is ignored from now on.
+    /// Moves the request to another operation, or to `None` if it is ignored from now on.
     pub(crate) fn move_to(
         extensions: &mut Extensions,
         lookout: LookoutId,
@@ -78,7 +79,7 @@ impl Drop for OpenUpgrade {
     }
 }
 
-/// Whether a request asks for another protocol.
+/// Returns whether a request asks for another protocol.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(header::UPGRADE)
 }

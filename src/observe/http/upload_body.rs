@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::observe::exchange::upload::Upload;
 
 pin_project! {
-    /// A request body that resets the age of its request as bytes arrive.
+    /// A request body that resets the age of its request whenever bytes arrive.
     #[derive(Debug, Default)]
     pub(crate) struct UploadBody<B> {
         #[pin]
@@ -54,12 +54,12 @@ impl<B: Body> Body for UploadBody<B> {
     }
 }
 
-/// Whether the head allows a body.
+/// Returns whether the head allows a body.
 pub(crate) fn may_have_body<B>(request: &Request<B>) -> bool {
     request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length != "0")
 }
 
-/// Whether the request has a body that [`watch_body`] can wrap.
+/// Returns whether the request has a body that [`watch_body`] can wrap.
 #[inline(always)]
 pub(crate) fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
     let body: &dyn Any = request.body();
@@ -75,8 +75,8 @@ pub(crate) fn has_watchable_body<B: 'static>(request: &Request<B>) -> bool {
     false
 }
 
-/// Wraps a body type that can hold any other body, so that the request keeps its type. The compiler
-/// compares the types: for all other bodies this compiles to nothing.
+/// Wraps the body if its type can hold any other body, so that the request keeps its type. The
+/// compiler resolves the comparison of the types: for all other bodies this compiles to nothing.
 #[inline(always)]
 pub(crate) fn watch_body<B: 'static>(request: &mut Request<B>, upload: Option<Upload>) {
     let Some(upload) = upload else { return };

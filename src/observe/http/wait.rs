@@ -1,9 +1,9 @@
-//! Measures the wait of a request until its client is ready.
+//! Measures how long a request waits until its client is ready.
 //!
-//! A service sees the polls of `poll_ready` but not the caller. When a caller gives up, the next
-//! poll may come from another caller, hours later. A caller that still waits polls again when the
-//! inner service wakes it. So a wait counts only if a wake ends it, only up to that wake, and only
-//! for a request that follows immediately.
+//! A service sees the calls of `poll_ready`, but not the caller. After a caller has given up, the
+//! next poll may come from another caller, hours later. A caller that still waits polls again when
+//! the inner service wakes it. So a wait counts only if a wake ends it, lasts until that wake, and
+//! belongs to the request that follows immediately.
 
 use std::{
     num::NonZeroU64,
@@ -17,7 +17,7 @@ use std::{
 use crate::series::{RawClock, RawTime};
 
 /// The maximum time, in nanoseconds, from the wake to the next poll, and from that poll to the
-/// request. After a longer time, the caller must have given up, and the wait is dropped.
+/// request. If it takes longer, the caller must have given up, and the wait is dropped.
 const MAX_GAP: u64 = 100_000_000;
 
 /// The wait of one instance of a service. Each clone has its own.
@@ -39,7 +39,7 @@ struct Wakes {
 }
 
 impl Wakes {
-    /// The time of the wake that led to this poll, if there was one.
+    /// Takes the time of the wake that led to this poll, if there was one.
     fn take(&self) -> Option<RawTime> {
         NonZeroU64::new(self.at.swap(0, Ordering::Relaxed)).map(RawTime::from_bits)
     }
@@ -85,7 +85,7 @@ impl Wait {
             // Poll again, so that the service stores the waker that records the time.
             Poll::Pending => self.begin(cx.waker(), poll_ready),
             Poll::Ready(Ok(())) => {
-                // The wait belonged to another caller.
+                // Drop the wait, which belonged to another caller.
                 if matches!(self.0.as_deref(), Some(State::Waiting { .. })) {
                     self.0 = None;
                 }
@@ -112,7 +112,7 @@ impl Wait {
         polled
     }
 
-    /// The wait of the request that starts now, in nanoseconds.
+    /// Takes the wait of the request that starts now, in nanoseconds.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<u64> {
         self.0.take().and_then(|state| state.of_request())
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// A waker that does nothing. Each instance represents another task.
+    /// A waker that does nothing. Each instance stands for another task.
     struct Task;
 
     impl Wake for Task {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     impl Client {
-        /// A client that is not ready, with a task that waits for it.
+        /// Creates a client that is not ready, and a task that waits for it.
         fn waiting() -> Self {
             let mut client = Self {
                 wait: Wait::default(),

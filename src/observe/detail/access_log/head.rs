@@ -44,12 +44,12 @@ impl Head {
     }
 }
 
-/// A header's value, unless it is empty.
+/// Returns a header's value, unless it is empty.
 fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     headers.get(name).map(|value| value.as_bytes()).filter(|value| !value.is_empty())
 }
 
-/// The path; for `CONNECT`, the host.
+/// Returns the path, or for `CONNECT` the host.
 fn path(uri: &Uri, with_query: bool) -> &str {
     match uri.path_and_query() {
         Some(target) if with_query => target.as_str(),
@@ -58,7 +58,7 @@ fn path(uri: &Uri, with_query: bool) -> &str {
     }
 }
 
-/// A URL without its query and fragment.
+/// Returns a URL without its query and fragment.
 fn bare(url: &[u8]) -> &[u8] {
     url.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }

@@ -15,28 +15,28 @@ use self::{head::Head, json::Json, ncsa::Ncsa};
 use crate::observe::{Observer, RequestEnd, RequestHead};
 use crate::outcome::Status;
 
-/// Emits a line for each request that ended, as a `tracing` event. Add it with
+/// Logs each request when it ends, as a `tracing` event. Add it with
 /// [`LookoutLayer::observer`](crate::observe::LookoutLayer::observer).
 ///
 /// The events have the level `INFO`, the target [`tower_lookout::access`](Self::TARGET) and no
-/// span. The line is the message. If the request has them, the fields `request_id`, `trace_id` and
-/// `grpc_status` are set beside it, so that an NCSA line stays in the standard format. If the
-/// target is filtered out, the log keeps no data of a request.
+/// span. The message is the line. The fields `request_id`, `trace_id` and `grpc_status` are
+/// separate, so that an NCSA line stays in the standard format; they are set if the request has
+/// them. If a filter disables the target, the log keeps no data of a request.
 ///
-/// - The time is the arrival of the request, in UTC. The path is the one that the layer sees;
-///   inside axum's `nest` it has no prefix.
-/// - The request id is the header `x-request-id`. The trace id comes from a valid
-///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00. Both
-///   are read when the request reaches the layer.
-/// - The response's bytes are those of its body that were sent.
-/// - Ignored requests and requests after the lookout's shutdown have no line.
+/// - The time is the arrival of the request, in UTC. The path is the one that the layer sees:
+///   inside axum's `nest`, without the prefix.
+/// - The request id is the header `x-request-id`. The trace id is that of a valid
+///   [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of version 00. The
+///   log reads both when the request reaches the layer.
+/// - The response's bytes are the bytes of its body that were sent.
+/// - Ignored requests, and requests after the lookout's shutdown, are not logged.
 /// - A request without a response (cancelled, error, panic) has no status.
-/// - Lines are printable ASCII; other bytes are escaped, so a client can't forge a line. A value is
-///   cut after 1,024 bytes and then ends in `...`.
+/// - Lines are printable ASCII; other bytes are escaped, so a client can't forge a line. A value
+///   longer than 1,024 bytes is cut, and ends in `...`.
 ///
 /// # Examples
 ///
-/// With the client's address, in axum:
+/// Logs the client's address in axum:
 ///
 /// ```no_run
 /// use std::net::SocketAddr;
@@ -58,7 +58,7 @@ use crate::outcome::Status;
 /// # }
 /// ```
 ///
-/// With only the lines on standard output, and all other events on standard error:
+/// Writes the access log to standard output, and all other events to standard error:
 ///
 /// ```
 /// use tower_lookout::observe::AccessLog;
@@ -101,22 +101,22 @@ impl AccessLog {
     /// The target of the events, for filters.
     pub const TARGET: &'static str = "tower_lookout::access";
 
-    /// NCSA's Common Log Format.
+    /// Logs in NCSA's Common Log Format.
     ///
     /// ```text
     /// 192.0.2.7 - - [10/Oct/2000:13:55:36 +0000] "GET /orders/7 HTTP/1.1" 200 2326
     /// ```
     ///
     /// Unknown values are `-`: the client without [`remote_addr`](Self::remote_addr), the status
-    /// without a response, the size of an empty body, and always the two user fields. Escaping is
-    /// Apache's: a backslash before quotes and backslashes, `\xhh` for bytes that are not printable
-    /// ASCII. A gRPC call has the HTTP status 200; the event's field `grpc_status` holds gRPC's
-    /// own, such as `NOT_FOUND`.
+    /// without a response, the size of an empty body, and always the two user fields. Values are
+    /// escaped as in Apache: a backslash before quotes and backslashes, `\xhh` for bytes that are
+    /// not printable ASCII. A gRPC call has the HTTP status 200; the event's field `grpc_status`
+    /// holds its gRPC status, such as `NOT_FOUND`.
     pub fn common() -> Self {
         Self::new(Format::Common)
     }
 
-    /// NCSA's Combined Log Format: [`common`](Self::common) plus the headers `Referer` and
+    /// Logs in NCSA's Combined Log Format: [`common`](Self::common) plus the headers `Referer` and
     /// `User-Agent`.
     ///
     /// ```text
@@ -126,7 +126,7 @@ impl AccessLog {
         Self::new(Format::Combined)
     }
 
-    /// A JSON object on one line, shown here on several.
+    /// Logs a JSON object on one line, shown here on several.
     ///
     /// ```text
     /// {"time":"2000-10-10T13:55:36.250Z","remote_addr":"192.0.2.7",
@@ -170,9 +170,9 @@ impl AccessLog {
     ///
     /// # Examples
     ///
-    /// Behind one proxy of your own that appends to `X-Forwarded-For`. Only the last address comes
-    /// from the proxy. A client can forge all addresses before it, and without such a proxy also
-    /// the last one.
+    /// Behind one proxy of your own that appends to `X-Forwarded-For`, use the last address, since
+    /// only that one comes from the proxy. A client can forge the addresses before it, and without
+    /// such a proxy the last one, too.
     ///
     /// ```
     /// use tower_lookout::observe::AccessLog;

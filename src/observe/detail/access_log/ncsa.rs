@@ -44,7 +44,7 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: Option<&Text>) -> fmt::Result {
     }
 }
 
-/// A time such as `10/Oct/2000:13:55:36 +0000`.
+/// Formats a time such as `10/Oct/2000:13:55:36 +0000`.
 struct Date(SystemTime);
 
 impl fmt::Display for Date {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_has_apaches_format() {
+    fn a_date_is_formatted_as_in_apache() {
         assert_eq!(date(0), "01/Jan/1970:00:00:00 +0000");
         assert_eq!(date(971_186_136), "10/Oct/2000:13:55:36 +0000");
         assert_eq!(date(1_709_251_199), "29/Feb/2024:23:59:59 +0000");
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_date_has_the_right_second(seconds in 0..253_402_300_800_u64) {
+        fn a_date_is_correct_to_the_second(seconds in 0..253_402_300_800_u64) {
             let date = date(seconds);
             let (day, time) = date.strip_suffix(" +0000").unwrap().split_once(':').unwrap();
             let [day, month, year] = day.split('/').collect::<Vec<_>>().try_into().unwrap();

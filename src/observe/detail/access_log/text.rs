@@ -1,38 +1,39 @@
 use std::fmt::{self, Write};
 
 /// The maximum length of a value, in bytes.
-const LONGEST: usize = 1_024;
+const MAX_BYTES: usize = 1_024;
 
-/// A value sent by a client, cut to a limit. It can only be written escaped.
+/// A value sent by a client, cut to a limit. It can be written only in an escaped form.
 #[derive(Debug)]
 pub(super) struct Text(Box<[u8]>);
 
 impl Text {
     pub(super) fn of(sent: impl AsRef<[u8]>) -> Self {
         let sent = sent.as_ref();
-        match sent.get(..LONGEST) {
-            Some(start) if sent.len() > LONGEST => Self([start, b"..."].concat().into()),
+        match sent.get(..MAX_BYTES) {
+            Some(start) if sent.len() > MAX_BYTES => Self([start, b"..."].concat().into()),
             _ => Self(sent.into()),
         }
     }
 
-    /// Apache's escaping for a quoted value.
+    /// Escapes the value as in Apache, for use within quotes.
     pub(super) fn quotable(&self) -> Quotable<'_> {
         Quotable { bytes: &self.0, is_word: false }
     }
 
-    /// Apache's escaping, with spaces escaped too.
+    /// Escapes the value as in Apache, and also its spaces.
     pub(super) fn word(&self) -> Quotable<'_> {
         Quotable { bytes: &self.0, is_word: true }
     }
 
-    /// A JSON string, with its quotes.
+    /// Escapes the value as a JSON string, with its quotes.
     pub(super) fn json(&self) -> JsonString<'_> {
         JsonString(&self.0)
     }
 }
 
-/// Printable ASCII, with a backslash before quotes and backslashes. Other bytes are `\xhh`.
+/// Writes printable ASCII, with a backslash before quotes and backslashes. Writes other bytes as
+/// `\xhh`.
 pub(super) struct Quotable<'a> {
     bytes: &'a [u8],
     is_word: bool,
@@ -52,7 +53,8 @@ impl fmt::Display for Quotable<'_> {
     }
 }
 
-/// A JSON string in printable ASCII, since some control characters are not ASCII.
+/// Writes a JSON string in printable ASCII. Other characters are escaped, since some of them are
+/// control characters.
 pub(crate) struct JsonString<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for JsonString<'_> {
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_escapes_values_in_its_own_way() {
+    fn each_format_escapes_the_same_value_differently() {
         let text = Text::of("a \"b\" \\ \n\t\u{1b}[31m\u{9b} é 😀");
         assert_eq!(
             text.quotable().to_string(),
@@ -121,8 +123,8 @@ mod tests {
     #[test]
     fn a_long_value_is_cut_and_ends_in_an_ellipsis() {
         let length = |sent: usize| Text::of("x".repeat(sent)).quotable().to_string();
-        assert_eq!(length(LONGEST), "x".repeat(LONGEST));
-        assert_eq!(length(LONGEST + 1), "x".repeat(LONGEST) + "...");
+        assert_eq!(length(MAX_BYTES), "x".repeat(MAX_BYTES));
+        assert_eq!(length(MAX_BYTES + 1), "x".repeat(MAX_BYTES) + "...");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The age of an exchange, which shows that a request is stuck.
+//! The age of an exchange, which reveals a request that is stuck.
 
 use super::ExchangeState;
 use crate::{
@@ -24,7 +24,7 @@ impl ExchangeState {
         (Self { flags: self.flags.with_upload(), head, ..self }, Some(upload))
     }
 
-    /// The number of the request's upload.
+    /// Returns the number of the request's upload.
     #[inline]
     pub(super) fn upload(self) -> Option<u16> {
         self.flags.is_upload().then(|| self.head.to_bits() as u16)

@@ -14,8 +14,8 @@ impl ExchangeState {
         }
     }
 
-    /// Adds the labels of the response. Returns `None` if the response is ignored, and discards the
-    /// exchange.
+    /// Adds the labels of the response. If the response is ignored, discards the exchange and
+    /// returns `None`.
     pub(in crate::observe) fn with_response_labels(self, head: &ResponseHead<'_>) -> Option<Self> {
         let of_request = self.operation.labels();
         let labelled =

@@ -10,8 +10,7 @@ use crate::{
     series::{Ages, End, OptionalHistogram, RawSpan, RawTime, Shard, Store, StreamKind},
 };
 
-/// Records the time to the head, since the client determines the time of the body. Returns that
-/// time.
+/// Records the time to the head and returns it. The time of the body depends on the client.
 #[inline(never)]
 pub(super) fn record_head(
     began: RawTime,
@@ -22,7 +21,7 @@ pub(super) fn record_head(
     local::write(operation.lookout(), Head(ExchangeState { began, operation, flags, head }))
 }
 
-/// A response's head that was sent.
+/// The write for a response's head that was sent.
 #[derive(Clone, Copy)]
 struct Head(ExchangeState);
 
@@ -52,13 +51,13 @@ impl Write for Head {
     }
 }
 
-/// Records the most common end.
+/// Records the most common end: a response that completed with its head.
 #[inline(never)]
 pub(super) fn record_complete(began: RawTime, operation: OperationRef, flags: ResponseFlags) {
     local::write(operation.lookout(), Complete { began, operation, flags });
 }
 
-/// A response that completed with its head.
+/// The write for a response that completed with its head.
 #[derive(Clone, Copy)]
 struct Complete {
     began: RawTime,
@@ -86,8 +85,8 @@ impl Write for Complete {
     }
 }
 
-/// Like [`Complete`], for an operation or status that this thread has not seen before. It is a
-/// separate path, so that the common path need not keep the state.
+/// Like [`Complete`], for an operation or status that this thread has not recorded before. It is a
+/// separate function, so that the common path need not keep the state.
 #[cold]
 #[inline(never)]
 fn record_first(
@@ -120,7 +119,7 @@ pub(super) fn record_special(
     local::write(state.lookout(), Recorded { state, ending });
 }
 
-/// An exchange that ended.
+/// The write for an exchange that ended in any way.
 #[derive(Clone, Copy)]
 struct Recorded {
     state: ExchangeState,
