@@ -239,8 +239,8 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     lookout.replace_rules([rule]).await.unwrap();
     let both = || member.accepted().into_iter().find(|post| post.body[1].is_object());
     let post = eventually(5, "both", both).await;
-    let states = [0, 1].map(|place| {
-        let alert = &post.body[place];
+    let states = [0, 1].map(|index| {
+        let alert = &post.body[index];
         let is_over = instant(&alert["endsAt"]) <= SystemTime::now();
         (alert["labels"]["team"].as_str().unwrap(), is_over)
     });
@@ -262,11 +262,11 @@ async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
     // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     for (reply, seconds) in [
-        (Reply::Answer(500, "", "no"), 3),
-        (Reply::Answer(429, "600", "no"), 3),
-        (Reply::Answer(404, "", "no"), 3),
-        (Reply::Answer(302, "", "no"), 3),
-        (Reply::Answer(400, "", "no"), 3),
+        (Reply::Response(500, "", "no"), 3),
+        (Reply::Response(429, "600", "no"), 3),
+        (Reply::Response(404, "", "no"), 3),
+        (Reply::Response(302, "", "no"), 3),
+        (Reply::Response(400, "", "no"), 3),
         (Reply::Hang, 8),
     ] {
         let (failing, healthy) = (Receiver::new([reply]), Receiver::new([]));
@@ -288,11 +288,11 @@ async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
 
 #[tokio::test]
 async fn a_delivery_that_all_members_fail_is_retried_unless_all_reject_it() {
-    let failing = || Receiver::new([Reply::Answer(500, "", "no")]);
+    let failing = || Receiver::new([Reply::Response(500, "", "no")]);
     for (members, expected) in [
         ([failing(), failing()], [1.0, 0.0]),
-        ([Receiver::new([Reply::Answer(400, "", "no")]), failing()], [1.0, 0.0]),
-        ([(); 2].map(|()| Receiver::new([Reply::Answer(400, "", "no")])), [1.0, 1.0]),
+        ([Receiver::new([Reply::Response(400, "", "no")]), failing()], [1.0, 0.0]),
+        ([(); 2].map(|()| Receiver::new([Reply::Response(400, "", "no")])), [1.0, 1.0]),
     ] {
         let urls = [members[0].serve().await, members[1].serve().await];
         let (lookout, scrape) = lookout(&urls, "one");

@@ -89,14 +89,14 @@ fn labels_with_known_values_allocate_nothing() {
             std::future::ready(Ok::<_, Infallible>(response))
         })
     };
-    let asked = || {
+    let labelled = || {
         let mut request = Request::new(());
         request.headers_mut().insert("x-tenant", HeaderValue::from_static("a"));
         request
     };
     let (mut bare, mut watched) = (inner(), lookout.layer().layer(inner()));
-    let without = allocations(|| exchange(&mut bare, asked()));
-    assert_eq!(allocations(|| exchange(&mut watched, asked())), without);
+    let without = allocations(|| exchange(&mut bare, labelled()));
+    assert_eq!(allocations(|| exchange(&mut watched, labelled())), without);
     let counted =
         sum(&scrape.render(), "http_server_requests_total", &[("tenant", "a"), ("cache", "hit")]);
     assert_eq!(counted, (REQUESTS + 1) as f64);

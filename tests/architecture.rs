@@ -51,14 +51,17 @@ fn source_folder() -> &'static Path {
 
 #[test]
 fn a_module_uses_only_modules_before_it() {
-    let place = |module: &str| {
-        ORDER.iter().position(|m| *m == module).unwrap_or_else(|| panic!("{module} has no place"))
+    let position = |module: &str| {
+        ORDER
+            .iter()
+            .position(|m| *m == module)
+            .unwrap_or_else(|| panic!("{module} is not in ORDER"))
     };
     for (from, to) in Modules::of_crate(source_folder()).uses() {
-        if let ([from_room, ..], [to_room, ..]) = (&from[..], &to[..]) {
+        if let ([from_module, ..], [to_module, ..]) = (&from[..], &to[..]) {
             let (from, to) = (from.join("::"), to.join("::"));
             assert!(
-                place(to_room) <= place(from_room),
+                position(to_module) <= position(from_module),
                 "{from} uses {to}, which comes after it in the order"
             );
         }
@@ -98,11 +101,11 @@ fn reaches(targets: &BTreeMap<&str, Vec<&str>>, from: &str, to: &str) -> bool {
 }
 
 #[test]
-fn each_module_has_a_place_in_the_order() {
+fn each_module_is_in_the_order() {
     for entry in fs::read_dir(source_folder()).unwrap() {
         let path = entry.unwrap().path();
         let module = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(module == "lib" || ORDER.contains(&&*module), "{module} has no place in ORDER");
+        assert!(module == "lib" || ORDER.contains(&&*module), "{module} is not in ORDER");
     }
 }
 

@@ -42,10 +42,10 @@ impl Random {
     }
 }
 
-type Answer = Ready<Result<Response<Full<&'static [u8]>>, Infallible>>;
+type ResponseFuture = Ready<Result<Response<Full<&'static [u8]>>, Infallible>>;
 
 /// Responds to HTTP with the requested status, and to gRPC as a server with few methods or none.
-fn respond(request: Request<Empty<&'static [u8]>>) -> Answer {
+fn respond(request: Request<Empty<&'static [u8]>>) -> ResponseFuture {
     let mut response = Response::new(Full::new(&b""[..]));
     if request.headers().contains_key("content-type") {
         let is_known = request.uri().path().starts_with("/shop.");

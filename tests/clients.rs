@@ -88,11 +88,11 @@ impl Policy<Request<Empty<Bytes>>, Response<Body>, BoxError> for Again {
 
 #[tokio::test]
 async fn a_call_and_its_attempts_have_different_labels() {
-    let asked = Arc::new(AtomicUsize::new(0));
+    let attempts = Arc::new(AtomicUsize::new(0));
     let app = Router::new().route(
         "/",
         any(move || {
-            let is_up = asked.fetch_add(1, Ordering::Relaxed) >= 2;
+            let is_up = attempts.fetch_add(1, Ordering::Relaxed) >= 2;
             async move {
                 let status = if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 (status, "which the retry does not read")

@@ -31,7 +31,7 @@ fn idle() -> Rule {
 #[tokio::test]
 async fn the_files_receiver_gets_alerts_and_its_fallback_those_that_fail() {
     let slack = Receiver::new([]);
-    let pagerduty = Receiver::replying(Reply::Answer(404, "", ""), []);
+    let pagerduty = Receiver::replying(Reply::Response(404, "", ""), []);
     let webhook = Receiver::new([]);
     let file = File::new(
         "lookout.toml",

@@ -102,13 +102,13 @@ async fn a_server_that_is_down_gets_the_mail_when_it_recovers() {
 #[tokio::test]
 async fn a_transient_failure_is_retried() {
     let faults = [
-        Fault::Answer("", "421 4.3.2 shutting down"),
-        Fault::Answer("AUTH", "454 4.7.0 try later"),
-        Fault::Answer("MAIL", "451 4.3.0 local error"),
-        Fault::Answer("RCPT", "450 4.2.0 greylisted"),
-        Fault::Answer("DATA", "452 4.3.1 no space"),
-        Fault::Answer(".", "451 4.3.0 not stored"),
-        Fault::Answer("EHLO", "nonsense"),
+        Fault::Reply("", "421 4.3.2 shutting down"),
+        Fault::Reply("AUTH", "454 4.7.0 try later"),
+        Fault::Reply("MAIL", "451 4.3.0 local error"),
+        Fault::Reply("RCPT", "450 4.2.0 greylisted"),
+        Fault::Reply("DATA", "452 4.3.1 no space"),
+        Fault::Reply(".", "451 4.3.0 not stored"),
+        Fault::Reply("EHLO", "nonsense"),
         Fault::Drop("RCPT"),
         Fault::Drop("."),
     ];
@@ -127,11 +127,11 @@ async fn a_transient_failure_is_retried() {
 #[tokio::test]
 async fn a_misconfigured_server_is_retried_with_the_next_change_without_a_restart() {
     let faults = [
-        Fault::Answer("", "554 5.3.2 no mail here"),
-        Fault::Answer("EHLO", "250 no passwords"),
-        Fault::Answer("AUTH", "535 5.7.8 wrong"),
-        Fault::Answer("MAIL", "550 5.7.1 not from you"),
-        Fault::Answer("RCPT", "550 5.1.1 unknown"),
+        Fault::Reply("", "554 5.3.2 no mail here"),
+        Fault::Reply("EHLO", "250 no passwords"),
+        Fault::Reply("AUTH", "535 5.7.8 wrong"),
+        Fault::Reply("MAIL", "550 5.7.1 not from you"),
+        Fault::Reply("RCPT", "550 5.1.1 unknown"),
     ];
     let played = faults.map(|fault| async move {
         let server = MailServer::new([fault]);
@@ -163,7 +163,7 @@ async fn a_server_without_tls_gets_no_password_and_no_mail_by_default() {
 
 #[tokio::test]
 async fn a_rejected_mail_is_dropped_and_counted() {
-    let server = MailServer::new([Fault::Answer(".", "554 5.6.0 content rejected")]);
+    let server = MailServer::new([Fault::Reply(".", "554 5.6.0 content rejected")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
     eventually(3, "dropped", || (counters(&scrape)[3] == 1.0).then_some(())).await;
@@ -183,7 +183,7 @@ fn mail(recipients: &[&str], subject: &str) -> (Vec<String>, String) {
 
 #[tokio::test]
 async fn a_transiently_rejected_recipient_is_retried_alone() {
-    let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
+    let later = Fault::Reply("RCPT TO:<oncall", "450 4.2.0 greylisted");
     let server = MailServer::new([later; 2]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -202,7 +202,7 @@ async fn a_transiently_rejected_recipient_is_retried_alone() {
 
 #[tokio::test]
 async fn a_change_does_not_wait_for_a_transiently_rejected_recipient() {
-    let later = Fault::Answer("RCPT TO:<oncall", "450 4.2.0 greylisted");
+    let later = Fault::Reply("RCPT TO:<oncall", "450 4.2.0 greylisted");
     let server = MailServer::new([later; 6]);
     let (lookout, _scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -219,7 +219,7 @@ async fn a_change_does_not_wait_for_a_transiently_rejected_recipient() {
 
 #[tokio::test]
 async fn a_rejected_recipient_is_counted_and_the_others_get_the_mail() {
-    let server = MailServer::new([Fault::Answer("RCPT TO:<oncall", "550 5.1.1 unknown")]);
+    let server = MailServer::new([Fault::Reply("RCPT TO:<oncall", "550 5.1.1 unknown")]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let _in_flight = request(&lookout);
     let mail = eventually(3, "the mail", || server.mails().pop()).await;
@@ -319,8 +319,8 @@ async fn no_output_contains_the_password_and_failures_are_logged_once() {
     // This is the only test in this binary that captures logs. lettre's feature `tracing` is on
     // here.
     let logs = Logs::of_all();
-    let wrong = Fault::Answer("AUTH", "535 5.7.8 AGxvb2tvdXQAczNjcmV0 s3cret is wrong");
-    let server = MailServer::new([wrong, Fault::Answer("MAIL", "450 4.7.1 later\u{1b}[31m")]);
+    let wrong = Fault::Reply("AUTH", "535 5.7.8 AGxvb2tvdXQAczNjcmV0 s3cret is wrong");
+    let server = MailServer::new([wrong, Fault::Reply("MAIL", "450 4.7.1 later\u{1b}[31m")]);
     let email = Email::new(server.serve().await, FROM, TO).unwrap();
     let debug = format!("{email:?}");
     let (lookout, scrape) =

@@ -57,8 +57,8 @@ enum Outcome {
 use Outcome::{Accepted, Misconfigured, Rejected, Retried, RetriedAfter, TimedOut};
 
 /// A response that repeats the request, as some do.
-const fn answer(status: u16, retry_after: &'static str) -> Fault {
-    Fault::Reply(Reply::Answer(status, retry_after, "s3cret <!channel> \u{1b}[31m"))
+const fn response(status: u16, retry_after: &'static str) -> Fault {
+    Fault::Reply(Reply::Response(status, retry_after, "s3cret <!channel> \u{1b}[31m"))
 }
 
 /// A date beyond the longest delay.
@@ -86,23 +86,23 @@ const FAULTS: [Row; 29] = [
     (Fault::Endless(404, ""), |_| Misconfigured),
     (Fault::Endless(500, ""), |_| Retried),
     (Fault::Reply(Reply::Hang), |_| TimedOut),
-    (answer(200, ""), |kind| if kind.success == Success::Ignored { Accepted } else { Rejected }),
-    (answer(302, ""), |_| Misconfigured),
-    (answer(400, ""), |_| Rejected),
-    (answer(401, ""), |_| Misconfigured),
-    (answer(403, ""), |_| Misconfigured),
-    (answer(404, ""), |_| Misconfigured),
-    (answer(408, ""), |_| Retried),
-    (answer(410, ""), |_| Misconfigured),
-    (answer(413, ""), |_| Rejected),
-    (answer(429, "7"), |_| RetriedAfter(7)),
-    (answer(429, DATE), |_| RetriedAfter(3_600)),
-    (answer(429, ""), |kind| RetriedAfter(kind.delay)),
-    (answer(500, ""), |_| Retried),
-    (answer(500, "7"), |_| Retried),
-    (answer(502, ""), |_| Retried),
-    (answer(503, ""), |_| Retried),
-    (answer(503, "7"), |_| RetriedAfter(7)),
+    (response(200, ""), |kind| if kind.success == Success::Ignored { Accepted } else { Rejected }),
+    (response(302, ""), |_| Misconfigured),
+    (response(400, ""), |_| Rejected),
+    (response(401, ""), |_| Misconfigured),
+    (response(403, ""), |_| Misconfigured),
+    (response(404, ""), |_| Misconfigured),
+    (response(408, ""), |_| Retried),
+    (response(410, ""), |_| Misconfigured),
+    (response(413, ""), |_| Rejected),
+    (response(429, "7"), |_| RetriedAfter(7)),
+    (response(429, DATE), |_| RetriedAfter(3_600)),
+    (response(429, ""), |kind| RetriedAfter(kind.delay)),
+    (response(500, ""), |_| Retried),
+    (response(500, "7"), |_| Retried),
+    (response(502, ""), |_| Retried),
+    (response(503, ""), |_| Retried),
+    (response(503, "7"), |_| RetriedAfter(7)),
 ];
 
 /// The same for mail, with SMTP replies (RFC 5321 §4.2). A reply is logged, except the reply to the
@@ -112,19 +112,19 @@ const MAIL_FAULTS: [(MailFault, Outcome); 17] = [
     (MailFault::Drop(""), Retried),
     (MailFault::Drop("DATA"), Retried),
     (MailFault::Hang("RCPT"), TimedOut),
-    (MailFault::Answer("", "421 4.3.2 \u{1b}[31mshutting down"), Retried),
-    (MailFault::Answer("", "HTTP/1.1 200 OK"), Retried),
-    (MailFault::Answer("", "554 5.3.2 \u{1b}[31mno mail here"), Misconfigured),
-    (MailFault::Answer("AUTH", "454 4.7.0 s3cret try later"), Retried),
-    (MailFault::Answer("AUTH", "535 5.7.8 s3cret wrong"), Misconfigured),
-    (MailFault::Answer("MAIL", "451 4.3.0 \u{1b}[31mlocal error"), Retried),
-    (MailFault::Answer("MAIL", "550 5.7.1 \u{1b}[31mnot from you"), Misconfigured),
-    (MailFault::Answer("RCPT", "450 4.2.0 \u{1b}[31mgreylisted"), Retried),
-    (MailFault::Answer("RCPT", "550 5.1.1 \u{1b}[31munknown"), Misconfigured),
-    (MailFault::Answer("DATA", "452 4.3.1 \u{1b}[31mno space"), Retried),
-    (MailFault::Answer(".", "451 4.3.0 \u{1b}[31mnot stored"), Retried),
-    (MailFault::Answer(".", "552 5.3.4 \u{1b}[31mtoo large"), Rejected),
-    (MailFault::Answer(".", "554 5.6.0 \u{1b}[31mcontent rejected"), Rejected),
+    (MailFault::Reply("", "421 4.3.2 \u{1b}[31mshutting down"), Retried),
+    (MailFault::Reply("", "HTTP/1.1 200 OK"), Retried),
+    (MailFault::Reply("", "554 5.3.2 \u{1b}[31mno mail here"), Misconfigured),
+    (MailFault::Reply("AUTH", "454 4.7.0 s3cret try later"), Retried),
+    (MailFault::Reply("AUTH", "535 5.7.8 s3cret wrong"), Misconfigured),
+    (MailFault::Reply("MAIL", "451 4.3.0 \u{1b}[31mlocal error"), Retried),
+    (MailFault::Reply("MAIL", "550 5.7.1 \u{1b}[31mnot from you"), Misconfigured),
+    (MailFault::Reply("RCPT", "450 4.2.0 \u{1b}[31mgreylisted"), Retried),
+    (MailFault::Reply("RCPT", "550 5.1.1 \u{1b}[31munknown"), Misconfigured),
+    (MailFault::Reply("DATA", "452 4.3.1 \u{1b}[31mno space"), Retried),
+    (MailFault::Reply(".", "451 4.3.0 \u{1b}[31mnot stored"), Retried),
+    (MailFault::Reply(".", "552 5.3.4 \u{1b}[31mtoo large"), Rejected),
+    (MailFault::Reply(".", "554 5.6.0 \u{1b}[31mcontent rejected"), Rejected),
 ];
 
 /// Mail server addresses that cannot be reached.

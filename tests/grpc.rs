@@ -82,8 +82,8 @@ async fn a_client_fails_with_any_status_but_ok_and_a_server_with_server_errors()
         ("status 16", "UNAUTHENTICATED", false),
     ] {
         let (served, server) = start(|builder| builder.grpc_methods([UNARY]));
-        let (asked, client) = start(|builder| builder);
-        let channel = asked.client_layer("echo").layer(connect(serve(&served).await).await);
+        let (calling, client) = start(|builder| builder);
+        let channel = calling.client_layer("echo").layer(connect(serve(&served).await).await);
         call(channel, UNARY, message).await.unwrap_err();
         let failure = [UNARY, name, "failure", name];
         let counted = if is_server_failure { failure } else { [UNARY, name, "success", ""] };
@@ -129,9 +129,11 @@ async fn a_call_keeps_its_labels_when_its_method_becomes_known() {
         };
         let methods = [UNARY].into_iter().filter(|_| listed);
         let (served, server) = start(|builder| labels(builder).grpc_methods(methods));
-        let (asked, client) = start(labels);
+        let (calling, client) = start(labels);
         let address = serve(&served).await;
-        call(asked.client_layer("echo").layer(connect(address).await), UNARY, "ok").await.unwrap();
+        call(calling.client_layer("echo").layer(connect(address).await), UNARY, "ok")
+            .await
+            .unwrap();
         for (scrape, side) in [(server, "server"), (client, "client")] {
             check("labels", &scrape, side, [UNARY, "OK", "success", ""]).await;
             let all = [("rpc_method", UNARY), ("package", "test"), ("content", "application/grpc")];
@@ -153,11 +155,11 @@ async fn an_ignored_method_is_not_counted() {
 #[tokio::test]
 async fn a_channels_own_timeout_is_a_timeout_error() {
     let (served, _) = start(|builder| builder);
-    let (asked, client) = start(|builder| builder);
+    let (calling, client) = start(|builder| builder);
     let address = serve(&served).await;
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel = endpoint.timeout(TIMEOUT).connect().await.unwrap();
-    call(asked.client_layer("echo").layer(channel), UNARY, "hang").await.unwrap_err();
+    call(calling.client_layer("echo").layer(channel), UNARY, "hang").await.unwrap_err();
     check("timeout", &client, "client", [UNARY, "", "error", "timeout"]).await;
 }
 

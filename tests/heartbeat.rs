@@ -51,7 +51,7 @@ async fn pings_arrive_at_the_interval_and_neither_alerts_nor_the_shutdown_send_o
 
 #[tokio::test]
 async fn a_failed_beat_is_retried_and_counted() {
-    let receiver = Receiver::new([Reply::Answer(500, "", "")]);
+    let receiver = Receiver::new([Reply::Response(500, "", "")]);
     let ping = Ping::new(receiver.serve().await).unwrap();
     let (_lookout, scrape) = start(|builder| builder.heartbeat(Duration::MAX, ping));
     eventually(5, "the beat", || (receiver.accepted().len() == 1).then_some(())).await;

@@ -140,7 +140,7 @@ async fn a_retry_layer_posts_no_delivered_alert_again() {
 #[tokio::test]
 async fn a_rejected_alert_is_dropped_without_the_other_alerts_of_its_message() {
     each(|kind| async move {
-        let receiver = kind.receiver([]).refusing("/r142");
+        let receiver = kind.receiver([]).rejecting("/r142");
         let url = receiver.serve().await;
         let (_lookout, scrape) = failing(|builder| kind.add(builder, &url)).await;
         eventually(60, kind.name, || (named(&receiver).len() == 99).then_some(())).await;

@@ -41,9 +41,9 @@ fn poll_now<F: Future>(future: F) -> F::Output {
     }
 }
 
-type Answer = Ready<Result<Response<Empty<&'static [u8]>>, Infallible>>;
+type ResponseFuture = Ready<Result<Response<Empty<&'static [u8]>>, Infallible>>;
 
-fn respond(request: Request<()>) -> Answer {
+fn respond(request: Request<()>) -> ResponseFuture {
     let status: u16 = request.headers()["x-status"].to_str().unwrap().parse().unwrap();
     ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
 }

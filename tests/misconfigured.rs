@@ -129,7 +129,7 @@ async fn the_status_is_served_as_json_with_the_reason_why_a_rule_does_not_fire()
         .route("/orders", get(|| async { "orders" }))
         .layer(lookout.layer())
         .route("/lookout", get(|| async move { handle.status() }));
-    let ask = async |path: &str| {
+    let fetch = async |path: &str| {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         let response = app.clone().oneshot(request).await.unwrap();
         let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
@@ -137,11 +137,11 @@ async fn the_status_is_served_as_json_with_the_reason_why_a_rule_does_not_fire()
         (kind, String::from_utf8(body.to_vec()).unwrap())
     };
     for _ in 0..7 {
-        ask("/orders").await;
+        fetch("/orders").await;
     }
     eventually(10, "a tick", || (lookout.status().rules[0].requests == Some(7)).then_some(()))
         .await;
-    let (kind, json) = ask("/lookout").await;
+    let (kind, json) = fetch("/lookout").await;
     assert_eq!(kind, "application/json");
     let status: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(status["service"], "test");

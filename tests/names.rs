@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tower_lookout::{GrpcType, Lookout, LookoutBuilder, Preset, Rule, prometheus};
 
-use shop::{PRESETS, ask_grpc, ask_http, check};
+use shop::{PRESETS, call_grpc, check, send_http};
 use support::{eventually, series, start, sum};
 
 fn shop_names(builder: LookoutBuilder) -> LookoutBuilder {
@@ -25,8 +25,8 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).min_requests(1).each_route();
         let (lookout, scrape) = start(|builder| shop_names(builder).preset(preset).rule(rule));
-        ask_http(&lookout).await;
-        ask_grpc(&lookout).await;
+        send_http(&lookout).await;
+        call_grpc(&lookout).await;
         let text = eventually(5, "a tick", || {
             let text = scrape.render();
             let throughput = "shop_http_server_throughput_requests_per_second_count";
@@ -59,8 +59,8 @@ async fn a_prefix_and_constant_labels_are_on_every_metric() {
 #[tokio::test]
 async fn without_head_durations_there_is_no_histogram_of_heads() {
     let (lookout, scrape) = start(|builder| builder.without_head_durations());
-    ask_http(&lookout).await;
-    ask_grpc(&lookout).await;
+    send_http(&lookout).await;
+    call_grpc(&lookout).await;
     let durations = "http_server_request_duration_seconds_count";
     let text = eventually(5, "all requests", || {
         let text = scrape.render();
@@ -83,7 +83,7 @@ async fn two_lookouts_with_different_presets_share_a_process_and_a_recorder() {
     let (one, other) = (in_shared(Preset::SpringBoot, "a"), in_shared(Preset::AxumPrometheus, "b"));
     let (third, alone) = start(|builder| builder.preset(Preset::AxumPrometheus).prefix("shop"));
     for lookout in [&one, &other, &third] {
-        ask_http(lookout).await;
+        send_http(lookout).await;
     }
     let counts = |text: &str| {
         [
@@ -158,8 +158,8 @@ async fn a_constant_label_with_the_name_of_a_metrics_label_is_rejected() {
         let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");
         let (lookout, scrape) =
             start(|builder| builder.preset(preset).rule(rule).on_alert(|_| ()).server_address());
-        ask_http(&lookout).await;
-        ask_grpc(&lookout).await;
+        send_http(&lookout).await;
+        call_grpc(&lookout).await;
         lookout.reporter().report(&std::io::Error::other("no broker"));
         let text = eventually(5, "a tick", || {
             let text = scrape.render();

@@ -110,8 +110,8 @@ async fn a_supervised_task_reports_its_panic_once_and_a_panic_that_it_catches_se
     let alerts = shut_down(lookout, &delivered).await;
     let texts: BTreeSet<_> =
         alerts.iter().map(|alert| format!("{}: {}", alert.name, alert.measured())).collect();
-    let place = format!("tests/panic_hook.rs:{}", caught_at + 2);
-    let of_task = format!("OrderEvents: the task panicked at {place}: not caught");
+    let location = format!("tests/panic_hook.rs:{}", caught_at + 2);
+    let of_task = format!("OrderEvents: the task panicked at {location}: not caught");
     assert_eq!(texts, [of_task, "Panic: caught".to_owned()].into());
 }
 

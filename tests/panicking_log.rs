@@ -61,7 +61,7 @@ fn install() {
 #[tokio::test]
 async fn alerts_are_delivered_while_each_log_event_panics() {
     install();
-    let receiver = Receiver::new([Reply::Answer(503, "", "")]);
+    let receiver = Receiver::new([Reply::Response(503, "", "")]);
     let slack = Slack::new(receiver.serve().await).unwrap();
     let (lookout, _scrape) = start(|builder| {
         // `Log` is the first notifier. No notifier matches `Lost`, and the lookout logs that as

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, service_fn};
 use tower_lookout::{GrpcType, Preset, observe::RequestBody, prometheus::Scrape};
 
-use shop::{ask_grpc, ask_http, check};
+use shop::{call_grpc, check, send_http};
 use support::{eventually, series, start, sum};
 
 /// The lines of a metric.
@@ -58,7 +58,7 @@ async fn open_telemetry_has_the_required_url_scheme() {
         // A client cannot change the label.
         let request = Request::get("wss://test/").header("x-forwarded-proto", "gopher");
         drop(service.call(request.body(Empty::<&[u8]>::new()).unwrap()).await.unwrap());
-        ask_http(&lookout).await;
+        send_http(&lookout).await;
         let text = scrape.render();
         for (name, is_required) in [
             ("http_server_request_duration_seconds_count", true),
@@ -82,7 +82,7 @@ async fn open_telemetry_has_the_required_url_scheme() {
 #[tokio::test]
 async fn spring_boot_has_its_names_and_labels() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::SpringBoot));
-    ask_http(&lookout).await;
+    send_http(&lookout).await;
     let text = eventually_lines(&scrape, &[
         r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="200",outcome="SUCCESS",exception="none"} 2"#,
         r#"http_server_requests_seconds_count{method="GET",uri="/orders/{id}",status="200",outcome="SUCCESS",exception="aborted"} 1"#,
@@ -127,7 +127,7 @@ async fn spring_boot_has_its_names_and_labels() {
 #[tokio::test]
 async fn axum_prometheus_counts_several_ends_in_one_series() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::AxumPrometheus));
-    ask_http(&lookout).await;
+    send_http(&lookout).await;
     let counted = [
         r#"{method="GET",endpoint="/orders/{id}",status="200"} 3"#,
         r#"{method="GET",endpoint="/orders/{id}",status="500"} 1"#,
@@ -164,7 +164,7 @@ async fn go_grpc_middleware_has_its_names_and_labels() {
             .preset(Preset::GoGrpcMiddleware)
             .grpc_type("test.Echo/ServerStream", GrpcType::ServerStream)
     });
-    ask_grpc(&lookout).await;
+    call_grpc(&lookout).await;
     let started = |labels, count| {
         format!(r#"grpc_client_started_total{{dependency="echo",call="logical",{labels}}} {count}"#)
     };
@@ -253,8 +253,8 @@ async fn the_last_preset_of_http_and_the_last_of_grpc_apply() {
             .preset(Preset::GoGrpcMiddleware)
             .preset(Preset::AxumPrometheus)
     });
-    ask_http(&lookout).await;
-    ask_grpc(&lookout).await;
+    send_http(&lookout).await;
+    call_grpc(&lookout).await;
     let text = eventually(5, "both", || {
         let text = scrape.render();
         let http = sum(&text, "axum_http_requests_total", &[]);
@@ -267,7 +267,7 @@ async fn the_last_preset_of_http_and_the_last_of_grpc_apply() {
 
     let (lookout, scrape) =
         start(|builder| builder.preset(Preset::SpringBoot).preset(Preset::OpenTelemetry));
-    ask_http(&lookout).await;
+    send_http(&lookout).await;
     eventually(5, "its own names", || {
         (sum(&scrape.render(), "http_server_requests_total", &[]) == 9.0).then_some(())
     })

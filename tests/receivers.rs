@@ -77,7 +77,7 @@ async fn a_receiver_that_is_down_gets_the_message_when_it_recovers() {
 #[tokio::test]
 async fn a_retry_includes_the_changes_since_the_failure() {
     each(|kind| async move {
-        let receiver = kind.receiver([Reply::Answer(500, "", "rollup_error"); 2]);
+        let receiver = kind.receiver([Reply::Response(500, "", "rollup_error"); 2]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
         eventually(5, "a failure", || (receiver.posts().len() == 1).then_some(())).await;
@@ -93,14 +93,14 @@ async fn a_retry_includes_the_changes_since_the_failure() {
 #[tokio::test]
 async fn retry_after_is_honoured() {
     each(|kind| async move {
-        let receiver = kind.receiver([Reply::Answer(429, "3", "rate_limited")]);
+        let receiver = kind.receiver([Reply::Response(429, "3", "rate_limited")]);
         let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
         let _in_flight = request(&lookout);
         kind.delivered(8, &receiver, &[kind.firing]).await;
         let posts = receiver.posts();
         let waited = posts[1].at - posts[0].at;
-        let asked = Duration::from_secs(3)..Duration::from_secs(5);
-        assert!(asked.contains(&waited), "{} {waited:?}", kind.name);
+        let requested = Duration::from_secs(3)..Duration::from_secs(5);
+        assert!(requested.contains(&waited), "{} {waited:?}", kind.name);
     })
     .await;
 }
@@ -108,7 +108,7 @@ async fn retry_after_is_honoured() {
 #[tokio::test]
 async fn a_revoked_webhook_is_retried_with_the_next_change_without_a_restart() {
     each(|kind| async move {
-        let receiver = kind.receiver([Reply::Answer(404, "", "no_service")]);
+        let receiver = kind.receiver([Reply::Response(404, "", "no_service")]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
         eventually(5, "a rejection", || (kind.counters(&scrape)[1] == 1.0).then_some(())).await;
@@ -122,7 +122,7 @@ async fn a_revoked_webhook_is_retried_with_the_next_change_without_a_restart() {
 #[tokio::test]
 async fn a_rejected_message_is_dropped_and_counted() {
     each(|kind| async move {
-        let receiver = kind.receiver([Reply::Answer(400, "", "invalid_payload")]);
+        let receiver = kind.receiver([Reply::Response(400, "", "invalid_payload")]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
         eventually(5, "dropped", || (kind.counters(&scrape)[3] == 1.0).then_some(())).await;
@@ -172,7 +172,7 @@ async fn a_hanging_receiver_delays_no_request_and_no_other_notifier() {
 #[tokio::test]
 async fn only_a_new_critical_alert_mentions_users() {
     for (severity, is_mentioned) in [(Severity::Critical, true), (Severity::Warning, false)] {
-        let accepting = |status, body| Receiver::replying(Reply::Answer(status, "", body), []);
+        let accepting = |status, body| Receiver::replying(Reply::Response(status, "", body), []);
         let receivers = [
             accepting(200, "ok"),
             accepting(200, r#"{"ok":true}"#),
@@ -220,8 +220,8 @@ async fn only_a_new_critical_alert_mentions_users() {
 async fn only_failed_events_are_retried_or_dropped() {
     let kind = KINDS.iter().find(|kind| kind.name == "pagerduty").unwrap();
     for (reply, posts, counters) in [
-        (Reply::Answer(503, "", ""), 4, [1.0, 1.0, 1.0, 0.0]),
-        (Reply::Answer(400, "", ""), 3, [0.0, 1.0, 0.0, 1.0]),
+        (Reply::Response(503, "", ""), 4, [1.0, 1.0, 1.0, 0.0]),
+        (Reply::Response(400, "", ""), 3, [0.0, 1.0, 0.0, 1.0]),
     ] {
         let receiver = kind.receiver([reply]);
         let url = receiver.serve().await;
@@ -252,7 +252,7 @@ async fn only_failed_events_are_retried_or_dropped() {
 async fn a_failure_is_logged_once_and_no_output_contains_a_secret() {
     let logs = Logs::of_all();
     each(|kind| async move {
-        let script = [Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), kind.accepting];
+        let script = [Reply::Response(302, "", ""), Reply::Response(500, "", ""), kind.accepting];
         let receiver = kind.receiver(script);
         let url = receiver.serve().await;
         let (notifier, debug) = (kind.notifier)(&url);

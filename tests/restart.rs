@@ -276,7 +276,7 @@ async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_u
 
 #[tokio::test]
 async fn a_terminated_process_delivers_its_alerts_first() {
-    let (receiver, state) = (Receiver::new([Reply::Answer(503, "", "")]), no_file());
+    let (receiver, state) = (Receiver::new([Reply::Response(503, "", "")]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.send("OrderEventLost");
     eventually(10, "an attempt", || (receiver.posts().len() == 1).then_some(())).await;

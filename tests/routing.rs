@@ -58,7 +58,7 @@ fn counter(scrape: &Scrape, kind: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[tokio::test]
 async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
-    let pager = Receiver::replying(Reply::Answer(202, "", "{}"), []);
+    let pager = Receiver::replying(Reply::Response(202, "", "{}"), []);
     let chat = Receiver::new([]);
     let (pager_url, chat_url) = (pager.serve().await, chat.serve().await);
     let (lookout, scrape) = lookout(|builder| {
@@ -94,7 +94,7 @@ async fn the_pager_gets_only_critical_alerts_and_the_chat_gets_all() {
 
 #[tokio::test]
 async fn an_alert_for_the_chat_does_not_wait_for_a_failing_pager() {
-    let pager = Receiver::replying(Reply::Answer(500, "", ""), []);
+    let pager = Receiver::replying(Reply::Response(500, "", ""), []);
     let (spare, chat) = (Receiver::new([]), Receiver::new([]));
     let urls = [pager.serve().await, spare.serve().await, chat.serve().await];
     let (lookout, scrape) = lookout(|builder| {

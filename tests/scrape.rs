@@ -22,7 +22,7 @@ use tower_lookout::prometheus::Scrape;
 
 use support::{start, sum};
 
-async fn ask(address: SocketAddr, accepted: Option<&str>) -> Response<Bytes> {
+async fn fetch(address: SocketAddr, accepted: Option<&str>) -> Response<Bytes> {
     let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut request = Request::get(format!("http://{address}/metrics"));
     if let Some(accepted) = accepted {
@@ -37,7 +37,7 @@ async fn check(address: SocketAddr) {
     for (accepted, is_gzip) in
         [(None, false), (Some("deflate, gzip;q=0.9"), true), (Some("gzip;q=0"), false)]
     {
-        let response = ask(address, accepted).await;
+        let response = fetch(address, accepted).await;
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(response.status(), 200);
         assert_eq!(header(header::CONTENT_TYPE), Some(Scrape::CONTENT_TYPE));

@@ -48,7 +48,7 @@ async fn lines(lookout: &Lookout) -> Vec<String> {
 #[tokio::test]
 async fn each_receiver_gets_the_test_and_it_is_resolved() {
     let [chat, hook, cluster] = [(); 3].map(|()| Receiver::new([]));
-    let pager = Receiver::replying(Reply::Answer(202, "", "{}"), []);
+    let pager = Receiver::replying(Reply::Response(202, "", "{}"), []);
     let [chat_url, hook_url, cluster_url, pager_url] =
         [chat.serve().await, hook.serve().await, cluster.serve().await, pager.serve().await];
     let received = Arc::new(Mutex::new(Vec::new()));
@@ -100,8 +100,8 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
 
 #[tokio::test]
 async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
-    let gone = Receiver::replying(Reply::Answer(404, "", "no_service"), []);
-    let limited = Receiver::new([Reply::Answer(429, "600", "")]);
+    let gone = Receiver::replying(Reply::Response(404, "", "no_service"), []);
+    let limited = Receiver::new([Reply::Response(429, "600", "")]);
     let silent = Receiver::replying(Reply::Hang, []);
     let [gone_url, limited_url, silent_url] =
         [gone.serve().await, limited.serve().await, silent.serve().await];

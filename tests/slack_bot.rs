@@ -34,8 +34,8 @@ const TOKEN: &str = "xoxb-1-s3cret";
 /// Slack's response to an accepted message. Each message has the reference `1.1`.
 const POSTED: Reply = ok(r#"{"ok":true,"channel":"C1","ts":"1.1","message":{}}"#);
 
-const fn ok(answer: &'static str) -> Reply {
-    Reply::Answer(200, "", answer)
+const fn ok(body: &'static str) -> Reply {
+    Reply::Response(200, "", body)
 }
 
 /// A receiver that responds by this script, and a bot that posts to it.
@@ -258,7 +258,7 @@ async fn posts_are_a_second_apart_and_edits_do_not_wait() {
 
 #[tokio::test]
 async fn a_rate_limit_half_way_is_honoured_and_nothing_is_posted_twice() {
-    let limited = Reply::Answer(429, "7", r#"{"ok":false,"error":"ratelimited"}"#);
+    let limited = Reply::Response(429, "7", r#"{"ok":false,"error":"ratelimited"}"#);
     let (receiver, mut bot) = bot([POSTED, POSTED, limited]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();

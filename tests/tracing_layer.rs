@@ -62,9 +62,9 @@ async fn a_record_from_the_log_crate_keeps_its_own_call_site() {
         }
     });
     let alerts = shut_down(lookout, &delivered).await;
-    let places = alerts.iter().map(|alert| alert.failure().unwrap().call_site.as_str());
-    let places: std::collections::BTreeSet<_> = places.collect();
-    assert_eq!(Vec::from_iter(places), ["src/client.rs:12", "src/pool.rs:7"]);
+    let call_sites = alerts.iter().map(|alert| alert.failure().unwrap().call_site.as_str());
+    let call_sites: std::collections::BTreeSet<_> = call_sites.collect();
+    assert_eq!(Vec::from_iter(call_sites), ["src/client.rs:12", "src/pool.rs:7"]);
 }
 
 #[tokio::test]
@@ -192,10 +192,10 @@ async fn ignored_targets_are_configurable_and_a_dependencys_call_site_is_its_cra
     let mut texts: Vec<_> = alerts.iter().map(Alert::measured).collect();
     texts.sort();
     assert_eq!(texts, ["reported", "response failed"]);
-    let place = alerts.iter().find(|alert| alert.measured() == "response failed").unwrap();
-    let place = place.failure().unwrap().call_site.as_str();
-    assert!(place.starts_with("tower-http-"), "{place}");
-    assert!(place.contains("/src/trace/on_failure.rs:"), "{place}");
+    let call_site = alerts.iter().find(|alert| alert.measured() == "response failed").unwrap();
+    let call_site = call_site.failure().unwrap().call_site.as_str();
+    assert!(call_site.starts_with("tower-http-"), "{call_site}");
+    assert!(call_site.contains("/src/trace/on_failure.rs:"), "{call_site}");
 }
 
 #[tokio::test]

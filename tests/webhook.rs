@@ -147,7 +147,7 @@ async fn each_response_has_its_effect() {
         (401, "", [0.0, 1.0, 0.0, 0.0], 1),
         (404, "", [0.0, 1.0, 0.0, 0.0], 1),
     ] {
-        let receiver = Receiver::new([Reply::Answer(status, retry_after, "no")]);
+        let receiver = Receiver::new([Reply::Response(status, retry_after, "no")]);
         let (lookout, scrape) = lookout(&receiver.serve().await);
         let in_flight = request(&lookout);
         let reached = || (counters(&scrape) == after).then_some(());
@@ -170,7 +170,7 @@ async fn each_response_has_its_effect() {
 async fn no_output_contains_a_secret() {
     // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
-    let receiver = Receiver::new([Reply::Answer(302, "", ""), Reply::Answer(500, "", ""), OK]);
+    let receiver = Receiver::new([Reply::Response(302, "", ""), Reply::Response(500, "", ""), OK]);
     let url = receiver.serve().await;
     let debug = format!("{:?}", webhook(&url));
     let (lookout, scrape) = lookout(&url);
@@ -199,7 +199,7 @@ async fn fired(instance: &str) -> Notification {
 
 #[tokio::test]
 async fn a_rejected_group_does_not_affect_the_others() {
-    let receiver = Receiver::new([]).refusing("instance-one");
+    let receiver = Receiver::new([]).rejecting("instance-one");
     let mut webhook = webhook(&receiver.serve().await);
     let mut all = fired("instance-one").await;
     let other = fired("instance-two").await;

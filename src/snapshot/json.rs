@@ -138,8 +138,8 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
-        for (place, item) in self.0.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
+        for (index, item) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{}", Json(item))?;
         }
         f.write_str("]")

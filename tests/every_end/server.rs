@@ -35,22 +35,22 @@ use crate::{
 
 /// The service's response to a request.
 #[derive(Clone)]
-pub(crate) enum Answer {
+pub(crate) enum Behaviour {
     Response { status: u16, length: Option<&'static str>, body: Script },
     Error,
     Panic,
     Hang,
 }
 
-pub(crate) fn answer(end: End) -> Answer {
+pub(crate) fn behaviour(end: End) -> Behaviour {
     use Step::{Data, Error, Hang, Panic, Pause, Trailers};
     let five = || Data("12345");
     let full = || Script::new([Data("1234567890")]).exact(10);
-    let response = |status, body| Answer::Response { status, length: None, body };
+    let response = |status, body| Behaviour::Response { status, length: None, body };
     match end {
         End::Complete | End::HeadOfAStream => response(200, Script::new([five(), five()])),
         End::ExactLength | End::Head => response(200, full()),
-        End::ContentLengthStream => Answer::Response {
+        End::ContentLengthStream => Behaviour::Response {
             status: 200,
             length: Some("10"),
             body: Script::new([five(), five()]),
@@ -68,16 +68,18 @@ pub(crate) fn answer(end: End) -> Answer {
         End::ClientLeavesInAFailure => response(500, Script::new([five(), Hang])),
         End::Unread => response(200, full()),
         End::UnreadFailure => response(500, full()),
-        End::ServiceError => Answer::Error,
-        End::Panic | End::PanicCaughtInside | End::PanicCaughtOutside => Answer::Panic,
-        End::ClientLeavesBeforeTheHead | End::TimeoutInside | End::TimeoutOutside => Answer::Hang,
+        End::ServiceError => Behaviour::Error,
+        End::Panic | End::PanicCaughtInside | End::PanicCaughtOutside => Behaviour::Panic,
+        End::ClientLeavesBeforeTheHead | End::TimeoutInside | End::TimeoutOutside => {
+            Behaviour::Hang
+        }
         End::TrailersOnly | End::MissingTrailers => panic!("only gRPC ends so"),
     }
 }
 
-async fn handle(answer: Answer) -> Result<Response<Script>, io::Error> {
-    match answer {
-        Answer::Response { status, length, body } => {
+async fn handle(behaviour: Behaviour) -> Result<Response<Script>, io::Error> {
+    match behaviour {
+        Behaviour::Response { status, length, body } => {
             let response = Response::builder().status(status);
             let response = match length {
                 Some(length) => response.header("content-length", length),
@@ -85,9 +87,9 @@ async fn handle(answer: Answer) -> Result<Response<Script>, io::Error> {
             };
             Ok(response.body(body).unwrap())
         }
-        Answer::Error => Err(io::Error::other("no database")),
-        Answer::Panic => panic!("intended by the test"),
-        Answer::Hang => pending().await,
+        Behaviour::Error => Err(io::Error::other("no database")),
+        Behaviour::Panic => panic!("intended by the test"),
+        Behaviour::Hang => pending().await,
     }
 }
 
@@ -104,8 +106,8 @@ fn body_timeout() -> ResponseBodyTimeoutLayer {
 
 /// A bare tower stack.
 fn bare(play: &Play) -> App {
-    let answer = answer(play.end);
-    let service = service_fn(move |_: Request<Incoming>| handle(answer.clone()));
+    let behaviour = behaviour(play.end);
+    let service = service_fn(move |_: Request<Incoming>| handle(behaviour.clone()));
     let layer = play.lookout.layer();
     match play.end {
         End::BodyTimeout => boxed(layer.layer(body_timeout().layer(service))),
@@ -133,11 +135,11 @@ where
 
 /// An axum router whose handler responds as this traffic requires.
 pub(crate) fn router(end: End, traffic: Traffic) -> Router {
-    let answer = answer(end);
+    let behaviour = behaviour(end);
     let handler = move |request: axum::extract::Request| {
-        let answer = answer.clone();
+        let behaviour = behaviour.clone();
         async move {
-            let response = handle(answer).await.unwrap();
+            let response = handle(behaviour).await.unwrap();
             match (traffic, response.status()) {
                 (Traffic::Sse, StatusCode::OK) => events(response.into_body()).into_response(),
                 (Traffic::WebSocket, StatusCode::OK) => switch(request, response.into_body()).await,
@@ -210,9 +212,11 @@ async fn serve(app: App) -> SocketAddr {
 
 pub(crate) async fn play(play: &Play) {
     match play.traffic {
-        Traffic::HyperHttp1 | Traffic::HyperHttp2 => ask(play, serve(bare(play)).await).await,
-        Traffic::WebSocket => talk(play, serve(axum(play)).await).await,
-        _ => ask(play, serve(axum(play)).await).await,
+        Traffic::HyperHttp1 | Traffic::HyperHttp2 => {
+            run_client(play, serve(bare(play)).await).await
+        }
+        Traffic::WebSocket => run_websocket_client(play, serve(axum(play)).await).await,
+        _ => run_client(play, serve(axum(play)).await).await,
     }
 }
 
@@ -225,7 +229,7 @@ pub(crate) fn method(end: End) -> Method {
 }
 
 /// Plays the client's part.
-async fn ask(play: &Play, address: SocketAddr) {
+async fn run_client(play: &Play, address: SocketAddr) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let request = Request::builder()
         .method(method(play.end))
@@ -263,7 +267,7 @@ async fn ask(play: &Play, address: SocketAddr) {
 }
 
 /// Plays the client's part of a WebSocket.
-async fn talk(play: &Play, address: SocketAddr) {
+async fn run_websocket_client(play: &Play, address: SocketAddr) {
     let connects = tokio_tungstenite::connect_async(format!("ws://{address}/case"));
     if play.end == End::ClientLeavesBeforeTheHead {
         tokio::select! {

@@ -76,7 +76,7 @@ type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
 /// Responds as the message requests: `ok`, `status 5`, `panic`, `hang`, `none`, `three`,
 /// `two then status 13`, `one then hang`, `one then panic`.
-async fn answer(script: String) -> Result<Response<Messages>, Status> {
+async fn respond(script: String) -> Result<Response<Messages>, Status> {
     let words: Vec<_> = script.split(' ').collect();
     let code = || {
         Status::new(words.last().unwrap().parse::<i32>().unwrap().into(), "intended by the test")
@@ -131,21 +131,21 @@ impl Service<http::Request<Body>> for Echo {
             Ok(match request.uri().path() {
                 "/test.Echo/Unary" => {
                     let unary = |request: Request<String>| async {
-                        first(answer(request.into_inner()).await?).await
+                        first(respond(request.into_inner()).await?).await
                     };
                     grpc.unary(service_fn(unary), request).await
                 }
                 "/test.Echo/ServerStream" => {
-                    let stream = |request: Request<String>| answer(request.into_inner());
+                    let stream = |request: Request<String>| respond(request.into_inner());
                     grpc.server_streaming(service_fn(stream), request).await
                 }
                 "/test.Echo/ClientStream" => {
                     let stream =
-                        |request| async { first(answer(read(request).await?).await?).await };
+                        |request| async { first(respond(read(request).await?).await?).await };
                     grpc.client_streaming(service_fn(stream), request).await
                 }
                 "/test.Echo/Bidi" => {
-                    let stream = |request| async { answer(read(request).await?).await };
+                    let stream = |request| async { respond(read(request).await?).await };
                     grpc.streaming(service_fn(stream), request).await
                 }
                 "/test.Echo/NoTrailers" => {
@@ -223,13 +223,13 @@ where
     <C::ResponseBody as http_body::Body>::Error: Into<tower::BoxError> + Send,
     C::Error: Into<tower::BoxError>,
 {
-    let answer = if path.path().ends_with("/Bidi") {
+    let response = if path.path().ends_with("/Bidi") {
         let sent = Request::new(stream::iter([message.clone(), message]));
         grpc.streaming(sent, path, Text).await?
     } else {
         grpc.server_streaming(Request::new(message), path, Text).await?
     };
-    Ok(answer.into_inner())
+    Ok(response.into_inner())
 }
 
 async fn all(mut messages: Streaming<String>) -> Result<Vec<String>, Status> {

@@ -79,16 +79,16 @@ impl Fault {
     }
 }
 
-/// Reads each post to its end and lets `answer` respond.
+/// Reads each post to its end, then calls `respond`.
 async fn serve<F: Future<Output = ()> + Send>(
-    answer: impl Fn(TcpStream) -> F + Copy + Send + 'static,
+    respond: impl Fn(TcpStream) -> F + Copy + Send + 'static,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/s3cret", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             read(&mut stream).await;
-            answer(stream).await;
+            respond(stream).await;
         }
     });
     url

@@ -23,7 +23,7 @@ use tokio::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     None,
-    Answer(&'static str, &'static str),
+    Reply(&'static str, &'static str),
     Hang(&'static str),
     /// Delays the usual reply.
     Slow(&'static str, Duration),
@@ -77,13 +77,13 @@ impl MailServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let fault = server.script.lock().unwrap().pop_front().unwrap_or(Fault::None);
                 server.state.lock().unwrap().connections += 1;
-                tokio::spawn(server.clone().talk(stream, fault));
+                tokio::spawn(server.clone().serve_connection(stream, fault));
             }
         });
         url(address)
     }
 
-    async fn talk(self, stream: TcpStream, fault: Fault) -> Option<()> {
+    async fn serve_connection(self, stream: TcpStream, fault: Fault) -> Option<()> {
         let mut stream = BufReader::new(stream);
         let mut recipients = Vec::new();
         let (mut command, mut message) = (String::new(), String::new());
@@ -98,7 +98,7 @@ impl MailServer {
             };
             let is_at = |at: &str| command.starts_with(at) && at.is_empty() == command.is_empty();
             let reply = match fault {
-                Fault::Answer(at, answer) if is_at(at) => answer,
+                Fault::Reply(at, reply) if is_at(at) => reply,
                 Fault::Hang(at) if is_at(at) => pending().await,
                 Fault::Drop(at) if is_at(at) => return None,
                 Fault::Slow(at, wait) if is_at(at) => {

@@ -22,12 +22,12 @@ use tokio::{net::TcpListener, time::Instant};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reply {
     /// A status, a `Retry-After` if not empty, and a body.
-    Answer(u16, &'static str, &'static str),
+    Response(u16, &'static str, &'static str),
     /// Reads the post and never responds.
     Hang,
 }
 
-pub(crate) const OK: Reply = Reply::Answer(200, "", "ok");
+pub(crate) const OK: Reply = Reply::Response(200, "", "ok");
 
 /// A post as the receiver got it.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub(crate) struct Receiver {
     /// The response after the end of the script.
     reply: Reply,
     /// Posts that contain this text are rejected.
-    refused: Option<&'static str>,
+    rejected: Option<&'static str>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     posts: Arc<Mutex<Vec<Post>>>,
 }
@@ -68,12 +68,12 @@ impl Receiver {
     /// Responds by the script, and with `reply` after its end.
     pub(crate) fn replying(reply: Reply, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
-        Self { reply, refused: None, script, posts: Arc::default() }
+        Self { reply, rejected: None, script, posts: Arc::default() }
     }
 
     /// Rejects each post that contains this text.
-    pub(crate) fn refusing(self, refused: &'static str) -> Self {
-        Self { refused: Some(refused), ..self }
+    pub(crate) fn rejecting(self, rejected: &'static str) -> Self {
+        Self { rejected: Some(rejected), ..self }
     }
 
     pub(crate) async fn serve(&self) -> String {
@@ -94,17 +94,17 @@ impl Receiver {
 
     async fn take(self, uri: Uri, headers: HeaderMap, body: String) -> impl IntoResponse {
         let scripted = self.script.lock().unwrap().pop_front();
-        let reply = match self.refused {
-            Some(refused) if body.contains(refused) => Reply::Answer(413, "", ""),
+        let reply = match self.rejected {
+            Some(rejected) if body.contains(rejected) => Reply::Response(413, "", ""),
             _ => scripted.unwrap_or(self.reply),
         };
-        let was_accepted = matches!(reply, Reply::Answer(200..300, _, _));
+        let was_accepted = matches!(reply, Reply::Response(200..300, _, _));
         let body = serde_json::from_str(&body).unwrap();
         let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
         let post = Post { at: Instant::now(), path, query, headers, body, was_accepted };
         self.posts.lock().unwrap().push(post);
         match reply {
-            Reply::Answer(status, retry_after, body) => {
+            Reply::Response(status, retry_after, body) => {
                 let mut headers = HeaderMap::new();
                 if !retry_after.is_empty() {
                     headers.insert("retry-after", retry_after.parse().unwrap());

@@ -40,7 +40,7 @@ async fn order(Path(id): Path<String>) -> Response<Body> {
 }
 
 /// The fallback for unmatched routes.
-async fn elsewhere(uri: Uri) -> Result<Redirect, StatusCode> {
+async fn fallback(uri: Uri) -> Result<Redirect, StatusCode> {
     match uri.path() {
         "/old" => Ok(Redirect::permanent("/orders/1")),
         "/teapot" => Err(StatusCode::IM_A_TEAPOT),
@@ -51,7 +51,7 @@ async fn elsewhere(uri: Uri) -> Result<Redirect, StatusCode> {
 async fn serve_http(lookout: &Lookout) -> SocketAddr {
     let app = Router::new()
         .route("/orders/{id}", get(order).post(order))
-        .fallback(elsewhere)
+        .fallback(fallback)
         .layer(lookout.layer());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -68,30 +68,30 @@ async fn serve_grpc(lookout: &Lookout) -> SocketAddr {
 }
 
 /// Sends HTTP requests of every kind through the lookout's client layer.
-pub(crate) async fn ask_http(lookout: &Lookout) {
+pub(crate) async fn send_http(lookout: &Lookout) {
     let address = serve_http(lookout).await;
     let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Empty<&'static [u8]>>();
     let mut client = lookout.client_layer("shop").layer(client);
-    let mut ask = async |method: Method, path: &str| {
+    let mut send = async |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
         let request = request.body(Empty::new()).unwrap();
         let response = client.ready().await.unwrap().call(request).await.unwrap();
         response.into_body().frame().await
     };
     for path in ["/orders/1", "/orders/2", "/orders/broken", "/gone", "/old", "/teapot"] {
-        ask(Method::GET, path).await;
+        send(Method::GET, path).await;
     }
-    ask(Method::POST, "/orders/1").await;
+    send(Method::POST, "/orders/1").await;
     // Abort one response in its body, and one request before its head.
-    ask(Method::GET, "/orders/endless").await.unwrap().unwrap();
-    let hang = ask(Method::GET, "/orders/hang");
+    send(Method::GET, "/orders/endless").await.unwrap().unwrap();
+    let hang = send(Method::GET, "/orders/hang");
     assert!(tokio::time::timeout(Duration::from_millis(200), hang).await.is_err());
-    let refused = Request::get("http://127.0.0.1:9/").body(Empty::new()).unwrap();
-    assert!(client.ready().await.unwrap().call(refused).await.is_err());
+    let unreachable = Request::get("http://127.0.0.1:9/").body(Empty::new()).unwrap();
+    assert!(client.ready().await.unwrap().call(unreachable).await.is_err());
 }
 
 /// Makes gRPC calls of every kind through the lookout's client layer.
-pub(crate) async fn ask_grpc(lookout: &Lookout) {
+pub(crate) async fn call_grpc(lookout: &Lookout) {
     let channel = lookout.client_layer("echo").layer(connect(serve_grpc(lookout).await).await);
     for (method, message) in [
         ("test.Echo/Unary", "ok"),

@@ -98,8 +98,8 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, requests: &AtomicUsize) {
         let Some(length) = request_length(&text) else { continue };
         text.drain(..length);
         requests.fetch_add(1, Ordering::Relaxed);
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        if stream.write_all(answer).is_err() || stream.flush().is_err() {
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        if stream.write_all(response).is_err() || stream.flush().is_err() {
             return;
         }
     }
