@@ -1,6 +1,6 @@
-//! The cost of a tick: summing two shards, advancing the windows, and evaluating six rules for the
-//! service and for each route; and of the snapshot after it. All operations have new requests, or a
-//! tenth of them, or none.
+//! Measures a tick, which sums two shards, advances the windows, and evaluates six rules for the
+//! service and for each route. Also measures the snapshot after the tick. All operations, a tenth
+//! of them, or none have new requests.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn tick(criterion: &mut Criterion) {
     }
 }
 
-/// A snapshot after a minute of requests, so that its windows are full.
+/// Measures a snapshot after a minute of requests, so that its windows are full.
 fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("publish");
     for operations in [1_000, 10_000] {

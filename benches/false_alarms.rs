@@ -1,5 +1,6 @@
-//! Simulates how often `HighErrorRatio` of `Rule::defaults()` fires for a healthy service, and how
-//! soon for a failing one. Its `min_errors` and `confidence` were chosen by these figures.
+//! Simulates how often the rule `HighErrorRatio` of `Rule::defaults()` fires for a healthy service,
+//! and how soon it fires for a failing one. The results determined its `min_errors` and
+//! `confidence`.
 //!
 //! ```sh
 //! cargo bench -p benches --bench false_alarms                      # the defaults
@@ -72,14 +73,15 @@ fn row(title: &str, cells: [String; 4]) {
     println!("{title:>8}{cells}");
 }
 
-/// The number of alerts for a healthy service.
+/// Counts the alerts for a healthy service.
 fn false_alarms(rule: Rule, rate: f64, share: f64, seconds: u64) -> usize {
     let mut random = Rng::with_seed(4_711);
     let mut trial = RatioTrial::new(rule);
     (0..seconds).filter(|_| second(&mut trial, &mut random, rate, share)).count()
 }
 
-/// The seconds until the alert of a failing service fires, after ten minutes without failures.
+/// Returns the seconds until the alert of a failing service fires, after ten minutes without
+/// failures.
 fn delay(rule: Rule, rate: f64, share: f64, seed: u64, patience: u64) -> Option<u64> {
     let mut random = Rng::with_seed(seed);
     let mut trial = RatioTrial::new(rule);
@@ -95,8 +97,8 @@ fn second(trial: &mut RatioTrial, random: &mut Rng, rate: f64, share: f64) -> bo
     trial.tick(succeeded, failed)
 }
 
-/// Samples a Poisson distribution: by Knuth's algorithm for a small mean, by the normal
-/// approximation from 50 on.
+/// Samples a Poisson distribution: with Knuth's algorithm for a mean below 50, otherwise with the
+/// normal approximation.
 fn poisson(random: &mut Rng, mean: f64) -> u64 {
     if mean < 50.0 {
         let limit = (-mean).exp();
@@ -107,7 +109,7 @@ fn poisson(random: &mut Rng, mean: f64) -> u64 {
         }
         return count;
     }
-    // The Box-Muller transform; 1 - f64 is never 0.
+    // The Box-Muller transform. The logarithm's argument is never 0.
     let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
     let normal = radius * (std::f64::consts::TAU * random.f64()).cos();
     (mean + mean.sqrt() * normal).round().max(0.0) as u64

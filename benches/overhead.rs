@@ -1,13 +1,13 @@
-//! The overhead of the layer for a request, compared with a bare service and with two raw clock
-//! reads, which are the physical limit. On one thread and on two, on a bare tower stack and in an
-//! axum router.
+//! Measures the overhead of the layer for a request, compared with a bare service and with two raw
+//! clock reads, which are the physical limit. Runs on one thread and on two, on a bare tower stack
+//! and in an axum router.
 //!
 //! After criterion's figures, the bench prints a verdict from interleaved rounds. The layer may add
-//! at most twice the time of two raw clock reads alone. The time that the reads add around the
-//! service is printed, too; it is close to zero if the processor reads the clock while the service
-//! waits for memory. gRPC and client layers may add at most 1.5 times as much as the HTTP server's
-//! layer for the same responses. Without optimisation, or with `--test`, the bench only checks that
-//! everything runs.
+//! at most twice the time of two raw clock reads alone. The bench also prints the time that the
+//! reads add around the service. It is close to zero if the processor reads the clock while the
+//! service waits for memory. For the same responses, gRPC and client layers may add at most 1.5
+//! times as much as the HTTP server's layer. Without optimisation, or with `--test`, the bench only
+//! checks that everything runs.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
@@ -36,7 +36,7 @@ use quanta::{Clock, Instant};
 use tower::{Layer, Service, service_fn};
 use tower_lookout::{Lookout, Rule};
 
-/// The compared loads, each of which runs a number of requests.
+/// A load, which runs the given number of requests.
 type Load = Arc<dyn Fn(u64) + Send + Sync>;
 
 fn poll_now<F: Future>(future: F) -> F::Output {
@@ -47,7 +47,7 @@ fn poll_now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Calls that are plain futures, as of a database.
+/// A load of plain futures, such as database calls.
 fn call_load<F>(call: impl Fn() -> F + Send + Sync + 'static) -> Load
 where
     F: Future<Output = Result<(), Infallible>> + 'static,
@@ -94,7 +94,7 @@ where
     })
 }
 
-/// A gRPC response: a message and its trailers.
+/// A service that returns a gRPC response: a message and its trailers.
 fn grpc()
 -> impl Service<Request<()>, Response = Response<Trailed>, Error = Infallible, Future: Send>
 + Clone
@@ -153,7 +153,7 @@ where
     })
 }
 
-/// The minimal layer that wraps the response's body.
+/// A minimal layer that wraps the response's body.
 #[derive(Clone)]
 struct Wrap<S>(S);
 
@@ -220,7 +220,7 @@ impl<B: Body> Body for WrapBody<B> {
     }
 }
 
-/// Two reads of the raw clock alone, without a service's waits that could hide them.
+/// Two reads of the raw clock alone, since the waits of a service could hide their cost.
 fn reads_alone() -> Load {
     let clock = Clock::new();
     Arc::new(move |requests| {
@@ -258,15 +258,15 @@ fn axum_load(router: Router) -> Load {
     })
 }
 
-/// An axum layer that does nothing, since any layer costs axum a few boxes.
+/// Adds a layer that does nothing, since axum allocates a few boxes for any layer.
 fn no_op(router: Router) -> Router {
     router.layer(tower::layer::layer_fn(|inner| inner))
 }
 
-/// The time for a number of requests on each thread.
+/// Measures the time of this number of requests on each thread.
 ///
-/// New threads may share a core for some milliseconds until the scheduler moves one. So all threads
-/// warm up before the timing starts.
+/// New threads may share a core for some milliseconds, until the scheduler moves one of them. So
+/// all threads warm up before the measurement starts.
 fn run(load: &Load, threads: usize, requests: u64) -> Duration {
     const SETTLED: Duration = Duration::from_millis(12);
     let (begun, arrived) = (Instant::now(), AtomicUsize::new(0));
@@ -301,7 +301,8 @@ fn loads(lookout: &Lookout) -> Vec<(&'static str, Load)> {
         ("watched, of a client", load(lookout.client_layer("inventory").layer(bare()))),
         ("watched, beside gRPC", load(lookout.grpc_layer().layer(bare()))),
         ("gRPC", grpc_load(grpc())),
-        // Compares only the layers: the same responses, of two frames and unknown length.
+        // These two have the same responses, of two frames and unknown length, so that only the
+        // layers differ.
         ("gRPC, watched as HTTP", grpc_load(lookout.layer().layer(grpc()))),
         ("gRPC, watched", grpc_load(lookout.grpc_layer().layer(grpc()))),
         ("gRPC, watched, of a client", grpc_load(lookout.client_layer("echo").layer(grpc()))),
@@ -335,7 +336,7 @@ fn overhead(criterion: &mut Criterion) {
     }
 }
 
-/// The median time of a request for each load by its name, in nanoseconds. The rounds are
+/// Measures the median time of a request for each load, by name, in nanoseconds. The rounds are
 /// interleaved, so that a disturbance affects all loads.
 fn medians(lookout: &Lookout, threads: usize) -> impl Fn(&str) -> f64 + use<> {
     const ROUNDS: usize = 61;

@@ -1,5 +1,5 @@
-//! The delay from a report to the receiver's socket, for nine reports of different kinds to a local
-//! receiver. They are a second apart, which is Slack's rate limit. With `--test` there is only one.
+//! Measures the delay from a report to the receiver's socket. Sends nine reports of different kinds
+//! to a local receiver, a second apart, which is Slack's rate limit. With `--test`, sends only one.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 

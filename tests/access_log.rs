@@ -1,5 +1,5 @@
-//! The access log and other observers over real sockets: each request has one line in a standard
-//! format, which a client cannot forge.
+//! The access log and other observers over real sockets: each request gets one line in a standard
+//! format, and no client can forge a line.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -47,7 +47,7 @@ fn lookout() -> Lookout {
     Lookout::builder().service("test").start().unwrap()
 }
 
-/// A router with one route, named after the test, which identifies its lines.
+/// Creates a router whose one route has the test's name, which identifies the lines of the test.
 fn router(name: &str, route: axum::routing::MethodRouter) -> Router {
     Router::new().route(&format!("/{name}/{{id}}"), route)
 }
@@ -215,7 +215,7 @@ async fn configured_values_are_in_the_line() {
     assert_eq!(without_date(&forwarded.message), expected);
 }
 
-/// The status, the outcome and the line's end of a request without a complete response.
+/// Sends a request that gets no complete response, and returns its line.
 async fn unfinished(name: &str, route: axum::routing::MethodRouter, leaves_after: &str) -> Value {
     let (lookout, scrape) = start(|builder| builder);
     let layer = lookout.layer().observer(AccessLog::json());
@@ -324,7 +324,7 @@ async fn a_grpc_call_has_its_status_in_a_field() {
     assert_eq!(found, json!([null, "NOT_FOUND", "shop.Orders/Find", "HTTP/2.0"]));
 }
 
-/// A service without a socket, since the test's subscriber is set for one thread.
+/// Runs a request without a socket, since the test's subscriber is set for one thread only.
 fn respond(lookout: &Lookout, log: AccessLog) {
     let layer = lookout.layer().observer(log);
     let service = layer.layer(service_fn(|_: Request<_>| async {
@@ -377,7 +377,7 @@ fn a_disabled_log_stores_no_data() {
 #[tokio::test]
 async fn inside_a_nest_the_path_has_no_prefix() {
     let lookout = lookout();
-    // Identified by a header that one log uses as the request id, since either may end first.
+    // Either log may write first, so one of them uses this header as the request id.
     let header = HeaderName::from_static("x-inside");
     let inside = lookout.layer().observer(AccessLog::json().request_id_header(header));
     let nested = router("nested", get(|| async {})).layer(inside);

@@ -1,5 +1,5 @@
-//! The memory of the figures is accounted for. A separate binary, since the recorder may free its
-//! blocks on any thread, and allocations are counted per thread.
+//! `lookout_memory_bytes` accounts for the memory of the figures. The test is a separate binary,
+//! since the recorder may free its blocks on any thread, and allocations are counted per thread.
 
 #![cfg(feature = "prometheus")]
 
@@ -26,7 +26,7 @@ fn allocated_memory_is_within_the_accounted_memory() {
             made = Some(ticker);
         });
         let (kept, used) = (allocated.bytes_current as f64, made.unwrap().memory() as f64);
-        // The rest is allocated once per process.
+        // The allowance of 300 kB covers blocks that are allocated once per process.
         assert!(kept <= used + 300_000.0 && used < 2.0 * kept, "{kept} of {used} bytes");
     }
 }

@@ -1,4 +1,5 @@
-//! Alertmanager: a real one accepts, groups and resolves alerts; local receivers replace a cluster.
+//! Tests with a real Alertmanager, which accepts, groups and resolves alerts, and with local
+//! receivers that stand for a cluster.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -28,7 +29,8 @@ use logs::Logs;
 use receiver::{Post, Receiver, Reply};
 use support::{eventually, start, sum};
 
-/// A lookout whose only alert fires while a request is in flight, and is posted each second.
+/// Starts a lookout with one alert, which fires while a request is in flight and is posted each
+/// second.
 fn lookout(urls: &[String], instance: &str) -> (Lookout, Scrape) {
     let alertmanager = Alertmanager::new(urls)
         .unwrap()
@@ -44,7 +46,7 @@ fn lookout(urls: &[String], instance: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// Each alert of a message with its status, sorted.
+/// Returns each alert of a message with its status, sorted.
 fn states(post: &Post) -> Vec<(String, String)> {
     let word = |value: &Value| value.as_str().unwrap().to_owned();
     let alerts = post.body["alerts"].as_array().unwrap();
@@ -60,7 +62,7 @@ fn pairs(states: &[(&str, &str)]) -> Vec<(String, String)> {
     states.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
 }
 
-/// The structure of a value: its types and keys, without its contents.
+/// Returns the structure of a value: its types and keys, without its contents.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -101,7 +103,7 @@ async fn a_real_alertmanager_posts_the_same_messages_as_the_webhook_notifier() {
     );
     for (theirs, ours) in theirs.iter().zip(&ours) {
         let (mut theirs, mut ours) = (theirs.body.clone(), ours.body.clone());
-        // Each route has groups of its own.
+        // Each route of Alertmanager has its own groups.
         for body in [&mut theirs, &mut ours] {
             assert!(body["groupLabels"].take().is_object());
         }
@@ -124,7 +126,7 @@ async fn a_real_alertmanager_posts_the_same_messages_as_the_webhook_notifier() {
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_notifies_of_an_alert_that_resolved_before_delivery() {
+async fn a_real_alertmanager_notifies_about_an_alert_that_resolved_before_its_delivery() {
     let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let address = free_address();
@@ -151,7 +153,7 @@ async fn a_real_alertmanager_notifies_of_an_alert_that_resolved_before_delivery(
     assert_eq!(states(&posts[1]), pairs(&[("one", "resolved")]));
 }
 
-/// A time. Go's zero time is earlier than any that humantime can parse.
+/// Parses a time. humantime cannot parse Go's zero time, which is too early.
 fn instant(text: &Value) -> SystemTime {
     let text = text.as_str().unwrap();
     if text == "0001-01-01T00:00:00Z" {
@@ -258,7 +260,7 @@ fn counters(scrape: &Scrape) -> [f64; 3] {
 }
 
 #[tokio::test]
-async fn one_accepting_member_is_enough_and_a_failing_one_gets_the_next_post() {
+async fn one_accepting_member_is_enough_and_a_failing_member_gets_the_next_post() {
     // This is the only test in this binary that captures logs.
     let logs = Logs::of_all();
     for (reply, seconds) in [

@@ -1,5 +1,5 @@
-//! In the steady state, a request allocates nothing on a bare tower stack, and in axum no more than
-//! any layer that wraps the body.
+//! In the steady state, a request allocates nothing on a bare tower stack. In axum, it allocates as
+//! much as with any layer that wraps the body.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]

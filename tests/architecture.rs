@@ -85,7 +85,7 @@ fn modules_in_a_folder_have_no_import_cycles() {
     assert!(cycles.is_empty(), "import cycles:\n{}", cycles.join("\n"));
 }
 
-/// Whether a walk along the uses leads from one module to another.
+/// Returns whether one module uses another, directly or through others.
 fn reaches(targets: &BTreeMap<&str, Vec<&str>>, from: &str, to: &str) -> bool {
     let (mut seen, mut ahead) = (Vec::new(), vec![from]);
     while let Some(module) = ahead.pop() {

@@ -1,5 +1,5 @@
-//! Body sizes and gRPC messages over real sockets: the data that passed the layer, one sample per
-//! body with any outcome, and nothing by default.
+//! Body sizes and gRPC messages over real sockets: the layer counts the data that passes it,
+//! records one sample per body whatever the outcome, and records nothing by default.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -95,15 +95,15 @@ async fn sums(scrape: &Scrape, samples: f64) -> [f64; 2] {
 }
 
 #[tokio::test]
-async fn sizes_are_those_of_the_passed_data_and_not_of_headers() {
+async fn sizes_are_those_of_the_data_that_passes_the_layer_and_not_of_the_headers() {
     let cases: [(&str, &str, Sent, [usize; 2]); 6] = [
         ("POST", "/echo", bytes(1_000), [1_000, 1_000]),
         ("POST", "/echo", bytes(0), [0, 0]),
         ("POST", "/echo", chunks(&[10, 20, 30]), [60, 60]),
-        // Not read, so it did not pass the layer.
+        // The handler does not read the body, so the body does not pass the layer.
         ("POST", "/blind", bytes(500), [0, 8]),
         ("GET", "/large", bytes(0), [0, LARGE]),
-        // The header has the length of the GET response.
+        // `Content-Length` is that of the response to a GET.
         ("HEAD", "/large", bytes(0), [0, 0]),
     ];
     for (method, path, body, expected) in cases {
@@ -119,7 +119,7 @@ async fn sizes_are_those_of_the_passed_data_and_not_of_headers() {
 }
 
 #[tokio::test]
-async fn an_aborted_body_counts_the_sent_part_and_a_panic_the_read_part() {
+async fn an_aborted_body_counts_the_sent_part_and_a_panic_counts_the_read_part() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(app().layer(lookout.layer().bodies())).await;
 
@@ -234,7 +234,7 @@ async fn a_grpc_call_counts_its_messages_in_both_directions_on_both_sides() {
 }
 
 #[tokio::test]
-async fn go_grpc_middlewares_preset_has_messages_as_counters() {
+async fn the_go_grpc_middleware_preset_has_counters_of_messages() {
     let (lookout, scrape) = start(|builder| builder.preset(Preset::GoGrpcMiddleware));
     call_grpc(&lookout).await;
     let expected = [

@@ -1,4 +1,4 @@
-//! Routes with their own buckets, in histograms with their own name.
+//! Routes with their own buckets have histograms under their own name.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,7 +18,7 @@ use support::{check_with_promtool, series, sum};
 const SLOW: [Duration; 3] =
     [Duration::from_millis(7), Duration::from_secs(60), Duration::from_secs(600)];
 
-/// The bounds and counts of a histogram's buckets.
+/// Returns the bounds and counts of a histogram's buckets.
 fn buckets(text: &str, name: &str) -> Vec<(String, f64)> {
     series(text, &format!("{name}_bucket"))
         .map(|(labels, count)| {

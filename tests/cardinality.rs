@@ -1,5 +1,5 @@
-//! For any requests of clients, the number of series and the memory stay within their limits.
-//! Requests beyond a limit are visible, and promtool accepts all metrics.
+//! Whatever clients send, the number of series and the memory stay within their limits. Requests
+//! beyond a limit are visible, and promtool accepts all metrics.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -44,7 +44,7 @@ impl Random {
 
 type ResponseFuture = Ready<Result<Response<Full<&'static [u8]>>, Infallible>>;
 
-/// Responds to HTTP with the requested status, and to gRPC as a server with few methods or none.
+/// Responds to HTTP with the requested status, and to gRPC like a server with few methods or none.
 fn respond(request: Request<Empty<&'static [u8]>>) -> ResponseFuture {
     let mut response = Response::new(Full::new(&b""[..]));
     if request.headers().contains_key("content-type") {
@@ -162,7 +162,7 @@ fn with_each_preset_the_series_stay_within_the_limit() {
         let counted: f64 = all().map(|name| sum(&text, name, &[])).sum();
         assert_eq!(counted, 20_000.0, "{preset:?}: each request is counted");
         for name in all() {
-            // One more operation counts the overflow.
+            // One further operation counts the overflow.
             let found = series(&text, name).count();
             assert!(found <= (OPERATIONS + 1) * ENDS, "{preset:?}: {found} series of {name}");
         }

@@ -1,5 +1,5 @@
 //! Outbound HTTP requests over real sockets, with the clients of hyper-util and reqwest: waits,
-//! retries, addresses, and the user's labels and filters.
+//! retries, server addresses, and the user's labels and filters.
 
 #![cfg(all(feature = "hyper", feature = "prometheus", feature = "reqwest"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -67,9 +67,9 @@ fn reqwest_client() -> reqwest::Client {
 
 /// Retries a 503 without limit.
 #[derive(Clone)]
-struct Again;
+struct RetryForever;
 
-impl Policy<Request<Empty<Bytes>>, Response<Body>, BoxError> for Again {
+impl Policy<Request<Empty<Bytes>>, Response<Body>, BoxError> for RetryForever {
     type Future = std::future::Ready<()>;
 
     fn retry(
@@ -105,7 +105,7 @@ async fn a_call_and_its_attempts_have_different_labels() {
     let service = ServiceBuilder::new()
         .layer(lookout.client_layer("inventory"))
         .map_response(|response: Response<Body>| response)
-        .layer(RetryLayer::new(Again))
+        .layer(RetryLayer::new(RetryForever))
         .map_response(|response: Response<_>| response.map(Body::new))
         .layer(lookout.attempt_layer("inventory"))
         .map_err(BoxError::from)
@@ -193,7 +193,7 @@ async fn the_server_address_is_case_insensitive() {
     assert_eq!(sum(&text, "http_client_requests_total", &labels), 3.0, "{text}");
 }
 
-/// A wait through a buffer that sends one request at a time.
+/// A buffer sends one request at a time, so the caller waits for its turn and gives up.
 #[tokio::test]
 async fn an_abandoned_wait_under_a_buffer_is_not_recorded_for_the_next_request() {
     let (lookout, scrape) = start(|builder| builder);

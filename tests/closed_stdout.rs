@@ -19,7 +19,7 @@ use tower_lookout::observe::AccessLog;
 
 use support::{Process, start, sum};
 
-/// Set in the child process, which serves.
+/// Set in the child process, which runs the server.
 const SERVES: &str = "LOOKOUT_TEST_SERVES";
 
 #[test]
@@ -64,7 +64,7 @@ fn address(output: impl BufRead) -> SocketAddr {
     panic!("the service does not listen");
 }
 
-/// The whole response; empty if the connection is closed without one.
+/// Returns the whole response, or an empty string if the connection is closed without one.
 fn request(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -1,4 +1,4 @@
-//! Rules as data: a lookout starts with the rules of a file, and replaces them while it runs.
+//! A lookout starts with the rules of a file, and replaces them while it runs.
 
 #![cfg(all(feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -40,7 +40,7 @@ async fn wait_for(received: &Messages, messages: &[&str]) {
     eventually(5, "the messages", is_received).await;
 }
 
-/// A rule that fires with the first tick, since nothing is in flight.
+/// A rule that fires at the first tick, since no request is in flight.
 const IDLE: &str = "
     [[rule]]
     name = 'Idle'
@@ -101,7 +101,7 @@ async fn an_unusable_file_fails_the_start() {
 }
 
 #[tokio::test]
-async fn replaced_rules_are_checked_like_at_the_start() {
+async fn replacing_rules_checks_them_like_the_start() {
     let (lookout, received) = watch(Lookout::builder().config_str(IDLE));
     wait_for(&received, &[IDLE_FIRES]).await;
     assert!(matches!(lookout.reload().await, Err(ReloadError::NoFile)));
@@ -125,7 +125,7 @@ async fn replaced_rules_are_checked_like_at_the_start() {
     assert!(matches!(error, Err(ReloadError::Ended)), "{error:?}");
 }
 
-/// The example file, and each file in the docs.
+/// Returns the example file, and each file in the docs.
 #[cfg(feature = "slack")]
 fn files() -> Vec<String> {
     let example = fs::read_to_string(docs::root().join("examples/lookout.toml")).unwrap();

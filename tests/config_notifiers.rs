@@ -1,4 +1,4 @@
-//! Notifiers as data: a lookout delivers to the receivers of a file.
+//! A lookout delivers to the notifiers of a file.
 
 #![cfg(all(
     feature = "pagerduty",
@@ -23,13 +23,13 @@ use logs::{Logs, assert_no_secret};
 use receiver::{Receiver, Reply};
 use support::{eventually, start, sum};
 
-/// A rule that fires with the first tick, since nothing is in flight.
+/// Creates a rule that fires at the first tick, since no request is in flight.
 fn idle() -> Rule {
     Rule::in_flight().below(1).named("Idle")
 }
 
 #[tokio::test]
-async fn the_files_receiver_gets_alerts_and_its_fallback_those_that_fail() {
+async fn the_notifier_of_a_file_gets_the_alerts_and_its_fallback_gets_those_that_fail() {
     let slack = Receiver::new([]);
     let pagerduty = Receiver::replying(Reply::Response(404, "", ""), []);
     let webhook = Receiver::new([]);

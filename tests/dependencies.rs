@@ -34,7 +34,7 @@ fn connection_refused() -> io::Error {
     io::ErrorKind::ConnectionRefused.into()
 }
 
-/// A typical user's service.
+/// A service as a user would write it.
 #[derive(Clone)]
 struct Orders {
     postgres: Dependency,
@@ -184,7 +184,7 @@ fn a_dependency_works_on_any_thread_and_after_its_lookouts_shutdown() {
 }
 
 #[tokio::test]
-async fn rules_of_a_dependency_see_its_errors_and_its_stuck_calls() {
+async fn the_rules_of_a_dependency_fire_for_its_errors_and_its_stuck_calls() {
     let (alerts, raised) = mpsc::channel();
     let (lookout, _scrape) = start(|builder| {
         builder

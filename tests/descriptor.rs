@@ -1,4 +1,4 @@
-//! A gRPC server's descriptor declares its methods and which of their sides stream.
+//! A gRPC server's descriptor declares its methods, and whether the client and the server stream.
 
 #![cfg(all(feature = "prost", feature = "prometheus"))]
 

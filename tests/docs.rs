@@ -1,4 +1,4 @@
-//! README and the guide match the source.
+//! The README and the guide match the source.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -27,7 +27,7 @@ fn each_page_is_a_module_and_readme_links_to_it() {
     }
 }
 
-/// The fragment that rustdoc makes of a heading.
+/// Returns the fragment that rustdoc generates for a heading.
 fn fragment(heading: &str) -> String {
     let kept = heading.chars().filter_map(|letter| match letter {
         ' ' => Some('-'),
@@ -62,8 +62,8 @@ fn each_link_to_a_section_of_the_guide_finds_its_heading() {
     }
 }
 
-/// The text of all source files, with each value that is formatted as `…` and string literals
-/// joined over their lines.
+/// Appends the text of all source files. Replaces each formatted value by `…`, and joins string
+/// literals that span several lines.
 fn source(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -109,7 +109,7 @@ fn without_values(text: &str) -> String {
     plain.replace('\u{1}', "{").replace('\u{2}', "}")
 }
 
-/// A log line without its level and its fields.
+/// Returns a log line without its level and its fields.
 fn message(line: &str) -> Option<&str> {
     let levels = ["ERROR ", "WARN ", "INFO ", "Error: "];
     let line = levels.into_iter().find_map(|level| line.strip_prefix(level))?;
@@ -125,12 +125,12 @@ fn message(line: &str) -> Option<&str> {
     Some(end.map_or(line, |(at, _)| &line[..at]))
 }
 
-/// The first cell of a row of a table, if it is a text in code.
+/// Returns the first cell of a table's row, if the cell is code.
 fn first_cell(line: &str) -> Option<&str> {
     line.strip_prefix("| `")?.split_once("` |").map(|(cell, _)| cell)
 }
 
-/// A text with each number as `…`.
+/// Replaces each number by `…`.
 fn without_numbers(text: &str) -> String {
     let words = text.split(' ').map(|word| if word.parse::<f64>().is_ok() { "…" } else { word });
     words.collect::<Vec<_>>().join(" ")

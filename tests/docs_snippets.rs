@@ -1,5 +1,5 @@
-//! Serves the code of README and the guide over real sockets, and checks the counts. The lines
-//! between `DOCS:` and `:DOCS` are copied from there.
+//! Serves the code of the README and the guide over real sockets, and checks the counts. The lines
+//! between `DOCS:` and `:DOCS` are copies from there.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop")]
@@ -324,7 +324,7 @@ async fn a_tonic_server_counts_its_calls() {
     eventually(5, "the call is counted", || (counted() == 1.0).then_some(())).await;
 }
 
-/// Each part of this file between the two marks is in README or in a page of the guide.
+/// Each part of this file between the two marks is in the README or in a page of the guide.
 #[test]
 fn the_served_lines_are_those_of_the_docs() {
     let lines =

@@ -1,5 +1,5 @@
-//! Mail servers that are down, reject or hang. Temporary failures are retried, and no output
-//! contains the password.
+//! Mail servers that are down, reject mail or hang. The lookout retries temporary failures, and no
+//! output contains the password.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -31,7 +31,7 @@ const TO: [&str; 2] = ["oncall@example.com", "boss@example.com"];
 const FIRING: &str = "[FIRING] HighInFlight · test";
 const RESOLVED: &str = "[RESOLVED] HighInFlight · test";
 
-/// A lookout whose only alert fires while a request is in flight.
+/// Starts a lookout with one alert, which fires while a request is in flight.
 fn lookout(url: &str) -> (Lookout, Scrape) {
     let email = Email::new(url, FROM, TO).unwrap();
     start(|builder| {
@@ -39,7 +39,7 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// The same lookout, with the error of each failed attempt.
+/// Starts the same lookout, and collects the error of each failed attempt.
 fn lookout_with_failures(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
     let failures = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&failures);
@@ -58,7 +58,7 @@ fn lookout_with_failures(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String
     (lookout, scrape, failures)
 }
 
-/// The notifier's counters: sent, failed, retried, dropped.
+/// Returns the notifier's counters: sent, failed, retried, dropped.
 fn counters(scrape: &Scrape) -> [f64; 4] {
     let text = scrape.render();
     ["sent", "failed", "retried", "dropped"].map(|kind| {
@@ -125,7 +125,7 @@ async fn a_transient_failure_is_retried() {
 }
 
 #[tokio::test]
-async fn a_misconfigured_server_is_retried_with_the_next_change_without_a_restart() {
+async fn a_misconfigured_server_is_retried_at_the_next_change_without_a_restart() {
     let faults = [
         Fault::Reply("", "554 5.3.2 no mail here"),
         Fault::Reply("EHLO", "250 no passwords"),
@@ -172,7 +172,7 @@ async fn a_rejected_mail_is_dropped_and_counted() {
     assert_eq!(server.connections(), 2, "the first is not retried");
 }
 
-/// The recipients and the subject of each mail.
+/// Returns the recipients and the subject of each mail.
 fn mails(server: &MailServer) -> Vec<(Vec<String>, String)> {
     server.mails().iter().map(|mail| (mail.recipients.clone(), mail.subject())).collect()
 }
@@ -207,7 +207,7 @@ async fn a_change_does_not_wait_for_a_transiently_rejected_recipient() {
     let (lookout, _scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
     let [oncall, boss] = TO;
-    // By then, the backoff is at least 4 s.
+    // After four rejections, the backoff is at least 4 s.
     eventually(20, "four rejections", || (server.connections() >= 4).then_some(())).await;
     assert_eq!(mails(&server), [mail(&[boss], FIRING)]);
     drop(in_flight);
@@ -246,8 +246,8 @@ async fn a_hanging_server_times_out_but_not_after_it_accepted_the_mail() {
     assert_eq!(servers[1].connections(), 1, "an accepted mail is not sent again");
 }
 
-/// Sends an endless line on each connection, at first or after the greeting. Returns the address,
-/// the number of bytes written, and the number of connections.
+/// Starts a server that sends an endless line on each connection, first or after the greeting.
+/// Returns its address, the number of bytes written, and the number of connections.
 async fn endless(greeting: &'static str) -> (String, Arc<Mutex<(usize, usize)>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -270,7 +270,7 @@ async fn endless(greeting: &'static str) -> (String, Arc<Mutex<(usize, usize)>>)
 
 #[tokio::test]
 async fn an_endless_line_is_cut_off_after_a_mebibyte() {
-    // The sockets' buffers hold bytes that are never read.
+    // The buffers of the sockets also take bytes, which nobody reads.
     const SOCKETS: usize = 16 * 1024 * 1024;
     for greeting in ["", "220 ready\r\n", "220 ready\r\n250 test\r\n250 ok\r\n"] {
         let (url, sent) = endless(greeting).await;
@@ -286,7 +286,7 @@ async fn an_endless_line_is_cut_off_after_a_mebibyte() {
 
 #[tokio::test]
 async fn a_server_that_is_slow_to_accept_a_mail_gets_it_once() {
-    // Longer than the timeout of a delivery.
+    // The pause is longer than the timeout of a delivery.
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);
@@ -316,8 +316,8 @@ async fn changes_while_a_mail_is_in_flight_are_in_the_next_one() {
 
 #[tokio::test]
 async fn no_output_contains_the_password_and_failures_are_logged_once() {
-    // This is the only test in this binary that captures logs. lettre's feature `tracing` is on
-    // here.
+    // This is the only test in this binary that captures logs. The tests enable lettre's feature
+    // `tracing`.
     let logs = Logs::of_all();
     let wrong = Fault::Reply("AUTH", "535 5.7.8 AGxvb2tvdXQAczNjcmV0 s3cret is wrong");
     let server = MailServer::new([wrong, Fault::Reply("MAIL", "450 4.7.1 later\u{1b}[31m")]);

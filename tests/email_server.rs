@@ -1,4 +1,4 @@
-//! A real mail server, aiosmtpd, accepts mail over TLS with the right password. An untrusted server
+//! aiosmtpd, a real mail server, accepts mail over TLS with the right password. An untrusted server
 //! gets no password.
 
 #![cfg(all(feature = "email", feature = "prometheus"))]
@@ -85,7 +85,7 @@ impl Sink {
     }
 }
 
-/// The first Python in the search path that can import aiosmtpd.
+/// Finds the first Python on the search path that can import aiosmtpd.
 fn python() -> Option<PathBuf> {
     support::programs(&["python3", "python"], "Python with aiosmtpd", has_aiosmtpd)
 }
@@ -100,7 +100,8 @@ fn has_aiosmtpd(python: &Path) -> bool {
     check.is_ok_and(|status| status.success())
 }
 
-/// With a version manager, `aiosmtpd` is a shell script, and its Python has other modules.
+/// With a version manager, `aiosmtpd` is a shell script, and the manager's Python has other
+/// modules.
 #[cfg(unix)]
 #[test]
 fn a_version_managers_python_hides_no_other() {
@@ -126,8 +127,8 @@ fn email(url: &str) -> EmailBuilder {
         .credentials("lookout", "s3cret p@ss")
 }
 
-/// A lookout whose only alert fires while a request is in flight, with the error of each failed
-/// attempt.
+/// Starts a lookout with one alert, which fires while a request is in flight, and collects the
+/// error of each failed attempt.
 fn lookout(email: Email) -> (Lookout, Scrape, Arc<Mutex<Vec<String>>>) {
     let failures = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&failures);

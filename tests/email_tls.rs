@@ -23,7 +23,7 @@ use authority::Authority;
 use mail_tls_server::{GO_AHEAD, MailTlsServer, Mode};
 use support::{eventually, start};
 
-/// A message with one alert.
+/// Creates a message with one alert.
 async fn notification() -> Notification {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let (lookout, _scrape) = start(|builder| {
@@ -116,7 +116,7 @@ async fn a_client_certificate_is_sent_on_request() {
     }
 }
 
-/// Replies to all commands of a session, which a man in the middle appends to the plaintext.
+/// Replies to all commands of a session. A man in the middle appends them to the plaintext.
 const INJECTED: &str = "220 go ahead\r\n\
     250-injected\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok\r\n\
     221 bye\r\n";

@@ -1,5 +1,4 @@
-//! Runs the examples that end by themselves, as a user does. They print the counts of their
-//! requests.
+//! Runs the examples that end by themselves, like a user. They print the counts of their requests.
 
 #![cfg(all(feature = "hyper", feature = "prometheus", feature = "reqwest", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]

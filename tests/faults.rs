@@ -1,5 +1,5 @@
-//! Each fault with each receiver: whether and when it is retried, and that no error or log contains
-//! a secret, or unescaped text of an alert or a response.
+//! Each fault with each receiver: whether and when the delivery is retried. No error or log
+//! contains a secret, or unescaped text of an alert or a response.
 //!
 //! The worker's tests (retries, delays, counters) are in `src/notify/dispatch/worker_tests.rs`, in
 //! virtual time. `receivers.rs` and `email.rs` test both together.
@@ -38,7 +38,7 @@ use mail_server::{Fault as MailFault, MailServer};
 use receiver::{Receiver, Reply};
 use support::start;
 
-/// The outcome of a delivery, by its error.
+/// The outcome of a delivery, according to its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Accepted,
@@ -56,7 +56,7 @@ enum Outcome {
 
 use Outcome::{Accepted, Misconfigured, Rejected, Retried, RetriedAfter, TimedOut};
 
-/// A response that repeats the request, as some do.
+/// A response that repeats parts of the request, as some receivers do.
 const fn response(status: u16, retry_after: &'static str) -> Fault {
     Fault::Reply(Reply::Response(status, retry_after, "s3cret <!channel> \u{1b}[31m"))
 }
@@ -76,8 +76,8 @@ const FAULTS: [Row; 29] = [
     // A retry might post an accepted message twice.
     (Fault::BrokenOff(200), |_| Accepted),
     (Fault::BrokenOff(500), |_| Retried),
-    // The same for a response that does not end in time. The start of a bot's response may show a
-    // failure.
+    // The same applies to a response that does not end in time. But the start of a bot's response
+    // may show a failure.
     (Fault::Endless(200, ""), |_| Accepted),
     (Fault::Endless(200, r#"{"ok":false,"error":"inter"#), |kind| match kind.success {
         Success::CheckedWhenIncomplete => Retried,
@@ -105,8 +105,8 @@ const FAULTS: [Row; 29] = [
     (response(503, "7"), |_| RetriedAfter(7)),
 ];
 
-/// The same for mail, with SMTP replies (RFC 5321 §4.2). A reply is logged, except the reply to the
-/// login, which may contain the password.
+/// Each fault of a mail server, with SMTP replies (RFC 5321 §4.2), and the outcome. Replies are
+/// logged, except the reply to the login, which may contain the password.
 const MAIL_FAULTS: [(MailFault, Outcome); 17] = [
     (MailFault::None, Accepted),
     (MailFault::Drop(""), Retried),
@@ -131,12 +131,12 @@ const MAIL_FAULTS: [(MailFault, Outcome); 17] = [
 const MAIL_URLS: [(&str, Outcome); 4] = [
     ("smtp://lookout:s3cret@127.0.0.1:1?tls=none", Retried),
     ("smtp://NO_SUCH_HOST?tls=none", Retried),
-    // A server without TLS, for an address that requires it.
+    // The address requires TLS, but the server does not support it.
     ("smtps://lookout:s3cret@SERVER", Retried),
     ("smtp://lookout:s3cret@SERVER", Misconfigured),
 ];
 
-/// An alert whose texts would have an effect if they were not escaped.
+/// Creates an alert whose texts would have an effect if they were not escaped.
 async fn hostile() -> Notification {
     let (sender, mut received) = mpsc::unbounded_channel();
     let sender = Arc::new(sender);
@@ -161,7 +161,7 @@ async fn deliver(
     case: &str,
 ) -> Outcome {
     let call = notifier.ready().await.unwrap().call(notification);
-    // A hanging receiver never responds. The tests of the worker cover its timeout.
+    // A hanging receiver never responds. The worker's tests cover the timeout.
     let limit = Duration::from_secs(if expected == TimedOut { 2 } else { 20 });
     let Ok(delivered) = timeout(limit, call).await else { return TimedOut };
     let Err(error) = delivered else { return Accepted };
@@ -201,11 +201,11 @@ struct Case {
     name: String,
     notifier: Notifier,
     expected: Outcome,
-    /// The receiver that records the posts, if one gets them.
+    /// The receiver that records the posts, if the fault lets it receive any.
     receiver: Option<Receiver>,
 }
 
-/// Each receiver with each fault.
+/// Returns each receiver with each fault.
 async fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in KINDS {
@@ -255,7 +255,7 @@ async fn each_fault_is_classified_by_each_receiver_without_showing_a_secret() {
 }
 
 #[tokio::test]
-async fn user_text_is_inert_at_each_receiver() {
+async fn text_of_users_has_no_effect_at_any_receiver() {
     let hostile = hostile().await;
     // A ping has no body.
     for Kind { name, notifier, dangers, .. } in KINDS.iter().filter(|kind| kind.name != "ping") {

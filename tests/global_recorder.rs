@@ -1,5 +1,5 @@
-//! The global recorder, which may be installed after the first requests. A separate binary, since a
-//! process has only one.
+//! The global recorder may be installed after the first requests. The test is a separate binary,
+//! since a process has only one global recorder.
 
 #![cfg(feature = "prometheus")]
 mod support;

@@ -1,5 +1,5 @@
-//! gRPC over real sockets, with a tonic server and a tonic client: the method and status of a call
-//! on both sides, and gRPC beside HTTP on one port.
+//! gRPC over real sockets, with a tonic server and a tonic client: the method and the status of a
+//! call on both sides, and gRPC and HTTP on one port.
 
 #![cfg(all(feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -31,7 +31,7 @@ async fn serve(lookout: &Lookout) -> SocketAddr {
     address
 }
 
-/// Asserts that exactly one call was counted, with the labels `counted`, and that none is in
+/// Asserts that exactly one call was counted, with the labels `counted`, and that no call is in
 /// flight.
 async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4]) {
     let [method, status, outcome, error] = counted;
@@ -62,7 +62,7 @@ async fn check(title: &str, scrape: &Scrape, side: &str, counted: [&str; 4]) {
 }
 
 #[tokio::test]
-async fn a_client_fails_with_any_status_but_ok_and_a_server_with_server_errors() {
+async fn a_client_counts_any_status_but_ok_as_a_failure_and_a_server_counts_server_errors() {
     for (message, name, is_server_failure) in [
         ("status 1", "CANCELLED", false),
         ("status 2", "UNKNOWN", true),
@@ -93,7 +93,7 @@ async fn a_client_fails_with_any_status_but_ok_and_a_server_with_server_errors()
 }
 
 #[tokio::test]
-async fn a_method_needs_a_response_or_a_declaration_so_clients_cannot_invent_one() {
+async fn a_method_gets_a_series_only_by_a_response_or_a_declaration() {
     const OK: [&str; 3] = ["OK", "success", ""];
     const UNIMPLEMENTED: [&str; 3] = ["UNIMPLEMENTED", "failure", "UNIMPLEMENTED"];
     for (method, message, unlisted, listed, counted) in [

@@ -1,4 +1,4 @@
-//! The heartbeat: a receiver gets a message at each interval while the process is alive, and no
+//! The heartbeat: while the process is alive, a receiver gets a message at each interval, and no
 //! other message.
 
 #![cfg(all(feature = "alertmanager", feature = "prometheus", feature = "webhook"))]
@@ -50,7 +50,7 @@ async fn pings_arrive_at_the_interval_and_neither_alerts_nor_the_shutdown_send_o
 }
 
 #[tokio::test]
-async fn a_failed_beat_is_retried_and_counted() {
+async fn a_failed_ping_is_retried_and_counted() {
     let receiver = Receiver::new([Reply::Response(500, "", "")]);
     let ping = Ping::new(receiver.serve().await).unwrap();
     let (_lookout, scrape) = start(|builder| builder.heartbeat(Duration::MAX, ping));

@@ -1,5 +1,5 @@
 //! A recorder with an idle timeout drops series that do not change. They return with their full
-//! totals, and gauges of a current state stay.
+//! totals, and gauges that show a current state stay.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -29,7 +29,7 @@ fn with_idle_timeout(exporter: PrometheusBuilder) -> PrometheusBuilder {
     exporter.idle_timeout(MetricKindMask::ALL, Some(IDLE))
 }
 
-/// Never responds to a `POST`, and responds to other requests at once.
+/// Sends a request. The service never responds to a `POST`, and responds to other requests at once.
 async fn request(lookout: &Lookout, method: &str) {
     let service = lookout.layer().layer(service_fn(|request: Request<()>| async move {
         if request.method() == "POST" {

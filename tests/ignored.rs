@@ -1,4 +1,5 @@
-//! Requests ignored by route or by a response extension leave no trace in the metrics.
+//! Requests that are ignored by their route or by a response extension leave no trace in the
+//! metrics.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -72,7 +73,7 @@ fn with_ignored_routes() -> Router {
 
 const WHAT_IS_IGNORED: [&str; 5] = ["/healthz", "/files/a/b", "/probe", "/probe", "/orders/7"];
 
-/// Asserts that the one order is the only request ever seen.
+/// Asserts that only the one order was ever counted.
 fn check_ignored(text: &str, route: &str) {
     check(text, &[("http_route", route)], 1.0);
     check(text, &[], 1.0);
@@ -92,7 +93,7 @@ async fn requests_ignored_by_route_or_extension_leave_no_trace() {
     let is_over = |text: &String| sum(text, COUNTER, &[]) == 1.0;
     let text = eventually(5, "the order", || Some(scrape.render()).filter(is_over)).await;
     check_ignored(&text, "/orders/{id}");
-    // Still none after a tick, which would have exported their age.
+    // There is no trace after a tick either, which would have exported their age.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     check_ignored(&scrape.render(), "/orders/{id}");
 }
@@ -231,7 +232,7 @@ fn the_name_of_an_unknown_grpc_method_is_dropped_with_its_call() {
         }
         ready(Ok::<_, Infallible>(response))
     }));
-    // More than fit at the same time.
+    // There are more calls than names fit at the same time.
     let probes = (0..70_000).map(|probe| format!("/probe.Probes/{probe}"));
     for path in probes.chain(["/shop.Orders/Create".to_owned()]) {
         let request = Request::post(path).header("content-type", "application/grpc");
@@ -256,7 +257,7 @@ fn unmatched_cannot_be_ignored_as_a_route() {
 }
 
 #[test]
-fn a_route_with_a_method_is_rejected_as_a_setting() {
+fn an_ignored_route_with_a_method_is_rejected() {
     let error = Lookout::builder().ignore_routes(["GET /healthz"]).start().unwrap_err();
     assert_eq!(
         error.to_string(),

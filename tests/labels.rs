@@ -103,7 +103,7 @@ async fn labels_of_each_source_are_on_the_counter_and_the_histogram() {
         ("/stock", &[("x-tenant", "d")]),
         ("/stock", &[("x-tenant", "_OTHER")]),
         ("/stock", &[("x-tenant", "a")]),
-        // An empty value counts as no value.
+        // An empty value is the same as no value.
         ("/stock", &[("x-tenant", "")]),
     ] {
         send(address, path, headers).await;

@@ -1,4 +1,4 @@
-//! A shared dependency fails, and a hundred alerts fire within a second: each receiver gets every
+//! A shared dependency fails, and a hundred alerts fire within a second. Each receiver gets every
 //! alert.
 
 #![cfg(all(feature = "prometheus", feature = "receivers"))]
@@ -38,7 +38,7 @@ use kind::each;
 use receiver::Receiver;
 use support::{eventually, start, sum};
 
-/// Starts a lookout with a hundred failing routes, each with an alert of its own.
+/// Starts a lookout with a hundred failing routes, each with its own alert.
 async fn failing(notify: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     let (lookout, scrape) = start(|builder| {
         let rule = Rule::error_ratio().above(0.01).each_route().min_requests(1);
@@ -62,7 +62,7 @@ fn routes() -> impl Iterator<Item = String> {
     (100..200).map(|n| format!("/r{n}"))
 }
 
-/// The routes that the accepted posts contain.
+/// Returns the routes that the accepted posts contain.
 fn named(receiver: &Receiver) -> BTreeSet<String> {
     let posts: String = receiver.accepted().iter().map(|post| post.body.to_string()).collect();
     routes().filter(|route| posts.contains(route.as_str())).collect()

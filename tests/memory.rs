@@ -27,7 +27,7 @@ const OPERATIONS: u16 = 1_000;
 const STATUSES: u16 = 64;
 const ALL: f64 = OPERATIONS as f64 * STATUSES as f64;
 
-/// The statuses from 440 on, of which 40 are failures.
+/// Returns one of 64 statuses: 440 to 463, and 500 to 539, which are failures.
 fn status(of: u16) -> u16 {
     if of < 24 { 440 + of } else { 500 + of - 24 }
 }
@@ -59,7 +59,7 @@ fn send_all(lookout: &Lookout) {
     }
 }
 
-/// The log of all lookouts of this process.
+/// The log of all lookouts in this process.
 static LOG: Mutex<String> = Mutex::new(String::new());
 
 struct Log;
@@ -84,7 +84,7 @@ fn used(text: &str) -> f64 {
     sum(text, "lookout_memory_bytes", &[])
 }
 
-/// Every request is counted with its outcome, and none is in flight.
+/// Asserts that every request is counted with its outcome, and that none is in flight.
 fn check_totals(text: &str, times: f64) {
     let count = |labels: &[(&str, &str)]| sum(text, "http_server_requests_total", labels);
     assert_eq!(count(&[]), times * ALL);
@@ -111,7 +111,7 @@ fn a_thousand_operations_with_64_statuses_on_many_threads_stay_below_the_limit()
     });
     let text = scrape.render();
     check_totals(&text, THREADS as f64);
-    // A few shared series of each thread may exceed the limit.
+    // Each thread may exceed the limit by a few shared series.
     let used = used(&text);
     assert!(used > MAX as f64 / 2.0 && used < MAX as f64 * 1.05, "{used} of {MAX} bytes");
     assert!(

@@ -1,4 +1,4 @@
-//! Settings without an effect: `start()` rejects them, or the log has one warning.
+//! Settings without an effect: `start()` rejects them, or logs one warning.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -87,7 +87,7 @@ async fn the_start_logs_one_line_and_one_warning_for_each_missing_setting() {
     let once = Router::new().route("/a", get(|| async { "a" })).layer(lookout.layer());
     let both = once.clone().layer(lookout.layer());
     for (app, times) in [(once, 0), (both, 1)] {
-        // Only the first requests of a new layer are checked.
+        // The lookout checks only the first requests of a new layer.
         let _ = lookout.layer();
         for _ in 0..3 {
             let request = Request::builder().uri("/a").body(Body::empty()).unwrap();

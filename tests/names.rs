@@ -1,5 +1,5 @@
-//! A prefix and constant labels are on all metrics, lookouts with different names share a process,
-//! and invalid names are rejected.
+//! All metrics have the prefix and the constant labels, lookouts with different names share a
+//! process, and invalid names are rejected.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 
@@ -107,7 +107,7 @@ async fn two_lookouts_with_different_presets_share_a_process_and_a_recorder() {
     }
 }
 
-/// The error of a builder that is set up like this.
+/// Returns the error of a builder with these settings.
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 fn rejected(set: &dyn Fn(LookoutBuilder) -> LookoutBuilder) -> String {
     set(Lookout::builder().service("test")).start().map(drop).unwrap_err().to_string()
@@ -152,7 +152,7 @@ async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
 
 #[tokio::test]
 async fn a_constant_label_with_the_name_of_a_metrics_label_is_rejected() {
-    // Each label that a metric has with any preset.
+    // Collect each label that a metric has with any preset.
     let mut names = BTreeSet::new();
     for preset in PRESETS {
         let rule = Rule::error_ratio().above(0.5).route("GET /orders/{id}");

@@ -1,4 +1,4 @@
-//! Runs the example binary and checks how fast each fault leads to a message.
+//! Runs the example `order_service`, and checks how soon each fault leads to a message.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "slack"))]
 #![expect(
@@ -37,7 +37,7 @@ struct OrderService {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// The path where cargo puts the example, next to the tests.
+/// Returns the path where cargo puts the example, next to the tests.
 fn executable() -> PathBuf {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples/order_service");
@@ -79,7 +79,7 @@ impl OrderService {
     }
 }
 
-/// Injects a fault, expects one message of `rule` within the limit, and one resolve after the fault
+/// Injects a fault. Expects one message of `rule` within the limit, and one resolve after the fault
 /// ends.
 async fn check_fault(fault: &str, rule: &str, within: Duration) {
     let receiver = Receiver::new([]);
@@ -131,7 +131,7 @@ async fn stuck_requests_are_reported_within_11500_ms_before_any_ends() {
     check_fault(r#"{"latency_ms": 60000}"#, "StuckRequests", within).await;
 }
 
-/// The caller gets a success: the service accepts the order and loses its event afterwards.
+/// The caller gets a success, since the service accepts the order and loses its event afterwards.
 #[tokio::test]
 async fn a_lost_event_of_an_accepted_order_is_reported_with_its_cause() {
     let receiver = Receiver::new([]);

@@ -1,5 +1,5 @@
-//! Each preset over real sockets, compared line by line: the metrics that its dashboards query have
-//! the same values, and all other metrics have the lookout's own names.
+//! Each preset over real sockets, compared line by line. The metrics that its dashboards query have
+//! the right names and values, and all other metrics have the lookout's own names.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "tonic"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -21,12 +21,12 @@ use tower_lookout::{GrpcType, Preset, observe::RequestBody, prometheus::Scrape};
 use shop::{call_grpc, check, send_http};
 use support::{eventually, series, start, sum};
 
-/// The lines of a metric.
+/// Returns the lines of a metric.
 fn lines<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> {
     series(text, name).map(move |(labels, value)| format!("{name}{labels} {value}"))
 }
 
-/// Waits until the metrics of these lines have these lines and no others.
+/// Waits until the metrics in these lines have exactly these lines.
 async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
     let names: BTreeSet<_> = expected.iter().map(|line| line.split('{').next().unwrap()).collect();
     let names: Vec<_> = names.into_iter().collect();
@@ -147,7 +147,7 @@ async fn axum_prometheus_counts_several_ends_in_one_series() {
     let expected: Vec<_> =
         totals.iter().chain(&counts).map(String::as_str).chain(pending).collect();
     let text = eventually_lines(&scrape, &expected).await;
-    // Metrics that axum-prometheus does not have.
+    // These metrics have no counterpart in axum-prometheus.
     let own = [("http_request_method", "GET"), ("dependency", "shop"), ("status_class", "2xx")];
     assert_eq!(sum(&text, "http_client_requests_total", &own), 3.0);
     let own = [("method", "POST"), ("endpoint", "/orders/{id}")];

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a service during 200,000 requests with each outcome, and misses none.
+//! A real Prometheus scrapes a service during 200,000 requests of each outcome, and misses none.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -93,7 +93,7 @@ const KINDS: [(&str, &str, u64); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_prometheus_scrapes_every_request() {
+async fn a_real_prometheus_misses_no_request() {
     let Some(prometheus) = support::program("prometheus") else { return };
     let (lookout, scrape) = start(|builder| builder);
     let app = Router::new()
@@ -140,7 +140,7 @@ async fn a_real_prometheus_scrapes_every_request() {
         let query = format!("sum(http_server_requests_total{{outcome=\"{outcome}\"}}) - 1");
         assert_eq!(server.wait_for(&query, count as f64).await, count as f64, "{kind}");
     }
-    // The increase from the first to the last sample, without extrapolation.
+    // Computes the increase from the first to the last sample, without extrapolation.
     let rate = "sum(last_over_time(http_server_requests_total[10m])) \
                 - sum(min_over_time(http_server_requests_total[10m]))";
     assert_eq!(server.query(rate), Some(total as f64));
@@ -153,7 +153,7 @@ async fn a_real_prometheus_scrapes_every_request() {
             .find(|(found, _)| *found == bucket);
         assert_eq!(infinite.map(|(_, value)| value), Some(count), "{labels}");
     }
-    // A scrape is not a snapshot: it may contain a tick's counters while the histograms follow in
+    // A scrape is not atomic: it may contain the counters of a tick, while the histograms follow in
     // the next scrape.
     let durations = "sum(http_server_request_duration_seconds_count)";
     let all = (total + 5) as f64;

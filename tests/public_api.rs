@@ -1,6 +1,6 @@
 //! The listing of the public API in `docs/public-api.txt`, whose diff shows each change of the API.
 //!
-//! `.ci/public-api` checks the listing, `.ci/public-api --write` writes it anew.
+//! `.ci/public-api` checks the listing, `.ci/public-api --write` updates it.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -19,29 +19,29 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The output of a program, or `None` if it fails.
+/// Returns the output of a program, or `None` if it fails.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// Such as `rustdoc 1.95.0`.
+/// Returns the version, such as `rustdoc 1.95.0`.
 fn rustdoc_version() -> String {
     let version = output("rustdoc", &["--version"]).unwrap();
     version.split(" (").next().unwrap().trim().to_owned()
 }
 
-/// The first line of the listing names the rustdoc that wrote it: another version may write other
-/// items, or a format that the renderer can't read.
+/// Returns the first line of the listing, which names the version of rustdoc. Another version may
+/// write other items, or a format that the renderer can't read.
 fn header() -> String {
     format!("# {}, all features; `.ci/public-api --write` writes this file", rustdoc_version())
 }
 
-/// One line for each public item, and one for each trait that a type implements.
+/// Renders one line for each public item, and one for each trait that a type implements.
 fn rendered() -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("");
-    // rustdoc's JSON is unstable. The wrapper turns it on for rustdoc alone, since build scripts
-    // depend on the variable and everything would be built again.
+    // rustdoc's JSON is unstable. The wrapper enables it for rustdoc alone: build scripts depend on
+    // the variable, so cargo would rebuild everything.
     let rustdoc = root().join(".ci/rustdoc-unstable").canonicalize().unwrap();
     let arguments =
         ["rustdoc", "--package", "tower-lookout", "--lib", "--all-features", "--locked", "--quiet"];
@@ -62,8 +62,8 @@ fn rendered() -> String {
     items.filter(|item| !follows_from_others(item)).collect()
 }
 
-/// Whether an item adds nothing to the others: a method of a trait whose `impl` is listed, or an
-/// auto trait. A type without `Send`, `Sync` or `Unpin` is listed.
+/// Returns whether the listing omits an item because it follows from others: a method of a trait
+/// with a listed `impl`, or an auto trait. The listing shows a missing `Send`, `Sync` or `Unpin`.
 fn follows_from_others(item: &str) -> bool {
     const METHODS: [&str; 7] = [
         "::assert_receiver_is_total_eq(&self)",
@@ -83,8 +83,8 @@ fn follows_from_others(item: &str) -> bool {
         })
 }
 
-/// The trait of an `impl` without generic parameters of its own, with `!` where it is not
-/// implemented.
+/// Returns the trait of an `impl` without its own generic parameters, with `!` for a negative
+/// `impl`.
 fn implemented_trait(item: &str) -> Option<&str> {
     let (start, _) = item.strip_prefix("impl")?.split_once(" for ")?;
     start.rsplit(' ').next()
@@ -118,7 +118,7 @@ fn the_listing_shows_the_public_api() {
     );
 }
 
-/// The part of a version that a breaking release raises: `1` of 1.4.2, `0.3` of 0.3.1.
+/// Returns the part of a version that a breaking release raises: `1` for 1.4.2, `0.3` for 0.3.1.
 fn compatible_part(version: &str) -> &str {
     let digits = if version.starts_with("0.") { 2 } else { 1 };
     let end = version.match_indices('.').nth(digits - 1).map_or(version.len(), |(at, _)| at);
@@ -131,7 +131,7 @@ fn the_breaking_part_of_a_version_is_the_first_that_is_not_zero() {
     assert_eq!(compatible_part("0.3.1"), "0.3");
 }
 
-/// The items that users of `old` may miss in `new`.
+/// Returns the items that users of `old` may miss in `new`.
 fn breaking_changes<'a>(old: &'a str, new: &'a str) -> Vec<&'a str> {
     let (old, new): (HashSet<_>, HashSet<_>) = (items(old).collect(), items(new).collect());
     let gone = old.difference(&new).filter(|item| !is_negative(item));
@@ -158,7 +158,8 @@ fn a_removed_item_and_a_lost_auto_trait_are_breaking() {
     assert!(breaking_changes(old, old).is_empty());
 }
 
-/// An item that is gone or changed since the last tag breaks users, and so does a lost auto trait.
+/// An item that was removed or changed since the last tag breaks users, and so does a lost auto
+/// trait.
 #[test]
 fn a_breaking_change_since_the_last_tag_raises_the_version() {
     let Some(tag) = output("git", &["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
@@ -184,7 +185,8 @@ fn a_breaking_change_since_the_last_tag_raises_the_version() {
     assert!(breaking.is_empty(), "{version} follows {tag}, but changes:\n{}", breaking.join("\n"));
 }
 
-/// The module and the name of the type at the start of a path; the module is empty at the root.
+/// Returns the module and the name of the type at the start of a path. At the root, the module is
+/// empty.
 fn type_of(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix("tower_lookout::")?;
     let (module, path) = match path.split_once("::") {
@@ -195,7 +197,8 @@ fn type_of(path: &str) -> Option<(&str, &str)> {
     name.starts_with(char::is_uppercase).then_some((module, name))
 }
 
-/// The module and the name of each type and trait. Some are at the root and in a module.
+/// Returns the module and the name of each type and trait. Some are both at the root and in a
+/// module.
 fn types(listing: &str) -> impl Iterator<Item = (&str, &str)> {
     items(listing).filter_map(|item| {
         let declaration = item.split_once("pub ")?.1;
@@ -204,8 +207,8 @@ fn types(listing: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The types in a module that functions of at least two other modules take. The root counts as a
-/// module.
+/// Returns the types of a module that functions of at least two other modules take. The root counts
+/// as a module.
 fn shared_types(listing: &str) -> BTreeSet<&str> {
     let modules: HashMap<_, _> = types(listing)
         .filter(|(module, _)| !module.is_empty())
@@ -235,7 +238,7 @@ fn shared_types(listing: &str) -> BTreeSet<&str> {
     shared.map(|(name, _)| name).collect()
 }
 
-/// The types that are at the root and in a module.
+/// Returns the types that are both at the root and in a module.
 fn types_at_both(listing: &str) -> BTreeSet<&str> {
     let (root, modules): (Vec<_>, Vec<_>) =
         types(listing).partition(|(module, _)| module.is_empty());

@@ -1,5 +1,5 @@
 //! TLS of the HTTP receivers: private authorities, client certificates, hosts without root
-//! certificates, and the environment's proxies.
+//! certificates, and proxies from the environment.
 
 #![cfg(all(feature = "prometheus", feature = "receivers"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -46,7 +46,7 @@ where
     BoxService::new(notifier.map_response(|_| ()))
 }
 
-/// A message with one alert.
+/// Creates a message with one alert.
 async fn notification() -> Notification {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let (lookout, _scrape) = start(|builder| {
@@ -70,7 +70,7 @@ fn chain(error: &dyn Error) -> String {
     }
 }
 
-/// Each receiver, with a root certificate and a client certificate.
+/// Returns each receiver, with a root certificate and a client certificate.
 fn receivers(
     url: &str,
     root: &str,
@@ -125,7 +125,7 @@ async fn each_receiver_supports_a_private_authority_and_a_client_certificate() {
 /// An RSA key, which rcgen can't create with ring. Nothing trusts it.
 const RSA_KEY: &str = include_str!("support/rsa_key.pem");
 
-/// One P-256 key in both formats.
+/// A P-256 key in the format of `openssl ecparam`, and then in PKCS #8.
 const EC_KEY: &str = "-----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIKMQFY1O2KZbEM2UD3IR7bLzaV9dUQ+i5lBebeKDPNpIoAoGCCqGSM49
 AwEHoUQDQgAEAHgDot+d6z7jKrhhm0T99nwmomN27yvmdHTQdrku8oFSjWG1mJjT
@@ -177,7 +177,7 @@ async fn a_client_certificate_supports_each_kind_of_key() {
         assert_eq!(deliver(boxed(slack), &notification).await, Ok(()), "{}", client.key);
     }
 
-    // In the older format of `openssl ecparam -genkey`.
+    // This key has the older format of `openssl ecparam -genkey`.
     let client = authority.sign_key("orders", KeyPair::from_pem(EC_KEY_IN_PKCS8).unwrap());
     let slack = Slack::new(&server.url).unwrap().root_certificate(&authority.root).unwrap();
     let slack = slack.client_identity(&client.certificate, EC_KEY).unwrap();

@@ -1,5 +1,5 @@
-//! Receivers that are down, slow, reject or hang: no request waits, each lost alert is counted, and
-//! recovery needs no restart.
+//! Receivers that are down, slow, reject messages or hang: no request waits, each lost alert is
+//! counted, and recovery needs no restart.
 
 #![cfg(all(feature = "prometheus", feature = "receivers"))]
 
@@ -48,7 +48,7 @@ async fn a_healthy_receiver_gets_one_firing_and_one_resolved_message() {
 }
 
 #[tokio::test]
-async fn discord_is_asked_to_respond_after_saving_the_message() {
+async fn discord_must_respond_only_after_it_has_saved_the_message() {
     let kind = KINDS.iter().find(|kind| kind.name == "discord").unwrap();
     let receiver = kind.receiver([]);
     let (lookout, _scrape) = kind.lookout(&receiver.serve().await);
@@ -106,7 +106,7 @@ async fn retry_after_is_honoured() {
 }
 
 #[tokio::test]
-async fn a_revoked_webhook_is_retried_with_the_next_change_without_a_restart() {
+async fn a_revoked_webhook_is_retried_at_the_next_change_without_a_restart() {
     each(|kind| async move {
         let receiver = kind.receiver([Reply::Response(404, "", "no_service")]);
         let (lookout, scrape) = kind.lookout(&receiver.serve().await);
@@ -215,7 +215,7 @@ async fn only_a_new_critical_alert_mentions_users() {
     }
 }
 
-/// Three alerts fire together. PagerDuty accepts one alert per event.
+/// Three alerts fire together, and PagerDuty accepts one alert per event.
 #[tokio::test]
 async fn only_failed_events_are_retried_or_dropped() {
     let kind = KINDS.iter().find(|kind| kind.name == "pagerduty").unwrap();

@@ -1,4 +1,4 @@
-//! A reload of the rules of a running service delivers the alerts that it changes, and no others.
+//! A running service reloads its rules, and delivers the alerts that this changes, and no others.
 
 #![cfg(all(feature = "axum", feature = "prometheus", feature = "toml"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -71,7 +71,8 @@ async fn a_reload_resolves_alerts_of_removed_rules_fires_new_ones_and_keeps_the_
             sink.lock().unwrap().push(alert.to_string());
         })
     });
-    // Waits until each message has come exactly once, in any order, and fails on any other message.
+    // Waits until each message has arrived exactly once, in any order, and fails on any other
+    // message.
     let wait_for = async |expected: &[&str]| {
         let begins = |messages: &[String], message: &&str| {
             messages.iter().filter(|text| text.starts_with(message)).count() == 1

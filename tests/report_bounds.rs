@@ -1,5 +1,5 @@
-//! Reports use bounded memory, however many the application sends, and the state file at its
-//! largest remains readable.
+//! Reports use bounded memory, however many the application sends, and the largest possible state
+//! file remains readable.
 
 #![cfg(all(feature = "prometheus", feature = "state"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -34,7 +34,7 @@ fn start_with_state(path: &Path) -> (Lookout, Delivered) {
     (lookout, delivered)
 }
 
-/// Returns a path in a directory of its own. The file does not exist yet.
+/// Returns a path in its own directory. The file does not exist yet.
 fn state_file() -> File {
     let file = File::new("lookout.json", "");
     remove_file(file.path()).unwrap();

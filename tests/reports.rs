@@ -1,5 +1,5 @@
-//! Reports from application code are delivered at once with their causes. A loop of errors is one
-//! alert with a count.
+//! Reports from application code are delivered at once with their causes. A loop of errors leads to
+//! one alert with a count.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]

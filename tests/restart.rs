@@ -1,5 +1,5 @@
-//! A process ends during an alert, by SIGKILL or SIGTERM, and the next one continues it. Each
-//! process is this test binary, which runs its ignored test `process`.
+//! SIGKILL or SIGTERM ends a process during an alert, and the next process continues the alert.
+//! Each process is this test binary, which runs its ignored test `process`.
 
 #![cfg(all(
     feature = "prometheus",
@@ -41,7 +41,7 @@ const URL: &str = "LOOKOUT_TEST_URL";
 const STATE: &str = "LOOKOUT_TEST_STATE";
 const INSTANCE: &str = "LOOKOUT_TEST_INSTANCE";
 
-/// A service that executes the lines of its input. Its alert fires while a request is held.
+/// A service that executes the lines of its input. Its alert fires while it holds a request.
 #[tokio::test]
 #[ignore = "the other tests start it as a process"]
 async fn process() {
@@ -86,7 +86,7 @@ impl Service {
         Self::named(None, url, state)
     }
 
-    /// Without a name, the process is a new instance.
+    /// Starts a process. Without a name, it is a new instance.
     fn named(instance: Option<&str>, url: &str, state: &Path) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.envs(instance.map(|instance| (INSTANCE, instance)));
@@ -100,7 +100,7 @@ impl Service {
         writeln!(self.0.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL, and returns the log.
     fn kill(mut self) -> String {
         self.0.0.kill().unwrap();
         self.log()
@@ -114,7 +114,7 @@ impl Service {
         (self.0.0.wait().unwrap(), log)
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end, and returns its log.
     fn log(&mut self) -> String {
         let mut log = String::new();
         self.0.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -122,7 +122,7 @@ impl Service {
     }
 }
 
-/// The received alerts by status and name.
+/// Returns the accepted alerts by status and name.
 fn accepted(receiver: &Receiver) -> Vec<String> {
     let posts = receiver.accepted();
     let alerts = posts.iter().flat_map(|post| post.body["alerts"].as_array().unwrap());
@@ -141,7 +141,7 @@ async fn wait_for(receiver: &Receiver, expected: &[&str]) {
     assert_eq!(accepted(receiver), expected);
 }
 
-/// Waits until the file has this state.
+/// Waits until the saved state meets the condition.
 async fn has_saved(state: &File, condition: impl Fn(&str) -> bool) {
     eventually(15, "the state", || {
         fs::read_to_string(state.path()).ok().filter(|text| condition(text)).map(drop)
@@ -149,7 +149,8 @@ async fn has_saved(state: &File, condition: impl Fn(&str) -> bool) {
     .await;
 }
 
-/// Whether the alert fires and is delivered. After a start without alerts no alert waits either.
+/// Returns whether the alert fires and is delivered. Checking only the queue would not do, since it
+/// is also empty after a start without alerts.
 fn is_delivered(state: &str) -> bool {
     state.contains("HighInFlight") && !state.contains("\"queue\":{")
 }
@@ -162,7 +163,7 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
     let alive = "firing Alive";
     for (instance, messages) in [
         (None, [vec![FIRING], vec![alive], vec![RESOLVED]]),
-        // A message of this receiver also lists the other firing alerts of the instance.
+        // Each message also lists the other firing alerts of the instance.
         (Some("one"), [vec![FIRING], vec![FIRING, alive], vec![alive, RESOLVED]]),
     ] {
         let (receiver, state) = (Receiver::new([]), no_file());
@@ -175,7 +176,7 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
 
         let mut service = Service::named(instance, &url, state.path());
         service.send("hold");
-        // It is alive and sends another alert, but not that one.
+        // The process is alive: it sends another alert, but not the first one again.
         service.send("Alive");
         wait_for(&receiver, &messages[..2].concat()).await;
         service.send("let go");
@@ -209,7 +210,7 @@ async fn the_next_process_resolves_an_alert_that_is_over() {
 }
 
 #[tokio::test]
-async fn the_next_process_delivers_the_alerts_of_a_killed_one() {
+async fn the_next_process_delivers_the_alerts_of_a_killed_process() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -231,8 +232,8 @@ async fn repeated_reports_are_in_the_file_before_they_are_sent() {
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.send("OrderEventLost");
     wait_for(&receiver, &["firing OrderEventLost"]).await;
-    // The delivery triggers a write, and so does the next tick. Both include the repeats so far.
-    // Later repeats have no other write.
+    // The delivery and the next tick trigger writes, which include the repeats so far. Nothing else
+    // triggers a write for later repeats.
     for unsent in [100, 200, 300] {
         for _ in 0..100 {
             service.send("OrderEventLost");
@@ -258,7 +259,7 @@ async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_u
     for is_unknown in [true, false] {
         let state = File::new("unknown.json", "{");
         if !is_unknown {
-            // The first start: there are no earlier alerts.
+            // On the first start there are no earlier alerts.
             fs::remove_file(state.path()).unwrap();
         }
         let (sender, alerts) = std::sync::mpsc::channel();
@@ -313,7 +314,7 @@ fn a_directory_as_state_path_is_rejected_and_not_changed() {
     assert!(folder.is_dir());
 }
 
-/// A path without a file.
+/// Returns a path without a file.
 fn no_file() -> File {
     let file = File::new("lookout.json", "");
     fs::remove_file(file.path()).unwrap();

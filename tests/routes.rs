@@ -1,4 +1,4 @@
-//! The operation of a request, and the limit on operations that no client can exceed.
+//! Each request has an operation, and no client can exceed the limit on operations.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -36,7 +36,7 @@ fn bare(
         .layer(service_fn(|_: Request<Body>| async { Ok(Response::new(Empty::<&[u8]>::new())) }))
 }
 
-/// The operations with their numbers of requests, sorted.
+/// Returns the operations with their numbers of requests, sorted.
 fn operations(text: &str) -> Vec<(String, f64)> {
     let label = |labels: &str, name: &str| {
         let value = labels.split_once(&format!("{name}=\"")).unwrap().1;
@@ -86,7 +86,7 @@ async fn in_axum_the_route_is_the_matched_path() {
     );
 }
 
-/// A layer that responds itself, like authentication.
+/// Creates a layer that responds itself, like authentication.
 fn reject_all() -> impl Layer<
     axum::routing::Route,
     Service: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
@@ -118,7 +118,7 @@ async fn a_route_layer_reports_the_route_to_the_outer_layer() {
         .nest("/api/{version}", users)
         .nest_service("/nested", service)
         .layer(route)
-        // Added after the layer: only the outer layer counts it, without a route.
+        // This route is added after the layer, so only the outer layer counts it, without a route.
         .route("/healthz", get(|| async { "ok" }));
     let app = lookout.outer_layer().layer(router);
     for (method, path) in [
@@ -250,7 +250,7 @@ async fn without_a_router_a_closure_names_the_route() {
 }
 
 #[tokio::test]
-async fn operations_beyond_the_limit_share_one_series_and_none_is_lost() {
+async fn operations_beyond_the_limit_share_one_series_and_no_request_is_lost() {
     let (lookout, scrape) = start(|builder| {
         builder.max_operations(10).route_fn(|request| Some(request.uri.path().into()))
     });

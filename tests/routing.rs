@@ -37,7 +37,8 @@ fn critical() -> Matcher {
     Matcher::new().min_severity(Severity::Critical)
 }
 
-/// A lookout that fires a warning while a request is in flight, and a critical alert while two are.
+/// Starts a lookout that fires a warning while one request is in flight, and a critical alert while
+/// there are two.
 fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout, Scrape) {
     start(|builder| {
         let builder = builder
@@ -47,7 +48,7 @@ fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout
     })
 }
 
-/// The title of each message that this Slack accepted.
+/// Returns the title of each message that this Slack receiver accepted.
 fn titles(slack: &Receiver) -> Vec<String> {
     slack.accepted().iter().flat_map(|post| post.titles()).collect()
 }

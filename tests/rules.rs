@@ -17,7 +17,8 @@ use tower_lookout::{Alert, Lookout, Preset, Rule, Severity};
 
 use support::start;
 
-/// Every rule in the code of README and the guide, and those that their text recommends.
+/// Returns every rule in the code of the README and the guide, and those that their text
+/// recommends.
 fn rules_of_docs() -> Vec<Rule> {
     let seconds = Duration::from_secs;
     let mut rules = Rule::defaults();

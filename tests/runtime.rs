@@ -1,5 +1,6 @@
-//! The metrics of the application's runtime and of the process. A blocked runtime raises its alert
-//! while it is blocked. Without a runtime there are neither metrics nor alerts of it.
+//! The metrics of the application's runtime and of the process. The alert for a blocked runtime
+//! fires while the runtime is blocked. Without a runtime, there are neither metrics nor alerts of
+//! it.
 
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -28,7 +29,7 @@ fn application() -> Runtime {
     runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// Waits on a runtime of its own.
+/// Waits on its own runtime.
 fn wait_for<T>(seconds: u64, event: &str, find: impl FnMut() -> Option<T>) -> T {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(eventually(seconds, event, find))
@@ -43,7 +44,7 @@ fn block(application: &Handle) -> mpsc::Sender<()> {
         let (blocked, entered) = (Arc::clone(&blocked), entered.clone());
         application.spawn(async move {
             entered.send(()).unwrap();
-            // One waits for the release, the other for the lock: both block their worker.
+            // One task waits for the release, the other for the lock, so both block their worker.
             let _ = blocked.lock().unwrap().recv();
         });
     }
@@ -85,7 +86,7 @@ fn the_lag_of_a_blocked_runtime_grows_and_fires_until_it_is_released() {
 fn a_stall_shorter_than_a_second_is_measured() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        // The lookout probes the runtime in which it starts.
+        // The lookout probes the runtime in which it is started.
         let (_lookout, scrape) = start(|builder| builder);
         eventually(5, "a low lag", || lag(&scrape).filter(|lag| *lag < 0.1)).await;
         // The fault: a handler that blocks its thread.
@@ -115,7 +116,7 @@ fn without_a_runtime_there_is_no_lag_and_no_alert() {
 }
 
 #[test]
-fn the_lookout_does_not_keep_a_runtime_alive_and_its_lag_ends_with_it() {
+fn the_lookout_does_not_keep_a_runtime_alive_and_the_lag_ends_with_the_runtime() {
     let application = application();
     let held = Arc::new(());
     let kept = Arc::clone(&held);
@@ -143,7 +144,7 @@ fn the_lookout_does_not_keep_a_runtime_alive_and_its_lag_ends_with_it() {
 #[test]
 fn the_metrics_of_the_process_have_prometheuss_names() {
     let (_lookout, scrape) = start(|builder| builder);
-    // The last of them to be exported.
+    // This metric of the process is exported last.
     let text = wait_for(3, "the process", || {
         Some(scrape.render()).filter(|text| text.contains("\nprocess_threads "))
     });
@@ -176,7 +177,7 @@ fn two_lookouts_with_one_recorder_count_the_process_once() {
     let spent = |scrape: &Scrape| {
         series(&scrape.render(), "process_cpu_seconds_total").map(|(_, value)| value).next()
     };
-    // The counter has whole seconds, so keep a processor busy for one.
+    // The counter has whole seconds, so keep a processor busy for a second.
     let exported = wait_for(20, "a second", || {
         (0..2_000_000_u64).for_each(|n| _ = std::hint::black_box(n));
         spent(&scrape).filter(|seconds| *seconds >= 1.0)

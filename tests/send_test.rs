@@ -33,7 +33,7 @@ fn lookout(notifiers: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Lookout
     start(|builder| notifiers(builder.rules(Rule::defaults()).shutdown_timeout(Duration::ZERO)))
 }
 
-/// The line of each notifier, without its duration.
+/// Sends a test message, and returns the line of each notifier without its duration.
 async fn lines(lookout: &Lookout) -> Vec<String> {
     let lines = lookout.send_test().await.into_iter().map(|delivery| delivery.to_string());
     let is_figure =
@@ -81,7 +81,7 @@ async fn each_receiver_gets_the_test_and_it_is_resolved() {
     assert_eq!(hook.accepted()[1].body["status"], "resolved");
     eventually(4, "the closure's", || (received.lock().unwrap().len() == 2).then_some(())).await;
 
-    // In Alertmanager it expires, since it is not posted again.
+    // In Alertmanager the alert expires, since it is not posted again.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(cluster.accepted().len(), 1);
     let alert = &cluster.accepted()[0].body[0];
@@ -139,7 +139,7 @@ async fn each_failure_is_reported_with_its_reason_without_a_long_wait() {
     assert!(result.took < quick, "{:?} of {:?}", result.took, start.elapsed());
     assert!(result.to_string().contains("429"), "{result}");
     assert_eq!(limited.posts().len(), 1);
-    // A misconfigured notifier is called again, since somebody may have fixed it.
+    // The test calls a misconfigured notifier again, since somebody may have fixed it.
     assert_eq!(gone.posts().len(), 2);
 }
 

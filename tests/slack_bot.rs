@@ -1,4 +1,4 @@
-//! Slack with a bot token: an alert has one message, which is edited, and a thread for updates.
+//! Slack with a bot token: each alert has one message, which is edited, and a thread with updates.
 
 #![cfg(all(feature = "prometheus", feature = "slack"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -38,19 +38,19 @@ const fn ok(body: &'static str) -> Reply {
     Reply::Response(200, "", body)
 }
 
-/// A receiver that responds by this script, and a bot that posts to it.
+/// Starts a receiver that responds by this script, and a bot that posts to it.
 async fn bot(script: impl IntoIterator<Item = Reply>) -> (Receiver, SlackBot) {
     let receiver = Receiver::replying(POSTED, script);
     let url = receiver.serve().await;
     (receiver, SlackBot::new(TOKEN, "#alerts").unwrap().url(url).unwrap())
 }
 
-/// The notification of a firing alert.
+/// Creates the notification of a firing alert.
 async fn fired() -> Notification {
     notified(|lookout| Box::new(request(lookout))).await
 }
 
-/// The notification of a report.
+/// Creates the notification of a report.
 async fn reported() -> Notification {
     notified(|lookout| {
         lookout.reporter().send(Report::new("EventLost", "no broker at kafka:9092"));
@@ -74,7 +74,7 @@ async fn notified(
     eventually(5, "an alert", || received.lock().unwrap().take()).await
 }
 
-/// One notification with the alert of each.
+/// Merges the alerts of several notifications into one.
 fn all(notifications: impl IntoIterator<Item = Notification>) -> Notification {
     let mut all = notifications.into_iter();
     let mut first = all.next().unwrap();
@@ -105,7 +105,7 @@ fn resolved(notification: &Notification) -> Notification {
     })
 }
 
-/// The report, repeated `count` more times.
+/// Repeats the report `count` more times.
 fn repeated(notification: &Notification, count: u64) -> Notification {
     with(notification, |alert| {
         let Cause::Report(failure) = &mut alert.cause else { panic!("a report: {alert}") };
@@ -121,7 +121,7 @@ async fn deliver(bot: &mut SlackBot, notification: Notification) -> Result<(), B
     delivered.error().map_or(Ok(()), |error| Err(error.to_string().into()))
 }
 
-/// The method, the message and the titles of each call.
+/// Returns the method, the message and the titles of each call.
 fn calls(receiver: &Receiver) -> Vec<String> {
     receiver.posts().iter().map(call).collect()
 }
@@ -170,7 +170,7 @@ async fn a_resolve_edits_the_alerts_message_and_replies_in_its_thread() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_posted_to_the_channel_and_the_message_stays_the_alerts_own() {
+async fn a_repeat_is_posted_to_the_channel_and_the_first_message_still_gets_the_edits() {
     let (receiver, mut bot) = bot([]).await;
     let fired = fired().await;
     deliver(&mut bot, fired.clone()).await.unwrap();
@@ -248,7 +248,7 @@ async fn posts_are_a_second_apart_and_edits_do_not_wait() {
     let at: Vec<_> = posts.iter().filter(is_message).map(|post| post.at).collect();
     assert_eq!(at.len(), 4);
     for pair in at.windows(2) {
-        // By the receiver's clock.
+        // Measure by the receiver's clock.
         assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{:?}", pair[1] - pair[0]);
     }
     assert!(posts[3].path.ends_with("chat.update") && posts[3].body["ts"] == "2.2");
@@ -344,7 +344,7 @@ async fn a_rejected_alert_is_dropped_and_the_others_are_posted() {
 }
 
 #[tokio::test]
-async fn an_unknown_error_of_one_message_affects_no_other_and_drops_nothing() {
+async fn an_unknown_error_for_one_message_affects_no_other_message_and_drops_nothing() {
     let (receiver, mut bot) = bot([ok(r#"{"ok":false,"error":"a_word_of_tomorrow"}"#)]).await;
     let fired = fired().await;
     let both = || all(["A", "B"].map(|name| named(&fired, name)));

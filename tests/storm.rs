@@ -1,5 +1,5 @@
-//! Many reports for a slow receiver result in few messages, an exact count of each kind, and
-//! bounded memory.
+//! Many reports for a slow receiver lead to few messages, an exact count of each kind, and bounded
+//! memory.
 
 #![cfg(feature = "prometheus")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]

@@ -1,6 +1,6 @@
 //! Streams (server-sent events, WebSockets, tunnels, long polls, bodies without a length) with real
-//! axum and hyper over real sockets. Their lifetime is not part of the latency, and open ones are
-//! visible.
+//! axum and hyper over real sockets. Their lifetime is not part of the latency, and open streams
+//! are visible.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -113,7 +113,7 @@ async fn becomes(scrape: &Scrape, name: &str, labels: &[(&str, &str)], value: f6
 }
 
 #[tokio::test]
-async fn an_event_stream_is_open_until_its_client_disconnects_and_its_latency_is_its_heads() {
+async fn an_event_stream_is_open_until_its_client_disconnects_and_its_latency_ends_with_its_head() {
     let (lookout, scrape) = start(|builder| builder);
     let address = serve(&lookout).await;
     let client = client();

@@ -1,5 +1,5 @@
-//! The crates that an application builds because of this one: their licences, sources and
-//! duplicates.
+//! Checks the licences, sources and duplicates of the crates that an application builds because of
+//! this one.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
-/// Licences without obligations for an application beyond a notice.
+/// Licences that oblige an application to no more than a notice.
 const ALLOWED_LICENCES: [&str; 9] = [
     "0BSD",
     "Apache-2.0",
@@ -24,7 +24,7 @@ const ALLOWED_LICENCES: [&str; 9] = [
     "Zlib",
 ];
 
-/// Crates that are in the tree in two versions, each with the reason.
+/// Crates with two versions in the tree, and the reason for each.
 const DUPLICATES: [(&str, &str); 8] = [
     ("base64", "axum, tonic and metrics-exporter-prometheus use 0.22, the HTTP clients 0.23"),
     ("getrandom", "ring uses 0.2, rand_core uses 0.3"),
@@ -44,7 +44,7 @@ struct Package {
     source: Option<String>,
 }
 
-/// All normal and build dependencies of the crate, with all features and on all targets.
+/// Returns all normal and build dependencies of the crate, with all features and on all targets.
 fn shipped_packages() -> Vec<Package> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--all-features", "--locked"])
@@ -88,7 +88,8 @@ fn shipped_packages() -> Vec<Package> {
     found.into_iter().map(package).collect()
 }
 
-/// Whether an application builds the dependency, or only the tests of the crate that has it.
+/// Returns whether an application builds the dependency, and not only the tests of the crate that
+/// has it.
 fn ships(dependency: &Value) -> bool {
     dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev")
 }

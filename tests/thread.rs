@@ -1,5 +1,5 @@
-//! The lookout's own thread works while the application's runtime is blocked, delivers during the
-//! shutdown, and ends after the last handle is dropped.
+//! The lookout's own thread works while the application's runtime is blocked, delivers alerts
+//! during the shutdown, and ends after the last handle is dropped.
 
 #![cfg(feature = "prometheus")]
 mod support;

@@ -1,6 +1,6 @@
-//! A process that cannot start threads for a while, as in a container at its thread limit, still
-//! calls closures and writes the state. The process is this test binary, which runs its ignored
-//! test.
+//! A process that cannot start threads for a while, like one in a container at its thread limit,
+//! still calls closures and writes the state. The process is this test binary, which runs its
+//! ignored test.
 
 #![cfg(all(feature = "prometheus", feature = "state", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -24,7 +24,7 @@ use support::{Process, eventually, program};
 
 const STATE: &str = "LOOKOUT_TEST_STATE";
 
-/// Reports each line of its input, and prints the alerts that its closure is called with.
+/// Reports each line of the input, and prints each alert that the closure receives.
 #[test]
 #[ignore = "the other test starts it as a process"]
 fn process() {

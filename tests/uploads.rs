@@ -1,5 +1,5 @@
-//! A request whose body is still arriving is not stuck: its age counts from the last received byte.
-//! Over real sockets, with bodies that arrive for longer than the rule's threshold.
+//! A request is not stuck while its body arrives: its age counts from the last received byte. The
+//! tests use real sockets, and bodies that arrive for longer than the rule's threshold.
 
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
@@ -28,11 +28,11 @@ use tower_lookout::{Lookout, Rule, observe::RequestBody, prometheus::Scrape};
 
 use support::{eventually, start, sum};
 
-/// The rule's threshold.
+/// The threshold of the rule.
 const ALLOWED: Duration = Duration::from_secs(2);
 const OLDEST: &str = "http_server_oldest_active_request_seconds";
 
-/// A lookout with a rule for stuck requests, and its alerts.
+/// Starts a lookout with a rule for stuck requests, and returns its alerts.
 fn watch() -> (Lookout, Scrape, mpsc::Receiver<String>) {
     let (alerts, raised) = mpsc::channel();
     let (lookout, scrape) = start(|builder| {
@@ -56,7 +56,7 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// The head of a request whose body follows.
+/// Sends the head of a request. The test sends the body.
 async fn post_to(address: SocketAddr, path: &str, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
@@ -78,7 +78,8 @@ async fn expect_response(stream: &mut TcpStream) {
     assert_eq!(&head, b"HTTP/1.1 200");
 }
 
-/// A slow upload fires no alert and gets its response. One that stops is stuck and fires.
+/// Checks that a slow upload fires no alert and gets its response, and that one that stops is stuck
+/// and fires an alert.
 async fn a_slow_upload_is_healthy_and_one_that_stops_is_stuck(
     address: SocketAddr,
     scrape: &Scrape,

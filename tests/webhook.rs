@@ -1,4 +1,4 @@
-//! The generic webhook with a local receiver: Alertmanager's message, and the effect of each
+//! The generic webhook with a local receiver: Alertmanager's format, and the effect of each
 //! response.
 
 #![cfg(all(feature = "prometheus", feature = "webhook"))]
@@ -31,7 +31,8 @@ fn webhook(url: &str) -> Webhook {
     Webhook::new(url).unwrap().header("Authorization", "Bearer s3cret").unwrap()
 }
 
-/// A lookout with one alert that fires while a request is in flight, and one while there are two.
+/// Starts a lookout with one alert that fires while a request is in flight, and one that fires
+/// while there are two.
 fn lookout(url: &str) -> (Lookout, Scrape) {
     start(|builder| {
         builder
@@ -43,7 +44,7 @@ fn lookout(url: &str) -> (Lookout, Scrape) {
     })
 }
 
-/// The notifier's counters: sent, failed, retried, dropped.
+/// Returns the notifier's counters: sent, failed, retried, dropped.
 fn counters(scrape: &Scrape) -> [f64; 4] {
     let text = scrape.render();
     ["sent", "failed", "retried", "dropped"].map(|kind| {
@@ -51,7 +52,7 @@ fn counters(scrape: &Scrape) -> [f64; 4] {
     })
 }
 
-/// The status of the group and of each alert.
+/// Returns the status of the group and of each alert.
 fn states(body: &Value) -> Vec<String> {
     let alerts = body["alerts"].as_array().unwrap().iter().map(|alert| {
         let (rule, status) = (&alert["labels"]["alertname"], &alert["status"]);
@@ -185,7 +186,7 @@ async fn no_output_contains_a_secret() {
     logs::assert_no_secret(&logs.text());
 }
 
-/// The notification of a firing alert of this instance.
+/// Creates the notification of a firing alert of this instance.
 async fn fired(instance: &str) -> Notification {
     let (sent, states) = std::sync::mpsc::channel();
     let notifier =

@@ -30,7 +30,7 @@ impl Modules {
         Self(modules)
     }
 
-    /// Each module with the modules whose items it uses, without itself.
+    /// Returns each pair of a module and another one that it uses.
     pub(crate) fn uses(&self) -> impl Iterator<Item = (&ModulePath, &ModulePath)> {
         self.0.iter().flat_map(move |(from, module)| {
             let targets: BTreeSet<_> =
@@ -39,12 +39,12 @@ impl Modules {
         })
     }
 
-    /// For each folder, which child uses which sibling, with an example of the two modules.
+    /// Returns for each folder which child uses which sibling, with an example of the two modules.
     pub(crate) fn siblings(&self) -> BTreeMap<ModulePath, BTreeMap<(String, String), String>> {
         let mut folders: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (from, to) in self.uses() {
             let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
-            // A module may use its ancestors, and they their descendants.
+            // A module may use its ancestors and its descendants.
             if shared < from.len() && shared < to.len() {
                 let edge = (from[shared].clone(), to[shared].clone());
                 let example = format!("{} uses {}", from.join("::"), to.join("::"));
@@ -54,7 +54,7 @@ impl Modules {
         folders
     }
 
-    /// The module that defines the item at a path, through re-exports.
+    /// Follows re-exports to the module that defines the item at a path.
     fn definition(&self, path: &[String]) -> Option<&ModulePath> {
         let mut path = path.to_vec();
         // A chain of re-exports is short. The limit ends a cycle.
@@ -119,7 +119,8 @@ struct Reader {
 }
 
 impl Reader {
-    /// `None` if the path does not begin with `crate`, `super` or `self`.
+    /// Resolves a path that begins with `crate`, `super` or `self`. Returns `None` for any other
+    /// path.
     fn absolute(&self, path: &[String]) -> Option<ModulePath> {
         let mut rest = path;
         let mut base = match path.first()?.as_str() {

@@ -1,4 +1,4 @@
-//! Outbound HTTP: the clients of reqwest and hyper-util, with an unwatched server.
+//! Outbound HTTP: watched clients of reqwest and hyper-util, with an unwatched server.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ async fn listen(app: Router) -> SocketAddr {
     address
 }
 
-/// An address without a listener.
+/// Returns an address without a listener.
 pub(crate) async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
@@ -32,7 +32,7 @@ pub(crate) async fn closed() -> SocketAddr {
 pub(crate) async fn play(play: &Play) {
     let address = match play.end {
         End::ServiceError => closed().await,
-        // The client times out or panics, not the server.
+        // Not the server but the client times out or panics.
         End::BodyTimeout => listen(router(End::ClientLeavesInTheBody, play.traffic)).await,
         End::Panic => listen(router(End::Complete, play.traffic)).await,
         end => listen(router(end, play.traffic)).await,
@@ -51,7 +51,7 @@ pub(crate) async fn play(play: &Play) {
     }
 }
 
-/// The layers between the lookout's layer and the client.
+/// Adds the layers between the lookout's layer and the client.
 fn inside<S, R>(play: &Play, client: S) -> BoxService<R, S::Response, BoxError>
 where
     S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
@@ -66,7 +66,7 @@ where
     }
 }
 
-/// The layers around the lookout's layer.
+/// Adds the layers around the lookout's layer.
 fn outside<S, R>(play: &Play, watched: S) -> BoxService<R, S::Response, BoxError>
 where
     S: Service<R, Error: Into<BoxError>, Future: Send> + Send + 'static,
@@ -78,7 +78,7 @@ where
     }
 }
 
-/// The number of frames that the client reads.
+/// Returns the number of frames that the client reads.
 fn reads(end: End) -> usize {
     match end {
         End::Unread | End::UnreadFailure => 0,
@@ -108,7 +108,7 @@ fn hyper(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
 fn reqwest(play: &Play, url: String) -> BoxFuture<'static, Result<(), BoxError>> {
     let client = reqwest::Client::builder().no_proxy();
     let client = match play.end {
-        // Long enough for the head on a busy machine.
+        // The timeout leaves enough time for the head on a busy machine.
         End::BodyTimeout => client.read_timeout(TIMEOUT * 4),
         _ => client,
     };

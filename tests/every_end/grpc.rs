@@ -1,4 +1,4 @@
-//! Served gRPC: a tonic server, with an unwatched tonic client.
+//! Served gRPC: a watched tonic server, with an unwatched tonic client.
 
 use std::{io, sync::Arc};
 
@@ -35,7 +35,7 @@ pub(crate) fn method(traffic: Traffic) -> &'static str {
     }
 }
 
-/// The message, which instructs the service.
+/// Returns the message that makes the service behave as this end requires.
 pub(crate) fn message(end: End, traffic: Traffic) -> &'static str {
     let is_stream =
         matches!(traffic, Traffic::ServerStream | Traffic::Bidi | Traffic::TonicStreamClient);
@@ -48,7 +48,7 @@ pub(crate) fn message(end: End, traffic: Traffic) -> &'static str {
         End::Panic | End::PanicCaughtInside | End::PanicCaughtOutside => "panic",
         End::PanicInTheBody => "one then panic",
         End::ClientLeavesBeforeTheHead | End::TimeoutInside | End::TimeoutOutside => "hang",
-        // `around` breaks the body off.
+        // `around` breaks off the body.
         End::BodyError | End::BodyTimeout => "ok",
         _ if is_stream => "three",
         _ => "ok",
@@ -57,7 +57,7 @@ pub(crate) fn message(end: End, traffic: Traffic) -> &'static str {
 
 type App = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
-/// The routes with the lookout's layer, if any, and with the layers that cause this end.
+/// Adds the lookout's layer, if any, and the layers that cause this end.
 fn around(routes: Routes, end: End, lookout: Option<&Lookout>, head_seen: &Arc<Notify>) -> App {
     let routes: App = boxed(routes);
     let breaks = |by| {
@@ -96,7 +96,7 @@ where
     )
 }
 
-/// The messages without trailers.
+/// Removes the trailers from a body.
 fn untrailed(body: Body) -> impl http_body::Body<Data = Bytes, Error = tonic::Status> {
     let is_data = |frame: &Result<Frame<Bytes>, _>| {
         std::future::ready(frame.as_ref().is_ok_and(Frame::is_data))
@@ -104,7 +104,7 @@ fn untrailed(body: Body) -> impl http_body::Body<Data = Bytes, Error = tonic::St
     StreamBody::new(BodyStream::new(body).filter(is_data))
 }
 
-/// The first frame, then an error once the client has the head.
+/// Sends the first frame, then an error once the client has the head.
 fn broken(
     body: Body,
     by: io::ErrorKind,
@@ -118,7 +118,7 @@ fn broken(
     StreamBody::new(first.chain(stream::once(failure)))
 }
 
-/// Serves `Echo`. Returns a channel to it.
+/// Serves `Echo`, and returns a channel to it.
 pub(crate) async fn serve(
     end: End,
     lookout: Option<Lookout>,

@@ -1,4 +1,4 @@
-//! Outbound gRPC: a tonic client, with an unwatched server.
+//! Outbound gRPC: a watched tonic client, with an unwatched server.
 
 use tonic::transport::Endpoint;
 use tower::{Layer, ServiceExt, timeout::TimeoutLayer};
@@ -20,7 +20,7 @@ pub(crate) async fn play(play: &Play) {
         call.unwrap_err();
         return;
     }
-    // The client times out, not the server.
+    // Not the server but the client times out.
     let end = if play.end == End::TimeoutInside { End::TimeoutOutside } else { play.end };
     let channel = serve(end, None).await;
     match play.end {

@@ -1,6 +1,6 @@
-//! Every end of a request × every kind of traffic, over real sockets: outcome, status and error
-//! type, one count in each metric, a lifetime for streams, and nothing left in flight. `table.rs`
-//! holds the expectations, and the reasons for ends that can't occur.
+//! Every end of a request with every kind of traffic, over real sockets. Checks the outcome, the
+//! status, the error type, one count in each metric, the lifetime of streams, and that nothing
+//! stays in flight. `table.rs` holds the expectations, and the reasons for ends that can't occur.
 
 #![cfg(all(
     feature = "axum",
@@ -69,7 +69,7 @@ impl Play {
         }
     }
 
-    /// Asserts that each metric counted exactly one end, as `expected`.
+    /// Asserts that each metric has counted exactly one end, with the `expected` labels.
     async fn check(&self, expected: Counted) {
         let title = format!("{:?} of {:?}", self.end, self.traffic);
         let names = self.traffic.names();

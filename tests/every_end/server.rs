@@ -1,4 +1,4 @@
-//! Served HTTP: axum, and a bare tower stack under hyper; axum's event streams and WebSockets.
+//! Served HTTP: axum with event streams and WebSockets, and a bare tower stack under hyper.
 
 use std::{convert::Infallible, future::pending, io, net::SocketAddr};
 
@@ -33,7 +33,7 @@ use crate::{
     table::{End, Traffic},
 };
 
-/// The service's response to a request.
+/// How the service behaves when it gets a request.
 #[derive(Clone)]
 pub(crate) enum Behaviour {
     Response { status: u16, length: Option<&'static str>, body: Script },
@@ -61,7 +61,7 @@ pub(crate) fn behaviour(end: End) -> Behaviour {
         End::NotModified => response(304, full()),
         End::CallersStatus => response(404, full()),
         End::FailureStatus => response(500, full()),
-        // After a pause in which the head is sent.
+        // The server sends the head during the pause.
         End::BodyError => response(200, Script::new([five(), Pause, Error])),
         End::BodyTimeout | End::ClientLeavesInTheBody => response(200, Script::new([five(), Hang])),
         End::PanicInTheBody => response(200, Script::new([five(), Pause, Panic])),
@@ -104,7 +104,7 @@ fn body_timeout() -> ResponseBodyTimeoutLayer {
     ResponseBodyTimeoutLayer::new(TIMEOUT)
 }
 
-/// A bare tower stack.
+/// Builds a bare tower stack.
 fn bare(play: &Play) -> App {
     let behaviour = behaviour(play.end);
     let service = service_fn(move |_: Request<Incoming>| handle(behaviour.clone()));
@@ -133,7 +133,7 @@ where
     )
 }
 
-/// An axum router whose handler responds as this traffic requires.
+/// Builds an axum router whose handler responds as this traffic requires.
 pub(crate) fn router(end: End, traffic: Traffic) -> Router {
     let behaviour = behaviour(end);
     let handler = move |request: axum::extract::Request| {
@@ -197,7 +197,7 @@ fn axum(play: &Play) -> App {
     BoxCloneSyncService::new(router)
 }
 
-/// Serves one connection with hyper. A panic ends only its task.
+/// Serves one connection with hyper. A panic ends only the connection's task.
 async fn serve(app: App) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -220,7 +220,7 @@ pub(crate) async fn play(play: &Play) {
     }
 }
 
-/// The method of the request.
+/// Returns the method of the request.
 pub(crate) fn method(end: End) -> Method {
     match end {
         End::Head | End::HeadOfAStream => Method::HEAD,
@@ -228,7 +228,7 @@ pub(crate) fn method(end: End) -> Method {
     }
 }
 
-/// Plays the client's part.
+/// Runs the client.
 async fn run_client(play: &Play, address: SocketAddr) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let request = Request::builder()
@@ -266,7 +266,7 @@ async fn run_client(play: &Play, address: SocketAddr) {
     connection.abort();
 }
 
-/// Plays the client's part of a WebSocket.
+/// Runs the client of a WebSocket.
 async fn run_websocket_client(play: &Play, address: SocketAddr) {
     let connects = tokio_tungstenite::connect_async(format!("ws://{address}/case"));
     if play.end == End::ClientLeavesBeforeTheHead {

@@ -1,10 +1,11 @@
-//! The expected counts: a cell for each end and each kind of traffic.
+//! The expected counts: one cell for each end and each kind of traffic.
 
 use self::Traffic::*;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum End {
-    /// The traffic's normal end: of a body of unknown length, gRPC's trailers, a WebSocket's close.
+    /// The normal end: that of a body of unknown length, gRPC's trailers, or the close of a
+    /// WebSocket.
     Complete,
     ExactLength,
     ContentLengthStream,
@@ -14,13 +15,13 @@ pub(crate) enum End {
     HeadOfAStream,
     NoContent,
     NotModified,
-    /// A client error: 404, `NOT_FOUND`.
+    /// A client error: 404 or `NOT_FOUND`.
     CallersStatus,
-    /// 500, `INTERNAL`.
+    /// A server error: 500 or `INTERNAL`.
     FailureStatus,
     TrailersOnly,
     MissingTrailers,
-    /// No response. For a client, the connection is refused.
+    /// The service returns an error instead of a response. For a client, the connection is refused.
     ServiceError,
     /// The server aborts the body.
     BodyError,
@@ -170,7 +171,7 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell {
     Counted(Counted),
-    /// It can't occur, for this reason.
+    /// The end can't occur, for this reason.
     Never(&'static str),
 }
 
@@ -189,7 +190,7 @@ const fn head(status: &'static str, outcome: &'static str, error: &'static str) 
     Cell::Counted(Counted { status, outcome, error, has_head: true, is_stream: false })
 }
 
-/// An end before the head.
+/// An end before the response's head.
 const fn none(outcome: &'static str, error: &'static str) -> Cell {
     Cell::Counted(Counted { status: "", outcome, error, has_head: false, is_stream: false })
 }
@@ -224,7 +225,7 @@ const NO_CATCH: Cell = Cell::Never("nothing catches panics around a client");
 const NO_TIMEOUT: Cell = Cell::Never("its body has no timeout of its own");
 const THE_NEXT: Cell = Cell::Never("its body has no length: see HeadOfAStream");
 
-/// The expected cell of an end and a traffic.
+/// Returns the expected cell for an end of this traffic.
 pub(crate) fn cell(end: End, traffic: Traffic) -> Cell {
     use End::*;
     match end {
@@ -293,7 +294,7 @@ fn empty(traffic: Traffic) -> Cell {
     match traffic {
         AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => SUCCESS,
         Reqwest | HyperClient => SUCCESS,
-        // It ends with the poll for its first event, so it was never open.
+        // The poll for its first event ends the stream, so it was never open.
         Sse => SUCCESS,
         WebSocket => SWITCHED,
         Unary | ClientStream | TonicClient => Cell::Never("its response has exactly one message"),
@@ -326,7 +327,7 @@ fn no_content(traffic: Traffic) -> Cell {
     match traffic {
         AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("204", "success", ""),
         Reqwest | HyperClient => head("204", "success", ""),
-        // An `EventSource` does not reconnect after it.
+        // After a 204, an `EventSource` does not reconnect.
         Sse => head("204", "success", ""),
         WebSocket => NO_BODY,
         Unary | ServerStream | ClientStream | Bidi => POST,
@@ -396,7 +397,7 @@ fn body_error(traffic: Traffic) -> Cell {
     match traffic {
         AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("200", "error", "error"),
         Sse => stream(head("200", "error", "error")),
-        // The request has ended; only the connection breaks off.
+        // The request has ended already. Only the connection breaks off.
         WebSocket => SWITCHED,
         Unary | ServerStream | ClientStream | Bidi => head("", "error", "error"),
         Reqwest | HyperClient => head("200", "error", "connection_reset"),
@@ -461,7 +462,7 @@ fn panic_caught_inside(traffic: Traffic) -> Cell {
     match traffic {
         AxumHttp1 | AxumHttp2 | HyperHttp1 | HyperHttp2 => head("500", "failure", "500"),
         Sse | WebSocket => head("500", "failure", "500"),
-        // gRPC's status for an HTTP 500.
+        // The gRPC status of an HTTP 500.
         Unary | ServerStream | ClientStream | Bidi => head("UNKNOWN", "failure", "UNKNOWN"),
         Reqwest | HyperClient | TonicClient | TonicStreamClient => NO_CATCH,
     }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::support::{Process, eventually, programs};
 
-/// Finds Alertmanager, by Debian's name or its own.
+/// Finds Alertmanager, under Debian's name or its own.
 pub(crate) fn program() -> Option<PathBuf> {
     programs(&["prometheus-alertmanager", "alertmanager"], "Alertmanager", |_| true)
 }
@@ -71,7 +71,7 @@ impl Drop for AlertmanagerServer {
     }
 }
 
-/// An address without a listener.
+/// Returns an address without a listener.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -91,7 +91,7 @@ pub(crate) fn spawn_replica(url: &str, instance: &str) -> Process {
     )
 }
 
-/// The environment of a replica: Alertmanager's address and the replica's instance name.
+/// Returns the environment of a replica: Alertmanager's address and the replica's instance name.
 pub(crate) fn replica() -> Option<(String, String)> {
     Some((env::var(URL).ok()?, env::var(INSTANCE).ok()?))
 }

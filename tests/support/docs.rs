@@ -9,7 +9,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The name and the text of each page.
+/// Returns the name and the text of each page.
 pub(crate) fn pages() -> Vec<(String, String)> {
     let guide = fs::read_dir(root().join("src/guide")).unwrap();
     let guide = guide.map(|entry| entry.unwrap().path());
@@ -23,7 +23,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The lines of the code blocks in this language.
+/// Returns the lines of the code blocks in this language.
 pub(crate) fn code<'t>(text: &'t str, language: &str) -> impl Iterator<Item = &'t str> {
     let blocks = text.split("```").skip(1).step_by(2);
     blocks.filter_map(move |block| block.strip_prefix(language)).flat_map(str::lines)

@@ -1,5 +1,5 @@
-//! A gRPC service whose behaviour each message controls, and its client, both without generated
-//! code.
+//! A gRPC service and its client, without generated code. Each message determines how the service
+//! responds.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -149,7 +149,7 @@ impl Service<http::Request<Body>> for Echo {
                     grpc.streaming(service_fn(stream), request).await
                 }
                 "/test.Echo/NoTrailers" => {
-                    // One message without a status.
+                    // The response has one message and no status.
                     let body = Full::new(Bytes::from_static(b"\0\0\0\0\x02ok"));
                     let response = http::Response::builder()
                         .header("content-type", "application/grpc")

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A file in a directory of its own.
+/// A file in its own directory.
 pub(crate) struct File(PathBuf);
 
 impl File {

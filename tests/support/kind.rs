@@ -1,4 +1,5 @@
-//! The table of the HTTP receivers: each has one row, and passes each test that reads the table.
+//! The table of the HTTP receivers. Each receiver has one row, and passes each test that uses the
+//! table.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -24,43 +25,43 @@ use crate::{
 
 pub(crate) type Notifier = BoxService<Notification, Delivered, DeliveryError>;
 
-/// A receiver, and how its posts and responses look. `s3cret` marks its secrets.
+/// A receiver with the format of its posts and responses. Its secrets contain `s3cret`.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// The notifier with this URL, and its `Debug` output.
+    /// Creates the notifier with this URL, and its `Debug` output.
     pub(crate) notifier: fn(&str) -> (Notifier, String),
-    /// The parts of a hostile text that would have an effect, so no post contains them. See
+    /// The parts of a hostile text that would have an effect. No post may contain them; see
     /// `faults.rs`.
     pub(crate) dangers: &'static [&'static str],
-    /// Its response to a post that it accepts.
+    /// The receiver's response to a post that it accepts.
     pub(crate) accepting: Reply,
-    /// How it reads the body of a success.
+    /// How the notifier reads the body of a successful response.
     pub(crate) success: Success,
-    /// The delay after a 429 that names none, in seconds.
+    /// The delay after a 429 without `Retry-After`, in seconds.
     pub(crate) delay: u64,
-    /// The state of the alert in a post; `None` if its posts have it nowhere, or not in the first
-    /// line of a field.
+    /// Finds the state of the alert in a post; `None` if the posts do not contain it, or not in the
+    /// first line of a field.
     pub(crate) state: Option<fn(&Value) -> &Value>,
-    /// The values of the state.
+    /// The state of a firing alert.
     pub(crate) firing: &'static str,
     pub(crate) resolved: &'static str,
     /// The states that are posted for an alert that resolved before it was delivered.
     pub(crate) late: &'static [&'static str],
 }
 
-/// How a receiver's notifier reads the body of a success.
+/// How a notifier reads the body of a successful response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Success {
-    /// It does not.
+    /// The notifier ignores the body.
     Ignored,
-    /// It rejects a body that the receiver does not send.
+    /// The notifier rejects a body that the receiver never sends.
     Checked,
-    /// It does the same, and retries if an incomplete body begins with a failure.
+    /// The same, but if an incomplete body begins with a failure, the notifier retries.
     CheckedWhenIncomplete,
 }
 
-/// The usual values.
-const USUAL: Kind = Kind {
+/// The default values of a row.
+const DEFAULT: Kind = Kind {
     name: "",
     notifier: |_| panic!("a row sets it"),
     dangers: &["\u{1b}"],
@@ -73,7 +74,7 @@ const USUAL: Kind = Kind {
     late: &[],
 };
 
-/// The rows.
+/// The rows of the table.
 pub(crate) static KINDS: &[Kind] = &[
     Kind {
         name: "slack",
@@ -85,7 +86,7 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "🔴 [FIRING] HighInFlight · test",
         resolved: "🟢 [RESOLVED] HighInFlight · test",
         late: &["🟢 [RESOLVED] HighInFlight · test"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "slackbot",
@@ -97,7 +98,7 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "🔴 [FIRING] HighInFlight · test",
         resolved: "🟢 [RESOLVED] HighInFlight · test",
         late: &["🟢 [RESOLVED] HighInFlight · test"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "discord",
@@ -108,7 +109,7 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
         late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "teams",
@@ -118,7 +119,7 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "🔴 \\[FIRING\\] HighInFlight · test",
         resolved: "🟢 \\[RESOLVED\\] HighInFlight · test",
         late: &["🟢 \\[RESOLVED\\] HighInFlight · test"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "telegram",
@@ -130,7 +131,7 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "<b>🔴 [FIRING] HighInFlight · test</b>",
         resolved: "<b>🟢 [RESOLVED] HighInFlight · test</b>",
         late: &["<b>🟢 [RESOLVED] HighInFlight · test</b>"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "pagerduty",
@@ -145,12 +146,12 @@ pub(crate) static KINDS: &[Kind] = &[
         firing: "trigger",
         resolved: "resolve",
         late: &["trigger", "resolve"],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "opsgenie",
         notifier: |url| boxed(Opsgenie::new("s3cret").unwrap().url(url).unwrap()),
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "webhook",
@@ -158,9 +159,9 @@ pub(crate) static KINDS: &[Kind] = &[
             let webhook = Webhook::new(url).unwrap();
             boxed(webhook.header("authorization", "Bearer s3cret").unwrap())
         },
-        // The program that gets it escapes the texts.
+        // The program that receives the post escapes the texts.
         dangers: &[],
-        ..USUAL
+        ..DEFAULT
     },
     Kind {
         name: "alertmanager",
@@ -168,11 +169,11 @@ pub(crate) static KINDS: &[Kind] = &[
             let alertmanager = Alertmanager::new([url]).unwrap();
             boxed(alertmanager.header("authorization", "Bearer s3cret").unwrap())
         },
-        // Its templates escape the texts.
+        // Alertmanager's templates escape the texts.
         dangers: &[],
-        ..USUAL
+        ..DEFAULT
     },
-    Kind { name: "ping", notifier: |url| boxed(Ping::new(url).unwrap()), ..USUAL },
+    Kind { name: "ping", notifier: |url| boxed(Ping::new(url).unwrap()), ..DEFAULT },
 ];
 
 fn boxed<N>(notifier: N) -> (Notifier, String)
@@ -185,12 +186,12 @@ where
     (BoxService::new(notifier.map_response(Into::into)), debug)
 }
 
-/// The receivers whose posts have the state of an alert.
+/// Returns the receivers whose posts contain the state of an alert.
 pub(crate) fn with_state() -> impl Iterator<Item = &'static Kind> {
     KINDS.iter().filter(|kind| kind.state.is_some())
 }
 
-/// Runs a test for each receiver whose posts have the state of an alert, concurrently.
+/// Runs a test concurrently for each receiver whose posts contain the state of an alert.
 pub(crate) async fn each<F: Future<Output = ()>>(test: impl Fn(&'static Kind) -> F) {
     join_all(with_state().map(test)).await;
 }
@@ -200,12 +201,12 @@ impl Kind {
         Receiver::replying(self.accepting, script)
     }
 
-    /// Adds the notifier with this URL.
+    /// Adds the notifier with this URL to a builder.
     pub(crate) fn add(&self, builder: LookoutBuilder, url: &str) -> LookoutBuilder {
         builder.notify_as(self.name, (self.notifier)(url).0)
     }
 
-    /// A lookout whose only alert fires while a request is in flight.
+    /// Starts a lookout with one alert, which fires while a request is in flight.
     pub(crate) fn lookout(&self, url: &str) -> (Lookout, Scrape) {
         start(|builder| {
             let builder = builder.rule(Rule::in_flight().above(0));
@@ -213,14 +214,14 @@ impl Kind {
         })
     }
 
-    /// The states in the accepted posts.
+    /// Returns the states in the accepted posts.
     pub(crate) fn accepted(&self, receiver: &Receiver) -> Vec<String> {
         let state = self.state.unwrap();
         let line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
         receiver.accepted().iter().map(|post| line(state(&post.body).as_str().unwrap())).collect()
     }
 
-    /// Waits until the accepted posts have these states.
+    /// Waits until the accepted posts contain these states.
     pub(crate) async fn delivered(&self, seconds: u64, receiver: &Receiver, states: &[&str]) {
         let event = format!("{states:?} by {}", self.name);
         eventually(seconds, &event, || {
@@ -230,7 +231,7 @@ impl Kind {
         assert_eq!(self.accepted(receiver), states, "{}", self.name);
     }
 
-    /// The notifier's counters: sent, failed, retried, dropped.
+    /// Returns the notifier's counters: sent, failed, retried, dropped.
     pub(crate) fn counters(&self, scrape: &Scrape) -> [f64; 4] {
         let text = scrape.render();
         ["sent", "failed", "retried", "dropped"].map(|kind| {

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Captures all threads from now on. Once per binary.
+    /// Captures the log of all threads from now on. Call it at most once per binary.
     pub(crate) fn of_all() -> Self {
         let logs = Self::default();
         let subscriber = tracing_subscriber::fmt()
@@ -32,7 +32,7 @@ impl Logs {
     }
 }
 
-/// Fails if a line contains the secret, also a line of a dependency.
+/// Fails if any line contains the secret, even a line of a dependency.
 pub(crate) fn assert_no_secret(logs: &str) {
     let line = logs.lines().find(|line| line.contains("s3cret"));
     assert_eq!(line, None);

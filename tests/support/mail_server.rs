@@ -1,4 +1,4 @@
-//! A local SMTP server without TLS. It replies by a script and records its input.
+//! A local SMTP server without TLS. It replies by a script, and records its input.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,8 +18,8 @@ use tokio::{
     time::sleep,
 };
 
-/// The fault of one connection. It replaces the usual reply to the command with this prefix: `""`
-/// is the connection itself, `.` the end of the message.
+/// The fault of one connection. It replaces the usual reply to the command with this prefix. The
+/// prefix `""` stands for the connection itself, and `.` for the end of the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     None,
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl MailServer {
-    /// Each connection has the next fault of the script. Later connections have none.
+    /// Each connection gets the next fault of the script. Later connections get none.
     pub(crate) fn new(script: impl IntoIterator<Item = Fault>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         Self { script, state: Arc::default() }
@@ -135,7 +135,7 @@ impl MailServer {
         self.state.lock().unwrap().connections
     }
 
-    /// Every command that the server received.
+    /// Returns every command that the server received.
     pub(crate) fn received(&self) -> Vec<String> {
         self.state.lock().unwrap().commands.clone()
     }

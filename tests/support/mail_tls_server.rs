@@ -1,4 +1,4 @@
-//! A local mail server with TLS. It records the commands in plaintext and over TLS.
+//! A local mail server with TLS. It records the commands that arrive in plaintext and over TLS.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -46,7 +46,7 @@ impl MailTlsServer {
         Self { replies, ..self }
     }
 
-    /// Returns its port.
+    /// Starts the server, and returns its port.
     pub(crate) fn start(&self) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -114,7 +114,7 @@ impl MailTlsServer {
     }
 }
 
-/// Reads the next line and not a byte beyond it, since the handshake may follow.
+/// Reads the next line but no byte beyond it, since the handshake may follow.
 fn line(stream: &mut TcpStream) -> Option<String> {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {

@@ -25,7 +25,7 @@ pub(crate) fn start(set: impl FnOnce(LookoutBuilder) -> LookoutBuilder) -> (Look
     (lookout, scrape)
 }
 
-/// The sum of all series of `name` that have each of these labels.
+/// Returns the sum of all series of `name` that have each of these labels.
 pub(crate) fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
     series(text, name)
         .filter(|(found, _)| {
@@ -35,7 +35,7 @@ pub(crate) fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
         .sum()
 }
 
-/// The series of a metric, each as labels and value.
+/// Returns the series of a metric, each with its labels and its value.
 pub(crate) fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
@@ -68,8 +68,8 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Finds the first program on the search path that has one of these names and fits the test. A
-/// machine may have several with one name, such as the system's Python and one of a version
-/// manager.
+/// machine may have several programs with one name, such as the system's Python and that of a
+/// version manager.
 pub(crate) fn programs(
     names: &[&str],
     needed: &str,
@@ -97,7 +97,7 @@ pub(crate) fn first_fit(
         .find(|path| is_fit(path))
 }
 
-/// Fails if promtool reports a problem in the scrape. Skipped where promtool is absent.
+/// Fails if promtool reports a problem in the scrape. Does nothing where promtool is absent.
 pub(crate) fn check_with_promtool(scrape: &str) {
     let Some(promtool) = program("promtool") else { return };
     let mut check = Command::new(promtool)

@@ -1,4 +1,4 @@
-//! A local HTTP server in place of a receiver. It responds by a script and records each post.
+//! A local HTTP server that acts as a receiver. It responds by a script, and records each post.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -18,7 +18,7 @@ use axum::{
 use serde_json::Value;
 use tokio::{net::TcpListener, time::Instant};
 
-/// The receiver's reaction to a post.
+/// How the receiver reacts to a post.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reply {
     /// A status, a `Retry-After` if not empty, and a body.
@@ -29,7 +29,7 @@ pub(crate) enum Reply {
 
 pub(crate) const OK: Reply = Reply::Response(200, "", "ok");
 
-/// A post as the receiver got it.
+/// A post that the receiver got.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     pub(crate) at: Instant,
@@ -119,7 +119,7 @@ impl Receiver {
         self.posts.lock().unwrap().clone()
     }
 
-    /// The posts with a successful response.
+    /// Returns the posts that got a successful response.
     pub(crate) fn accepted(&self) -> Vec<Post> {
         self.posts().into_iter().filter(|post| post.was_accepted).collect()
     }

@@ -23,7 +23,7 @@ use rustls::{
 use crate::authority::Signed;
 
 pub(crate) struct TlsServer {
-    /// Contains a secret.
+    /// The URL to post to, which contains a secret.
     pub(crate) url: String,
     requests: Arc<AtomicUsize>,
 }
@@ -105,7 +105,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, requests: &AtomicUsize) {
     }
 }
 
-/// The length of the first request in these bytes, once it is complete.
+/// Returns the length of the first request in these bytes, once it is complete.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(bytes);
     let (head, _) = text.split_once("\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Makes a call by `reqwest::Client::new()`, as an application does that knows nothing of TLS.
+//! Sends a request with `reqwest::Client::new()`, like an application that configures no TLS.
 
 use std::{
     error::Error,
