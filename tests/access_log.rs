@@ -198,20 +198,20 @@ async fn configured_values_are_in_the_line() {
         .remote_addr(|head| Some(head.headers.get("x-forwarded-for")?.to_str().ok()?.into()));
     let lookout = lookout();
     let layer = lookout.layer().observer(log).observer(forwarded);
-    let app = router("asked", get(|| async { "ok" })).layer(layer);
+    let app = router("configured", get(|| async { "ok" })).layer(layer);
     let headers: [&[u8]; 3] = [
         b"referer: https://shop.example/?page=1",
         b"x-correlation-id: 9",
         b"x-forwarded-for: 192.0.2.7, 10.0.0.1",
     ];
-    fetch(serve(app).await, b"GET /asked/1?page=2", &headers).await;
-    let [log, forwarded] = lines("asked", 2).await.try_into().unwrap();
+    fetch(serve(app).await, b"GET /configured/1?page=2", &headers).await;
+    let [log, forwarded] = lines("configured", 2).await.try_into().unwrap();
     assert_eq!(
         without_date(&log.message),
-        r#"127.0.0.1 - - [] "GET /asked/1?page=2 HTTP/1.1" 200 2 "https://shop.example/?page=1" "-""#
+        r#"127.0.0.1 - - [] "GET /configured/1?page=2 HTTP/1.1" 200 2 "https://shop.example/?page=1" "-""#
     );
     assert_eq!(log.fields["request_id"], "9");
-    let expected = r#"192.0.2.7,\x2010.0.0.1 - - [] "GET /asked/1 HTTP/1.1" 200 2"#;
+    let expected = r#"192.0.2.7,\x2010.0.0.1 - - [] "GET /configured/1 HTTP/1.1" 200 2"#;
     assert_eq!(without_date(&forwarded.message), expected);
 }
 
@@ -226,8 +226,8 @@ async fn unfinished(name: &str, route: axum::routing::MethodRouter, leaves_after
     while !String::from_utf8_lossy(&response).ends_with(leaves_after) {
         assert!(stream.read_buf(&mut response).await.unwrap() > 0);
     }
-    let has_come = || scrape.render().contains("http_server_active_requests").then_some(());
-    eventually(5, "the request", has_come).await;
+    let has_arrived = || scrape.render().contains("http_server_active_requests").then_some(());
+    eventually(5, "the request", has_arrived).await;
     drop(stream);
     let [object, common] = lines(name, 2).await.try_into().unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -338,7 +338,7 @@ fn respond(lookout: &Lookout, log: AccessLog) {
 }
 
 #[test]
-fn a_writer_can_receive_only_the_lines() {
+fn a_writer_can_receive_only_the_access_log() {
     let (mut reader, writer) = io::pipe().unwrap();
     let lines = fmt::layer()
         .without_time()
@@ -363,15 +363,15 @@ fn a_writer_can_receive_only_the_lines() {
 
 #[test]
 fn a_disabled_log_stores_no_data() {
-    let asked = Arc::new(AtomicU64::new(0));
-    let counts = asked.clone();
+    let calls = Arc::new(AtomicU64::new(0));
+    let counts = calls.clone();
     let log = AccessLog::common().remote_addr(move |_| {
         counts.fetch_add(1, Relaxed);
         None
     });
     let lookout = lookout();
     with_default(NoSubscriber::new(), || respond(&lookout, log));
-    assert_eq!(asked.load(Relaxed), 0);
+    assert_eq!(calls.load(Relaxed), 0);
 }
 
 #[tokio::test]

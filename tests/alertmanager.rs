@@ -176,7 +176,7 @@ fn replica() {
 }
 
 #[tokio::test]
-async fn a_real_alertmanager_groups_replicas_and_resolves_a_killed_one() {
+async fn a_real_alertmanager_groups_replicas_and_resolves_a_killed_replica() {
     let Some(program) = alertmanager::program() else { return };
     let receiver = Receiver::new([]);
     let server = AlertmanagerServer::start(&program, &receiver.serve().await, "5s").await;

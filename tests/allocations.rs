@@ -157,7 +157,7 @@ fn an_outer_layer_allocates_as_documented() {
     let mut outer = lookout.outer_layer().layer(inner());
     let without = allocations(|| exchange(&mut bare, with_an_extension()));
     let with = allocations(|| exchange(&mut outer, with_an_extension()));
-    assert_eq!(with - without, 2 * REQUESTS, "the slot, and its place in the extensions");
+    assert_eq!(with - without, 2 * REQUESTS, "the slot, and its entry in the extensions");
 }
 
 #[test]

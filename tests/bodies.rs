@@ -133,7 +133,7 @@ async fn an_aborted_body_counts_the_sent_part_and_a_panic_counts_the_read_part()
 }
 
 #[tokio::test]
-async fn a_layer_outside_compression_counts_compressed_bytes_and_one_inside_plain_bytes() {
+async fn a_layer_counts_compressed_bytes_outside_compression_and_plain_bytes_inside() {
     for is_outside in [true, false] {
         let (lookout, scrape) = start(|builder| builder);
         let (watch, compress) = (lookout.layer().bodies(), CompressionLayer::new());

@@ -156,7 +156,7 @@ fn boxed_errors_and_their_causes_are_classified_by_type() {
 }
 
 #[test]
-fn operations_beyond_the_limit_share_one() {
+fn operations_beyond_the_limit_share_one_series() {
     let (lookout, scrape) = start(|builder| builder.max_operations(2));
     let postgres = lookout.dependency("postgres").database("postgresql");
     for name in ["one", "two", "three", "four"] {

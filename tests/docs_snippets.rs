@@ -75,7 +75,7 @@ async fn counts_once(scrape: &Scrape, labels: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn the_first_lines_watch_the_routes_and_not_the_scrape() {
+async fn the_first_example_watches_the_routes_but_not_the_scrape() {
     let (lookout, scrape) = start(|builder| builder);
     // DOCS:
     let app = Router::new()
@@ -326,7 +326,7 @@ async fn a_tonic_server_counts_its_calls() {
 
 /// Each part of this file between the two marks is in the README or in a page of the guide.
 #[test]
-fn the_served_lines_are_those_of_the_docs() {
+fn the_served_lines_are_in_the_docs() {
     let lines =
         |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
     // Readers do not see the lines that rustdoc hides.

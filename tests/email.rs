@@ -301,7 +301,7 @@ async fn a_server_that_is_slow_to_accept_a_mail_gets_it_once() {
 }
 
 #[tokio::test]
-async fn changes_while_a_mail_is_in_flight_are_in_the_next_one() {
+async fn changes_while_a_mail_is_in_flight_go_into_the_next_mail() {
     let server = MailServer::new([Fault::Slow(".", Duration::from_secs(12))]);
     let (lookout, scrape) = lookout(&server.serve().await);
     let in_flight = request(&lookout);

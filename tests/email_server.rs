@@ -104,7 +104,7 @@ fn has_aiosmtpd(python: &Path) -> bool {
 /// modules.
 #[cfg(unix)]
 #[test]
-fn a_version_managers_python_hides_no_other() {
+fn the_python_of_a_version_manager_does_not_hide_a_usable_one() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = std::env::temp_dir().join(format!("lookout-shims-{}", std::process::id()));

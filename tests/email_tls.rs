@@ -73,7 +73,7 @@ async fn a_private_authority_is_trusted_by_name_or_ip_address() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_or_another_name_gets_no_command() {
+async fn a_server_with_an_unknown_authority_or_another_name_gets_no_command() {
     let authority = Authority::new();
     for mode in [Mode::Implicit, GO_AHEAD] {
         for (name, root) in

@@ -34,7 +34,7 @@ async fn pings_arrive_at_the_interval_and_neither_alerts_nor_the_shutdown_send_o
             .heartbeat(2 * SECOND, ping.when(nothing))
     });
     let _in_flight = request(&lookout);
-    eventually(10, "three beats", || (receiver.accepted().len() == 3).then_some(())).await;
+    eventually(10, "three pings", || (receiver.accepted().len() == 3).then_some(())).await;
     lookout.shutdown().await;
     let posts = receiver.posts();
     assert_eq!(posts.len(), 3, "neither the firing alert nor the shutdown sends a message");
@@ -54,7 +54,7 @@ async fn a_failed_ping_is_retried_and_counted() {
     let receiver = Receiver::new([Reply::Response(500, "", "")]);
     let ping = Ping::new(receiver.serve().await).unwrap();
     let (_lookout, scrape) = start(|builder| builder.heartbeat(Duration::MAX, ping));
-    eventually(5, "the beat", || (receiver.accepted().len() == 1).then_some(())).await;
+    eventually(5, "the ping", || (receiver.accepted().len() == 1).then_some(())).await;
     let count =
         |name: &str| sum(&scrape.render(), &format!("lookout_notifications_{name}_total"), &[]);
     eventually(2, "counted", || (count("sent") == 1.0).then_some(())).await;
@@ -66,7 +66,7 @@ async fn alertmanager_receives_a_watchdog_that_expires() {
     let receiver = Receiver::new([]);
     let alertmanager = Alertmanager::new([receiver.serve().await]).unwrap();
     let (lookout, _scrape) = start(|builder| builder.heartbeat(SECOND, alertmanager));
-    eventually(5, "two beats", || (receiver.accepted().len() == 2).then_some(())).await;
+    eventually(5, "two posts", || (receiver.accepted().len() == 2).then_some(())).await;
     lookout.shutdown().await;
     let posts = receiver.posts();
     let alerts: Vec<_> = posts.iter().map(|post| &post.body[0]).collect();

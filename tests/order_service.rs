@@ -100,7 +100,7 @@ async fn check_fault(fault: &str, rule: &str, within: Duration) {
     let message = eventually(20, rule, || of_rule("FIRING").pop()).await;
     let took = message.at - injected;
     println!("{fault}: {rule} after {took:?}");
-    assert!(took <= within, "{rule} came after {took:?}, more than {within:?}");
+    assert!(took <= within, "{rule} fired after {took:?}, more than {within:?}");
 
     service.request(Method::DELETE, "/faults", "").await;
     eventually(60, "the resolve", || of_rule("RESOLVED").pop()).await;

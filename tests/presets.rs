@@ -48,7 +48,7 @@ async fn eventually_lines(scrape: &Scrape, expected: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn open_telemetry_has_the_required_url_scheme() {
+async fn open_telemetry_has_the_required_label_url_scheme() {
     for (is_https, scheme) in [(false, "http"), (true, "https")] {
         let (lookout, scrape) = start(|builder| if is_https { builder.https() } else { builder });
         let layer = lookout.layer().bodies();
@@ -246,7 +246,7 @@ async fn no_counter_decreases_when_a_start_moves_to_its_method() {
 }
 
 #[tokio::test]
-async fn the_last_preset_of_http_and_the_last_of_grpc_apply() {
+async fn the_last_preset_for_http_and_the_last_for_grpc_apply() {
     let (lookout, scrape) = start(|builder| {
         builder
             .preset(Preset::SpringBoot)

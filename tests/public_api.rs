@@ -92,7 +92,7 @@ fn implemented_trait(item: &str) -> Option<&str> {
 
 #[test]
 #[ignore = "builds the documentation: run .ci/public-api"]
-fn the_listing_shows_the_public_api() {
+fn the_listing_matches_the_public_api() {
     let path = root().join(LISTING);
     if env::var("LOOKOUT_PUBLIC_API").is_ok_and(|value| value == "write") {
         fs::write(path, format!("{}\n{}", header(), rendered())).unwrap();

@@ -175,7 +175,7 @@ async fn two_error_types_at_one_call_site_stay_two_alerts_while_both_are_queued(
 }
 
 #[tokio::test]
-async fn four_hundred_kinds_are_all_delivered() {
+async fn four_hundred_kinds_of_reports_are_all_delivered() {
     let (lookout, _scrape, delivered) = collecting_lookout();
     let reporter = lookout.reporter();
     for kind in 0..400 {
@@ -294,7 +294,7 @@ async fn request_all(lookout: &Lookout, paths: &[&str]) {
 }
 
 #[tokio::test]
-async fn one_error_type_on_two_routes_is_two_alerts() {
+async fn one_error_type_on_two_routes_leads_to_two_alerts() {
     let (lookout, _scrape, delivered) = collecting_lookout();
     request_all(&lookout, &["/orders/7", "/stock", "/orders/8"]).await;
     lookout.shutdown().await;

@@ -62,18 +62,18 @@ async fn process() {
         .unwrap();
     let mut lines = BufReader::new(stdin()).lines();
     let mut held = None;
-    let obeys = async {
+    let execute_lines = async {
         while let Ok(Some(line)) = lines.next_line().await {
             match line.as_str() {
                 "hold" => held = Some(request(&lookout)),
-                "let go" => held = None,
-                name => lookout.reporter().send(Report::new(name.to_owned(), "asked for")),
+                "release" => held = None,
+                name => lookout.reporter().send(Report::new(name.to_owned(), "requested")),
             }
         }
     };
     tokio::select! {
         () = shutdown_signal() => lookout.shutdown().await,
-        () = obeys => {}
+        () = execute_lines => {}
     }
     // Otherwise the runtime would wait for the next line.
     exit(0);
@@ -159,7 +159,7 @@ const FIRING: &str = "firing HighInFlight";
 const RESOLVED: &str = "resolved HighInFlight";
 
 #[tokio::test]
-async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
+async fn after_a_kill_a_firing_alert_is_not_sent_again_but_its_resolve_is_sent() {
     let alive = "firing Alive";
     for (instance, messages) in [
         (None, [vec![FIRING], vec![alive], vec![RESOLVED]]),
@@ -179,7 +179,7 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
         // The process is alive: it sends another alert, but not the first one again.
         service.send("Alive");
         wait_for(&receiver, &messages[..2].concat()).await;
-        service.send("let go");
+        service.send("release");
         wait_for(&receiver, &messages.concat()).await;
         let posts = receiver.accepted();
         let [first, .., last] = &posts[..] else { panic!("several posts") };
@@ -197,7 +197,7 @@ async fn after_a_kill_a_firing_alert_is_not_sent_again_and_its_resolve_is() {
 }
 
 #[tokio::test]
-async fn the_next_process_resolves_an_alert_that_is_over() {
+async fn the_next_process_resolves_an_alert_whose_condition_has_ended() {
     let (receiver, state) = (Receiver::new([]), no_file());
     let url = receiver.serve().await;
     let mut service = Service::start(&url, state.path());
@@ -276,7 +276,7 @@ async fn the_first_alert_after_an_unusable_state_notes_that_earlier_alerts_are_u
 }
 
 #[tokio::test]
-async fn a_terminated_process_delivers_its_alerts_first() {
+async fn a_terminated_process_delivers_its_alerts_before_it_exits() {
     let (receiver, state) = (Receiver::new([Reply::Response(503, "", "")]), no_file());
     let mut service = Service::start(&receiver.serve().await, state.path());
     service.send("OrderEventLost");

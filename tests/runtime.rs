@@ -142,7 +142,7 @@ fn the_lookout_does_not_keep_a_runtime_alive_and_the_lag_ends_with_the_runtime()
 
 #[cfg(feature = "process")]
 #[test]
-fn the_metrics_of_the_process_have_prometheuss_names() {
+fn the_process_metrics_have_the_names_of_prometheus() {
     let (_lookout, scrape) = start(|builder| builder);
     // This metric of the process is exported last.
     let text = wait_for(3, "the process", || {

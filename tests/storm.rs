@@ -33,7 +33,7 @@ const REPORTS: usize = PER_SECOND * SECONDS;
 type Messages = Arc<Mutex<Vec<Vec<Alert>>>>;
 
 #[tokio::test]
-async fn ten_thousand_reports_per_second_are_few_messages_with_exact_counts() {
+async fn ten_thousand_reports_per_second_lead_to_few_messages_with_exact_counts() {
     let messages = Messages::default();
     let sink = Arc::clone(&messages);
     let receiver = service_fn(move |notification: Notification| {

@@ -313,7 +313,7 @@ async fn a_long_poll_is_a_stream_and_neither_slow_nor_stuck() {
             router().layer(lookout.layer())
         };
         let address = listen(app).await;
-        let asked = tokio::spawn(async move {
+        let polled = tokio::spawn(async move {
             let url = format!("http://{address}/late").parse().unwrap();
             client().get(url).await.unwrap().into_body().collect().await.unwrap()
         });
@@ -321,7 +321,7 @@ async fn a_long_poll_is_a_stream_and_neither_slow_nor_stuck() {
         let text = becomes(&scrape, "http_server_active_streams", &labels, 1.0).await;
         assert_eq!(sum(&text, "http_server_active_requests", &[]), 1.0);
         assert_eq!(sum(&text, "http_server_oldest_active_request_seconds", &[]), 0.0);
-        asked.await.unwrap();
+        polled.await.unwrap();
         let text = becomes(&scrape, "http_server_active_streams", &labels, 0.0).await;
         let counted = [("http_route", "/late"), ("outcome", "success")];
         assert_eq!(sum(&text, "http_server_requests_total", &counted), 1.0);

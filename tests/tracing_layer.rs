@@ -94,7 +94,7 @@ async fn an_error_event_is_delivered_with_its_causes_fields_and_span_fields() {
 }
 
 #[tokio::test]
-async fn events_from_one_call_site_are_one_alert_with_an_exact_count() {
+async fn events_from_one_call_site_lead_to_one_alert_with_an_exact_count() {
     let (lookout, scrape, delivered) = collecting_lookout();
     with_default(registry().with(lookout.reporter().tracing_layer()), || {
         for order in 0..1_000 {

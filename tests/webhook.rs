@@ -136,7 +136,7 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
 }
 
 #[tokio::test]
-async fn each_response_has_its_effect() {
+async fn each_response_is_classified_by_its_status() {
     // The response, the counters after it, and the total number of posts.
     for (status, retry_after, after, posts) in [
         (500, "", [1.0, 1.0, 1.0, 0.0], 2),

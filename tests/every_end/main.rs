@@ -123,7 +123,7 @@ async fn every_end_of(traffic: Traffic) {
 }
 
 #[test]
-fn each_end_occurs_somewhere_and_has_a_reason_where_it_cannot() {
+fn each_end_occurs_with_some_traffic_and_has_a_reason_where_it_cannot() {
     for end in End::ALL {
         let cells = Traffic::ALL.map(|traffic| cell(end, traffic));
         assert!(cells.iter().any(|cell| matches!(cell, Cell::Counted(_))), "{end:?} never occurs");

@@ -1,7 +1,7 @@
-"""A mail server on a free port of the loopback, by aiosmtpd: asks for TLS and for user and password.
+"""Runs aiosmtpd on a free port of the loopback interface. Requires TLS, a user and a password.
 
-Arguments: certificate, key, and `starttls` or `implicit`. The first line on stdout is the port, each
-further one a mail, as JSON.
+Arguments: certificate, key, and `starttls` or `implicit`. Prints the port on the first line, then
+each mail as a line of JSON.
 """
 
 import asyncio
