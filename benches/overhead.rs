@@ -47,7 +47,7 @@ fn poll_now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A load of plain futures, such as database calls.
+/// Creates a load of plain futures, such as database calls.
 fn call_load<F>(call: impl Fn() -> F + Send + Sync + 'static) -> Load
 where
     F: Future<Output = Result<(), Infallible>> + 'static,
@@ -94,7 +94,7 @@ where
     })
 }
 
-/// A service that returns a gRPC response: a message and its trailers.
+/// Creates a service that returns a gRPC response: a message and its trailers.
 fn grpc()
 -> impl Service<Request<()>, Response = Response<Trailed>, Error = Infallible, Future: Send>
 + Clone
@@ -231,7 +231,7 @@ fn reads_alone() -> Load {
     })
 }
 
-/// The bare service between two reads of the raw clock.
+/// Runs the bare service between two reads of the raw clock.
 fn two_reads() -> Load {
     let (service, clock) = (bare(), Clock::new());
     Arc::new(move |requests| {

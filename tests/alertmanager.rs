@@ -251,7 +251,7 @@ async fn an_alert_whose_labels_change_is_resolved_under_the_old_labels() {
     eventually(5, "the new one alone", || member.accepted().pop().filter(is_single)).await;
 }
 
-/// The notifier's counters: sent, failed, dropped.
+/// Returns the notifier's counters: sent, failed, dropped.
 fn counters(scrape: &Scrape) -> [f64; 3] {
     let text = scrape.render();
     ["sent", "failed", "dropped"].map(|kind| {

@@ -61,7 +61,7 @@ fn bytes(length: usize) -> Sent {
     Full::new(Bytes::from(vec![7; length])).boxed()
 }
 
-/// A body without a size hint.
+/// Creates a body without a size hint.
 fn chunks(lengths: &'static [usize]) -> Sent {
     let frames = lengths.iter().map(|length| Ok(Frame::data(Bytes::from(vec![7; *length]))));
     BodyExt::boxed(StreamBody::new(stream::iter(frames)))

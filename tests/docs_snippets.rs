@@ -93,7 +93,7 @@ async fn the_first_example_watches_the_routes_but_not_the_scrape() {
     }
 }
 
-/// The guide's router: common layers, and the lookout's added last.
+/// Builds the guide's router: common layers, and the lookout's layer added last.
 fn stacked(lookout: &tower_lookout::Lookout) -> Router {
     // DOCS:
     let app = Router::new()

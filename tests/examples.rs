@@ -10,7 +10,7 @@ use std::{env, process::Stdio, time::Duration};
 use support::sum;
 use tokio::{process::Command, time::timeout};
 
-/// Runs an example, which cargo puts beside the tests, and returns its output.
+/// Runs an example, which cargo puts next to the tests, and returns its output.
 async fn output(example: &str) -> String {
     let test = env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(example);

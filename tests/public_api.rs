@@ -1,4 +1,5 @@
-//! The listing of the public API in `docs/public-api.txt`, whose diff shows each change of the API.
+//! Compares the public API with its listing in `docs/public-api.txt`. A diff of the listing shows
+//! each change of the API.
 //!
 //! `.ci/public-api` checks the listing, `.ci/public-api --write` updates it.
 

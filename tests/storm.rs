@@ -84,14 +84,14 @@ async fn ten_thousand_reports_per_second_lead_to_few_messages_with_exact_counts(
     assert!(grown.is_none_or(|grown| grown < 16 << 20), "{grown:?} bytes more");
 }
 
-/// A report of one of a hundred kinds, with a kilobyte of context.
+/// Creates a report of one of a hundred kinds, with a kilobyte of context.
 fn report(number: usize) -> Report {
     let kind = number % KINDS;
     Report::new(format!("Kind{kind}"), format!("failed for the {number}th time"))
         .field("context", "x".repeat(1_024))
 }
 
-/// The resident memory of the process, in bytes. `None` on systems without `/proc`.
+/// Returns the resident memory of the process, in bytes, or `None` on systems without `/proc`.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

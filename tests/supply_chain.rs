@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
-/// Licences that oblige an application to no more than a notice.
+/// Licences that require only a notice from an application.
 const ALLOWED_LICENCES: [&str; 9] = [
     "0BSD",
     "Apache-2.0",

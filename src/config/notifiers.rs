@@ -73,7 +73,8 @@ fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Notifier
     Some(NotifierEntry { section, name, receiver, or_else, repeat_every, matcher })
 }
 
-/// Reads the kind of a section. Returns `None` if this build does not include it.
+/// Reads the kind of a section. If this build does not include the kind, records the problem and
+/// returns `None`.
 fn kind(section: &mut Section<'_>) -> Option<&'static Kind> {
     section.require("kind", "set one such as \"slack\"", |value| {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
@@ -119,31 +120,32 @@ fn check(entries: &[NotifierEntry<'_>]) {
     }
 }
 
-/// Whether the chain of `or_else` notifiers leads back to this one.
+/// Returns whether the chain of `or_else` notifiers leads back to this one.
 fn is_in_cycle(entry: &NotifierEntry<'_>, entries: &[NotifierEntry<'_>]) -> bool {
     let mut other = entry.other();
     for _ in entries {
         if other == Some(&*entry.name) {
             return true;
         }
-        other = other.and_then(|name| named(name, entries)).and_then(NotifierEntry::other);
+        other = other.and_then(|name| find(name, entries)).and_then(NotifierEntry::other);
     }
     false
 }
 
-/// Builds the receiver with its chain of fallbacks, at most `most` notifiers in total.
+/// Builds the receiver with its chain of fallbacks. Returns `None` if there are more than
+/// `max_fallbacks`, as in a cycle.
 fn service(
     entry: &NotifierEntry<'_>,
     entries: &[NotifierEntry<'_>],
-    most: usize,
+    max_fallbacks: usize,
 ) -> Option<BoxService<Notification, Delivered, BoxError>> {
     let receiver = entry.receiver.clone()?;
     let Some(other) = entry.other() else { return Some(BoxService::new(receiver)) };
-    let other = service(named(other, entries)?, entries, most.checked_sub(1)?)?;
+    let other = service(find(other, entries)?, entries, max_fallbacks.checked_sub(1)?)?;
     Some(BoxService::new(receiver.or_else(other)))
 }
 
-fn named<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e NotifierEntry<'a>> {
+fn find<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e NotifierEntry<'a>> {
     entries.iter().find(|entry| entry.name == name)
 }
 
@@ -153,7 +155,7 @@ impl NotifierEntry<'_> {
         self.or_else.as_ref().map(|(_, other)| &**other)
     }
 
-    /// Whether the notifier gets only the alerts that other notifiers fail to deliver.
+    /// Returns whether the notifier gets only the alerts that other notifiers fail to deliver.
     fn is_only_fallback(&self, entries: &[NotifierEntry<'_>]) -> bool {
         let is_other = entries.iter().any(|entry| entry.other() == Some(&*self.name));
         is_other && self.matcher.is_none()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::rule::{BurnRate, Severity, Signal};
 
-/// A signal's name in a file.
+/// Returns a signal's name in a file.
 fn name_of(signal: Signal) -> &'static str {
     match signal {
         Signal::MeanLatency => "mean_latency",

@@ -150,7 +150,7 @@ pub(crate) fn metrics(presets: &Presets) -> impl Iterator<Item = Metric> + use<>
     presets.all_names().into_iter().flat_map(|names| names.metrics()).chain(common())
 }
 
-/// The metrics that no preset changes.
+/// Returns the metrics that have the same names with every preset.
 pub(super) fn common() -> impl Iterator<Item = Metric> {
     [COMMON, PROCESS, SCHEDULER].into_iter().flatten().copied()
 }

@@ -100,7 +100,7 @@ impl Histogram {
     /// Records the new samples of a bucket as the same number of samples of their mean. The mean
     /// lies in the bucket, so the counts and `_sum` stay exact.
     ///
-    /// Exports at most [`AT_ONCE`] samples of a bucket at a time. Recorders keep each sample for a
+    /// Exports at most [`MAX_SAMPLES`] samples of a bucket at a time. Recorders keep each sample for a
     /// while, and a recorder that is installed late may be due a billion samples.
     #[must_use]
     pub(crate) fn export(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
@@ -121,7 +121,7 @@ impl Histogram {
         self.exported.resize(buckets.count(), Tally::default());
         for (bucket, (exported, total)) in self.exported.iter_mut().zip(totals).enumerate() {
             let new = total.since(*exported);
-            let some = new.first(AT_ONCE);
+            let some = new.first(MAX_SAMPLES);
             if some.count > 0 {
                 let mean = buckets.in_unit(mean(some, buckets.range(bucket)));
                 handle.record_many(mean, some.count as usize);
@@ -144,7 +144,7 @@ impl Histogram {
 }
 
 /// The maximum number of samples of a bucket in one export.
-const AT_ONCE: u64 = 1_000_000;
+const MAX_SAMPLES: u64 = 1_000_000;
 
 /// Returns the mean, kept above the bucket's lower bound despite rounding.
 fn mean(tally: Tally, (lower, upper): (u64, u64)) -> f64 {
@@ -191,12 +191,12 @@ mod tests {
         assert!(histogram.export(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.006]);
 
-        cells[bounds.cell_of(1_000_000)] = tally(AT_ONCE + 1, (AT_ONCE + 1) * 1_000_000);
+        cells[bounds.cell_of(1_000_000)] = tally(MAX_SAMPLES + 1, (MAX_SAMPLES + 1) * 1_000_000);
         assert!(
             !histogram.export(&facade, bounds.buckets(None), &cells),
             "there are more samples than one export takes"
         );
-        assert_eq!(samples().len() as u64, AT_ONCE);
+        assert_eq!(samples().len() as u64, MAX_SAMPLES);
         assert!(histogram.export(&facade, bounds.buckets(None), &cells));
         assert_eq!(samples(), [0.001]);
     }

@@ -11,7 +11,7 @@ use std::{
 ///
 /// A start adds one and an end subtracts one, possibly on another thread. The wrapping sum over all
 /// shards is the number of open exchanges. The ring counts young exchanges. The reader keeps the
-/// counts of older ones, and writers add the ends of those to a list.
+/// counts of older exchanges, and writers add their ends to a list.
 #[derive(Debug)]
 pub(crate) struct Ages {
     seconds: [AtomicU32; SECONDS],

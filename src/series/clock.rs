@@ -76,7 +76,7 @@ impl RawClock {
 pub(crate) struct RawTime(NonZeroU64);
 
 impl RawTime {
-    /// The bits to store in an atomic.
+    /// Returns the bits to store in an atomic.
     pub(crate) fn to_bits(self) -> NonZeroU64 {
         self.0
     }
@@ -107,7 +107,7 @@ impl RawSpan {
         Self(shift << Self::BITS | (units >> shift) as u32)
     }
 
-    /// The bits to store in an atomic.
+    /// Returns the bits to store in an atomic.
     pub(crate) fn to_bits(self) -> u32 {
         self.0
     }

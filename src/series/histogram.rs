@@ -39,13 +39,13 @@ impl Tally {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
-    /// Returns the tally of the first `most` of these durations, as if all were equal.
-    pub(crate) fn first(self, most: u64) -> Self {
-        if self.count <= most {
+    /// Returns the tally of the first `count` of these durations, as if all were equal.
+    pub(crate) fn first(self, count: u64) -> Self {
+        if self.count <= count {
             return self;
         }
-        let nanos = u128::from(self.nanos) * u128::from(most) / u128::from(self.count);
-        Self { count: most, nanos: nanos as u64 }
+        let nanos = u128::from(self.nanos) * u128::from(count) / u128::from(self.count);
+        Self { count, nanos: nanos as u64 }
     }
 
     pub(crate) fn since(self, earlier: Self) -> Self {

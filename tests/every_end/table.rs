@@ -185,7 +185,7 @@ pub(crate) struct Counted {
     pub(crate) is_stream: bool,
 }
 
-/// A response with a head.
+/// An end after the response's head.
 const fn head(status: &'static str, outcome: &'static str, error: &'static str) -> Cell {
     Cell::Counted(Counted { status, outcome, error, has_head: true, is_stream: false })
 }

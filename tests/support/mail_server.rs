@@ -58,7 +58,8 @@ struct State {
 }
 
 impl MailServer {
-    /// Each connection gets the next fault of the script. Later connections get none.
+    /// Creates a server whose connections each get the next fault of the script. Later connections
+    /// get none.
     pub(crate) fn new(script: impl IntoIterator<Item = Fault>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         Self { script, state: Arc::default() }

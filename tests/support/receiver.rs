@@ -41,7 +41,7 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// The texts of the header blocks.
+    /// Returns the texts of the header blocks.
     pub(crate) fn titles(&self) -> Vec<String> {
         let blocks = self.body["blocks"].as_array().unwrap();
         let headers = blocks.iter().filter(|block| block["type"] == "header");

@@ -44,7 +44,7 @@ pub(super) enum Role {
 }
 
 impl Names {
-    /// The name of the histogram of times to the head; `None` for a call that is a future.
+    /// Returns the name of the histogram of times to the head; `None` for plain futures.
     pub(crate) fn head(&self) -> Option<&'static str> {
         (self.role != Role::Future).then_some(self.head)
     }

@@ -76,23 +76,23 @@ impl Framing {
     pub(crate) fn begun(self, data: &impl Buf) -> (Self, u32) {
         let first = data.chunk();
         if first.len() == data.remaining() {
-            self.begun_in(first)
+            self.count_in(first)
         } else {
-            self.begun_in_pieces(data)
+            self.count_in_pieces(data)
         }
     }
 
     /// Counts the messages in data of several pieces. If some of the data cannot be read, the rest
     /// of the body counts as part of the current message, since later prefixes cannot be found.
     #[cold]
-    fn begun_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
-        const MOST: usize = 16;
-        let mut pieces = [IoSlice::new(&[]); MOST];
+    fn count_in_pieces(mut self, data: &impl Buf) -> (Self, u32) {
+        const MAX_PIECES: usize = 16;
+        let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
         let count = data.chunks_vectored(&mut pieces);
         let (mut all, mut seen) = (0, 0);
         for piece in &pieces[..count] {
             let begun;
-            (self, begun) = self.begun_in(piece);
+            (self, begun) = self.count_in(piece);
             all += begun;
             seen += piece.len();
         }
@@ -102,7 +102,7 @@ impl Framing {
         (self, all)
     }
 
-    fn begun_in(mut self, mut bytes: &[u8]) -> (Self, u32) {
+    fn count_in(mut self, mut bytes: &[u8]) -> (Self, u32) {
         let mut begun = 0;
         while !bytes.is_empty() {
             // A prefix nearly always arrives in one piece.

@@ -47,8 +47,8 @@ impl<T: Mode> LookoutLayer<T> {
     ///
     /// The inner service receives a [`RequestBody`](crate::observe::RequestBody). axum's and
     /// tonic's routers accept any body; for a service that accepts only one type, use tower's
-    /// `map_request`. Not available around `reqwest::Client`, which has a body type of its own.
-    /// Defaults to off, since it costs an allocation per request.
+    /// `map_request`. Not available around `reqwest::Client`, which has its own body type. Defaults
+    /// to off, since it costs an allocation per request.
     ///
     /// # Examples
     ///
