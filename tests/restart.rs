@@ -75,7 +75,7 @@ async fn process() {
         () = shutdown_signal() => lookout.shutdown().await,
         () = execute_lines => {}
     }
-    // Otherwise the runtime would wait for the next line.
+    // Exit here, since the runtime would wait for the next line.
     exit(0);
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn closed() -> SocketAddr {
 pub(crate) async fn play(play: &Play) {
     let address = match play.end {
         End::ServiceError => closed().await,
-        // Not the server but the client times out or panics.
+        // The client times out or panics instead of the server.
         End::BodyTimeout => listen(router(End::ClientLeavesInTheBody, play.traffic)).await,
         End::Panic => listen(router(End::Complete, play.traffic)).await,
         end => listen(router(end, play.traffic)).await,

@@ -20,7 +20,7 @@ pub(crate) async fn play(play: &Play) {
         call.unwrap_err();
         return;
     }
-    // Not the server but the client times out.
+    // The client times out instead of the server.
     let end = if play.end == End::TimeoutInside { End::TimeoutOutside } else { play.end };
     let channel = serve(end, None).await;
     match play.end {
