@@ -65,7 +65,7 @@ fn entry<'a>(mut section: Section<'a>, secrets: &Secrets<'_>) -> Option<Notifier
     let kind = kind(&mut section)?;
     let name = section.read("name", value::text).unwrap_or_else(|| kind.name.to_owned());
     let position = section.position_of("or_else");
-    let or_else = section.read("or_else", value::text).map(|other| (position, other));
+    let or_else = section.read("or_else", value::text).map(|fallback| (position, fallback));
     let position = section.position_of("repeat_every");
     let repeat_every = section.read("repeat_every", value::duration).map(|every| (position, every));
     let matcher = section.table("when").map(when::matcher);
@@ -105,13 +105,13 @@ fn check(entries: &[NotifierEntry<'_>]) {
                            or add a when";
             entry.section.report_key(position, "repeat_every", problem);
         }
-        let Some((position, other)) = &entry.or_else else { continue };
-        if !names.contains(&&**other) {
-            let fix = value::nearest(other, &names).map_or_else(
+        let Some((position, fallback)) = &entry.or_else else { continue };
+        if !names.contains(&&**fallback) {
+            let fix = value::nearest(fallback, &names).map_or_else(
                 || format!("the notifiers are {}", value::listed(&names)),
                 |name| format!("did you mean {name:?}?"),
             );
-            let problem = format!("there is no notifier {:?}: {fix}", value::shortened(other));
+            let problem = format!("there is no notifier {:?}: {fix}", value::shortened(fallback));
             entry.section.report_key(*position, "or_else", &problem);
         } else if is_in_cycle(entry, entries) {
             let problem = "is part of a cycle: remove the or_else of one notifier in it";
@@ -122,12 +122,12 @@ fn check(entries: &[NotifierEntry<'_>]) {
 
 /// Returns whether the chain of `or_else` notifiers leads back to this one.
 fn is_in_cycle(entry: &NotifierEntry<'_>, entries: &[NotifierEntry<'_>]) -> bool {
-    let mut other = entry.other();
+    let mut fallback = entry.fallback();
     for _ in entries {
-        if other == Some(&*entry.name) {
+        if fallback == Some(&*entry.name) {
             return true;
         }
-        other = other.and_then(|name| find(name, entries)).and_then(NotifierEntry::other);
+        fallback = fallback.and_then(|name| find(name, entries)).and_then(NotifierEntry::fallback);
     }
     false
 }
@@ -140,9 +140,9 @@ fn service(
     max_fallbacks: usize,
 ) -> Option<BoxService<Notification, Delivered, BoxError>> {
     let receiver = entry.receiver.clone()?;
-    let Some(other) = entry.other() else { return Some(BoxService::new(receiver)) };
-    let other = service(find(other, entries)?, entries, max_fallbacks.checked_sub(1)?)?;
-    Some(BoxService::new(receiver.or_else(other)))
+    let Some(fallback) = entry.fallback() else { return Some(BoxService::new(receiver)) };
+    let fallback = service(find(fallback, entries)?, entries, max_fallbacks.checked_sub(1)?)?;
+    Some(BoxService::new(receiver.or_else(fallback)))
 }
 
 fn find<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e NotifierEntry<'a>> {
@@ -151,13 +151,13 @@ fn find<'e, 'a>(name: &str, entries: &'e [NotifierEntry<'a>]) -> Option<&'e Noti
 
 impl NotifierEntry<'_> {
     /// Returns the name of its fallback.
-    fn other(&self) -> Option<&str> {
-        self.or_else.as_ref().map(|(_, other)| &**other)
+    fn fallback(&self) -> Option<&str> {
+        self.or_else.as_ref().map(|(_, fallback)| &**fallback)
     }
 
     /// Returns whether the notifier gets only the alerts that other notifiers fail to deliver.
     fn is_only_fallback(&self, entries: &[NotifierEntry<'_>]) -> bool {
-        let is_other = entries.iter().any(|entry| entry.other() == Some(&*self.name));
-        is_other && self.matcher.is_none()
+        let is_fallback = entries.iter().any(|entry| entry.fallback() == Some(&*self.name));
+        is_fallback && self.matcher.is_none()
     }
 }

@@ -36,15 +36,15 @@ pub(super) fn matcher(mut section: Section<'_>) -> Matcher {
 }
 
 /// Builds a matcher for any of these values. There must be at least one.
-fn any<T>(some: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
-    some.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
+fn any<T>(values: Vec<T>, matcher: impl FnMut(T) -> Matcher) -> Matcher {
+    values.into_iter().map(matcher).reduce(Matcher::or).unwrap_or_default()
 }
 
 /// Reads the values of each label. An empty value matches alerts without the label.
 fn labels(value: &DeValue<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let of_one = |value: &DeValue<'_>| match value.as_str() {
+    let text = |value: &DeValue<'_>| match value.as_str() {
         Some(text) => Ok(text.to_owned()),
         None => value::text(value),
     };
-    value::table(value, |value| value::list(value, of_one))
+    value::table(value, |value| value::list(value, text))
 }

@@ -121,13 +121,13 @@ impl Histogram {
         self.exported.resize(buckets.count(), Tally::default());
         for (bucket, (exported, total)) in self.exported.iter_mut().zip(totals).enumerate() {
             let new = total.since(*exported);
-            let some = new.first(MAX_SAMPLES);
-            if some.count > 0 {
-                let mean = buckets.in_unit(mean(some, buckets.range(bucket)));
-                handle.record_many(mean, some.count as usize);
-                exported.add(some);
+            let part = new.first(MAX_SAMPLES);
+            if part.count > 0 {
+                let mean = buckets.in_unit(mean(part, buckets.range(bucket)));
+                handle.record_many(mean, part.count as usize);
+                exported.add(part);
             }
-            is_all &= some == new;
+            is_all &= part == new;
         }
         is_all
     }

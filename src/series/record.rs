@@ -47,13 +47,13 @@ impl Shard {
             return;
         }
         let overflow = store.operations.overflow_of(id);
-        let others = self.operation(overflow);
+        let overflow_cells = self.operation(overflow);
         let reserve = |bytes| store.reserve(overflow, shared.key(), bytes, Room::Unlimited);
-        if let Some(duration) = others.series(shared, reserve) {
+        if let Some(duration) = overflow_cells.series(shared, reserve) {
             cells.end(duration, cell, nanos);
             // The overflow operation counts no end, so count a change: otherwise its reader would
             // not look.
-            others.changed();
+            overflow_cells.changed();
         }
     }
 
@@ -75,10 +75,10 @@ impl Shard {
         let (cells, histogram) = match found {
             Some(histogram) => (cells, histogram),
             None => {
-                let others = self.operation(store.operations.overflow_of(id));
+                let overflow_cells = self.operation(store.operations.overflow_of(id));
                 let reserve = |bytes| store.reserve_optional(bytes, Room::Unlimited);
-                match others.optional_or_new(kind, bounds.cells(), reserve) {
-                    Some(histogram) => (others, histogram),
+                match overflow_cells.optional_or_new(kind, bounds.cells(), reserve) {
+                    Some(histogram) => (overflow_cells, histogram),
                     None => return,
                 }
             }

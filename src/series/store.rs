@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_thread_gets_the_shard_of_an_ended_one() {
+    fn a_new_thread_gets_the_shard_of_a_thread_that_has_ended() {
         let store = Store::new(Limits::default(), Bounds::new(&[], &[]), LabelTable::default());
         let shard = store.lease().unwrap();
         store.release(Arc::clone(&shard));

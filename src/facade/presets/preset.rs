@@ -1,9 +1,9 @@
 /// A set of metric names and labels, so that existing dashboards keep working.
 ///
-/// A preset renames the metrics that its model has. The other metrics keep their names and get the
-/// preset's labels of the operation, so that one dashboard variable filters all of them. The
-/// presets differ only in names and labels; the counts are the same. See the
-/// [guide](crate::guide::presets).
+/// A preset renames only the metrics that Spring Boot, axum-prometheus or go-grpc-middleware also
+/// exports. The other metrics keep their names and get the preset's labels of the operation, so
+/// that one dashboard variable filters all of them. The presets differ only in names and labels;
+/// the counts are the same. See the [guide](crate::guide::presets).
 ///
 /// | preset | HTTP server | HTTP client | gRPC |
 /// |---|---|---|---|

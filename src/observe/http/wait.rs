@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn another_task_that_does_not_wait_has_no_wait() {
+    fn a_task_that_does_not_wait_records_no_wait() {
         let mut client = Client::waiting();
         client.inner.becomes_ready();
         client.task = Waker::from(Arc::new(Task));
