@@ -100,8 +100,8 @@ impl Histogram {
     /// Records the new samples of a bucket as the same number of samples of their mean. The mean
     /// lies in the bucket, so the counts and `_sum` stay exact.
     ///
-    /// Exports at most [`MAX_SAMPLES`] samples of a bucket at a time. Recorders keep each sample for a
-    /// while, and a recorder that is installed late may be due a billion samples.
+    /// Exports at most [`MAX_SAMPLES`] samples of a bucket at a time. Recorders keep each sample
+    /// for a while, and a recorder that is installed late may have to receive a billion.
     #[must_use]
     pub(crate) fn export(&mut self, facade: &Facade, buckets: &Buckets, cells: &[Tally]) -> bool {
         let mut is_all = true;
