@@ -60,6 +60,7 @@ mod evaluate;
 mod facade;
 #[cfg(any(feature = "state", feature = "toml"))]
 mod files;
+mod generate;
 pub mod guide;
 mod lookout;
 mod memory;
@@ -86,6 +87,7 @@ pub use self::report::ReportLayer;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},
+    generate::PrometheusRules,
     lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},

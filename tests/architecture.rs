@@ -14,7 +14,7 @@ use std::{
 use self::modules::Modules;
 
 /// A module uses only itself and modules before it.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "catch_panic",
     "stable_hash",
     "text",
@@ -40,6 +40,7 @@ const ORDER: [&str; 28] = [
     "snapshot",
     "prometheus",
     "config",
+    "generate",
     "lookout",
     "bench",
     "guide",

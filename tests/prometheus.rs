@@ -3,14 +3,11 @@
 #![cfg(all(feature = "axum", feature = "prometheus"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "support/prometheus_server.rs"]
+mod prometheus_server;
 mod support;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::net::SocketAddr;
 
 use axum::{Router, extract::Path, response::IntoResponse, routing::get};
 use bytes::Bytes;
@@ -21,7 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tower_lookout::prometheus::Scrape;
 
-use support::{Process, eventually, series, start, sum};
+use prometheus_server::PrometheusServer;
+use support::{eventually, series, start, sum};
 
 async fn handle(Path(kind): Path<String>) -> impl IntoResponse {
     match kind.as_str() {
@@ -104,7 +102,7 @@ async fn a_real_prometheus_misses_no_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let server = PrometheusServer::start(&prometheus, address);
+    let server = PrometheusServer::start(&prometheus, address, "");
 
     // One request of each kind creates every series before the counts start.
     for (kind, _, _) in KINDS {
@@ -158,77 +156,4 @@ async fn a_real_prometheus_misses_no_request() {
     let durations = "sum(http_server_request_duration_seconds_count)";
     let all = (total + 5) as f64;
     assert_eq!(server.wait_for(durations, all).await, all);
-}
-
-/// A Prometheus process on a free port that scrapes each second.
-struct PrometheusServer {
-    _process: Process,
-    address: SocketAddr,
-    _folder: Folder,
-}
-
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-impl PrometheusServer {
-    fn start(program: &std::path::Path, target: SocketAddr) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = std::env::temp_dir().join(format!("lookout-prometheus-{}", address.port()));
-        fs::create_dir_all(&folder).unwrap();
-        let config = format!(
-            "global:\n  scrape_interval: 1s\nscrape_configs:\n- job_name: test\n  static_configs:\n  \
-             - targets: ['{target}']\n"
-        );
-        fs::write(folder.join("prometheus.yml"), config).unwrap();
-        let process = Process::spawn(
-            Command::new(program)
-                .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-                .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-                .arg(format!("--web.listen-address={address}"))
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        );
-        Self { _process: process, address, _folder: Folder(folder) }
-    }
-
-    /// Runs an instant query and returns its only value.
-    fn query(&self, query: &str) -> Option<f64> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let response = get_text(self.address, &format!("/api/v1/query?query={encoded}"))?;
-        let response: serde_json::Value = serde_json::from_str(&response).ok()?;
-        response["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-
-    /// Returns the value of a query once it reaches `expected`, or its value after 30 seconds.
-    async fn wait_for(&self, query: &str, expected: f64) -> f64 {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-        loop {
-            let value = tokio::task::block_in_place(|| self.query(query));
-            match value {
-                Some(value) if value >= expected || tokio::time::Instant::now() > deadline => {
-                    return value;
-                }
-                None if tokio::time::Instant::now() > deadline => panic!("no value of {query}"),
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    }
-}
-
-/// Sends a GET without keep-alive and returns the response body.
-fn get_text(address: SocketAddr, path: &str) -> Option<String> {
-    use std::io::{Read, Write};
-
-    let mut stream = std::net::TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: test\r\n\r\n").ok()?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).ok()?;
-    Some(response.split_once("\r\n\r\n")?.1.to_owned())
 }

@@ -6,4 +6,7 @@ mod reading;
 mod reason;
 mod share;
 
-pub(crate) use self::reading::{Reading, weight};
+pub(crate) use self::{
+    reading::{Reading, weight},
+    share::normal_quantile,
+};

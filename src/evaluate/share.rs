@@ -47,7 +47,7 @@ impl Share {
 
 /// The quantile of the standard normal distribution at `p`, which is more than 0.5, to seven
 /// digits. Wichura, "Algorithm AS 241", Applied Statistics 37 (1988), PPND7.
-fn normal_quantile(p: f64) -> f64 {
+pub(crate) fn normal_quantile(p: f64) -> f64 {
     let central = p - 0.5;
     if central <= 0.425 {
         let r = 0.180_625 - central * central;

@@ -21,7 +21,7 @@ const REPLACED: &str = "axum_";
 
 impl MetricNaming {
     /// Returns a metric's full name.
-    pub(super) fn name(&self, name: &'static str) -> KeyName {
+    pub(crate) fn name(&self, name: &'static str) -> KeyName {
         self.prefixed(name).map_or(KeyName::from_const_str(name), KeyName::from)
     }
 
@@ -81,6 +81,10 @@ pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) 
         Some(format!("{name:?} is not a label name: use letters, digits and _, no digit first"))
     } else if name.starts_with("__") || matches!(name, "le" | "quantile") {
         Some(format!("Prometheus reserves {name:?}: use another name"))
+    } else if name == "route" {
+        Some(format!("the alerts of a route already have the label {name:?}: use another name"))
+    } else if NO_LABELS.contains(&&*name.to_ascii_lowercase()) {
+        Some(format!("no query of Prometheus can group by {name:?}: use another name"))
     } else if catalogue::has_label(name) {
         Some(format!("the metrics already have the label {name:?}: use another name"))
     } else if is_taken(name) {
@@ -89,6 +93,9 @@ pub(crate) fn label_problem(name: &str, mut is_taken: impl FnMut(&str) -> bool) 
         None
     }
 }
+
+/// Names that PromQL takes for numbers or keywords where it expects a label.
+const NO_LABELS: [&str; 3] = ["inf", "nan", "without"];
 
 /// Returns whether Prometheus accepts the text as the name of a metric or a label.
 pub(crate) fn is_name(name: &str) -> bool {

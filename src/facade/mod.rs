@@ -33,9 +33,8 @@ pub(crate) use self::catalogue::{
 };
 #[cfg(feature = "prometheus")]
 pub(crate) use self::metric_naming::after_prefix;
-#[cfg(feature = "prometheus")]
-pub(crate) use self::presets::Presets;
 pub use self::presets::{GrpcType, Preset};
+pub(crate) use self::presets::{Names, OutcomeFilter, Presets, Values};
 pub(crate) use self::{
     catalogue::{
         ALERT_STATE, DROPPED, FAILED, MEMORY, OVERFLOWED, REPORTS, RETRIED, RULE_THRESHOLD,

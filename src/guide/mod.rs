@@ -9,6 +9,7 @@
 //! | alert on the error ratio, the latency, an SLO or a hang | [`rules`] |
 //! | send alerts to Slack, PagerDuty, mail and others | [`notifiers`] |
 //! | scrape the metrics with Prometheus | [`metrics`] |
+//! | alert from Prometheus too | [`prometheus_rules`] |
 //! | keep the metric names of your dashboards | [`presets`] |
 //! | configure, restart and shut down in production | [`operations`] |
 //! | find out why there is no metric or no alert | [`troubleshooting`] |
@@ -43,6 +44,10 @@ pub mod notifiers {}
 #[doc = include_str!("metrics.md")]
 #[doc(alias("histogram", "buckets", "cardinality", "labels"))]
 pub mod metrics {}
+
+#[doc = include_str!("prometheus_rules.md")]
+#[doc(alias("alerting rules", "recording rules", "promtool"))]
+pub mod prometheus_rules {}
 
 #[doc = include_str!("presets.md")]
 #[doc(alias("grafana", "dashboard", "micrometer"))]

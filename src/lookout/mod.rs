@@ -29,10 +29,12 @@ pub use self::{
 };
 use self::{self_check::Layers, thread::Command};
 use crate::{
+    generate::{Exports, PrometheusRules},
     notify::{Dispatcher, HAS_ENDED, TestDelivery},
     observe::{self, Dependency, Http, HttpAndGrpc, LayerConfig, LookoutLayer, Outer, RouteLayer},
     operation::{self, Call, Side},
     report::{Reporter, Reports},
+    rule::Rule,
     series::Store,
     snapshot::Snapshot,
 };
@@ -52,6 +54,7 @@ use crate::{
 /// | report an [error](crate::guide::errors) | [`reporter`](Self::reporter) |
 /// | see why a rule [does not fire](crate::guide::troubleshooting) | [`status`](Self::status) |
 /// | test the [notifiers](crate::guide::notifiers) | [`send_test`](Self::send_test) |
+/// | alert [from Prometheus](crate::guide::prometheus_rules), too | [`prometheus_rules`](Self::prometheus_rules) |
 ///
 /// # Examples
 ///
@@ -83,6 +86,9 @@ struct Inner {
     commands: mpsc::UnboundedSender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     layers: Arc<Layers>,
+    exports: Arc<Exports>,
+    /// The rules in force.
+    rules: watch::Receiver<Arc<[Rule]>>,
     #[cfg(feature = "toml")]
     reloadable: Option<Reloadable>,
     /// Held by a reload, so that a slower one cannot replace the rules of a later one.
@@ -258,6 +264,26 @@ impl Lookout {
     #[doc(alias("health", "readiness"))]
     pub fn status(&self) -> Snapshot {
         Snapshot::clone(&self.inner.snapshots.borrow())
+    }
+
+    /// Returns alerting rules for Prometheus, rendered from the rules in force and from the names of
+    /// this lookout's metrics. Its [`Display`](fmt::Display) is the rule file. After a
+    /// [`reload`](Self::reload) or a [`replace_rules`](Self::replace_rules), call it again. See the
+    /// [guide](crate::guide::prometheus_rules).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use tower_lookout::{Lookout, Rule};
+    ///
+    /// let lookout = Lookout::builder().service("orders").rules(Rule::defaults()).start()?;
+    /// std::fs::write("orders.rules.yml", lookout.prometheus_rules().to_string())?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("alerting rules", "promtool", "recording rules"))]
+    pub fn prometheus_rules(&self) -> PrometheusRules {
+        let rules = Arc::clone(&self.inner.rules.borrow());
+        PrometheusRules::new(Arc::clone(&self.inner.exports), rules)
     }
 
     /// Sends a test alert and its resolve through each notifier, and returns the result of each

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
@@ -33,6 +33,8 @@ use crate::{
 /// does not use the application's runtime, since it must report when that runtime is blocked.
 pub(super) struct LookoutThread {
     pub(super) publisher: Publisher,
+    /// The rules in force.
+    pub(super) rules: watch::Sender<Arc<[Rule]>>,
     pub(super) self_check: SelfCheck,
     pub(super) store: Arc<Store>,
     pub(super) collector: SharedCollector,
@@ -239,6 +241,7 @@ impl LookoutThread {
         let (replaced, changes) =
             self.evaluator.replace(rules, &collector.facade, SystemTime::now());
         self.publisher.publish(&self.evaluator, &collector, SystemTime::now());
+        self.rules.send_replace(self.evaluator.rules().cloned().collect());
         drop(collector);
         for needs in &needs_restart {
             logged(|| tracing::warn!("{needs}"));

@@ -31,7 +31,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The first two are the default. The times apply to a process that is older than the window. As
 /// with [`over`](super::Rule::over), a window of more than a minute may be up to a minute longer
 /// than set. The workbook's other windows (6 h and 3 d) exceed the lookout's history of an hour:
-/// use Prometheus rules for them.
+/// [`prometheus_rules`](crate::Lookout::prometheus_rules) adds them.
 #[doc(alias("burn rate", "error budget"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a burn rate does nothing until a rule has it"]

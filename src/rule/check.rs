@@ -266,6 +266,10 @@ impl Rule {
                 Setting::Labels.problem(format!(
                     "label {label:?} is not a name: use letters, digits and _, and no digit first"
                 ))
+            } else if label.starts_with("__") {
+                Setting::Labels.problem(format!(
+                    "label {label:?} starts with __, which Prometheus reserves: use another name"
+                ))
             } else if OWN_LABELS.contains(&&**label) {
                 Setting::Labels.problem(format!(
                     "label {label:?} has no effect, since each alert already has this label: use \

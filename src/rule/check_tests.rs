@@ -50,6 +50,10 @@ fn an_impossible_threshold_route_label_or_name_is_rejected_with_the_fix() {
         (ratio().route("GET  /x"), "is not a route"),
         (ratio().route("get /x"), "starts with an unknown method"),
         (ratio().route("PROPFIND /x"), "or _OTHER for unregistered methods"),
+        (
+            ratio().label("__name__", "y"),
+            "label \"__name__\" starts with __, which Prometheus reserves",
+        ),
         (ratio().label("2x", "y"), "label \"2x\" is not a name"),
         (ratio().named(" "), "the name is empty"),
     ]);

@@ -6,8 +6,13 @@ use super::{
     labelling::{HttpLabels, LabelOptions, Labelling},
     names::Names,
     otel,
+    outcome_filter::{OutcomeFilter, Values},
 };
-use crate::{operation::Operation, outcome::Outcome, series::SeriesKey};
+use crate::{
+    operation::{Operation, Traffic},
+    outcome::Outcome,
+    series::SeriesKey,
+};
 
 pub(super) const SERVER: Names = Names {
     duration: "axum_http_requests_duration_seconds",
@@ -40,5 +45,15 @@ impl Labelling for AxumPrometheus {
         _outcome: Outcome,
     ) {
         labels.push(Label::new("status", key.status.label().unwrap_or("none".into())));
+    }
+    fn errors(&self, _traffic: &Traffic) -> OutcomeFilter {
+        OutcomeFilter::new("status", Values::Class('5')).with_gap(
+            "the preset AxumPrometheus shows no error without a status 5xx: a panic, a failed body, \
+             or a status that `failure` declares as one",
+        )
+    }
+
+    fn client_errors(&self, _traffic: &Traffic) -> Option<OutcomeFilter> {
+        Some(OutcomeFilter::new("status", Values::Class('4')))
     }
 }

@@ -6,10 +6,11 @@ use super::{
     labelling::{LabelOptions, Labelling, add_dependency},
     names::Names,
     otel,
+    outcome_filter::{OutcomeFilter, Values},
 };
 use crate::{
-    operation::Operation,
-    outcome::{Ending, ErrorKind, Outcome, Status},
+    operation::{Operation, Traffic},
+    outcome::{Ending, ErrorKind, GrpcStatus, Outcome, Status},
     series::SeriesKey,
 };
 
@@ -59,6 +60,27 @@ impl Labelling for GoGrpcMiddleware {
     ) {
         labels.push(Label::from_static_parts("grpc_code", code(key)));
     }
+
+    fn errors(&self, traffic: &Traffic) -> OutcomeFilter {
+        if traffic.dependency.is_some() {
+            return OutcomeFilter::new("grpc_code", Values::none_of(&["OK", "Canceled"])).with_gap(
+                "the preset GoGrpcMiddleware shows a call that failed with Canceled as one that was \
+                 dropped, and ignores `failure`",
+            );
+        }
+        let statuses = Values::grpc(GrpcStatus::is_server_failure, code_of);
+        OutcomeFilter::new("grpc_code", statuses).with_gap(
+            "the preset GoGrpcMiddleware shows a call that a limit rejected as a client error, and \
+             ignores `failure`",
+        )
+    }
+
+    fn client_errors(&self, _traffic: &Traffic) -> Option<OutcomeFilter> {
+        let statuses = Values::grpc(GrpcStatus::is_client_error, code_of);
+        Some(OutcomeFilter::new("grpc_code", statuses).with_gap(
+            "the preset GoGrpcMiddleware shows a call that a limit rejected as a client error",
+        ))
+    }
 }
 
 /// Splits `shop.Orders/Create` into its service and its method. A route that several methods share,
@@ -67,10 +89,15 @@ fn service_and_method(route: &str) -> (&str, &str) {
     route.split_once('/').unwrap_or(("unknown", route))
 }
 
+/// Returns Go's name of a gRPC status.
+fn code_of(status: GrpcStatus) -> &'static str {
+    CODES[usize::from(status.code())]
+}
+
 /// Returns Go's name of the gRPC status, also for a call that ended without a status.
 fn code(key: SeriesKey) -> &'static str {
     match (key.ending, key.status.status()) {
-        (Ending::Complete, Some(Status::Grpc(status))) => CODES[usize::from(status.code())],
+        (Ending::Complete, Some(Status::Grpc(status))) => code_of(status),
         (Ending::Cancelled | Ending::Aborted, _) => "Canceled",
         (Ending::Error(kind), _) => match kind {
             ErrorKind::Timeout => "DeadlineExceeded",

@@ -2,9 +2,9 @@ use std::{borrow::Cow, collections::HashMap};
 
 use metrics::{Label, SharedString};
 
-use super::grpc_type::GrpcType;
+use super::{grpc_type::GrpcType, outcome_filter::OutcomeFilter};
 use crate::{
-    operation::Operation,
+    operation::{Operation, Traffic},
     outcome::{Ending, Outcome},
     series::SeriesKey,
 };
@@ -42,6 +42,12 @@ pub(super) trait Labelling {
     ) {
         self.duration(labels, operation, key, outcome);
     }
+
+    /// Returns the filter of the counter of ended requests that selects the errors.
+    fn errors(&self, traffic: &Traffic) -> OutcomeFilter;
+
+    /// Returns the filter of that counter that selects the client errors; `None` without any.
+    fn client_errors(&self, traffic: &Traffic) -> Option<OutcomeFilter>;
 }
 
 /// The settings of the lookout that affect the labels of an operation.

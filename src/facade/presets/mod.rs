@@ -6,9 +6,14 @@ mod grpc_type;
 mod labelling;
 mod names;
 mod otel;
+mod outcome_filter;
 mod preset;
 mod selection;
 mod spring_boot;
 
-pub(crate) use self::selection::Presets;
 pub use self::{grpc_type::GrpcType, preset::Preset};
+pub(crate) use self::{
+    names::Names,
+    outcome_filter::{OutcomeFilter, Values},
+    selection::Presets,
+};

@@ -7,10 +7,11 @@ use metrics::{Label, SharedString};
 use super::{
     labelling::{HttpLabels, LabelOptions, Labelling, add_dependency, error_type, route},
     names::{Names, Role},
+    outcome_filter::{OutcomeFilter, Values},
 };
 use crate::{
-    operation::{Dependency, Operation, Protocol, System},
-    outcome::Outcome,
+    operation::{Dependency, Operation, Protocol, System, Traffic},
+    outcome::{GrpcStatus, Outcome},
     series::SeriesKey,
 };
 
@@ -176,7 +177,24 @@ impl Labelling for OpenTelemetry {
         labels.extend(class.map(|(label, class)| Label::new(label, class)));
         labels.push(Label::from_static_parts("outcome", outcome.as_str()));
     }
+
+    fn errors(&self, _traffic: &Traffic) -> OutcomeFilter {
+        OutcomeFilter::new("outcome", Values::errors())
+    }
+
+    fn client_errors(&self, traffic: &Traffic) -> Option<OutcomeFilter> {
+        match traffic.protocol {
+            Protocol::Http => Some(OutcomeFilter::new("status_class", Values::one_of(&["4xx"]))),
+            Protocol::Grpc => {
+                let statuses = Values::grpc(GrpcStatus::is_client_error, GrpcStatus::name);
+                Some(OutcomeFilter::new(GRPC_STATUS, statuses))
+            }
+            Protocol::Call => None,
+        }
+    }
 }
+
+const GRPC_STATUS: &str = "rpc_response_status_code";
 
 fn add_future(labels: &mut Vec<Label>, operation: &Operation) {
     let system = operation.traffic().dependency.as_ref().and_then(Dependency::system);
@@ -196,7 +214,7 @@ fn add_future(labels: &mut Vec<Label>, operation: &Operation) {
 }
 
 fn status_label(operation: &Operation) -> &'static str {
-    if operation.is_grpc() { "rpc_response_status_code" } else { "http_response_status_code" }
+    if operation.is_grpc() { GRPC_STATUS } else { "http_response_status_code" }
 }
 
 /// Returns the class of an HTTP status, or gRPC's status. A plain future has neither.

@@ -6,6 +6,7 @@ use super::{
     labelling::{HttpLabels, LabelOptions, Labelling},
     names::Names,
     otel::{self, OpenTelemetry},
+    outcome_filter::OutcomeFilter,
     preset::Preset,
     spring_boot::{self, SpringBoot},
 };
@@ -148,6 +149,32 @@ impl Presets {
         method.into_iter().chain([Label::new(route_label, route.to_owned())]).collect()
     }
 
+    /// Returns the filter of the counter of ended requests that selects the errors.
+    pub(crate) fn errors(&self, traffic: &Traffic) -> OutcomeFilter {
+        self.labelling(traffic).errors(traffic)
+    }
+
+    /// Returns the filter of that counter that selects the client errors; `None` without any.
+    pub(crate) fn client_errors(&self, traffic: &Traffic) -> Option<OutcomeFilter> {
+        self.labelling(traffic).client_errors(traffic)
+    }
+
+    /// Returns the names of the labels that tell the operations of this traffic apart.
+    pub(crate) fn identifying_labels(
+        &self,
+        traffic: &Traffic,
+    ) -> impl Iterator<Item = &'static str> + use<> {
+        let labels = self.names(traffic).operation_labels.iter().copied();
+        labels.filter(|label| !matches!(*label, "rpc_system_name" | "grpc_type"))
+    }
+
+    /// Returns the label of the route and its values for a request without a route, where the
+    /// counters of served HTTP requests have other values than `unmatched`.
+    pub(crate) fn unmatched_values(&self) -> Option<(&'static str, [&'static str; 3])> {
+        (self.http == Preset::SpringBoot)
+            .then_some((spring_boot::HTTP_LABELS.route, spring_boot::UNMATCHED_URIS))
+    }
+
     fn labelling(&self, traffic: &Traffic) -> &'static dyn Labelling {
         match self.preset(traffic.protocol, traffic.dependency.is_some()) {
             Preset::OpenTelemetry => &OpenTelemetry,
@@ -197,8 +224,8 @@ mod tests {
     use super::*;
     use crate::{
         operation::{Call, MethodLabel},
-        outcome::{Ending, ErrorKind, GrpcStatus},
-        series::{LabelSet, StatusKey},
+        outcome::{Ending, ErrorKind, GrpcStatus, Status},
+        series::{Classifier, LabelSet, StatusKey},
     };
 
     const PRESETS: [Preset; 4] = [
@@ -307,6 +334,93 @@ mod tests {
                 assert_eq!(durations, declared_durations, "{context}");
                 if names.ended.is_some() {
                     assert_eq!(ended, declared([of_operation, names.ended_labels]), "{context}");
+                }
+            }
+        }
+    }
+    /// Each status and each ending that a request of this protocol may have.
+    fn all_ends(protocol: Protocol) -> Vec<SeriesKey> {
+        let statuses: Vec<_> = match protocol {
+            Protocol::Http => [200, 301, 400, 404, 499, 500, 503, 599]
+                .map(|status| StatusKey::http(StatusCode::from_u16(status).unwrap()))
+                .to_vec(),
+            Protocol::Grpc => {
+                let all = (0..=16).map(|code| StatusKey::grpc(GrpcStatus::from_code(code)));
+                all.chain([StatusKey::GRPC_MISSING]).collect()
+            }
+            Protocol::Call => Vec::new(),
+        };
+        let endings = [
+            Ending::Complete,
+            Ending::Cancelled,
+            Ending::Aborted,
+            Ending::Panicked,
+            Ending::Error(ErrorKind::Timeout),
+            Ending::Error(ErrorKind::Overloaded),
+            Ending::Error(ErrorKind::Other),
+        ];
+        let statuses = statuses.into_iter().chain([StatusKey::NONE]);
+        let ends = statuses.flat_map(|status| {
+            endings.map(|ending| SeriesKey { status, ending, labels: LabelSet::NONE })
+        });
+        ends.collect()
+    }
+
+    #[test]
+    fn the_labels_show_each_error_and_each_client_error_unless_the_preset_has_a_gap() {
+        let classifier = Classifier(None);
+        for preset in PRESETS {
+            let presets = selected(preset);
+            for traffic in traffic() {
+                let operation = Operation::new(Arc::clone(&traffic), MethodLabel::Get, "/a");
+                let is_counter = presets.names(&traffic).ended.is_some();
+                for key in all_ends(traffic.protocol) {
+                    let outcome = classifier.outcome(&operation, key);
+                    let labels = if is_counter {
+                        presets.ended_labels(&operation, key, outcome)
+                    } else {
+                        presets.duration_labels(&operation, key, outcome)
+                    };
+                    let is_shown = |shown: &OutcomeFilter| {
+                        let label = labels.iter().find(|label| label.key() == shown.label);
+                        label.is_some_and(|label| shown.values.has(label.value()))
+                    };
+                    let context = format!("{preset:?} {traffic:?} {key:?} {labels:?}");
+                    let errors = presets.errors(&traffic);
+                    let is_error = outcome.is_error();
+                    assert!(is_shown(&errors) == is_error || errors.gap.is_some(), "{context}");
+                    let is_client_error = key.status.status().is_some_and(Status::is_client_error);
+                    match presets.client_errors(&traffic) {
+                        Some(errors) => assert!(
+                            is_shown(&errors) == is_client_error || errors.gap.is_some(),
+                            "{context}"
+                        ),
+                        None => assert!(!is_client_error, "{context}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_failure_is_an_error_with_each_preset() {
+        let classifier = Classifier(None);
+        for preset in PRESETS {
+            let presets = selected(preset);
+            for traffic in traffic().filter(|traffic| traffic.protocol != Protocol::Call) {
+                let operation = Operation::new(Arc::clone(&traffic), MethodLabel::Get, "/a");
+                let complete = all_ends(traffic.protocol)
+                    .into_iter()
+                    .filter(|key| key.ending == Ending::Complete && key.status.status().is_some());
+                for key in complete {
+                    let outcome = classifier.outcome(&operation, key);
+                    let labels = presets.ended_labels(&operation, key, outcome);
+                    let OutcomeFilter { label, values, .. } = presets.errors(&traffic);
+                    let label = labels.iter().find(|found| found.key() == label).unwrap();
+                    let is_cancelled = label.value() == "Canceled";
+                    let is_shown = values.has(label.value());
+                    let context = format!("{preset:?} {traffic:?} {key:?} {labels:?}");
+                    assert!(is_shown == outcome.is_error() || is_cancelled, "{context}");
                 }
             }
         }

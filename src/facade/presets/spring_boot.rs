@@ -6,9 +6,10 @@ use super::{
     labelling::{HttpLabels, LabelOptions, Labelling, add_dependency, error_type},
     names::Names,
     otel,
+    outcome_filter::{OutcomeFilter, Values},
 };
 use crate::{
-    operation::Operation,
+    operation::{Operation, Traffic},
     outcome::{Outcome, Status},
     series::SeriesKey,
 };
@@ -64,14 +65,25 @@ impl Labelling for SpringBoot {
         labels.push(Label::from_static_parts("outcome", outcome_label(key)));
         labels.push(Label::new("exception", error_type(key, outcome).unwrap_or("none".into())));
     }
+
+    fn errors(&self, _traffic: &Traffic) -> OutcomeFilter {
+        OutcomeFilter::new("exception", Values::none_of(&["none", "cancelled", "aborted"]))
+    }
+
+    fn client_errors(&self, _traffic: &Traffic) -> Option<OutcomeFilter> {
+        Some(OutcomeFilter::new("outcome", Values::one_of(&["CLIENT_ERROR"])))
+    }
 }
+
+/// The values of `uri` for requests that matched no route.
+pub(super) const UNMATCHED_URIS: [&str; 3] = ["NOT_FOUND", "REDIRECTION", "UNKNOWN"];
 
 /// Returns Micrometer's `uri` for a request that matched no route.
 fn unmatched_uri(key: SeriesKey) -> &'static str {
     match key.status.status() {
-        Some(Status::Http(status)) if status == 404 => "NOT_FOUND",
-        Some(Status::Http(status)) if status.is_redirection() => "REDIRECTION",
-        _ => "UNKNOWN",
+        Some(Status::Http(status)) if status == 404 => UNMATCHED_URIS[0],
+        Some(Status::Http(status)) if status.is_redirection() => UNMATCHED_URIS[1],
+        _ => UNMATCHED_URIS[2],
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
     alert::{Evaluator, Origin},
     collect::{Collector, Export, share},
     facade::{Facade, GrpcType, MetricNaming, SharedRecorder},
+    generate::Exports,
     notify::{Dispatcher, NotifierQueue, Worker},
     observe::{self, Core, LayerConfig, Naming, ObserveConfig},
     operation::{MethodLabel, Protocol, Side, TrafficId},
@@ -195,14 +196,18 @@ impl LookoutBuilder {
         if !self.templates.is_empty() {
             self.observe.route = Some(Naming::Templates(router(&self.templates)?));
         }
+        let families = self.families.clone();
         let store = Arc::new(self.build_store());
+        let exports = Arc::new(self.exports(families));
+        let (running_rules, rules_in_force) = watch::channel(self.rules.clone().into());
         let classifier = Arc::new(Classifier(self.failure.take()));
         let observe = mem::take(&mut self.observe);
         let core = Arc::new(Core::new(Arc::clone(&store), Arc::clone(&classifier), observe));
         let layers = Arc::<Layers>::default();
         let service = self.origin.service.clone();
         let self_check = SelfCheck::new(Arc::clone(&layers), route_settings);
-        let (thread, snapshots) = self.build_thread(&store, classifier, self_check)?;
+        let (thread, snapshots) =
+            self.build_thread(&store, classifier, self_check, running_rules)?;
         let (reports, dispatcher) = (Arc::clone(&thread.reports), Arc::clone(&thread.dispatcher));
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
@@ -223,6 +228,8 @@ impl LookoutBuilder {
                 commands,
                 snapshots,
                 layers,
+                exports,
+                rules: rules_in_force,
                 #[cfg(feature = "toml")]
                 reloadable,
                 #[cfg(feature = "toml")]
@@ -231,12 +238,23 @@ impl LookoutBuilder {
         })
     }
 
+    /// The settings that the generated files depend on. The store must have been built.
+    fn exports(&self, families: Vec<Family>) -> Exports {
+        Exports {
+            service: self.origin.service.clone(),
+            naming: self.naming.clone(),
+            buckets: self.buckets.clone(),
+            families,
+        }
+    }
+
     /// Builds the lookout's thread, and starts the threads of the notifiers and of the state file.
     fn build_thread(
         self,
         store: &Arc<Store>,
         classifier: Arc<Classifier>,
         self_check: SelfCheck,
+        rules: watch::Sender<Arc<[Rule]>>,
     ) -> Result<(LookoutThread, watch::Receiver<Arc<Snapshot>>), StartError> {
         let runtime = self.runtime.or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
@@ -277,6 +295,7 @@ impl LookoutBuilder {
             Publisher::new(&evaluator, &collector, Arc::clone(&reports), Arc::clone(&dispatcher));
         let thread = LookoutThread {
             publisher,
+            rules,
             self_check,
             store: Arc::clone(store),
             collector: share(collector),
