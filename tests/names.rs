@@ -136,6 +136,10 @@ async fn an_invalid_prefix_or_label_is_rejected_with_the_fix() {
         ),
         ("le", r#"constant_label: Prometheus reserves "le": use another name"#),
         ("quantile", r#"constant_label: Prometheus reserves "quantile": use another name"#),
+        (
+            "route",
+            r#"constant_label: the alerts of a route already have the label "route": use another name"#,
+        ),
         ("NaN", r#"constant_label: no query of Prometheus can group by "NaN": use another name"#),
         ("__name__", r#"constant_label: Prometheus reserves "__name__": use another name"#),
         ("team", r#"constant_label: "team" is declared twice: remove one"#),
