@@ -15,7 +15,7 @@ use http::{Request, StatusCode};
 use tokio::{net::TcpListener, time::Instant};
 use tower::ServiceExt;
 use tower_lookout::{
-    Rule,
+    Lookout, Rule,
     alert::{Alert, AlertStatus, Target},
 };
 
@@ -71,6 +71,24 @@ async fn both(
     println!("{what}: the lookout after {lookout:.1?}, Prometheus after {prometheus:.1?}");
 }
 
+/// An application with a route that fails on demand, one that succeeds, and one that hangs.
+fn app(lookout: &Lookout, is_failing: &Arc<AtomicBool>) -> Router {
+    let is_failing = Arc::clone(is_failing);
+    let status = move || {
+        let status = if is_failing.load(Ordering::Relaxed) {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::OK
+        };
+        async move { status }
+    };
+    Router::new()
+        .route("/a", get(status))
+        .route("/b", get(|| async { "ok" }))
+        .route("/hang", get(pending::<()>))
+        .layer(lookout.layer())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_fires_and_resolves_the_alerts_of_the_lookout() {
     let Some(program) = support::program("prometheus") else { return };
@@ -93,20 +111,7 @@ async fn prometheus_fires_and_resolves_the_alerts_of_the_lookout() {
         })
     });
     let is_failing = Arc::new(AtomicBool::new(false));
-    let fails = Arc::clone(&is_failing);
-    let status = move || {
-        let status = if fails.load(Ordering::Relaxed) {
-            StatusCode::INTERNAL_SERVER_ERROR
-        } else {
-            StatusCode::OK
-        };
-        async move { status }
-    };
-    let watched = Router::new()
-        .route("/a", get(status))
-        .route("/b", get(|| async { "ok" }))
-        .route("/hang", get(pending::<()>))
-        .layer(lookout.layer());
+    let watched = app(&lookout, &is_failing);
     let ask = |path: &'static str| {
         watched.clone().oneshot(Request::get(path).body(Body::empty()).unwrap())
     };
