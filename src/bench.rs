@@ -19,6 +19,7 @@ use crate::{
         BUCKETS, Bounds, Classifier, End, LabelSet, LabelTable, Limits, Shard, StatusKey, Store,
     },
     snapshot::Publisher,
+    suppress::Suppressor,
     window::{Timeline, Totals},
 };
 
@@ -60,8 +61,9 @@ impl Ticker {
         let evaluator = Evaluator::new(rules, Arc::clone(&origin));
         let reports = Arc::new(Reports::new(Arc::clone(&store), Arc::clone(&origin)));
         let dispatcher = Arc::new(Dispatcher::new(Vec::new(), origin));
+        let suppressor = Arc::new(Suppressor::new(Arc::clone(&dispatcher)));
         Self {
-            publisher: Publisher::new(&evaluator, &collector, reports, dispatcher).0,
+            publisher: Publisher::new(&evaluator, &collector, reports, dispatcher, suppressor).0,
             shards: (0..shards).filter_map(|_| store.lease()).collect(),
             collector,
             evaluator,

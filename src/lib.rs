@@ -76,6 +76,7 @@ mod runtime;
 mod series;
 pub mod snapshot;
 mod stable_hash;
+pub mod suppress;
 mod task;
 mod text;
 mod window;

@@ -37,6 +37,7 @@ const ORDER: [&str; 29] = [
     "report",
     "task",
     "notify",
+    "suppress",
     "snapshot",
     "prometheus",
     "config",

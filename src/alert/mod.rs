@@ -13,6 +13,7 @@ mod rule_status;
 mod saved;
 mod size;
 mod state;
+mod suppression;
 mod texts;
 
 use std::{
@@ -36,6 +37,7 @@ pub use self::{
     notice::Notice,
     origin::Origin,
     rule_status::{RuleState, RuleStatus},
+    suppression::{Acknowledgement, Suppression, SuppressionKind},
     texts::{DistinctTexts, TextCount},
 };
 pub(crate) use self::{
@@ -115,6 +117,10 @@ pub struct Alert {
     /// [state file](crate::LookoutBuilder::state_path), or after a start that could not use its
     /// file.
     pub unknown_before: Option<SystemTime>,
+    /// Why this alert is not sent; in a message, why an earlier change of it was not sent.
+    pub suppressed: Option<Suppression>,
+    /// Who handles the alert; `None` if nobody has acknowledged it.
+    pub acknowledged: Option<Acknowledgement>,
     /// Whether the severity or the labels changed while the alert was firing.
     pub(crate) is_relabelled: bool,
 }
@@ -169,6 +175,8 @@ impl Alert {
             dashboard: None,
             origin,
             unknown_before: None,
+            suppressed: None,
+            acknowledged: None,
             is_relabelled: false,
         }
     }
@@ -304,17 +312,25 @@ impl fmt::Display for Alert {
         let mut f = OneLine(f);
         write!(f, "{}: {} ({})", self.title(), self.measured(), self.condition())?;
         if self.status == AlertStatus::Firing {
-            return Ok(());
+            return self.write_controls(&mut f);
         }
         let lasted = whole_seconds(self.lasted(self.starts_at));
         match &self.cause {
             Cause::Rule(breach) => {
                 write!(f, ", peak {}, lasted {lasted}", breach.show(breach.peak))?;
-                write!(f, ", {}", breach.failed())
+                write!(f, ", {}", breach.failed())?;
             }
-            Cause::Report(failure) => write!(f, ", lasted {lasted}, {}", failure.tally()),
-            Cause::Notice(_) => Ok(()),
+            Cause::Report(failure) => write!(f, ", lasted {lasted}, {}", failure.tally())?,
+            Cause::Notice(_) => {}
         }
+        self.write_controls(&mut f)
+    }
+}
+
+impl Alert {
+    fn write_controls(&self, f: &mut impl Write) -> fmt::Result {
+        self.suppressed.iter().try_for_each(|suppressed| write!(f, ". {suppressed}"))?;
+        self.acknowledged.iter().try_for_each(|acknowledged| write!(f, ". {acknowledged}"))
     }
 }
 

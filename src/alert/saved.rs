@@ -12,7 +12,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::failure::SavedTexts;
-use super::{Alert, AlertStatus, Breach, Cause, Contribution, Failure, Notice, Origin, Target};
+use super::{
+    Acknowledgement, Alert, AlertStatus, Breach, Cause, Contribution, Failure, Notice, Origin,
+    Suppression, Target,
+};
 use crate::{
     operation::Operation,
     rule::{Comparison, Severity, Signal},
@@ -58,6 +61,10 @@ struct AlertFields {
     /// Only set without a state file.
     #[serde(skip)]
     unknown_before: Option<SystemTime>,
+    #[serde(default, with = "fields::suppression")]
+    suppressed: Option<Suppression>,
+    #[serde(default, with = "fields::acknowledgement")]
+    acknowledged: Option<Acknowledgement>,
     is_relabelled: bool,
 }
 
@@ -134,7 +141,10 @@ pub(crate) mod fields {
 
     use serde::{Deserialize, Serialize};
 
-    use crate::{alert::Origin, rule::Severity};
+    use crate::{
+        alert::{Acknowledgement, Origin, Suppression, SuppressionKind},
+        rule::Severity,
+    };
 
     #[derive(Serialize, Deserialize)]
     #[serde(remote = "Severity", rename_all = "snake_case")]
@@ -151,6 +161,71 @@ pub(crate) mod fields {
         instance: String,
         version: Option<String>,
     }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "SuppressionKind", rename_all = "snake_case")]
+    enum SuppressionWord {
+        Silence,
+        Maintenance,
+        Inhibition,
+        QuietAfterStart,
+        Acknowledgement,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Suppression")]
+    struct SuppressionFields {
+        #[serde(with = "SuppressionWord")]
+        kind: SuppressionKind,
+        by: String,
+        reason: String,
+        #[serde(with = "instant")]
+        since: SystemTime,
+        #[serde(with = "optional_instant")]
+        ended_at: Option<SystemTime>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Acknowledgement")]
+    struct AcknowledgementFields {
+        by: String,
+        reason: String,
+        #[serde(with = "instant")]
+        at: SystemTime,
+    }
+
+    /// Formats a type as an option of it.
+    macro_rules! optional {
+        ($name:ident, $type:ident, $fields:literal) => {
+            pub(crate) mod $name {
+                use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+                use super::*;
+
+                #[derive(Serialize)]
+                struct Written<'a>(#[serde(with = $fields)] &'a $type);
+
+                #[derive(Deserialize)]
+                struct Read(#[serde(with = $fields)] $type);
+
+                pub(crate) fn serialize<S: Serializer>(
+                    value: &Option<$type>,
+                    to: S,
+                ) -> Result<S::Ok, S::Error> {
+                    value.as_ref().map(Written).serialize(to)
+                }
+
+                pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+                    from: D,
+                ) -> Result<Option<$type>, D::Error> {
+                    Ok(Option::<Read>::deserialize(from)?.map(|Read(value)| value))
+                }
+            }
+        };
+    }
+
+    optional!(suppression, Suppression, "SuppressionFields");
+    optional!(acknowledgement, Acknowledgement, "AcknowledgementFields");
 
     pub(crate) mod origin {
         use serde::{Deserializer, Serializer};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alert::{DistinctTexts, TextCount, test_alert},
+    alert::{DistinctTexts, SuppressionKind, TextCount, test_alert},
     operation::{Call, Dependency, MethodLabel, Protocol, System, Traffic},
 };
 
@@ -45,6 +45,13 @@ fn an_alert_of_a_rule_survives_with_every_field() {
     alert.runbook = Some("https://wiki.example.com".to_owned());
     alert.dashboard = Some("https://grafana.example.com".to_owned());
     alert.starts_at += Duration::from_nanos(123_456_789);
+    alert.acknowledged = Some(Acknowledgement::new("anna", "on it", alert.starts_at));
+    for kind in SuppressionKind::ALL {
+        let (by, reason) = ("anna".to_owned(), "deploy".to_owned());
+        let (since, ended_at) = (alert.starts_at, Some(alert.starts_at));
+        alert.suppressed = Some(Suppression { kind, by, reason, since, ended_at });
+        survives(&alert);
+    }
     survives(&alert);
     survives(&test_alert("A", AlertStatus::Firing).resolved_by_removal(SystemTime::now()));
     survives(&Alert::of_notice(Notice::Watchdog));

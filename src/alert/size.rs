@@ -1,6 +1,6 @@
 use std::mem::size_of;
 
-use super::{Alert, Breach, Cause, Contribution, Failure, Target};
+use super::{Acknowledgement, Alert, Breach, Cause, Contribution, Failure, Suppression, Target};
 
 impl Alert {
     /// The approximate memory of the alert, in bytes. Memory that alerts share counts for each of
@@ -28,6 +28,8 @@ impl Alert {
             + cause
             + labels.sum::<usize>()
             + texts.sum::<usize>()
+            + self.suppressed.as_ref().map_or(0, Suppression::bytes)
+            + self.acknowledged.as_ref().map_or(0, Acknowledgement::bytes)
     }
 }
 

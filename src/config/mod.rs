@@ -96,6 +96,44 @@
 //! | `reported` | `true` for reports, `false` for alerts of rules |
 //! | `not` | a table of these keys; excludes the alerts that match all of them |
 //!
+//! # Silences
+//!
+//! `quiet_after_start = "2m"` at the top mutes the alerts of rules for that time after a start, at
+//! most 1 h ([`quiet_after_start`]). The other controls are tables:
+//!
+//! ```toml
+//! quiet_after_start = "2m"
+//!
+//! [[silence]]
+//! when = { rule = "HighErrorRatio", labels = { route = "/checkout" } }
+//! until = 2026-12-01T09:00:00+09:00
+//! by = "anna"
+//! reason = "the provider is down"
+//!
+//! [[maintenance]]
+//! from = 2026-12-05T02:00:00Z
+//! until = 2026-12-05T04:00:00Z
+//! by = "ops"
+//! reason = "database upgrade"
+//!
+//! [[inhibit]]
+//! source = { rule = "HighErrorRatio" }
+//! target = { rule = "RouteErrorRatio" }
+//! equal = ["service"]
+//! ```
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `silence`, `maintenance` | `when` | the alerts, with the keys of a notifier's `when`; required for a silence, defaults to all for a maintenance window |
+//! | | `from` | a time with an offset; required for a maintenance window, defaults to the start or the reload |
+//! | | `until` | a time with an offset, at most 7 days later; required |
+//! | | `by`, `reason` | texts; required |
+//! | `inhibit` | `source`, `target` | alerts, with the keys of a notifier's `when`; required |
+//! | | `equal` | a label, or a list, with the same value in both; defaults to none |
+//!
+//! A silence that has ended is ignored. A reload replaces the silences, maintenance windows and
+//! inhibitions of the file. `quiet_after_start` applies only at a start.
+//!
 //! # Secrets
 //!
 //! A secret is `{ env = "NAME" }`, an environment variable, or `{ file = "path" }`. A relative path
@@ -104,11 +142,13 @@
 //! may be plain text unless they contain an `@`, which may follow a password. No error, log or
 //! `Debug` output contains a secret.
 //!
+//! [`quiet_after_start`]: crate::LookoutBuilder::quiet_after_start
 //! [`BurnRate`]: crate::rule::BurnRate
 //! [`NotifierExt::or_else`]: crate::notify::NotifierExt::or_else
 //! [`NotifierExt::repeat_every`]: crate::notify::NotifierExt::repeat_every
 //! [`NotifierExt::when`]: crate::notify::NotifierExt::when
 
+mod controls;
 mod notifiers;
 mod rules;
 mod when;
@@ -118,9 +158,10 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     slice,
+    time::SystemTime,
 };
 
-pub(crate) use self::notifiers::Notifier;
+pub(crate) use self::{controls::Controls, notifiers::Notifier};
 pub use crate::document::ConfigError;
 use crate::{
     document::{Document, Secrets, value},
@@ -153,6 +194,7 @@ const MAX_LENGTH: u64 = 1 << 20;
 pub(crate) struct Config {
     pub(crate) rules: Vec<Rule>,
     pub(crate) notifiers: Vec<Notifier>,
+    pub(crate) controls: Controls,
     /// A fingerprint of the notifiers and their secrets.
     pub(crate) fingerprint: u64,
 }
@@ -189,7 +231,9 @@ fn parse(
 ) -> Result<Config, ConfigError> {
     let document = Document::new(name, text);
     let mut root = document.parse()?;
-    let is_empty = !["defaults", "rule", "notifier"].iter().any(|key| root.has(key));
+    let keys =
+        ["defaults", "rule", "notifier", "silence", "maintenance", "inhibit", "quiet_after_start"];
+    let is_empty = !keys.iter().any(|key| root.has(key));
     let mut rules = given.to_vec();
     let mut add = |rule: Rule, position: &dyn Fn(&str) -> (usize, String)| {
         if let Err(error) = rule::check(slice::from_ref(&rule)) {
@@ -215,6 +259,7 @@ fn parse(
     let is_inline_allowed = root.read("allow_inline_secrets", value::flag) == Some(true);
     let secrets = Secrets::new(folder, is_inline_allowed);
     let notifiers = notifiers::notifiers(root.tables("notifier"), &secrets);
+    let controls = controls::controls(&document, &mut root, SystemTime::now());
     root.finish();
     document.finish()?;
     if is_empty {
@@ -224,7 +269,7 @@ fn parse(
         document.finish()?;
     }
     let rules = rules.split_off(given.len());
-    Ok(Config { rules, notifiers, fingerprint: secrets.fingerprint() })
+    Ok(Config { rules, notifiers, controls, fingerprint: secrets.fingerprint() })
 }
 
 #[cfg(test)]

@@ -122,8 +122,8 @@ const FILES: &[(&str, &str)] = &[
     ("rules = 1", "config:1: rules: unknown key: did you mean rule?"),
     (
         "color = 1",
-        "config:1: color: unknown key: the keys are defaults, rule, \
-         allow_inline_secrets, notifier",
+        "config:1: color: unknown key: the keys are defaults, rule, allow_inline_secrets, \
+         notifier, quiet_after_start, silence, maintenance, inhibit",
     ),
     ("rule = 1", "config:1: rule: write it as [[rule]]"),
     ("rule = [1]", "config:1: rule: write it as [[rule]]"),

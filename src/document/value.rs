@@ -1,6 +1,10 @@
 //! Reads the values of a file. Each problem ends with its fix.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use toml::de::DeValue;
 
@@ -125,6 +129,33 @@ pub(crate) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
         }
         other => Err(format!("{} is not a duration: use one such as \"500ms\"", shown(other))),
     }
+}
+
+/// Reads a time with an offset, such as `2026-12-01T02:00:00Z`.
+pub(crate) fn time(value: &DeValue<'_>) -> Result<SystemTime, String> {
+    const FIX: &str = "set one such as 2026-12-01T02:00:00Z";
+    let shown = shown(value);
+    let DeValue::Datetime(time) = value else {
+        return Err(format!("{shown} is not a time: {FIX}, without quotes"));
+    };
+    if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
+        return Err(format!("{shown} has no time and offset: {FIX}"));
+    }
+    instant(&time.to_string())
+        .ok_or_else(|| format!("{shown} is not a time from 1970 to 9999: {FIX}"))
+}
+
+/// Parses RFC 3339 with an offset.
+fn instant(text: &str) -> Option<SystemTime> {
+    let Some(at) = text.len().checked_sub("+00:00".len()).filter(|_| !text.ends_with('Z')) else {
+        return humantime::parse_rfc3339(text).ok();
+    };
+    let (local, offset) = text.split_at_checked(at)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let minutes = 60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?;
+    let (local, offset) =
+        (humantime::parse_rfc3339(&format!("{local}Z")).ok()?, Duration::from_secs(60 * minutes));
+    if text[at..].starts_with('-') { local.checked_add(offset) } else { local.checked_sub(offset) }
 }
 
 /// Reads a ratio, such as `"1%"` or `0.01`.

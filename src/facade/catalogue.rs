@@ -19,6 +19,9 @@ pub(crate) const FAILED: &str = "lookout_notifications_failed_total";
 pub(crate) const RETRIED: &str = "lookout_notifications_retried_total";
 pub(crate) const DROPPED: &str = "lookout_notifications_dropped_total";
 pub(crate) const UNROUTED: &str = "lookout_notifications_unrouted_total";
+pub(crate) const SUPPRESSED: &str = "lookout_notifications_suppressed_total";
+pub(crate) const SILENCES: &str = "lookout_silences";
+pub(crate) const ACKNOWLEDGED: &str = "lookout_alerts_acknowledged";
 pub(crate) const RUNTIME_LAG: &str = "lookout_runtime_lag_seconds";
 
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -78,6 +81,10 @@ const COMMON: &[Metric] = &[
         .labels(&["notifier"]),
     Metric::counter(DROPPED, "Alert changes that a notifier dropped.").labels(&["notifier"]),
     Metric::counter(UNROUTED, "Alert changes that no notifier accepted."),
+    Metric::counter(SUPPRESSED, "Alert changes that a control, such as a silence, suppressed.")
+        .labels(&["reason"]),
+    Metric::gauge(SILENCES, Unit::Count, "Silences and maintenance windows in effect."),
+    Metric::gauge(ACKNOWLEDGED, Unit::Count, "Firing alerts that are acknowledged."),
     Metric::gauge(
         RUNTIME_LAG,
         Unit::Seconds,

@@ -37,8 +37,8 @@ pub use self::presets::{GrpcType, Preset};
 pub(crate) use self::presets::{Names, OutcomeFilter, Presets, Values};
 pub(crate) use self::{
     catalogue::{
-        ALERT_STATE, DROPPED, FAILED, MEMORY, OVERFLOWED, REPORTS, RETRIED, RULE_THRESHOLD,
-        RULE_VALUE, RUNTIME_LAG, SENT, THROUGHPUT, UNROUTED,
+        ACKNOWLEDGED, ALERT_STATE, DROPPED, FAILED, MEMORY, OVERFLOWED, REPORTS, RETRIED,
+        RULE_THRESHOLD, RULE_VALUE, RUNTIME_LAG, SENT, SILENCES, SUPPRESSED, THROUGHPUT, UNROUTED,
     },
     family::of_family,
     handles::{Counter, Gauge, Histogram},

@@ -1,6 +1,7 @@
 //! The lookout: the handle, its builder and its thread. The other modules are connected only here.
 
 mod builder;
+mod controls;
 mod error;
 mod heartbeat;
 mod reload;
@@ -37,6 +38,7 @@ use crate::{
     rule::Rule,
     series::Store,
     snapshot::Snapshot,
+    suppress::Suppressor,
 };
 
 /// A handle to a running lookout. Clones share the lookout.
@@ -53,6 +55,7 @@ use crate::{
 /// | watch a [client](crate::guide::clients) | [`client_layer`](Self::client_layer), [`dependency`](Self::dependency) |
 /// | report an [error](crate::guide::errors) | [`reporter`](Self::reporter) |
 /// | see why a rule [does not fire](crate::guide::troubleshooting) | [`status`](Self::status) |
+/// | [silence](crate::guide::operations#silence-inhibit-and-acknowledge-alerts) an alert | [`silence`](Self::silence), [`acknowledge`](Self::acknowledge) |
 /// | test the [notifiers](crate::guide::notifiers) | [`send_test`](Self::send_test) |
 /// | alert [from Prometheus](crate::guide::prometheus_rules), too | [`prometheus_rules`](Self::prometheus_rules) |
 ///
@@ -83,6 +86,7 @@ struct Inner {
     store: Arc<Store>,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
+    suppressor: Arc<Suppressor>,
     commands: mpsc::UnboundedSender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     layers: Arc<Layers>,

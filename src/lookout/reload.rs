@@ -9,7 +9,10 @@ use super::{
 };
 use crate::rule::{self, Rule};
 #[cfg(feature = "toml")]
-use crate::{catch_panic::logged, config::Source};
+use crate::{
+    catch_panic::logged,
+    config::{Controls, Source},
+};
 
 /// The input of a reload.
 #[cfg(feature = "toml")]
@@ -36,7 +39,8 @@ pub(super) struct Reloadable {
 /// restart. [`Reloaded::needs_restart`] and a warning in the log report this.
 impl Lookout {
     /// Reads the file of [`config`](super::LookoutBuilder::config) again, and replaces its rules.
-    /// The rules of the builder and all notifiers stay. It checks the whole file, so a file that
+    /// It also replaces the file's silences and inhibitions. The rules, silences and inhibitions of
+    /// the builder and all notifiers stay. It checks the whole file, so a file that
     /// passes also works at the next start. It works on any runtime.
     ///
     /// # Errors
@@ -69,16 +73,23 @@ impl Lookout {
         // The file system may be slow, so a thread of its own reads the file.
         let load = move || {
             let Reloadable { source, given, fingerprint } = reloadable;
-            let config = source
-                .load(&given)
-                .map(|config| ([given, config.rules].concat(), config.fingerprint == fingerprint));
+            let config = source.load(&given).map(|config| {
+                let is_same = config.fingerprint == fingerprint;
+                ([given, config.rules].concat(), config.controls, is_same)
+            });
             // The caller may be gone.
             let _ = loaded.send(config);
         };
         let thread = std::thread::Builder::new().name("lookout-reload".to_owned());
         thread.spawn(load).map_err(ReloadError::Thread)?;
-        let (rules, are_notifiers_same) = is_loaded.await.map_err(|_| ReloadError::Ended)??;
+        let (rules, controls, are_notifiers_same) =
+            is_loaded.await.map_err(|_| ReloadError::Ended)??;
         let mut reloaded = self.replace_rules(rules).await?;
+        let Controls { silences, inhibitions, .. } = controls;
+        if let Err(error) = self.inner.suppressor.configure(true, silences, inhibitions) {
+            // The file was checked, so only the maximum number of silences can be exceeded.
+            logged(|| tracing::error!(%error, "a silence of the file was not added"));
+        }
         if !are_notifiers_same {
             let needs =
                 "the notifiers of the file have changed: alerts go to the old ones until a restart";

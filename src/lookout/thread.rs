@@ -26,6 +26,7 @@ use crate::{
     runtime::{PROBE_INTERVAL, RuntimeStats},
     series::{Bounds, Store},
     snapshot::Publisher,
+    suppress::Suppressor,
     task::supervised,
 };
 
@@ -42,6 +43,7 @@ pub(super) struct LookoutThread {
     pub(super) reports: Arc<Reports>,
     pub(super) evaluator: Evaluator,
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) suppressor: Arc<Suppressor>,
     pub(super) heartbeats: Vec<Heartbeat>,
     pub(super) workers: Vec<Worker>,
     pub(super) shutdown_timeout: Duration,
@@ -127,6 +129,7 @@ impl LookoutThread {
         #[cfg(not(feature = "state"))]
         let is_kept = false;
         if !is_kept {
+            thread.suppressor.give_up();
             thread.dispatcher.queues().iter().for_each(|queue| queue.give_up());
         }
         caught("the last export", || thread.collector().export());
@@ -168,7 +171,7 @@ impl LookoutThread {
                     ticks.as_mut().reset(Instant::now() + self.until_tick());
                 }
                 () = self.reports.wait_for_new_group() => {
-                    self.dispatcher.hand_over(self.reports.changes()).await;
+                    self.hand_over(self.reports.changes(), SystemTime::now()).await;
                 }
                 _ = probes.tick(), if self.runtime_stats.has_probe() => self.runtime_stats.probe(),
             }
@@ -196,6 +199,7 @@ impl LookoutThread {
             let lag = self.runtime_stats.tick(&collector.facade);
             collector.note_runtime_lag(lag);
             let changes = self.evaluator.evaluate(&collector, wall);
+            let changes = self.unsuppressed(changes, wall);
             // A panic in the snapshot must not lose the alerts.
             let _ = guarded(|| {
                 self.publisher.publish(&self.evaluator, &collector, wall);
@@ -208,18 +212,31 @@ impl LookoutThread {
             let now = self.store.elapsed();
             self.heartbeats.iter_mut().for_each(|heartbeat| heartbeat.tick(now));
         }
-        self.dispatcher.hand_over(self.reports.changes()).await;
+        self.hand_over(self.reports.changes(), SystemTime::now()).await;
         #[cfg(feature = "state")]
         if let Some(keeper) = &self.keeper {
             keeper.note(self.evaluator.firing());
         }
     }
 
+    /// Sends the changes that no control suppresses.
+    async fn hand_over(&self, changes: Vec<Alert>, now: SystemTime) {
+        if changes.is_empty() {
+            return;
+        }
+        self.dispatcher.hand_over(self.unsuppressed(changes, now)).await;
+    }
+
+    fn unsuppressed(&self, changes: Vec<Alert>, now: SystemTime) -> Vec<Alert> {
+        let firing = || self.evaluator.firing().cloned().chain(self.reports.firing()).collect();
+        self.suppressor.filter(changes, firing, now)
+    }
+
     async fn replace_rules(&mut self, rules: Vec<Rule>) -> Result<Reloaded, ReloadError> {
         let before: Vec<_> = self.evaluator.rules().cloned().collect();
         match guarded(|| self.swap_rules(rules)) {
             Ok((reloaded, changes)) => {
-                self.dispatcher.hand_over(changes).await;
+                self.hand_over(changes, SystemTime::now()).await;
                 Ok(reloaded)
             }
             Err(panic) => {
@@ -270,7 +287,7 @@ impl LookoutThread {
         // After a panic here the workers must still deliver.
         let _ = guarded_future(async {
             self.tick().await;
-            self.dispatcher.hand_over(self.reports.close()).await;
+            self.hand_over(self.reports.close(), SystemTime::now()).await;
         })
         .await;
         let heartbeats = self.heartbeats.iter().map(Heartbeat::queue);

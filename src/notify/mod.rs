@@ -35,8 +35,6 @@ mod receivers;
 mod status;
 mod test_delivery;
 
-#[cfg(feature = "state")]
-pub(crate) use self::dispatch::notifier_queue::SavedQueue;
 pub(crate) use self::dispatch::{
     dispatcher::{Dispatcher, HAS_ENDED},
     notifier_queue::NotifierQueue,
@@ -59,6 +57,10 @@ pub use self::receivers::public::*;
 pub(crate) use self::receivers::receiver_table;
 #[cfg(feature = "toml")]
 pub(crate) use self::receivers::{KINDS, Kind, Receiver};
+#[cfg(feature = "state")]
+pub(crate) use self::{
+    combinators::matcher::saved::SavedMatcher, dispatch::notifier_queue::SavedQueue,
+};
 pub use self::{
     combinators::{
         ext::NotifierExt,

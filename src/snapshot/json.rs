@@ -6,9 +6,10 @@ use std::{
 
 use super::{Snapshot, TargetStatus, WindowStatus};
 use crate::{
-    alert::{Alert, RuleStatus},
+    alert::{Acknowledgement, Alert, RuleStatus, Suppression},
     notify::NotifierStatus,
     observe::JsonString,
+    suppress::SilenceStatus,
 };
 
 /// Increment it with each incompatible change of the JSON, so that readers can reject an unknown
@@ -34,6 +35,7 @@ impl fmt::Display for Json<&Snapshot> {
         write!(f, "\"scopes\":{},", Json(&snapshot.scopes[..]))?;
         write!(f, "\"operations\":{},", Json(&snapshot.operations[..]))?;
         write!(f, "\"alerts\":{},", Json(&snapshot.alerts[..]))?;
+        write!(f, "\"silences\":{},", Json(&snapshot.silences[..]))?;
         write!(f, "\"notifiers\":{}}}", Json(&snapshot.notifiers[..]))
     }
 }
@@ -89,7 +91,39 @@ impl fmt::Display for Json<&Alert> {
         write!(f, "\"starts_at\":{},", Json(alert.starts_at))?;
         write!(f, "\"measured\":{},", Json(&*alert.measured()))?;
         write!(f, "\"condition\":{},", Json(&*alert.condition()))?;
-        write!(f, "\"tally\":{}}}", Json(&*alert.tally()))
+        write!(f, "\"tally\":{},", Json(&*alert.tally()))?;
+        write!(f, "\"fingerprint\":\"{:016x}\",", alert.fingerprint())?;
+        write!(f, "\"suppressed\":{},", Json(alert.suppressed.as_ref()))?;
+        write!(f, "\"acknowledged\":{}}}", Json(alert.acknowledged.as_ref()))
+    }
+}
+
+impl fmt::Display for Json<&SilenceStatus> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SilenceStatus { id, kind, matcher, by, reason, starts_at, ends_at, .. } = self.0;
+        write!(f, "{{\"id\":{id},\"kind\":\"{kind}\",")?;
+        write!(f, "\"matcher\":{},", Json(&*matcher.to_string()))?;
+        write!(f, "\"by\":{},\"reason\":{},", Json(&**by), Json(&**reason))?;
+        write!(f, "\"starts_at\":{},\"ends_at\":{},", Json(*starts_at), Json(*ends_at))?;
+        write!(f, "\"until_resolved\":{}}}", self.0.until_resolved)
+    }
+}
+
+impl fmt::Display for Json<Option<&Suppression>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Suppression { kind, by, reason, since, .. }) = self.0 else {
+            return f.write_str("null");
+        };
+        write!(f, "{{\"kind\":\"{kind}\",\"by\":{},", Json(&**by))?;
+        write!(f, "\"reason\":{},\"since\":{}}}", Json(&**reason), Json(*since))
+    }
+}
+
+impl fmt::Display for Json<Option<&Acknowledgement>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Acknowledgement { by, reason, at }) = self.0 else { return f.write_str("null") };
+        write!(f, "{{\"by\":{},\"reason\":{},", Json(&**by), Json(&**reason))?;
+        write!(f, "\"at\":{}}}", Json(*at))
     }
 }
 

@@ -16,14 +16,15 @@ pub use self::target_status::{TargetStatus, WindowStatus};
 use crate::{
     alert::{Alert, Origin, RuleStatus},
     notify::NotifierStatus,
+    suppress::SilenceStatus,
 };
 
 /// The state of a lookout at a tick, from [`Lookout::status`](crate::Lookout::status): each rule's
 /// value or the reason why it has no verdict, the figures of the service and of each operation, the
 /// firing alerts, and the deliveries of each notifier.
 ///
-/// A clone shares the lists. [`Display`](fmt::Display) writes a line for each rule and each
-/// notifier. With the feature `axum`, a handler can return the snapshot as a JSON response.
+/// A clone shares the lists. [`Display`](fmt::Display) writes a line for each rule, each silence and
+/// each notifier. With the feature `axum`, a handler can return the snapshot as a JSON response.
 ///
 /// # Examples
 ///
@@ -62,8 +63,11 @@ pub struct Snapshot {
     pub scopes: Arc<[Arc<TargetStatus>]>,
     /// The requests of each operation, in the order of their first requests.
     pub operations: Arc<[Arc<TargetStatus>]>,
-    /// The firing alerts of rules and of reports.
+    /// The firing alerts of rules and of reports. [`Alert::suppressed`] and
+    /// [`Alert::acknowledged`] show why one is not sent, and who handles it.
     pub alerts: Arc<[Alert]>,
+    /// The silences and maintenance windows that have not ended.
+    pub silences: Arc<[SilenceStatus]>,
     /// The deliveries of each notifier, in the order of the notifiers.
     pub notifiers: Arc<[NotifierStatus]>,
 }
@@ -79,6 +83,7 @@ impl Snapshot {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))?;
+        self.silences.iter().try_for_each(|silence| writeln!(f, "{silence}"))?;
         self.notifiers.iter().try_for_each(|notifier| writeln!(f, "{notifier}"))
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     collect::Collector,
     notify::Dispatcher,
     report::Reports,
+    suppress::Suppressor,
     window::SECONDS,
 };
 
@@ -25,6 +26,7 @@ pub(crate) struct Publisher {
     gauges: RuleGauges,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
+    suppressor: Arc<Suppressor>,
 }
 
 impl Publisher {
@@ -34,10 +36,12 @@ impl Publisher {
         collector: &Collector,
         reports: Arc<Reports>,
         dispatcher: Arc<Dispatcher>,
+        suppressor: Arc<Suppressor>,
     ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
         let empty = Snapshot::empty(Arc::clone(evaluator.origin()));
         let (channel, readers) = watch::channel(Arc::new(empty));
-        let publisher = Self { channel, gauges: RuleGauges::default(), reports, dispatcher };
+        let gauges = RuleGauges::default();
+        let publisher = Self { channel, gauges, reports, dispatcher, suppressor };
         publisher.channel.send_replace(publisher.next(evaluator, collector, SystemTime::now()));
         (publisher, readers)
     }
@@ -72,7 +76,8 @@ impl Publisher {
         });
         let operations =
             operations.map(|(operation, figures)| (TargetRef::Operation(operation), figures));
-        let alerts = evaluator.firing().cloned().chain(self.reports.firing()).collect();
+        let mut alerts: Vec<_> = evaluator.firing().cloned().chain(self.reports.firing()).collect();
+        self.suppressor.annotate(&mut alerts);
         Arc::new(Snapshot {
             origin: Arc::clone(&previous.origin),
             at,
@@ -83,6 +88,7 @@ impl Publisher {
             scopes: updated(&previous.scopes, scopes, timeline, bounds),
             operations: updated(&previous.operations, operations, timeline, bounds),
             alerts: shared(&previous.alerts, alerts),
+            silences: shared(&previous.silences, self.suppressor.silences()),
             notifiers: shared(&previous.notifiers, self.dispatcher.statuses()),
         })
     }
@@ -106,6 +112,7 @@ impl Snapshot {
             scopes: Arc::default(),
             operations: Arc::default(),
             alerts: Arc::default(),
+            silences: Arc::default(),
             notifiers: Arc::default(),
         }
     }

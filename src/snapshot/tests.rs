@@ -10,6 +10,7 @@ use crate::{
     outcome::Ending,
     report::Reports,
     rule::Rule,
+    suppress::Suppressor,
 };
 
 /// Simulated requests with a publisher of their snapshots.
@@ -45,7 +46,8 @@ fn publisher(play: &Play) -> Publisher {
     let origin = Arc::clone(play.evaluator.origin());
     let reports = Reports::new(Arc::clone(&play.store), Arc::clone(&origin));
     let dispatcher = Arc::new(Dispatcher::new(Vec::new(), origin));
-    Publisher::new(&play.evaluator, &play.collector, reports.into(), dispatcher).0
+    let suppressor = Arc::new(Suppressor::new(Arc::clone(&dispatcher)));
+    Publisher::new(&play.evaluator, &play.collector, reports.into(), dispatcher, suppressor).0
 }
 
 fn ratio() -> Rule {

@@ -19,6 +19,7 @@ impl LookoutBuilder {
         #[cfg(feature = "state")]
         self.check_state_path()?;
         labels::check(&self.labels, &self.naming.labels)?;
+        self.check_controls()?;
         self.check_limits()
     }
 

@@ -38,7 +38,8 @@ impl LookoutBuilder {
     pub(super) fn load(&mut self) -> Result<Option<Reloadable>, StartError> {
         let Some(source) = self.config.take() else { return Ok(None) };
         let given = self.rules.clone();
-        let Config { rules, notifiers, fingerprint } = source.load(&given)?;
+        let Config { rules, notifiers, controls, fingerprint } = source.load(&given)?;
+        self.file_controls = controls;
         self.rules.extend(rules);
         for Notifier { name, service, matcher } in notifiers {
             self.add(name, matcher, |queue| Worker::new(queue, service));

@@ -4,6 +4,7 @@ mod alerting;
 mod check;
 #[cfg(feature = "toml")]
 mod config;
+mod controls;
 #[cfg(feature = "prost")]
 mod descriptor;
 mod labels;
@@ -32,7 +33,7 @@ use super::{
     thread::{LookoutThread, spawn, warn_without_runtime},
 };
 #[cfg(feature = "toml")]
-use crate::config::Source;
+use crate::config::{Controls, Source};
 use crate::{
     alert::{Evaluator, Origin},
     collect::{Collector, Export, share},
@@ -46,6 +47,7 @@ use crate::{
     runtime::RuntimeStats,
     series::{BUCKETS, Bounds, Classifier, FailureFn, Family, LabelTable, Limits, Store},
     snapshot::{Publisher, Snapshot},
+    suppress::{Inhibition, Silence, Suppressor},
 };
 
 /// The settings of a [`Lookout`]. [`start`](Self::start) checks them.
@@ -62,6 +64,11 @@ pub struct LookoutBuilder {
     heartbeats: Vec<(Duration, Arc<NotifierQueue>, Worker)>,
     recorder: Option<SharedRecorder>,
     runtime: Option<Handle>,
+    silences: Vec<Silence>,
+    inhibitions: Vec<Inhibition>,
+    quiet_after_start: Option<Duration>,
+    #[cfg(feature = "toml")]
+    file_controls: Controls,
     buckets: Vec<Duration>,
     families: Vec<Family>,
     naming: MetricNaming,
@@ -90,6 +97,11 @@ impl LookoutBuilder {
             heartbeats: Vec::new(),
             recorder: None,
             runtime: None,
+            silences: Vec::new(),
+            inhibitions: Vec::new(),
+            quiet_after_start: None,
+            #[cfg(feature = "toml")]
+            file_controls: Controls::default(),
             buckets: BUCKETS.to_vec(),
             families: Vec::new(),
             naming: MetricNaming::default(),
@@ -209,6 +221,7 @@ impl LookoutBuilder {
         let (thread, snapshots) =
             self.build_thread(&store, classifier, self_check, running_rules)?;
         let (reports, dispatcher) = (Arc::clone(&thread.reports), Arc::clone(&thread.dispatcher));
+        let suppressor = Arc::clone(&thread.suppressor);
         let commands = spawn(thread).map_err(StartError::Thread)?;
         let id = observe::open(Arc::clone(&core)).ok_or(StartError::TooMany)?;
         let layer = LayerConfig::new(id, &core.config);
@@ -225,6 +238,7 @@ impl LookoutBuilder {
                 store,
                 reports,
                 dispatcher,
+                suppressor,
                 commands,
                 snapshots,
                 layers,
@@ -250,17 +264,20 @@ impl LookoutBuilder {
 
     /// Builds the lookout's thread, and starts the threads of the notifiers and of the state file.
     fn build_thread(
-        self,
+        mut self,
         store: &Arc<Store>,
         classifier: Arc<Classifier>,
         self_check: SelfCheck,
         rules: watch::Sender<Arc<[Rule]>>,
     ) -> Result<(LookoutThread, watch::Receiver<Arc<Snapshot>>), StartError> {
-        let runtime = self.runtime.or_else(|| Handle::try_current().ok());
+        let runtime = self.runtime.take().or_else(|| Handle::try_current().ok());
         warn_without_runtime(&self.rules, runtime.is_some());
-        let origin = Arc::new(self.origin);
+        let origin = Arc::new(mem::take(&mut self.origin));
         let reports = Arc::new(Reports::new(Arc::clone(store), Arc::clone(&origin)));
-        let (dispatcher, heartbeats, workers) = notifying(self.notifiers, self.heartbeats, &origin);
+        let notifiers = mem::take(&mut self.notifiers);
+        let heartbeats = mem::take(&mut self.heartbeats);
+        let (dispatcher, heartbeats, workers) = notifying(notifiers, heartbeats, &origin);
+        let suppressor = Arc::new(self.controls(&dispatcher)?);
         #[cfg(feature = "state")]
         let has_state = self.state_path.is_some();
         #[cfg(not(feature = "state"))]
@@ -273,7 +290,7 @@ impl LookoutBuilder {
             Facade::new(self.recorder, self.naming),
             classifier,
             Evaluator::groups(&self.rules),
-            exports(&reports, &dispatcher, &heartbeats),
+            exports(&reports, &dispatcher, &suppressor, &heartbeats),
         );
         #[cfg_attr(
             not(feature = "state"),
@@ -283,7 +300,8 @@ impl LookoutBuilder {
         #[cfg(feature = "state")]
         let keeper = self.state_path.map(|path| {
             let (reports, dispatcher) = (Arc::clone(&reports), Arc::clone(&dispatcher));
-            let keeper = StateKeeper::new(path, origin.service.clone(), reports, dispatcher);
+            let (service, suppressor) = (origin.service.clone(), Arc::clone(&suppressor));
+            let keeper = StateKeeper::new(path, service, reports, dispatcher, suppressor);
             keeper.restore(&mut evaluator, &store.operations, collector.facade.naming());
             Arc::new(keeper)
         });
@@ -291,8 +309,13 @@ impl LookoutBuilder {
         workers.iter().try_for_each(Worker::start_thread).map_err(StartError::Thread)?;
         #[cfg(feature = "state")]
         keeper.iter().try_for_each(|keeper| keeper.start_thread()).map_err(StartError::Thread)?;
-        let (publisher, snapshots) =
-            Publisher::new(&evaluator, &collector, Arc::clone(&reports), Arc::clone(&dispatcher));
+        let (publisher, snapshots) = Publisher::new(
+            &evaluator,
+            &collector,
+            Arc::clone(&reports),
+            Arc::clone(&dispatcher),
+            Arc::clone(&suppressor),
+        );
         let thread = LookoutThread {
             publisher,
             rules,
@@ -303,6 +326,7 @@ impl LookoutBuilder {
             evaluator,
             reports,
             dispatcher,
+            suppressor,
             heartbeats,
             workers,
             shutdown_timeout: self.shutdown_timeout,
@@ -354,14 +378,17 @@ fn notifying(
 fn exports(
     reports: &Arc<Reports>,
     dispatcher: &Arc<Dispatcher>,
+    suppressor: &Arc<Suppressor>,
     heartbeats: &[Heartbeat],
 ) -> Vec<Arc<dyn Export>> {
     let queues = dispatcher.queues().iter().chain(heartbeats.iter().map(Heartbeat::queue));
     let stats = queues.map(|queue| Arc::clone(&queue.stats) as _);
-    [Arc::clone(reports) as Arc<dyn Export>, Arc::clone(dispatcher) as _]
-        .into_iter()
-        .chain(stats)
-        .collect()
+    let own = [
+        Arc::clone(reports) as Arc<dyn Export>,
+        Arc::clone(dispatcher) as _,
+        Arc::clone(suppressor) as _,
+    ];
+    own.into_iter().chain(stats).collect()
 }
 
 impl fmt::Debug for LookoutBuilder {

@@ -29,6 +29,7 @@ use crate::{
     notify::{Dispatcher, SavedQueue},
     operation::OperationTable,
     report::{Reports, SavedGroup},
+    suppress::{SavedControls, Suppressor},
     task::{BlockingThread, supervised},
 };
 
@@ -40,6 +41,8 @@ struct Saved {
     firing: Vec<SavedAlert>,
     groups: Vec<SavedGroup>,
     notifiers: Vec<SavedNotifier>,
+    #[serde(default)]
+    controls: SavedControls,
 }
 
 impl Saved {
@@ -47,6 +50,7 @@ impl Saved {
     fn shorten(&mut self) {
         self.groups.iter_mut().for_each(SavedGroup::shorten);
         self.queues().for_each(SavedQueue::shorten);
+        self.controls.shorten();
     }
 
     fn queues(&mut self) -> impl Iterator<Item = &mut SavedQueue> {
@@ -56,6 +60,10 @@ impl Saved {
     /// Drops half of the longest list, and returns the number of dropped alerts.
     fn halve(&mut self) -> usize {
         let groups = self.groups.len();
+        let longest_queue = self.queues().map(|queue| queue.longest()).max().unwrap_or_default();
+        if self.controls.len() > groups.max(longest_queue) {
+            return self.controls.halve();
+        }
         let longest = self.queues().max_by_key(|queue| queue.longest());
         match longest.filter(|queue| queue.longest() >= groups) {
             Some(queue) => queue.halve(),
@@ -82,6 +90,7 @@ pub(super) struct StateKeeper {
     service: String,
     reports: Arc<Reports>,
     dispatcher: Arc<Dispatcher>,
+    suppressor: Arc<Suppressor>,
     /// The state at the last tick.
     seen: Mutex<Seen>,
     changed: Arc<Notify>,
@@ -109,16 +118,19 @@ impl StateKeeper {
         service: String,
         reports: Arc<Reports>,
         dispatcher: Arc<Dispatcher>,
+        suppressor: Arc<Suppressor>,
     ) -> Self {
         let changed = Arc::new(Notify::new());
         for queue in dispatcher.queues() {
             queue.keep_by(Arc::clone(&changed));
         }
+        suppressor.keep_by(Arc::clone(&changed));
         Self {
             path,
             service,
             reports,
             dispatcher,
+            suppressor,
             seen: Mutex::default(),
             changed,
             is_closing: AtomicBool::new(false),
@@ -142,15 +154,19 @@ impl StateKeeper {
                 None
             }
         };
-        let Saved { firing, groups, notifiers, .. } = saved.unwrap_or_default();
+        let Saved { firing, groups, notifiers, controls, .. } = saved.unwrap_or_default();
         notifiers::restore(notifiers, self.dispatcher.queues());
         self.reports.restore(groups);
+        self.suppressor.restore(controls);
         let firing = firing.into_iter().map(|SavedAlert(alert)| alert).collect();
         let gone = evaluator.restore(firing, operations, naming, SystemTime::now());
         let firing: Vec<_> = evaluator.firing().cloned().chain(self.reports.firing()).collect();
+        let sent = firing.iter().filter(|alert| !self.suppressor.is_unsent(alert));
+        let sent: Vec<_> = sent.cloned().collect();
         for queue in self.dispatcher.queues() {
-            queue.restore_delivered(&firing);
+            queue.restore_delivered(&sent);
         }
+        let gone = self.suppressor.filter(gone, || firing, SystemTime::now());
         gone.into_iter().for_each(|alert| self.dispatcher.put(alert));
         self.lock().firing = evaluator.firing().cloned().collect();
     }
@@ -229,6 +245,7 @@ impl StateKeeper {
             firing: self.lock().firing.iter().cloned().map(SavedAlert).collect(),
             groups: self.reports.saved(),
             notifiers: queues.map(|queue| SavedNotifier::of(queue)).collect(),
+            controls: self.suppressor.saved(),
         }
     }
 

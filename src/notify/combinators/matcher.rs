@@ -1,6 +1,12 @@
-use std::ops::Not;
+#[cfg(feature = "state")]
+pub(crate) mod saved;
 
-use crate::{alert::Alert, rule::Severity};
+use std::{
+    fmt::{self, Write},
+    ops::Not,
+};
+
+use crate::{alert::Alert, rule::Severity, text::OneLine};
 
 /// Selects the alerts of a notifier: those that meet every condition.
 ///
@@ -81,6 +87,35 @@ impl Matcher {
         self.all.iter().all(|condition| condition.is_met(alert))
     }
 
+    /// Whether it has no condition, and so matches every alert.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The number of matchers inside each other.
+    pub(crate) fn depth(&self) -> usize {
+        let depth = |condition: &Condition| match condition {
+            Condition::Either(one, other) => one.depth().max(other.depth()),
+            Condition::Not(matcher) => matcher.depth(),
+            _ => 0,
+        };
+        1 + self.all.iter().map(depth).max().unwrap_or_default()
+    }
+
+    /// The approximate memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |condition: &Condition| {
+            size_of::<Condition>()
+                + match condition {
+                    Condition::Label(name, value) => name.len() + value.len(),
+                    Condition::Either(one, other) => one.bytes() + other.bytes(),
+                    Condition::Not(matcher) => matcher.bytes(),
+                    _ => 0,
+                }
+        };
+        self.all.iter().map(bytes).sum()
+    }
+
     fn with(mut self, condition: Condition) -> Self {
         self.all.push(condition);
         self
@@ -108,6 +143,34 @@ impl Condition {
             Self::Reported => alert.failure().is_some(),
             Self::Either(one, other) => one.matches(alert) || other.matches(alert),
             Self::Not(matcher) => !matcher.matches(alert),
+        }
+    }
+}
+
+/// The conditions in one line, such as `alertname="HighErrorRatio" and severity>="warning"`;
+/// `every alert` without conditions.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.all.is_empty() {
+            return f.write_str("every alert");
+        }
+        for (number, condition) in self.all.iter().enumerate() {
+            let and = if number == 0 { "" } else { " and " };
+            write!(f, "{and}{condition}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Severity(severity) => write!(f, "severity=\"{severity}\""),
+            Self::MinSeverity(severity) => write!(f, "severity>=\"{severity}\""),
+            Self::Label(name, value) => write!(OneLine(f), "{name}=\"{value}\""),
+            Self::Reported => f.write_str("reported"),
+            Self::Either(one, other) => write!(f, "({one} or {other})"),
+            Self::Not(matcher) => write!(f, "not ({matcher})"),
         }
     }
 }
@@ -166,6 +229,17 @@ mod tests {
         assert!(!any().rule("Other").or(any().rule("Third")).matches(&alert()));
         let from_data = ["Other", "HighErrorRatio"].map(|rule| any().rule(rule));
         assert!(from_data.into_iter().reduce(Matcher::or).unwrap().matches(&alert()));
+    }
+
+    #[test]
+    fn the_text_of_a_matcher_shows_each_condition() {
+        assert_eq!(any().to_string(), "every alert");
+        let named = any().rule("A").or(any().label("team", "a\nb")).reported();
+        let text = r#"(alertname="A" or team="a\nb") and reported"#;
+        assert_eq!(named.to_string(), text);
+        let not = !any().min_severity(Severity::Warning).severity(Severity::Info);
+        assert_eq!(not.to_string(), r#"not (severity>="warning" and severity="info")"#);
+        assert_eq!((any().depth(), named.depth(), (!not).depth()), (1, 2, 3));
     }
 
     #[test]

@@ -3,7 +3,7 @@ mod pending;
 mod saved;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     future::pending,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -107,6 +107,13 @@ impl NotifierQueue {
         self.bound(waiting);
         self.changed.notify_waiters();
         self.touch();
+    }
+
+    /// Stops the repeats of these alerts, by their fingerprints, until the next call.
+    pub(crate) fn mute_repeats(&self, fingerprints: Arc<HashSet<u64>>) {
+        self.lock().repeats.mute(fingerprints);
+        // A repeat may be due now.
+        self.changed.notify_waiters();
     }
 
     /// Records that the alerts before this start are unknown. The first delivered alert carries the

@@ -1,6 +1,8 @@
 #[cfg(feature = "state")]
 pub(crate) mod saved;
 
+use std::{collections::HashSet, sync::Arc};
+
 use tokio::time::Instant;
 
 use crate::alert::{Alert, AlertStatus};
@@ -8,7 +10,11 @@ use crate::notify::{Delivered, delivered::RepeatPolicy};
 
 /// The alerts that a notifier repeats, each in its last state.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(Vec<Repeat>);
+pub(crate) struct Repeats {
+    all: Vec<Repeat>,
+    /// The fingerprints of the alerts that are not repeated for people.
+    muted: Arc<HashSet<u64>>,
+}
 
 #[derive(Debug)]
 struct Repeat {
@@ -38,7 +44,7 @@ impl Repeats {
         } else {
             let mut repeat = Repeat { alert: newest.clone(), policy, due, until: None };
             repeat.update(newest.clone(), now);
-            self.0.push(repeat);
+            self.all.push(repeat);
         }
     }
 
@@ -51,19 +57,32 @@ impl Repeats {
 
     /// The time when the next repeat is due.
     pub(crate) fn next(&mut self) -> Option<Instant> {
-        self.0.retain(|repeat| repeat.until.is_none_or(|until| repeat.due <= until));
-        self.0.iter().map(|repeat| repeat.due).min()
+        self.all.retain(|repeat| repeat.until.is_none_or(|until| repeat.due <= until));
+        self.active().map(|repeat| repeat.due).min()
     }
 
     /// The repeats that are due. They stay due until they are delivered or postponed.
     pub(crate) fn due(&mut self) -> impl Iterator<Item = &Alert> {
         let now = Instant::now();
         self.next();
-        self.0.iter().filter(move |repeat| repeat.due <= now).map(|repeat| &repeat.alert)
+        self.active().filter(move |repeat| repeat.due <= now).map(|repeat| &repeat.alert)
+    }
+
+    /// Stops the repeats of these alerts, until the next call. A receiver that resolves an alert
+    /// without repeats still gets them.
+    pub(crate) fn mute(&mut self, fingerprints: Arc<HashSet<u64>>) {
+        self.muted = fingerprints;
+    }
+
+    fn active(&self) -> impl Iterator<Item = &Repeat> {
+        self.all.iter().filter(|repeat| {
+            let is_muted = || self.muted.contains(&repeat.alert.fingerprint());
+            self.muted.is_empty() || repeat.policy.expires || !is_muted()
+        })
     }
 
     fn find(&mut self, alert: &Alert) -> Option<&mut Repeat> {
-        self.0.iter_mut().find(|repeat| repeat.alert.identity() == alert.identity())
+        self.all.iter_mut().find(|repeat| repeat.alert.identity() == alert.identity())
     }
 }
 

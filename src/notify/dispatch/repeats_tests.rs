@@ -318,3 +318,36 @@ async fn an_unlimited_repeat_interval_does_not_panic() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_muted_alert_is_not_repeated_for_people_and_stays_repeated_for_a_receiver_that_expires_it()
+ {
+    let (expiring, attempts, _worker) = queue([]);
+    let titles = Arc::new(Mutex::new(Vec::new()));
+    let notifier = service_fn({
+        let titles = Arc::clone(&titles);
+        move |notification: Notification| {
+            titles.lock().unwrap().push(notification.title());
+            std::future::ready(Ok::<_, BoxError>(()))
+        }
+    });
+    let people = Arc::new(NotifierQueue::new("people".to_owned(), None));
+    let minute = Duration::from_secs(60);
+    let _people =
+        tokio::spawn(Worker::new(Arc::clone(&people), notifier.repeat_every(minute)).run());
+    let alert = test_alert("A", FIRING);
+    for queue in [&expiring, &people] {
+        queue.put(alert.clone());
+        queue.mute_repeats(Arc::new([alert.fingerprint()].into()));
+    }
+    seconds(150).await;
+    assert_eq!(*titles.lock().unwrap(), ["[FIRING] A · orders"]);
+    assert_eq!(drain(&attempts).len(), 3);
+    people.mute_repeats(Arc::default());
+    seconds(1).await;
+    assert_eq!(*titles.lock().unwrap(), ["[FIRING] A · orders", "[STILL FIRING] A · orders"]);
+    people.mute_repeats(Arc::new([alert.fingerprint()].into()));
+    people.put(test_alert("A", RESOLVED));
+    seconds(1).await;
+    assert_eq!(titles.lock().unwrap()[2], "[RESOLVED] A · orders");
+}

@@ -30,7 +30,7 @@ impl Repeats {
         let at = |instant: Instant| {
             wall.checked_add(instant.saturating_duration_since(now)).unwrap_or(wall)
         };
-        let saved = self.0.iter().map(|repeat| SavedRepeat {
+        let saved = self.all.iter().map(|repeat| SavedRepeat {
             alert: SavedAlert(repeat.alert.clone()),
             every: repeat.policy.every,
             resolved_for: repeat.policy.resolved_for,
@@ -50,7 +50,7 @@ impl Repeats {
             now + instant.duration_since(wall).unwrap_or_default().min(longest)
         };
         let has_ended = |saved: &SavedRepeat| saved.until.is_some_and(|until| until < wall);
-        self.0.extend(saved.into_iter().filter(|saved| !has_ended(saved)).map(|saved| {
+        self.all.extend(saved.into_iter().filter(|saved| !has_ended(saved)).map(|saved| {
             let policy = RepeatPolicy {
                 every: saved.every.min(Delivered::LONGEST_INTERVAL),
                 resolved_for: saved.resolved_for.min(Delivered::LONGEST_INTERVAL),

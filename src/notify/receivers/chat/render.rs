@@ -166,9 +166,13 @@ fn top_lines<M: Markup>(alert: &Alert) -> Vec<String> {
     std::iter::once(head).chain(routes).collect()
 }
 
-/// Notes on merged changes, on a repeat, and on the state before a restart.
+/// Notes on merged changes, on a repeat, on the state before a restart, and on silences and
+/// acknowledgements.
 fn notes<M: Markup>(alert: &Alert, changes: u32) -> Vec<String> {
-    let notes = Notification::notes_on(alert, changes, M::date);
+    let escape = |text: &str| plain::<M>(text, MAX_NAME);
+    let mut notes = Notification::notes_on(alert, changes, M::date);
+    notes.extend(alert.suppressed.iter().map(|suppressed| suppressed.note(M::date, escape)));
+    notes.extend(alert.acknowledged.iter().map(|acknowledged| acknowledged.note(M::date, escape)));
     notes.iter().map(|note| M::italic(note)).collect()
 }
 

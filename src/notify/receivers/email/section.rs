@@ -79,7 +79,7 @@ impl Section {
             impact: impact(alert),
             texts: alert.text_counts().iter().map(|text| line(text)).collect(),
             top: top.map(|top| (line(&top.operation.to_string()), top.detail.clone())).collect(),
-            remarks: Notification::notes_on(alert, changes, utc),
+            remarks: remarks(alert, changes),
             links: links
                 .filter_map(|(label, url)| Some((label, cut_line(url.as_ref()?, LONGEST_LINK))))
                 .collect(),
@@ -90,6 +90,13 @@ impl Section {
 
 fn line(text: &str) -> String {
     cut_line(text, LONGEST_TEXT)
+}
+
+fn remarks(alert: &Alert, changes: u32) -> Vec<String> {
+    let mut remarks = Notification::notes_on(alert, changes, utc);
+    remarks.extend(alert.suppressed.iter().map(|suppressed| suppressed.note(utc, line)));
+    remarks.extend(alert.acknowledged.iter().map(|acknowledged| acknowledged.note(utc, line)));
+    remarks
 }
 
 fn title(alert: &Alert, changes: u32) -> String {

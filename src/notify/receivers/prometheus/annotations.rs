@@ -21,8 +21,8 @@ pub(crate) fn annotations(alert: &Alert) -> Labels {
     annotations.filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// The measured value and the condition, then the top routes or the impact, the reported errors,
-/// and a report's context.
+/// The measured value and the condition, then the top routes or the impact, the reported
+/// errors, a report's context, and the notes on silences and acknowledgements.
 fn description(alert: &Alert) -> String {
     let mut text = format!("{} ({})", alert.measured(), alert.condition());
     match alert.status {
@@ -44,6 +44,12 @@ fn description(alert: &Alert) -> String {
     if let (Some(_), Some(context)) = (alert.failure(), &alert.summary) {
         text.push('\n');
         text.push_str(context);
+    }
+    if let Some(suppressed) = &alert.suppressed {
+        text.push_str(&format!("\n{suppressed}"));
+    }
+    if let Some(acknowledged) = &alert.acknowledged {
+        text.push_str(&format!("\n{acknowledged}"));
     }
     text
 }
