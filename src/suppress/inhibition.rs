@@ -15,7 +15,7 @@ use crate::{alert::Alert, notify::Matcher};
 /// In Alertmanager, alerts that inhibit each other in a cycle are all lost. Here the alert of the
 /// cycle that started first is sent.
 ///
-/// An inhibited alert stays suppressed for 10 s after its source has resolved, since both usually
+/// An inhibited alert stays suppressed until its source has not fired for 10 s, since both usually
 /// resolve a few seconds apart. An alert that fires before its source is sent: give the rule of the
 /// target a longer [`hold_for`](crate::Rule::hold_for).
 ///

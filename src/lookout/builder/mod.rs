@@ -278,11 +278,7 @@ impl LookoutBuilder {
         let heartbeats = mem::take(&mut self.heartbeats);
         let (dispatcher, heartbeats, workers) = notifying(notifiers, heartbeats, &origin);
         let suppressor = Arc::new(self.controls(&dispatcher)?);
-        #[cfg(feature = "state")]
-        let has_state = self.state_path.is_some();
-        #[cfg(not(feature = "state"))]
-        let has_state = false;
-        if !has_state {
+        if !self.has_state_file() {
             dispatcher.note_unknown(SystemTime::now(), false);
         }
         let collector = Collector::new(
@@ -334,6 +330,17 @@ impl LookoutBuilder {
             keeper,
         };
         Ok((thread, snapshots))
+    }
+
+    fn has_state_file(&self) -> bool {
+        #[cfg(feature = "state")]
+        {
+            self.state_path.is_some()
+        }
+        #[cfg(not(feature = "state"))]
+        {
+            false
+        }
     }
 
     /// Builds the store. Moves the labels and the bucket families into the configuration of the
