@@ -14,7 +14,7 @@ use std::{
 use self::modules::Modules;
 
 /// A module uses only itself and modules before it.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "catch_panic",
     "stable_hash",
     "text",
