@@ -88,7 +88,7 @@ pub use self::report::ReportLayer;
 pub use self::{
     alert::Alert,
     facade::{GrpcType, Preset},
-    generate::PrometheusRules,
+    generate::{GrafanaDashboard, PrometheusRules},
     lookout::{Lookout, LookoutBuilder, ReloadError, Reloaded, StartError},
     operation::Operation,
     outcome::{GrpcStatus, Outcome, Status},

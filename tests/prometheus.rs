@@ -102,7 +102,7 @@ async fn a_real_prometheus_misses_no_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let server = PrometheusServer::start(&prometheus, address, "");
+    let server = PrometheusServer::start(&prometheus, &[("test", address)], "");
 
     // One request of each kind creates every series before the counts start.
     for (kind, _, _) in KINDS {

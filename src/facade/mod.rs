@@ -22,6 +22,8 @@ use std::{
 
 use metrics::Recorder;
 
+#[cfg(test)]
+pub(crate) use self::catalogue::metrics;
 #[cfg(feature = "process")]
 pub(crate) use self::catalogue::{
     PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_MAX_VIRTUAL, PROCESS_OPEN_FDS, PROCESS_RESIDENT,

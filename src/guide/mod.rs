@@ -10,6 +10,7 @@
 //! | send alerts to Slack, PagerDuty, mail and others | [`notifiers`] |
 //! | scrape the metrics with Prometheus | [`metrics`] |
 //! | alert from Prometheus too | [`prometheus_rules`] |
+//! | see the metrics, the rules and the alerts in Grafana | [`grafana`] |
 //! | keep the metric names of your dashboards | [`presets`] |
 //! | configure, restart and shut down in production | [`operations`] |
 //! | find out why there is no metric or no alert | [`troubleshooting`] |
@@ -49,8 +50,12 @@ pub mod metrics {}
 #[doc(alias("alerting rules", "recording rules", "promtool"))]
 pub mod prometheus_rules {}
 
+#[doc = include_str!("grafana.md")]
+#[doc(alias("dashboard", "panels", "annotations"))]
+pub mod grafana {}
+
 #[doc = include_str!("presets.md")]
-#[doc(alias("grafana", "dashboard", "micrometer"))]
+#[doc(alias("micrometer", "actuator"))]
 pub mod presets {}
 
 #[doc = include_str!("operations.md")]

@@ -30,7 +30,7 @@ pub use self::{
 };
 use self::{self_check::Layers, thread::Command};
 use crate::{
-    generate::{Exports, PrometheusRules},
+    generate::{Exports, GrafanaDashboard, InUse, PrometheusRules, called},
     notify::{Dispatcher, HAS_ENDED, TestDelivery},
     observe::{self, Dependency, Http, HttpAndGrpc, LayerConfig, LookoutLayer, Outer, RouteLayer},
     operation::{self, Call, Side},
@@ -58,6 +58,7 @@ use crate::{
 /// | [silence](crate::guide::operations#silence-inhibit-and-acknowledge-alerts) an alert | [`silence`](Self::silence), [`acknowledge`](Self::acknowledge) |
 /// | test the [notifiers](crate::guide::notifiers) | [`send_test`](Self::send_test) |
 /// | alert [from Prometheus](crate::guide::prometheus_rules), too | [`prometheus_rules`](Self::prometheus_rules) |
+/// | see it in [Grafana](crate::guide::grafana) | [`grafana_dashboard`](Self::grafana_dashboard) |
 ///
 /// # Examples
 ///
@@ -167,6 +168,7 @@ impl Lookout {
     /// from the start.
     #[doc(alias("interceptor", "tonic"))]
     pub fn grpc_layer(&self) -> LookoutLayer<HttpAndGrpc> {
+        self.inner.layers.note_grpc();
         LookoutLayer::new(self.layer_config(Side::SERVER), HttpAndGrpc)
     }
 
@@ -288,6 +290,34 @@ impl Lookout {
     pub fn prometheus_rules(&self) -> PrometheusRules {
         let rules = Arc::clone(&self.inner.rules.borrow());
         PrometheusRules::new(Arc::clone(&self.inner.exports), rules)
+    }
+
+    /// Returns a dashboard for Grafana, rendered from the rules in force and from the names of this
+    /// lookout's metrics. Its [`Display`](fmt::Display) is the dashboard as JSON. It has panels for
+    /// gRPC and for dependencies if their layers exist, so call it after you have built them. After a
+    /// [`reload`](Self::reload) or a [`replace_rules`](Self::replace_rules), call it again. See the
+    /// [guide](crate::guide::grafana).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use tower_lookout::{Lookout, Rule};
+    ///
+    /// let lookout = Lookout::builder().service("orders").rules(Rule::defaults()).start()?;
+    /// std::fs::write("orders.json", lookout.grafana_dashboard().to_string())?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("panels", "RED", "visualization"))]
+    pub fn grafana_dashboard(&self) -> GrafanaDashboard {
+        let rules = Arc::clone(&self.inner.rules.borrow());
+        GrafanaDashboard::new(Arc::clone(&self.inner.exports), rules, self.in_use())
+    }
+
+    /// The kinds of traffic of the layers so far.
+    fn in_use(&self) -> InUse {
+        let operations = self.inner.store.operations.listed_from(0);
+        let traffics = operations.iter().map(|operation| operation.traffic().clone());
+        InUse { grpc: self.inner.layers.has_grpc(), called: called(traffics) }
     }
 
     /// Sends a test alert and its resolve through each notifier, and returns the result of each

@@ -22,12 +22,22 @@ use crate::{
 pub(super) struct Layers {
     server: AtomicBool,
     client: AtomicBool,
+    /// A layer of a server that also serves gRPC.
+    grpc: AtomicBool,
 }
 
 impl Layers {
     pub(super) fn note(&self, side: Side) {
         let made = if side.is_client() { &self.client } else { &self.server };
         made.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_grpc(&self) {
+        self.grpc.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_grpc(&self) -> bool {
+        self.grpc.load(Ordering::Relaxed)
     }
 }
 

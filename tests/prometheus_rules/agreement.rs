@@ -120,7 +120,7 @@ async fn prometheus_fires_and_resolves_the_alerts_of_the_lookout() {
     let metrics = Router::new().route("/metrics", get(scrape));
     tokio::spawn(async move { axum::serve(listener, metrics).await });
     let file = lookout.prometheus_rules().scrape_interval(second).to_string();
-    let prometheus = PrometheusServer::start(&program, address, &file);
+    let prometheus = PrometheusServer::start(&program, &[("test", address)], &file);
 
     let traffic = tokio::spawn({
         let watched = watched.clone();

@@ -29,16 +29,20 @@ impl Drop for Folder {
 }
 
 impl PrometheusServer {
-    /// Starts a Prometheus with these rules, in the job `test`.
-    pub(crate) fn start(program: &Path, target: SocketAddr, rules: &str) -> Self {
+    /// Starts a Prometheus with these rules, and with a job for each of these targets.
+    pub(crate) fn start(program: &Path, targets: &[(&str, SocketAddr)], rules: &str) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let folder = std::env::temp_dir().join(format!("lookout-prometheus-{}", address.port()));
         fs::create_dir_all(&folder).unwrap();
+        let jobs = targets.iter().map(|(job, target)| {
+            format!("- job_name: {job}\n  static_configs:\n  - targets: ['{target}']\n")
+        });
+        let jobs: String = jobs.collect();
         let config = format!(
             "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: [rules.yml]\n\
-             scrape_configs:\n- job_name: test\n  static_configs:\n  - targets: ['{target}']\n"
+             scrape_configs:\n{jobs}"
         );
         fs::write(folder.join("rules.yml"), rules).unwrap();
         fs::write(folder.join("prometheus.yml"), config).unwrap();

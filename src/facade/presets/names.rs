@@ -71,6 +71,12 @@ impl Names {
         }
     }
 
+    /// Returns the labels that show how a request ended, on the counter of ended requests.
+    pub(crate) fn outcome_labels(&self) -> impl Iterator<Item = &'static str> {
+        let labels = if self.ended.is_some() { self.ended_labels } else { self.duration_labels };
+        labels.iter().copied().filter(|label| !self.scheme_label.contains(label))
+    }
+
     /// Returns all metrics, for the catalogue.
     pub(in crate::facade) fn metrics(&self) -> impl Iterator<Item = Metric> {
         let exchange = (self.role != Role::Future).then(|| self.exchange_metrics());

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::counts::{CountKind, Counts};
+use super::counts::Counts;
 use crate::{
     evaluate::normal_quantile,
     facade::RUNTIME_LAG,
-    generate::promql::{duration, indented, number},
+    generate::{
+        count_kind::CountKind,
+        promql::{duration, indented, number},
+    },
     rule::{BurnRate, Comparison, Rule, Scope, Signal, Unit, budget, method_and_route},
 };
 

@@ -11,29 +11,15 @@ use super::{
     yaml::Entry,
 };
 use crate::{
-    facade::{OutcomeFilter, THROUGHPUT, Values, of_family},
+    facade::{OutcomeFilter, THROUGHPUT},
     generate::{
         Exports,
+        count_kind::{CountKind, le, matcher},
         promql::{Matcher, duration, indented, number, selector, selectors},
     },
     operation::Traffic,
     rule::{Scope, method_and_route},
 };
-
-/// A kind of count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum CountKind {
-    /// The ended requests.
-    Requests,
-    Errors,
-    ClientErrors,
-    /// The ended requests in the duration histogram.
-    Durations,
-    /// The sum of their durations.
-    Seconds,
-    /// The ended requests by the upper bound of their duration.
-    Buckets,
-}
 
 /// The labels of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,20 +44,6 @@ pub(super) struct Counts<'a> {
     pub(super) job: &'a str,
     pub(super) scrape_interval: Duration,
     used: BTreeSet<Count>,
-}
-
-impl CountKind {
-    /// Returns the name of the metric in the name of a record.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "lookout_requests",
-            Self::Errors => "lookout_errors",
-            Self::ClientErrors => "lookout_client_errors",
-            Self::Durations => "lookout_durations",
-            Self::Seconds => "lookout_durations_sum",
-            Self::Buckets => "lookout_durations_bucket",
-        }
-    }
 }
 
 impl<'a> Counts<'a> {
@@ -204,19 +176,10 @@ impl<'a> Counts<'a> {
     pub(super) fn gaps(&self, kind: CountKind, scope: &Scope) -> Vec<&'static str> {
         let mut gaps = Vec::new();
         for traffic in Level::of(scope).traffic() {
-            let gap = self.filter(kind, &traffic).and_then(|filter| filter.gap);
+            let gap = self.exports.filter(kind, &traffic).and_then(|filter| filter.gap);
             gaps.extend(gap.filter(|gap| !gaps.contains(gap)));
         }
         gaps
-    }
-
-    fn filter(&self, kind: CountKind, traffic: &Traffic) -> Option<OutcomeFilter> {
-        let presets = &self.exports.naming.presets;
-        match kind {
-            CountKind::Errors => Some(presets.errors(traffic)),
-            CountKind::ClientErrors => presets.client_errors(traffic),
-            _ => None,
-        }
     }
 
     /// Returns the recording rules of the counts that were used.
@@ -277,7 +240,7 @@ impl<'a> Counts<'a> {
                 let label = presets.identifying_labels(&traffic).next();
                 matchers.extend(label.map(Matcher::any));
             }
-            match (kind, self.filter(kind, &traffic)) {
+            match (kind, self.exports.filter(kind, &traffic)) {
                 (CountKind::ClientErrors, None) => continue,
                 (_, Some(OutcomeFilter { label, values, .. })) => {
                     matchers.push(matcher(label, &values))
@@ -289,29 +252,10 @@ impl<'a> Counts<'a> {
                 }
                 _ => {}
             }
-            let names = self.metric_names(kind, &traffic);
+            let names = self.exports.metric_names(kind, &traffic);
             series.extend(names.into_iter().map(|name| (name, matchers.clone())));
         }
         selectors(series)
-    }
-
-    fn metric_names(&self, kind: CountKind, traffic: &Traffic) -> Vec<String> {
-        let naming = &self.exports.naming;
-        let names = naming.presets.names(traffic);
-        let suffix = match (kind, names.ended) {
-            (CountKind::Requests | CountKind::Errors | CountKind::ClientErrors, Some(ended)) => {
-                return vec![naming.name(ended).as_str().to_owned()];
-            }
-            (CountKind::Seconds, _) => "_sum",
-            (CountKind::Buckets, _) => "_bucket",
-            _ => "_count",
-        };
-        let duration = naming.name(names.duration);
-        let is_served = traffic.dependency.is_none();
-        let families = self.exports.families.iter().filter(|_| is_served);
-        let of_families = families.map(|family| of_family(duration.as_str(), &family.name));
-        let all = [duration.as_str().to_owned()].into_iter().chain(of_families);
-        all.map(|name| format!("{name}{suffix}")).collect()
     }
 }
 
@@ -334,24 +278,4 @@ impl Level {
             Self::Dependency => called().into(),
         }
     }
-}
-
-fn matcher(label: &'static str, values: &Values) -> Matcher {
-    match values {
-        Values::OneOf(values) => Matcher::one_of(label, values.iter().map(|value| &**value)),
-        Values::NoneOf(values) => Matcher::none_of(label, values.iter().map(|value| &**value)),
-        Values::Class(digit) => Matcher::pattern(label, format!("{digit}..")),
-    }
-}
-
-/// Returns a matcher of the bounds of buckets. Prometheus 3 writes whole numbers as `1.0`.
-fn le(bounds: &[Duration], further: Option<&str>) -> Matcher {
-    let of = |bound: &Duration| {
-        let seconds = number(bound.as_secs_f64());
-        let is_whole = !seconds.contains('.');
-        let escaped = seconds.replace('.', r"\.");
-        if is_whole { format!(r"{escaped}(\.0)?") } else { escaped }
-    };
-    let patterns: Vec<_> = bounds.iter().map(of).chain(further.map(str::to_owned)).collect();
-    Matcher::pattern("le", patterns.join("|"))
 }

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use super::{
-    counts::{CountKind, Counts},
+    counts::Counts,
     template,
     yaml::{Alert, Entry},
 };
 use crate::{
     facade::{DROPPED, FAILED, REPORTS, SENT, UNROUTED},
-    generate::promql::{Matcher, duration, indented, selector},
+    generate::{
+        count_kind::CountKind,
+        promql::{Matcher, duration, indented, selector},
+    },
     rule::{Scope, Severity},
 };
 
