@@ -102,6 +102,7 @@ impl Panel {
         self
     }
 
+    #[cfg(feature = "runtime-metrics")]
     pub(super) fn max(mut self, max: f64) -> Self {
         self.max = Some(max);
         self
