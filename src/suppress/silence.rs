@@ -52,7 +52,7 @@ enum End {
 }
 
 /// A silence or a maintenance window that has not ended, in a
-/// [`Snapshot`](crate::Snapshot::silences).
+/// [`Snapshot`](crate::snapshot::Snapshot::silences).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SilenceStatus {
