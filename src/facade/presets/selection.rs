@@ -159,7 +159,7 @@ impl Presets {
         self.labelling(traffic).client_errors(traffic)
     }
 
-    /// Returns the names of the labels that tell the operations of this traffic apart.
+    /// Returns the names of the labels that distinguish the operations of this traffic.
     pub(crate) fn identifying_labels(
         &self,
         traffic: &Traffic,

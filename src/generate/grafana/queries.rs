@@ -64,7 +64,7 @@ impl<'a> Queries<'a> {
         self.exports.naming.presets.names(traffic)
     }
 
-    /// The labels that tell the operations of this traffic apart.
+    /// The labels that distinguish the operations of this traffic.
     pub(super) fn labels(&self, traffic: &Traffic) -> Vec<&'static str> {
         self.exports.naming.presets.identifying_labels(traffic).collect()
     }
